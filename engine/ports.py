@@ -1,0 +1,153 @@
+"""The doors of the engine: where jobs run and where files lie. Bulk, blocking, stateless protocols.
+
+Trouble with one item is a value in the answer; trouble with the service is an exception. Contract test
+classes in `engine.testing.contracts` are the definition of a correct implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from wrappers.wire import Manifest
+
+
+class Seen(StrEnum):
+    """What a place says of a submission."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"  # it has ended, well or badly: only its reports say how
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a back-end can do, and how it wants to be asked."""
+
+    batch_size: int = 100
+    """Submissions that one `submit` takes."""
+    window: int = 1000
+    """Submissions that the engine may have in flight there at a time."""
+    poll_interval: float = 30.0
+    """Seconds between two `observe` calls when nothing has changed."""
+    visibility_delay: float = 0.0
+    """Seconds after which `find` sees every earlier submission."""
+    gone_after: float = 0.0
+    """Seconds for which a submission must be unknown before it counts as gone."""
+    remote: bool = False
+    """Whether jobs run on other machines: files of this one must be uploaded first."""
+    allows_no_container: bool = False
+    """Whether `runtime: none` is accepted here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One job of a back-end: one attempt or, for short jobs, several."""
+
+    key: str
+    """Ours, unique for ever, and found again by `find`."""
+    group: str
+    """The execution it belongs to."""
+    manifests: Sequence[Manifest]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The place has taken the submission."""
+
+    native_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The place refuses this submission and would refuse it again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is known now of one submission."""
+
+    native_id: str
+    seen: Seen
+    detail: str = ""
+    """The place's own words, for people."""
+
+
+class Backend(Protocol):
+    """A place where submissions run. Any call may raise `BackendUnavailable` or `CredentialExpired`."""
+
+    @property
+    def name(self) -> str:
+        """The name under which it is configured."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
+
+    def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
+        """Start each item; answer in order. May be called again with the same keys after a crash."""
+
+    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Native ids, oldest first, of earlier submissions that carry these keys. A key may be absent."""
+
+    def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
+        """What is known now. An absent id means unknown, never finished."""
+
+    def cancel(self, native_ids: Sequence[str]) -> None:
+        """Ask for the end of each; asking twice, or for a finished or unknown one, is fine."""
+
+    def retrieve(self, native_id: str, into: Path) -> Sequence[Path]:
+        """Bring the small files of a finished submission into `into`: `<attempt>.report.json`,
+        `<attempt>.out`, `<attempt>.err`. What is not there is not in the answer. May be repeated.
+        """
+
+    def forget(self, native_ids: Sequence[str]) -> None:
+        """The engine has all it needs: what the place still keeps of them may go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """A stored file."""
+
+    size: int
+    modified: float
+    directory: bool = False
+    sha256: str | None = None
+
+
+class Storage(Protocol):
+    """A place where files lie, for the URLs of one scheme."""
+
+    def stat(self, url: str) -> Stat | None:
+        """What lies there, or None when nothing does.
+
+        Raises:
+            Unavailable: the place does not answer.
+        """
+
+    def list(self, url: str) -> Sequence[str]:
+        """Names directly under a directory, sorted."""
+
+    def move(self, source: str, target: str) -> None:
+        """Rename a file or directory. Repeating a move that was done is fine.
+
+        Raises:
+            BadRequest: neither is there, or the target is something else.
+        """
+
+    def delete(self, url: str) -> None:
+        """Remove a file or a whole directory; nothing there is fine."""
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file, atomically."""
+
+    def get(self, url: str, into: Path) -> None:
+        """Bring a file or directory to this machine."""
+
+    def checksum(self, url: str) -> str:
+        """The sha256 of a file, read back from the place."""

@@ -1,0 +1,1 @@
+"""What runs on the worker node: standard library only, Python 3.6 or later, no third-party import."""

@@ -1,0 +1,41 @@
+"""What the node code asks of a container runtime."""
+
+from pathlib import Path
+from typing import Callable, Dict, List, NamedTuple, Optional
+
+from wrappers import wire
+
+
+class Unusable(Exception):
+    """This runtime cannot run this job here; the text says why. The next in the order is tried."""
+
+
+class ImageError(Exception):
+    """The image cannot be had, or is not the one that was asked for. No runtime would do better."""
+
+
+class Job(NamedTuple):
+    """What a runtime must know of the job to start."""
+
+    manifest: wire.Manifest
+    directory: Path  # writable, holds the inputs; the tool's current directory, same path inside
+    tmp: Path  # becomes /tmp and /var/tmp inside
+    private: Path  # for the runtime's own files (overlay, copies); removed with the job
+    script: Path  # the command line as a file inside `directory`, to be run by manifest.shell
+
+
+class Launch(NamedTuple):
+    """How to start the tool: the caller forks, calls `enter` in the child, then executes `argv`.
+
+    `enter` may itself fork (a process that relays the exit status stays behind). The exit status of
+    the child is exactly the tool's: its code, or death by the signal that ended it.
+    """
+
+    argv: List[str]
+    environment: Dict[str, str]
+    cwd: Path
+    used: wire.RuntimeUsed
+    enter: Optional[Callable[[], None]] = None
+    kill: Optional[Callable[[], None]] = None  # extra step to end the tool (docker: by the engine)
+    started: Optional[Callable[[], bool]] = None  # after the end: did the tool itself ever start?
+    cleanup: Optional[Callable[[], None]] = None

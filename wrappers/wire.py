@@ -1,0 +1,271 @@
+"""The only words that engine and wrapper exchange: manifests (orders) and reports (testimony).
+
+A manifest travels together with the wrapper that reads it, so the two may change together. Reports outlive
+versions: they change additively only, unknown keys are ignored, and one golden report of every released
+version must parse for ever (tests/golden). Everything is plain JSON; nothing secret is ever in it.
+
+Runs on Python 3.6: NamedTuple, not dataclass; Optional[X], not X | None.
+"""
+
+import json
+from typing import Any, Dict, List, NamedTuple, Optional, Type, TypeVar, Union
+
+MANIFEST_VERSION = 1
+REPORT_VERSION = 1
+
+# Failure classes: they decide what is retried (engine.domain.retry).
+TOOL = "tool"  # the application failed, or did not write a required output
+INPUT = "input"  # an input could not be fetched, or was not what the manifest says
+IMAGE = "image"  # the image could not be had or is not the one asked for
+NODE = "node"  # no runtime, no disk, no permission: another node may do
+LIMIT = "limit"  # wall time or memory exceeded
+OUTPUT = "output"  # a result could not be delivered; it is kept on the node
+CANCELLED = "cancelled"  # somebody asked for the end
+ENGINE = "engine"  # a defect of our own
+FAILURES = (TOOL, INPUT, IMAGE, NODE, LIMIT, OUTPUT, CANCELLED, ENGINE)
+
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+
+
+class WireError(ValueError):
+    """A document is not a manifest or report that this version understands."""
+
+
+class Input(NamedTuple):
+    """A file to fetch before the tool starts."""
+
+    id: str  # the Boutiques input it belongs to
+    url: str  # where it is; `file:///...` on this machine
+    name: str  # where the tool finds it, relative to the job directory
+    size: Optional[int] = None  # bytes; checked when given
+    sha256: Optional[str] = None  # checked when given
+
+
+class TextFile(NamedTuple):
+    """A small file to write before the tool starts (a Boutiques configuration file)."""
+
+    path: str  # relative to the job directory
+    text: str
+
+
+class Output(NamedTuple):
+    """A result to look for when the tool has ended."""
+
+    id: str  # the Boutiques output it belongs to
+    path: str  # relative to the job directory; may hold wildcards (glob)
+    optional: bool = False
+    list: bool = False
+
+
+class Image(NamedTuple):
+    """A container image, pinned."""
+
+    reference: str  # as the descriptor names it, normalised: host/repository[:tag]
+    digest: str  # sha256:... of the platform's image manifest: this is what runs
+    size: Optional[int] = None  # bytes of its compressed layers
+
+
+class Limits(NamedTuple):
+    """What the job may use; None is no limit."""
+
+    cores: int = 1
+    memory: Optional[int] = None  # bytes of resident memory of the whole process group
+    wall: Optional[float] = None  # seconds from the start of the tool
+    disk: Optional[int] = None  # bytes that must be free in the scratch directory at the start
+
+
+class Manifest(NamedTuple):
+    """Everything a node needs to run one attempt."""
+
+    attempt: str  # the attempt's id; names its report and logs
+    job: str
+    execution: str
+    command: str  # text for `shell`, rendered by the engine; never built on the node
+    outputs_to: str  # URL under which this attempt alone writes its results
+    version: int = MANIFEST_VERSION
+    shell: str = "/bin/sh"
+    environment: Dict[str, str] = {}
+    invocation: Dict[str, Any] = {}  # written as input_params.json
+    inputs: List[Input] = []
+    files: List[TextFile] = []
+    outputs: List[Output] = []
+    image: Optional[Image] = None  # None: only with runtimes == ["none"]
+    runtimes: List[str] = []  # pinned by descriptor or user, in order; empty: the node's own order
+    root: str = ""  # "" writable and thrown away; "readonly" is enough for this tool
+    workdir: str = ""  # Boutiques container-image working-directory; "" is the job directory
+    gpu: bool = False
+    entrypoint: bool = False  # run the image's own entry point before the command
+    limits: Limits = Limits()
+
+
+class Phase(NamedTuple):
+    """One step of an attempt."""
+
+    name: str  # probe, inputs, image, run, outputs, deliver
+    start: float  # seconds since 1970-01-01 UTC
+    seconds: float
+
+
+class Staged(NamedTuple):
+    """An input as it was fetched."""
+
+    id: str
+    url: str
+    name: str
+    size: int
+    sha256: str
+    cached: bool = False
+
+
+class Product(NamedTuple):
+    """An output as it was delivered."""
+
+    id: str
+    path: str  # relative to the job directory, and to `outputs_to`
+    url: str
+    size: int
+    sha256: str
+    directory: bool = False  # a directory: size is the sum, sha256 that of its sorted listing
+
+
+class RuntimeUsed(NamedTuple):
+    """How the tool was run."""
+
+    name: str  # userns, udocker, apptainer, singularity, podman, docker, none
+    mode: str = ""  # e.g. "overlay", "P1 copy", "P1 readonly"
+    version: str = ""
+    image: str = ""  # where the image was taken from: a path, or a registry reference
+    digest: str = ""
+    origin: str = ""  # cvmfs, cache, pulled
+    uid_map: str = ""  # "single" or "range" with user namespaces
+    why: str = ""  # why earlier runtimes in the order were not taken
+    warnings: List[str] = []
+
+
+class Report(NamedTuple):
+    """What happened, told by the wrapper. Only a verified report ends a job."""
+
+    attempt: str
+    manifest_sha256: str  # of the manifest's canonical JSON: which orders were carried out
+    outcome: str  # SUCCEEDED or FAILED
+    version: int = REPORT_VERSION
+    failure: str = ""  # one of FAILURES when the outcome is FAILED
+    message: str = ""  # one line for a person
+    exit_code: Optional[int] = None  # of the tool; None when it never started
+    signal: Optional[int] = None  # that ended the tool, if one did
+    started: float = 0.0
+    ended: float = 0.0
+    phases: List[Phase] = []
+    inputs: List[Staged] = []
+    products: List[Product] = []
+    missing: List[str] = []  # ids of required outputs that were not found
+    kept: str = ""  # directory on the node that still holds undelivered results
+    runtime: Optional[RuntimeUsed] = None
+    host: Dict[str, str] = {}  # name, kernel, system, cpu, python, site
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0  # bytes of resident memory of the process group
+    wrapper_sha256: str = ""
+
+
+class Node(NamedTuple):
+    """How a place is set up: the same for all jobs that are sent there. Holds paths, never secrets."""
+
+    slots: int = 1  # attempts at a time (serving mode)
+    runtimes: List[str] = ["userns", "udocker"]  # in order of preference
+    scratch: str = ""  # where job directories are made; "" is next to the reports
+    cache: str = ""  # per-node image cache; "" is ~/.cache/grid-engine/images
+    cvmfs: List[str] = []  # directories of pre-deployed udocker containers, in order
+    mirrors: Dict[str, List[str]] = {}  # registry host -> base URLs to try in order before it
+    credentials: str = ""  # JSON file {host: {username, password}}, mode 0600
+    pull: bool = True  # False: only pre-deployed and cached images
+    proot: str = ""  # a proot executable; "" looks in `tools`, then on PATH
+    tools: str = ""  # udocker tools tarball: path or URL
+    tools_sha256: str = ""
+    udocker: str = ""  # directory or wheel with the udocker package; "" is the one in the wrapper
+    images: str = ""  # directory with <name>-<tag> images for apptainer (VIP's containersImagesBasePath)
+    site: str = ""
+    idle: float = 10.0  # seconds without work after which a serving wrapper ends
+
+
+_T = TypeVar("_T")
+
+
+def to_json(value: Any) -> Any:
+    """Turn a document of this module into plain JSON values; fields at their default are left out."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        defaults = _defaults(type(value))
+        return {
+            name: to_json(item)
+            for name, item in zip(value._fields, value)
+            if not (name in defaults and item == defaults[name] and name != "version")
+        }
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    return value
+
+
+def dumps(value: Any) -> str:
+    """The canonical JSON of a document: sorted keys, no spaces. Hashes are taken of this text."""
+    return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def loads(kind: Type[_T], text: Union[str, bytes]) -> _T:
+    """Read a document.
+
+    Raises:
+        WireError: the text is not JSON, or not such a document.
+    """
+    try:
+        data = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+    except ValueError as error:
+        raise WireError(f"not JSON: {error}") from None
+    return from_json(kind, data)
+
+
+def from_json(kind: Type[_T], data: Any) -> _T:
+    """Build a document of this module from plain JSON values. Unknown keys are ignored.
+
+    Raises:
+        WireError: a key without a default is missing, or a value has another type than its field.
+    """
+    return _build(kind, data, kind.__name__)  # type: ignore[no-any-return]
+
+
+def _defaults(kind: Any) -> Dict[str, Any]:
+    # Python 3.6 calls it _field_defaults too, but only on the class.
+    return dict(getattr(kind, "_field_defaults", {}))
+
+
+def _build(kind: Any, data: Any, where: str) -> Any:
+    if kind is Any:
+        return data
+    if hasattr(kind, "_fields"):
+        if not isinstance(data, dict):
+            raise WireError(f"{where}: an object is needed")
+        defaults = _defaults(kind)
+        values = {}
+        for name, wanted in kind.__annotations__.items():
+            if name in data:
+                values[name] = _build(wanted, data[name], f"{where}.{name}")
+            elif name not in defaults:
+                raise WireError(f"{where}.{name} is missing")
+        return kind(**values)
+    arguments = getattr(kind, "__args__", None)
+    if arguments and type(None) in arguments:  # Optional[X]
+        return None if data is None else _build(arguments[0], data, where)
+    if arguments and str(kind).startswith("typing.List"):
+        if not isinstance(data, list):
+            raise WireError(f"{where}: a list is needed")
+        return [_build(arguments[0], item, f"{where}[{n}]") for n, item in enumerate(data)]
+    if arguments and str(kind).startswith("typing.Dict"):
+        if not isinstance(data, dict):
+            raise WireError(f"{where}: an object is needed")
+        return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in data.items()}
+    if kind is float and isinstance(data, int) and not isinstance(data, bool):
+        return float(data)
+    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
+        raise WireError(f"{where}: {kind.__name__} is needed, not {data!r}")
+    return data
