@@ -1,0 +1,135 @@
+"""An attempt: one try of a job at one back-end. States, news, and the table that joins them.
+
+Decisions only: no clock, no database, no effect. The reconciler writes what `advance` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from engine.errors import IllegalTransition
+
+
+class AttemptState(StrEnum):
+    """Where an attempt is."""
+
+    PREPARED = "prepared"
+    SUBMITTING = "submitting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINALISING = "finalising"
+    CANCELLING = "cancelling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing moves it any more."""
+        return self in FINAL
+
+
+FINAL: Final = frozenset(
+    {AttemptState.SUCCEEDED, AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELLED}
+)
+
+
+class News(StrEnum):
+    """What was learned, or asked for, about an attempt."""
+
+    SUBMIT_REQUESTED = "submit_requested"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    SEEN_QUEUED = "seen_queued"
+    SEEN_RUNNING = "seen_running"
+    SEEN_FINISHED = "seen_finished"
+    GONE = "gone"  # the place has not known it for longer than its grace period
+    REPORT_SUCCEEDED = "report_succeeded"  # a verified report, its products in place
+    REPORT_FAILED = "report_failed"  # a verified report of a failure
+    REPORT_ABSENT = "report_absent"  # finished, but nothing believable came back
+    CANCEL_REQUESTED = "cancel_requested"
+    CANCEL_DONE = "cancel_done"  # certain never to have started
+
+
+class Effect(StrEnum):
+    """What must then be done in the outside world; each is a row of the outbox."""
+
+    SUBMIT = "submit"
+    COLLECT = "collect"
+    CANCEL = "cancel"
+    FORGET = "forget"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where news leads, and what must be done."""
+
+    to: AttemptState
+    effects: tuple[Effect, ...] = ()
+
+
+S, N, E = AttemptState, News, Effect
+
+STEPS: Final[Mapping[tuple[AttemptState, News], Step]] = {
+    (S.PREPARED, N.SUBMIT_REQUESTED): Step(S.SUBMITTING, (E.SUBMIT,)),
+    (S.PREPARED, N.CANCEL_REQUESTED): Step(S.CANCELLED),
+    (S.SUBMITTING, N.ACCEPTED): Step(S.QUEUED),
+    (S.SUBMITTING, N.REJECTED): Step(S.FAILED),
+    (S.SUBMITTING, N.CANCEL_REQUESTED): Step(S.CANCELLING, (E.CANCEL,)),
+    (S.QUEUED, N.SEEN_RUNNING): Step(S.RUNNING),
+    (S.QUEUED, N.SEEN_FINISHED): Step(S.FINALISING, (E.COLLECT,)),
+    (S.QUEUED, N.GONE): Step(S.LOST, (E.FORGET,)),
+    (S.QUEUED, N.CANCEL_REQUESTED): Step(S.CANCELLING, (E.CANCEL,)),
+    (S.RUNNING, N.SEEN_QUEUED): Step(S.QUEUED),  # DIRAC reschedules on its own
+    (S.RUNNING, N.SEEN_FINISHED): Step(S.FINALISING, (E.COLLECT,)),
+    (S.RUNNING, N.GONE): Step(S.LOST, (E.FORGET,)),
+    (S.RUNNING, N.CANCEL_REQUESTED): Step(S.CANCELLING, (E.CANCEL,)),
+    (S.FINALISING, N.REPORT_SUCCEEDED): Step(S.SUCCEEDED, (E.FORGET,)),
+    (S.FINALISING, N.REPORT_FAILED): Step(S.FAILED, (E.FORGET,)),
+    (S.FINALISING, N.REPORT_ABSENT): Step(S.LOST, (E.FORGET,)),
+    (S.CANCELLING, N.ACCEPTED): Step(S.CANCELLING, (E.CANCEL,)),  # the id came late
+    (S.CANCELLING, N.REJECTED): Step(S.CANCELLED),
+    (S.CANCELLING, N.CANCEL_DONE): Step(S.CANCELLED),
+    (S.CANCELLING, N.SEEN_FINISHED): Step(S.CANCELLED, (E.FORGET,)),
+    (S.CANCELLING, N.GONE): Step(S.CANCELLED, (E.FORGET,)),
+}
+
+NO_CHANGE: Final = frozenset(
+    {
+        (S.SUBMITTING, N.SUBMIT_REQUESTED),
+        (S.QUEUED, N.ACCEPTED),
+        (S.QUEUED, N.SEEN_QUEUED),
+        (S.RUNNING, N.ACCEPTED),
+        (S.RUNNING, N.SEEN_RUNNING),
+        (S.FINALISING, N.ACCEPTED),
+        (S.FINALISING, N.SEEN_QUEUED),  # an old answer that arrives late
+        (S.FINALISING, N.SEEN_RUNNING),
+        (S.FINALISING, N.SEEN_FINISHED),
+        (S.FINALISING, N.GONE),  # its report is being read
+        (S.FINALISING, N.CANCEL_REQUESTED),  # it has ended: too late to cancel
+        (S.CANCELLING, N.CANCEL_REQUESTED),
+        (S.CANCELLING, N.SEEN_QUEUED),
+        (S.CANCELLING, N.SEEN_RUNNING),
+    }
+)
+
+
+def advance(state: AttemptState, news: News) -> Step:
+    """Where `news` takes an attempt, and what must then be done.
+
+    Final states absorb everything: a late "running" from the grid must never raise a finished attempt
+    from the dead.
+
+    Raises:
+        IllegalTransition: the news contradicts the state; the caller quarantines the attempt.
+    """
+    if state.is_final or (state, news) in NO_CHANGE:
+        return Step(state)
+    try:
+        return STEPS[state, news]
+    except KeyError:
+        raise IllegalTransition(f"an attempt that is {state} cannot have {news}") from None
