@@ -1,0 +1,86 @@
+"""Debian packages that the tests need: installed when we may, otherwise the command to type."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+_SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def require(program: str, package: str) -> str:
+    """The path of `program`; its Debian package is installed when it is missing and we are root."""
+    found = _which(program)
+    if found is None and os.geteuid() == 0:
+        # one test process at a time: apt's own lock makes the others fail, not wait
+        with open(Path(tempfile.gettempdir()) / "grid-engine-tests-apt.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _which(program) is None:
+                install(package)
+        found = _which(program)
+    if found is None:
+        raise RuntimeError(
+            f"{program} is missing: type `sudo apt-get install --no-install-recommends {package}`"
+        )
+    return found
+
+
+def install(package: str) -> None:
+    """Install a package with apt, quietly and without starting its services."""
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", RUNLEVEL="1")
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if result.returncode:
+        subprocess.run(["apt-get", "update", "-q"], env=environment, capture_output=True)
+        result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f"cannot install {package}: {result.stderr.strip()[-300:]}")
+
+
+def unpack(packages: list[str], into: Path, downloads: Path) -> None:
+    """Unpack packages and all that they depend on, as if the system were empty. Needs no root."""
+    downloads.mkdir(parents=True, exist_ok=True)
+    closure = _closure(packages, downloads)
+    if missing := [name for name in closure if not list(downloads.glob(f"{name}_*.deb"))]:
+        subprocess.run(
+            ["apt-get", "-qq", "download", *missing], cwd=downloads, check=True, stderr=subprocess.PIPE
+        )
+    into.mkdir(parents=True)
+    for name in closure:
+        for archive in sorted(downloads.glob(f"{name}_*.deb")):
+            subprocess.run(["dpkg-deb", "-x", archive, into], check=True)
+
+
+def _closure(packages: list[str], downloads: Path) -> list[str]:
+    options = [
+        "-oDebug::NoLocking=1",
+        "-oDir::State::status=/dev/null",
+        f"-oDir::Cache::archives={downloads}",
+    ]
+    command = [
+        "apt-get",
+        *options,
+        "--print-uris",
+        "-qq",
+        "-y",
+        "--no-install-recommends",
+        "install",
+        *packages,
+    ]
+    (downloads / "partial").mkdir(exist_ok=True)
+    listing = subprocess.run(command, capture_output=True, text=True)
+    if listing.returncode:
+        raise RuntimeError(
+            f"apt knows no {' '.join(packages)}: type `sudo apt-get update` ({listing.stderr.strip()})"
+        )
+    already = [path.name.split("_")[0] for path in downloads.glob("*.deb")]
+    wanted = [line.split()[1].split("_")[0] for line in listing.stdout.splitlines() if line.startswith("'")]
+    return sorted({*wanted, *already})
+
+
+def _which(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_DIRECTORIES}")
