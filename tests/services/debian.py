@@ -9,11 +9,23 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+PACKAGES = {
+    "busybox": "busybox-static",
+    "curl": "curl",
+    "docker-registry": "docker-registry",
+    "dockerd": "docker.io",
+    "initdb": "postgresql",
+    "proot": "proot",
+    "zstd": "zstd",
+}
+"""Everything beyond Python that the tests and the demo run: the program, and its Debian package."""
+
 _SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def require(program: str, package: str) -> str:
+def require(program: str, package: str = "") -> str:
     """The path of `program`; its Debian package is installed when it is missing and we are root."""
+    package = package or PACKAGES[program]
     found = _which(program)
     if found is None and os.geteuid() == 0:
         # one test process at a time: apt's own lock makes the others fail, not wait
@@ -83,4 +95,7 @@ def _closure(packages: list[str], downloads: Path) -> list[str]:
 
 
 def _which(program: str) -> str | None:
-    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SYSTEM_DIRECTORIES}")
+    # Debian keeps the servers' own programs of each PostgreSQL version out of everybody's PATH
+    versions = sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin"))
+    places = [os.environ.get("PATH", ""), _SYSTEM_DIRECTORIES, *versions]
+    return shutil.which(program, path=":".join(places))

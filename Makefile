@@ -1,0 +1,51 @@
+# Thin recipes: what takes more than a line lives in .ci/ (shell) or tests/ (Python).
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# Both workers start their own services; tests that share one machine-wide thing carry xdist_group.
+PARALLEL := -n 2 --dist loadgroup
+
+.PHONY: help setup services lint format check test long bench demo wheel lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv from requirements.lock (does nothing when it is up to date)
+	@.ci/setup
+
+services: setup ## Install the Debian packages that tests and demo need (as root; else say how)
+	@$(BIN)/python -m tests.services
+
+lint: setup ## Rules, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint ## Lint and every test that needs no service (under 30 s)
+	$(PYTEST) -q -m "not service and not long" $(PARALLEL)
+
+test: setup services ## The whole suite, with real services; all but the tests marked long
+	$(PYTEST) -m "not long" $(PARALLEL)
+
+long: setup services ## The tests that take minutes
+	$(PYTEST) -m long
+
+bench: setup services ## Measure speed and memory beside other programs, and print a table
+	$(BIN)/python -m tests.bench
+
+demo: setup services ## Convert real DICOM files in a real container, end to end
+	@$(BIN)/python -m tests.demo
+
+wheel: setup ## Build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel
+
+lock: ## Choose dependency versions anew and write requirements.lock
+	@.ci/lock
+
+clean: ## Remove everything that make has made, but no results
+	rm -rf .venv .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,93 @@
+"""What every test may ask for. Services are real, started on first use, one set per test process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.testing.clock import FakeClock
+from tests.services.images import push_busybox, push_dcm2niix
+from tests.services.postgres import Postgres, start_postgres
+from tests.services.registry import Registry, start_registry
+from tests.services.unprivileged import Unprivileged, ordinary_user
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "tests"
+"""For what is slow to obtain; kept from run to run."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything can be installed (CI=true), a test that skips its service has failed."""
+    report = yield
+    if report.skipped and os.environ.get("CI") == "true" and item.get_closest_marker("service"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although its service can be installed: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still."""
+    return FakeClock()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home directory of one's own: nothing that a test does reaches the real one."""
+    directory = tmp_path / "home"
+    places = {
+        "HOME": directory,
+        "XDG_DATA_HOME": directory / ".local/share",
+        "XDG_STATE_HOME": directory / ".local/state",
+        "XDG_CACHE_HOME": directory / ".cache",
+        "XDG_CONFIG_HOME": directory / ".config",
+    }
+    for name, path in places.items():
+        path.mkdir(parents=True, exist_ok=True)
+        monkeypatch.setenv(name, str(path))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    return directory
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[Unprivileged]:
+    """An ordinary user to run programs as."""
+    with ordinary_user() as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A container registry on loopback; needs the mark `service`."""
+    with start_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def busybox_image(registry: Registry) -> str:
+    """The reference of a small image with a shell; needs the mark `service`."""
+    return push_busybox(registry)
+
+
+@pytest.fixture(scope="session")
+def dcm2niix_image(registry: Registry) -> str:
+    """The reference of an image with a real imaging tool; needs the mark `service`."""
+    return push_dcm2niix(registry, CACHE)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; needs the mark `service`."""
+    with start_postgres() as running:
+        yield running
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """The SQLAlchemy URL of a new, empty PostgreSQL database; needs the mark `service`."""
+    with postgres.database() as url:
+        yield url

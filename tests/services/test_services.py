@@ -1,0 +1,70 @@
+"""The services that other tests lean on do what they promise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy
+
+from engine.testing.clock import FakeClock
+from tests.services.postgres import Postgres
+from tests.services.unprivileged import Unprivileged
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.service
+def test_each_test_gets_an_empty_postgresql_database(postgres: Postgres) -> None:
+    for _ in range(2):
+        with postgres.database() as url:
+            engine = sqlalchemy.create_engine(url)
+            with engine.begin() as connection:
+                connection.execute(sqlalchemy.text("CREATE TABLE job (id integer)"))
+        engine.dispose()  # only now: its pooled connection did not keep the database from going
+
+
+@pytest.mark.service
+def test_postgresql_ends_with_the_process_that_started_it() -> None:
+    program = textwrap.dedent("""
+        import os, signal
+        from tests.services.postgres import start_postgres
+        with start_postgres() as server:
+            print(server.process.pid, server.directory, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """)
+    died = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert died.returncode == -signal.SIGKILL
+    pid, directory = died.stdout.split()
+    while Path(f"/proc/{pid}").exists():  # the suite's own time limit ends a wait that never ends
+        time.sleep(0.02)
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(host=directory, user="engine", dbname="postgres")
+    subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def test_an_unprivileged_program_is_not_root_and_owns_its_directory(unprivileged: Unprivileged) -> None:
+    shown = unprivileged.run(["sh", "-c", "id -u; pwd; : > mine"], check=True).stdout.split()
+    assert shown == [str(os.geteuid() or 65534), str(unprivileged.directory)]
+
+
+def test_a_private_home_holds_every_directory_of_the_user(home: Path) -> None:
+    names = ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+    assert all(Path(os.environ[name]).is_relative_to(home) for name in names)
+
+
+def test_the_fake_clock_moves_only_when_told(clock: FakeClock) -> None:
+    start = clock.now()
+    clock.sleep(2.5)
+    clock.advance(1)
+    assert clock.now() == start + 3.5
+    assert clock.slept == [2.5]
+    with pytest.raises(ValueError, match="backwards"):
+        clock.advance(-1)
