@@ -1,0 +1,20 @@
+"""How the jobs of one execution are to be run: settled when it is planned, and kept with it."""
+
+# No postponed annotations here: wrappers.wire reads them to build these values from JSON.
+from typing import Dict, List, NamedTuple, Optional  # noqa: UP035
+
+from wrappers.wire import Image, Limits
+
+
+class Options(NamedTuple):
+    """The settled choices of one execution, as they are stored."""
+
+    image: Optional[Image] = None  # noqa: UP045
+    limits: Limits = Limits()
+    runtimes: List[str] = []  # noqa: UP006, RUF012  # empty: the node's own order
+    root: str = ""  # "readonly": the tool never writes outside its directory and /tmp
+    gpu: bool = False
+    environment: Dict[str, str] = {}  # noqa: UP006, RUF012  # added to the descriptor's
+    compat: bool = False  # the reference library's text rules
+    group: int = 1  # attempts that share one job of the back-end
+    naming: str = "{path}"  # where a result lies below the results of the execution

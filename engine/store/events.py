@@ -1,0 +1,82 @@
+"""The story of every job: one line for each thing that was learned, in the commit that it caused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.ids import AttemptId, ExecutionId, JobId
+from engine.store.schema import attempt, event
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was learned or decided."""
+
+    execution_id: ExecutionId
+    at: float
+    news: str
+    job_id: JobId | None = None
+    attempt_id: AttemptId | None = None
+    state_from: str = ""
+    state_to: str = ""
+    detail: str = ""
+
+
+def append(connection: Connection, events: Sequence[Event]) -> None:
+    """Write them, in order."""
+    if events:
+        connection.execute(
+            sa.insert(event),
+            [
+                {
+                    "execution_id": e.execution_id,
+                    "job_id": e.job_id,
+                    "attempt_id": e.attempt_id,
+                    "at": e.at,
+                    "news": e.news,
+                    "state_from": e.state_from,
+                    "state_to": e.state_to,
+                    "detail": e.detail,
+                }
+                for e in events
+            ],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event with what a reader wants beside it."""
+
+    event: Event
+    ordinal: int | None
+    """Which try of the job it belongs to."""
+
+
+def story(connection: Connection, execution_id: ExecutionId, job_id: JobId | None) -> list[Told]:
+    """Events of one job, or those of the execution itself when `job_id` is None, oldest first."""
+    query = (
+        sa.select(event, attempt.c.ordinal)
+        .outerjoin(attempt, attempt.c.id == event.c.attempt_id)
+        .where(event.c.execution_id == execution_id, event.c.job_id == job_id)
+        .order_by(event.c.id)
+    )
+    return [
+        Told(
+            Event(
+                row.execution_id,
+                row.at,
+                row.news,
+                row.job_id,
+                row.attempt_id,
+                row.state_from,
+                row.state_to,
+                row.detail,
+            ),
+            row.ordinal,
+        )
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,236 @@
+"""Executions and the descriptors they run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.execution import ExecutionState, Intent
+from engine.domain.job import JobState
+from engine.domain.options import Options
+from engine.errors import NotFound
+from engine.ids import ExecutionId
+from engine.store import events
+from engine.store.schema import descriptor, execution, tally
+from wrappers import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One submit, as it is stored."""
+
+    id: ExecutionId
+    owner: str
+    name: str
+    descriptor_sha256: str
+    options: Options
+    backend: str
+    results: str
+    state: ExecutionState
+    intent: Intent
+    created_at: float
+    jobs: int = 0
+    key: str | None = None
+    updated_at: float = 0.0
+    ended_at: float | None = None
+
+
+def keep_descriptor(
+    connection: Connection, sha256: str, data: Mapping[str, Any], *, checked_by: str, now: float
+) -> None:
+    """Store a descriptor once; the same content again only notes who checked it last."""
+    known = connection.execute(
+        sa.update(descriptor).where(descriptor.c.sha256 == sha256).values(checked_by=checked_by)
+    )
+    if known.rowcount == 0:
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+        connection.execute(
+            sa.insert(descriptor).values(sha256=sha256, text=text, checked_by=checked_by, created_at=now)
+        )
+
+
+def descriptor_data(connection: Connection, sha256: str) -> dict[str, Any]:
+    """The stored descriptor.
+
+    Raises:
+        NotFound: it was never stored.
+    """
+    text = connection.execute(sa.select(descriptor.c.text).where(descriptor.c.sha256 == sha256)).scalar()
+    if text is None:
+        raise NotFound(f"no descriptor {sha256[:12]} in the database")
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def descriptor_checked_by(connection: Connection, sha256: str) -> str | None:
+    """Which validator accepted this descriptor, or None when it is new."""
+    return connection.execute(
+        sa.select(descriptor.c.checked_by).where(descriptor.c.sha256 == sha256)
+    ).scalar()
+
+
+def create(connection: Connection, new: Execution) -> None:
+    """Write an execution in its first state, without jobs."""
+    connection.execute(
+        sa.insert(execution).values(
+            id=new.id,
+            owner=new.owner,
+            name=new.name,
+            key=new.key,
+            descriptor_sha256=new.descriptor_sha256,
+            options=wire.dumps(new.options),
+            backend=new.backend,
+            results=new.results,
+            state=new.state,
+            intent=new.intent,
+            jobs=0,
+            created_at=new.created_at,
+            updated_at=new.created_at,
+        )
+    )
+    connection.execute(
+        sa.insert(tally), [{"execution_id": new.id, "state": state, "jobs": 0} for state in JobState]
+    )
+    events.append(connection, [events.Event(new.id, new.created_at, "created", state_to=new.state)])
+
+
+def get(connection: Connection, execution_id: ExecutionId) -> Execution:
+    """One execution.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = connection.execute(sa.select(execution).where(execution.c.id == execution_id)).first()
+    if row is None:
+        raise NotFound(f"no execution {execution_id}", remedy="engine list shows them")
+    return _from_row(row)
+
+
+def by_key(connection: Connection, key: str) -> Execution | None:
+    """The execution that was submitted under the user's own key."""
+    row = connection.execute(sa.select(execution).where(execution.c.key == key)).first()
+    return _from_row(row) if row else None
+
+
+def starting_with(connection: Connection, prefix: str) -> list[ExecutionId]:
+    """At most two ids that begin with `prefix`: enough to tell unknown, unique and ambiguous apart."""
+    query = (
+        sa.select(execution.c.id)
+        .where(execution.c.id >= prefix, execution.c.id < prefix + "~")
+        .order_by(execution.c.id)
+        .limit(2)
+    )
+    return [ExecutionId(id_) for id_ in connection.execute(query).scalars()]
+
+
+def newest(
+    connection: Connection, *, owner: str | None = None, limit: int = 50, before: str | None = None
+) -> list[Execution]:
+    """Executions, newest first, a page at a time (`before` is the last id of the page before)."""
+    query = sa.select(execution).order_by(execution.c.id.desc()).limit(limit)
+    if owner is not None:
+        query = query.where(execution.c.owner == owner)
+    if before is not None:
+        query = query.where(execution.c.id < before)
+    return [_from_row(row) for row in connection.execute(query)]
+
+
+def in_state(connection: Connection, states: Sequence[ExecutionState], limit: int = 1000) -> list[Execution]:
+    """Executions in one of these states, oldest first."""
+    query = sa.select(execution).where(execution.c.state.in_(states)).order_by(execution.c.id).limit(limit)
+    return [_from_row(row) for row in connection.execute(query)]
+
+
+def count(connection: Connection, execution_id: ExecutionId) -> dict[JobState, int]:
+    """Its jobs by state, zeros included."""
+    rows = connection.execute(
+        sa.select(tally.c.state, tally.c.jobs).where(tally.c.execution_id == execution_id)
+    )
+    counts = {JobState(state): jobs for state, jobs in rows}
+    return {state: counts.get(state, 0) for state in JobState}
+
+
+def add_to_tally(connection: Connection, changes: Mapping[tuple[ExecutionId, JobState], int]) -> None:
+    """Count `changes` more (or fewer) jobs in these states."""
+    rows = [
+        {"b_execution": execution_id, "b_state": str(state), "b_jobs": jobs}
+        for (execution_id, state), jobs in sorted(changes.items())
+        if jobs
+    ]
+    if rows:
+        connection.execute(
+            sa.update(tally)
+            .where(
+                tally.c.execution_id == sa.bindparam("b_execution"), tally.c.state == sa.bindparam("b_state")
+            )
+            .values(jobs=tally.c.jobs + sa.bindparam("b_jobs")),
+            rows,
+        )
+
+
+def activate(connection: Connection, execution_id: ExecutionId, *, jobs: int, now: float) -> None:
+    """All its jobs are written: from now on they run. One commit makes an execution real."""
+    connection.execute(
+        sa.update(execution)
+        .where(execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING)
+        .values(state=ExecutionState.ACTIVE, jobs=jobs, updated_at=now)
+    )
+    events.append(
+        connection,
+        [
+            events.Event(
+                execution_id,
+                now,
+                "planned",
+                state_from=ExecutionState.PLANNING,
+                state_to=ExecutionState.ACTIVE,
+                detail=f"{jobs} job{'s' if jobs != 1 else ''}",
+            )
+        ],
+    )
+
+
+def set_state(connection: Connection, current: Execution, state: ExecutionState, *, now: float) -> None:
+    """Move an execution and tell it; the state it had is the guard."""
+    moved = connection.execute(
+        sa.update(execution)
+        .where(execution.c.id == current.id, execution.c.state == current.state)
+        .values(state=state, updated_at=now, ended_at=now if state.is_final else None)
+    )
+    if moved.rowcount:
+        events.append(
+            connection,
+            [events.Event(current.id, now, "concluded", state_from=current.state, state_to=state)],
+        )
+
+
+def set_intent(connection: Connection, execution_id: ExecutionId, intent: Intent, *, now: float) -> None:
+    """Write what the user wants."""
+    connection.execute(
+        sa.update(execution).where(execution.c.id == execution_id).values(intent=intent, updated_at=now)
+    )
+    events.append(connection, [events.Event(execution_id, now, f"{intent}_requested")])
+
+
+def _from_row(row: Any) -> Execution:
+    return Execution(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        key=row.key,
+        descriptor_sha256=row.descriptor_sha256,
+        options=wire.loads(Options, row.options),
+        backend=row.backend,
+        results=row.results,
+        state=ExecutionState(row.state),
+        intent=Intent(row.intent),
+        jobs=row.jobs,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        ended_at=row.ended_at,
+    )

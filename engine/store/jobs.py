@@ -1,0 +1,212 @@
+"""Jobs, always by the page or the batch: a million of them are rows, never objects in memory."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.execution import ExecutionState, Intent
+from engine.domain.job import MAY_BECOME, JobState
+from engine.errors import Bug, NotFound
+from engine.ids import ExecutionId, JobId
+from engine.store import executions
+from engine.store.schema import execution, job
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job to be written."""
+
+    number: int
+    invocation: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    pending: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job, as it is stored."""
+
+    id: JobId
+    execution_id: ExecutionId
+    number: int
+    state: JobState
+    invocation: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    attempts: int
+    failure: str
+    message: str
+    exit_code: int | None
+    not_before: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A job's way from one state to another, with what is to be remembered of it."""
+
+    job: Job
+    to: JobState
+    failure: str = ""
+    message: str = ""
+    exit_code: int | None = None
+    not_before: float = 0.0
+
+
+def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob], *, now: float) -> None:
+    """Write a page of jobs."""
+    if not new:
+        return
+    states = [JobState.BLOCKED if n.pending else JobState.READY for n in new]
+    connection.execute(
+        sa.insert(job),
+        [
+            {
+                "execution_id": execution_id,
+                "number": n.number,
+                "state": state,
+                "pending": n.pending,
+                "invocation": _text(n.invocation),
+                "parameters": _text(n.parameters),
+                "updated_at": now,
+            }
+            for n, state in zip(new, states, strict=True)
+        ],
+    )
+    executions.add_to_tally(
+        connection, {(execution_id, state): count for state, count in Counter(states).items()}
+    )
+
+
+def ready(connection: Connection, backend: str, *, now: float, limit: int) -> list[Job]:
+    """Jobs that may start there now, oldest execution first."""
+    query = (
+        sa.select(job)
+        .join(execution, execution.c.id == job.c.execution_id)
+        .where(
+            execution.c.state == ExecutionState.ACTIVE,
+            execution.c.intent == Intent.RUN,
+            execution.c.backend == backend,
+            job.c.state == JobState.READY,
+            job.c.not_before <= now,
+        )
+        .order_by(job.c.execution_id, job.c.number)
+        .limit(limit)
+    )
+    return [_from_row(row) for row in connection.execute(query)]
+
+
+def next_ready_at(connection: Connection) -> float | None:
+    """When the earliest postponed job may start; None when there is none."""
+    query = (
+        sa.select(sa.func.min(job.c.not_before))
+        .join(execution, execution.c.id == job.c.execution_id)
+        .where(
+            execution.c.state == ExecutionState.ACTIVE,
+            execution.c.intent == Intent.RUN,
+            job.c.state == JobState.READY,
+        )
+    )
+    value: float | None = connection.execute(query).scalar()
+    return value
+
+
+def waiting(connection: Connection, execution_id: ExecutionId, *, limit: int) -> list[Job]:
+    """Jobs that have not started."""
+    return page(connection, execution_id, states=(JobState.READY, JobState.BLOCKED), limit=limit)
+
+
+def by_ids(connection: Connection, ids: Iterable[JobId]) -> dict[JobId, Job]:
+    """Jobs by their rows."""
+    rows = connection.execute(sa.select(job).where(job.c.id.in_(list(ids))))
+    return {row.id: _from_row(row) for row in rows}
+
+
+def numbered(connection: Connection, execution_id: ExecutionId, number: int) -> Job:
+    """One job of an execution.
+
+    Raises:
+        NotFound: it has no such number.
+    """
+    query = sa.select(job).where(job.c.execution_id == execution_id, job.c.number == number)
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound(f"no job {number} in execution {execution_id}", remedy="engine jobs shows them")
+    return _from_row(row)
+
+
+def page(
+    connection: Connection,
+    execution_id: ExecutionId,
+    *,
+    states: Sequence[JobState] = (),
+    after: int = 0,
+    limit: int = 1000,
+) -> list[Job]:
+    """Jobs in the order of their numbers, those above `after`."""
+    query = sa.select(job).where(job.c.execution_id == execution_id, job.c.number > after)
+    if states:
+        query = query.where(job.c.state.in_(states))
+    return [_from_row(row) for row in connection.execute(query.order_by(job.c.number).limit(limit))]
+
+
+def move(connection: Connection, moves: Sequence[Move], *, now: float, started: bool = False) -> None:
+    """Change the state of jobs and the tally with it. `started` counts one more attempt for each.
+
+    Raises:
+        Bug: a move is not in the table of `engine.domain.job`, or a job is no longer where it was read.
+    """
+    if not moves:
+        return
+    changes: Counter[tuple[ExecutionId, JobState]] = Counter()
+    for m in moves:
+        if m.to not in MAY_BECOME[m.job.state]:
+            raise Bug(f"job {m.job.execution_id}:{m.job.number} cannot go from {m.job.state} to {m.to}")
+        changes[m.job.execution_id, m.job.state] -= 1
+        changes[m.job.execution_id, m.to] += 1
+    rows = [
+        {
+            "b_id": m.job.id,
+            "b_from": m.job.state,
+            "state": m.to,
+            "failure": m.failure,
+            "message": m.message,
+            "exit_code": m.exit_code,
+            "not_before": m.not_before,
+            "attempts": m.job.attempts + started,
+            "updated_at": now,
+        }
+        for m in moves
+    ]
+    statement = sa.update(job).where(job.c.id == sa.bindparam("b_id"), job.c.state == sa.bindparam("b_from"))
+    moved = connection.execute(statement, rows).rowcount
+    if moved != len(rows):
+        raise Bug(f"{len(rows) - moved} of {len(rows)} jobs were no longer where they had been read")
+    executions.add_to_tally(connection, changes)
+
+
+def _text(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _from_row(row: Any) -> Job:
+    return Job(
+        id=row.id,
+        execution_id=row.execution_id,
+        number=row.number,
+        state=JobState(row.state),
+        invocation=json.loads(row.invocation),
+        parameters=json.loads(row.parameters),
+        attempts=row.attempts,
+        failure=row.failure,
+        message=row.message,
+        exit_code=row.exit_code,
+        not_before=row.not_before,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,83 @@
+"""The lease: of all engines on one database, the holder alone tells news and performs effects.
+
+Every write of the holder carries its fencing number: an engine that slept through its lease and wakes up
+cannot write a line (Kleppmann, "How to do distributed locking", 2016).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.errors import EngineError
+from engine.store.database import Database
+from engine.store.schema import lease
+
+NAME = "reconciler"
+
+
+class LeaseLost(EngineError):
+    """Another engine reconciles this database now; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to reconcile, until `until`."""
+
+    holder: str
+    fence: int
+    until: float
+
+
+def acquire(db: Database, holder: str, *, now: float, seconds: float) -> Lease | None:
+    """Take the lease if it is free or has run out; None while another holder's is good."""
+    with db.write() as connection:
+        row = connection.execute(sa.select(lease).where(lease.c.name == NAME).with_for_update()).first()
+        if row is None:
+            connection.execute(
+                sa.insert(lease).values(name=NAME, holder=holder, fence=1, until=now + seconds)
+            )
+            return Lease(holder, 1, now + seconds)
+        if row.until > now and row.holder != holder:
+            return None
+        connection.execute(
+            sa.update(lease)
+            .where(lease.c.name == NAME)
+            .values(holder=holder, fence=row.fence + 1, until=now + seconds)
+        )
+        return Lease(holder, row.fence + 1, now + seconds)
+
+
+def release(db: Database, held: Lease, *, now: float) -> None:
+    """Give it back, so that the next engine need not wait. A lease that was lost is left alone."""
+    with db.write() as connection:
+        connection.execute(
+            sa.update(lease).where(lease.c.name == NAME, lease.c.fence == held.fence).values(until=now)
+        )
+
+
+def current(db: Database) -> Lease | None:
+    """Who holds it, or held it last."""
+    with db.read() as connection:
+        row = connection.execute(sa.select(lease).where(lease.c.name == NAME)).first()
+    return Lease(row.holder, row.fence, row.until) if row else None
+
+
+@contextmanager
+def fenced(db: Database, held: Lease, *, until: float) -> Iterator[Connection]:
+    """A write transaction of the holder; it also prolongs the lease.
+
+    Raises:
+        LeaseLost: the fencing number is no longer the newest.
+    """
+    with db.write() as connection:
+        renewed = connection.execute(
+            sa.update(lease).where(lease.c.name == NAME, lease.c.fence == held.fence).values(until=until)
+        )
+        if renewed.rowcount != 1:
+            raise LeaseLost("another engine has taken over this database")
+        yield connection

@@ -1,0 +1,85 @@
+"""What must still be done in the outside world: written before it is done, removed after.
+
+Effects are at least once and each is idempotent by the submission's key. `claim` raises `tries` and puts
+the row out of sight *before* the call, so whoever comes after a crash knows that it may have happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.attempt import Effect
+from engine.ids import ExecutionId, SubmissionId
+from engine.store.schema import outbox, submission
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An effect that is to be performed now."""
+
+    submission_id: SubmissionId
+    execution_id: ExecutionId
+    native_id: str | None
+    tries: int
+    """How often it was tried before, perhaps with success."""
+
+
+def put(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, now: float) -> None:
+    """Ask for an effect; asking twice is asking once."""
+    if not ids:
+        return
+    known = set(
+        connection.execute(
+            sa.select(outbox.c.submission_id).where(
+                outbox.c.effect == effect, outbox.c.submission_id.in_(list(ids))
+            )
+        ).scalars()
+    )
+    rows = [
+        {"submission_id": id_, "effect": effect, "not_before": now, "tries": 0}
+        for id_ in dict.fromkeys(ids)
+        if id_ not in known
+    ]
+    if rows:
+        connection.execute(sa.insert(outbox), rows)
+
+
+def due(connection: Connection, effect: Effect, backend: str, *, now: float, limit: int) -> list[Due]:
+    """Effects whose time has come, oldest submission first."""
+    query = (
+        sa.select(outbox.c.submission_id, submission.c.execution_id, submission.c.native_id, outbox.c.tries)
+        .join(submission, submission.c.id == outbox.c.submission_id)
+        .where(outbox.c.effect == effect, outbox.c.not_before <= now, submission.c.backend == backend)
+        .order_by(outbox.c.submission_id)
+        .limit(limit)
+    )
+    return [Due(r.submission_id, r.execution_id, r.native_id, r.tries) for r in connection.execute(query)]
+
+
+def claim(connection: Connection, effect: Effect, items: Sequence[Due], *, again_at: float) -> None:
+    """Note that these are about to be tried, and when they are to be tried again if nothing is heard."""
+    if items:
+        connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.effect == effect, outbox.c.submission_id.in_([d.submission_id for d in items]))
+            .values(tries=outbox.c.tries + 1, not_before=again_at)
+        )
+
+
+def done(connection: Connection, effect: Effect, ids: Sequence[SubmissionId]) -> None:
+    """The effect has happened, or is no longer wanted."""
+    if ids:
+        connection.execute(
+            sa.delete(outbox).where(outbox.c.effect == effect, outbox.c.submission_id.in_(list(ids)))
+        )
+
+
+def tries(connection: Connection, effect: Effect, id_: SubmissionId) -> int | None:
+    """How often an effect was tried; None when it is not (or no longer) asked for."""
+    return connection.execute(
+        sa.select(outbox.c.tries).where(outbox.c.submission_id == id_, outbox.c.effect == effect)
+    ).scalar()

@@ -1,0 +1,88 @@
+"""Committed results. A row exists only once its attempt has succeeded; a name is never taken twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.ids import AttemptId, ExecutionId, JobId
+from engine.store.schema import job, product
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One result file or directory."""
+
+    execution_id: ExecutionId
+    job_id: JobId
+    attempt_id: AttemptId
+    output_id: str
+    name: str
+    url: str
+    size: int
+    sha256: str
+    directory: bool = False
+    job_number: int = 0
+
+
+def add(connection: Connection, new: Sequence[Product]) -> None:
+    """Write results, in the commit in which their attempts succeed."""
+    if new:
+        connection.execute(
+            sa.insert(product),
+            [
+                {
+                    "execution_id": p.execution_id,
+                    "job_id": p.job_id,
+                    "attempt_id": p.attempt_id,
+                    "output_id": p.output_id,
+                    "name": p.name,
+                    "url": p.url,
+                    "size": p.size,
+                    "sha256": p.sha256,
+                    "directory": p.directory,
+                }
+                for p in new
+            ],
+        )
+
+
+def page(
+    connection: Connection, execution_id: ExecutionId, *, after: int = 0, limit: int = 1000
+) -> list[tuple[int, Product]]:
+    """Results in the order in which they were committed, with the cursor for the next page."""
+    query = (
+        sa.select(product, job.c.number)
+        .join(job, job.c.id == product.c.job_id)
+        .where(product.c.execution_id == execution_id, product.c.id > after)
+        .order_by(product.c.id)
+        .limit(limit)
+    )
+    return [(row.id, _from_row(row)) for row in connection.execute(query)]
+
+
+def taken(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> dict[str, JobId]:
+    """Which of these names are results already, and of which jobs."""
+    query = sa.select(product.c.name, product.c.job_id).where(
+        product.c.execution_id == execution_id, product.c.name.in_(list(names))
+    )
+    return {name: job_id for name, job_id in connection.execute(query)}
+
+
+def _from_row(row: Any) -> Product:
+    return Product(
+        execution_id=row.execution_id,
+        job_id=row.job_id,
+        attempt_id=row.attempt_id,
+        output_id=row.output_id,
+        name=row.name,
+        url=row.url,
+        size=row.size,
+        sha256=row.sha256,
+        directory=row.directory,
+        job_number=row.number,
+    )

@@ -1,0 +1,179 @@
+"""The tables. `migrations/` creates them; a test proves that both say the same.
+
+Times are seconds since 1970-01-01 UTC. States are the words of `engine.domain`. JSON is kept as text:
+nothing is ever searched inside it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_ID = String(26)
+# SQLite numbers rows by itself only for INTEGER; PostgreSQL wants 64 bits said.
+_ROW = BigInteger().with_variant(Integer, "sqlite")
+
+descriptor = Table(
+    "descriptor",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("text", Text, nullable=False),  # canonical JSON
+    Column("checked_by", String(64), nullable=False),  # validator and version that accepted it
+    Column("created_at", Float, nullable=False),
+)
+
+execution = Table(
+    "execution",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("owner", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("key", String(255), unique=True),  # the user's: submitting twice with one key is submitting once
+    Column("descriptor_sha256", String(64), ForeignKey("descriptor.sha256"), nullable=False),
+    Column("options", Text, nullable=False),  # JSON of engine.domain.options.Options
+    Column("backend", String(64), nullable=False),
+    Column("results", Text, nullable=False),  # URL of the directory of its results
+    Column("state", String(16), nullable=False),
+    Column("intent", String(16), nullable=False),
+    Column("jobs", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Index("ix_execution_state_id", "state", "id"),
+    Index("ix_execution_owner_id", "owner", "id"),
+)
+
+tally = Table(
+    "tally",  # jobs of an execution by state, kept in the same commit as the jobs themselves
+    metadata,
+    Column("execution_id", _ID, ForeignKey("execution.id"), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("jobs", Integer, nullable=False),
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("execution_id", _ID, ForeignKey("execution.id"), nullable=False),
+    Column("number", Integer, nullable=False),  # from 1; the place of its point in the sweep
+    Column("state", String(16), nullable=False),
+    Column("pending", Integer, nullable=False, default=0),  # jobs it still waits for
+    Column("not_before", Float, nullable=False, default=0.0),
+    Column("invocation", Text, nullable=False),  # JSON, File values made absolute
+    Column("parameters", Text, nullable=False),  # JSON of what tells this point from the others
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("failure", String(16), nullable=False, default=""),
+    Column("message", Text, nullable=False, default=""),
+    Column("exit_code", Integer),
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("execution_id", "number"),
+    Index("ix_job_execution_id_state_number", "execution_id", "state", "number"),
+)
+
+submission = Table(
+    "submission",  # one job of a back-end, holding one or more attempts
+    metadata,
+    Column("id", _ID, primary_key=True),  # the key that the back-end carries
+    Column("execution_id", _ID, ForeignKey("execution.id"), nullable=False),
+    Column("backend", String(64), nullable=False),
+    Column("native_id", String(255)),
+    Column("live", Boolean, nullable=False),  # until all its attempts are final
+    Column("detail", Text, nullable=False, default=""),  # the place's last own words
+    Column("unknown_since", Float),  # first time that the place did not know it
+    Column("created_at", Float, nullable=False),
+    Index("ix_submission_backend_live", "backend", "live"),
+    Index("ix_submission_execution_id", "execution_id"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("job_id", _ROW, ForeignKey("job.id"), nullable=False),
+    Column("submission_id", _ID, ForeignKey("submission.id"), nullable=False),
+    Column("ordinal", Integer, nullable=False),  # 1 for the first try of its job
+    Column("state", String(16), nullable=False),
+    Column("manifest_sha256", String(64), nullable=False, default=""),
+    Column("failure", String(16), nullable=False, default=""),
+    Column("report", Text),  # JSON of wrappers.wire.Report, once verified
+    Column("quarantined", Boolean, nullable=False, default=False),
+    Column("version", Integer, nullable=False, default=0),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    UniqueConstraint("job_id", "ordinal"),
+    Index("ix_attempt_submission_id", "submission_id"),
+)
+
+outbox = Table(
+    "outbox",  # what must still be done in the outside world
+    metadata,
+    Column("submission_id", _ID, ForeignKey("submission.id"), primary_key=True),
+    Column("effect", String(16), primary_key=True),
+    Column("not_before", Float, nullable=False),
+    Column("tries", Integer, nullable=False, default=0),
+    Index("ix_outbox_effect_not_before", "effect", "not_before"),
+)
+
+event = Table(
+    "event",  # the story: appended in the same commit as what it tells, never changed
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("execution_id", _ID, nullable=False),
+    Column("job_id", _ROW),
+    Column("attempt_id", _ID),
+    Column("at", Float, nullable=False),
+    Column("news", String(32), nullable=False),
+    Column("state_from", String(16), nullable=False, default=""),
+    Column("state_to", String(16), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Index("ix_event_execution_id_id", "execution_id", "id"),
+    Index("ix_event_job_id_id", "job_id", "id"),
+)
+
+product = Table(
+    "product",  # a committed result; exists only once its attempt has succeeded
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("execution_id", _ID, ForeignKey("execution.id"), nullable=False),
+    Column("job_id", _ROW, ForeignKey("job.id"), nullable=False),
+    Column("attempt_id", _ID, ForeignKey("attempt.id"), nullable=False),
+    Column("output_id", String(255), nullable=False),
+    Column("name", Text, nullable=False),  # path below the results of the execution
+    Column("url", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("directory", Boolean, nullable=False, default=False),
+    UniqueConstraint("execution_id", "name"),  # no result ever overwrites another
+    Index("ix_product_job_id", "job_id"),
+)
+
+lease = Table(
+    "lease",  # who may tell news and perform effects
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(255), nullable=False),
+    Column("fence", BigInteger, nullable=False),  # raised each time the lease changes hands
+    Column("until", Float, nullable=False),
+)
