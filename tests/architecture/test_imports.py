@@ -1,0 +1,102 @@
+"""Who may import whom: the arrow points at the poorest place that must run the code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import PACKAGES, imports, python_files
+
+SHARED = {"engine.errors", "engine.clock", "engine.ids", "wrappers.wire", "wrappers.containers"}
+"""Words that every part of the engine speaks."""
+
+CORE = {"engine.domain", "engine.ports"}
+
+MAY_IMPORT = {
+    "wrappers": {"wrappers"},
+    "cvmfs_deploy": {"cvmfs_deploy", "wrappers.containers"},
+    "engine/errors.py": set(),
+    "engine/clock.py": set(),
+    "engine/ids.py": set(),
+    "engine/ports.py": {"engine.domain", *SHARED},
+    "engine/domain": {"engine.domain", *SHARED},
+    "engine/planning": {"engine.planning", "engine.domain", *SHARED},
+    "engine/store": {"engine.store", "engine.domain", *SHARED},
+    "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
+    "engine/backends": {"engine.backends", *CORE, *SHARED},
+    "engine/storages": {"engine.storages", "wrappers.transfer", *CORE, *SHARED},
+}
+"""For each part, the prefixes of our own modules that it may import; what is not here may import all."""
+
+STANDARD_LIBRARY_ONLY = (
+    "wrappers",
+    "engine/domain",
+    "engine/errors.py",
+    "engine/clock.py",
+    "engine/ports.py",
+)
+
+ONLY_IN = {"boutiques": {Path("engine/planning/bosh.py")}}
+"""Packages that are hidden behind one module."""
+
+
+def within(name: str, prefixes: set[str]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+def ours(name: str) -> bool:
+    return name.split(".")[0] in PACKAGES
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_imports_point_inwards(part: str) -> None:
+    wrong = [
+        f"{path}:{line} imports {name}"
+        for path in python_files(part)
+        for name, line in imports(path)
+        if ours(name) and not within(name, MAY_IMPORT[part])
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("part", STANDARD_LIBRARY_ONLY)
+def test_what_runs_everywhere_needs_only_the_standard_library(part: str) -> None:
+    wrong = [
+        f"{path}:{line} imports {name}"
+        for path in python_files(part)
+        for name, line in imports(path)
+        if not ours(name) and name.split(".")[0] not in sys.stdlib_module_names
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_a_hidden_package_is_imported_by_one_module_alone(package: str) -> None:
+    users = {path for path in python_files(*PACKAGES) for name, _ in imports(path) if within(name, {package})}
+    assert users <= ONLY_IN[package]
+
+
+def test_nothing_shipped_imports_what_stays_in_the_checkout() -> None:
+    # an editable install puts the checkout on the path: such an import works here and fails elsewhere
+    wrong = [
+        f"{path}:{line} imports {name}"
+        for path in python_files(*PACKAGES)
+        for name, line in imports(path)
+        if name.split(".")[0] in {"tests", "config", "docs"}
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("part", [*MAY_IMPORT, *(str(path) for only in ONLY_IN.values() for path in only)])
+def test_every_rule_is_about_files_that_exist(part: str) -> None:
+    assert python_files(part) != []
+
+
+def test_the_reader_of_imports_sees_every_form(tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.write_text("import a.b\ndef f():\n    from c import d as e\nfrom . import g\nfrom .h import i\n")
+    found = {name for name, _ in imports(file)}
+    package = ".".join(file.parent.parts)
+    assert found == {"a.b", "c.d", f"{package}.g", f"{package}.h.i"}
