@@ -106,6 +106,11 @@ class Backend(Protocol):
         `<attempt>.out`, `<attempt>.err`. What is not there is not in the answer. May be repeated.
         """
 
+    def log(self, native_id: str, name: str, offset: int) -> bytes:
+        """What a log (`<attempt>.out` or `<attempt>.err`) holds from `offset` on, while it is being written.
+        Nothing when the place cannot tell.
+        """
+
     def forget(self, native_ids: Sequence[str]) -> None:
         """The engine has all it needs: what the place still keeps of them may go."""
 
@@ -134,10 +139,11 @@ class Storage(Protocol):
         """Names directly under a directory, sorted."""
 
     def move(self, source: str, target: str) -> None:
-        """Rename a file or directory. Repeating a move that was done is fine.
+        """Rename a file or directory, making the directories above it. An existing target is never replaced.
 
         Raises:
-            BadRequest: neither is there, or the target is something else.
+            NotFound: there is no source.
+            BadRequest: the target exists.
         """
 
     def delete(self, url: str) -> None:
@@ -145,6 +151,12 @@ class Storage(Protocol):
 
     def put(self, data: bytes, url: str) -> None:
         """Write a small file, atomically."""
+
+    def send(self, source: Path, url: str) -> None:
+        """Bring a file of this machine there, atomically; `source` may be gone afterwards."""
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """A piece of a file; nothing when it is not there."""
 
     def get(self, url: str, into: Path) -> None:
         """Bring a file or directory to this machine."""

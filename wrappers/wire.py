@@ -7,6 +7,7 @@ version must parse for ever (tests/golden). Everything is plain JSON; nothing se
 Runs on Python 3.6: NamedTuple, not dataclass; Optional[X], not X | None.
 """
 
+import hashlib
 import json
 from typing import Any, Dict, List, NamedTuple, Optional, Type, TypeVar, Union
 
@@ -210,6 +211,11 @@ def to_json(value: Any) -> Any:
 def dumps(value: Any) -> str:
     """The canonical JSON of a document: sorted keys, no spaces. Hashes are taken of this text."""
     return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a document's canonical JSON."""
+    return hashlib.sha256(dumps(value).encode("ascii")).hexdigest()
 
 
 def loads(kind: Type[_T], text: Union[str, bytes]) -> _T:

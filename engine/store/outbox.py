@@ -49,7 +49,7 @@ def put(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, 
 
 
 def due(connection: Connection, effect: Effect, backend: str, *, now: float, limit: int) -> list[Due]:
-    """Effects whose time has come, oldest submission first."""
+    """Effects whose time has come, oldest submission first. Forgetting waits for the whole submission."""
     query = (
         sa.select(outbox.c.submission_id, submission.c.execution_id, submission.c.native_id, outbox.c.tries)
         .join(submission, submission.c.id == outbox.c.submission_id)
@@ -57,6 +57,8 @@ def due(connection: Connection, effect: Effect, backend: str, *, now: float, lim
         .order_by(outbox.c.submission_id)
         .limit(limit)
     )
+    if effect == Effect.FORGET:
+        query = query.where(submission.c.live.is_(False))
     return [Due(r.submission_id, r.execution_id, r.native_id, r.tries) for r in connection.execute(query)]
 
 

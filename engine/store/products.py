@@ -70,7 +70,7 @@ def taken(connection: Connection, execution_id: ExecutionId, names: Sequence[str
     query = sa.select(product.c.name, product.c.job_id).where(
         product.c.execution_id == execution_id, product.c.name.in_(list(names))
     )
-    return {name: job_id for name, job_id in connection.execute(query)}
+    return dict(connection.execute(query).tuples())
 
 
 def _from_row(row: Any) -> Product:

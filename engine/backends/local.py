@@ -1,0 +1,216 @@
+"""This machine: the same wrapper and manifests as on the grid, run by a serving wrapper that outlives us.
+
+The serving wrapper and this back-end meet in a directory, the spool (`wrappers/serve` says what lies where).
+Every engine of a user shares one spool, so the slots count per machine and not per command.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import BackendUnavailable
+from engine.ports import Accepted, Capabilities, Observation, Rejected, Seen, Submission
+from wrappers import build, wire
+from wrappers.node.procfs import boot_id, start_time
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """Where the spool lies, and how this machine is set up."""
+
+    spool: Path
+    node: wire.Node
+
+
+class LocalBackend:
+    """Implements `engine.ports.Backend` on this machine."""
+
+    def __init__(self, name: str, settings: LocalSettings) -> None:
+        self.name = name
+        self._spool = settings.spool
+        self._node = settings.node
+        self.capabilities = Capabilities(
+            batch_size=200,
+            window=max(128, 8 * settings.node.slots),
+            poll_interval=0.02,
+            gone_after=2.0,
+            allows_no_container=True,
+        )
+
+    def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
+        """Put each into the spool by one rename; a key that is there already was submitted before."""
+        with self._trouble():
+            self._prepare()
+            answers: list[Accepted | Rejected] = []
+            for item in batch:
+                self._place(item)
+                answers.append(Accepted(item.key))
+            self._wake()
+        return answers
+
+    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Keys are native ids here."""
+        return {key: [key] for key in keys if self._job(key).is_dir()}
+
+    def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
+        """Look at the markers in the spool; a started process that died unheard is unknown."""
+        try:
+            finished = set(os.listdir(self._spool / "finished"))
+        except FileNotFoundError:
+            finished = set()
+        seen = [o for id_ in native_ids if (o := self._look(id_, finished)) is not None]
+        if any(o.seen != Seen.FINISHED for o in seen):
+            with self._trouble():
+                self._prepare()
+        return seen
+
+    def cancel(self, native_ids: Sequence[str]) -> None:
+        """Leave word for the serving wrapper, which ends the process group."""
+        with self._trouble():
+            self._prepare()
+            for id_ in native_ids:
+                with suppress(FileNotFoundError):
+                    (self._job(id_) / "cancel").touch()
+            self._wake()
+
+    def retrieve(self, native_id: str, into: Path) -> Sequence[Path]:
+        """Reports and logs; linked, not copied, where the file system allows it."""
+        brought = []
+        job = self._job(native_id)
+        for name in sorted(os.listdir(job)) if job.is_dir() else []:
+            if name.endswith((".report.json", ".out", ".err")):
+                target = into / name
+                try:
+                    os.link(job / name, target)
+                except OSError:
+                    shutil.copyfile(job / name, target)
+                brought.append(target)
+        return brought
+
+    def log(self, native_id: str, name: str, offset: int) -> bytes:
+        """Read straight from the file that the tool writes."""
+        try:
+            with (self._job(native_id) / name).open("rb") as file:
+                file.seek(offset)
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    def forget(self, native_ids: Sequence[str]) -> None:
+        """Remove them from the spool; the rename first, so that nobody sees half a submission."""
+        for id_ in native_ids:
+            trash = self._spool / "jobs" / f".gone-{id_}"
+            with suppress(FileNotFoundError):
+                os.rename(self._job(id_), trash)
+            shutil.rmtree(trash, ignore_errors=True)
+            (self._spool / "finished" / id_).unlink(missing_ok=True)
+
+    def _job(self, key: str) -> Path:
+        return self._spool / "jobs" / key
+
+    def _look(self, id_: str, finished: set[str]) -> Observation | None:
+        job = self._job(id_)
+        if id_ in finished or (job / "finished").exists():
+            return Observation(id_, Seen.FINISHED)
+        try:
+            started = json.loads((job / "started").read_text())
+        except FileNotFoundError:
+            return Observation(id_, Seen.QUEUED) if job.is_dir() else None
+        except ValueError:
+            started = {}
+        if is_alive(started):
+            return Observation(id_, Seen.RUNNING)
+        # It may have ended between the two looks; only then is its silence a death.
+        return Observation(id_, Seen.FINISHED) if (job / "finished").exists() else None
+
+    def _place(self, item: Submission) -> None:
+        part = self._spool / "jobs" / f".new-{item.key}-{os.getpid()}"
+        part.mkdir(mode=0o700)
+        text = "".join(wire.dumps(m) + "\n" for m in item.manifests)
+        (part / "manifests.jsonl").write_text(text)
+        try:
+            os.rename(part, self._job(item.key))
+        except OSError as error:
+            shutil.rmtree(part)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+    def _prepare(self) -> None:
+        """See that the spool exists, says how this machine is set up, and is served by our wrapper."""
+        if self._served():
+            return
+        for directory in ("jobs", "finished"):
+            (self._spool / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chmod(self._spool, 0o700)
+        text = wire.dumps(self._node)
+        part = self._spool / f".node.json.{os.getpid()}"
+        part.write_text(text)
+        os.replace(part, self._spool / "node.json")
+        wrapper = self._spool / "wrapper.pyz"
+        build.build(wrapper)
+        with (self._spool / "server.log").open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", str(wrapper), "serve", str(self._spool)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+            )
+
+    def _served(self) -> bool:
+        try:
+            return is_alive(json.loads((self._spool / "server.json").read_text()))
+        except (FileNotFoundError, ValueError):
+            return False
+
+    def _wake(self) -> None:
+        """Any byte wakes the server; with nobody at the other end it will look by itself when it starts."""
+        try:
+            pipe = os.open(self._spool / "wake", os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            return
+        try:
+            with suppress(BlockingIOError):
+                os.write(pipe, b".")
+        finally:
+            os.close(pipe)
+
+    def _trouble(self) -> _Trouble:
+        return _Trouble(self._spool)
+
+
+def is_alive(process: Mapping[str, object]) -> bool:
+    """Whether a process that was noted as pid, start time and boot id still runs, and is the same one."""
+    pid = process.get("pid")
+    return (
+        isinstance(pid, int)
+        and process.get("boot_id") == boot_id()
+        and process.get("start_time") == start_time(pid)
+    )
+
+
+class _Trouble:
+    """Turns the file system's trouble with the spool into the back-end's own words."""
+
+    def __init__(self, spool: Path) -> None:
+        self._spool = spool
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise BackendUnavailable(
+                f"the spool of this machine, {self._spool}: {error.strerror}",
+                remedy="set `local.spool` (ENGINE_LOCAL__SPOOL) to a directory with room that can be written",
+            ) from error

@@ -1,0 +1,119 @@
+"""Making state follow the wish for an end, and letting the place forget what is over."""
+
+from __future__ import annotations
+
+from engine.domain.attempt import AttemptState, Effect, News
+from engine.domain.execution import ExecutionState, Intent, conclude
+from engine.domain.job import JobState
+from engine.ids import SubmissionId
+from engine.reconcile import layout
+from engine.reconcile.collect import salvage
+from engine.reconcile.place import Round
+from engine.reconcile.settle import settle
+from engine.store import attempts, events, executions, jobs, outbox
+from engine.store.attempts import Word
+from engine.store.jobs import Move
+
+PAGE = 1000
+REPEAT = 20.0
+"""Seconds after which a place is asked again to end a submission that is still there."""
+PLANNING_LIMIT = 900.0
+"""Seconds without a new page of jobs after which a planning execution counts as abandoned."""
+
+
+def follow_intent(round_: Round) -> bool:
+    """Cancel what the user wants cancelled: jobs that wait, at once; attempts, by asking the place."""
+    changed = False
+    now = round_.clock.now()
+    with round_.db.read() as connection:
+        active = executions.in_state(connection, [ExecutionState.ACTIVE])
+        wanted = [e for e in active if e.intent == Intent.CANCEL and e.backend == round_.backend.name]
+    for execution in wanted:
+        with round_.write() as connection:
+            idle = jobs.waiting(connection, execution.id, limit=PAGE)
+            jobs.move(connection, [Move(j, JobState.CANCELLED, message="cancelled") for j in idle], now=now)
+            busy = attempts.unfinished(connection, execution.id, limit=PAGE)
+            ended = attempts.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in busy], now=now)
+            settle(connection, ended, now=now)
+        if idle or busy:
+            round_.touched.add(execution.id)
+            changed = True
+    return changed
+
+
+def cancel_due(round_: Round) -> bool:
+    """Ask the place to end submissions. One that was never tried is just dropped, without a call."""
+    now = round_.clock.now()
+    with round_.db.read() as connection:
+        due = outbox.due(connection, Effect.CANCEL, round_.backend.name, now=now, limit=PAGE)
+        untried = [
+            d.submission_id
+            for d in due
+            if d.native_id is None and outbox.tries(connection, Effect.SUBMIT, d.submission_id) in (0, None)
+        ]
+    if not due:
+        return False
+    with round_.write() as connection:
+        outbox.claim(connection, Effect.CANCEL, due, again_at=now + REPEAT)
+        held = attempts.of_submissions(connection, untried)
+        words = [
+            Word(a, News.CANCEL_DONE)
+            for group in held.values()
+            for a in group
+            if a.state == AttemptState.CANCELLING
+        ]
+        round_.touched |= settle(connection, attempts.tell(connection, words, now=now), now=now)
+    round_.backend.cancel([d.native_id for d in due if d.native_id is not None])
+    return True
+
+
+def forget_due(round_: Round) -> bool:
+    """Keep the last logs of submissions that are over, and let the place and the storage drop the rest."""
+    now = round_.clock.now()
+    with round_.db.read() as connection:
+        due = outbox.due(connection, Effect.FORGET, round_.backend.name, now=now, limit=PAGE)
+        if not due:
+            return False
+        held = attempts.of_submissions(connection, [d.submission_id for d in due])
+    collected = {AttemptState.SUCCEEDED, AttemptState.FAILED}
+    for item in due:
+        rest = [a for a in held[item.submission_id] if a.state not in collected]
+        if rest and item.native_id is not None:
+            salvage(round_, item, rest)
+    round_.backend.forget([d.native_id for d in due if d.native_id is not None])
+    with round_.write() as connection:
+        outbox.done(connection, Effect.FORGET, [SubmissionId(d.submission_id) for d in due])
+    return True
+
+
+def conclude_touched(round_: Round) -> bool:
+    """End executions whose jobs are all final."""
+    changed = False
+    for id_ in sorted(round_.touched):
+        with round_.db.read() as connection:
+            execution = executions.get(connection, id_)
+            state = conclude(executions.count(connection, id_))
+        if execution.state == ExecutionState.ACTIVE and state != ExecutionState.ACTIVE:
+            debris = layout.attempts_url(execution)
+            round_.storage(debris).delete(debris)
+            with round_.write() as connection:
+                executions.set_state(connection, execution, state, now=round_.clock.now())
+            changed = True
+    round_.touched.clear()
+    return changed
+
+
+def drop_abandoned_plans(round_: Round) -> bool:
+    """End executions whose planner died before their jobs were all written: nothing of them ever ran."""
+    now = round_.clock.now()
+    with round_.db.read() as connection:
+        planning = executions.in_state(connection, [ExecutionState.PLANNING])
+    dead = [e for e in planning if e.intent == Intent.CANCEL or now - e.updated_at > PLANNING_LIMIT]
+    for execution in dead:
+        with round_.write() as connection:
+            events.append(
+                connection,
+                [events.Event(execution.id, now, "abandoned", detail="its planning was cut short")],
+            )
+            executions.set_state(connection, execution, ExecutionState.CANCELLED, now=now)
+    return bool(dead)

@@ -1,0 +1,83 @@
+"""Asking a place what it knows, and telling the attempts what is new. Level-triggered: it needs no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from engine.domain.attempt import AttemptState, News
+from engine.domain.retry import Failure
+from engine.ids import SubmissionId
+from engine.ports import Observation, Seen
+from engine.reconcile.place import Round
+from engine.reconcile.settle import settle
+from engine.store import attempts
+from engine.store.attempts import Live, Word
+
+PAGE = 1000
+
+NEWS: Mapping[Seen, News] = {
+    Seen.QUEUED: News.SEEN_QUEUED,
+    Seen.RUNNING: News.SEEN_RUNNING,
+    Seen.FINISHED: News.SEEN_FINISHED,
+}
+
+
+def observe(round_: Round, known: dict[str, Observation]) -> bool:
+    """Ask about every live submission. `known` spares telling again what was told; it may be lost."""
+    changed, after, alive = False, "", set[str]()
+    while True:
+        with round_.db.read() as connection:
+            page = attempts.live(connection, round_.backend.name, after=after, limit=PAGE)
+        if not page:
+            for native_id in known.keys() - alive:
+                del known[native_id]
+            return changed
+        after = page[-1].id
+        asked = [s.native_id for s in page if s.native_id]
+        alive.update(asked)
+        seen = {o.native_id: o for o in round_.backend.observe(asked)}
+        changed = _tell_page(round_, page, seen, known) or changed
+
+
+def _tell_page(
+    round_: Round, page: Sequence[Live], seen: Mapping[str, Observation], known: dict[str, Observation]
+) -> bool:
+    now = round_.clock.now()
+    grace = round_.backend.capabilities.gone_after
+    new = {s.id: seen[s.native_id or ""] for s in page if _is_new(s, seen, known)}
+    absent = [s for s in page if s.native_id not in seen]
+    gone = [s.id for s in absent if now - (now if s.unknown_since is None else s.unknown_since) >= grace]
+    missed = [s.id for s in absent if s.unknown_since is None and s.id not in gone]
+    back = [s.id for s in page if s.unknown_since is not None and s.native_id in seen]
+    if not (new or gone or missed or back):
+        return False
+    with round_.write() as connection:
+        held = attempts.of_submissions(connection, [*new, *gone])
+        words = [
+            Word(a, NEWS[o.seen], o.detail) for id_, o in new.items() for a in held[id_] if not _is_stale(a)
+        ]
+        words += [
+            Word(a, News.GONE, "the place no longer knows it", Failure.LOST)
+            for id_ in gone
+            for a in held[id_]
+        ]
+        attempts.set_unknown_since(connection, missed, now)
+        attempts.set_unknown_since(connection, back, None)
+        attempts.set_detail(connection, _details(page, new))
+        round_.touched |= settle(connection, attempts.tell(connection, words, now=now), now=now)
+    known.update({o.native_id: o for o in new.values()})
+    return bool(words)
+
+
+def _is_new(item: Live, seen: Mapping[str, Observation], known: Mapping[str, Observation]) -> bool:
+    native_id = item.native_id or ""
+    return native_id in seen and known.get(native_id) != seen[native_id]
+
+
+def _is_stale(a: attempts.Attempt) -> bool:
+    """Attempts of a group that ended earlier hear no more of their submission."""
+    return a.state.is_final or a.state == AttemptState.FINALISING
+
+
+def _details(page: Sequence[Live], new: Mapping[SubmissionId, Observation]) -> dict[SubmissionId, str]:
+    return {s.id: new[s.id].detail for s in page if s.id in new and new[s.id].detail != s.detail}

@@ -1,0 +1,58 @@
+"""What one round of reconciliation works with: a back-end, the database, and the right to write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.engine import Connection
+
+from engine.clock import Clock
+from engine.ids import AttemptId, ExecutionId
+from engine.ports import Backend, Storage
+from engine.store.attempts import Attempt
+from engine.store.database import Database
+from engine.store.executions import Execution
+from engine.store.jobs import Job
+from engine.store.lease import Lease, fenced
+from wrappers.wire import Manifest
+
+LEASE_SECONDS = 30.0
+
+log = logging.getLogger("engine.reconcile")
+
+MakeManifest = Callable[[Execution, Job, AttemptId], Manifest]
+"""Renders the orders of one attempt; injected, since planning is not known here."""
+
+Describe = Callable[[Execution], Mapping[str, object]]
+"""Facts of a descriptor for the provenance record: name, version, doi, sha256."""
+
+
+@dataclass(slots=True)
+class Round:
+    """Everything a step of the reconciler may touch."""
+
+    db: Database
+    lease: Lease
+    clock: Clock
+    backend: Backend
+    storage: Callable[[str], Storage]
+    manifest: MakeManifest
+    describe: Describe
+    workspace: Path
+    touched: set[ExecutionId] = field(default_factory=set)
+    """Executions in which a job became final: they may be over."""
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits only while the lease is ours."""
+        with fenced(self.db, self.lease, until=self.clock.now() + LEASE_SECONDS) as connection:
+            yield connection
+
+
+def by_id(attempts: Sequence[Attempt]) -> dict[AttemptId, Attempt]:
+    """The same attempts, found by their ids."""
+    return {a.id: a for a in attempts}

@@ -1,0 +1,102 @@
+"""The provenance record of an attempt: the reference library's layout, extended.
+
+Source of the layout: boutiques 0.5.33, `dataHandler` and `localExec` (summary, public-invocation,
+public-output, additional-information). Ours adds sha256 and size beside md5-only names, every match of an
+output, the image digest, the runtime and the times of each phase.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine import __version__
+from engine.clock import iso
+from engine.ids import job_name
+from engine.store.attempts import Attempt
+from engine.store.executions import Execution
+from engine.store.jobs import Job
+from engine.store.products import Product
+from wrappers import wire
+from wrappers.wire import Manifest, Report
+
+
+def record(
+    execution: Execution,
+    job: Job,
+    attempt: Attempt,
+    report: Report,
+    committed: Sequence[Product],
+    *,
+    described: Mapping[str, object],
+    manifest: Manifest,
+    failure: str,
+    message: str,
+) -> bytes:
+    """The record as JSON text."""
+    data: dict[str, Any] = {
+        "summary": {
+            "name": described.get("name", ""),
+            "version": described.get("version", ""),
+            "descriptor-doi": described.get("doi", ""),
+            "descriptor-sha256": execution.descriptor_sha256,
+            "date-time": iso(report.started),
+            "engine": f"grid-engine {__version__}",
+        },
+        "public-invocation": _invocation(job.invocation, report),
+        "public-output": {
+            "exit-code": report.exit_code,
+            "signal": report.signal,
+            "error-message": message,
+            "failure": failure,
+            "shell-command": manifest.command,
+            "shell": manifest.shell,
+            "missing-files": list(report.missing),
+            "output-files": _outputs(committed),
+        },
+        "additional-information": {
+            "execution": execution.id,
+            "job": job_name(execution.id, job.number),
+            "attempt": attempt.id,
+            "try": attempt.ordinal,
+            "owner": execution.owner,
+            "parameters": dict(job.parameters),
+            "image": wire.to_json(manifest.image) if manifest.image else None,
+            "runtime": wire.to_json(report.runtime) if report.runtime else None,
+            "host": report.host,
+            "started": iso(report.started),
+            "ended": iso(report.ended),
+            "phases": [
+                {"name": p.name, "start": iso(p.start), "seconds": round(p.seconds, 6)} for p in report.phases
+            ],
+            "cpu-seconds": report.cpu_seconds,
+            "peak-memory": report.peak_memory,
+            "environment": dict(manifest.environment),
+            "wrapper-sha256": report.wrapper_sha256,
+            "manifest-sha256": report.manifest_sha256,
+        },
+    }
+    return json.dumps(data, indent=2, sort_keys=False, ensure_ascii=False).encode() + b"\n"
+
+
+def _invocation(invocation: Mapping[str, Any], report: Report) -> dict[str, Any]:
+    """Each value as it was given; a file with what was really read of it."""
+    staged: dict[str, list[dict[str, Any]]] = {}
+    for item in report.inputs:
+        staged.setdefault(item.id, []).append(
+            {"file-name": item.name, "url": item.url, "size": item.size, "sha256": item.sha256}
+        )
+    public: dict[str, Any] = dict(invocation)
+    for id_, files in staged.items():
+        public[id_] = files if isinstance(invocation.get(id_), list) else files[0]
+    return public
+
+
+def _outputs(committed: Sequence[Product]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for p in committed:
+        found.setdefault(p.output_id, []).append(
+            {"file-name": p.name, "url": p.url, "size": p.size, "sha256": p.sha256}
+        )
+    return found

@@ -1,0 +1,131 @@
+"""The loop: read rows, look at the world, write what was learned. A restart needs no memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from engine.clock import Clock
+from engine.domain.execution import ExecutionState
+from engine.errors import CredentialExpired, LostRace, Unavailable
+from engine.ids import ExecutionId
+from engine.ports import Backend, Observation, Storage
+from engine.reconcile.cancel import (
+    cancel_due,
+    conclude_touched,
+    drop_abandoned_plans,
+    follow_intent,
+    forget_due,
+)
+from engine.reconcile.collect import collect_due
+from engine.reconcile.observe import observe
+from engine.reconcile.place import Describe, MakeManifest, Round, log
+from engine.reconcile.submit import start_ready, submit_due
+from engine.store import executions, jobs
+from engine.store.database import Database
+from engine.store.lease import Lease
+
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+"""Seconds for which a place that does not answer is left in peace: doubled each time, up to the second."""
+
+
+class Reconciler:
+    """Does rounds while it holds the lease. One back-end in trouble never stops the others."""
+
+    def __init__(
+        self,
+        db: Database,
+        backends: Mapping[str, Backend],
+        storage: Callable[[str], Storage],
+        manifest: MakeManifest,
+        describe: Describe,
+        clock: Clock,
+        workspace: Path,
+    ) -> None:
+        self._db = db
+        self._backends = backends
+        self._storage = storage
+        self._manifest = manifest
+        self._describe = describe
+        self._clock = clock
+        self._workspace = workspace
+        self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
+        self._paused: dict[str, tuple[float, float]] = {}
+        self._fresh = True
+        self.trouble: dict[str, str] = {}
+        """Back-end -> why it is left in peace at the moment."""
+
+    def tick(self, lease: Lease) -> bool:
+        """One round over every back-end; True when anything changed.
+
+        Raises:
+            LeaseLost: another engine took over; nothing more was written.
+            Unavailable: the database does not answer.
+        """
+        changed = False
+        for name, backend in self._backends.items():
+            until, _ = self._paused.get(name, (0.0, 0.0))
+            if self._clock.now() < until:
+                continue
+            changed = self._visit(lease, backend) or changed
+        self._fresh = False
+        return changed
+
+    def pause(self) -> float:
+        """Seconds until the next round is worth while, when the last one changed nothing."""
+        wait = min((b.capabilities.poll_interval for b in self._backends.values()), default=1.0)
+        with self._db.read() as connection:
+            ready_at = jobs.next_ready_at(connection)
+        if ready_at is not None:
+            wait = min(wait, max(ready_at - self._clock.now(), 0.01))
+        return wait
+
+    def _visit(self, lease: Lease, backend: Backend) -> bool:
+        round_ = Round(
+            db=self._db,
+            lease=lease,
+            clock=self._clock,
+            backend=backend,
+            storage=self._storage,
+            manifest=self._manifest,
+            describe=self._describe,
+            workspace=self._workspace,
+            touched=self._unfinished() if self._fresh else set(),
+        )
+        try:
+            changed = self._steps(round_)
+        except (Unavailable, CredentialExpired) as error:
+            self._leave_in_peace(backend.name, error)
+            return False
+        except LostRace as error:
+            log.info("%s; the round is repeated", error)
+            return True
+        self._paused.pop(backend.name, None)
+        self.trouble.pop(backend.name, None)
+        return changed
+
+    def _steps(self, round_: Round) -> bool:
+        # Each step stands alone and commits by itself; the order only makes a job's way short.
+        changed = [
+            follow_intent(round_),
+            cancel_due(round_),
+            start_ready(round_),
+            submit_due(round_),
+            observe(round_, self._known[round_.backend.name]),
+            collect_due(round_),
+            forget_due(round_),
+            drop_abandoned_plans(round_),
+            conclude_touched(round_),
+        ]
+        return any(changed)
+
+    def _unfinished(self) -> set[ExecutionId]:
+        with self._db.read() as connection:
+            return {e.id for e in executions.in_state(connection, [ExecutionState.ACTIVE])}
+
+    def _leave_in_peace(self, name: str, error: Unavailable | CredentialExpired) -> None:
+        _, last = self._paused.get(name, (0.0, 0.0))
+        wait = min(max(last * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        self._paused[name] = (self._clock.now() + wait, wait)
+        self.trouble[name] = str(error)
+        log.warning("back-end %s is left in peace for %.0f s: %s", name, wait, error)

@@ -1,0 +1,59 @@
+"""What the end of attempts means for their jobs: done, failed for good, or tried once more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
+from engine.domain.attempt import AttemptState, News
+from engine.domain.execution import Intent
+from engine.domain.job import JobState
+from engine.domain.retry import Failure, try_again
+from engine.ids import ExecutionId
+from engine.store import attempts, events, executions, jobs
+from engine.store.attempts import Word
+from engine.store.jobs import Job, Move
+
+
+def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> set[ExecutionId]:
+    """Move the jobs of attempts that became final; returns the executions that this touches."""
+    if not ended:
+        return set()
+    found = jobs.by_ids(connection, [w.attempt.job_id for w in ended])
+    failures = attempts.failures_of(connection, list(found))
+    intents = {id_: executions.get(connection, id_).intent for id_ in {w.attempt.execution_id for w in ended}}
+    moves, told = [], []
+    for word in ended:
+        job = found[word.attempt.job_id]
+        if job.state != JobState.ACTIVE:
+            continue
+        before = failures.get((job.id, word.failure), 0) - 1  # the one that just ended is counted too
+        move = after(word, job, intents[job.execution_id], max(before, 0), now=now)
+        moves.append(move)
+        if move.to == JobState.READY:
+            text = f"attempt {word.attempt.ordinal} ended with {word.failure}; tried again"
+            told.append(
+                events.Event(
+                    job.execution_id, now, "retry", job.id, None, JobState.ACTIVE, JobState.READY, text
+                )
+            )
+    jobs.move(connection, moves, now=now)
+    events.append(connection, told)
+    return {m.job.execution_id for m in moves}
+
+
+def after(word: Word, job: Job, intent: Intent, earlier: int, *, now: float) -> Move:
+    """Where the end of an attempt takes its job; `earlier` attempts failed in the same class before."""
+    exit_code = json.loads(word.report).get("exit_code") if word.report else None
+    if word.news == News.REPORT_SUCCEEDED:
+        return Move(job, JobState.SUCCEEDED, exit_code=exit_code)
+    if word.attempt.state == AttemptState.CANCELLING or intent == Intent.CANCEL:
+        return Move(job, JobState.CANCELLED, word.failure, word.detail or "cancelled", exit_code)
+    delay = try_again(Failure(word.failure), earlier) if word.failure else None
+    if delay is not None:
+        return Move(job, JobState.READY, word.failure, word.detail, exit_code, not_before=now + delay)
+    if word.failure == Failure.CANCELLED:
+        return Move(job, JobState.CANCELLED, word.failure, word.detail, exit_code)
+    return Move(job, JobState.FAILED, word.failure, word.detail, exit_code)

@@ -1,0 +1,137 @@
+"""From ready jobs to accepted submissions. Our key travels with each, and is looked for before a retry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from engine.domain.attempt import AttemptState, Effect, News
+from engine.domain.job import JobState
+from engine.domain.retry import Failure
+from engine.errors import BadRequest
+from engine.ids import AttemptId, SubmissionId, new_id
+from engine.ports import Accepted, Rejected, Submission
+from engine.reconcile.place import Round, log
+from engine.reconcile.settle import settle
+from engine.store import attempts, executions, jobs, outbox
+from engine.store.attempts import Attempt, NewAttempt, Word
+from engine.store.jobs import Job, Move
+from engine.store.outbox import Due
+from wrappers import wire
+from wrappers.wire import Manifest
+
+
+def start_ready(round_: Round) -> bool:
+    """Give ready jobs an attempt and a submission, as far as the window of the back-end has room."""
+    can = round_.backend.capabilities
+    now = round_.clock.now()
+    with round_.db.read() as connection:
+        room = min(can.window - attempts.in_flight(connection, round_.backend.name), can.window // 2 + 1)
+        found = jobs.ready(connection, round_.backend.name, now=now, limit=room) if room > 0 else []
+        sizes = {
+            id_: executions.get(connection, id_).options.group for id_ in {j.execution_id for j in found}
+        }
+    if not found:
+        return False
+    new: list[NewAttempt] = []
+    for execution_id, group in groupby(found, key=lambda j: j.execution_id):
+        for chunk in _chunks(list(group), sizes[execution_id]):
+            submission_id = SubmissionId(new_id())
+            new += [
+                NewAttempt(AttemptId(new_id()), j.id, submission_id, execution_id, j.attempts + 1)
+                for j in chunk
+            ]
+    with round_.write() as connection:
+        jobs.move(connection, [Move(j, JobState.ACTIVE) for j in found], now=now, started=True)
+        attempts.prepare(connection, round_.backend.name, new, now=now)
+    return True
+
+
+def _chunks(items: Sequence[Job], size: int) -> list[Sequence[Job]]:
+    return [items[at : at + size] for at in range(0, len(items), max(size, 1))]
+
+
+def submit_due(round_: Round) -> bool:
+    """Hand over what waits in the outbox, one batch at a time."""
+    can = round_.backend.capabilities
+    now = round_.clock.now()
+    with round_.db.read() as connection:
+        due = outbox.due(connection, Effect.SUBMIT, round_.backend.name, now=now, limit=can.batch_size)
+        if not due:
+            return False
+        held = attempts.of_submissions(connection, [d.submission_id for d in due])
+        orders, broken = _orders(round_, due, held)
+    again_at = now + can.visibility_delay  # before that, `find` could miss what a crash left behind
+    with round_.write() as connection:
+        outbox.claim(connection, Effect.SUBMIT, due, again_at=again_at)
+        attempts.set_manifests(
+            connection, {AttemptId(m.attempt): wire.digest(m) for ms in orders.values() for m in ms}
+        )
+    answers: dict[SubmissionId, Accepted | Rejected | None] = dict(broken)
+    answers |= _adopt(round_, [d for d in due if d.tries > 0 and d.submission_id not in broken])
+    fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
+    wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
+    batch = [Submission(d.submission_id, d.execution_id, orders[d.submission_id]) for d in wanted]
+    if batch:
+        replies = round_.backend.submit(batch)
+        answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
+    unwanted = [d.submission_id for d in fresh if d not in wanted]
+    _write_answers(round_, answers, unwanted)
+    return True
+
+
+def _orders(
+    round_: Round, due: Sequence[Due], held: dict[SubmissionId, list[Attempt]]
+) -> tuple[dict[SubmissionId, list[Manifest]], dict[SubmissionId, Rejected]]:
+    """The manifests of each submission; one that cannot be rendered is refused, not the batch."""
+    orders: dict[SubmissionId, list[Manifest]] = {}
+    broken: dict[SubmissionId, Rejected] = {}
+    with round_.db.read() as connection:
+        of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
+        found = jobs.by_ids(connection, {a.job_id for d in due for a in held[d.submission_id]})
+    for d in due:
+        try:
+            orders[d.submission_id] = [
+                round_.manifest(of[d.execution_id], found[a.job_id], a.id) for a in held[d.submission_id]
+            ]
+        except BadRequest as error:
+            broken[d.submission_id] = Rejected(str(error))
+    return orders, broken
+
+
+def _adopt(round_: Round, tried: Sequence[Due]) -> dict[SubmissionId, Accepted | Rejected | None]:
+    """Submissions of an earlier try that did arrive. Of several copies the oldest stays."""
+    found: dict[SubmissionId, Accepted | Rejected | None] = {}
+    for group, items in groupby(sorted(tried, key=lambda d: d.execution_id), key=lambda d: d.execution_id):
+        keys = [d.submission_id for d in items]
+        for key, native_ids in round_.backend.find(group, keys).items():
+            if native_ids:
+                found[SubmissionId(key)] = Accepted(native_ids[0])
+                if native_ids[1:]:
+                    log.warning("submission %s arrived %d times; the copies end", key, len(native_ids))
+                    round_.backend.cancel(native_ids[1:])
+    return found
+
+
+def _write_answers(
+    round_: Round,
+    answers: dict[SubmissionId, Accepted | Rejected | None],
+    unwanted: Sequence[SubmissionId],
+) -> None:
+    now = round_.clock.now()
+    with round_.write() as connection:
+        # Read again: the user may have asked for the end while the place was answering.
+        held = attempts.of_submissions(connection, [*answers, *unwanted])
+        words = []
+        for id_, answer in answers.items():
+            for a in held[id_]:
+                if isinstance(answer, Accepted):
+                    words.append(Word(a, News.ACCEPTED, answer.native_id))
+                elif isinstance(answer, Rejected):
+                    words.append(Word(a, News.REJECTED, answer.reason, Failure.REJECTED))
+        words += [Word(a, News.CANCEL_DONE) for id_ in unwanted for a in held[id_]]
+        attempts.set_native_ids(
+            connection, {id_: a.native_id for id_, a in answers.items() if isinstance(a, Accepted)}
+        )
+        outbox.done(connection, Effect.SUBMIT, [*answers, *unwanted])
+        round_.touched |= settle(connection, attempts.tell(connection, words, now=now), now=now)

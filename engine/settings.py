@@ -1,0 +1,199 @@
+"""Settings: one frozen tree from a YAML file, `ENGINE_*` variables and options. An unknown key is an error.
+
+The file is `$ENGINE_CONFIG`, else `$XDG_CONFIG_HOME/grid-engine/engine.yaml`. Variables override it, with two
+underscores between levels: `ENGINE_LOCAL__SLOTS=4`. The docstring under each attribute goes into the docs.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from engine.errors import SettingsError
+
+APPLICATION = "grid-engine"
+RuntimeName = Literal["userns", "udocker", "apptainer", "singularity", "podman", "docker", "none"]
+
+
+def xdg(variable: str, fallback: str) -> Path:
+    """A directory of the XDG base directory specification, 0.8."""
+    value = os.environ.get(variable, "")
+    base = Path(value) if value.startswith("/") else Path(os.path.expanduser("~")) / fallback
+    return base / APPLICATION
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class NodeSettings(_Section):
+    """How a machine that runs jobs is set up."""
+
+    runtimes: tuple[RuntimeName, ...] = ("userns", "udocker")
+    """Container runtimes in order of preference; `none` is never a fallback and must be asked for."""
+    scratch: str = ""
+    """Where job directories are made; empty: beside the spool. It must allow programs to be executed."""
+    cache: str = Field(default_factory=lambda: str(xdg("XDG_CACHE_HOME", ".cache") / "images"))
+    """The image cache of the node, shared by all jobs of one user."""
+    cvmfs: tuple[str, ...] = ()
+    """Directories of pre-deployed udocker containers, looked at in this order before anything is pulled."""
+    mirrors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Registry host -> base URLs that are tried in order before it."""
+    credentials: str = ""
+    """JSON file `{host: {"username": ..., "password": ...}}` for registries; only its owner may read it."""
+    pull: bool = True
+    """Whether images that are neither pre-deployed nor cached may be pulled."""
+    proot: str = ""
+    """A proot program for udocker; empty: the one in `tools`, else the one on PATH."""
+    tools: str = ""
+    """udocker's tools tarball: a path (also on CVMFS) or a URL."""
+    tools_sha256: str = ""
+    """The sha256 of that tarball; required for a URL."""
+    udocker: str = ""
+    """A directory or wheel with the udocker package; empty: the one that is built into the wrapper."""
+    images: str = ""
+    """Directory of images named `<name>-<tag>` for apptainer and singularity."""
+    packages: tuple[str, ...] = ()
+    """Directories with optional Python packages for runtimes (the docker SDK); empty: this installation's."""
+    site: str = ""
+    """The name of the site, for the records."""
+
+
+class LocalSection(_Section):
+    """The back-end that runs jobs on this machine."""
+
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Processor cores that jobs may use at a time on this machine, whatever the number of engines."""
+    spool: Path = Field(default_factory=lambda: xdg("XDG_STATE_HOME", ".local/state") / "local")
+    """Where engine and wrapper meet; on a local disk."""
+    idle: float = Field(default=10.0, gt=0)
+    """Seconds without work after which the serving wrapper ends."""
+
+
+class LimitSettings(_Section):
+    """What a job may use when its descriptor does not say."""
+
+    cores: int = Field(default=1, ge=1)
+    """Processor cores."""
+    memory: int | None = Field(default=None, gt=0)
+    """Bytes of resident memory of all processes of a job together."""
+    wall: float | None = Field(default=None, gt=0)
+    """Seconds from the start of the tool."""
+    disk: int | None = Field(default=None, gt=0)
+    """Bytes that must be free before a job starts."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ENGINE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    database: str = Field(
+        default_factory=lambda: f"sqlite:///{xdg('XDG_DATA_HOME', '.local/share') / 'engine.db'}"
+    )
+    """`sqlite:///PATH` on a local disk, or `postgresql+psycopg://...`."""
+    owner: str = Field(default_factory=lambda: _user())
+    """Whose executions these are."""
+    results: Path = Path("results")
+    """Where results go, each execution in a directory of its own; relative to the current directory."""
+    backend: str = "local"
+    """The back-end of a submit that names none."""
+    server: str = ""
+    """URL of a daemon to hand over to. Not available yet."""
+    local: LocalSection = LocalSection()
+    node: NodeSettings = NodeSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Variables before the file, whose values come in as plain arguments."""
+        return env_settings, init_settings
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: the file is missing or not YAML, a key is unknown, or a value is wrong; every
+            problem is named with its place.
+    """
+    given = path or (Path(value) if (value := os.environ.get("ENGINE_CONFIG")) else None)
+    file = given or xdg("XDG_CONFIG_HOME", ".config") / "engine.yaml"
+    data = _read(file, required=given is not None)
+    _refuse_unknown_variables()
+    try:
+        return Settings(**data)
+    except ValidationError as error:
+        problems = [_problem(file, data, dict(item)) for item in error.errors()]
+        raise SettingsError(problems[0], problems=problems) from None
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for this uid
+        return f"uid-{os.getuid()}"
+
+
+def _read(file: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        text = file.read_text()
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"{file}: no such file", remedy="see ENGINE_CONFIG and --config") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: cannot be read: {error}") from None
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{file}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise SettingsError(f"{file}: a mapping of settings is needed, not {type(data).__name__}")
+    return {str(key): value for key, value in data.items()}
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt variable would be ignored in silence otherwise."""
+    others = {"CONFIG", "PYTHON"}
+    for name in os.environ:
+        if name.startswith("ENGINE_"):
+            first = name.removeprefix("ENGINE_").split("__")[0]
+            if first not in others and first.lower() not in Settings.model_fields:
+                raise SettingsError(
+                    f"variable {name}: no such setting", remedy="engine settings shows those there are"
+                )
+
+
+def _problem(file: Path, data: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    place = [str(part) for part in item["loc"]]
+    variable = "ENGINE_" + "__".join(place).upper()
+    in_file = bool(place) and place[0] in data and variable not in os.environ
+    where = f"{file}: {'.'.join(place)}" if in_file else f"variable {variable}"
+    if item["type"] == "extra_forbidden":
+        return f"{where}: no such setting"
+    return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}"

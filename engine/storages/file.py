@@ -1,0 +1,181 @@
+"""Files of this machine, `file:///...`: the storage of the local back-end and of tests."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from engine.errors import BadRequest, NotFound, Unavailable
+from engine.ids import new_id
+from engine.ports import Stat
+
+
+def to_url(path: Path) -> str:
+    """The URL of an absolute path; odd characters are escaped."""
+    return "file://" + quote(str(path))
+
+
+def to_path(url: str) -> Path:
+    """The path that a `file:` URL names.
+
+    Raises:
+        BadRequest: it is not a file URL of this machine.
+    """
+    parts = urlsplit(url)
+    path = Path(unquote(parts.path))
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.is_absolute():
+        raise BadRequest(f"{url} is not a file of this machine", remedy="write file:///absolute/path")
+    return path
+
+
+class FileStorage:
+    """Implements `engine.ports.Storage` on directories. Writes are a temporary name and a rename."""
+
+    def stat(self, url: str) -> Stat | None:
+        """What lies there."""
+        with _clear(url):
+            try:
+                found = to_path(url).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return Stat(found.st_size, found.st_mtime, directory=_is_directory(found))
+
+    def list(self, url: str) -> Sequence[str]:
+        """Names directly under a directory."""
+        with _clear(url):
+            try:
+                return sorted(os.listdir(to_path(url)))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+    def move(self, source: str, target: str) -> None:
+        """Rename; across file systems copy, then rename. An existing target is never replaced."""
+        old, new = to_path(source), to_path(target)
+        with _clear(target):
+            if not os.path.lexists(old):
+                raise NotFound(f"nothing to move at {source}")
+            new.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(new):
+                raise BadRequest(f"{target} exists already")
+            try:
+                os.rename(old, new)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                _copy_across(old, new)
+
+    def delete(self, url: str) -> None:
+        """Remove a file or a directory with all it holds."""
+        path = to_path(url)
+        with _clear(url):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=False, onerror=_make_writable)
+            else:
+                path.unlink(missing_ok=True)
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file."""
+        path = to_path(url)
+        with _clear(url), _replacing(path) as part:
+            part.write_bytes(data)
+
+    def send(self, source: Path, url: str) -> None:
+        """Bring a file there; on one file system it is moved, not copied."""
+        path = to_path(url)
+        with _clear(url):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(source, path)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                with _replacing(path) as part:
+                    shutil.copyfile(source, part)
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """A piece of a file."""
+        with _clear(url):
+            try:
+                with to_path(url).open("rb") as file:
+                    file.seek(offset)
+                    return file.read(-1 if length is None else length)
+            except FileNotFoundError:
+                return b""
+
+    def get(self, url: str, into: Path) -> None:
+        """Copy a file or directory to `into`."""
+        path = to_path(url)
+        with _clear(url):
+            if not path.exists():
+                raise NotFound(f"nothing at {url}")
+            into.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                shutil.copytree(path, into, symlinks=True, dirs_exist_ok=True)
+            else:
+                with _replacing(into) as part:
+                    shutil.copyfile(path, part)
+
+    def checksum(self, url: str) -> str:
+        """The sha256 of what can be read now."""
+        with _clear(url), to_path(url).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_directory(found: os.stat_result) -> bool:
+    return (found.st_mode & 0o170000) == 0o040000
+
+
+def _copy_across(old: Path, new: Path) -> None:
+    part = new.with_name(f".{new.name[:200]}.{new_id()}.part")
+    if old.is_dir() and not old.is_symlink():
+        shutil.copytree(old, part, symlinks=True)
+    else:
+        shutil.copy2(old, part, follow_symlinks=False)
+    os.rename(part, new)
+    if new.is_dir() and not new.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink()
+
+
+def _make_writable(function: object, path: str, _info: object) -> None:
+    """Tools leave read-only directories behind; they are ours to remove."""
+    os.chmod(os.path.dirname(path), 0o700)
+    if os.path.isdir(path) and not os.path.islink(path):
+        os.chmod(path, 0o700)
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name[:200]}.{new_id()}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _clear(url: str) -> Iterator[None]:
+    """Trouble of the file system in one line: a full disk may pass, so it is not the request's fault."""
+    try:
+        yield
+    except OSError as error:
+        remedy = {
+            errno.ENOSPC: "free some space there; it is tried again",
+            errno.EDQUOT: "the quota is used up; free some space",
+            errno.EACCES: "give this user the right to write there",
+            errno.EROFS: "choose another directory with --results",
+        }.get(error.errno or 0, "")
+        raise Unavailable(f"{url}: {error.strerror}", remedy=remedy) from error
