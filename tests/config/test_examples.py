@@ -1,0 +1,66 @@
+"""The shipped examples stay true to the code."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from engine.settings import Settings, load
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+EXAMPLE = CONFIG / "engine.example.yaml"
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from keys(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def flattened(data: dict[str, object], model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, value in data.items():
+        kind = model.model_fields[name].annotation
+        if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from flattened(value, kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def uncommented() -> str:
+    """The example as a user would have it who takes everything: prose begins with "# ", settings with "#"."""
+    lines = EXAMPLE.read_text().splitlines()
+    return "\n".join(re.sub(r"^( *)#(?! )", r"\1", line) for line in lines)
+
+
+def test_the_example_as_shipped_changes_nothing(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(EXAMPLE) == load()
+
+
+def test_the_example_names_every_setting_and_no_other(home: Path) -> None:
+    data = yaml.safe_load(uncommented())
+    assert sorted(flattened(data, Settings)) == sorted(keys(Settings))
+
+
+def test_the_example_is_valid_once_it_is_uncommented(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "engine.yaml"
+    file.write_text(uncommented())
+    assert load(file).local.slots == 2
+
+
+@pytest.mark.parametrize(
+    "descriptor", sorted(CONFIG.glob("examples/*/descriptor.json")), ids=lambda path: path.parent.name
+)
+def test_an_example_descriptor_is_valid_boutiques(descriptor: Path) -> None:
+    bosh = Path(sys.executable).with_name("bosh")
+    verdict = subprocess.run([bosh, "validate", descriptor], capture_output=True, text=True)
+    assert verdict.returncode == 0, verdict.stderr
