@@ -1,0 +1,95 @@
+"""The wrapper's command line: `run` a file of manifests, `serve` a spool, `probe` what the node offers."""
+
+import argparse
+import json
+import os
+import sys
+from typing import List, Optional
+
+from wrappers import wire
+from wrappers.node import batch
+from wrappers.node.host import identify
+from wrappers.node.stop import Stop
+
+NOT_WRITTEN = 74  # a report could not be written: sysexits.h EX_IOERR
+BAD_ORDERS = 2  # the command line, the manifests or the node file cannot be read
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run one command; gives the exit code. 0 from `run` says that every report was written."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except wire.WireError as error:
+        return _complain(str(error), BAD_ORDERS)
+    except OSError as error:
+        return _complain(str(error), NOT_WRITTEN)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="wrapper.pyz", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="name")
+    commands.required = True
+    run = commands.add_parser("run", help="carry out manifests, one after the other")
+    run.set_defaults(command=_run)
+    run.add_argument("--manifests", required=True, metavar="FILE", help="one manifest (JSON) a line")
+    run.add_argument("--node", metavar="FILE", help="how this place is set up (JSON)")
+    run.add_argument("--into", default=".", metavar="DIR", help="where reports and logs are written")
+    run.add_argument("--index", type=int, default=0, metavar="N", help="the first manifest to run, from 0")
+    run.add_argument("--count", type=int, metavar="M", help="how many; without it, all that follow")
+    serve = commands.add_parser("serve", help="take submissions from a spool directory")
+    serve.set_defaults(command=_serve)
+    serve.add_argument("spool", metavar="SPOOL")
+    probe = commands.add_parser("probe", help="print what this node offers (JSON)")
+    probe.set_defaults(command=_probe)
+    probe.add_argument("--node", metavar="FILE", help="how this place is set up (JSON)")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    stop = Stop()
+    stop.install()
+    node = _node(options.node)
+    orders = batch.read(options.manifests)[max(0, options.index) :]
+    if options.count is not None:
+        orders = orders[: options.count]
+    if not orders:
+        raise wire.WireError(f"{options.manifests} has no manifest at --index {options.index}")
+    os.makedirs(options.into, exist_ok=True)
+    batch.run(orders, node, options.into, identify(), stop)
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from wrappers.serve.server import serve  # not for `run`: it would cost every job its import
+    from wrappers.serve.spool import Spool
+
+    try:
+        os.setsid()
+    except PermissionError:
+        pass  # we lead a session already
+    return 0 if serve(Spool(options.spool), identify()) else _complain("another server serves this spool", 0)
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from wrappers.node.probe import probe
+
+    print(json.dumps(probe(_node(options.node)), indent=2, sort_keys=True))  # noqa: T201
+    return 0
+
+
+def _node(path: Optional[str]) -> wire.Node:
+    if path is None:
+        return wire.Node()
+    with open(path, "rb") as text:
+        return wire.loads(wire.Node, text.read())
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"wrapper: {message}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,285 @@
+"""One attempt from its manifest to its report: probe, inputs, image, run, outputs, deliver."""
+
+import json
+import os
+import time
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+
+from wrappers import wire
+from wrappers.node import files, process, reports
+from wrappers.node.deliver import deliver
+from wrappers.node.failure import DISK_FULL, Cancelled, Failure, from_os
+from wrappers.node.host import Identity
+from wrappers.node.inputs import stage
+from wrappers.node.names import inside, safe_attempt
+from wrappers.node.outputs import find
+from wrappers.node.stop import Stop
+from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
+from wrappers.runtimes.choose import prepare
+
+SCRIPT = ".grid-engine-command"
+FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the disk
+
+
+class Place(NamedTuple):
+    """The directories of one attempt; only its owner can enter them."""
+
+    top: str
+    job: str
+    tmp: str
+    private: str
+
+
+def run_attempt(
+    manifest: wire.Manifest, node: wire.Node, into: Path, who: Identity, stop: Stop
+) -> wire.Report:
+    """Carry out one attempt. Whatever happens, `<attempt>.report.json` is written into `into`.
+
+    The tool's own output goes to `<attempt>.out` and `<attempt>.err`. The calling process must have no
+    other children (`wrappers.node.process`).
+
+    Raises:
+        ValueError: the attempt's id cannot be a file name, so nothing can be written.
+        OSError: the report could not be written.
+    """
+    if not safe_attempt(manifest.attempt):
+        raise ValueError(f"the attempt id {manifest.attempt!r} cannot name a file")
+    return _Attempt(manifest, node, str(into), who, stop).carry_out()
+
+
+class _Attempt:
+    """What is known of an attempt while it is carried out."""
+
+    def __init__(
+        self, manifest: wire.Manifest, node: wire.Node, into: str, who: Identity, stop: Stop
+    ) -> None:
+        self._manifest = manifest
+        self._node = node
+        self._into = into
+        self._who = who
+        self._stop = stop
+        self._told: Dict[str, Any] = {"started": time.time()}
+        self._phases: List[wire.Phase] = []
+        self._place: Optional[Place] = None
+        self._launch: Optional[Launch] = None
+        self._keep = False
+
+    def carry_out(self) -> wire.Report:
+        failure: Optional[Failure] = None
+        try:
+            with self._stop.armed():
+                self._all_phases()
+        except Failure as error:
+            failure = error
+        except Cancelled:
+            failure = Failure(wire.CANCELLED, "cancelled")
+        except OSError as error:
+            full = error.errno in DISK_FULL
+            failure = from_os(error, wire.NODE, "working") if full else _defect(error)
+            self._debug()
+        except Exception as error:
+            failure = _defect(error)
+            self._debug()
+        self._clean_up()
+        report = self._report(failure)
+        reports.write(report, self._into)
+        return report
+
+    def _all_phases(self) -> None:
+        with self._phase("probe"):
+            place = self._place = self._make_place()
+        with self._phase("inputs"):
+            self._told["inputs"] = stage(self._manifest, place.job)
+            self._write_files(place)
+        with self._phase("image"):
+            launch = self._launch = self._prepare(place)
+            self._told["runtime"] = launch.used
+        with self._phase("run"):
+            self._run(launch, place)
+        with self._phase("outputs"):
+            os.unlink(os.path.join(place.job, SCRIPT))
+            found, missing = find(self._manifest.outputs, place.job)
+            if missing:
+                self._told["missing"] = missing
+                raise Failure(wire.TOOL, f"the tool did not write its output {', '.join(missing)}")
+        with self._phase("deliver"):
+            self._keep = True
+            products, left_out = deliver(found, place.job, self._manifest.outputs_to)
+            self._keep = False
+            self._told["products"] = products
+            if left_out:
+                self._told["message"] = f"not delivered: {'; '.join(left_out[:5])}"
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        start, clock = time.time(), time.monotonic()
+        try:
+            yield
+        finally:
+            self._phases.append(wire.Phase(name, start, round(time.monotonic() - clock, 6)))
+
+    def _make_place(self) -> Place:
+        scratch = self._node.scratch or self._into
+        try:
+            os.makedirs(scratch, exist_ok=True)
+            self._check_disk(scratch)
+            top = os.path.join(os.path.realpath(scratch), self._manifest.attempt)
+            os.mkdir(top, 0o700)
+            place = Place(top, *(os.path.join(top, name) for name in ("job", "tmp", "private")))
+            for path in place[1:]:
+                os.mkdir(path)
+        except OSError as error:
+            raise from_os(error, wire.NODE, f"making the job directory under {scratch}") from None
+        return place
+
+    def _check_disk(self, scratch: str) -> None:
+        wanted = self._manifest.limits.disk
+        free = _free(scratch)
+        if wanted is not None and free < wanted:
+            raise Failure(wire.NODE, f"{scratch} has {free} bytes free; the job needs {wanted}")
+
+    def _write_files(self, place: Place) -> None:
+        try:
+            for file in self._manifest.files:
+                path = inside(place.job, file.path, "configuration file")
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                _write(path, file.text)
+            invocation = os.path.join(place.job, "input_params.json")
+            if not os.path.lexists(invocation):  # an input of this name is the user's own wish
+                _write(invocation, json.dumps(self._manifest.invocation))
+            _write(os.path.join(place.job, SCRIPT), script(self._manifest))
+        except OSError as error:
+            raise from_os(error, wire.NODE, "writing the job's own files") from None
+
+    def _prepare(self, place: Place) -> Launch:
+        job = Job(
+            self._manifest,
+            Path(place.job),
+            Path(place.tmp),
+            Path(place.private),
+            Path(place.job, SCRIPT),
+        )
+        try:
+            return prepare(job, self._node)
+        except Unusable as error:
+            raise Failure(wire.NODE, str(error)) from None
+        except ImageError as error:
+            raise Failure(wire.IMAGE, str(error)) from None
+        except OSError as error:
+            if error.errno in DISK_FULL:
+                raise from_os(error, wire.NODE, "getting the image ready") from None
+            raise
+
+    def _run(self, launch: Launch, place: Place) -> None:
+        name = os.path.join(self._into, self._manifest.attempt)
+        try:
+            ended = process.run(launch, name + ".out", name + ".err", self._manifest.limits, self._stop)
+        except OSError as error:
+            raise from_os(error, wire.NODE, "starting the tool") from None
+        began = ended.exit_code is not None and (launch.started is None or launch.started())
+        self._told["cpu_seconds"] = round(ended.cpu_seconds, 3)
+        self._told["peak_memory"] = ended.peak_memory
+        if began:
+            self._told.update(exit_code=ended.exit_code, signal=ended.signal)
+        if ended.stopped:
+            raise Failure(ended.stopped, ended.why)
+        if not began:
+            why = ended.why or _last_line(name + ".err") or f"it ended with {ended.exit_code}"
+            raise Failure(wire.NODE, f"{launch.used.name} could not start the tool: {why}")
+        if ended.exit_code != 0:
+            raise self._tool_failure(ended, place)
+
+    def _tool_failure(self, ended: process.Ended, place: Place) -> Failure:
+        if min(_free(place.job), _free(self._into)) < FULL:
+            return Failure(wire.NODE, "no space left on the disk while the tool was running")
+        how = (
+            f"was ended by signal {ended.signal}"
+            if ended.signal
+            else f"ended with exit code {ended.exit_code}"
+        )
+        return Failure(wire.TOOL, f"the tool {how}; its outputs were not delivered")
+
+    def _clean_up(self) -> None:
+        try:
+            if self._launch is not None and self._launch.cleanup is not None:
+                self._launch.cleanup()
+        except Exception:
+            self._debug()
+        if self._place is None:
+            return
+        doomed = [self._place.tmp, self._place.private] if self._keep else [self._place.top]
+        if self._keep:
+            self._told["kept"] = self._place.job
+        for path in doomed:
+            try:
+                files.remove(path)
+            except OSError:
+                self._debug()  # what stays behind must not turn a good result into a failure
+
+    def _report(self, failure: Optional[Failure]) -> wire.Report:
+        if failure is not None:
+            self._told["failure"] = failure.kind
+            self._told["message"] = reports.one_line(str(failure))
+        return wire.Report(
+            attempt=self._manifest.attempt,
+            manifest_sha256=reports.manifest_sha256(self._manifest),
+            outcome=wire.SUCCEEDED if failure is None else wire.FAILED,
+            phases=self._phases,
+            ended=time.time(),
+            host=reports.host(self._who, self._node),
+            wrapper_sha256=self._who.wrapper_sha256,
+            **self._told,
+        )
+
+    def _debug(self) -> None:
+        """Keep the traceback of the exception at hand, for us and not for users."""
+        try:
+            path = os.path.join(self._into, self._manifest.attempt + ".debug")
+            with open(path, "a", encoding="utf-8", errors="replace") as debug:
+                debug.write(traceback.format_exc())
+        except OSError:
+            pass  # the disk is full or gone: the report's message has to do
+
+
+def _defect(error: Exception) -> Failure:
+    return Failure(wire.ENGINE, f"in the wrapper: {type(error).__name__}: {error}")
+
+
+def script(manifest: wire.Manifest) -> str:
+    """The text that `manifest.shell` runs.
+
+    bosh runs scripts in containers by `/bin/sh -l`, so images rely on what /etc/profile sets up. But
+    Debian's and Alpine's /etc/profile replace PATH, and with it the image's own ENV PATH (measured:
+    `PATH=/opt/conda/bin:/bin sh -l -c 'echo $PATH'` has lost /opt/conda/bin). Hence the profile is read
+    by hand, and the PATH from before goes in front of it. On the bare node nobody asked for a login.
+    """
+    text = manifest.command + "\n"
+    if manifest.image is None or manifest.shell != "/bin/sh":
+        return text
+    return (
+        "engine_path=$PATH; if [ -r /etc/profile ]; then . /etc/profile; fi; "
+        'PATH="${engine_path:+$engine_path:}$PATH"; export PATH; unset engine_path\n' + text
+    )
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+def _free(path: str) -> int:
+    space = os.statvfs(path)
+    return space.f_bavail * space.f_frsize
+
+
+def _last_line(path: str) -> str:
+    try:
+        with open(path, "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - 2000))
+            lines = log.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,85 @@
+"""Several attempts, one after the other: a file of manifests, one JSON document a line."""
+
+import json
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Union
+
+from wrappers import wire
+from wrappers.node import reports
+from wrappers.node.attempt import run_attempt
+from wrappers.node.host import Identity
+from wrappers.node.names import safe_attempt
+from wrappers.node.stop import Stop
+
+
+class Unreadable(NamedTuple):
+    """A line that is no manifest; the attempt's id could be made out, at least."""
+
+    attempt: str
+    why: str
+
+
+Order = Union[wire.Manifest, Unreadable]
+
+
+def read(path: str) -> List[Order]:
+    """Read a file of manifests.
+
+    Raises:
+        wire.WireError: a line does not even name its attempt.
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as lines:
+        return [_order(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _order(line: bytes, where: str) -> Order:
+    try:
+        manifest = wire.loads(wire.Manifest, line)
+        if not safe_attempt(manifest.attempt):
+            raise wire.WireError(f"the attempt id {manifest.attempt!r} cannot name a file")
+        if manifest.version > wire.MANIFEST_VERSION:
+            raise wire.WireError(f"manifest version {manifest.version} is newer than this wrapper")
+        return manifest
+    except wire.WireError as error:
+        attempt = _attempt_of(line)
+        if attempt is None:
+            raise wire.WireError(f"{where}: {error}") from None
+        return Unreadable(attempt, f"manifest: {error}")
+
+
+def _attempt_of(line: bytes) -> Optional[str]:
+    try:
+        data = json.loads(line.decode("utf-8"))
+    except ValueError:
+        return None
+    attempt = data.get("attempt") if isinstance(data, dict) else None
+    return attempt if isinstance(attempt, str) and safe_attempt(attempt) else None
+
+
+def run(orders: List[Order], node: wire.Node, into: str, who: Identity, stop: Stop) -> None:
+    """Carry out every order in turn; after a wish to stop, the rest is reported as cancelled.
+
+    Raises:
+        OSError: a report could not be written.
+    """
+    for order in orders:
+        if isinstance(order, Unreadable) or stop.requested:
+            refuse(order, "cancelled before it started", node, into, who)
+        else:
+            run_attempt(order, node, Path(into), who, stop)
+
+
+def refuse(order: Order, why: str, node: wire.Node, into: str, who: Identity) -> None:
+    """Report an order that is not carried out: cancelled for this reason, or unreadable for its own.
+
+    Raises:
+        OSError: the report could not be written.
+    """
+    if isinstance(order, Unreadable):
+        ghost = wire.Manifest(order.attempt, "", "", "", "")
+        report = reports.never_run(ghost, wire.ENGINE, order.why, node, who)
+        report = report._replace(manifest_sha256="")  # we do not know which orders they were
+    else:
+        report = reports.never_run(order, wire.CANCELLED, why, node, who)
+    reports.write(report, into)

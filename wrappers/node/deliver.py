@@ -1,0 +1,117 @@
+"""Delivering results: each whole or not at all, hashed on the way, on the disk before we say so."""
+
+import os
+from typing import Callable, Dict, List, Tuple
+from urllib.parse import quote, urlsplit
+
+from wrappers import wire
+from wrappers.node import files
+from wrappers.node.failure import Failure, from_os
+from wrappers.node.inputs import file_path
+from wrappers.node.names import portable
+from wrappers.node.outputs import Found
+
+
+def deliver(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wire.Product], List[str]]:
+    """Bring everything that was found to where it belongs. What two outputs name is delivered once.
+
+    Gives the products and a sentence for everything inside directories that was left out.
+
+    Raises:
+        Failure: (output) the target cannot be written; (node) it is full.
+    """
+    scheme = urlsplit(outputs_to).scheme
+    place = PLACES.get(scheme)
+    if place is None:
+        raise Failure(
+            wire.OUTPUT,
+            f"this wrapper delivers to {', '.join(sorted(PLACES))} URLs, not {scheme or outputs_to}",
+        )
+    if not found:
+        return [], []
+    try:
+        return place(found, directory, outputs_to)
+    except OSError as error:
+        raise from_os(error, wire.OUTPUT, f"delivering results to {outputs_to}") from None
+
+
+def _to_file(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wire.Product], List[str]]:
+    try:
+        target = file_path(outputs_to)
+    except ValueError as error:
+        raise Failure(wire.OUTPUT, str(error)) from None
+    os.makedirs(target, exist_ok=True)
+    root = os.path.realpath(directory)
+    here = os.stat(target).st_dev == os.stat(root).st_dev
+    items = {one.name: _Item(one, root, here) for one in found}
+    covered = [name for name in items if _is_covered(name, items)]
+    sums = {name: items[name].digest() for name in covered}  # before what holds them is moved
+    # Copies first: a link may point to what will be moved.
+    for name in sorted(set(items) - set(covered), key=lambda name: (items[name].movable, name)):
+        sums[name] = items[name].place(os.path.join(target, name))
+    for parent in {os.path.dirname(os.path.join(target, name)) for name in items}:
+        if os.path.isdir(parent):
+            _sync(parent)
+    products = [_product(one, outputs_to, *sums[one.name]) for one in found]
+    return products, [line for item in items.values() for line in item.left_out]
+
+
+def _is_covered(name: str, items: Dict[str, "_Item"]) -> bool:
+    """Whether a directory that is delivered as a whole holds this output."""
+    parts = name.split("/")
+    return any("/".join(parts[:depth]) in items for depth in range(1, len(parts)))
+
+
+def _product(one: Found, outputs_to: str, sha256: str, size: int) -> wire.Product:
+    name = portable(one.name)
+    url = f"{outputs_to.rstrip('/')}/{quote(name, errors='surrogateescape')}"
+    return wire.Product(one.id, name, url, size, sha256, one.directory)
+
+
+class _Item:
+    """One result on its way to a directory of this machine."""
+
+    def __init__(self, one: Found, root: str, here: bool) -> None:
+        self._source = one.real
+        self._tree = files.walk(one.real, root) if one.directory else None
+        self.left_out = [f"{portable(one.name)}/{line}" for line in self._tree.left_out] if self._tree else []
+        linked = one.real != os.path.join(root, one.name) or (self._tree is not None and not self._tree.plain)
+        self.movable = here and not linked
+
+    def digest(self, sync: bool = False) -> Tuple[str, int]:
+        if self._tree is not None:
+            return files.digest_tree(self._tree, sync)
+        return files.digest(self._source, sync)
+
+    def place(self, target: str) -> Tuple[str, int]:
+        """Bring it to `target`, in one rename; what an earlier run of this attempt left there goes."""
+        parent = os.path.dirname(target)
+        os.makedirs(parent, exist_ok=True)
+        temporary = os.path.join(parent, f".part-{os.getpid()}")
+        source = self._source
+        if self.movable:
+            result = self.digest(sync=True)
+        else:
+            result, source = self._copy(temporary), temporary
+        if os.path.isdir(target) and not os.path.islink(target):
+            files.remove(target)
+        os.rename(source, target)
+        return result
+
+    def _copy(self, temporary: str) -> Tuple[str, int]:
+        if self._tree is not None:
+            return files.copy_tree(self._tree, temporary, sync=True)
+        return files.copy(self._source, temporary, sync=True)
+
+
+def _sync(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+PLACES: Dict[str, Callable[[List[Found], str, str], Tuple[List[wire.Product], List[str]]]] = {
+    "file": _to_file
+}

@@ -1,0 +1,27 @@
+"""What ends an attempt early: a failure with its class, or somebody's wish."""
+
+import errno
+
+from wrappers import wire
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Failure(Exception):
+    """The attempt has failed; `kind` is one of `wire.FAILURES`, the text one line for a person."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Cancelled(BaseException):
+    """Somebody asked for the end. Not an Exception, so that no `except Exception` swallows it."""
+
+
+def from_os(error: OSError, kind: str, doing: str) -> Failure:
+    """The failure that an operating system error means; a full disk is always the node's fault."""
+    reason = error.strerror or str(error)
+    if error.errno in DISK_FULL:
+        return Failure(wire.NODE, f"no space left on the disk while {doing}")
+    return Failure(kind, f"{doing}: {reason}")

@@ -1,0 +1,189 @@
+"""Files and directories as inputs and outputs: walking, hashing, copying, removing."""
+
+import hashlib
+import os
+import shutil
+import stat
+from typing import Callable, List, NamedTuple, Optional, Tuple
+
+from wrappers.node.names import portable
+
+CHUNK = 1 << 20
+
+
+class File(NamedTuple):
+    """A regular file of a tree."""
+
+    name: str  # relative to the root of the tree
+    path: str
+
+
+class Tree(NamedTuple):
+    """What a directory holds, links replaced by what they point to."""
+
+    directories: List[str]  # relative, parents first
+    files: List[File]  # sorted by name
+    left_out: List[str]  # sentences: what is neither file nor directory, or may not be followed
+    plain: bool  # no link and nothing left out: the directory can be moved as it is
+
+
+def walk(root: str, within: Optional[str] = None) -> Tree:
+    """List a tree. A link that leads out of the directory `within` is left out, as are dangling ones,
+    links to a directory above, devices, pipes and sockets.
+    """
+    directories: List[str] = []
+    files: List[File] = []
+    left_out: List[str] = []
+    linked = False
+    bound = os.path.realpath(within) if within is not None else None
+    todo: List[Tuple[str, str, Tuple[str, ...]]] = [("", root, (os.path.realpath(root),))]
+    while todo:
+        prefix, path, above = todo.pop()
+        for entry in os.scandir(path):
+            name = prefix + entry.name
+            if entry.is_symlink():
+                linked = True
+                real = os.path.realpath(entry.path)
+                if bound is not None and not is_within(real, bound):
+                    left_out.append(f"{portable(name)} (a link that leaves the job directory)")
+                    continue
+                if real in above or not os.path.exists(real):
+                    left_out.append(f"{portable(name)} (a link that leads nowhere)")
+                    continue
+            if entry.is_dir():
+                directories.append(name)
+                todo.append((name + "/", entry.path, above + (os.path.realpath(entry.path),)))
+            elif entry.is_file():
+                files.append(File(name, entry.path))
+            else:
+                left_out.append(f"{portable(name)} (neither a file nor a directory)")
+    files.sort(key=lambda file: os.fsencode(file.name))
+    return Tree(sorted(directories), files, sorted(left_out), not linked and not left_out)
+
+
+def is_within(real: str, directory: str) -> bool:
+    """Whether a resolved path is `directory` or lies under it."""
+    return real == directory or real.startswith(directory.rstrip("/") + "/")
+
+
+def digest(path: str, sync: bool = False) -> Tuple[str, int]:
+    """The sha256 and size of a file; with `sync` its bytes are on the disk afterwards."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        result = _pump(descriptor, None)
+        if sync:
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    return result
+
+
+def copy(source: str, target: str, sync: bool = False) -> Tuple[str, int]:
+    """Copy a file to a name that must be free, giving its sha256 and size on the way.
+
+    The copy can be written by its owner; being executable is the only permission that is carried over.
+    """
+    reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        mode = 0o755 if os.fstat(reading).st_mode & stat.S_IXUSR else 0o644
+        writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            result = _pump(reading, writing)
+            if sync:
+                os.fdatasync(writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+    return result
+
+
+def _pump(reading: int, writing: Optional[int]) -> Tuple[str, int]:
+    hashed = hashlib.sha256()
+    size = 0
+    while True:
+        chunk = os.read(reading, CHUNK)
+        if not chunk:
+            return hashed.hexdigest(), size
+        hashed.update(chunk)
+        size += len(chunk)
+        view = memoryview(chunk)
+        while writing is not None and view:
+            view = view[os.write(writing, view) :]
+
+
+def listing_digest(sums: List[Tuple[str, str]]) -> str:
+    """The sha256 of a directory: of what `sha256sum` prints for its files, sorted by the bytes of the name.
+
+    By hand: `find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum`.
+    """
+    hashed = hashlib.sha256()
+    for name, sha256 in sorted((os.fsencode(name), sha256) for name, sha256 in sums):
+        escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+        mark = b"\\" if escaped != name else b""
+        hashed.update(mark + sha256.encode("ascii") + b"  " + escaped + b"\n")
+    return hashed.hexdigest()
+
+
+def copy_tree(tree: Tree, target: str, sync: bool = False) -> Tuple[str, int]:
+    """Copy a tree into a directory that is made; gives its listing's sha256 and the sum of the sizes."""
+    os.mkdir(target)
+    for name in tree.directories:
+        os.mkdir(os.path.join(target, name))
+    return _total(tree, lambda file: copy(file.path, os.path.join(target, file.name), sync))
+
+
+def digest_tree(tree: Tree, sync: bool = False) -> Tuple[str, int]:
+    """The sha256 of a tree's listing and the sum of the sizes."""
+    return _total(tree, lambda file: digest(file.path, sync))
+
+
+def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Tuple[str, int]:
+    sums: List[Tuple[str, str]] = []
+    total = 0
+    for file in tree.files:
+        sha256, size = each(file)
+        sums.append((file.name, sha256))
+        total += size
+    return listing_digest(sums), total
+
+
+def remove(path: str) -> None:
+    """Remove a directory and all under it, also where the tool took its own permissions away.
+
+    Raises:
+        OSError: something could not be removed.
+    """
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        _unlock(path)
+        shutil.rmtree(path)
+
+
+def _unlock(path: str) -> None:
+    todo = [path]
+    while todo:
+        directory = todo.pop()
+        os.chmod(directory, 0o700)
+        todo.extend(entry.path for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False))
+
+
+def replace_text(path: str, text: str) -> None:
+    """Write a small file so that a reader sees the old text or the new one, never a part."""
+    temporary = f"{path}.{os.getpid()}.part"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            view = memoryview(text.encode("utf-8", "surrogateescape"))
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise

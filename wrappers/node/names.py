@@ -1,0 +1,43 @@
+"""File names: what a manifest says, what the file system is given, and what may not leave its directory.
+
+Python 3.6 in the C locale encodes file names as ASCII. Manifests are Unicode, file systems hold UTF-8:
+`native` makes the text that Python must be given for the right bytes to reach the disk, `portable` the
+reverse. Where Python already speaks UTF-8 (3.7 and later, nearly everywhere) both do nothing.
+"""
+
+import os
+import re
+import sys
+
+from wrappers import wire
+from wrappers.node.failure import Failure
+
+_UTF8 = sys.getfilesystemencoding().lower().replace("-", "") == "utf8"
+_ATTEMPT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@:+-]{0,199}\Z")
+
+
+def native(name: str) -> str:
+    """The text under which Python finds the file `name`."""
+    return name if _UTF8 else os.fsdecode(name.encode("utf-8", "surrogateescape"))
+
+
+def portable(name: str) -> str:
+    """The name as manifests and reports write it, of a name that Python gave."""
+    return name if _UTF8 else os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def safe_attempt(attempt: str) -> bool:
+    """Whether an attempt's id can name its report, logs and job directory."""
+    return bool(_ATTEMPT.match(attempt))
+
+
+def inside(directory: str, name: str, what: str) -> str:
+    """The path of `name` in `directory`.
+
+    Raises:
+        Failure: (engine) the name is absolute, empty or climbs out of the directory.
+    """
+    parts = name.split("/")
+    if not name or "\0" in name or name.startswith("/") or ".." in parts or not any(parts):
+        raise Failure(wire.ENGINE, f"{what} {name!r} is not a path inside the job directory")
+    return os.path.join(directory, native(name))

@@ -1,0 +1,70 @@
+"""Writing reports: always, also for attempts that never ran, and on a disk that is full."""
+
+import hashlib
+import os
+import time
+from typing import Dict
+
+from wrappers import wire
+from wrappers.node.failure import DISK_FULL
+from wrappers.node.files import replace_text
+from wrappers.node.host import Identity
+
+LOG_LEFT = 1 << 16  # bytes of a log that stay when the report needs its room
+
+
+def path(attempt: str, into: str) -> str:
+    """Where the report of an attempt lies."""
+    return os.path.join(into, attempt + ".report.json")
+
+
+def write(report: wire.Report, into: str) -> None:
+    """Write the report, by a temporary name and a rename. On a full disk the tool's logs make room.
+
+    Raises:
+        OSError: not even so.
+    """
+    text = wire.dumps(report)
+    try:
+        replace_text(path(report.attempt, into), text)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        for log in (".out", ".err"):
+            name = os.path.join(into, report.attempt + log)
+            if os.path.exists(name) and os.path.getsize(name) > LOG_LEFT:
+                os.truncate(name, LOG_LEFT)
+        replace_text(path(report.attempt, into), text)
+
+
+def never_run(
+    manifest: wire.Manifest, failure: str, message: str, node: wire.Node, who: Identity
+) -> wire.Report:
+    """The report of an attempt whose tool was never started by us."""
+    now = time.time()
+    return wire.Report(
+        attempt=manifest.attempt,
+        manifest_sha256=manifest_sha256(manifest),
+        outcome=wire.FAILED,
+        failure=failure,
+        message=one_line(message),
+        started=now,
+        ended=now,
+        host=host(who, node),
+        wrapper_sha256=who.wrapper_sha256,
+    )
+
+
+def manifest_sha256(manifest: wire.Manifest) -> str:
+    """Names the orders that were carried out."""
+    return hashlib.sha256(wire.dumps(manifest).encode("ascii")).hexdigest()
+
+
+def host(who: Identity, node: wire.Node) -> Dict[str, str]:
+    """The facts of this machine, and the site it was told it belongs to."""
+    return dict(who.host, site=node.site) if node.site else who.host
+
+
+def one_line(message: str) -> str:
+    """A message for a person, without line breaks and of bounded length."""
+    return " ".join(message.split())[:1000]
