@@ -57,10 +57,9 @@ def test_the_example_is_valid_once_it_is_uncommented(home: Path, tmp_path: Path)
     assert load(file).local.slots == 2
 
 
-@pytest.mark.parametrize(
-    "descriptor", sorted(CONFIG.glob("examples/*/descriptor.json")), ids=lambda path: path.parent.name
-)
-def test_an_example_descriptor_is_valid_boutiques(descriptor: Path) -> None:
+@pytest.mark.parametrize("example", sorted(path.name for path in (CONFIG / "examples").iterdir()))
+def test_an_example_descriptor_is_valid_boutiques(example: str) -> None:
     bosh = Path(sys.executable).with_name("bosh")
+    descriptor = CONFIG / "examples" / example / "descriptor.json"
     verdict = subprocess.run([bosh, "validate", descriptor], capture_output=True, text=True)
     assert verdict.returncode == 0, verdict.stderr
