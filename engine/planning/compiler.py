@@ -1,0 +1,137 @@
+"""From a descriptor to a compiled tool, once; from an invocation to all that a job needs, in microseconds."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from engine.domain.tool import Tool
+from engine.errors import BadRequest
+from engine.planning import bosh
+from engine.planning.command import CommandLine, ExposedValue
+from engine.planning.descriptors import Descriptor
+from engine.planning.environment import Environment
+from engine.planning.outputs import OutputFile, Outputs
+from engine.planning.parsing import parse_tool
+from engine.planning.rules import InvocationError, Rules
+from engine.planning.sequential import render_like_bosh
+from engine.planning.staging import InputFile, Staging, distinct
+from engine.planning.template import Keys
+
+
+class Expansion(NamedTuple):
+    """One invocation, worked out."""
+
+    invocation: dict[str, Any]
+    """With defaults; what a job finds as input_params.json when it was expanded with `stage`."""
+    command_line: str
+    output_files: list[OutputFile]
+    config_files: dict[str, str]
+    """Texts of files to write before the tool starts, by path relative to the job's directory."""
+    environment: dict[str, str]
+    inputs: list[InputFile]
+
+
+class CompiledTool:
+    """A tool that is ready to be expanded many times. It keeps no state between calls."""
+
+    def __init__(self, tool: Tool, *, compat: bool = False) -> None:
+        self.tool = tool
+        self._compat = compat
+        keys = Keys(tool)
+        self._rules = Rules(tool)
+        self._command = CommandLine(tool, keys)
+        self._outputs = Outputs(tool, keys)
+        self._environment = Environment(tool, keys)
+        self._staging = Staging(tool)
+
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """Ids whose values stand where quoting does not protect: only harmless characters are accepted."""
+        return tuple(self._command.exposed)
+
+    def expand(self, invocation: Mapping[str, Any], *, stage: bool = False) -> Expansion:
+        """Check an invocation and render everything that depends on it.
+
+        Args:
+            invocation: values by input id.
+            stage: render for a job's own directory: files under their bare names, nothing outside of it.
+
+        Raises:
+            InvocationError: rules of the descriptor are broken; all of them are listed.
+        """
+        values = self._rules.settle(invocation)
+        files = self._staging.files(values)
+        if stage:
+            files = self._stage(values, files)
+        settled = dict(values)
+        outputs = self._outputs.paths(values)
+        configs = self._outputs.config_files(values)
+        if stage:
+            _refuse_escapes(outputs)
+        if self._compat:
+            command, outputs, configs = render_like_bosh(self.tool, settled, outputs)
+        else:
+            command = self._render(values, stage=stage)
+        environment = self._environment.values(settled)
+        return Expansion(settled, command, outputs, configs, environment, files)
+
+    def _stage(self, values: dict[str, Any], files: list[InputFile]) -> list[InputFile]:
+        nameless = [f"input {file.id}: {file.source!r} has no file name" for file in files if not file.name]
+        if nameless:
+            raise InvocationError(nameless)
+        taken = self._outputs.config_names
+        files = distinct(files, taken)
+        self._staging.replace(values, files)
+        return files
+
+    def _render(self, values: dict[str, Any], *, stage: bool) -> str:
+        command = self._command
+        try:
+            return command.prologue + command.staged.fill(values) if stage else command.plain.fill(values)
+        except ExposedValue as error:
+            raise InvocationError([_exposed_problem(str(error), values, command.exposed)]) from None
+
+
+def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = True) -> CompiledTool:
+    """Validate a descriptor and compile it.
+
+    Args:
+        descriptor: from `load_descriptor`.
+        compat: render the text that bosh renders, injectable as it is: for comparisons only.
+        check: have the boutiques package validate it; False when that is known to have been done.
+
+    Raises:
+        BadRequest: it is not valid; `problems` says why, one line each.
+    """
+    found = bosh.problems(descriptor.data) if check else []
+    if found:
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {found[0]}{more}", problems=found)
+    try:
+        return CompiledTool(parse_tool(descriptor.data), compat=compat)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {error!r}") from None
+
+
+def _refuse_escapes(outputs: list[OutputFile]) -> None:
+    """Results outside of the job's directory would be lost, or be somebody else's files."""
+    problems = []
+    for output in outputs:
+        normal = os.path.normpath(output.path) if output.path else ""
+        if normal == ".." or normal.startswith(("/", "../")):
+            problems.append(f"output {output.id}: {output.path!r} is outside of the job's directory")
+        elif normal in ("", ".") and output.expected:
+            problems.append(f"output {output.id}: its path is empty")
+    if problems:
+        raise InvocationError(problems)
+
+
+def _exposed_problem(text: str, values: Mapping[str, Any], exposed: list[str]) -> str:
+    owners = (id for id in exposed if text == (value := values.get(id)) or text in (value or ()))
+    owner = next(owners, exposed[0])
+    return (
+        f"input {owner}: {text!r} stands where the command line cannot quote it;"
+        " only letters, digits and @%+=:,./_- are accepted there"
+    )

@@ -1,0 +1,81 @@
+"""Finding and reading Boutiques descriptors: from a file, or by their Zenodo number from bosh's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadRequest, NotFound
+from engine.planning import bosh
+from engine.planning.documents import printable, read_json
+
+_ZENODO = re.compile(r"(?:https?://doi\.org/|doi:)?(?:10\.5281/)?zenodo\.(\d+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A descriptor as it was read: nothing of it is checked yet but that it is a JSON object."""
+
+    data: Mapping[str, Any]
+    sha256: str
+    """Of its canonical JSON (sorted keys, no spaces): the same descriptor whatever its layout."""
+    source: str
+    """Where it was found, for messages."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any], source: str = "descriptor") -> Descriptor:
+        """A descriptor from a plain object."""
+        return cls(data, canonical_sha256(data), source)
+
+
+def load_descriptor(name: str | Path, *, network: bool = False) -> Descriptor:
+    """The descriptor called `name`: a file, or `zenodo.N`, `10.5281/zenodo.N` or its DOI URL.
+
+    A Zenodo descriptor is looked for in bosh's cache (`~/.cache/boutiques/production`) and fetched only when
+    `network` is true.
+
+    Raises:
+        NotFound: there is no such file, or it is not in the cache.
+        BadRequest: it is not an acceptable JSON object; the message names file and line.
+        Unavailable: Zenodo does not answer.
+    """
+    zenodo = _ZENODO.fullmatch(str(name))
+    path = _from_zenodo(zenodo.group(1), network) if zenodo and not Path(name).is_file() else Path(name)
+    data = read_json(path)
+    if not isinstance(data, dict):
+        raise BadRequest(f"{printable(path)}: a descriptor is a JSON object, this is {_kind(data)}")
+    if "command-line" not in data and "inputs" not in data:
+        raise BadRequest(
+            f"{printable(path)}: not a Boutiques descriptor: it has neither command-line nor inputs",
+            remedy="the descriptor comes first, invocations after it",
+        )
+    return Descriptor.of(data, str(name))
+
+
+def canonical_sha256(value: Any) -> str:
+    """The sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _from_zenodo(number: str, network: bool) -> Path:
+    cached = Path(os.path.expanduser("~/.cache/boutiques/production")) / f"zenodo-{number}.json"
+    if cached.is_file():
+        return cached
+    if not network:
+        raise NotFound(
+            f"zenodo.{number}: not in {cached.parent}",
+            remedy="allow the network to fetch it, or run `bosh pull` first",
+        )
+    return bosh.fetch(number)
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,155 @@
+"""Reading what people hand in: JSON and lines of text, with bounded memory and errors that say where.
+
+JSON here is stricter than Python's: no duplicate keys, no NaN or infinity, no integer beyond 64 bits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from engine.errors import BadRequest, NotFound
+
+MEBIBYTE = 1024 * 1024
+MAX_DOCUMENT = 16 * MEBIBYTE
+"""Largest JSON document in bytes; the largest public descriptor has 0.3 MB."""
+MAX_LINE = MEBIBYTE
+"""Longest line of a JSON-lines or line file in bytes."""
+_INT64 = range(-(2**63), 2**63)
+
+
+class _Refused(ValueError):
+    """A value that is JSON for Python but not for us."""
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def read_bytes(path: Path, limit: int = MAX_DOCUMENT) -> bytes:
+    """The content of a file.
+
+    Raises:
+        NotFound: there is no such file.
+        BadRequest: it cannot be read, or has more than `limit` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError:
+        raise NotFound(f"{printable(path)}: no such file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BadRequest(f"{printable(path)}: {reason}") from None
+    if len(data) > limit:
+        raise BadRequest(f"{printable(path)}: larger than {limit // MEBIBYTE} MiB, the most that is read")
+    return data
+
+
+def read_json(path: Path, limit: int = MAX_DOCUMENT) -> Any:
+    """The JSON document in a file. Raises NotFound or BadRequest, naming file and line."""
+    return parse_json(read_bytes(path, limit), printable(path))
+
+
+def parse_json(text: str | bytes, where: str, *, line: int | None = None) -> Any:
+    """The value of a JSON text.
+
+    Args:
+        text: what to read.
+        where: the name of its source, for messages.
+        line: number of the line that `text` is, when it is one line of many.
+
+    Raises:
+        BadRequest: it is not acceptable JSON; the message names source and line.
+    """
+    decoded = decode(text, where, line=line) if isinstance(text, bytes) else text
+    try:
+        return _DECODER.decode(decoded)
+    except json.JSONDecodeError as error:
+        raise BadRequest(f"{where} line {line or error.lineno}: not JSON: {_plain(error)}") from None
+    except _Refused as refused:
+        found = line or _line_of(decoded, refused)
+        raise BadRequest(f"{where}{f' line {found}' if found else ''}: {refused}") from None
+    except RecursionError:
+        raise BadRequest(f"{where}{f' line {line}' if line else ''}: nested too deeply") from None
+
+
+def decode(data: bytes, where: str, *, line: int | None = None) -> str:
+    """UTF-8 text of `data`, without a byte order mark. Raises BadRequest naming source and line."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = line or data.count(b"\n", 0, error.start) + 1
+        raise BadRequest(f"{where} line {found}: not UTF-8 (byte 0x{data[error.start]:02x})") from None
+
+
+def lines(stream: BinaryIO, where: str, limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a stream, blank ones left out, one at a time in memory.
+
+    Raises:
+        BadRequest: a line is longer than `limit`.
+    """
+    number = 0
+    while chunk := stream.readline(limit + 1):
+        number += 1
+        if len(chunk) > limit:
+            raise BadRequest(f"{where} line {number}: longer than {limit} bytes")
+        if chunk := chunk.strip():
+            yield number, chunk
+
+
+def printable(path: object) -> str:
+    """A file name that can be shown, whatever bytes it is made of."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _plain(error: json.JSONDecodeError) -> str:
+    if error.pos >= len(error.doc.rstrip()):
+        return "the text ends too early"
+    return f"{error.msg[0].lower()}{error.msg[1:]} (column {error.colno})"
+
+
+def _line_of(text: str, refused: _Refused) -> int | None:
+    """The line of a refused value, when there is no doubt which occurrence is meant."""
+    if refused.key is None:
+        return None
+    found = [match.start() for match in re.finditer(re.escape(refused.key), text)]
+    if len(found) == 1 or (refused.key.endswith('"') and len(found) == 2):
+        return text.count("\n", 0, found[-1]) + 1
+    return None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _Refused(f'the key "{twice}" appears twice in one object', json.dumps(twice))
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 18 and (len(text) > 20 or int(text) not in _INT64):
+        shown = text if len(text) <= 30 else f"{text[:20]}... ({len(text)} digits)"
+        raise _Refused(f"the integer {shown} does not fit in 64 bits", text)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise _Refused(f"the number {text} is too large", text)
+    return value
+
+
+def _constant(text: str) -> float:
+    raise _Refused(f"{text} is not a JSON number", text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)

@@ -1,0 +1,201 @@
+"""Where a tool's results will be, and the configuration files that it reads."""
+
+from __future__ import annotations
+
+import glob
+import os.path
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
+from engine.planning.conditions import Condition, compile_condition
+from engine.planning.shell import quote
+from engine.planning.template import Keys, Slot, Template, first_of, text_of
+
+Values = Mapping[str, Any]
+
+
+class OutputFile(NamedTuple):
+    """A result to expect."""
+
+    id: str
+    path: str
+    """As the descriptor's template gives it; relative to the job's directory."""
+    optional: bool
+    list: bool
+    pattern: str
+    """What to look for: `path`, in which wildcards of the template are active and those of values are not."""
+    expected: bool = True
+    """False when its path names an input that has no value: it cannot come into being."""
+
+
+class _Path(NamedTuple):
+    """One path template of an output."""
+
+    condition: Condition | None
+    plain: Template
+    escaped: Template
+    needs: tuple[frozenset[str], ...]
+    """For each key, the inputs and outputs of which one must have a value."""
+
+
+class Outputs:
+    """The outputs of a tool, compiled."""
+
+    def __init__(self, tool: Tool, keys: Keys) -> None:
+        self._ids = frozenset(one.id for one in tool.parameters)
+        self._order = [(one, self._paths(one, keys)) for one in _in_order(tool, keys)]
+        self._rank = {one.id: rank for rank, one in enumerate(tool.outputs)}
+        self._configs = [
+            (one.id, [_line(line, one, keys) for line in one.file_template])
+            for one in tool.outputs
+            if one.file_template is not None
+        ]
+
+        self.config_names = _config_names(tool)
+
+    def paths(self, values: dict[str, Any]) -> list[OutputFile]:
+        """The files, in the descriptor's order; their paths are added to `values` under their ids."""
+        files = []
+        for one, paths in self._order:
+            chosen = next((path for path in paths if path.condition is None or path.condition(values)), None)
+            if chosen is None:
+                continue  # no condition holds and there is no default: this output is not made
+            path = chosen.plain.fill(values)
+            expected = not any(owners.isdisjoint(values) for owners in chosen.needs)
+            magic = chosen.needs and glob.has_magic(path)
+            pattern = chosen.escaped.fill(values) if magic else path
+            files.append(OutputFile(one.id, path, one.optional, one.list, pattern, expected))
+            values[one.id] = path
+        if len(files) > 1:
+            files.sort(key=lambda file: self._rank[file.id])
+        return files
+
+    def config_files(self, values: Values) -> dict[str, str]:
+        """Texts of the configuration files by their normalised path."""
+        if not self._configs:
+            return {}
+        return {
+            os.path.normpath(values[id]): "\n".join(
+                line.fill(values) if line.is_complete(values) else "" for line in lines
+            )
+            for id, lines in self._configs
+            if id in values
+        }
+
+    def _paths(self, one: ToolOutput, keys: Keys) -> list[_Path]:
+        if one.path_template is not None:
+            return [self._path(one, None, one.path_template, keys)]
+        return [
+            self._path(one, compile_condition(expression, self._ids), template, keys)
+            for expression, template in one.conditional_path_template
+        ]
+
+    def _path(self, one: ToolOutput, condition: Condition | None, template: str, keys: Keys) -> _Path:
+        pairs, tail = keys.split(template)
+        plain, escaped = (
+            Template(
+                [
+                    (literal, _path_slot(one, keys, key, leading=not literal and rank == 0, escape=escape))
+                    for rank, (literal, key) in enumerate(pairs)
+                ],
+                tail,
+            )
+            for escape in (False, True)
+        )
+        needs = tuple(frozenset(owner.id for owner in keys.owners[key]) for _, key in pairs)
+        return _Path(condition, plain, escaped, needs)
+
+
+def _path_slot(output: ToolOutput, keys: Keys, key: str, *, leading: bool, escape: bool) -> Slot:
+    """A value within a path: unquoted; extensions and, unless it leads, directories taken off.
+
+    A key without a value stays, as with bosh: such an output is not expected.
+    """
+    owners = keys.owners[key]
+    ids = frozenset(owner.id for owner in owners)
+    value = first_of([_value_in_path(owner, output.stripped_extensions, leading=leading) for owner in owners])
+
+    def slot(values: Values) -> str | None:
+        text = value(values)
+        if text is None:
+            return key if ids.isdisjoint(values) else None
+        return glob.escape(text) if escape else text
+
+    return slot
+
+
+def _value_in_path(one: ToolInput | ToolOutput, stripped: Sequence[str], *, leading: bool) -> Slot:
+    id = one.id
+    type = one.type if isinstance(one, ToolInput) else None
+    stripped = stripped if type in (InputType.STRING, InputType.FILE) else ()
+    only_base_name = type is InputType.FILE and not leading
+
+    def slot(values: Values) -> str | None:
+        if id not in values:
+            return None
+        text = text_of(one, values[id])
+        for extension in stripped:
+            text = text.replace(extension, "")
+        return (os.path.basename(text) if only_base_name else text) or None
+
+    return slot
+
+
+def _line(line: str, output: ToolOutput, keys: Keys) -> Template:
+    """A line of a configuration file. Texts are quoted as for a shell: that is what bosh does."""
+    pairs, tail = keys.split(line)
+
+    def slot_of(key: str) -> Slot:
+        return first_of([_value_in_line(owner, output.stripped_extensions) for owner in keys.owners[key]])
+
+    return Template([(literal, slot_of(key)) for literal, key in pairs], tail)
+
+
+def _value_in_line(one: ToolInput | ToolOutput, stripped: Sequence[str]) -> Slot:
+    id = one.id
+    is_text = isinstance(one, ToolOutput) or one.type in (InputType.STRING, InputType.FILE)
+    stripped = stripped if isinstance(one, ToolInput) and is_text else ()
+
+    def slot(values: Values) -> str | None:
+        if id not in values:
+            return None
+        value = values[id]
+        if is_text and type(value) is list and isinstance(one, ToolInput):
+            text = one.list_separator.join(quote(str(entry)) for entry in value)
+        else:
+            text = quote(str(value)) if is_text else text_of(one, value)
+        for extension in stripped:
+            text = text.replace(extension, "")
+        return text
+
+    return slot
+
+
+def _in_order(tool: Tool, keys: Keys) -> list[ToolOutput]:
+    """Outputs after those that their paths name; in a circle of names the descriptor's order decides."""
+    by_id = {one.id: one for one in tool.outputs}
+    order: list[ToolOutput] = []
+    open_ids: set[str] = set()
+
+    def visit(one: ToolOutput) -> None:
+        if one.id in open_ids:
+            return
+        open_ids.add(one.id)
+        templates = [one.path_template or "", *(path for _, path in one.conditional_path_template)]
+        named = {key for template in templates for _, key in keys.split(template)[0]}
+        for key in named:
+            for owner in keys.owners[key]:
+                if owner.id in by_id:
+                    visit(by_id[owner.id])
+        order.append(one)
+
+    for one in tool.outputs:
+        visit(one)
+    return order
+
+
+def _config_names(tool: Tool) -> frozenset[str]:
+    """First parts of the fixed paths of configuration files: no input file may be staged under them."""
+    paths = [one.path_template for one in tool.outputs if one.file_template is not None and one.path_template]
+    return frozenset(os.path.normpath(path).partition("/")[0] for path in paths)

@@ -1,0 +1,253 @@
+"""Where in a shell command a value stands, and how it must be quoted there.
+
+A descriptor's command line is shell text with keys in it. `Scanner` follows it the way a shell reads it, so
+that each key is known to stand bare, in single quotes, in double quotes, or where no quoting is safe: in
+backquotes, here-documents, comments, arithmetic, parameter expansions, or in code for another interpreter.
+There, only values of harmless characters are accepted. In doubt the reading says EXPOSED.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+
+class Context(Enum):
+    """Where a value stands."""
+
+    BARE = "bare"
+    SINGLE = "in single quotes"
+    DOUBLE = "in double quotes"
+    EXPOSED = "where quoting does not protect"
+
+
+_needs_quoting = re.compile(r"[^\w@%+=:,./-]", re.ASCII).search
+_active_in_double = re.compile(r'([\\"$`])')
+
+
+def quote(text: str) -> str:
+    """`text` as one shell word; exactly the text of `shlex.quote`."""
+    if not text:
+        return "''"
+    if _needs_quoting(text) is None:
+        return text
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def quote_in_single(text: str) -> str:
+    """`text` to be put between single quotes that are already there."""
+    return text.replace("'", "'\"'\"'")
+
+
+def quote_in_double(text: str) -> str:
+    """`text` to be put between double quotes that are already there."""
+    return _active_in_double.sub(r"\\\1", text)
+
+
+def is_harmless(text: str) -> bool:
+    """Whether a shell, and any interpreter that it may start, takes `text` as a plain word."""
+    return _needs_quoting(text) is None
+
+
+_SHELLS = "sh|ash|bash|dash|ksh|mksh|zsh|csh|tcsh|fish|busybox"
+_LANGUAGES = r"python[\d.]*|perl|ruby|node|Rscript|R|lua|tclsh|php|octave(?:-cli)?|matlab|julia"
+_CARRIERS = "[gmn]?awk|sed|bc|su|script"
+# A quoted argument of these, or the argument after an option like -c, is a program.
+_interpreter = re.compile(rf"(?:.*/)?(?:{_SHELLS}|{_LANGUAGES}|{_CARRIERS})").fullmatch
+_code_option = re.compile(r"-[a-zA-Z]*[cer]|--(?:eval|command|expression|execute)|-batch").fullmatch
+# All arguments of these are programs, or names that a shell evaluates.
+_EVALUATORS = frozenset(
+    ("eval", "trap", "let", "unset", "read", "declare", "typeset", "local", "ssh", "watch", "parallel")
+)
+# Values that are written to a shell's standard input are programs as well.
+_feeds_a_shell = re.compile(rf"\|&?\s*(?:xargs\b[^|;]*\s)?(?:\S*/)?(?:{_SHELLS})(?:[\s;)`\"']|$)").search
+_compares_numbers = re.compile(r"\s-(?:eq|ne|lt|le|gt|ge)\s").search
+
+
+class _Frame(NamedTuple):
+    """An open quote or substitution, and what to go back to when it closes."""
+
+    opener: str  # one of ' " ` ( $( $(( ${
+    words: list[str]
+    word: str | None
+
+
+class Scanner:
+    """Reads a command piece by piece; `context` tells where the next value would stand."""
+
+    def __init__(self, command: str) -> None:
+        """`command` is the whole text, for the few things that can only be seen from afar."""
+        self._stack: list[_Frame] = []
+        self._words: list[str] = []  # of the current simple command, without their quotes
+        self._word: str | None = None  # the current word
+        self._after = ""  # an active backslash or dollar directly before
+        self._comment = False
+        self._here = ""  # "<<": a here-document begins on the next line; "body": it has begun
+        self._lost = _feeds_a_shell(command) is not None  # all that follows is exposed
+        self._arithmetic = _compares_numbers(command) is not None
+
+    def after(self, text: str) -> Scanner:
+        """A scanner that has also read `text`; this one stays where it is."""
+        other = Scanner.__new__(Scanner)
+        other.__dict__.update(self.__dict__)
+        other._stack, other._words = list(self._stack), list(self._words)
+        other.feed(text)
+        return other
+
+    def same_quoting(self, other: Scanner) -> bool:
+        """Whether both stand within the same quotes and substitutions."""
+        mine, its = ([frame.opener for frame in one._stack] for one in (self, other))
+        return mine == its and not (other._lost or other._comment or other._here or other._after)
+
+    def lose(self) -> None:
+        """Take all that follows as exposed."""
+        self._lost = True
+
+    @property
+    def context(self) -> Context:
+        """Where a value put here would stand."""
+        if self._lost or self._comment or self._after or self._here == "body":
+            return Context.EXPOSED
+        if any(frame.opener in ("`", "${", "$((") for frame in self._stack):
+            return Context.EXPOSED
+        quote = self._stack[-1].opener if self._stack else ""
+        if self._is_code(quoted=quote in ("'", '"')):
+            return Context.EXPOSED
+        return {"'": Context.SINGLE, '"': Context.DOUBLE}.get(quote, Context.BARE)
+
+    def value(self) -> None:
+        """A value was put here."""
+        self._after = ""
+        self._word = (self._word or "") + "\0"
+
+    def feed(self, text: str) -> None:
+        """Read a piece of the command."""
+        at = 0
+        while at < len(text):
+            at += self._step(text, at)
+
+    def _is_code(self, *, quoted: bool) -> bool:
+        words = self._words
+        if not _EVALUATORS.isdisjoint(words) or ("[[" in words and self._arithmetic):
+            return True
+        for position, word in enumerate(words):
+            if _interpreter(word):
+                return quoted or (position + 1 < len(words) and _code_option(words[-1]) is not None)
+        return False
+
+    def _step(self, text: str, at: int) -> int:
+        """Read one token; answer with its length."""
+        char = text[at]
+        top = self._stack[-1].opener if self._stack else ""
+        before, self._after = self._after, ""
+        if self._comment or top == "'":
+            self._skip(char)
+        elif before == "\\":
+            self._add(char)
+        elif char == "\\":
+            self._after = char
+            self._add("")
+        elif char == "$":
+            return self._dollar(text, at)
+        elif char in '`"' or (char == "'" and top != '"'):
+            if before and char == "'":  # $'...' has rules of its own
+                self.lose()
+            self._quote_mark(char, top)
+        elif top == "${":
+            if char == "}":
+                self._close()
+        elif top == '"':
+            self._add(char)
+        else:
+            return self._bare(text, at, top)
+        return 1
+
+    def _skip(self, char: str) -> None:
+        """Within a comment or single quotes only one character matters: the one that ends it."""
+        if self._comment:
+            if char == "\n":
+                self._comment = False
+                self._end_command()
+        elif char == "'":
+            self._close()
+        else:
+            self._add(char)
+
+    def _dollar(self, text: str, at: int) -> int:
+        opener = next((one for one in ("$((", "$(", "${") if text.startswith(one, at)), "")
+        self._add("$")
+        if opener:
+            self._open(opener)
+            return len(opener)
+        self._after = "$"
+        return 1
+
+    def _quote_mark(self, char: str, top: str) -> None:
+        self._add("")
+        if top == char:
+            self._close()
+        else:
+            self._open(char)
+
+    def _bare(self, text: str, at: int, top: str) -> int:
+        char = text[at]
+        if char == "#" and self._word is None:
+            self._comment = True
+        elif text.startswith("<<<", at):
+            self._end_word()
+            return 3
+        elif text.startswith("<<", at):
+            self._end_word()
+            self._here = self._here or "<<"
+            return 2
+        elif char == "(":
+            double = text.startswith("((", at)
+            self._end_command()
+            self._open("$((" if double else "(")
+            return 2 if double else 1
+        elif char == ")":
+            return self._parenthesis(text, at, top)
+        elif char in ";&|\n":
+            if char == "\n" and self._here:
+                self._here = "body"
+            self._end_command()
+        elif char in " \t<>":
+            self._end_word()
+        else:
+            self._add(char)
+        return 1
+
+    def _parenthesis(self, text: str, at: int, top: str) -> int:
+        if top == "$((":
+            if not text.startswith("))", at):
+                self.lose()  # ((a); b): not arithmetic after all
+            self._close()
+            return 2
+        if top in ("(", "$("):
+            self._close()
+        return 1  # else: a pattern of `case`
+
+    def _open(self, opener: str) -> None:
+        self._stack.append(_Frame(opener, self._words, self._word))
+        if opener not in ("'", '"'):
+            self._words, self._word = [], None
+
+    def _close(self) -> None:
+        frame = self._stack.pop()
+        if frame.opener not in ("'", '"'):
+            self._words, self._word = frame.words, (frame.word or "") + "\0"
+
+    def _add(self, char: str) -> None:
+        self._word = (self._word or "") + char
+
+    def _end_word(self) -> None:
+        if self._word == "case" and self._stack:
+            self.lose()  # the parentheses of its patterns would end a substitution too early
+        if self._word is not None:
+            self._words.append(self._word)
+        self._word = None
+
+    def _end_command(self) -> None:
+        self._end_word()
+        self._words = []
