@@ -176,6 +176,7 @@ class Node(NamedTuple):
     runtimes: List[str] = ["userns", "udocker"]  # in order of preference
     scratch: str = ""  # where job directories are made; "" is next to the reports
     cache: str = ""  # per-node image cache; "" is ~/.cache/grid-engine/images
+    cache_size: Optional[int] = None  # bytes it should not exceed: the least recently used images go
     cvmfs: List[str] = []  # directories of pre-deployed udocker containers, in order
     mirrors: Dict[str, List[str]] = {}  # registry host -> base URLs to try in order before it
     credentials: str = ""  # JSON file {host: {username, password}}, mode 0600
@@ -184,6 +185,7 @@ class Node(NamedTuple):
     tools: str = ""  # udocker tools tarball: path or URL
     tools_sha256: str = ""
     udocker: str = ""  # directory or wheel with the udocker package; "" is the one in the wrapper
+    packages: List[str] = []  # directories where optional Python packages are found (the docker SDK)
     images: str = ""  # directory with <name>-<tag> images for apptainer (VIP's containersImagesBasePath)
     site: str = ""
     idle: float = 10.0  # seconds without work after which a serving wrapper ends

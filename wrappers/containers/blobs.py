@@ -1,0 +1,142 @@
+"""Layers from a registry into files: hashed on the way, taken up again where a transfer was cut."""
+
+import errno
+import hashlib
+from pathlib import Path
+from typing import IO, Callable, NamedTuple
+
+from wrappers.containers.errors import CorruptImage, ImageMissing, NodeTrouble, RegistryDown
+from wrappers.containers.reference import Reference
+from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Transport, reason
+
+_CHUNK = 1 << 18
+
+
+class Blob(NamedTuple):
+    """Bytes in a registry, by their digest."""
+
+    digest: str
+    size: int
+    media: str = ""
+
+
+def fetch(
+    transport: Transport,
+    reference: Reference,
+    blob: Blob,
+    into: Path,
+    wanted: Callable[[], bool] = lambda: True,
+) -> int:
+    """Fetch a blob into a file that is made or overwritten. Returns the bytes received.
+
+    `wanted` is asked again and again; once it says no, the transfer ends with RegistryDown.
+
+    Raises:
+        ImageMissing: the blob is not there.
+        AccessDenied, RegistryDown: see Transport.get.
+        CorruptImage: what came, twice, is not what the digest names.
+        NodeTrouble: the file cannot be written.
+    """
+    received = 0
+    for _ in range(2):  # a byte may be flipped on the way once; twice is no accident
+        try:
+            with open(str(into), "wb") as file:
+                download = _Download(transport, reference, blob, file, wanted)
+                download.run()
+        except _Unwritable as error:
+            raise NodeTrouble(f"layer {blob.digest} cannot be written to {into}: {error}") from None
+        received += download.received
+        if download.is_good():
+            return received
+    raise CorruptImage(
+        f"registry {transport.host} sends wrong bytes for layer {blob.digest} of image {reference.text}"
+    )
+
+
+def scope_of(reference: Reference) -> str:
+    """What a token must allow, in the words of the token specification."""
+    return f"repository:{reference.repository}:pull"
+
+
+class _Unwritable(Exception):
+    pass
+
+
+class _Download:
+    def __init__(
+        self,
+        transport: Transport,
+        reference: Reference,
+        blob: Blob,
+        file: IO[bytes],
+        wanted: Callable[[], bool],
+    ) -> None:
+        self._transport, self._reference, self._blob, self._file = transport, reference, blob, file
+        self._wanted = wanted
+        self._hash = hashlib.sha256()
+        self._done = 0  # bytes in the file
+        self.received = 0  # bytes over the network
+
+    def is_good(self) -> bool:
+        return "sha256:" + self._hash.hexdigest() == self._blob.digest
+
+    def run(self) -> None:
+        fruitless = 0
+        while self._done < self._blob.size:
+            before = self._done
+            trouble = self._take(self._ask())
+            if self._done >= self._blob.size:
+                return
+            fruitless = 0 if self._done > before else fruitless + 1
+            if fruitless >= self._transport.patience.tries:
+                raise RegistryDown(f"registry {self._transport.host} breaks off every transfer: {trouble}")
+            self._transport.wait(fruitless)
+
+    def _ask(self) -> Answer:
+        path = f"/v2/{self._reference.repository}/blobs/{self._blob.digest}"
+        headers = {"Range": f"bytes={self._done}-"} if self._done else {}
+        answer = self._transport.get(path, scope_of(self._reference), headers)
+        if answer.status == 404:
+            answer.body.close()
+            where = self._transport.host
+            raise ImageMissing(
+                f"image {self._reference.text} lacks layer {self._blob.digest} (registry {where})"
+            )
+        if answer.status == 416:
+            answer.body.close()
+            self._restart()
+            return self._ask()
+        if self._done and answer.status != 206:  # this server knows no ranges
+            self._restart()
+        return answer
+
+    def _take(self, answer: Answer) -> str:
+        """Write what comes; says why it ended."""
+        with answer.body as body:
+            while self._done <= self._blob.size:
+                try:
+                    chunk = body.read(_CHUNK)
+                except CONNECTION_ERRORS as error:
+                    return reason(error)
+                if not chunk:
+                    break
+                self._write(chunk)
+        return "it ends too early"
+
+    def _write(self, chunk: bytes) -> None:
+        if not self._wanted():
+            raise RegistryDown("the transfer is not wanted any more")
+        try:
+            self._file.write(chunk)
+            if self._done + len(chunk) >= self._blob.size:
+                self._file.flush()  # a full disk must be noticed here
+        except OSError as error:
+            raise _Unwritable(error.strerror or errno.errorcode.get(error.errno or 0, "error")) from None
+        self._hash.update(chunk)
+        self._done += len(chunk)
+        self.received += len(chunk)
+
+    def _restart(self) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._hash, self._done = hashlib.sha256(), 0

@@ -1,0 +1,252 @@
+"""Apply the layers of an image to a directory, by the rules of the OCI image specification (layer.md).
+
+Runs unprivileged: everything belongs to the caller, set-uid bits are dropped, special files and extended
+attributes are left out, and all of that is told. Nothing a layer says can reach outside the directory:
+parents are resolved component by component inside it, links are created and never followed, and what stands
+at a name is removed before something else is written there.
+"""
+
+import errno
+import os
+import stat
+import tarfile
+from pathlib import Path
+from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, cast
+
+from wrappers.containers.errors import CorruptImage, NodeTrouble
+from wrappers.containers.tarstream import Layer, TarStream, Unpacker
+from wrappers.containers.tree import remove, resolve
+
+_WHITEOUT = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_AUFS = b".wh..wh."  # book-keeping of aufs, found in old images
+_LATEST = 1 << 33  # seconds; file systems refuse times far beyond
+_NODE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_XATTR = "SCHILY.xattr."  # how pax headers name extended attributes
+
+
+class Findings(NamedTuple):
+    """What was unpacked, and what could not be kept as it was. Paths are as the layers name them."""
+
+    files: int
+    size: int  # bytes of the files' contents
+    special: List[str]  # devices, pipes: left out
+    setuid: List[str]  # unpacked without the bit
+    xattrs: List[str]  # unpacked without their extended attributes
+
+    def warnings(self) -> List[str]:
+        """One line for each kind of loss."""
+        told = (
+            (self.special, "special files of the image were left out"),
+            (self.setuid, "files of the image lost their set-uid bit"),
+            (self.xattrs, "files of the image lost their extended attributes"),
+        )
+        return [f"{len(paths)} {what}, e.g. {paths[0]}" for paths, what in told if paths]
+
+
+def extract(layers: Iterable[Layer], root: Path, readable: bool = False) -> Findings:
+    """Apply layers, lowest first, to the directory `root`, which is made and must not exist.
+
+    Each layer is decompressed once and checked against its diff_id; the iterable may still be fetching the
+    later ones while the first are unpacked. `readable` opens everything to other accounts too (for CVMFS).
+    After any error the directory is gone.
+
+    Raises:
+        CorruptImage: a layer is not what its diff_id says, is no tar file, or names something outside.
+        NodeTrouble: no space, or zstd is missing.
+    """
+    os.mkdir(str(root), 0o755)
+    try:
+        work = _Extraction(os.fsencode(str(root)), readable)
+        with Unpacker(layers) as unpacker:
+            for stream in unpacker.streams():
+                _apply(work, stream)
+        return work.findings()
+    except BaseException:
+        remove(root)
+        raise
+
+
+def _apply(work: "_Extraction", stream: TarStream) -> None:
+    try:
+        work.apply(stream)
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise CorruptImage(f"a layer is no valid tar file: {error}") from None
+    except OSError as error:
+        if error.errno in _NODE_ERRORS:
+            raise NodeTrouble(f"the image cannot be unpacked here: {error.strerror}") from None
+        name = os.fsdecode(error.filename) if error.filename else "a file"
+        raise CorruptImage(f"a layer cannot be unpacked: {name}: {error.strerror}") from None
+
+
+class _Extraction:
+    """The state of one extraction; paths are bytes, since image names need not be text."""
+
+    def __init__(self, root: bytes, readable: bool) -> None:
+        self._root = root
+        self._readable = readable
+        self._parents: Dict[bytes, bytes] = {}  # directory as named in the tar -> where it really is
+        self._made: Set[bytes] = set()  # by the present layer; whiteouts spare it
+        self._times: List[Tuple[bytes, int]] = []
+        self._files = self._size = 0
+        self._special: List[str] = []
+        self._setuid: List[str] = []
+        self._xattrs: List[str] = []
+
+    def findings(self) -> Findings:
+        return Findings(self._files, self._size, self._special, self._setuid, self._xattrs)
+
+    def apply(self, stream: TarStream) -> None:
+        self._made.clear()
+        # errors="surrogateescape" keeps every byte of a name that is not UTF-8
+        tar = tarfile.TarFile(fileobj=stream, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
+        while True:
+            member = tar.next()
+            if member is None:
+                break
+            tar.members = []  # type: ignore[attr-defined] # tarfile would keep them all
+            self._entry(member, stream)
+        stream.drain()
+        # last, since every file written changed its directory's time
+        for path, when in self._times:
+            if os.path.isdir(path) and not os.path.islink(path):
+                os.utime(path, (when, when))
+        self._times = []
+
+    def _entry(self, member: tarfile.TarInfo, stream: TarStream) -> None:
+        directory, _, base = _bytes(member.name).rstrip(b"/").rpartition(b"/")
+        if base in (b"", b"."):
+            return  # the root directory itself
+        if base == b"..":
+            raise CorruptImage(f"a layer names something outside of the image: {member.name}")
+        parent = self._parents.get(directory) or self._parent(directory)
+        if base.startswith(_WHITEOUT):
+            self._whiteout(parent, base)
+            return
+        path = parent + b"/" + base
+        if member.isreg():
+            self._file(path, member, stream)
+        elif member.isdir():
+            self._directory(path, member)
+        elif member.issym():
+            self._clear(path)
+            os.symlink(_bytes(member.linkname), path)
+        elif member.islnk():
+            self._hard_link(path, member)
+        else:
+            self._special.append(member.name)
+            return
+        self._made.add(path)
+        self._files += 1
+        for key in member.pax_headers or ():
+            if key.startswith(_XATTR):
+                self._xattrs.append(member.name)
+                break
+
+    def _file(self, path: bytes, member: tarfile.TarInfo, stream: TarStream) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            file = os.open(path, flags, 0o600)
+        except FileExistsError:
+            self._clear(path)
+            file = os.open(path, flags, 0o600)
+        try:
+            stretches = cast(Optional[List[Tuple[int, int]]], member.sparse)
+            for offset, size in [(0, member.size)] if stretches is None else stretches:
+                os.lseek(file, offset, os.SEEK_SET)
+                _write(file, stream, size)
+            if stretches is not None:
+                os.ftruncate(file, member.size)
+            os.fchmod(file, self._mode(member))
+            when = _when(member)
+            os.utime(file, (when, when))
+        finally:
+            os.close(file)
+        self._size += member.size
+        if member.mode & (stat.S_ISUID | stat.S_ISGID):
+            self._setuid.append(member.name)
+
+    def _directory(self, path: bytes, member: tarfile.TarInfo) -> None:
+        if not self._clear(path, keep_directory=True):
+            os.mkdir(path, 0o700)
+        os.chmod(path, self._mode(member) | stat.S_IRWXU)
+        self._times.append((path, _when(member)))
+
+    def _hard_link(self, path: bytes, member: tarfile.TarInfo) -> None:
+        directory, _, base = _bytes(member.linkname).rstrip(b"/").rpartition(b"/")
+        if base in (b"", b".", b".."):
+            raise CorruptImage(
+                f"a layer links {member.name} to something outside of the image: {member.linkname}"
+            )
+        target = self._parent(directory) + b"/" + base
+        if target != path:
+            self._clear(path)
+            os.link(target, path, follow_symlinks=False)
+
+    def _parent(self, directory: bytes) -> bytes:
+        """Where a directory of the tar really is; made when it is missing."""
+        if b".." in directory.split(b"/"):
+            raise CorruptImage(f"a layer names something outside of the image: {os.fsdecode(directory)}/")
+        found = resolve(self._root, directory)
+        if not os.path.isdir(found):
+            os.makedirs(found, 0o755)
+        self._parents[directory] = found
+        return found
+
+    def _clear(self, path: bytes, keep_directory: bool = False) -> bool:
+        """Remove what stands at `path`; True when it is a directory that may stay."""
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            return False
+        if stat.S_ISDIR(mode):
+            if keep_directory:
+                return True
+            remove(Path(os.fsdecode(path)))
+        else:
+            os.unlink(path)
+        if not stat.S_ISREG(mode):  # directories may now be somewhere else
+            self._parents.clear()
+        return False
+
+    def _whiteout(self, parent: bytes, base: bytes) -> None:
+        if base == _OPAQUE:
+            self._hide_lower(parent)
+        elif not base.startswith(_AUFS):
+            name = base[len(_WHITEOUT) :]
+            if name in (b"", b".", b".."):
+                raise CorruptImage(f"a layer removes something outside of the image: {os.fsdecode(base)}")
+            if parent + b"/" + name not in self._made:
+                self._clear(parent + b"/" + name)
+
+    def _hide_lower(self, directory: bytes) -> None:
+        """Remove what earlier layers put into a directory."""
+        for name in os.listdir(directory):
+            path = directory + b"/" + name
+            if path not in self._made:
+                self._clear(path)
+            elif os.path.isdir(path) and not os.path.islink(path):
+                self._hide_lower(path)
+
+    def _mode(self, member: tarfile.TarInfo) -> int:
+        mode = member.mode & 0o1777 | stat.S_IRUSR | stat.S_IWUSR
+        if mode & 0o111:
+            mode |= stat.S_IXUSR
+        if self._readable:
+            mode |= 0o444 | (0o111 if mode & stat.S_IXUSR or member.isdir() else 0)
+            mode &= ~0o022
+        return mode
+
+
+def _write(file: int, stream: TarStream, size: int) -> None:
+    for piece in stream.pieces(size):
+        while len(piece):
+            piece = piece[os.write(file, piece) :]
+
+
+def _when(member: tarfile.TarInfo) -> int:
+    return int(min(max(member.mtime, 0), _LATEST))
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

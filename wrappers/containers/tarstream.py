@@ -1,0 +1,233 @@
+"""Layers as streams of tar bytes: each file is decompressed once, hashed on the way, ahead of its use.
+
+Decompression and hashing release the interpreter's lock, so one thread does them for all layers in order
+while the caller writes files: on two cores a layer is unpacked while the next is being decompressed.
+"""
+
+import hashlib
+import queue
+import subprocess
+import tarfile
+import threading
+import zlib
+from pathlib import Path
+from typing import IO, Iterable, Iterator, List, NamedTuple, Union, cast
+
+from wrappers.containers.errors import ContainerError, CorruptImage, NodeTrouble
+
+_READ = 1 << 17  # compressed bytes at a time
+_LARGEST_CHUNK = 1 << 20  # decompressed bytes at a time, however well they were packed
+_AHEAD = 16  # decompressed chunks that may wait
+
+_GZIP = b"\x1f\x8b"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+# A chunk, or why there will be no more. An empty chunk begins a layer, None ends it, a second None ends all.
+_Item = Union[bytes, BaseException, None]
+
+
+class Layer(NamedTuple):
+    """A compressed layer on disk."""
+
+    path: Path
+    diff_id: str  # sha256:... of its uncompressed tar stream
+
+
+class TarStream:
+    """The uncompressed bytes of one layer as a file that is read forwards."""
+
+    def __init__(self, chunks: "queue.Queue[_Item]") -> None:
+        self._chunks = chunks
+        self._chunk = memoryview(b"")
+        self._position = 0
+        self._ended = False
+
+    def tell(self) -> int:
+        """Bytes read so far."""
+        return self._position
+
+    def seek(self, position: int) -> int:
+        """Skip forwards."""
+        if position < self._position:
+            raise CorruptImage("a layer refers to an earlier part of itself")
+        while self._position < position and self._available():
+            self._take(position - self._position)
+        return self._position
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes; fewer only at the end."""
+        parts: List[memoryview] = []
+        while size > 0 and self._available():
+            part = self._take(size)
+            parts.append(part)
+            size -= len(part)
+        return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
+
+    def pieces(self, size: int) -> Iterator[memoryview]:
+        """The next `size` bytes without copying them."""
+        while size > 0:
+            if not self._available():
+                raise CorruptImage("a layer ends in the middle of a file")
+            part = self._take(size)
+            yield part
+            size -= len(part)
+
+    def drain(self) -> None:
+        """Read to the end, so that the layer's hash is checked. Only zeros may follow the last entry."""
+        while self._available():
+            if bytes(self._take(len(self._chunk))).strip(b"\0"):
+                raise CorruptImage("a layer has damaged or unknown entries")
+
+    def _take(self, size: int) -> memoryview:
+        part, self._chunk = self._chunk[:size], self._chunk[size:]
+        self._position += len(part)
+        return part
+
+    def _available(self) -> bool:
+        while not len(self._chunk) and not self._ended:
+            item = self._chunks.get()
+            if item is None:
+                self._ended = True
+            elif isinstance(item, BaseException):
+                self._ended = True
+                raise item
+            else:
+                self._chunk = memoryview(item)
+        return len(self._chunk) > 0
+
+
+class Unpacker:
+    """Decompresses layers one after the other in a thread of its own. Use as a context manager."""
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        self._layers = layers
+        self._chunks: "queue.Queue[_Item]" = queue.Queue(_AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Unpacker":
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._stop.set()
+        if kind is None:  # after a failure the thread may still be waiting for a transfer: not our concern
+            self._thread.join()
+
+    def streams(self) -> Iterator[TarStream]:
+        """The layers; each must be read to its end before the next."""
+        while True:
+            item = self._chunks.get()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield TarStream(self._chunks)
+
+    def _run(self) -> None:
+        try:
+            for layer in self._layers:
+                self._put(b"")
+                self._unpack(layer)
+                self._put(None)
+            self._put(None)
+        except _Stopped:
+            pass
+        except ContainerError as error:
+            self._put_last(error)
+        except (OSError, zlib.error, EOFError) as error:
+            self._put_last(CorruptImage(f"a layer cannot be decompressed: {error}"))
+        except BaseException as error:  # a defect of ours must reach the caller, who waits
+            self._put_last(error)
+
+    def _unpack(self, layer: Layer) -> None:
+        digest, size = hashlib.sha256(), 0
+        for chunk in decompressed(layer.path):
+            digest.update(chunk)
+            size += len(chunk)
+            self._put(chunk)
+        if "sha256:" + digest.hexdigest() != layer.diff_id:
+            raise CorruptImage(f"layer {layer.path.name} unpacks to something else than {layer.diff_id}")
+        if size % tarfile.BLOCKSIZE:  # umoci leaves the padding of the last file out
+            self._put(bytes(-size % tarfile.BLOCKSIZE))
+
+    def _put_last(self, error: BaseException) -> None:
+        try:
+            self._put(error)
+        except _Stopped:
+            pass
+
+    def _put(self, item: _Item) -> None:
+        while not self._stop.is_set():
+            try:
+                self._chunks.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+        raise _Stopped
+
+
+class _Stopped(Exception):
+    pass
+
+
+def decompressed(path: Path) -> Iterator[bytes]:
+    """The bytes of a gzip, zstd or plain file; what it is, its first bytes say.
+
+    Raises:
+        CorruptImage: the file ends too early.
+        NodeTrouble: zstd is needed and not installed.
+        zlib.error: the gzip data are damaged.
+    """
+    with open(str(path), "rb") as file:
+        magic = file.read(4)
+        file.seek(0)
+        if magic.startswith(_GZIP):
+            yield from _gunzipped(file)
+        elif magic == _ZSTD:
+            yield from _unzstded(path)
+        else:
+            yield from iter(lambda: file.read(_READ), b"")
+
+
+def _gunzipped(file: IO[bytes]) -> Iterator[bytes]:
+    inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    begun = False
+    for data in iter(lambda: file.read(_READ), b""):
+        while data:
+            begun = True
+            chunk = inflate.decompress(data, _LARGEST_CHUNK)
+            while chunk:
+                yield chunk
+                chunk = inflate.decompress(inflate.unconsumed_tail, _LARGEST_CHUNK)
+            data = b""
+            if inflate.eof:  # a file may hold several members (estargz does), and zeros after the last
+                data = inflate.unused_data.lstrip(b"\0")
+                inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                begun = False
+    if begun:
+        raise CorruptImage("a layer's gzip stream ends too early")
+
+
+def _unzstded(path: Path) -> Iterator[bytes]:
+    try:
+        process = subprocess.Popen(
+            ["zstd", "-dcq", "--", str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError:
+        raise NodeTrouble(
+            "the image has layers in zstd format and the program zstd is not installed"
+        ) from None
+    with process:
+        stdout, stderr = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
+        try:
+            yield from iter(lambda: stdout.read(_READ), b"")
+            message = stderr.read().decode("utf-8", "replace").strip()
+            if process.wait():
+                raise CorruptImage(f"a layer cannot be decompressed: {message}")
+        finally:
+            process.kill()

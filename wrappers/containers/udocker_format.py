@@ -1,0 +1,80 @@
+"""udocker's own form of a container on disk, read and written: `udocker run` and we can use each other's.
+
+As in udocker 1.3.17 (container/localrepo.py, container/structure.py): a directory with `ROOT` (the tree),
+`container.json` (the image's configuration as the registry has it) and `imagerepo.name` (repository:tag).
+We add `manifest.json`, the raw image manifest: its sha256 is the digest that the tree was made from.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple
+
+from wrappers.containers.errors import CorruptImage
+from wrappers.containers.reference import DOCKER_HUB, Reference
+
+ROOT = "ROOT"
+_CONFIG = "container.json"
+_NAME = "imagerepo.name"
+_MANIFEST = "manifest.json"
+
+
+class Settings(NamedTuple):
+    """What an image says about how to run it."""
+
+    environment: Dict[str, str]
+    entrypoint: List[str]
+    workdir: str
+
+
+def write(directory: Path, reference: Reference, config: bytes, manifest: bytes) -> None:
+    """Write the files beside ROOT."""
+    document = _object(config)
+    if not isinstance(document.get("config"), dict):  # udocker falls over without
+        config = json.dumps(dict(document, config={})).encode("utf-8")
+    (directory / _CONFIG).write_bytes(config)
+    (directory / _NAME).write_text(_udocker_name(reference), encoding="utf-8")
+    (directory / _MANIFEST).write_bytes(manifest)
+
+
+def settings(directory: Path) -> Settings:
+    """Read what a container directory says about how to run it.
+
+    Raises:
+        CorruptImage: it is no container directory.
+    """
+    try:
+        document = _object((directory / _CONFIG).read_bytes())
+    except OSError as error:
+        raise CorruptImage(f"{directory} is no udocker container: {_CONFIG}: {error.strerror}") from None
+    found = document.get("config") or document.get("container_config") or {}
+    pairs = (str(entry).partition("=") for entry in found.get("Env") or ())
+    entrypoint = found.get("Entrypoint") or []
+    return Settings(
+        environment={name: value for name, _, value in pairs if name},
+        entrypoint=entrypoint.split() if isinstance(entrypoint, str) else [str(word) for word in entrypoint],
+        workdir=str(found.get("WorkingDir") or ""),
+    )
+
+
+def digest_of(directory: Path) -> str:
+    """The digest of the image that a container directory of ours was made from; "" when it does not say."""
+    try:
+        return "sha256:" + hashlib.sha256((directory / _MANIFEST).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _object(data: bytes) -> Dict[str, Any]:
+    try:
+        document = json.loads(data.decode("utf-8"))
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise CorruptImage("the image's configuration is no JSON object")
+    return document
+
+
+def _udocker_name(reference: Reference) -> str:
+    host = "" if reference.host == DOCKER_HUB else reference.host + "/"
+    return f"{host}{reference.repository}:{reference.tag or 'latest'}"
