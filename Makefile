@@ -43,7 +43,7 @@ demo: setup services ## Convert real DICOM files in a real container, end to end
 wheel: setup ## Build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
 
-lock: ## Choose dependency versions anew and write requirements.lock
+lock: ## Write requirements.lock anew after a change of dependencies (.ci/lock --upgrade: newest ones)
 	@.ci/lock
 
 clean: ## Remove everything that make has made, but no results
