@@ -1,18 +1,25 @@
 """The Boutiques compiler: descriptors to compiled tools, invocations and sweeps to jobs."""
 
+from engine.planning.bids import Dataset
 from engine.planning.compiler import CompiledTool, Expansion, compile_tool
 from engine.planning.descriptors import Descriptor, load_descriptor
 from engine.planning.outputs import OutputFile
+from engine.planning.points import Point, Sweep, expand_points, read_invocations
 from engine.planning.rules import InvocationError
 from engine.planning.staging import InputFile
 
 __all__ = [
     "CompiledTool",
+    "Dataset",
     "Descriptor",
     "Expansion",
     "InputFile",
     "InvocationError",
     "OutputFile",
+    "Point",
+    "Sweep",
     "compile_tool",
+    "expand_points",
     "load_descriptor",
+    "read_invocations",
 ]

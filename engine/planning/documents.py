@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from engine.errors import BadRequest, NotFound
 
@@ -28,6 +28,16 @@ class _Refused(ValueError):
     def __init__(self, message: str, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class Readable(Protocol):
+    """What is needed of a binary stream."""
+
+    def readline(self, size: int, /) -> bytes:
+        """The next line, or at most `size` bytes of it."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes."""
 
 
 def read_bytes(path: Path, limit: int = MAX_DOCUMENT) -> bytes:
@@ -87,7 +97,7 @@ def decode(data: bytes, where: str, *, line: int | None = None) -> str:
         raise BadRequest(f"{where} line {found}: not UTF-8 (byte 0x{data[error.start]:02x})") from None
 
 
-def lines(stream: BinaryIO, where: str, limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
+def lines(stream: Readable, where: str, limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
     """Numbered lines of a stream, blank ones left out, one at a time in memory.
 
     Raises:

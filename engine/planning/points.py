@@ -1,0 +1,196 @@
+"""From all that a user asks for to a numbered stream of invocations, and from there to checked jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from engine.domain.tool import Tool
+from engine.errors import BadRequest
+from engine.planning.bids import Dataset, bids_levels
+from engine.planning.compiler import CompiledTool, Expansion
+from engine.planning.rules import InvocationError
+from engine.planning.sources import Item, read_sources
+from engine.planning.sweeps import SWEEP, Dimension, constants, option_dimensions, product, sweep_dimensions
+from engine.planning.vip import RESULTS_DIRECTORY, Lister, list_local, results_directory, vip_dimensions
+
+REPEAT = "$repeat"
+"""The parameter that tells repetitions apart; ids of inputs cannot contain `$`."""
+MAX_PROBLEMS = 20
+"""Problems that one refusal lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """How invocations are multiplied, besides what they say themselves."""
+
+    cross: Sequence[str] = ()
+    """`id=values`, each a dimension of its own."""
+    zip: Sequence[str] = ()
+    """`id=values`, all together one dimension."""
+    set: Sequence[str] = ()
+    """`id=value`, the same for all jobs; stronger than the invocation."""
+    bids: Dataset | None = None
+    vip: bool = False
+    """A list given to a scalar input is a sweep, and the descriptor's `vip:` keys hold."""
+    repeat: int = 1
+    first: int | None = None
+    """Only so many jobs."""
+    max_jobs: int | None = None
+    """More jobs than this are an error."""
+    now: float | None = None
+    """Seconds since 1970, for the dated results directories of VIP."""
+    list_directory: Lister = list_local
+    """For `vip:directoryInputs` on other storages than this machine's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One numbered invocation."""
+
+    index: int
+    """From 0, without gaps, in an order that the request alone determines."""
+    invocation: dict[str, Any]
+    parameters: dict[str, Any]
+    """What may differ from job to job."""
+    where: str
+    """Where it comes from: `sweep.csv line 17`."""
+    problem: str = ""
+    """Why it cannot be read, when it cannot."""
+    stage: int = 0
+    """A job of a later stage waits for all jobs of the earlier ones."""
+    results: str | None = None
+    """VIP's results-directory for this job."""
+
+
+def read_invocations(
+    sources: Sequence[str | Path], tool: Tool, sweep: Sweep | None = None, *, stdin: BinaryIO | None = None
+) -> Iterator[Point]:
+    """The jobs that a request asks for, streamed.
+
+    Args:
+        sources: files and directories, `-` for standard input; their content tells what they are.
+        tool: types the values of tables and options.
+        sweep: options that multiply.
+        stdin: read for `-` instead of the process's own.
+
+    Raises:
+        BadRequest: the request as a whole is wrong; trouble with one invocation is its `problem`.
+    """
+    sweep = sweep if sweep is not None else Sweep()
+    if sweep.repeat < 1:
+        raise BadRequest(f"--repeat {sweep.repeat}: at least 1 is needed")
+    settings = constants(sweep.set, tool)
+    options = option_dimensions(sweep.cross, sweep.zip, tool)
+    if not sources and not (settings or options or sweep.bids):
+        raise BadRequest("there is no invocation", remedy="name a file, or - for standard input")
+    items = read_sources(sources, tool, stdin) if sources else iter([Item({}, "command line", False)])
+    index = 0
+    for item in items:
+        for draft in _drafts(item, tool, sweep, settings, options):
+            if sweep.first is not None and index >= sweep.first:
+                return
+            if sweep.max_jobs is not None and index >= sweep.max_jobs:
+                raise BadRequest(
+                    f"the request makes more than {sweep.max_jobs} jobs", remedy="see --max-jobs"
+                )
+            yield Point(index, *draft)
+            index += 1
+
+
+def expand_points(
+    compiled: CompiledTool, points: Iterator[Point], *, stage: bool = True
+) -> Iterator[tuple[Point, Expansion]]:
+    """Expand points until one is refused; then only look for more problems.
+
+    Raises:
+        BadRequest: points are refused; `problems` lists the first of them, each with its place.
+    """
+    problems: list[str] = []
+    for point in points:
+        found = [point.problem] if point.problem else []
+        if not found:
+            try:
+                expansion = compiled.expand(point.invocation, stage=stage)
+            except InvocationError as error:
+                found = list(error.problems)
+            else:
+                if not problems:
+                    yield point, expansion
+        # Points of one sweep break the same rule with the same words: once is enough.
+        problems += [text for text in (place(point, problem) for problem in found) if text not in problems]
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    if problems:
+        raise refusal(problems)
+
+
+def refusal(problems: Sequence[str]) -> BadRequest:
+    """One error for all problems of a request."""
+    listed = list(problems[:MAX_PROBLEMS])
+    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    return BadRequest(f"{listed[0]}{more}", problems=listed)
+
+
+def place(point: Point, problem: str) -> str:
+    """A problem with its place: `sweep.csv line 17, input frac: 1.4 is above the maximum 1`."""
+    return f"{point.where}, {problem}"
+
+
+class _Draft(NamedTuple):
+    """A point without its number."""
+
+    invocation: dict[str, Any]
+    parameters: dict[str, Any]
+    where: str
+    problem: str = ""
+    stage: int = 0
+    results: str | None = None
+
+
+def _drafts(
+    item: Item, tool: Tool, sweep: Sweep, settings: dict[str, Any], options: list[Dimension]
+) -> Iterator[_Draft]:
+    """The points of one item, not yet numbered."""
+    own = item.invocation if item.one_of_many else {}
+    if item.problem:
+        yield _Draft({}, {}, item.where, item.problem)
+        return
+    base = {**item.invocation, **settings}
+    own = {id: value for id, value in own.items() if id != SWEEP}
+    try:
+        dimensions = sweep_dimensions(base.pop(SWEEP), tool, item.where) if SWEEP in base else []
+        if sweep.vip:
+            base, iterated = vip_dimensions(base, tool, item.where, sweep.list_directory)
+            dimensions = iterated + dimensions
+    except BadRequest as error:
+        yield _Draft({}, {}, item.where, str(error).removeprefix(f"{item.where}, "))
+        return
+    dimensions = dimensions + options
+    repeats = [{REPEAT: number} for number in range(1, sweep.repeat + 1)] if sweep.repeat > 1 else [{}]
+    for level in _levels(base, tool, sweep):
+        for combination in product(dimensions):
+            varied = {**level.parameters, **combination} if level.parameters or own else combination
+            values = {**base, **varied}
+            results = values.pop(RESULTS_DIRECTORY, None) if sweep.vip else None
+            if isinstance(results, str):
+                results = results_directory(results, tool, sweep.now)
+            for repeat in repeats:
+                parameters = {**own, **varied, **repeat}
+                yield _Draft(values, parameters, item.where, "", level.stage, results)
+
+
+class _Level(NamedTuple):
+    parameters: dict[str, Any]
+    stage: int
+
+
+def _levels(base: dict[str, Any], tool: Tool, sweep: Sweep) -> Iterator[_Level]:
+    if sweep.bids is None:
+        yield _Level({}, 0)
+        return
+    level = base.get("analysis_level")
+    for values, stage in bids_levels(sweep.bids, tool, level if isinstance(level, str) else None):
+        yield _Level(values, stage)

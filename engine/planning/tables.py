@@ -1,0 +1,97 @@
+"""CSV and TSV: a header of input ids, one job a row, an empty cell for no value."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from engine.domain.tool import Tool
+from engine.errors import BadRequest
+from engine.planning.cells import value_from_text
+from engine.planning.documents import MAX_LINE, decode
+
+
+class Row(NamedTuple):
+    """One row of a table."""
+
+    line: int
+    values: dict[str, Any]
+    problem: str = ""
+
+
+def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Iterator[Row]:
+    """The rows of a table, one at a time.
+
+    Raises:
+        BadRequest: the header is not made of input ids, or the text is no table.
+    """
+    rows = _cells(stream, where, tabs=tabs)
+    _, header = next(rows, (1, []))
+    names = [name.strip() for name in header]
+    inputs = {one.id: one for one in tool.inputs}
+    for name in names:
+        if name not in inputs:
+            raise BadRequest(f"{where} line 1: the column {name!r} is not an input of {tool.name}")
+        if names.count(name) > 1:
+            raise BadRequest(f"{where} line 1: the column {name} appears twice")
+    if not names:
+        raise BadRequest(f"{where}: the table is empty")
+    for line, cells in rows:
+        if len(cells) != len(names):
+            yield Row(line, {}, f"{len(cells)} cells, but the header has {len(names)}")
+            continue
+        try:
+            values = {
+                name: value_from_text(inputs[name], cell)
+                for name, cell in zip(names, cells, strict=True)
+                if cell
+            }
+        except BadRequest as error:
+            yield Row(line, {}, str(error))
+        else:
+            yield Row(line, values)
+
+
+def read_column(stream: BinaryIO, where: str, column: str, *, tabs: bool) -> list[str]:
+    """The non-empty cells of one column, as text. Raises BadRequest when there is no such column."""
+    rows = _cells(stream, where, tabs=tabs)
+    _, header = next(rows, (1, []))
+    names = [name.strip() for name in header]
+    if column not in names:
+        raise BadRequest(f"{where} line 1: there is no column {column!r}, only {', '.join(names)}")
+    position = names.index(column)
+    return [cells[position] for _, cells in rows if len(cells) > position and cells[position]]
+
+
+def _cells(stream: BinaryIO, where: str, *, tabs: bool) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of the rows that have any."""
+    delimiter = "\t" if tabs else ","
+    texts = _texts(stream, where)
+    first = next(texts, "")
+    if not tabs and "," not in first and ";" in first:
+        delimiter = ";"  # what spreadsheets write where the comma is the decimal sign
+    reader = csv.reader(_chain(first, texts), delimiter=delimiter, strict=True)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadRequest(f"{where} line {reader.line_num}: not a table: {error}") from None
+        if any(cells):
+            yield reader.line_num, cells
+
+
+def _texts(stream: BinaryIO, where: str) -> Iterator[str]:
+    number = 0
+    while chunk := stream.readline(MAX_LINE + 1):
+        number += 1
+        if len(chunk) > MAX_LINE:
+            raise BadRequest(f"{where} line {number}: longer than {MAX_LINE} bytes")
+        yield decode(chunk, where, line=number)
+
+
+def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
