@@ -2,6 +2,7 @@
 
 from engine.planning.bids import Dataset
 from engine.planning.compiler import CompiledTool, Expansion, compile_tool
+from engine.planning.containers import Requirements, container_requirements
 from engine.planning.descriptors import Descriptor, load_descriptor
 from engine.planning.outputs import OutputFile
 from engine.planning.points import Point, Sweep, expand_points, read_invocations
@@ -17,8 +18,10 @@ __all__ = [
     "InvocationError",
     "OutputFile",
     "Point",
+    "Requirements",
     "Sweep",
     "compile_tool",
+    "container_requirements",
     "expand_points",
     "load_descriptor",
     "read_invocations",

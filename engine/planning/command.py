@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
+from engine.planning.containers import starting_directory
 from engine.planning.shell import (
     Context,
     Scanner,
@@ -36,7 +37,8 @@ class CommandLine:
     """The command line of a tool, compiled. `staged` is for jobs: files are in the job's directory."""
 
     def __init__(self, tool: Tool, keys: Keys) -> None:
-        moves = tool.image is not None and tool.image.working_directory is not None
+        start = starting_directory(tool)
+        moves = start is not None
         absolute = moves or any(one.absolute_path for one in tool.parameters)
         self.exposed: list[str] = []
         """Ids of inputs and outputs whose value stands where quoting does not protect."""
@@ -46,8 +48,8 @@ class CommandLine:
         if absolute:
             self.staged = self._compile(tool, keys, lambda one: moves or one.absolute_path)
             self.prologue = _PROLOGUE
-        if moves and tool.image is not None:
-            self.prologue += f"cd {quote(tool.image.working_directory or '.')} || exit 126\n"
+        if start is not None:
+            self.prologue += f"cd {quote(start)} || exit 126\n"
 
     def _compile(
         self, tool: Tool, keys: Keys, is_absolute: Callable[[ToolInput | ToolOutput], bool]

@@ -66,7 +66,7 @@ class CompiledTool:
         if stage:
             files = self._stage(values, files)
         settled = dict(values)
-        outputs = self._outputs.paths(values)
+        outputs = self._outputs.files(values, stage=stage)
         configs = self._outputs.config_files(values)
         if stage:
             _refuse_escapes(outputs)
@@ -122,7 +122,7 @@ def _refuse_escapes(outputs: list[OutputFile]) -> None:
         normal = os.path.normpath(output.path) if output.path else ""
         if normal == ".." or normal.startswith(("/", "../")):
             problems.append(f"output {output.id}: {output.path!r} is outside of the job's directory")
-        elif normal in ("", ".") and output.expected:
+        elif normal in ("", "."):
             problems.append(f"output {output.id}: its path is empty")
     if problems:
         raise InvocationError(problems)

@@ -16,17 +16,13 @@ Values = Mapping[str, Any]
 
 
 class OutputFile(NamedTuple):
-    """A result to expect."""
+    """A result to look for."""
 
     id: str
     path: str
-    """As the descriptor's template gives it; relative to the job's directory."""
+    """Relative to the job's directory; wildcards of the template are active. See `Outputs.files`."""
     optional: bool
     list: bool
-    pattern: str
-    """What to look for: `path`, in which wildcards of the template are active and those of values are not."""
-    expected: bool = True
-    """False when its path names an input that has no value: it cannot come into being."""
 
 
 class _Path(NamedTuple):
@@ -54,19 +50,23 @@ class Outputs:
 
         self.config_names = _config_names(tool)
 
-    def paths(self, values: dict[str, Any]) -> list[OutputFile]:
-        """The files, in the descriptor's order; their paths are added to `values` under their ids."""
+    def files(self, values: dict[str, Any], *, stage: bool = False) -> list[OutputFile]:
+        """The outputs, in the descriptor's order; their paths are added to `values` under their ids.
+
+        With `stage`, outputs whose path names an input without a value are left out, since they cannot come
+        into being, and wildcards that come from values are escaped, so that they only match themselves.
+        """
         files = []
         for one, paths in self._order:
             chosen = next((path for path in paths if path.condition is None or path.condition(values)), None)
             if chosen is None:
                 continue  # no condition holds and there is no default: this output is not made
-            path = chosen.plain.fill(values)
-            expected = not any(owners.isdisjoint(values) for owners in chosen.needs)
-            magic = chosen.needs and glob.has_magic(path)
-            pattern = chosen.escaped.fill(values) if magic else path
-            files.append(OutputFile(one.id, path, one.optional, one.list, pattern, expected))
-            values[one.id] = path
+            path = values[one.id] = chosen.plain.fill(values)
+            if stage and chosen.needs:
+                if any(owners.isdisjoint(values) for owners in chosen.needs):
+                    continue
+                path = chosen.escaped.fill(values) if glob.has_magic(path) else path
+            files.append(OutputFile(one.id, path, one.optional, one.list))
         if len(files) > 1:
             files.sort(key=lambda file: self._rank[file.id])
         return files

@@ -1,0 +1,200 @@
+"""What a descriptor's `container-opts` ask of the place where its jobs run.
+
+They are options of `docker run` or `singularity exec`, written for one machine. Here each is understood, or
+ignored with a warning, or an error while a submit is planned: nothing is passed on unread.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from engine.domain.tool import Tool
+
+ALTERNATIVE = "vip:altContainerOpts"
+"""The key in `custom` with options for runtimes of the other kind."""
+
+
+@dataclass(slots=True)
+class Requirements:
+    """The options of an image, understood."""
+
+    gpu: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+    working_directory: str | None = None
+    """Where the tool starts, inside of the image; None is the job's directory."""
+    user: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+class _Meaning(Enum):
+    GPU = auto()
+    DEVICE = auto()
+    RUNTIME = auto()
+    VARIABLE = auto()
+    DIRECTORY = auto()
+    USER = auto()
+    ENTRYPOINT = auto()
+    HOME = auto()
+    DONE = auto()  # every job has it anyway
+    IGNORED = auto()  # not available everywhere; most tools do without
+    MOUNT = auto()
+    POWER = auto()
+
+
+# Option -> its meaning, and whether a value follows it.
+_DOCKER: dict[str, tuple[_Meaning, bool]] = {
+    **dict.fromkeys(("--gpus",), (_Meaning.GPU, True)),
+    "--device": (_Meaning.DEVICE, True),
+    "--runtime": (_Meaning.RUNTIME, True),
+    **dict.fromkeys(("-e", "--env"), (_Meaning.VARIABLE, True)),
+    **dict.fromkeys(("-w", "--workdir"), (_Meaning.DIRECTORY, True)),
+    **dict.fromkeys(("-u", "--user"), (_Meaning.USER, True)),
+    "--entrypoint": (_Meaning.ENTRYPOINT, True),
+    **dict.fromkeys(
+        ("--rm", "-i", "-t", "-it", "-ti", "--interactive", "--tty", "--init"), (_Meaning.DONE, False)
+    ),
+    **dict.fromkeys(("--name", "--pull"), (_Meaning.DONE, True)),
+    **dict.fromkeys(
+        ("--ulimit", "--ipc", "--shm-size", "--memory", "-m", "--cpus"), (_Meaning.IGNORED, True)
+    ),
+    **dict.fromkeys(
+        ("--memory-swap", "--pids-limit", "--tmpfs", "--hostname", "-h"), (_Meaning.IGNORED, True)
+    ),
+    **dict.fromkeys(("--network", "--net", "--platform", "--label", "-l"), (_Meaning.IGNORED, True)),
+    **dict.fromkeys(("-v", "--volume", "--mount", "--volumes-from", "--env-file"), (_Meaning.MOUNT, True)),
+    "--privileged": (_Meaning.POWER, False),
+    **dict.fromkeys(("--cap-add", "--security-opt", "--pid", "--userns"), (_Meaning.POWER, True)),
+}
+_SINGULARITY: dict[str, tuple[_Meaning, bool]] = {
+    **dict.fromkeys(("--nv", "--nvccli", "--rocm"), (_Meaning.GPU, False)),
+    "--env": (_Meaning.VARIABLE, True),
+    **dict.fromkeys(("--pwd", "--cwd"), (_Meaning.DIRECTORY, True)),
+    **dict.fromkeys(("-H", "--home"), (_Meaning.HOME, True)),
+    **dict.fromkeys(("-e", "--cleanenv", "-c", "--contain", "-C", "--containall"), (_Meaning.DONE, False)),
+    **dict.fromkeys(("--no-home", "--writable-tmpfs", "--no-automounts"), (_Meaning.DONE, False)),
+    **dict.fromkeys(
+        ("-u", "--userns", "-f", "--fakeroot", "-p", "--pid", "-i", "--ipc"), (_Meaning.IGNORED, False)
+    ),
+    **dict.fromkeys(
+        ("--no-mount", "-W", "--workdir", "-S", "--scratch", "--overlay"), (_Meaning.IGNORED, True)
+    ),
+    **dict.fromkeys(("-B", "--bind", "--mount", "--env-file"), (_Meaning.MOUNT, True)),
+    **dict.fromkeys(("-w", "--writable", "--allow-setuid", "--keep-privs"), (_Meaning.POWER, False)),
+    **dict.fromkeys(("--add-caps", "--security"), (_Meaning.POWER, True)),
+}
+# People mix the two up, and --nv in a docker descriptor is common; what is clear is taken.
+_DOCKER_TOO = {
+    "--nv": (_Meaning.GPU, False),
+    "--nvccli": (_Meaning.GPU, False),
+    "--rocm": (_Meaning.GPU, False),
+}
+_SINGULARITY_TOO = {
+    name: _DOCKER[name]
+    for name in ("--gpus", "--ulimit", "--shm-size", "--rm", "-v", "--volume", "--privileged")
+}
+_HERE = re.compile(r"\$\{?PWD\}?/?(?::\$\{?PWD\}?/?)?").fullmatch
+_variable = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
+_own_ids = re.compile(r"\$\(id -[ug]\)|`id -[ug]`")
+
+
+def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
+    """What the container options of `tool` ask for.
+
+    Args:
+        tool: the tool.
+        family: docker or singularity: whose kind of options the runtime takes. When it is not the kind that
+            the descriptor was written for, its `vip:altContainerOpts` are taken, if it has some.
+    """
+    found = Requirements()
+    if tool.image is None or tool.image.type == "rootfs":
+        return found
+    kind, options = tool.image.type, tool.image.options
+    if kind != family and isinstance(tool.custom.get(ALTERNATIVE), list):
+        kind, options = family, tuple(map(str, tool.custom[ALTERNATIVE]))
+    table = {**_SINGULARITY_TOO, **_SINGULARITY} if kind == "singularity" else {**_DOCKER_TOO, **_DOCKER}
+    try:
+        # One entry may hold several words: bosh pastes them into a shell line.
+        words = [word for option in options for word in shlex.split(_own_ids.sub("self", option))]
+    except ValueError as error:
+        found.errors.append(f"container-opts: {error}")
+        return found
+    while words:
+        _read_option(words, table, found)
+    return found
+
+
+def starting_directory(tool: Tool) -> str | None:
+    """Where the tool starts inside of its image, or None for the job's directory."""
+    if tool.image is None:
+        return None
+    return tool.image.working_directory or container_requirements(tool).working_directory
+
+
+def _read_option(words: list[str], table: dict[str, tuple[_Meaning, bool]], found: Requirements) -> None:
+    """Take one option, and its value if it has one, off the front of `words`."""
+    word = words.pop(0)
+    name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+    if name not in table and len(word) > 2 and word[:2] in table and word[0] == "-" and word[1] != "-":
+        name, equals, value = word[:2], "=", word[2:]  # -eNAME=value
+    if name not in table:
+        found.errors.append(f"container option {word}: unknown here; take it out of the descriptor")
+        return
+    meaning, takes_value = table[name]
+    if takes_value and not equals:
+        if not words:
+            found.errors.append(f"container option {name}: its value is missing")
+            return
+        value = words.pop(0)
+    _apply(meaning, name, value, found)
+
+
+def _apply(meaning: _Meaning, name: str, value: str, found: Requirements) -> None:
+    shown = f"container option {name}{f' {value}' if value else ''}"
+    match meaning:
+        case _Meaning.GPU:
+            found.gpu = True
+        case _Meaning.DEVICE | _Meaning.RUNTIME if "nvidia" in value:
+            found.gpu = True
+        case _Meaning.VARIABLE:
+            _set_variable(shown, value, found)
+        case _Meaning.DIRECTORY:
+            found.working_directory = None if _HERE(value) else value
+            if "$" in value and not _HERE(value):
+                found.errors.append(f"{shown}: variables of the submitting machine mean nothing on another")
+        case _Meaning.USER:
+            found.user = value
+            if value not in ("self:self", "self", "0", "root", "0:0", "root:root"):
+                found.warnings.append(f"{shown}: ignored; jobs run as the user that the site gives them")
+        case _Meaning.ENTRYPOINT:
+            if value and value.rpartition("/")[2] not in ("sh", "bash", "dash"):
+                found.errors.append(f"{shown}: only a shell can be the entry point; use it in command-line")
+        case _Meaning.HOME:
+            if not _HERE(value):
+                found.warnings.append(f"{shown}: ignored; HOME is a writable directory of the job")
+        case _Meaning.DONE:
+            pass
+        case _Meaning.IGNORED:
+            found.warnings.append(f"{shown}: ignored, not every runtime has it")
+        case _Meaning.MOUNT:
+            found.errors.append(f"{shown}: files of the submitting machine are not on the worker node")
+        case _Meaning.DEVICE | _Meaning.RUNTIME | _Meaning.POWER:
+            found.errors.append(f"{shown}: a job does not get such rights")
+
+
+def _set_variable(shown: str, text: str, found: Requirements) -> None:
+    """`NAME=value`, several with commas as singularity has it, or the name of a variable to pass on."""
+    name, equals, value = text.partition("=")
+    if not _variable(name):
+        found.errors.append(f"{shown}: {name!r} is not the name of a variable")
+    elif not equals:
+        found.warnings.append(f"{shown}: ignored; variables of the submitting machine are not passed on")
+    elif name == "HOME" and _HERE(value):
+        return  # every job's HOME is its own directory
+    elif "$" in value:
+        found.errors.append(f"{shown}: variables of the submitting machine mean nothing on another")
+    else:
+        found.environment[name] = value
