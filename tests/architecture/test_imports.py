@@ -63,6 +63,8 @@ MAY_IMPORT = {
 EXCEPTIONS = {
     # on this machine the engine starts the serving wrapper itself and meets it in a directory
     Path("engine/backends/local.py"): {"wrappers.serve", "wrappers.node.files"},
+    # it looks at this machine with the eyes of a job
+    Path("engine/app/doctor.py"): {"wrappers.node.probe"},
 }
 
 STANDARD_LIBRARY_ONLY = (
