@@ -1,18 +1,64 @@
-"""Choosing a runtime (a placeholder that knows `none` only, until the real one lands)."""
+"""The first runtime, in the order of the manifest or the node, that works for a job here."""
+
+import importlib
+from typing import List
 
 from wrappers import wire
-from wrappers.runtimes import none
 from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.image import Image
+
+# Modules are imported when they are tried: a node needs one or two of them.
+_MODULES = {
+    "userns": "userns",
+    "udocker": "udocker",
+    "apptainer": "apptainer",
+    "singularity": "apptainer",
+    "podman": "podman",
+    "docker": "docker",
+    "none": "none",
+}
 
 
 def prepare(job: Job, node: wire.Node) -> Launch:
-    """The first runtime of the order that can run this job here.
+    """Get ready to run a job: the image is there, and the runtime was seen to work.
 
     Raises:
-        Unusable: none can; the text says why.
-        ImageError: the image cannot be had.
+        Unusable: no runtime of the order works on this node; the text says why for each.
+        ImageError: the image cannot be had, or cannot run the job, whatever the runtime.
     """
+    image = Image(job, node)
+    try:
+        return _first_usable(job, node, image)
+    except BaseException:
+        image.release()
+        raise
+
+
+def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
+    passed: List[str] = []
     order = job.manifest.runtimes or node.runtimes
-    if order != ["none"]:
-        raise Unusable(f"no runtime among {', '.join(order)} is known to this wrapper")
-    return none.prepare(job, node)
+    for name in order:
+        if name not in _MODULES:
+            passed.append(f"{name}: no such runtime")
+            continue
+        module = importlib.import_module("wrappers.runtimes." + _MODULES[name])
+        try:
+            launch: Launch = module.prepare(job, node, image)
+        except Unusable as error:
+            passed.append(f"{name}: {error}")
+            continue
+        return _with_release(launch, image)._replace(used=launch.used._replace(why="; ".join(passed)))
+    raise Unusable(
+        "no container runtime can run this job here: " + ("; ".join(passed) or "none is configured")
+    )
+
+
+def _with_release(launch: Launch, image: Image) -> Launch:
+    inner = launch.cleanup
+
+    def cleanup() -> None:
+        if inner is not None:
+            inner()
+        image.release()
+
+    return launch._replace(cleanup=cleanup)

@@ -1,0 +1,116 @@
+"""The image of a job on this node, as the runtimes ask for it."""
+
+import os
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional
+
+from wrappers import wire
+from wrappers.containers import cache, udocker_format
+from wrappers.containers.errors import ContainerError, NodeTrouble
+from wrappers.containers.tree import inside
+from wrappers.runtimes.base import ImageError, Job, Unusable
+
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Tree(NamedTuple):
+    """An unpacked image."""
+
+    container: Path  # a udocker container directory
+    root: Path
+    settings: udocker_format.Settings
+    found: cache.Found
+
+
+class Image:
+    """The job's image: fetched at most once, whichever runtimes ask for it."""
+
+    def __init__(self, job: Job, node: wire.Node) -> None:
+        self._job, self._node = job, node
+        self._tree: Optional[Tree] = None
+
+    @property
+    def pinned(self) -> wire.Image:
+        """What the manifest asks for.
+
+        Raises:
+            Unusable: the job has no image, and a container runtime was asked.
+        """
+        if self._job.manifest.image is None:
+            raise Unusable("the job has no container image")
+        return self._job.manifest.image
+
+    def tree(self) -> Tree:
+        """The unpacked image, from CVMFS, the node's cache, or pulled now.
+
+        Raises:
+            Unusable: this node cannot get or keep it.
+            ImageError: nobody could.
+        """
+        if self._tree is None:
+            try:
+                found = cache.ensure(self.pinned, self._node)
+                settings = udocker_format.settings(found.path)
+            except NodeTrouble as error:
+                raise Unusable(str(error)) from None
+            except ContainerError as error:
+                raise ImageError(str(error)) from None
+            self._tree = Tree(found.path, found.path / udocker_format.ROOT, settings, found)
+        return self._tree
+
+    def release(self) -> None:
+        """The image may be removed from the cache again."""
+        if self._tree is not None:
+            self._tree.found.release()
+
+
+def environment(job: Job, settings: udocker_format.Settings, writable_root: bool = True) -> Dict[str, str]:
+    """The tool's whole environment: the image's, a writable HOME, and the manifest's on top."""
+    found = {"PATH": DEFAULT_PATH, **settings.environment}
+    if "HOME" not in found or not writable_root:
+        found["HOME"] = str(job.directory)
+    found.update(job.manifest.environment)
+    return found
+
+
+def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
+    """The argument list that runs the job's script inside.
+
+    Raises:
+        ImageError: the image has no such shell.
+    """
+    shell = job.manifest.shell
+    if not _executable(tree.root, shell, surroundings.get("PATH", "")):
+        raise ImageError(f"image {_name(job)} has no {shell}")
+    entrypoint = tree.settings.entrypoint if job.manifest.entrypoint else []
+    return [*entrypoint, shell, str(job.script)]
+
+
+def workdir(job: Job) -> Path:
+    """The tool's current directory."""
+    return Path(job.manifest.workdir) if job.manifest.workdir else job.directory
+
+
+def used(job: Job, tree: Tree, name: str, mode: str) -> wire.RuntimeUsed:
+    """What the report says of a runtime that runs an unpacked image."""
+    return wire.RuntimeUsed(
+        name=name,
+        mode=mode,
+        image=_name(job) if tree.found.origin == "pulled" else str(tree.container),
+        digest=job.manifest.image.digest if job.manifest.image else "",
+        origin=tree.found.origin,
+        warnings=list(tree.found.warnings),
+    )
+
+
+def _name(job: Job) -> str:
+    return job.manifest.image.reference if job.manifest.image else ""
+
+
+def _executable(root: Path, program: str, search: str) -> bool:
+    places = [program] if "/" in program else [f"{place}/{program}" for place in search.split(":")]
+    for path in (inside(root, place) for place in places):
+        if path.is_file() and os.access(str(path), os.X_OK):
+            return True
+    return False

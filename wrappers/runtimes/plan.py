@@ -1,0 +1,69 @@
+"""What the world of one job will be: see `world`, which carries it out."""
+
+import os
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from wrappers.runtimes import copies, gpu
+from wrappers.runtimes.base import Job
+from wrappers.runtimes.image import TEMPORARY, Tree, workdir
+from wrappers.runtimes.world import Bind, World
+
+
+def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> World:
+    """Decide what goes where; makes the directories and files on the host's side.
+
+    Raises:
+        Unusable: no room for a private copy.
+    """
+    private = job.private / "userns"
+    for name in ("world", "upper", "work"):
+        (private / name).mkdir(parents=True, exist_ok=True)
+    root = tree.root
+    if mode == "copy":
+        root = private / "copy"
+        if not root.exists():
+            copies.copy(tree.root, root)
+    tmp = os.path.realpath(str(job.tmp))
+    binds = [Bind(tmp, target) for target in TEMPORARY]
+    binds.append(Bind(os.path.realpath(str(job.directory)), str(job.directory)))
+    if driver is not None:
+        binds.extend(Bind(source, target, True) for source, target in driver.files.items())
+    files = _small_files(tree)
+    if mode == "readonly":
+        binds.extend(_as_binds(files, private / "files"))
+        files = {}
+    return World(
+        tree=os.path.realpath(str(root)),
+        mode=mode,
+        private=str(private),
+        binds=binds,
+        files=files,
+        devices=driver.devices if driver else [],
+        directories=[str(workdir(job))],
+        protect=os.geteuid() == 0,
+    )
+
+
+def _small_files(tree: Tree) -> Dict[str, str]:
+    """The host's name service, and an account for root in images that have none."""
+    files = {}
+    for path in ("/etc/resolv.conf", "/etc/hosts"):
+        try:
+            files[path] = Path(path).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            files[path] = ""
+    for path, text in (("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", "root:x:0:\n")):
+        if not os.path.lexists(str(tree.root) + path):
+            files[path] = text
+    return files
+
+
+def _as_binds(files: Dict[str, str], directory: Path) -> List[Bind]:
+    directory.mkdir(exist_ok=True)
+    binds = []
+    for path, text in files.items():
+        source = directory / os.path.basename(path)
+        source.write_text(text, encoding="utf-8")
+        binds.append(Bind(os.path.realpath(str(source)), path, True))
+    return binds

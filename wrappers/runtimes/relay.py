@@ -1,0 +1,118 @@
+"""A tool in a PID namespace of its own, whose exit status comes out unchanged and which cannot outlive us.
+
+    caller's child   becomes the relay: waits, then ends exactly as the tool ended
+      init           process 1 of the namespace: makes the tool's world, collects orphans
+        the tool     and whatever it starts; the kernel kills all of it when init ends
+
+The relay dies with the caller, and init with the relay, whatever kills them.
+"""
+
+import os
+import resource
+import signal
+import struct
+from typing import Callable, NoReturn
+
+from wrappers.runtimes import namespaces
+
+_STATUS = struct.Struct("i")
+_NEVER_IGNORED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD)
+
+
+def enter(become_user: Callable[[], None], flags: int, make_world: Callable[[], None]) -> None:
+    """Return in a new process, child of a new process 1; the present process stays behind as the relay.
+
+    `become_user` enters the new user namespace, `flags` are the other new namespaces, and `make_world` is
+    called in the new process 1.
+
+    Raises:
+        OSError: in whichever process it happened; the caller's way of dying then ends all of them.
+    """
+    parent = os.getppid()
+    become_user()
+    namespaces.unshare(flags | namespaces.CLONE_NEWPID)
+    alive, hold = os.pipe()  # ends when the relay dies
+    status, tell = os.pipe()  # the tool's wait status
+    namespaces.die_with_parent(signal.SIGKILL)  # again: a change of credentials has cleared it
+    if os.getppid() != parent:
+        os._exit(125)
+    init = os.fork()
+    if init:
+        os.close(alive)
+        os.close(tell)
+        _relay(init, status)
+    os.close(status)
+    os.close(hold)
+    namespaces.die_with_parent(signal.SIGKILL)
+    _check_parent(alive)
+    make_world()
+    tool = os.fork()
+    if tool:
+        _collect(tool, tell)
+    os.close(tell)
+    os.close(alive)
+    _reset_signals()
+
+
+def _check_parent(alive: int) -> None:
+    # Had the relay died before die_with_parent, its end of the pipe would be closed and reading end at once.
+    os.set_blocking(alive, False)
+    try:
+        if os.read(alive, 1) == b"":
+            os._exit(125)
+    except BlockingIOError:
+        pass
+
+
+def _relay(init: int, status: int) -> NoReturn:
+    _ignore_signals()
+    told = os.read(status, _STATUS.size)
+    _, ended = os.waitpid(init, 0)  # the kernel has ended the whole namespace by then
+    if len(told) == _STATUS.size:
+        ended = _STATUS.unpack(told)[0]
+    if os.WIFSIGNALED(ended):
+        _die_by(os.WTERMSIG(ended))
+    os._exit(os.WEXITSTATUS(ended))
+
+
+def _collect(tool: int, tell: int) -> NoReturn:
+    """Process 1: wait for orphans too, until the tool itself ends."""
+    _ignore_signals()
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == tool:
+            os.write(tell, _STATUS.pack(status))
+            os._exit(0)
+
+
+def _die_by(number: int) -> NoReturn:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    namespaces.forbid_core_dump()
+    try:
+        signal.signal(number, signal.SIG_DFL)
+    except (OSError, ValueError):
+        pass  # SIGKILL needs no handler
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)  # a signal that ends nobody by default
+
+
+def _ignore_signals() -> None:
+    """Signals are for the tool, which is in the same process group and gets them itself."""
+    for number in range(1, signal.NSIG):
+        if number not in _NEVER_IGNORED:
+            _set(number, signal.SIG_IGN)
+
+
+def _reset_signals() -> None:
+    """The tool starts with the default of every signal; Python ignores some."""
+    for number in range(1, signal.NSIG):
+        _set(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def _set(number: int, action: signal.Handlers) -> None:
+    try:
+        signal.signal(number, action)
+    except (OSError, ValueError):
+        pass  # reserved by the C library, or not to be changed

@@ -1,0 +1,119 @@
+"""The fastest way in: our own user, mount, PID and IPC namespaces around the tree of a udocker container.
+
+Nothing is translated, so tools run at native speed; entering costs a few milliseconds and no other program.
+The image's tree is the lower side of an overlay: writes are accepted, and forgotten with the job.
+"""
+
+import os
+from pathlib import Path
+from typing import List, Optional, Tuple
+
+from wrappers import wire
+from wrappers.runtimes import gpu, idmap, namespaces, relay, world
+from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
+from wrappers.runtimes.plan import make_plan
+from wrappers.runtimes.probe import once
+from wrappers.runtimes.world import World
+
+# Docker's default set, by number: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
+# net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap.
+_CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31]
+
+
+def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+    """Get ready to run the job in namespaces of its own.
+
+    Raises:
+        Unusable: this kernel, or this system's policy, does not allow it.
+        ImageError: the image cannot be had, or cannot run the job.
+    """
+    way = _possible()
+    tree = image.tree()
+    driver = gpu.find() if job.manifest.gpu else None
+    plan, chosen = _choose(job, tree, driver, way)
+    started = str(job.private / "started")
+    surroundings = environment(job, tree.settings, writable_root=plan.mode != "readonly")
+    if driver is not None:
+        surroundings.update(driver.environment(surroundings))
+    told = used(job, tree, "userns", plan.mode)
+    if plan.mode == "overlay" and not _owns(tree, chosen):
+        told.warnings.append("files of the image can be replaced, not changed: its tree is another account's")
+    return Launch(
+        argv=command(job, tree, surroundings),
+        environment=surroundings,
+        cwd=workdir(job),
+        used=told._replace(version=os.uname().release, uid_map=chosen.kind),
+        enter=lambda: _enter(plan, chosen, started),
+        started=lambda: _has_started(started),
+    )
+
+
+def _possible() -> List[idmap.IdMap]:
+    """The maps of users that work here, best first."""
+    reasons = []
+    working = []
+    for candidate in idmap.candidates():
+        reason = once(("map", candidate.kind), candidate.become)
+        if reason:
+            reasons.append(reason)
+        else:
+            working.append(candidate)
+    if not working:
+        raise Unusable(f"user namespaces are not allowed: {reasons[-1]}")
+    return working
+
+
+def _choose(
+    job: Job, tree: Tree, driver: Optional[gpu.Gpu], ways: List[idmap.IdMap]
+) -> Tuple[World, idmap.IdMap]:
+    reasons = []
+    for mode in ("overlay", "readonly" if job.manifest.root == "readonly" else "copy"):
+        plan = make_plan(job, tree, mode, driver)
+        for chosen in ways:
+            if mode == "overlay" and not _owns(tree, chosen):
+                _make_skeleton(tree.root, Path(plan.private, "upper"))
+            question = (chosen.kind, mode, _device(tree.root), _device(job.private))
+            reason = once(question, lambda: _enter(plan, chosen))  # noqa: B023 - used at once
+            if not reason:
+                return plan, chosen
+            reasons.append(f"{mode}: {reason}")
+    raise Unusable("; ".join(reasons))
+
+
+def _enter(plan: World, chosen: idmap.IdMap, started: str = os.devnull) -> None:
+    """In the child: become the tool's process, in its world."""
+    mark = os.open(started, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    relay.enter(chosen.become, namespaces.CLONE_NEWNS | namespaces.CLONE_NEWIPC, lambda: world.make(plan))
+    namespaces.drop_capabilities(_CAPABILITIES)
+    os.write(mark, b"1")
+
+
+def _has_started(started: str) -> bool:
+    try:
+        return os.stat(started).st_size > 0
+    except OSError:
+        return False
+
+
+def _owns(tree: Tree, chosen: idmap.IdMap) -> bool:
+    """Whether the owner of the tree exists in the namespace: an overlay cannot copy up what nobody owns."""
+    everybody = chosen.kind == "range" and os.geteuid() == 0
+    return everybody or os.stat(str(tree.root)).st_uid == os.geteuid()
+
+
+def _make_skeleton(root: Path, upper: Path, depth: int = 3) -> None:
+    """The upper directories of an overlay as our own, so that files can be made and removed in them.
+
+    Only `depth` levels: a tree on CVMFS is slow to list, and tools write near the top of an image.
+    """
+    for entry in os.scandir(str(root)):
+        if entry.is_dir(follow_symlinks=False):
+            own = upper / entry.name
+            own.mkdir(mode=0o755, exist_ok=True)
+            if depth > 1 and os.access(entry.path, os.R_OK | os.X_OK):
+                _make_skeleton(Path(entry.path), own, depth - 1)
+
+
+def _device(path: Path) -> int:
+    return os.stat(str(path)).st_dev

@@ -1,0 +1,171 @@
+"""What a tool sees as its root directory: the image's tree, the kernel's file systems, the job's directories.
+
+Everything is decided in `plan` before the fork; `make` runs as process 1 of new mount and PID namespaces and
+only carries it out. Paths inside are made after pivot_root, so that a link in the image cannot lead outside.
+"""
+
+import os
+from typing import Dict, List, NamedTuple
+
+from wrappers.runtimes import namespaces
+from wrappers.runtimes.namespaces import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
+
+_OLD = "/.host"  # where the host's root is while the world is being made
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the name inside
+_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
+# A root caller is root towards these even in a user namespace.
+_KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs")
+
+
+class Bind(NamedTuple):
+    """A file or directory of the host, shown inside."""
+
+    source: str  # real path
+    target: str
+    read_only: bool = False
+
+
+class World(NamedTuple):
+    """A plan."""
+
+    tree: str  # the image's root
+    mode: str  # overlay, copy (tree is a private one), readonly
+    private: str  # holds the directories world, upper, work
+    binds: List[Bind]  # in order: later ones may lie below earlier ones
+    files: Dict[str, str]  # small files inside, by path
+    devices: List[str]  # further nodes of the host's /dev
+    directories: List[str]  # that must exist inside
+    protect: bool  # the caller is root: the kernel's own files are read-only
+
+
+def make(world: World) -> None:
+    """Build the world and make it the root directory.
+
+    Raises:
+        OSError: this kernel or file system does not allow it; the text says what.
+    """
+    mount("none", "/", flags=namespaces.MS_REC | namespaces.MS_SLAVE)
+    new = os.path.join(world.private, "world")
+    _mount_root(world, new)
+    os.mkdir(new + _OLD, 0o700)
+    namespaces.pivot_root(new, new + _OLD)
+    os.chdir("/")
+    _kernel_file_systems(world)
+    _devices(world)
+    for directory in world.directories:
+        os.makedirs(directory, exist_ok=True)
+    for bind in world.binds:
+        _bind(bind)
+    for path, text in world.files.items():
+        _write(path, text)
+    namespaces.unmount(_OLD)
+    os.rmdir(_OLD)
+
+
+def _mount_root(world: World, new: str) -> None:
+    if world.mode == "overlay":
+        # by descriptor: colons and commas in paths mean something in overlay's options
+        names = {"lowerdir": world.tree}
+        names.update({key + "dir": os.path.join(world.private, key) for key in ("upper", "work")})
+        opened = {key: os.open(path, os.O_PATH | os.O_DIRECTORY) for key, path in names.items()}
+        options = ",".join(f"{key}=/proc/self/fd/{number}" for key, number in opened.items())
+        mount("overlay", new, "overlay", MS_NODEV, options + ",userxattr")
+        for number in opened.values():
+            os.close(number)
+    elif world.mode == "copy":
+        namespaces.bind(world.tree, new)
+    else:
+        _mosaic(world, new)
+
+
+def _mosaic(world: World, new: str) -> None:
+    """A small file system in memory, with the image's directories in it, read-only."""
+    mount("tmpfs", new, "tmpfs", MS_NODEV | MS_NOSUID, "mode=755,size=16m")
+    wanted = {
+        "/proc",
+        "/sys",
+        "/dev",
+        *world.directories,
+        *world.files,
+        *(bind.target for bind in world.binds),
+    }
+    missing = [path for path in wanted if not os.path.lexists(world.tree + path)]
+    _lay(world.tree, new, "", missing)
+
+
+def _lay(tree: str, new: str, place: str, missing: List[str]) -> None:
+    for name in os.listdir(tree + place):
+        path = f"{place}/{name}"
+        source, target = tree + path, new + path
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), target)
+        elif os.path.isdir(source):
+            os.mkdir(target, 0o755)
+            if any(want.startswith(path + "/") for want in missing):
+                _lay(tree, new, path, missing)
+            else:
+                _bind_read_only(source, target)
+        elif os.path.isfile(source):
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+            _bind_read_only(source, target)
+
+
+def _bind_read_only(source: str, target: str) -> None:
+    namespaces.bind(source, target)
+    namespaces.make_read_only(target)
+
+
+def _kernel_file_systems(world: World) -> None:
+    for directory in ("/proc", "/sys", "/dev"):
+        os.makedirs(directory, exist_ok=True)
+    try:
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    except OSError:  # inside some containers only the one that is there may be used
+        namespaces.bind(_OLD + "/proc", "/proc")
+    namespaces.bind(_OLD + "/sys", "/sys")
+    if world.protect:
+        namespaces.make_read_only("/sys")
+        for path in _KERNEL:
+            if os.path.exists(path):
+                _bind_read_only(path, path)
+
+
+def _devices(world: World) -> None:
+    mount("tmpfs", "/dev", "tmpfs", MS_NOSUID, "mode=755,size=64k")
+    for name in [*_DEVICES, *world.devices]:
+        source, target = f"{_OLD}/dev/{name}", f"/dev/{name}"
+        if os.path.isdir(source):
+            os.makedirs(target)
+            namespaces.bind(source, target)
+        elif os.path.exists(source):
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o666))
+            namespaces.bind(source, target)
+    for name, target in _LINKS.items():
+        os.symlink(target, "/dev/" + name)
+    os.mkdir("/dev/pts")
+    mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+    os.mkdir(_SHARED_MEMORY)
+    mount("tmpfs", _SHARED_MEMORY, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+
+
+def _bind(bind: Bind) -> None:
+    source = _OLD + bind.source
+    if os.path.isdir(source):
+        os.makedirs(bind.target, exist_ok=True)
+    elif not os.path.exists(bind.target):
+        os.makedirs(os.path.dirname(bind.target), exist_ok=True)
+        if os.path.islink(bind.target):
+            os.unlink(bind.target)  # to nowhere
+        os.close(os.open(bind.target, os.O_CREAT | os.O_WRONLY, 0o644))
+    namespaces.bind(source, bind.target)
+    if bind.read_only:
+        namespaces.make_read_only(bind.target)
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.lexists(path):
+        os.unlink(path)  # a link of the image may lead to nowhere
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
