@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,6 +16,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("engine", "wrappers", "cvmfs_deploy")
+
+DESCRIPTOR = {
+    "name": "say",
+    "description": "Writes what it is told",
+    "tool-version": "1",
+    "schema-version": "0.5",
+    "command-line": "echo [TEXT] > said.txt",
+    "inputs": [{"id": "text", "name": "Text", "type": "String", "value-key": "[TEXT]"}],
+    "output-files": [{"id": "said", "name": "What it said", "path-template": "said.txt"}],
+}
 
 pytestmark = pytest.mark.xdist_group("wheel")  # one installation serves all
 
@@ -97,3 +108,24 @@ def test_nothing_is_imported_from_the_checkout(installed: Installed, tmp_path: P
     shown = installed.run("python", "-c", program, cwd=tmp_path)
     assert all(Path(place).is_relative_to(installed.prefix) for place in shown.stdout.split())
     assert installed.run("python", "-c", "import tests", cwd=tmp_path).returncode != 0
+
+
+@pytest.mark.service
+def test_the_installed_engine_finds_this_machine_in_order(
+    installed: Installed, tmp_path: Path, home: Path
+) -> None:
+    told = installed.run("engine", "doctor", "--json", cwd=tmp_path)
+    findings = [json.loads(line) for line in told.stdout.splitlines()]
+    assert {"Python", "database"} <= {finding["check"] for finding in findings}, told.stderr
+    assert told.returncode in (0, 3)  # 3: a container runtime may be missing here
+
+
+@pytest.mark.service
+def test_the_installed_engine_runs_a_job(installed: Installed, tmp_path: Path, home: Path) -> None:
+    (tmp_path / "descriptor.json").write_text(json.dumps(DESCRIPTOR))
+    (tmp_path / "invocation.json").write_text('{"text": "hello"}')
+    arguments = ("submit", "descriptor.json", "invocation.json", "--runtime", "none")
+    done = installed.run("engine", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (written,) = (tmp_path / "results").rglob("said.txt")
+    assert written.read_text() == "hello\n"
