@@ -116,6 +116,16 @@ class Scanner:
             return Context.EXPOSED
         return {"'": Context.SINGLE, '"': Context.DOUBLE}.get(quote, Context.BARE)
 
+    @property
+    def word(self) -> str | None:
+        """The word that is being read, without its quotes."""
+        return self._word
+
+    @property
+    def is_at_top(self) -> bool:
+        """Whether this is outside of quotes, substitutions and comments."""
+        return not (self._stack or self._comment or self._after == "\\")
+
     def value(self) -> None:
         """A value was put here."""
         self._after = ""
@@ -251,3 +261,22 @@ class Scanner:
     def _end_command(self) -> None:
         self._end_word()
         self._words = []
+
+
+def top_level_separators(command: str) -> int:
+    """How often `;` or a new line divides commands of which the first may fail unseen.
+
+    Those of `for`, `while`, `if` and `case`, and within substitutions, are not counted.
+    """
+    scanner = Scanner(command)
+    count, depth = 0, 0
+    for position, char in enumerate(command):
+        if char in ";\n" and scanner.is_at_top and not depth:
+            rest = command[position + 1 :].strip()
+            count += bool(rest) and not rest.startswith((";", "#", "}"))
+        before = scanner.word
+        scanner.feed(char)
+        if scanner.word is None and before is not None:
+            depth += before in ("for", "while", "until", "if", "case")
+            depth -= before in ("done", "fi", "esac")
+    return count

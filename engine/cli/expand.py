@@ -1,0 +1,97 @@
+"""`engine expand`: what every job would run, as JSON lines; nothing is submitted and no file is looked at."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.sweeping import (
+    Bids,
+    Cross,
+    First,
+    MaxJobs,
+    Participants,
+    Repeat,
+    Sessions,
+    Set,
+    Vip,
+    Zip,
+    sweep_of,
+)
+
+if TYPE_CHECKING:
+    from engine.planning import CompiledTool, Expansion, Point
+
+
+def command(
+    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
+    invocations: Annotated[
+        list[str] | None,
+        typer.Argument(help="JSON (one, or an array), .jsonl, .csv, .tsv, a directory, several files, or -."),
+    ] = None,
+    cross: Cross = None,
+    zip: Zip = None,
+    set: Set = None,
+    bids: Bids = None,
+    participants: Participants = None,
+    sessions: Sessions = None,
+    vip: Vip = False,
+    repeat: Repeat = 1,
+    first: First = None,
+    max_jobs: MaxJobs = None,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Show each job as it runs: files under their bare names.")
+    ] = False,
+    bosh_compat: Annotated[bool, typer.Option("--bosh-compat", help="Show bosh's own text.")] = False,
+    network: Annotated[bool, typer.Option("--network", help="Fetch a zenodo.N that is not cached.")] = False,
+) -> None:
+    """Print one JSON object per job: its command line, output files, inputs, or what is wrong with it."""
+    from engine.planning import compile_tool, load_descriptor, read_invocations
+
+    sweep = sweep_of(cross, zip, set, bids, participants, sessions, vip, repeat, first, max_jobs)
+    compiled = compile_tool(load_descriptor(descriptor, network=network), compat=bosh_compat)
+    points = read_invocations(invocations or [], compiled.tool, sweep)
+    failed = _print(compiled, points, staged=staged, flush="-" in (invocations or []))
+    if failed:
+        raise typer.Exit(2)
+
+
+def _print(compiled: CompiledTool, points: Iterator[Point], *, staged: bool, flush: bool) -> int:
+    """Write a line for each point; answer with the number of those that are wrong."""
+    failed = 0
+    for point in points:
+        line = expanded(compiled, point, staged=staged)
+        failed += "error" in line
+        sys.stdout.write(json.dumps(line, ensure_ascii=True) + "\n")
+        if flush:  # whoever feeds us line by line waits for the answer
+            sys.stdout.flush()
+    return failed
+
+
+def expanded(compiled: CompiledTool, point: Point, *, staged: bool) -> dict[str, Any]:
+    """The line for one point: its expansion, or `error`."""
+    from engine.planning import InvocationError
+
+    problem = point.problem
+    if not problem:
+        try:
+            return _line(point, compiled.expand(point.invocation, stage=staged))
+        except InvocationError as error:
+            problem = error.message
+    return {"index": point.index, "error": f"{point.where}, {problem}"}
+
+
+def _line(point: Point, expansion: Expansion) -> dict[str, Any]:
+    return {
+        "index": point.index,
+        "invocation": expansion.invocation,
+        "command_line": expansion.command_line,
+        "output_files": {file.id: file.path for file in expansion.output_files},
+        "config_files": expansion.config_files,
+        "environment": expansion.environment,
+        "inputs": [file._asdict() for file in expansion.inputs],
+    }

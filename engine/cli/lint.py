@@ -1,0 +1,31 @@
+"""`engine lint`: the traps of a descriptor, before a thousand jobs fall into them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.session import Json
+
+
+def command(
+    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
+    json: Json = False,
+) -> None:
+    """Say what is wrong or risky in a descriptor. Exit code 2 when jobs would be refused."""
+    from engine.planning import compile_tool, load_descriptor
+    from engine.planning.lint import ERROR, lint
+
+    loaded = load_descriptor(descriptor)
+    found = lint(compile_tool(loaded), loaded.data)
+    if json:
+        for finding in found:
+            show.json_line(finding._asdict())
+    elif found:
+        show.table(("level", "rule", "where", "what"), [(f.level, f.rule, f.where, f.message) for f in found])
+    else:
+        show.say(f"engine: {descriptor}: nothing found")
+    if any(finding.level == ERROR for finding in found):
+        raise typer.Exit(2)

@@ -1,0 +1,76 @@
+"""The options that make many jobs of one request, shared by `submit`, `plan` and `expand`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from engine.planning import Sweep
+
+_VALUES = "0.3,0.5, a JSON list, glob:PATTERN, lines:FILE, range:A:B:STEP or column:FILE:NAME"
+Cross = Annotated[
+    list[str] | None,
+    typer.Option("--cross", metavar="ID=VALUES", help=f"All combinations with these values: {_VALUES}."),
+]
+Zip = Annotated[
+    list[str] | None,
+    typer.Option("--zip", metavar="ID=VALUES", help="Inputs that change together, side by side; repeated."),
+]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="ID=VALUE", help="One value for all jobs; repeated.")
+]
+Bids = Annotated[
+    str | None,
+    typer.Option(help="BIDS data set: a job per participant and session that exist, then the group."),
+]
+Participants = Annotated[str | None, typer.Option(help="With --bids: only these, with commas.")]
+Sessions = Annotated[str | None, typer.Option(help="With --bids: only these, with commas.")]
+Vip = Annotated[bool, typer.Option("--vip", help="VIP's rules: a list for a scalar input makes many jobs.")]
+Repeat = Annotated[
+    int, typer.Option(min=1, help="Run each job so many times, to see whether results differ.")
+]
+First = Annotated[int | None, typer.Option(min=1, help="Only the first so many jobs.")]
+MaxJobs = Annotated[int | None, typer.Option(min=1, help="Refuse a request that makes more jobs than this.")]
+
+
+def sweep_of(
+    cross: list[str] | None,
+    zip: list[str] | None,
+    set: list[str] | None,
+    bids: str | None,
+    participants: str | None,
+    sessions: str | None,
+    vip: bool,
+    repeat: int,
+    first: int | None,
+    max_jobs: int | None,
+) -> Sweep:
+    """The same options as one value.
+
+    Raises:
+        BadRequest: an option for data sets comes without one.
+    """
+    from engine.errors import BadRequest
+    from engine.planning import Dataset, Sweep
+
+    if bids is None and (participants or sessions):
+        raise BadRequest("--participants and --sessions need --bids")
+    dataset = Dataset(bids, _labels(participants), _labels(sessions)) if bids is not None else None
+    return Sweep(
+        cross=tuple(cross or ()),
+        zip=tuple(zip or ()),
+        set=tuple(set or ()),
+        bids=dataset,
+        vip=vip,
+        repeat=repeat,
+        first=first,
+        max_jobs=max_jobs,
+        now=time.time() if vip else None,
+    )
+
+
+def _labels(text: str | None) -> tuple[str, ...]:
+    return tuple(label.strip() for label in text.split(",") if label.strip()) if text else ()

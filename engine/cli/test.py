@@ -1,0 +1,87 @@
+"""`engine test`: run the tests that a descriptor brings along."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.session import Json, session
+
+if TYPE_CHECKING:
+    from engine.domain.tool import Tool, ToolTest
+    from engine.planning.selftests import Outcome
+
+Runner = Callable[["ToolTest"], "Outcome"]
+"""Runs the tool on a test's invocation."""
+
+
+def command(
+    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(help="Container runtime, in order when repeated; `none` runs without a container."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run the descriptor's own tests: exit codes and md5 sums. Exit code 1 when one fails."""
+    from engine.errors import BadRequest
+    from engine.planning import compile_tool, load_descriptor
+
+    tool = compile_tool(load_descriptor(descriptor)).tool
+    if not tool.tests:
+        raise BadRequest(f"{descriptor}: it has no tests")
+    with tempfile.TemporaryDirectory(prefix="engine-test-") as directory:
+        failed = 0
+        for name, problems in results(tool, runner(descriptor, tuple(runtime or ()), Path(directory))):
+            failed += bool(problems)
+            if json:
+                show.json_line({"test": name, "passed": not problems, "problems": problems})
+                continue
+            print(f"{'failed' if problems else 'passed'}  {show.cell(name)}")
+            for problem in problems:
+                print(f"        {show.cell(problem)}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def results(tool: Tool, run: Runner) -> Iterator[tuple[str, list[str]]]:
+    """Each test's name and what it found wrong."""
+    from engine.planning.selftests import broken_assertions
+
+    for test in tool.tests:
+        yield test.name, broken_assertions(test, run(test))
+
+
+def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runner:
+    """A function that submits a test's invocation and waits for its end."""
+    from engine.app.requests import SubmitRequest
+    from engine.ids import ExecutionId
+    from engine.planning.selftests import Outcome
+    from engine.storages.file import to_path
+
+    def run(test: ToolTest) -> Outcome:
+        engine = session.engine
+        invocation = directory / "invocation.json"
+        invocation.write_text(jsonlib.dumps(dict(test.invocation)))
+        request = SubmitRequest(
+            descriptor=descriptor,
+            invocations=(str(invocation),),
+            results=directory / "results",
+            runtimes=runtimes,
+        )
+        view, _ = engine.app.submit(engine.app.plan(request))
+        id_ = ExecutionId(view.id)
+        engine.driver.follow(id_, lambda _: None)
+        job = next(engine.app.jobs(id_))
+        files: dict[str, list[Path]] = {}
+        for product in engine.app.products(id_):
+            files.setdefault(product.output, []).append(to_path(product.url))
+        return Outcome(job.exit_code, files, job.message)
+
+    return run

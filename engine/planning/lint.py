@@ -1,0 +1,223 @@
+"""Traps in real descriptors: valid, and yet jobs fail, lose results, or hide that they failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from engine.domain.tool import InputType, Tool
+from engine.planning.compiler import CompiledTool
+from engine.planning.containers import container_requirements
+from engine.planning.shell import Context, Scanner, top_level_separators
+from engine.planning.template import Keys
+
+ERROR, WARNING = "error", "warning"
+
+
+class Finding(NamedTuple):
+    """One trap."""
+
+    rule: str
+    level: str
+    """error: jobs are refused; warning: they may not do what is meant."""
+    where: str
+    """The field of the descriptor."""
+    message: str
+
+
+_BASH = (
+    (re.compile(r"\[\["), "[["),
+    (re.compile(r"&>|>&(?!\s*\d)"), "&>"),
+    (re.compile(r"[<>]\("), "<( )"),
+    (re.compile(r"<<<"), "<<<"),
+    (re.compile(r"\|&"), "|&"),
+    (re.compile(r"\w=\("), "arrays"),
+    (re.compile(r"\$\{\w+\[|\$\{#?\w+\[@"), "arrays"),
+    (re.compile(r"\$\{!?\w+(?:/|:\d|\^|,,)"), "${name/...}"),
+    (re.compile(r"\$'"), "$'...'"),
+    (re.compile(r"\{\d+\.\.\d+\}"), "{1..9}"),
+    (
+        re.compile(r"(?:^|[;&|]\s*)(?:source|function|readarray|mapfile|pushd|popd|shopt|declare|let)\s"),
+        "bash commands",
+    ),
+    (re.compile(r"pipefail"), "pipefail"),
+    (re.compile(r"\[ [^\]]*==[^\]]*\]"), "== in [ ]"),
+)
+
+
+def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
+    """The traps of a valid descriptor; `data` is its JSON."""
+    tool = compiled.tool
+    rules: tuple[Callable[[Tool], Iterator[Finding]], ...] = (
+        _constant_outputs,
+        _outputs_elsewhere,
+        _stripped_extensions,
+        _shell_syntax,
+        _hidden_failures,
+        _quoted_keys,
+        _spaces,
+        _image,
+        _container_options,
+        _inputs,
+        _lone_flags,
+    )
+    found = [finding for rule in rules for finding in rule(tool)]
+    found += [
+        Finding("exposed-value", WARNING, f"command-line, {id}", "stands where quoting does not protect: "
+                "values may only have letters, digits and @%+=:,./_-")
+        for id in compiled.exposed
+    ]  # fmt: skip
+    if "invocation-schema" in data:
+        text = "is not used: the rules of the inputs hold, which bosh replaces by this schema"
+        found.append(Finding("invocation-schema", WARNING, "invocation-schema", text))
+    return found
+
+
+def _templates(tool: Tool) -> Iterator[tuple[str, str]]:
+    for one in tool.outputs:
+        paths = [path for _, path in one.conditional_path_template]
+        for path in [one.path_template, *paths]:
+            if path:
+                yield one.id, path
+
+
+def _constant_outputs(tool: Tool) -> Iterator[Finding]:
+    keys = Keys(tool)
+    configs = {one.id for one in tool.outputs if one.file_template is not None}
+    for id, path in _templates(tool):
+        if not keys.split(path)[0] and not re.search(r"[*?\[]", path) and id not in configs:
+            text = (
+                f"{path} is the same for all jobs: put an input's value-key in it, or results share one name"
+            )
+            yield Finding("constant-output", WARNING, f"output-files {id}", text)
+
+
+def _outputs_elsewhere(tool: Tool) -> Iterator[Finding]:
+    for id, path in _templates(tool):
+        if path.startswith("/") or ".." in path.split("/"):
+            text = f"{path} is outside of the job's directory: every job will be refused"
+            yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
+
+
+def _stripped_extensions(tool: Tool) -> Iterator[Finding]:
+    for one in tool.outputs:
+        extensions = one.stripped_extensions
+        for position, short in enumerate(extensions):
+            spoilt = next((long for long in extensions[position + 1 :] if short in long), None)
+            if spoilt and short:
+                text = f"{short} is taken off before {spoilt}, which is then never found: longer ones first"
+                yield Finding("stripped-extensions", WARNING, f"output-files {one.id}", text)
+
+
+def _shell_syntax(tool: Tool) -> Iterator[Finding]:
+    if tool.shell.rpartition("/")[2] in ("bash", "zsh", "ksh"):
+        return
+    used = list(dict.fromkeys(name for pattern, name in _BASH if pattern.search(_without_keys(tool))))
+    if used:
+        text = f'{", ".join(used)}: only bash has this, but shell is {tool.shell}: add "shell": "/bin/bash"'
+        yield Finding("bash-syntax", WARNING, "command-line", text)
+
+
+def _without_keys(tool: Tool) -> str:
+    """The command line with a plain word for every key: keys look like shell syntax."""
+    pairs, tail = Keys(tool).split(tool.command_line)
+    return "".join(f"{literal}value" for literal, _ in pairs) + tail
+
+
+def _hidden_failures(tool: Tool) -> Iterator[Finding]:
+    command = _without_keys(tool)
+    if re.match(r"\s*set -[a-z]*e", command):
+        return
+    count = top_level_separators(command)
+    if count:
+        text = "commands after ; or a new line hide a failure before them: use && or begin with `set -e;`"
+        yield Finding("hidden-failure", WARNING, "command-line", text)
+
+
+def _quoted_keys(tool: Tool) -> Iterator[Finding]:
+    scanner = Scanner(tool.command_line)
+    keys = Keys(tool)
+    for literal, key in keys.split(tool.command_line)[0]:
+        scanner.feed(literal)
+        quoted = scanner.context in (Context.SINGLE, Context.DOUBLE)
+        if quoted and any(
+            getattr(one, "type", InputType.FILE) != InputType.NUMBER for one in keys.owners[key]
+        ):
+            text = f"{key} is in quotes: bosh quotes the value again, so that spaces in it break there"
+            yield Finding("quoted-key", WARNING, "command-line", text)
+        scanner.value()
+
+
+def _spaces(tool: Tool) -> Iterator[Finding]:
+    for one in tool.parameters:
+        if one.flag is not None and one.flag != one.flag.strip():
+            text = f"{one.flag!r} has a space at its end; command-line-flag-separator adds one already"
+            yield Finding("spaces", WARNING, f"{one.id} command-line-flag", text)
+    for id, path in _templates(tool):
+        if " " in path:
+            yield Finding(
+                "spaces", WARNING, f"output-files {id}", f"{path!r}: a space in a path breaks many tools"
+            )
+    for match in re.finditer(r"for \w+ in (\$\(ls|`ls|\$\w)", tool.command_line):
+        text = f"{match.group()}...: file names with spaces fall apart"
+        yield Finding("spaces", WARNING, "command-line", text)
+
+
+def _image(tool: Tool) -> Iterator[Finding]:
+    if tool.image is None:
+        yield Finding("no-image", WARNING, "container-image", "missing: the tool runs on this machine only")
+        return
+    if tool.image.type == "rootfs":
+        yield Finding("no-image", WARNING, "container-image", "a rootfs archive has neither tag nor digest")
+        return
+    image = re.sub(r"^[a-zA-Z0-9]+://", "", tool.image.image)
+    first, slash, _ = image.partition("/")
+    if not (slash and re.search(r"[.:]|^localhost$", first)) and not _is_registry(tool.image.index):
+        yield Finding(
+            "no-registry", WARNING, "container-image", f"{image}: docker.io is assumed; name the registry"
+        )
+    if "@sha256:" not in image:
+        tag = image.rpartition("/")[2].partition(":")[2]
+        mutable = "" if tag and tag != "latest" else ", and no tag but latest: another image any day"
+        text = f"{image}: no digest (@sha256:...): the image may change under its name{mutable}"
+        yield Finding("no-digest", WARNING, "container-image", text)
+    if (tool.image.index or "").startswith("shub:"):
+        yield Finding("no-registry", ERROR, "container-image", "shub:// was shut down in 2021")
+
+
+def _is_registry(index: str | None) -> bool:
+    return bool(index) and "." in re.sub(r"^[a-z]+://", "", index or "")
+
+
+def _container_options(tool: Tool) -> Iterator[Finding]:
+    found = container_requirements(tool)
+    for text in found.errors:
+        yield Finding("container-option", ERROR, "container-opts", text)
+    for text in found.warnings:
+        yield Finding("container-option", WARNING, "container-opts", text)
+
+
+def _inputs(tool: Tool) -> Iterator[Finding]:
+    environment = " ".join(value for _, value in tool.environment)
+    for one in tool.inputs:
+        if one.value_key is None and not environment:
+            yield Finding(
+                "unused-input", WARNING, f"inputs {one.id}", "has no value-key: its value goes nowhere"
+            )
+        default = one.default if isinstance(one.default, str) else ""
+        if one.type is InputType.FILE and default.startswith("/"):
+            text = f"the default {default} is a path of one machine: jobs elsewhere will not find it"
+            yield Finding("file-default", WARNING, f"inputs {one.id}", text)
+
+
+def _lone_flags(tool: Tool) -> Iterator[Finding]:
+    flags = [one.id for one in tool.inputs if one.type is InputType.FLAG]
+    for one in tool.outputs:
+        for expression, _ in one.conditional_path_template:
+            for flag in flags:
+                if re.search(rf"\b{re.escape(flag)}\b(?!\s*[=!]=)", expression):
+                    text = (
+                        f"{expression!r}: {flag} alone holds even when given as false: write {flag} == true"
+                    )
+                    yield Finding("lone-flag", WARNING, f"output-files {one.id}", text)
