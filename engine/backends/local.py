@@ -20,7 +20,8 @@ from pathlib import Path
 from engine.errors import BackendUnavailable
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Seen, Submission
 from wrappers import build, wire
-from wrappers.node.procfs import boot_id, start_time
+from wrappers.node.files import replace_text
+from wrappers.serve.spool import Process, Spool
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class LocalBackend:
 
     def __init__(self, name: str, settings: LocalSettings) -> None:
         self.name = name
-        self._spool = settings.spool
+        self._spool = Spool(str(settings.spool))
         self._node = settings.node
+        self._server: subprocess.Popen[bytes] | None = None
         self.capabilities = Capabilities(
             batch_size=200,
             window=max(128, 8 * settings.node.slots),
@@ -64,7 +66,7 @@ class LocalBackend:
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
         """Look at the markers in the spool; a started process that died unheard is unknown."""
         try:
-            finished = set(os.listdir(self._spool / "finished"))
+            finished = set(os.listdir(self._spool.news))
         except FileNotFoundError:
             finished = set()
         seen = [o for id_ in native_ids if (o := self._look(id_, finished)) is not None]
@@ -108,32 +110,29 @@ class LocalBackend:
     def forget(self, native_ids: Sequence[str]) -> None:
         """Remove them from the spool; the rename first, so that nobody sees half a submission."""
         for id_ in native_ids:
-            trash = self._spool / "jobs" / f".gone-{id_}"
+            trash = Path(self._spool.jobs) / f".gone-{id_}"
             with suppress(FileNotFoundError):
                 os.rename(self._job(id_), trash)
             shutil.rmtree(trash, ignore_errors=True)
-            (self._spool / "finished" / id_).unlink(missing_ok=True)
+            (Path(self._spool.news) / id_).unlink(missing_ok=True)
 
     def _job(self, key: str) -> Path:
-        return self._spool / "jobs" / key
+        return Path(self._spool.directory(key))
 
     def _look(self, id_: str, finished: set[str]) -> Observation | None:
         job = self._job(id_)
         if id_ in finished or (job / "finished").exists():
             return Observation(id_, Seen.FINISHED)
-        try:
-            started = json.loads((job / "started").read_text())
-        except FileNotFoundError:
+        process = self._spool.claimed_by(id_)
+        if process is None and not (job / "started").exists():
             return Observation(id_, Seen.QUEUED) if job.is_dir() else None
-        except ValueError:
-            started = {}
-        if is_alive(started):
+        if process is not None and process.alive():
             return Observation(id_, Seen.RUNNING)
         # It may have ended between the two looks; only then is its silence a death.
         return Observation(id_, Seen.FINISHED) if (job / "finished").exists() else None
 
     def _place(self, item: Submission) -> None:
-        part = self._spool / "jobs" / f".new-{item.key}-{os.getpid()}"
+        part = Path(self._spool.jobs) / f".new-{item.key}-{os.getpid()}"
         part.mkdir(mode=0o700)
         text = "".join(wire.dumps(m) + "\n" for m in item.manifests)
         (part / "manifests.jsonl").write_text(text)
@@ -146,20 +145,15 @@ class LocalBackend:
 
     def _prepare(self) -> None:
         """See that the spool exists, says how this machine is set up, and is served by our wrapper."""
-        if self._served():
+        if self._served() or (self._server is not None and self._server.poll() is None):
             return
-        for directory in ("jobs", "finished"):
-            (self._spool / directory).mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chmod(self._spool, 0o700)
-        text = wire.dumps(self._node)
-        part = self._spool / f".node.json.{os.getpid()}"
-        part.write_text(text)
-        os.replace(part, self._spool / "node.json")
-        wrapper = self._spool / "wrapper.pyz"
+        self._spool.make()
+        replace_text(self._spool.node, wire.dumps(self._node))
+        wrapper = Path(self._spool.root) / "wrapper.pyz"
         build.build(wrapper)
-        with (self._spool / "server.log").open("ab") as log:
-            subprocess.Popen(
-                [sys.executable, "-I", "-S", str(wrapper), "serve", str(self._spool)],
+        with open(self._spool.log, "ab") as log:
+            self._server = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(wrapper), "serve", self._spool.root],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -169,14 +163,15 @@ class LocalBackend:
 
     def _served(self) -> bool:
         try:
-            return is_alive(json.loads((self._spool / "server.json").read_text()))
-        except (FileNotFoundError, ValueError):
+            noted = json.loads(Path(self._spool.server).read_text())
+            return Process(noted["pid"], noted["start"], noted["boot"]).alive()
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return False
 
     def _wake(self) -> None:
         """Any byte wakes the server; with nobody at the other end it will look by itself when it starts."""
         try:
-            pipe = os.open(self._spool / "wake", os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(self._spool.wake, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             return
         try:
@@ -186,23 +181,13 @@ class LocalBackend:
             os.close(pipe)
 
     def _trouble(self) -> _Trouble:
-        return _Trouble(self._spool)
-
-
-def is_alive(process: Mapping[str, object]) -> bool:
-    """Whether a process that was noted as pid, start time and boot id still runs, and is the same one."""
-    pid = process.get("pid")
-    return (
-        isinstance(pid, int)
-        and process.get("boot_id") == boot_id()
-        and process.get("start_time") == start_time(pid)
-    )
+        return _Trouble(self._spool.root)
 
 
 class _Trouble:
     """Turns the file system's trouble with the spool into the back-end's own words."""
 
-    def __init__(self, spool: Path) -> None:
+    def __init__(self, spool: str) -> None:
         self._spool = spool
 
     def __enter__(self) -> None:

@@ -17,4 +17,4 @@ class Options(NamedTuple):
     environment: Dict[str, str] = {}  # noqa: UP006, RUF012  # added to the descriptor's
     compat: bool = False  # the reference library's text rules
     group: int = 1  # attempts that share one job of the back-end
-    naming: str = "{path}"  # where a result lies below the results of the execution
+    naming: str = ""  # where a result lies: {job} and {path}; "" is {path} for one job, {job}/{path} for more

@@ -17,7 +17,8 @@ from engine.store.executions import Execution
 def product_name(execution: Execution, number: int, path: str) -> str:
     """The name of a result: the execution's naming with the job's number and the path that the tool chose."""
     width = len(str(execution.jobs))
-    return execution.options.naming.replace("{job}", f"{number:0{width}d}").replace("{path}", path)
+    naming = execution.options.naming or ("{path}" if execution.jobs == 1 else "{job}/{path}")
+    return naming.replace("{job}", f"{number:0{width}d}").replace("{path}", path)
 
 
 def output_url(execution: Execution, name: str) -> str:

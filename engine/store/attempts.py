@@ -160,6 +160,13 @@ def report_of(connection: Connection, attempt_id: AttemptId) -> dict[str, Any] |
     return json.loads(text) if text else None
 
 
+def native_id(connection: Connection, submission_id: SubmissionId) -> str | None:
+    """Under which name the place knows a submission."""
+    return connection.execute(
+        sa.select(submission.c.native_id).where(submission.c.id == submission_id)
+    ).scalar()
+
+
 def unfinished(connection: Connection, execution_id: ExecutionId, *, limit: int) -> list[Attempt]:
     """Attempts of an execution that nobody has asked to end and that are not final."""
     settled = [*FINAL, AttemptState.CANCELLING, AttemptState.FINALISING]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from engine.errors import SettingsError, Unavailable
 
@@ -41,12 +40,16 @@ class Database:
             ) from None
         self.sqlite = self.url.get_backend_name() == "sqlite"
         if self.sqlite:
-            _prepare_file(Path(self.url.database or ""))
+            _prepare_file(self.url.database or "")
         self._engine = sa.create_engine(self.url, **_engine_options(self.sqlite))
         if self.sqlite:
             event.listen(self._engine, "connect", _configure_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
-        self._migrate()
+        try:
+            self._migrate()
+        except BaseException:
+            self._engine.dispose()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -87,8 +90,9 @@ def _engine_options(sqlite: bool) -> dict[str, Any]:
     return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 10}}
 
 
-def _prepare_file(path: Path) -> None:
-    if str(path) in ("", ":memory:"):
+def _prepare_file(name: str) -> None:
+    path = Path(name)
+    if name in ("", ":memory:"):
         raise SettingsError(
             "setting database: a database in memory is forgotten at the end", remedy="sqlite:///PATH"
         )
@@ -160,6 +164,11 @@ def _clear_errors(url: URL) -> Iterator[None]:
             remedy=_remedy(_first_line(error)),
         ) from error
     except DBAPIError as error:
+        if type(error) is DatabaseError:
+            raise SettingsError(
+                f"the database {url.render_as_string(hide_password=True)}: {_first_line(error)}",
+                remedy="restore it from a backup, or set `database` (ENGINE_DATABASE) to another",
+            ) from error
         if error.connection_invalidated:
             raise Unavailable(
                 f"the database {url.host or url.database} went away", remedy="try later"
@@ -176,6 +185,4 @@ def _remedy(reason: str) -> str:
         return "free some disk space; nothing was lost"
     if "readonly" in reason or "unable to open" in reason:
         return "set `database` (or ENGINE_DATABASE) to a place that can be written"
-    if "malformed" in reason or "not a database" in reason:
-        return f"restore it from a backup, or move it away; this process runs as uid {os.getuid()}"
     return "see that it runs, then try again"

@@ -16,7 +16,7 @@ from engine.domain.options import Options
 from engine.errors import NotFound
 from engine.ids import ExecutionId
 from engine.store import events
-from engine.store.schema import descriptor, execution, tally
+from engine.store.schema import descriptor, event, execution, job, tally
 from wrappers import wire
 
 
@@ -193,6 +193,43 @@ def activate(connection: Connection, execution_id: ExecutionId, *, jobs: int, no
             )
         ],
     )
+
+
+def touch(connection: Connection, execution_id: ExecutionId, *, now: float) -> None:
+    """Note that its planner is alive."""
+    connection.execute(sa.update(execution).where(execution.c.id == execution_id).values(updated_at=now))
+
+
+def remove_plan(connection: Connection, execution_id: ExecutionId) -> None:
+    """Remove an execution that never became active, with everything of it."""
+    planning = sa.select(execution.c.id).where(
+        execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING
+    )
+    for table in (job, tally, event):
+        connection.execute(sa.delete(table).where(table.c.execution_id.in_(planning)))
+    connection.execute(
+        sa.delete(execution).where(
+            execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING
+        )
+    )
+
+
+def reopen(connection: Connection, current: Execution, *, now: float) -> None:
+    """Make a finished execution run again, after some of its jobs were made ready."""
+    if current.state.is_final:
+        connection.execute(
+            sa.update(execution)
+            .where(execution.c.id == current.id, execution.c.state == current.state)
+            .values(state=ExecutionState.ACTIVE, intent=Intent.RUN, updated_at=now, ended_at=None)
+        )
+        events.append(
+            connection,
+            [
+                events.Event(
+                    current.id, now, "retried", state_from=current.state, state_to=ExecutionState.ACTIVE
+                )
+            ],
+        )
 
 
 def set_state(connection: Connection, current: Execution, state: ExecutionState, *, now: float) -> None:

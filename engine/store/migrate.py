@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from engine.errors import SettingsError
+
+_ONE_AT_A_TIME = threading.Lock()
+_LOCK = 0x656E67696E65  # "engine"
 
 
 def configuration() -> Config:
@@ -32,6 +37,13 @@ def upgrade(engine: Engine, current: str | None) -> None:
             f"the database has schema {current}, newer than this engine knows",
             remedy="use the newer engine, or another database",
         )
-    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+    # Alembic's environment is one per process, and two engines may open a new database at the same time.
+    with (
+        _ONE_AT_A_TIME,
+        engine.connect().execution_options(immediate=True) as connection,
+        connection.begin(),
+    ):
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -70,7 +70,7 @@ def taken(connection: Connection, execution_id: ExecutionId, names: Sequence[str
     query = sa.select(product.c.name, product.c.job_id).where(
         product.c.execution_id == execution_id, product.c.name.in_(list(names))
     )
-    return dict(connection.execute(query).tuples())
+    return {row.name: row.job_id for row in connection.execute(query)}
 
 
 def _from_row(row: Any) -> Product:

@@ -1,0 +1,289 @@
+"""The engine as a program uses it: every use case is a method, with plain values on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.app import views
+from engine.app.planner import Plan, Problems, job_summary, plan, planned_jobs, results_of, validator
+from engine.app.requests import SubmitRequest
+from engine.clock import Clock
+from engine.domain.execution import ExecutionState, Intent
+from engine.domain.job import JobState
+from engine.errors import BadRequest, NotFound, Unavailable
+from engine.ids import ExecutionId, new_id
+from engine.ports import Backend
+from engine.reconcile import layout
+from engine.settings import Settings
+from engine.storages.file import to_path, to_url
+from engine.store import attempts, executions, jobs, products
+from engine.store.database import Database
+from engine.store.executions import Execution
+from engine.store.jobs import Job, Move
+
+PAGE = 1000
+
+
+class Application:
+    """Everything that can be asked of the engine, on one database."""
+
+    def __init__(
+        self, settings: Settings, db: Database, backends: Mapping[str, Backend], clock: Clock
+    ) -> None:
+        self.settings = settings
+        self._db = db
+        self._backends = backends
+        self._clock = clock
+
+    # --- submitting -------------------------------------------------------------------------------
+
+    def plan(self, request: SubmitRequest) -> Plan:
+        """Check a request as far as it goes without reading its invocations.
+
+        Raises:
+            BadRequest, Unavailable: see `engine.app.planner.plan`.
+        """
+        return plan(request, self.settings, self._db, self._backend(request.backend).capabilities)
+
+    def dry_run(self, planned: Plan) -> Iterator[Mapping[str, Any]]:
+        """Each job as it would run; nothing is written.
+
+        Raises:
+            BadRequest: after the last job, when any point was wrong.
+        """
+        problems = Problems()
+        for job in planned_jobs(planned, problems):
+            yield job_summary(planned, job, self.settings)
+        problems.raise_if_any()
+
+    def submit(self, planned: Plan) -> tuple[views.ExecutionView, bool]:
+        """Write an execution with all its jobs; they may run from the commit that ends this.
+
+        The second value tells whether it is new: a key that was used before gives the execution of then.
+
+        Raises:
+            BadRequest: some invocation is wrong; nothing is left behind.
+        """
+        key = planned.request.key
+        if key and (earlier := self._by_key(key)):
+            return self.status(earlier.id), False
+        new = self._new_execution(planned, key)
+        directory = to_path(new.results)
+        _make_results_directory(directory)
+        try:
+            self._write_jobs(new, planned)
+        except BaseException:
+            self._remove(new.id)
+            directory.rmdir()
+            raise
+        return self.status(new.id), True
+
+    def _new_execution(self, planned: Plan, key: str | None) -> Execution:
+        now = self._clock.now()
+        id_ = ExecutionId(new_id())
+        new = Execution(
+            id=id_,
+            owner=self.settings.owner,
+            name=planned.compiled.tool.name,
+            key=key,
+            descriptor_sha256=planned.descriptor.sha256,
+            options=planned.options,
+            backend=planned.backend,
+            results=to_url(results_of(planned.request, self.settings) / id_),
+            state=ExecutionState.PLANNING,
+            intent=Intent.RUN,
+            created_at=now,
+        )
+        with self._db.write() as connection:
+            executions.keep_descriptor(
+                connection,
+                planned.descriptor.sha256,
+                planned.descriptor.data,
+                checked_by=validator(),
+                now=now,
+            )
+            executions.create(connection, new)
+        return new
+
+    def _write_jobs(self, new: Execution, planned: Plan) -> None:
+        problems, page, count = Problems(), list[jobs.NewJob](), 0
+        for job in planned_jobs(planned, problems):
+            page.append(job.new)
+            if len(page) >= PAGE and not problems.count:
+                count += self._write_page(new, page)
+        problems.raise_if_any()
+        count += self._write_page(new, page)
+        if not count:
+            raise BadRequest("there is no job to run: the invocations are empty")
+        with self._db.write() as connection:
+            executions.activate(connection, new.id, jobs=count, now=self._clock.now())
+
+    def _write_page(self, new: Execution, page: list[jobs.NewJob]) -> int:
+        with self._db.write() as connection:
+            jobs.add(connection, new.id, page, now=self._clock.now())
+            executions.touch(connection, new.id, now=self._clock.now())
+        written = len(page)
+        page.clear()
+        return written
+
+    def _remove(self, id_: ExecutionId) -> None:
+        with self._db.write() as connection:
+            executions.remove_plan(connection, id_)
+
+    def _by_key(self, key: str) -> Execution | None:
+        with self._db.read() as connection:
+            return executions.by_key(connection, key)
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def resolve(self, text: str | None) -> ExecutionId:
+        """The execution that a person means: an id, a unique beginning of one, or nothing for the newest.
+
+        Raises:
+            NotFound: there is none, or more than one.
+        """
+        with self._db.read() as connection:
+            if not text:
+                newest = executions.newest(connection, owner=self.settings.owner, limit=1)
+                if not newest:
+                    raise NotFound("there is no execution yet", remedy="engine submit makes one")
+                return newest[0].id
+            found = executions.starting_with(connection, text.upper())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NotFound(f"several executions begin with {text}", remedy="write more of the id")
+        raise NotFound(f"no execution {text}", remedy="engine list shows them")
+
+    def status(self, id_: ExecutionId, trouble: str = "") -> views.ExecutionView:
+        """One execution."""
+        with self._db.read() as connection:
+            return views.of_execution(
+                executions.get(connection, id_), executions.count(connection, id_), trouble
+            )
+
+    def newest(self, *, limit: int = 50, before: str | None = None) -> list[views.ExecutionView]:
+        """Executions, newest first."""
+        with self._db.read() as connection:
+            found = executions.newest(connection, limit=limit, before=before)
+            return [views.of_execution(e, executions.count(connection, e.id)) for e in found]
+
+    def jobs(self, id_: ExecutionId, states: Sequence[JobState] = ()) -> Iterator[views.JobView]:
+        """The jobs of an execution, read a page at a time."""
+        after = 0
+        while True:
+            with self._db.read() as connection:
+                page = jobs.page(connection, id_, states=states, after=after, limit=PAGE)
+            if not page:
+                return
+            yield from map(views.of_job, page)
+            after = page[-1].number
+
+    def job(self, id_: ExecutionId, number: int) -> Job:
+        """One job.
+
+        Raises:
+            NotFound: the execution has no such number.
+        """
+        with self._db.read() as connection:
+            return jobs.numbered(connection, id_, number)
+
+    def only_number(self, id_: ExecutionId) -> int:
+        """The number of the job of an execution that has just one.
+
+        Raises:
+            BadRequest: it has several.
+        """
+        if self.status(id_).jobs != 1:
+            raise BadRequest(f"execution {id_} has several jobs", remedy="name one as EXECUTION:NUMBER")
+        return 1
+
+    def products(self, id_: ExecutionId) -> Iterator[views.ProductView]:
+        """The results of an execution, read a page at a time."""
+        after = 0
+        while True:
+            with self._db.read() as connection:
+                page = products.page(connection, id_, after=after, limit=PAGE)
+            if not page:
+                return
+            yield from (views.of_product(product) for _, product in page)
+            after = page[-1][0]
+
+    def execution(self, id_: ExecutionId) -> Execution:
+        """The stored execution."""
+        with self._db.read() as connection:
+            return executions.get(connection, id_)
+
+    def tries(self, job: Job) -> list[attempts.Attempt]:
+        """Every try of a job."""
+        with self._db.read() as connection:
+            return attempts.of_job(connection, job.id)
+
+    def log(self, id_: ExecutionId, job: Job, attempt: attempts.Attempt, stream: str, offset: int) -> bytes:
+        """What an attempt printed, from `offset` on: from the results, or where it still runs."""
+        execution = self.execution(id_)
+        path = to_path(layout.log_url(execution, job.number, attempt.ordinal, stream))
+        if path.exists():
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read()
+        with self._db.read() as connection:
+            native_id = attempts.native_id(connection, attempt.submission_id)
+        if native_id is None:
+            return b""
+        return self._backend(execution.backend).log(native_id, f"{attempt.id}.{stream}", offset)
+
+    # --- wishing ----------------------------------------------------------------------------------
+
+    def cancel(self, id_: ExecutionId) -> bool:
+        """Ask for the end of an execution; False when it is over already."""
+        with self._db.write() as connection:
+            execution = executions.get(connection, id_)
+            if execution.state.is_final:
+                return False
+            executions.set_intent(connection, id_, Intent.CANCEL, now=self._clock.now())
+        return True
+
+    def retry(self, id_: ExecutionId, states: Sequence[JobState], number: int | None = None) -> int:
+        """Make finished jobs ready again; returns how many. What succeeded is never run again.
+
+        Raises:
+            BadRequest: the execution still runs and is being cancelled.
+        """
+        now, count, after = self._clock.now(), 0, 0
+        execution = self.execution(id_)
+        if execution.intent == Intent.CANCEL and not execution.state.is_final:
+            raise BadRequest(f"execution {id_} is being cancelled", remedy="wait for its end, then retry")
+        while True:
+            with self._db.write() as connection:
+                page = jobs.page(connection, id_, states=states, after=after, limit=PAGE)
+                if not page:
+                    break
+                after = page[-1].number
+                chosen = [j for j in page if number in (None, j.number)]
+                jobs.move(connection, [Move(j, JobState.READY) for j in chosen], now=now)
+                count += len(chosen)
+                if chosen:
+                    executions.reopen(connection, executions.get(connection, id_), now=now)
+        return count
+
+    def _backend(self, name: str | None) -> Backend:
+        wanted = name or self.settings.backend
+        try:
+            return self._backends[wanted]
+        except KeyError:
+            raise BadRequest(
+                f"no back-end {wanted}", remedy=f"there is {', '.join(sorted(self._backends))}"
+            ) from None
+
+
+def _make_results_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, mode=0o755)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot make the directory of results {path}: {error.strerror}",
+            remedy="choose another with --results",
+        ) from None

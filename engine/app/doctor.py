@@ -1,0 +1,179 @@
+"""What is in order on this machine, and how to mend what is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from engine.errors import EngineError
+from engine.settings import Settings
+from engine.store.database import Database, file_system
+from wrappers.containers.credentials import load as load_credentials
+from wrappers.containers.errors import AccessDenied, ContainerError, ImageMissing
+from wrappers.containers.reference import parse
+from wrappers.containers.registry import Client
+from wrappers.node.probe import probe
+from wrappers.wire import Node
+
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+_ENOUGH_DISK = 2 * 10**9
+_PROOT = (
+    "user namespaces do without it; otherwise fetch udocker's own tools tarball (udockertools, static proot, "
+    "GPL-2.0) once from the release page of udocker 1.3.17, note its sha256, and set node.tools and "
+    "node.tools_sha256 to it. Debian's proot is for tests only: it lets `stat` see the host's files"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check."""
+
+    check: str
+    verdict: str
+    words: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, node: Node) -> Iterator[Finding]:
+    """Every check in turn; none of them changes anything but the database's schema."""
+    facts = probe(node._replace(scratch=node.scratch or _existing(settings.local.spool)))
+    checks: list[Callable[[], Finding]] = [
+        _python,
+        lambda: _database(settings),
+        _udocker,
+        lambda: _namespaces(bool(facts["user_namespaces"])),
+        lambda: _proot(node, bool(facts["user_namespaces"])),
+        lambda: _programs(facts["programs"]),
+        lambda: _space("scratch", facts["scratch"]["path"], "node.scratch"),
+        lambda: _space("image cache", _existing(Path(node.cache)), "node.cache"),
+        lambda: _spool(settings),
+        lambda: _credentials(settings),
+        lambda: _registries(settings),
+        lambda: _cvmfs(facts["cvmfs"]),
+    ]
+    for check in checks:
+        yield check()
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("Python", OK, f"{version} at {sys.executable}")
+
+
+def _database(settings: Settings) -> Finding:
+    try:
+        db = Database(settings.database)
+    except EngineError as error:
+        return Finding("database", FAILURE, error.message, error.remedy)
+    where = db.url.render_as_string(hide_password=True)
+    db.close()
+    return Finding("database", OK, f"{where} can be used")
+
+
+def _udocker() -> Finding:
+    try:
+        version = metadata.version("udocker")
+    except metadata.PackageNotFoundError:
+        return Finding("udocker", FAILURE, "not installed", "install this package with its dependencies")
+    verdict = OK if version == "1.3.17" else WARNING
+    return Finding(
+        "udocker", verdict, f"{version} travels with the wrapper", "" if verdict == OK else "use 1.3.17"
+    )
+
+
+def _namespaces(there: bool) -> Finding:
+    if there:
+        return Finding("user namespaces", OK, "available: containers run at native speed")
+    return Finding(
+        "user namespaces",
+        WARNING,
+        "not available: udocker with proot is used",
+        "the administrator may raise user.max_user_namespaces (Ubuntu: apparmor_restrict_unprivileged_userns=0)",
+    )
+
+
+def _proot(node: Node, namespaces: bool) -> Finding:
+    found = node.proot or node.tools or shutil.which("proot")
+    if found and found == shutil.which("proot"):
+        return Finding("proot", WARNING, f"{found}, the system's: good for tests only", _PROOT)
+    if found:
+        there = "://" in found or os.path.exists(found)
+        return Finding("proot", OK if there else FAILURE, found if there else f"{found} is not there", "")
+    return Finding("proot", OK if namespaces else FAILURE, "none", _PROOT)
+
+
+def _programs(programs: dict[str, str]) -> Finding:
+    words = ", ".join(sorted(programs)) or "none"
+    return Finding("other runtimes", OK, f"on PATH: {words} (used only when asked for)")
+
+
+def _space(what: str, path: str, setting: str) -> Finding:
+    free = shutil.disk_usage(path).free
+    verdict = OK if free > _ENOUGH_DISK and os.access(path, os.W_OK) else FAILURE
+    words = f"{path}: {free / 1e9:.1f} GB free"
+    if not os.access(path, os.W_OK):
+        words = f"{path} cannot be written"
+    return Finding(
+        f"disk: {what}", verdict, words, "" if verdict == OK else f"set {setting} to another place"
+    )
+
+
+def _spool(settings: Settings) -> Finding:
+    where = _existing(settings.local.spool)
+    kind = file_system(Path(where).resolve())
+    bad = kind.startswith(("nfs", "cifs", "smb", "afs", "fuse.sshfs"))
+    return Finding(
+        "spool",
+        FAILURE if bad else OK,
+        f"{settings.local.spool} ({kind or 'unknown file system'}), {settings.local.slots} slots",
+        "set local.spool (ENGINE_LOCAL__SPOOL) to a local disk" if bad else "",
+    )
+
+
+def _credentials(settings: Settings) -> Finding:
+    try:
+        logins = load_credentials(settings.node.credentials)
+    except ContainerError as error:
+        return Finding("credentials", FAILURE, str(error), "see the setting node.credentials")
+    return Finding("credentials", OK, f"for registries: {', '.join(sorted(logins)) or 'none'}")
+
+
+def _registries(settings: Settings) -> Finding:
+    if not settings.node.mirrors:
+        return Finding("registries", OK, "no mirror is set; each image's own registry is asked")
+    unreachable = []
+    for host, urls in settings.node.mirrors.items():
+        client = Client({host: urls})
+        try:
+            client.resolve(parse(f"{host}/library/hello-world:latest"))
+        except (ImageMissing, AccessDenied):
+            pass  # it answers
+        except ContainerError as error:
+            unreachable.append(f"{host}: {error}")
+    if unreachable:
+        return Finding("registries", WARNING, "; ".join(unreachable), "see the setting node.mirrors")
+    return Finding("registries", OK, f"mirrors answer for {', '.join(settings.node.mirrors)}")
+
+
+def _cvmfs(places: dict[str, bool]) -> Finding:
+    if not places:
+        return Finding("CVMFS", OK, "no directory of pre-deployed containers is set (node.cvmfs)")
+    missing = sorted(path for path, there in places.items() if not there)
+    if missing:
+        return Finding(
+            "CVMFS", WARNING, f"not there: {', '.join(missing)}", "mount it, or correct node.cvmfs"
+        )
+    return Finding("CVMFS", OK, ", ".join(sorted(places)))
+
+
+def _existing(path: Path) -> str:
+    """The path, or the nearest directory above it that is there."""
+    path = path.absolute()
+    while not path.is_dir() and path != path.parent:
+        path = path.parent
+    return str(path)

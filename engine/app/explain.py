@@ -1,0 +1,91 @@
+"""The story of a job in words, from the event log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.clock import iso
+from engine.domain.attempt import AttemptState, News
+from engine.ids import ExecutionId
+from engine.store import attempts, events
+from engine.store.database import Database
+from engine.store.events import Told
+from engine.store.jobs import Job
+
+_WORDS: Final[Mapping[str, str]] = {
+    "created": "the execution was created",
+    "planned": "all its jobs were written: {detail}",
+    "concluded": "the execution ended: {to}",
+    "retried": "the user asked for another try of what had not succeeded",
+    "abandoned": "it was given up: {detail}",
+    "run_requested": "the user asked to go on",
+    "pause_requested": "the user asked to pause",
+    "cancel_requested": "the user asked to cancel",
+    "retry": "it is tried again: {detail}",
+    "quarantined": "news that cannot be, so it was set aside for a person to look at: {detail}",
+    News.SUBMIT_REQUESTED: "it was prepared for {detail}",
+    News.ACCEPTED: "the place took it as {detail}",
+    News.REJECTED: "the place refused it: {detail}",
+    News.SEEN_QUEUED: "it waits at the place {detail}",
+    News.SEEN_RUNNING: "it runs {detail}",
+    News.SEEN_FINISHED: "it ended at the place; its report is read {detail}",
+    News.GONE: "it is lost: {detail}",
+    News.REPORT_SUCCEEDED: "its report is good and its results are in place",
+    News.REPORT_FAILED: "its report tells of a failure: {detail}",
+    News.REPORT_ABSENT: "nothing believable came back: {detail}",
+    News.CANCEL_REQUESTED: "its end was asked for",
+    News.CANCEL_DONE: "it was cancelled before it started",
+}
+
+
+def tell(story: list[Told]) -> Iterator[Mapping[str, Any]]:
+    """Each event with its time, the try it belongs to, and a sentence."""
+    for told in story:
+        e = told.event
+        words = _WORDS.get(e.news, e.news).format(detail=e.detail, to=e.state_to).strip().rstrip(":")
+        if e.news == News.SEEN_FINISHED and e.state_to == AttemptState.CANCELLED:
+            words = "it ended, as was asked for"
+        yield {
+            "at": iso(e.at),
+            "try": told.ordinal,
+            "news": e.news,
+            "from": e.state_from,
+            "to": e.state_to,
+            "detail": e.detail,
+            "words": words,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What happened to a job."""
+
+    events: list[Mapping[str, Any]]
+    summary: list[str]
+    """Where it stands, and what its last report says."""
+
+
+def story_of(db: Database, id_: ExecutionId, job: Job) -> Story:
+    """The story of one job, with the words of its last report."""
+    with db.read() as connection:
+        told = list(tell(events.story(connection, id_, job.id)))
+        tries = attempts.of_job(connection, job.id)
+        report = attempts.report_of(connection, tries[-1].id) if tries else None
+    return Story(told, [f"job {job.number} is {job.state}", *_report_words(report or {})])
+
+
+def _report_words(report: Mapping[str, Any]) -> Iterator[str]:
+    if report.get("message"):
+        yield f"report: {report['message']}"
+    runtime, host = report.get("runtime") or {}, report.get("host") or {}
+    if runtime:
+        mode = f" ({runtime['mode']})" if runtime.get("mode") else ""
+        image = f", image {runtime['image']}" if runtime.get("image") else ""
+        yield f"it ran with {runtime['name']}{mode} on {host.get('name', 'an unnamed host')}{image}"
+        if runtime.get("why"):
+            yield f"runtimes passed over: {runtime['why']}"
+        yield from (f"warning: {line}" for line in runtime.get("warnings", []))
+    for phase in report.get("phases", []):
+        yield f"phase {phase['name']}: {phase.get('seconds', 0):.3f} s"

@@ -1,0 +1,98 @@
+"""Driving executions to their end: reconcile when the lease is free, else watch who holds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from engine.app.application import Application
+from engine.app.views import ExecutionView
+from engine.clock import Clock
+from engine.domain.execution import ExecutionState
+from engine.ids import ExecutionId, new_id
+from engine.reconcile.place import LEASE_SECONDS, log
+from engine.reconcile.reconciler import Reconciler
+from engine.store import executions
+from engine.store.database import Database
+from engine.store.lease import Lease, LeaseLost, acquire, fenced, release
+
+WATCH_EVERY = 0.25
+"""Seconds between two looks while another engine reconciles."""
+
+
+class Driver:
+    """One engine's part in reconciling a database."""
+
+    def __init__(self, app: Application, db: Database, reconciler: Reconciler, clock: Clock) -> None:
+        self._app = app
+        self._db = db
+        self._reconciler = reconciler
+        self._clock = clock
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
+        self._lease: Lease | None = None
+        self._renewed = 0.0
+
+    def follow(self, id_: ExecutionId, watch: Callable[[ExecutionView], None]) -> ExecutionView:
+        """Return when the execution is over. `watch` is told how it stands after each round.
+
+        May be interrupted anywhere and called again: whatever is half done is found in the rows.
+        """
+        try:
+            while True:
+                wait = self.round()
+                view = self._app.status(id_, self.trouble)
+                watch(view)
+                if ExecutionState(view.state).is_final:
+                    return view
+                self._clock.sleep(wait)
+        finally:
+            self.release()
+
+    def serve(self, stop: Callable[[], bool], *, until_idle: bool = False) -> None:
+        """Reconcile until `stop` says so, or until no execution is left to run."""
+        try:
+            while not stop():
+                wait = self.round()
+                if until_idle and not self._busy():
+                    return
+                self._clock.sleep(wait)
+        finally:
+            self.release()
+
+    def round(self) -> float:
+        """One round if the lease can be had; returns the seconds until the next is worth while."""
+        now = self._clock.now()
+        if self._lease is None:
+            self._lease = acquire(self._db, self._holder, now=now, seconds=LEASE_SECONDS)
+            self._renewed = now
+        if self._lease is None:
+            return WATCH_EVERY
+        try:
+            if now - self._renewed > LEASE_SECONDS / 3:
+                with fenced(self._db, self._lease, until=now + LEASE_SECONDS):
+                    self._renewed = now
+            changed = self._reconciler.tick(self._lease)
+        except LeaseLost as error:
+            log.warning("%s", error)
+            self._lease = None
+            return WATCH_EVERY
+        return 0.0 if changed else self._reconciler.pause()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing moves, when a place does not answer."""
+        return "; ".join(f"{name}: {text}" for name, text in self._reconciler.trouble.items())
+
+    def release(self) -> None:
+        """Let another engine go on at once."""
+        if self._lease is not None:
+            with suppress(LeaseLost):
+                release(self._db, self._lease, now=self._clock.now())
+            self._lease = None
+
+    def _busy(self) -> bool:
+        with self._db.read() as connection:
+            states = [ExecutionState.PLANNING, ExecutionState.ACTIVE]
+            return bool(executions.in_state(connection, states, limit=1))

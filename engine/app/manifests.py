@@ -1,0 +1,74 @@
+"""From stored rows to the orders of one attempt. Deterministic: the same rows give the same manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from engine.ids import AttemptId, job_name
+from engine.planning import CompiledTool, Descriptor, compile_tool
+from engine.reconcile import layout
+from engine.storages.file import to_url
+from engine.store import executions
+from engine.store.database import Database
+from engine.store.executions import Execution
+from engine.store.jobs import Job
+from wrappers.wire import Input, Manifest, Output, TextFile
+
+
+class Manifests:
+    """Renders manifests, keeping the compiled tools of recent executions."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._compiled = lru_cache(maxsize=64)(self._compile)
+
+    def tool(self, execution: Execution) -> CompiledTool:
+        """The compiled descriptor of an execution."""
+        return self._compiled(execution.descriptor_sha256, execution.options.compat)
+
+    def make(self, execution: Execution, job: Job, attempt: AttemptId) -> Manifest:
+        """The orders of one attempt.
+
+        Raises:
+            BadRequest: the stored invocation cannot be expanded (it could when it was submitted).
+        """
+        options = execution.options
+        compiled = self.tool(execution)
+        tool = compiled.tool
+        expansion = compiled.expand(job.invocation, stage=True)
+        return Manifest(
+            attempt=attempt,
+            job=job_name(execution.id, job.number),
+            execution=execution.id,
+            command=expansion.command_line,
+            outputs_to=layout.attempt_url(execution, job.number, attempt),
+            shell=tool.shell,
+            environment={**expansion.environment, **options.environment},
+            invocation=dict(expansion.invocation),
+            inputs=[Input(i.id, to_url(Path(i.source)), i.name) for i in expansion.inputs],
+            files=[TextFile(path, text) for path, text in expansion.config_files.items()],
+            outputs=[Output(o.id, o.path, o.optional, o.list) for o in expansion.output_files],
+            image=options.image,
+            runtimes=list(options.runtimes),
+            root=options.root,
+            workdir=(tool.image.working_directory or "") if tool.image else "",
+            gpu=options.gpu,
+            entrypoint=tool.image.entrypoint if tool.image else False,
+            limits=options.limits,
+        )
+
+    def describe(self, execution: Execution) -> Mapping[str, object]:
+        """Facts of the descriptor for the provenance record."""
+        tool = self.tool(execution).tool
+        return {"name": tool.name, "version": tool.version, "doi": tool.doi or ""}
+
+    def _compile(self, sha256: str, compat: bool) -> CompiledTool:
+        with self._db.read() as connection:
+            data = executions.descriptor_data(connection, sha256)
+        return compile_tool(
+            Descriptor(data=data, sha256=sha256, source=f"descriptor {sha256[:12]}"),
+            compat=compat,
+            check=False,
+        )

@@ -1,0 +1,188 @@
+"""Planning: everything that can be wrong with a submit is found here, before the first job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.app.files import Files
+from engine.app.images import pin
+from engine.app.requests import SubmitRequest
+from engine.domain.options import Options
+from engine.errors import BadRequest
+from engine.planning import (
+    CompiledTool,
+    Descriptor,
+    Expansion,
+    InvocationError,
+    Point,
+    bosh,
+    compile_tool,
+    container_requirements,
+    load_descriptor,
+    read_invocations,
+)
+from engine.ports import Capabilities
+from engine.settings import Settings
+from engine.store import executions
+from engine.store.database import Database
+from engine.store.jobs import NewJob
+from wrappers.wire import Limits
+
+FIRST_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a submit would do; its jobs are read from `points` one by one."""
+
+    request: SubmitRequest
+    descriptor: Descriptor
+    compiled: CompiledTool
+    options: Options
+    backend: str
+    warnings: tuple[str, ...]
+    points: Iterator[Point]
+
+
+@dataclass(slots=True)
+class PlannedJob:
+    """One job, checked: what is stored of it, and what it will look like."""
+
+    new: NewJob
+    expansion: Expansion
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong with the invocations: counted all, kept the first."""
+
+    first: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, lines: list[str]) -> None:
+        """Note more of them."""
+        self.count += len(lines)
+        self.first += lines[: FIRST_PROBLEMS - len(self.first)]
+
+    def raise_if_any(self) -> None:
+        """Refuse the whole submit.
+
+        Raises:
+            BadRequest: there is at least one problem; all of the first are told.
+        """
+        if self.count:
+            lines = list(self.first)
+            if self.count > len(lines):
+                lines.append(f"... and {self.count - len(lines)} more")
+            raise BadRequest(lines[0], problems=lines)
+
+
+def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: Capabilities) -> Plan:
+    """Settle everything but the jobs. `db`, when given, spares checking a known descriptor again.
+
+    Raises:
+        BadRequest: descriptor, image, container options or runtime cannot be used.
+        Unavailable: the registry does not answer.
+    """
+    descriptor = load_descriptor(request.descriptor)
+    compiled = compile_tool(descriptor, compat=request.compat, check=not _is_checked(db, descriptor.sha256))
+    tool = compiled.tool
+    needs = container_requirements(tool)
+    if needs.errors:
+        raise BadRequest(f"{descriptor.source}: {needs.errors[0]}", problems=[*needs.errors])
+    runtimes = _runtimes(request, tool.image is None, can, descriptor.source)
+    bare = runtimes == ["none"]
+    options = Options(
+        image=None if tool.image is None or bare else pin(tool.image, settings.node),
+        limits=_limits(request, compiled, settings),
+        runtimes=runtimes,
+        root=request.root,
+        gpu=needs.gpu,
+        environment=dict(needs.environment),
+        compat=request.compat,
+        group=request.group,
+        naming=request.naming,
+    )
+    return Plan(
+        request=request,
+        descriptor=descriptor,
+        compiled=compiled,
+        options=options,
+        backend=request.backend or settings.backend,
+        warnings=tuple(needs.warnings),
+        points=read_invocations(request.invocations, **{"tool": tool, **request.sweep}),
+    )
+
+
+def planned_jobs(plan: Plan, problems: Problems) -> Iterator[PlannedJob]:
+    """The jobs of a plan, in order. Points that cannot run are told to `problems` and left out."""
+    files = Files()
+    for point in plan.points:
+        invocation, wrong = files.settle(plan.compiled.tool, point.invocation, point.where)
+        try:
+            expansion = plan.compiled.expand(invocation, stage=True)
+        except InvocationError as error:
+            wrong = [f"{point.where}, {line}" for line in error.problems or (error.message,)] + wrong
+        else:
+            if not wrong:
+                yield PlannedJob(NewJob(point.index, invocation, point.parameters), expansion)
+        if wrong:
+            problems.add(wrong)
+
+
+def validator() -> str:
+    """Who accepts descriptors: noted with each, so that one is checked once and not at every submit."""
+    return f"boutiques {bosh.version()}"
+
+
+def _is_checked(db: Database | None, sha256: str) -> bool:
+    if db is None:
+        return False
+    with db.read() as connection:
+        return executions.descriptor_checked_by(connection, sha256) == validator()
+
+
+def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source: str) -> list[str]:
+    asked = list(request.runtimes)
+    if "none" in asked and asked != ["none"]:
+        raise BadRequest("runtime none cannot be one of several: it is never a fallback")
+    if asked == ["none"] and not can.allows_no_container:
+        raise BadRequest("runtime none is possible on this machine only", remedy="use the local back-end")
+    if no_image and asked != ["none"]:
+        raise BadRequest(
+            f"{source}: no container-image", remedy="add one, or run it on this machine with --runtime none"
+        )
+    return asked
+
+
+def _limits(request: SubmitRequest, compiled: CompiledTool, settings: Settings) -> Limits:
+    wants, usual = compiled.tool.resources, settings.limits
+    return Limits(
+        cores=request.cores or wants.cores or usual.cores,
+        memory=request.memory or wants.ram or usual.memory,
+        wall=request.wall or wants.walltime or usual.wall,
+        disk=wants.disk or usual.disk,
+    )
+
+
+def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str, Any]:
+    """One job as `engine plan` tells it."""
+    image = plan.options.image
+    return {
+        "job": job.new.number,
+        "parameters": dict(job.new.parameters),
+        "command": job.expansion.command_line,
+        "inputs": [{"id": i.id, "from": i.source, "as": i.name} for i in job.expansion.inputs],
+        "outputs": [{"id": o.id, "path": o.path, "optional": o.optional} for o in job.expansion.output_files],
+        "image": f"{image.reference}@{image.digest}" if image else None,
+        "runtimes": list(plan.options.runtimes) or list(settings.node.runtimes),
+        "backend": plan.backend,
+    }
+
+
+def results_of(request: SubmitRequest, settings: Settings) -> Path:
+    """The directory below which the results of an execution go."""
+    return (request.results or settings.results).expanduser().absolute()

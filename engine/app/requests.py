@@ -1,0 +1,30 @@
+"""What a user asks for when submitting; None leaves a choice to the descriptor or the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitRequest:
+    """A descriptor, what to run it over, and how."""
+
+    descriptor: str
+    invocations: Sequence[str]
+    """Files, directories, or `-` for standard input; see `engine.planning`."""
+    sweep: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `engine.planning.read_invocations`."""
+    backend: str | None = None
+    results: Path | None = None
+    key: str | None = None
+    runtimes: Sequence[str] = ()
+    root: str = ""
+    cores: int | None = None
+    memory: int | None = None
+    wall: float | None = None
+    group: int = 1
+    naming: str = ""
+    compat: bool = False

@@ -1,0 +1,25 @@
+"""`engine explain`: the story of a job in words."""
+
+from __future__ import annotations
+
+from engine.cli import show
+from engine.cli.logs import JobArgument
+from engine.cli.session import Json, job_of, session
+
+
+def command(job: JobArgument = None, json: Json = False) -> None:
+    """Tell what happened to a job, from the event log."""
+    from engine.app.explain import story_of
+
+    id_, number = job_of(job)
+    engine = session.engine
+    told = story_of(engine.db, id_, engine.app.job(id_, number))
+    for line in told.events:
+        if json:
+            show.json_line(line)
+        else:
+            which = f"try {line['try']}: " if line["try"] else ""
+            print(f"{line['at']}  {which}{show.cell(line['words'])}")
+    if not json:
+        for text in told.summary:
+            print(show.cell(text))

@@ -1,0 +1,158 @@
+"""Running in the foreground: progress, Ctrl-C, and handing over to a background engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from engine.cli import show
+from engine.cli.session import session
+
+if TYPE_CHECKING:
+    from engine.app.views import ExecutionView
+    from engine.wiring import Engine
+
+EXIT_CODES = {"succeeded": 0, "partial": 1, "failed": 1, "cancelled": 130}
+
+
+def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
+    """Follow an execution to its end; Ctrl-C asks what is meant. Returns the exit code."""
+    from engine.ids import ExecutionId
+
+    id_ = ExecutionId(view.id)
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    cancelling = False
+    while True:
+        try:
+            with Display(view) as display:
+                view = engine.driver.follow(id_, display.update)
+            break
+        except KeyboardInterrupt:
+            if cancelling:
+                show.say(f"engine: jobs of {id_} may still be ending; engine status {id_} tells")
+                return 130
+            answer = _ask(view)
+            if answer == "detach":
+                detach(session.config)
+                show.say(f"engine: it goes on in the background; engine status --watch {id_}")
+                return 0
+            if answer == "cancel":
+                show.say("engine: cancelling; Ctrl-C again leaves without waiting")
+                engine.app.cancel(id_)
+                cancelling = True
+    _conclude(engine, view, json=json)
+    return EXIT_CODES[view.state]
+
+
+def detach(config: Path | None) -> None:
+    """Start a background engine that reconciles until nothing is left to run."""
+    from engine.settings import xdg
+
+    log = xdg("XDG_STATE_HOME", ".local/state") / "engine.log"
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    options = ["--config", str(config.absolute())] if config else []
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "engine", *options, "serve", "--until-idle"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+class Display:
+    """Live progress on a terminal; one line per change of state elsewhere."""
+
+    def __init__(self, view: ExecutionView) -> None:
+        self._view = view
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[tally]}", style="dim"),
+            console=self._console,
+        )
+        self._told = ""
+
+    def __enter__(self) -> Display:
+        if self._live:
+            self._progress.start()
+            self._task = self._progress.add_task(self._view.name, total=self._view.jobs, tally="")
+        else:
+            show.say(f"engine: {self._view.name}: {self._view.jobs} job(s), execution {self._view.id}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._progress.stop()
+
+    def update(self, view: ExecutionView) -> None:
+        """Show how it stands."""
+        words = view.trouble or ", ".join(f"{n} {state}" for state, n in view.tally.items())
+        if self._live:
+            self._progress.update(self._task, completed=view.finished, tally=show.cell(words))
+        elif view.trouble and view.trouble != self._told:
+            show.say(f"engine: waiting: {view.trouble}")
+            self._told = view.trouble
+
+
+def _ask(view: ExecutionView) -> str:
+    if not sys.stdin.isatty():
+        return "cancel"
+    show.say(f"\nengine: {view.jobs - view.finished} of {view.jobs} jobs are not finished.")
+    while True:
+        with suppress(EOFError):
+            print(
+                "  [c]ancel them, [d]etach and let them run in the background, or [g]o on? ",
+                end="",
+                file=sys.stderr,
+            )
+            answer = input().strip().lower()
+            for word in ("cancel", "detach", "go on"):
+                if answer and word.startswith(answer):
+                    return word
+            continue
+        return "cancel"
+
+
+def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
+    from engine.domain.job import JobState
+    from engine.ids import ExecutionId
+    from engine.storages.file import to_path
+
+    if json:
+        show.json_line(view)
+    id_ = ExecutionId(view.id)
+    failed = engine.app.jobs(id_, [JobState.FAILED, JobState.SKIPPED])
+    for job, _ in zip(failed, range(10), strict=False):
+        show.say(f"engine: job {job.number} failed ({job.failure}): {show.cell(job.message)}")
+    words = ", ".join(f"{n} {state}" for state, n in view.tally.items())
+    show.say(f"engine: {view.state}: {words}, {view.seconds:.1f} s")
+    where = _short(to_path(view.results))
+    if not json:
+        print(where)
+    show.say(f"engine: results in {where}/outputs, provenance in {where}/provenance, logs in {where}/logs")
+    if view.tally.get("failed"):
+        show.say(f"engine: engine explain {view.id}:NUMBER tells why; engine retry {view.id} tries again")
+
+
+def _short(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

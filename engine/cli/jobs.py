@@ -1,0 +1,32 @@
+"""`engine jobs`: the jobs of an execution as a table, with the parameters of each."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.session import ExecutionArgument, Json, session
+from engine.domain.job import JobState
+
+
+def command(
+    execution: ExecutionArgument = None,
+    state: Annotated[list[JobState] | None, typer.Option(help="Only jobs in this state; repeatable.")] = None,
+    json: Json = False,
+) -> None:
+    """Show the jobs of an execution."""
+    app = session.engine.app
+    found = app.jobs(app.resolve(execution), state or [])
+    if json:
+        for job in found:
+            show.json_line(job)
+        return
+    show.table(
+        ["job", "state", "tries", "exit", "why", "parameters"],
+        (
+            (j.number, j.state, j.attempts, j.exit_code, f"{j.failure} {j.message}".strip(), j.parameters)
+            for j in found
+        ),
+    )

@@ -1,0 +1,68 @@
+"""`engine plan`: what a submit would do, without doing it."""
+
+from __future__ import annotations
+
+from engine.cli import show
+from engine.cli.session import Json, session
+from engine.cli.submit import (
+    Backend,
+    Compat,
+    Cores,
+    Descriptor,
+    Invocations,
+    Memory,
+    Naming,
+    ReadOnly,
+    Results,
+    Runtime,
+    Wall,
+    request,
+)
+
+
+def command(
+    descriptor: Descriptor,
+    invocations: Invocations,
+    results: Results = None,
+    backend: Backend = None,
+    runtime: Runtime = None,
+    cores: Cores = None,
+    memory: Memory = None,
+    wall: Wall = None,
+    read_only: ReadOnly = False,
+    naming: Naming = "",
+    bosh_compat: Compat = False,
+    json: Json = False,
+) -> None:
+    """Show command line, inputs, outputs, image and runtime of each job; submit nothing."""
+    asked = request(
+        descriptor,
+        invocations,
+        results,
+        backend,
+        None,
+        runtime,
+        cores,
+        memory,
+        wall,
+        read_only,
+        naming,
+        bosh_compat,
+    )
+    app = session.engine.app
+    planned = app.plan(asked)
+    for line in planned.warnings:
+        show.say(f"engine: warning: {line}")
+    for job in app.dry_run(planned):
+        if json:
+            show.json_line(job)
+            continue
+        print(f"job {job['job']}")
+        print(f"  command   {show.cell(job['command'])}")
+        for item in job["inputs"]:
+            print(f"  input     {item['id']}: {show.cell(item['from'])} as {show.cell(item['as'])}")
+        for item in job["outputs"]:
+            optional = " (optional)" if item["optional"] else ""
+            print(f"  output    {item['id']}: {show.cell(item['path'])}{optional}")
+        print(f"  image     {job['image'] or 'none'}")
+        print(f"  runtime   {', '.join(job['runtimes'])} on {job['backend']}")

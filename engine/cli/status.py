@@ -1,0 +1,53 @@
+"""`engine status`: how an execution stands."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.session import ExecutionArgument, Json, session
+
+if TYPE_CHECKING:
+    from engine.app.views import ExecutionView
+
+
+def command(
+    execution: ExecutionArgument = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until it is over.")] = False,
+    json: Json = False,
+) -> None:
+    """Show how an execution stands."""
+    from engine.domain.execution import ExecutionState
+
+    app = session.engine.app
+    id_ = app.resolve(execution)
+    told = None
+    while True:
+        view = app.status(id_)
+        if view != told:
+            _tell(view, json=json)
+            told = view
+        if not watch or ExecutionState(view.state).is_final:
+            return
+        time.sleep(0.5)
+
+
+def _tell(view: ExecutionView, *, json: bool) -> None:
+    if json:
+        show.json_line(view)
+        return
+    rows = [
+        ("execution", view.id),
+        ("tool", view.name),
+        ("state", view.state if view.intent == "run" else f"{view.state} ({view.intent} was asked for)"),
+        ("jobs", f"{view.finished} of {view.jobs} finished: {show.cell(view.tally)}"),
+        ("created", view.created),
+        ("ended", view.ended),
+        ("image", view.image),
+        ("back-end", view.backend),
+        ("results", view.results),
+    ]
+    show.table(["what", "value"], rows)

@@ -1,0 +1,108 @@
+"""Putting the concrete parts together: the one module that may import everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from engine import plugins
+from engine.app.application import Application
+from engine.app.follow import Driver
+from engine.app.manifests import Manifests
+from engine.backends.local import LocalSettings
+from engine.clock import Clock, SystemClock
+from engine.errors import SettingsError, Unavailable
+from engine.ports import Backend, Storage
+from engine.reconcile.reconciler import Reconciler
+from engine.settings import NodeSettings, Settings, xdg
+from engine.store.database import Database
+from wrappers import wire
+
+
+@dataclass
+class Engine:
+    """A wired engine. Its parts are made when they are first used: `engine list` needs no back-end."""
+
+    settings: Settings
+    clock: Clock
+
+    @cached_property
+    def db(self) -> Database:
+        """The database, opened and migrated."""
+        return Database(self.settings.database)
+
+    @cached_property
+    def backends(self) -> dict[str, Backend]:
+        """Every configured back-end by name."""
+        local = plugins.load("backends", "local")
+        return {"local": local("local", local_settings(self.settings))}
+
+    @cached_property
+    def app(self) -> Application:
+        """The use cases."""
+        return Application(self.settings, self.db, self.backends, self.clock)
+
+    @cached_property
+    def driver(self) -> Driver:
+        """What reconciles."""
+        manifests = Manifests(self.db)
+        reconciler = Reconciler(
+            self.db,
+            self.backends,
+            storage_resolver(),
+            manifests.make,
+            manifests.describe,
+            self.clock,
+            _workspace(),
+        )
+        return Driver(self.app, self.db, reconciler, self.clock)
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Engine:
+    """An engine for these settings.
+
+    Raises:
+        SettingsError: a setting names something that is not available.
+    """
+    if settings.server:
+        raise SettingsError("setting server: handing over to a daemon is not available yet")
+    return Engine(settings, clock or SystemClock())
+
+
+def storage_resolver() -> Callable[[str], Storage]:
+    """Finds the storage of a URL by its scheme."""
+
+    @lru_cache(maxsize=32)
+    def of_scheme(scheme: str) -> Storage:
+        storage: Storage = plugins.load("storages", scheme)()
+        return storage
+
+    return lambda url: of_scheme(urlsplit(url).scheme)
+
+
+def local_settings(settings: Settings) -> LocalSettings:
+    """The local back-end's settings: one section of ours, one that it shares with the grid."""
+    return LocalSettings(
+        spool=settings.local.spool,
+        node=node(settings.node)._replace(slots=settings.local.slots, idle=settings.local.idle),
+    )
+
+
+def node(settings: NodeSettings) -> wire.Node:
+    """A node's settings in the words of the wrapper."""
+    return wire.from_json(wire.Node, settings.model_dump(mode="json"))
+
+
+def _workspace() -> Path:
+    path = xdg("XDG_STATE_HOME", ".local/state") / "work"
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot make {path}: {error.strerror}",
+            remedy="set XDG_STATE_HOME to a place that can be written",
+        ) from None
+    return path

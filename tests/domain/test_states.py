@@ -1,0 +1,132 @@
+"""The state tables: every cell is decided, and nothing can get stuck."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain.attempt import NO_CHANGE, STEPS, AttemptState, Effect, News, advance
+from engine.domain.execution import ExecutionState, conclude
+from engine.domain.job import MAY_BECOME, JobState
+from engine.domain.retry import RULES, Failure, try_again
+from engine.errors import IllegalTransition
+from wrappers import wire
+
+EVERY_CELL = list(product(AttemptState, News))
+# What contradicts a state, written out a second time: a table that grows by accident fails.
+CONTRADICTIONS = {
+    AttemptState.PREPARED: set(News) - {News.SUBMIT_REQUESTED, News.CANCEL_REQUESTED},
+    AttemptState.SUBMITTING: set(News)
+    - {News.SUBMIT_REQUESTED, News.ACCEPTED, News.REJECTED, News.CANCEL_REQUESTED},
+    AttemptState.QUEUED: {
+        News.SUBMIT_REQUESTED,
+        News.REJECTED,
+        News.REPORT_SUCCEEDED,
+        News.REPORT_FAILED,
+        News.REPORT_ABSENT,
+        News.CANCEL_DONE,
+    },
+    AttemptState.RUNNING: {
+        News.SUBMIT_REQUESTED,
+        News.REJECTED,
+        News.REPORT_SUCCEEDED,
+        News.REPORT_FAILED,
+        News.REPORT_ABSENT,
+        News.CANCEL_DONE,
+    },
+    AttemptState.FINALISING: {News.SUBMIT_REQUESTED, News.REJECTED, News.CANCEL_DONE},
+    AttemptState.CANCELLING: {
+        News.SUBMIT_REQUESTED,
+        News.REPORT_SUCCEEDED,
+        News.REPORT_FAILED,
+        News.REPORT_ABSENT,
+    },
+}
+
+
+@pytest.mark.parametrize(("state", "news"), EVERY_CELL)
+def test_every_news_in_every_state_moves_is_absorbed_or_is_refused(state: AttemptState, news: News) -> None:
+    if news in CONTRADICTIONS.get(state, set()):
+        with pytest.raises(IllegalTransition):
+            advance(state, news)
+    else:
+        step = advance(state, news)
+        if state.is_final:
+            assert (step.to, step.effects) == (state, ())
+
+
+def test_no_cell_is_decided_twice() -> None:
+    assert not NO_CHANGE & STEPS.keys()
+    assert not any(state.is_final for state, _ in [*STEPS, *NO_CHANGE])
+
+
+@pytest.mark.parametrize("state", [s for s in AttemptState if not s.is_final])
+def test_every_living_state_can_reach_an_end(state: AttemptState) -> None:
+    reached, todo = {state}, [state]
+    while todo:
+        here = todo.pop()
+        for (source, _), step in STEPS.items():
+            if source == here and step.to not in reached:
+                reached.add(step.to)
+                todo.append(step.to)
+    assert any(s.is_final for s in reached)
+
+
+@pytest.mark.parametrize(
+    ("state", "news"), [(s, n) for (s, n), step in STEPS.items() if step.to.is_final and s != "prepared"]
+)
+def test_an_end_that_the_place_knows_of_lets_it_forget(state: AttemptState, news: News) -> None:
+    never_there = {News.REJECTED, News.CANCEL_DONE}
+    assert (Effect.FORGET in STEPS[state, news].effects) == (news not in never_there)
+
+
+@given(st.lists(st.sampled_from(News), max_size=30))
+def test_no_order_of_news_raises_an_ended_attempt_from_the_dead(story: list[News]) -> None:
+    state, ended = AttemptState.PREPARED, None
+    for news in story:
+        try:
+            state = advance(state, news).to
+        except IllegalTransition:
+            continue
+        assert ended is None or state == ended
+        ended = state if state.is_final else ended
+
+
+def test_success_comes_from_a_verified_report_and_from_nothing_else() -> None:
+    ways = {news for (_, news), step in STEPS.items() if step.to == AttemptState.SUCCEEDED}
+    assert ways == {News.REPORT_SUCCEEDED}
+
+
+@pytest.mark.parametrize(
+    ("tally", "state"),
+    [
+        ({"succeeded": 3}, "succeeded"),
+        ({"succeeded": 2, "failed": 1}, "partial"),
+        ({"succeeded": 2, "cancelled": 1}, "partial"),
+        ({"failed": 3}, "failed"),
+        ({"failed": 1, "skipped": 2}, "failed"),
+        ({"cancelled": 3}, "cancelled"),
+        ({"cancelled": 1, "failed": 1}, "cancelled"),
+        ({"succeeded": 3, "ready": 1}, "active"),
+        ({"failed": 3, "blocked": 1}, "active"),
+        ({"active": 1}, "active"),
+    ],
+)
+def test_an_execution_ends_as_its_jobs_did(tally: dict[str, int], state: str) -> None:
+    assert conclude({JobState(s): n for s, n in tally.items()}) == ExecutionState(state)
+
+
+def test_a_job_that_succeeded_is_never_run_again() -> None:
+    assert not MAY_BECOME[JobState.SUCCEEDED]
+
+
+def test_only_what_another_try_can_mend_is_tried_again() -> None:
+    assert {f for f in Failure if try_again(f, 0) is not None} == {Failure.LOST, Failure.NODE}
+    assert all(try_again(f, RULES[f].again) is None for f in RULES)
+
+
+def test_every_failure_that_the_wrapper_names_has_a_class_here() -> None:
+    assert set(wire.FAILURES) <= {str(f) for f in Failure}
