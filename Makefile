@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# Both workers start their own services; tests that share one machine-wide thing carry xdist_group.
-PARALLEL := -n 2 --dist loadgroup
+# Each worker starts its own services; the tests of one file stay together and share theirs.
+PARALLEL := -n 2 --dist loadfile
 
 .PHONY: help setup services lint format check test long bench demo wheel lock clean
 
