@@ -1,0 +1,22 @@
+"""`make demo` works from end to end: container, registry, real images, the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.service
+def test_the_demo_converts_every_series_and_leaves_its_provenance(tmp_path: Path, home: Path) -> None:
+    command = [sys.executable, "-m", "tests.demo"]
+    done = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("checked:") == 5
+    records = [json.loads(path.read_text()) for path in tmp_path.glob("results/*/provenance/*.json")]
+    assert len(records) == 5
+    assert {record["public-output"]["exit-code"] for record in records} == {0}
+    assert all(record["additional-information"]["image"]["digest"] for record in records)
