@@ -11,12 +11,22 @@ import os
 import resource
 import signal
 import struct
-from typing import Callable, NoReturn
+from typing import Any, Callable, NoReturn, Optional
 
 from wrappers.runtimes import namespaces
 
 _STATUS = struct.Struct("i")
-_NEVER_IGNORED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD)
+_PARENT_DIED = signal.SIGRTMIN
+_FAULTS = (
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+    signal.SIGABRT,
+)
+_NEVER_IGNORED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, _PARENT_DIED, *_FAULTS)
 
 
 def enter(become_user: Callable[[], None], flags: int, make_world: Callable[[], None]) -> None:
@@ -65,19 +75,19 @@ def _check_parent(alive: int) -> None:
 
 
 def _relay(init: int, status: int) -> NoReturn:
-    _ignore_signals()
+    ignore_signals()
     told = os.read(status, _STATUS.size)
     _, ended = os.waitpid(init, 0)  # the kernel has ended the whole namespace by then
     if len(told) == _STATUS.size:
         ended = _STATUS.unpack(told)[0]
     if os.WIFSIGNALED(ended):
-        _die_by(os.WTERMSIG(ended))
-    os._exit(os.WEXITSTATUS(ended))
+        end_like(os.WTERMSIG(ended))
+    end_like(None, os.WEXITSTATUS(ended))
 
 
 def _collect(tool: int, tell: int) -> NoReturn:
     """Process 1: wait for orphans too, until the tool itself ends."""
-    _ignore_signals()
+    ignore_signals()
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == tool:
@@ -85,23 +95,42 @@ def _collect(tool: int, tell: int) -> NoReturn:
             os._exit(0)
 
 
-def _die_by(number: int) -> NoReturn:
+def end_like(number: Optional[int], code: int = 0) -> NoReturn:
+    """End this process by a signal, or with an exit code; a negative code is a signal too."""
+    if number is None and code < 0:
+        number = -code
+    if number is None:
+        os._exit(code)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     namespaces.forbid_core_dump()
-    try:
-        signal.signal(number, signal.SIG_DFL)
-    except (OSError, ValueError):
-        pass  # SIGKILL needs no handler
+    _set(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)
     os._exit(128 + number)  # a signal that ends nobody by default
 
 
-def _ignore_signals() -> None:
-    """Signals are for the tool, which is in the same process group and gets them itself."""
+def ignore_signals() -> None:
+    """Signals are for the tool, which is in the same process group and gets them itself.
+
+    By handlers that do nothing: unlike ignored signals, they are not inherited by executed programs.
+    """
     for number in range(1, signal.NSIG):
         if number not in _NEVER_IGNORED:
-            _set(number, signal.SIG_IGN)
+            _set(number, _nothing)
+
+
+def outlive_nobody() -> None:
+    """When the parent dies, end this process's whole group."""
+    parent = os.getppid()
+    group = os.getpgrp()
+    signal.signal(_PARENT_DIED, lambda *_: os.killpg(group, signal.SIGKILL))
+    namespaces.die_with_parent(_PARENT_DIED)
+    if os.getppid() != parent:
+        os.killpg(group, signal.SIGKILL)
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 def _reset_signals() -> None:
@@ -111,7 +140,7 @@ def _reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
-def _set(number: int, action: signal.Handlers) -> None:
+def _set(number: int, action: Any) -> None:
     try:
         signal.signal(number, action)
     except (OSError, ValueError):

@@ -1,0 +1,123 @@
+"""The proot program for udocker: where it is, whether it works here, what it says.
+
+Production wants the one from udocker's tools tarball (static, with its patches). Debian's 5.1.0 lets `stat`
+see the host and fails on what udocker asks of it (`-k`), so the probe passes it over.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Optional
+
+from wrappers import wire
+from wrappers.containers.cache import directory
+from wrappers.containers.shelf import Shelf
+from wrappers.runtimes.base import Unusable
+from wrappers.runtimes.probe import once
+
+UNKNOWN = 255  # what proot ends with when a signal ended the tool, or when the tool ended with 255
+_LARGEST_TARBALL = 200 << 20  # bytes
+_TIMEOUT = 60.0  # seconds without a byte
+
+
+def find(node: wire.Node, scratch: Path) -> str:
+    """A proot that works: the setting `proot`, else from `tools`, else on PATH.
+
+    Raises:
+        Unusable: there is none.
+    """
+    if node.proot:
+        program = node.proot
+    elif node.tools:
+        program = _from_tools(node)
+    else:
+        program = shutil.which("proot") or ""
+    if not program:
+        raise Unusable("proot is missing: name it in the setting `proot` or udocker's tarball in `tools`")
+    reason = once(("proot", program, os.stat(str(scratch)).st_dev), lambda: _try(program, scratch))
+    if reason:
+        raise Unusable(f"{program} does not work here: {reason}")
+    return program
+
+
+def signal_in(log: str, pid: str) -> Optional[int]:
+    """The signal that ended the tool, process `pid`, from what proot says.
+
+    proot counts processes from 1 since 5.1.107; earlier ones name the real process.
+    """
+    found = re.search(rf"\b(?:vpid 1|pid {pid}): terminated with signal (\d+)", log)
+    return int(found.group(1)) if found else None
+
+
+def _try(program: str, scratch: Path) -> None:
+    # with -k, as udocker asks, on a program of the host that is linked dynamically
+    arguments = [program, "-0", "-k", os.uname().release, "-r", "/", "/bin/sh", "-c", "exit 3"]
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "PROOT_TMP_DIR": str(scratch)}
+    result = subprocess.run(
+        arguments, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    if result.returncode != 3:
+        said = result.stdout.decode("utf-8", "replace").strip().splitlines()
+        raise OSError(said[-1] if said else f"it ended with {result.returncode}")
+
+
+def _from_tools(node: wire.Node) -> str:
+    if os.path.isdir(node.tools):
+        return _pick(Path(node.tools))
+    if "://" in node.tools and not node.tools_sha256:
+        raise Unusable("the setting `tools` is a URL and needs `tools_sha256`")
+    name = node.tools_sha256 or _fingerprint(node.tools)
+    try:
+        taken = Shelf(directory(node) / "tools").take(name, lambda into: _unpack(node, into))
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise Unusable(f"udocker's tools cannot be had from {node.tools}: {error}") from None
+    taken.release()  # tools are never removed
+    return _pick(taken.path)
+
+
+def _fingerprint(path: str) -> str:
+    try:
+        about = os.stat(path)
+    except OSError as error:
+        raise Unusable(f"udocker's tools cannot be had from {path}: {error.strerror}") from None
+    return hashlib.sha256(f"{path} {about.st_size} {about.st_mtime_ns}".encode()).hexdigest()
+
+
+def _unpack(node: wire.Node, into: Path) -> None:
+    import urllib.request  # slow to load, and needed once on a node
+
+    into.mkdir()
+    archive = into / "tools.tar.gz"
+    source = node.tools if "://" in node.tools else "file://" + os.path.abspath(node.tools)
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(source, timeout=_TIMEOUT) as stream, open(str(archive), "wb") as file:  # noqa: S310
+        for chunk in iter(lambda: stream.read(1 << 18), b""):
+            digest.update(chunk)
+            file.write(chunk)
+            if file.tell() > _LARGEST_TARBALL:
+                raise OSError("it is larger than any tools tarball")
+    if node.tools_sha256 and digest.hexdigest() != node.tools_sha256.lower():
+        raise OSError("it is not what `tools_sha256` says")
+    (into / "bin").mkdir()
+    with tarfile.open(str(archive)) as tar:
+        for member in tar:
+            name = os.path.basename(member.name)
+            content = tar.extractfile(member) if member.isfile() and name.startswith("proot") else None
+            if content is not None:
+                with open(str(into / "bin" / name), "wb") as program:
+                    shutil.copyfileobj(content, program)
+                os.chmod(str(into / "bin" / name), 0o755)  # noqa: S103 - a program
+    archive.unlink()
+
+
+def _pick(top: Path) -> str:
+    machine = os.uname().machine
+    for name in (f"proot-{machine}-4_8_0", f"proot-{machine}", "proot"):
+        for place in (top / "bin", top):
+            if os.access(str(place / name), os.X_OK):
+                return str(place / name)
+    raise Unusable(f"udocker's tools in {top} have no proot for {machine}")

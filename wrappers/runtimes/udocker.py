@@ -1,0 +1,150 @@
+"""udocker's own way: its real package, in execution mode P1 (proot), on a container directory of its format.
+
+What udocker does wrong in batch is gone around: no set-up step that goes to the network, exact exit codes and
+signals, the tool's output apart from udocker's and proot's words, nothing of the host's environment.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+from wrappers import wire
+from wrappers.containers.tree import inside, remove
+from wrappers.runtimes import copies, gpu, proot, udocker_engine
+from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.image import TEMPORARY, Image, Tree, command, environment, used, workdir
+from wrappers.runtimes.relay import end_like, ignore_signals, outlive_nobody
+
+_CONTAINER = "c"
+_STARTED = re.compile(r"^the tool is process (\d+)$", re.MULTILINE)
+# Inside: tell that we got here, put the tool's own stderr in place (it comes in as descriptor 0, since
+# descriptor 2 is our log), and become the tool.
+_PRELUDE = 'echo "the tool is process $$" >&2; exec 2>&0 </dev/null; unset PROOT_TMP_DIR; exec "$@"'
+
+
+class _Plan(NamedTuple):
+    containers: Path
+    log: Path
+    scratch: Path
+    engine: udocker_engine.Options
+
+
+def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+    """Get ready to run the job with udocker in mode P1.
+
+    Raises:
+        Unusable: udocker or proot is missing or does not work here.
+        ImageError: the image cannot be had, or cannot run the job.
+    """
+    version = udocker_engine.load(node.udocker)
+    program = proot.find(node, job.private)
+    for path in (job.directory, job.tmp):
+        if ":" in str(path):
+            raise Unusable(f"proot takes no directory with a colon in its name: {path}")
+    tree = image.tree()
+    driver = gpu.find() if job.manifest.gpu else None
+    root, mode = _root(job, tree)
+    surroundings = environment(job, tree.settings, writable_root=mode != "P1 readonly")
+    if driver is not None:
+        surroundings.update(driver.environment(surroundings))
+    plan = _plan(job, tree, root, program, surroundings, driver)
+    return Launch(
+        argv=[],  # `enter` does not return
+        environment=surroundings,
+        cwd=workdir(job),
+        used=used(job, tree, "udocker", mode)._replace(version=version),
+        enter=lambda: _run(plan),
+        started=lambda: _STARTED.search(_read(plan.log)) is not None,
+        cleanup=lambda: remove(plan.containers),
+    )
+
+
+def _root(job: Job, tree: Tree) -> Tuple[Path, str]:
+    """The root that the tool may write to: the tree itself only where nobody can."""
+    read_only = bool(os.statvfs(str(tree.root)).f_flag & os.ST_RDONLY)
+    if job.manifest.root == "readonly" and read_only:
+        return tree.root, "P1 readonly"
+    copy = job.private / "udocker" / "copy"
+    copy.parent.mkdir(exist_ok=True)
+    if not copy.exists():
+        copies.copy(tree.root, copy)
+    inside(copy, str(workdir(job))).mkdir(parents=True, exist_ok=True)
+    return copy, "P1 copy"
+
+
+def _plan(
+    job: Job, tree: Tree, root: Path, program: str, surroundings: Dict[str, str], driver: Optional[gpu.Gpu]
+) -> _Plan:
+    top = job.private / "udocker"
+    container = top / "containers" / _CONTAINER
+    container.mkdir(parents=True, exist_ok=True)
+    for name, target in (("ROOT", root), ("container.json", tree.container / "container.json")):
+        _link(target, container / name)
+    scratch = top / "proot"
+    scratch.mkdir(exist_ok=True)
+    return _Plan(
+        containers=top,
+        log=job.private / "udocker.log",
+        scratch=scratch,
+        engine=udocker_engine.Options(
+            top=str(top),
+            container=_CONTAINER,
+            proot=program,
+            volumes=_volumes(job, tree, top, driver),
+            environment=surroundings,
+            cwd=str(workdir(job)),
+            argv=["/bin/sh", "-c", _PRELUDE, "sh", *command(job, tree, surroundings)],
+        ),
+    )
+
+
+def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List[str]:
+    # the job's directory first: udocker takes the first volume that fits, and it may lie below /tmp
+    volumes = [f"{job.directory}:{job.directory}"]
+    volumes += [f"{job.tmp}:{target}" for target in TEMPORARY]
+    volumes += [f"{path}:{path}" for path in ("/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hosts")]
+    for name, text in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
+        if not os.path.lexists(str(tree.root / "etc" / name)):
+            (top / name).write_text(text, encoding="ascii")
+            volumes.append(f"{top / name}:/etc/{name}")
+    if driver is not None:
+        volumes += [f"{source}:{target}" for source, target in driver.files.items()]
+    return [volume for volume in volumes if os.path.exists(volume.partition(":")[0])]
+
+
+def _run(plan: _Plan) -> None:
+    """In the child: run udocker to its end, and end as the tool ended."""
+    outlive_nobody()
+    ignore_signals()
+    stderr = os.dup(2)
+    log = os.open(str(plan.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(stderr, 0)
+    os.dup2(log, 2)
+    os.environ.clear()
+    os.environ["PROOT_TMP_DIR"] = str(plan.scratch)
+    status = udocker_engine.run(plan.engine)
+    told = _read(plan.log)
+    started = _STARTED.search(told)
+    if not started:
+        os.write(stderr, f"udocker could not start the tool: {_last_line(told)}\n".encode())
+        os._exit(125)
+    number = proot.signal_in(told, started.group(1)) if status == proot.UNKNOWN else None
+    end_like(number, status)
+
+
+def _link(target: Path, link: Path) -> None:
+    if not link.is_symlink():
+        link.symlink_to(target)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it says nothing"
