@@ -93,7 +93,7 @@ def _namespaces(there: bool) -> Finding:
         "user namespaces",
         WARNING,
         "not available: udocker with proot is used",
-        "the administrator may raise user.max_user_namespaces (Ubuntu: apparmor_restrict_unprivileged_userns=0)",
+        "the administrator may raise user.max_user_namespaces (or AppArmor forbids them)",
     )
 
 

@@ -25,23 +25,23 @@ class Files:
         self._directory = directory or Path.cwd()
         self._kind = lru_cache(maxsize=_MANY)(_kind_of)
 
-    def settle(
-        self, tool: Tool, invocation: Mapping[str, Any], where: str
-    ) -> tuple[dict[str, Any], list[str]]:
+    def settle(self, tool: Tool, invocation: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The invocation with absolute File values (defaults included), and what is wrong with them."""
         settled, problems = dict(invocation), []
         for wanted in tool.inputs:
             if wanted.type != InputType.FILE:
                 continue
             value = invocation.get(wanted.id, wanted.default)
-            if value is None:
-                continue
+            if not isinstance(value, (str, list)):
+                continue  # absent, or of a type that expansion refuses in better words
             try:
                 settled[wanted.id] = (
-                    [self.absolute(one) for one in value] if isinstance(value, list) else self.absolute(value)
+                    [self.absolute(one) if isinstance(one, str) else one for one in value]
+                    if isinstance(value, list)
+                    else self.absolute(value)
                 )
             except BadRequest as error:
-                problems.append(f"{where}, input {wanted.id}: {error}")
+                problems.append(f"input {wanted.id}: {error}")
         return settled, problems
 
     def absolute(self, value: str) -> str:

@@ -53,7 +53,7 @@ class Manifests:
             image=options.image,
             runtimes=list(options.runtimes),
             root=options.root,
-            workdir=(tool.image.working_directory or "") if tool.image else "",
+            workdir=options.workdir,
             gpu=options.gpu,
             entrypoint=tool.image.entrypoint if tool.image else False,
             limits=options.limits,

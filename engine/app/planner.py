@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from engine.planning import (
     compile_tool,
     container_requirements,
     load_descriptor,
+    place,
     read_invocations,
 )
 from engine.ports import Capabilities
@@ -62,10 +63,13 @@ class Problems:
     first: list[str] = field(default_factory=list)
     count: int = 0
 
-    def add(self, lines: list[str]) -> None:
-        """Note more of them."""
-        self.count += len(lines)
-        self.first += lines[: FIRST_PROBLEMS - len(self.first)]
+    def add(self, lines: Sequence[str]) -> None:
+        """Note more of them. Points of one sweep break one rule with the same words: once is enough."""
+        for line in lines:
+            if line not in self.first:
+                self.count += 1
+                if len(self.first) < FIRST_PROBLEMS:
+                    self.first.append(line)
 
     def raise_if_any(self) -> None:
         """Refuse the whole submit.
@@ -102,6 +106,7 @@ def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: C
         root=request.root,
         gpu=needs.gpu,
         environment=dict(needs.environment),
+        workdir=needs.working_directory or (tool.image.working_directory if tool.image else None) or "",
         compat=request.compat,
         group=request.group,
         naming=request.naming,
@@ -113,7 +118,7 @@ def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: C
         options=options,
         backend=request.backend or settings.backend,
         warnings=tuple(needs.warnings),
-        points=read_invocations(request.invocations, **{"tool": tool, **request.sweep}),
+        points=read_invocations(request.invocations, tool, request.sweep),
     )
 
 
@@ -121,16 +126,19 @@ def planned_jobs(plan: Plan, problems: Problems) -> Iterator[PlannedJob]:
     """The jobs of a plan, in order. Points that cannot run are told to `problems` and left out."""
     files = Files()
     for point in plan.points:
-        invocation, wrong = files.settle(plan.compiled.tool, point.invocation, point.where)
+        if point.problem:
+            problems.add([place(point, point.problem)])
+            continue
+        invocation, wrong = files.settle(plan.compiled.tool, point.invocation)
         try:
             expansion = plan.compiled.expand(invocation, stage=True)
         except InvocationError as error:
-            wrong = [f"{point.where}, {line}" for line in error.problems or (error.message,)] + wrong
+            wrong += error.problems or (error.message,)
         else:
             if not wrong:
-                yield PlannedJob(NewJob(point.index, invocation, point.parameters), expansion)
-        if wrong:
-            problems.add(wrong)
+                new = NewJob(point.index + 1, invocation, point.parameters, pending=min(point.stage, 1))
+                yield PlannedJob(new, expansion)
+        problems.add([place(point, line) for line in wrong])
 
 
 def validator() -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from engine.planning import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,8 @@ class SubmitRequest:
     descriptor: str
     invocations: Sequence[str]
     """Files, directories, or `-` for standard input; see `engine.planning`."""
-    sweep: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of `engine.planning.read_invocations`."""
+    sweep: Sweep = field(default_factory=Sweep)
+    """How they are multiplied."""
     backend: str | None = None
     results: Path | None = None
     key: str | None = None

@@ -2,53 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from engine.cli import show
+from engine.cli.asking import takes_request
 from engine.cli.session import Json, session
-from engine.cli.submit import (
-    Backend,
-    Compat,
-    Cores,
-    Descriptor,
-    Invocations,
-    Memory,
-    Naming,
-    ReadOnly,
-    Results,
-    Runtime,
-    Wall,
-    request,
-)
+
+if TYPE_CHECKING:
+    from engine.app.requests import SubmitRequest
 
 
-def command(
-    descriptor: Descriptor,
-    invocations: Invocations,
-    results: Results = None,
-    backend: Backend = None,
-    runtime: Runtime = None,
-    cores: Cores = None,
-    memory: Memory = None,
-    wall: Wall = None,
-    read_only: ReadOnly = False,
-    naming: Naming = "",
-    bosh_compat: Compat = False,
-    json: Json = False,
-) -> None:
+@takes_request
+def command(asked: SubmitRequest, json: Json = False) -> None:
     """Show command line, inputs, outputs, image and runtime of each job; submit nothing."""
-    asked = request(
-        descriptor,
-        invocations,
-        results,
-        backend,
-        None,
-        runtime,
-        cores,
-        memory,
-        wall,
-        read_only,
-        naming,
-        bosh_compat,
-    )
     app = session.engine.app
     planned = app.plan(asked)
     for line in planned.warnings:

@@ -14,6 +14,7 @@ class Options(NamedTuple):
     runtimes: List[str] = []  # noqa: UP006, RUF012  # empty: the node's own order
     root: str = ""  # "readonly": the tool never writes outside its directory and /tmp
     gpu: bool = False
+    workdir: str = ""  # where the tool starts inside of the image; "" is the job's directory
     environment: Dict[str, str] = {}  # noqa: UP006, RUF012  # added to the descriptor's
     compat: bool = False  # the reference library's text rules
     group: int = 1  # attempts that share one job of the back-end

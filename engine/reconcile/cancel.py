@@ -12,9 +12,11 @@ from engine.reconcile.place import Round
 from engine.reconcile.settle import settle
 from engine.store import attempts, events, executions, jobs, outbox
 from engine.store.attempts import Word
+from engine.store.executions import Execution
 from engine.store.jobs import Move
 
 PAGE = 1000
+FAILED_STATES = (JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED)
 REPEAT = 20.0
 """Seconds after which a place is asked again to end a submission that is still there."""
 PLANNING_LIMIT = 900.0
@@ -89,18 +91,37 @@ def forget_due(round_: Round) -> bool:
 def conclude_touched(round_: Round) -> bool:
     """End executions whose jobs are all final."""
     changed = False
-    for id_ in sorted(round_.touched):
+    todo = sorted(round_.touched)
+    while todo:
+        id_ = todo.pop()
         with round_.db.read() as connection:
             execution = executions.get(connection, id_)
-            state = conclude(executions.count(connection, id_))
+            counts = executions.count(connection, id_)
+        if counts[JobState.BLOCKED] and not (counts[JobState.READY] or counts[JobState.ACTIVE]):
+            _unblock(round_, execution, all_well=not any(counts[s] for s in FAILED_STATES))
+            todo.append(id_)
+            continue
+        state = conclude(counts)
         if execution.state == ExecutionState.ACTIVE and state != ExecutionState.ACTIVE:
             debris = layout.attempts_url(execution)
             round_.storage(debris).delete(debris)
             with round_.write() as connection:
                 executions.set_state(connection, execution, state, now=round_.clock.now())
             changed = True
-    round_.touched.clear()
     return changed
+
+
+def _unblock(round_: Round, execution: Execution, *, all_well: bool) -> None:
+    """Start the jobs that waited for all others, or skip them when what they wait for will never be."""
+    to = JobState.READY if all_well else JobState.SKIPPED
+    message = "" if all_well else "a job that it waits for did not succeed"
+    now = round_.clock.now()
+    while True:
+        with round_.write() as connection:
+            page = jobs.page(connection, execution.id, states=[JobState.BLOCKED], limit=PAGE)
+            jobs.move(connection, [Move(j, to, message=message) for j in page], now=now)
+        if len(page) < PAGE:
+            break
 
 
 def drop_abandoned_plans(round_: Round) -> bool:

@@ -1,0 +1,114 @@
+"""What `submit` and `plan` have in common: the options that make a request."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from engine.cli.amounts import bytes_of
+from engine.cli.sweeping import (
+    Bids,
+    Cross,
+    First,
+    MaxJobs,
+    Participants,
+    Repeat,
+    Sessions,
+    Set,
+    Vip,
+    Zip,
+    sweep_of,
+)
+from engine.errors import BadRequest
+
+if TYPE_CHECKING:
+    from engine.app.requests import SubmitRequest
+
+
+def request(
+    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
+    invocations: Annotated[
+        list[str] | None,
+        typer.Argument(help="JSON (one, or an array), .jsonl, .csv, .tsv, a directory, several files, or -."),
+    ] = None,
+    results: Annotated[Path | None, typer.Option(help="Directory for results (default: ./results).")] = None,
+    backend: Annotated[str | None, typer.Option(help="Where to run (default: from the settings).")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Your own key: submitting twice with it is submitting once.")
+    ] = None,
+    runtime: Annotated[
+        list[str] | None,
+        typer.Option(help="Container runtime, in order when repeated; `none` runs without a container."),
+    ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores of each job.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each job, e.g. 4G.")] = None,
+    wall: Annotated[float | None, typer.Option(min=0.001, help="Seconds that each job may run.")] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="The tool never writes to the image's root.")
+    ] = False,
+    naming: Annotated[str, typer.Option(help="Name of each result, from {job} and {path}.")] = "",
+    bosh_compat: Annotated[
+        bool, typer.Option("--bosh-compat", help="The reference library's text rules.")
+    ] = False,
+    cross: Cross = None,
+    zip: Zip = None,
+    set: Set = None,
+    bids: Bids = None,
+    participants: Participants = None,
+    sessions: Sessions = None,
+    vip: Vip = False,
+    repeat: Repeat = 1,
+    first: First = None,
+    max_jobs: MaxJobs = None,
+) -> SubmitRequest:
+    """The options of `submit` and `plan` as one value.
+
+    Raises:
+        BadRequest: an option has no meaning.
+    """
+    from engine.app.requests import SubmitRequest
+
+    if naming and "{path}" not in naming:
+        raise BadRequest("--naming: {path} is needed in it", remedy="for example {job}/{path}")
+    return SubmitRequest(
+        descriptor=descriptor,
+        invocations=tuple(invocations or ()),
+        sweep=sweep_of(cross, zip, set, bids, participants, sessions, vip, repeat, first, max_jobs),
+        backend=backend,
+        results=results,
+        key=key,
+        runtimes=tuple(runtime or ()),
+        root="readonly" if read_only else "",
+        cores=cores,
+        memory=bytes_of(memory, "--memory") if memory else None,
+        wall=wall,
+        naming=naming,
+        compat=bosh_compat,
+    )
+
+
+def takes_request(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all the options of a request, which it gets as its first argument."""
+    options = list(_parameters(request))
+    own = list(_parameters(command))[1:]
+    names = [p.name for p in options]
+
+    @wraps(command)
+    def wrapper(**given: Any) -> None:
+        asked = request(**{name: given.pop(name) for name in names})
+        command(asked, **given)
+
+    wrapper.__signature__ = inspect.Signature([*options, *own])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {p.name: p.annotation for p in [*options, *own]}
+    return wrapper
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True, localns={"SubmitRequest": object})
+    found = inspect.signature(function).parameters.values()
+    return [p.replace(annotation=hints[p.name]) for p in found]
