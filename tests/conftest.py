@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def processes_of(directory: Path) -> list[int]:
+    """The processes that were started with a path in this directory as an argument."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"{directory}/".encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+    return found
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that stands still."""
@@ -36,8 +48,11 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home directory of one's own: nothing that a test does reaches the real one."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home directory of one's own: nothing that a test does reaches the real one.
+
+    What still runs from it when the test is over is ended: a serving wrapper outlives its engine on purpose.
+    """
     directory = tmp_path / "home"
     places = {
         "HOME": directory,
@@ -50,7 +65,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.mkdir(parents=True, exist_ok=True)
         monkeypatch.setenv(name, str(path))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    return directory
+    yield directory
+    for process in processes_of(directory):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy
 
 from engine.testing.clock import FakeClock
+from tests.conftest import processes_of
 from tests.services.postgres import Postgres
 from tests.services.unprivileged import Unprivileged
 
@@ -58,6 +59,15 @@ def test_an_unprivileged_program_is_not_root_and_owns_its_directory(unprivileged
 def test_a_private_home_holds_every_directory_of_the_user(home: Path) -> None:
     names = ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
     assert all(Path(os.environ[name]).is_relative_to(home) for name in names)
+
+
+def test_what_runs_from_a_directory_is_found_and_nothing_else(tmp_path: Path) -> None:
+    script = tmp_path / "home" / "stay"
+    script.parent.mkdir()
+    script.write_text("read line")
+    with subprocess.Popen(["sh", script], stdin=subprocess.PIPE) as process:
+        assert processes_of(tmp_path / "home") == [process.pid]
+        assert processes_of(tmp_path / "hom") == []
 
 
 def test_the_fake_clock_moves_only_when_told(clock: FakeClock) -> None:
