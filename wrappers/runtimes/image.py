@@ -1,6 +1,7 @@
 """The image of a job on this node, as the runtimes ask for it."""
 
 import os
+import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
@@ -90,6 +91,11 @@ def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
 def workdir(job: Job) -> Path:
     """The tool's current directory."""
     return Path(job.manifest.workdir) if job.manifest.workdir else job.directory
+
+
+def container_name(job: Job) -> str:
+    """A name by which an engine knows the job's container; engines take fewer characters than we do."""
+    return "grid-engine-" + re.sub("[^A-Za-z0-9_.-]", "-", job.manifest.attempt)
 
 
 def used(job: Job, tree: Tree, name: str, mode: str) -> wire.RuntimeUsed:

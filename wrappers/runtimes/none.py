@@ -1,24 +1,33 @@
-"""No container at all: the tool runs on the bare node, in a small environment of its own."""
+"""No container: the tool runs as it is on this machine. Only where a job asks for exactly that."""
+
+import os
+import shutil
 
 from wrappers import wire
-from wrappers.runtimes.base import Job, Launch
+from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.image import Image
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME")
 
 
-def prepare(job: Job, node: wire.Node) -> Launch:
-    """Run the script by the node's own shell; nothing of our environment reaches it."""
-    environment = {
-        "PATH": PATH,
-        "HOME": str(job.directory),
-        "TMPDIR": str(job.tmp),
-        "PWD": str(job.directory),
-        "LANG": "C.UTF-8",
-    }
-    environment.update(job.manifest.environment)
+def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+    """Get ready to run the job without a container.
+
+    Raises:
+        Unusable: the job has an image, allows other runtimes too, or its shell is not on this machine.
+    """
+    manifest = job.manifest
+    if manifest.image is not None or list(manifest.runtimes) != ["none"]:
+        raise Unusable("runs only jobs that have no image and ask for nothing else")
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment.setdefault("PATH", os.defpath)
+    environment.update(HOME=str(job.directory), TMPDIR=str(job.tmp))
+    environment.update(manifest.environment)
+    if shutil.which(manifest.shell, path=environment["PATH"]) is None:
+        raise Unusable(f"there is no {manifest.shell} on this machine")
     return Launch(
-        argv=[job.manifest.shell, str(job.script)],
+        argv=[manifest.shell, str(job.script)],
         environment=environment,
-        cwd=job.directory,
-        used=wire.RuntimeUsed("none"),
+        cwd=job.directory / manifest.workdir,
+        used=wire.RuntimeUsed(name="none"),
     )

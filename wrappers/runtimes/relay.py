@@ -119,14 +119,23 @@ def ignore_signals() -> None:
             _set(number, _nothing)
 
 
-def outlive_nobody() -> None:
-    """When the parent dies, end this process's whole group."""
+def on_death_of_parent(action: Callable[[], None]) -> None:
+    """When the parent dies, do this and end."""
+
+    def act(*_: object) -> None:
+        action()
+        os._exit(125)
+
     parent = os.getppid()
-    group = os.getpgrp()
-    signal.signal(_PARENT_DIED, lambda *_: os.killpg(group, signal.SIGKILL))
+    signal.signal(_PARENT_DIED, act)
     namespaces.die_with_parent(_PARENT_DIED)
     if os.getppid() != parent:
-        os.killpg(group, signal.SIGKILL)
+        act()
+
+
+def kill_group() -> None:
+    """End this process and all others of its group."""
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _nothing(*_: object) -> None:

@@ -14,7 +14,7 @@ from wrappers.containers.tree import inside, remove
 from wrappers.runtimes import copies, gpu, proot, udocker_engine
 from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.image import TEMPORARY, Image, Tree, command, environment, used, workdir
-from wrappers.runtimes.relay import end_like, ignore_signals, outlive_nobody
+from wrappers.runtimes.relay import end_like, ignore_signals, kill_group, on_death_of_parent
 
 _CONTAINER = "c"
 _STARTED = re.compile(r"^the tool is process (\d+)$", re.MULTILINE)
@@ -115,7 +115,7 @@ def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List
 
 def _run(plan: _Plan) -> None:
     """In the child: run udocker to its end, and end as the tool ended."""
-    outlive_nobody()
+    on_death_of_parent(kill_group)
     ignore_signals()
     stderr = os.dup(2)
     log = os.open(str(plan.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,128 @@
+"""Apptainer or Singularity, on the unpacked image or on a file that the site keeps for it."""
+
+import glob
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional
+
+from wrappers import wire
+from wrappers.containers.reference import Reference, parse
+from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.image import (
+    DEFAULT_PATH,
+    TEMPORARY,
+    Image,
+    command,
+    environment,
+    used,
+    workdir,
+)
+from wrappers.runtimes.probe import once
+
+# Beside PATH: where grid sites are known to have it. Sorted, the newest version comes last and is taken.
+_PLACES = (
+    "/cvmfs/oasis.opensciencegrid.org/mis/apptainer/bin/apptainer",
+    "/cvmfs/oasis.opensciencegrid.org/mis/singularity/bin/singularity",
+    "/cvmfs/dirac.egi.eu/dirac/*/Linux-x86_64/bin/apptainer",
+    "/cvmfs/dirac.egi.eu/dirac/*/Linux-x86_64/bin/singularity",
+)
+
+
+class _Source(NamedTuple):
+    path: Path
+    argv: List[str]
+    environment: Dict[str, str]
+    used: wire.RuntimeUsed
+
+
+def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+    """Get ready to run the job with apptainer or singularity.
+
+    Raises:
+        Unusable: it is missing or does not work here.
+        ImageError: the image cannot be had, or cannot run the job.
+    """
+    program = _find()
+    source = _from_site(job, node, image) or _from_tree(job, image)
+    overlay = job.private / "apptainer"
+    overlay.mkdir(exist_ok=True)
+    arguments = _arguments(job, program, source.path, overlay)
+    reason = once(("apptainer", program, str(source.path)), lambda: _try(arguments, source.environment))
+    if reason:
+        raise Unusable(f"{program} does not work here: {reason}")
+    return Launch(
+        argv=[*arguments, *source.argv],
+        environment=_passed(source.environment),
+        cwd=job.directory,
+        used=source.used._replace(mode="overlay" if job.manifest.root != "readonly" else "readonly"),
+    )
+
+
+def site_names(reference: Reference) -> List[str]:
+    """What a site may call the image in its directory: VIP's <name>-<tag>, also as a SIF file."""
+    name = f"{reference.repository.rpartition('/')[2]}-{reference.tag or 'latest'}"
+    return [name, name + ".sif"]
+
+
+def _find() -> str:
+    found = [shutil.which(name) for name in ("apptainer", "singularity")]
+    found += [path for place in _PLACES for path in sorted(glob.glob(place))[-1:]]
+    for program in found:
+        if program:
+            return program
+    raise Unusable("neither apptainer nor singularity is installed")
+
+
+def _from_site(job: Job, node: wire.Node, image: Image) -> Optional[_Source]:
+    if not node.images:
+        return None
+    for name in site_names(parse(image.pinned.reference)):
+        path = Path(node.images, name)
+        if path.exists():
+            warning = f"the image {path} was taken by its name; nothing says that it is {image.pinned.digest}"
+            told = wire.RuntimeUsed("apptainer", image=str(path), origin="cvmfs", warnings=[warning])
+            argv = [job.manifest.shell, str(job.script)]
+            return _Source(path, argv, dict(job.manifest.environment), told)
+    return None
+
+
+def _from_tree(job: Job, image: Image) -> _Source:
+    tree = image.tree()
+    surroundings = environment(job, tree.settings)
+    argv = command(job, tree, surroundings)
+    return _Source(tree.root, argv, surroundings, used(job, tree, "apptainer", ""))
+
+
+def _arguments(job: Job, program: str, image: Path, overlay: Path) -> List[str]:
+    arguments = [program, "--silent", "exec", "--cleanenv", "--contain", "--ipc", "--pid"]
+    arguments += ["--home", str(job.directory)]  # bound at its own path, and HOME
+    for target in TEMPORARY:
+        arguments += ["--bind", f"{job.tmp}:{target}"]
+    if job.manifest.root != "readonly":
+        arguments += ["--overlay", str(overlay)]
+    if job.manifest.gpu:
+        arguments.append("--nv")
+    return [*arguments, "--pwd", str(workdir(job)), str(image)]
+
+
+def _passed(inside: Dict[str, str]) -> Dict[str, str]:
+    """The variables by which apptainer, and singularity, set the tool's own; HOME is an option."""
+    outside = {"PATH": os.environ.get("PATH", DEFAULT_PATH)}
+    for prefix in ("APPTAINERENV_", "SINGULARITYENV_"):
+        outside.update({prefix + name: value for name, value in inside.items() if name != "HOME"})
+    return outside
+
+
+def _try(arguments: List[str], inside: Dict[str, str]) -> None:
+    result = subprocess.run(
+        [*arguments, "/bin/sh", "-c", "exit 3"],
+        env=_passed(inside),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    if result.returncode != 3:
+        said = result.stdout.decode("utf-8", "replace").strip().splitlines()
+        raise OSError(said[-1] if said else f"it ended with {result.returncode}")

@@ -1,0 +1,151 @@
+"""The Docker engine, through its SDK where that is installed. The engine runs the tool; our child waits.
+
+Exit codes are those that the engine gives: the death of the tool by a signal is told as 128 + its number.
+"""
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+from wrappers import wire
+from wrappers.containers import credentials
+from wrappers.containers.errors import NodeTrouble
+from wrappers.containers.reference import parse
+from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
+from wrappers.runtimes.image import TEMPORARY, Image, container_name, workdir
+from wrappers.runtimes.relay import ignore_signals, on_death_of_parent
+
+_TIMEOUT = 600  # seconds for one answer of the engine; following the output has no limit
+
+
+def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+    """Get ready to run the job with the Docker engine: it has the image when this returns.
+
+    Raises:
+        Unusable: the SDK is not installed, or no engine answers.
+        ImageError: the engine cannot get the image.
+    """
+    pinned = image.pinned
+    client, sdk = _connect()
+    origin = _ensure(client, sdk, pinned, node)
+    name = container_name(job)
+    started = job.private / "docker.started"
+    return Launch(
+        argv=[],  # `enter` does not return
+        environment={},
+        cwd=job.directory,
+        used=wire.RuntimeUsed(
+            name="docker",
+            version=str(client.version()["Version"]),
+            image=pinned.reference,
+            digest=pinned.digest,
+            origin=origin,
+        ),
+        enter=lambda: _run(job, name, pinned, started),
+        kill=lambda: _remove(name),
+        started=started.exists,
+        cleanup=lambda: _remove(name),
+    )
+
+
+def _connect() -> Any:
+    try:
+        sdk = importlib.import_module("docker")
+    except ImportError:
+        raise Unusable("the Docker SDK for Python is not installed") from None
+    try:
+        client = sdk.from_env(timeout=_TIMEOUT)
+        client.ping()
+    except Exception as error:  # the SDK lets errors of requests, urllib3 and its own through
+        raise Unusable(f"no Docker engine answers: {_first_line(error)}") from None
+    return client, sdk
+
+
+def _ensure(client: Any, sdk: Any, pinned: wire.Image, node: wire.Node) -> str:
+    reference = parse(pinned.reference)
+    repository = f"{reference.host}/{reference.repository}"
+    try:
+        client.images.get(f"{repository}@{pinned.digest}")
+        return "cache"
+    except sdk.errors.ImageNotFound:
+        pass
+    if not node.pull:
+        raise Unusable(f"the Docker engine lacks image {pinned.reference}, and `pull` forbids to fetch it")
+    try:
+        login = credentials.load(node.credentials).get(reference.host)
+        auth = {"username": login.username, "password": login.password} if login else None
+        client.images.pull(repository, tag=pinned.digest, auth_config=auth)
+    except NodeTrouble as error:
+        raise Unusable(str(error)) from None
+    except sdk.errors.APIError as error:
+        raise ImageError(
+            f"the Docker engine cannot get image {pinned.reference}: {_first_line(error)}"
+        ) from None
+    return "pulled"
+
+
+def _run(job: Job, name: str, pinned: wire.Image, started: Path) -> None:
+    """In the child: start the container, pass on what it writes, end with its exit code."""
+    ignore_signals()
+    on_death_of_parent(lambda: _remove(name))
+    client, _ = _connect()
+    try:
+        container = client.api.create_container(**_request(job, client, pinned), name=name)["Id"]
+        output = client.api.attach(container, stdout=True, stderr=True, stream=True, demux=True)
+        client.api.start(container)
+    except Exception as error:
+        os.write(2, f"docker could not start the tool: {_first_line(error)}\n".encode("utf-8", "replace"))
+        os._exit(125)
+    started.touch()
+    for out, err in output:
+        _write(1, out)
+        _write(2, err)
+    code = int(client.api.wait(container, timeout=None)["StatusCode"])
+    os._exit(code & 0xFF)
+
+
+def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
+    reference = parse(pinned.reference)
+    image = f"{reference.host}/{reference.repository}@{pinned.digest}"
+    shell = [job.manifest.shell, str(job.script)]
+    entrypoint = (
+        client.images.get(image).attrs["Config"].get("Entrypoint") if job.manifest.entrypoint else None
+    )
+    host: Dict[str, Any] = {
+        "network_mode": "host",
+        "read_only": job.manifest.root == "readonly",
+        "log_config": {"Type": "none"},  # we follow the output; the engine need not keep it
+    }
+    binds = [(job.directory, str(job.directory)), *((job.tmp, target) for target in TEMPORARY)]
+    mounts = [{"Type": "bind", "Source": str(source), "Target": target} for source, target in binds]
+    if job.manifest.gpu:
+        host["device_requests"] = [{"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}]
+    return {
+        "image": image,
+        "entrypoint": entrypoint or shell[:1],
+        "command": shell if entrypoint else shell[1:],
+        "environment": {"HOME": str(job.directory), **job.manifest.environment},
+        "working_dir": str(workdir(job)),
+        "user": f"{os.geteuid()}:{os.getegid()}",
+        "labels": {"grid-engine.attempt": job.manifest.attempt},
+        "host_config": client.api.create_host_config(mounts=mounts, **host),
+    }
+
+
+def _remove(name: str) -> None:
+    try:
+        client, _ = _connect()
+        client.api.remove_container(name, force=True)
+    except Exception:
+        return  # gone already, or the engine is: nothing is left to do
+
+
+def _write(descriptor: int, data: Optional[bytes]) -> None:
+    view = memoryview(data or b"")
+    while len(view):
+        view = view[os.write(descriptor, view) :]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(getattr(error, "explanation", None) or error).splitlines() or ["?"])[0]
