@@ -13,7 +13,9 @@ from wrappers.node.outputs import Found
 
 
 def deliver(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wire.Product], List[str]]:
-    """Bring everything that was found to where it belongs. What two outputs name is delivered once.
+    """Bring all that was found in a directory (a resolved path) to where it belongs.
+
+    What two outputs name is delivered once.
 
     Gives the products and a sentence for everything inside directories that was left out.
 
@@ -41,9 +43,8 @@ def _to_file(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[
     except ValueError as error:
         raise Failure(wire.OUTPUT, str(error)) from None
     os.makedirs(target, exist_ok=True)
-    root = os.path.realpath(directory)
-    here = os.stat(target).st_dev == os.stat(root).st_dev
-    items = {one.name: _Item(one, root, here) for one in found}
+    here = os.stat(target).st_dev == os.stat(directory).st_dev
+    items = {one.name: _Item(one, directory, here) for one in found}
     covered = [name for name in items if _is_covered(name, items)]
     sums = {name: items[name].digest() for name in covered}  # before what holds them is moved
     # Copies first: a link may point to what will be moved.

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import stat
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
@@ -151,24 +150,33 @@ def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Tuple[str, in
 def remove(path: str) -> None:
     """Remove a directory and all under it, also where the tool took its own permissions away.
 
+    Nobody else may be writing there: unlike `shutil.rmtree`, which needs four times the system calls, this
+    does not guard against a directory that turns into a link meanwhile.
+
     Raises:
         OSError: something could not be removed.
     """
     try:
-        shutil.rmtree(path)
+        entries = list(os.scandir(path))
     except FileNotFoundError:
         return
     except PermissionError:
-        _unlock(path)
-        shutil.rmtree(path)
+        os.chmod(path, 0o700)
+        entries = list(os.scandir(path))
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            remove(entry.path)
+        else:
+            _insist(os.unlink, entry.path)
+    _insist(os.rmdir, path)
 
 
-def _unlock(path: str) -> None:
-    todo = [path]
-    while todo:
-        directory = todo.pop()
-        os.chmod(directory, 0o700)
-        todo.extend(entry.path for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False))
+def _insist(step: Callable[[str], None], path: str) -> None:
+    try:
+        step(path)
+    except PermissionError:
+        os.chmod(os.path.dirname(path), 0o700)
+        step(path)
 
 
 def replace_text(path: str, text: str) -> None:

@@ -20,7 +20,10 @@ class Found(NamedTuple):
 
 
 def find(wanted: List[wire.Output], directory: str) -> Tuple[List[Found], List[str]]:
-    """Look for every output; gives what is there and the ids of required outputs that are not.
+    """Look for every output in a directory (a resolved path).
+
+    Gives what is there, and the ids of required outputs that are not.
+
 
     A template that names an existing file is that file, also when it holds characters of a pattern:
     `scan[1].nii` is a fair name. Otherwise it is a glob, as in Boutiques, and every match counts.
@@ -29,14 +32,13 @@ def find(wanted: List[wire.Output], directory: str) -> Tuple[List[Found], List[s
         Failure: (tool) a match is a link that leaves the job directory, or neither file nor directory;
             (engine) a template leaves the job directory.
     """
-    root = os.path.realpath(directory)
     found: List[Found] = []
     missing: List[str] = []
     for output in wanted:
         names = _matches(output, directory)
         if not names and not output.optional:
             missing.append(output.id)
-        found.extend(_accept(output.id, name, root) for name in names)
+        found.extend(_accept(output.id, name, directory) for name in names)
     return found, missing
 
 
