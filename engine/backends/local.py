@@ -10,12 +10,14 @@ import errno
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.errors import BackendUnavailable
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Seen, Submission
@@ -51,7 +53,7 @@ class LocalBackend:
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Put each into the spool by one rename; a key that is there already was submitted before."""
         with self._trouble():
-            self._prepare()
+            self._prepare(ours=True)
             answers: list[Accepted | Rejected] = []
             for item in batch:
                 self._place(item)
@@ -143,14 +145,20 @@ class LocalBackend:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
 
-    def _prepare(self) -> None:
-        """See that the spool exists, says how this machine is set up, and is served by our wrapper."""
-        if self._served() or (self._server is not None and self._server.poll() is None):
+    def _prepare(self, *, ours: bool = False) -> None:
+        """See that the spool exists and is served; `ours`: by the wrapper of this very version."""
+        if self._server is not None and self._server.poll() is None:
+            return
+        noted = self._serving()
+        if noted is not None and not ours:
             return
         self._spool.make()
+        wrapper, sha256 = self._wrapper()
+        if noted is not None:
+            if noted["wrapper_sha256"] == sha256:
+                return
+            os.kill(noted["pid"], signal.SIGTERM)  # what it runs goes on; ours takes over the rest
         replace_text(self._spool.node, wire.dumps(self._node))
-        wrapper = Path(self._spool.root) / "wrapper.pyz"
-        build.build(wrapper)
         with open(self._spool.log, "ab") as log:
             self._server = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(wrapper), "serve", self._spool.root],
@@ -161,12 +169,22 @@ class LocalBackend:
                 cwd="/",
             )
 
-    def _served(self) -> bool:
+    def _wrapper(self) -> tuple[Path, str]:
+        """The archive of this version, named by its content: a running server must keep the one it has."""
+        draft = Path(self._spool.root) / f".wrapper.{os.getpid()}"
+        sha256 = build.build(draft)
+        path = Path(self._spool.root) / f"wrapper-{sha256[:16]}.pyz"
+        os.replace(draft, path)
+        return path, sha256
+
+    def _serving(self) -> dict[str, Any] | None:
+        """Who serves the spool now."""
         try:
-            noted = json.loads(Path(self._spool.server).read_text())
-            return Process(noted["pid"], noted["start"], noted["boot"]).alive()
+            noted: dict[str, Any] = json.loads(Path(self._spool.server).read_text())
+            alive = Process(noted["pid"], noted["start"], noted["boot"]).alive()
         except (FileNotFoundError, ValueError, KeyError, TypeError):
-            return False
+            return None
+        return noted if alive else None
 
     def _wake(self) -> None:
         """Any byte wakes the server; with nobody at the other end it will look by itself when it starts."""
