@@ -64,8 +64,10 @@ def test_a_private_home_holds_every_directory_of_the_user(home: Path) -> None:
 def test_what_runs_from_a_directory_is_found_and_nothing_else(tmp_path: Path) -> None:
     script = tmp_path / "home" / "stay"
     script.parent.mkdir()
-    script.write_text("read line")
-    with subprocess.Popen(["sh", script], stdin=subprocess.PIPE) as process:
+    script.write_text("echo started; read line")
+    with subprocess.Popen(["sh", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()  # before that, the kernel may not show its arguments yet
         assert processes_of(tmp_path / "home") == [process.pid]
         assert processes_of(tmp_path / "hom") == []
 
