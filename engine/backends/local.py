@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -41,7 +40,7 @@ class LocalBackend:
         self.name = name
         self._spool = Spool(str(settings.spool))
         self._node = settings.node
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: int | None = None
         self.capabilities = Capabilities(
             batch_size=200,
             window=max(128, 8 * settings.node.slots),
@@ -147,7 +146,7 @@ class LocalBackend:
 
     def _prepare(self, *, ours: bool = False) -> None:
         """See that the spool exists and is served; `ours`: by the wrapper of this very version."""
-        if self._server is not None and self._server.poll() is None:
+        if self._starting():
             return
         noted = self._serving()
         if noted is not None and not ours:
@@ -159,15 +158,21 @@ class LocalBackend:
                 return
             os.kill(noted["pid"], signal.SIGTERM)  # what it runs goes on; ours takes over the rest
         replace_text(self._spool.node, wire.dumps(self._node))
-        with open(self._spool.log, "ab") as log:
-            self._server = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(wrapper), "serve", self._spool.root],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-            )
+        self._server = _start(
+            [sys.executable, "-I", "-S", str(wrapper), "serve", self._spool.root], self._spool.log
+        )
+
+    def _starting(self) -> bool:
+        """Whether a server that we started still runs; it may not have said so yet."""
+        if self._server is None:
+            return False
+        try:
+            ended, _ = os.waitpid(self._server, os.WNOHANG)
+        except ChildProcessError:
+            ended = self._server
+        if ended:
+            self._server = None
+        return not ended
 
     def _wrapper(self) -> tuple[Path, str]:
         """The archive of this version, named by its content: a running server must keep the one it has."""
@@ -200,6 +205,16 @@ class LocalBackend:
 
     def _trouble(self) -> _Trouble:
         return _Trouble(self._spool.root)
+
+
+def _start(argv: list[str], log: str) -> int:
+    """Start a process in a session of its own, its words going to `log`; it is to outlive us."""
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsid=True)
 
 
 class _Trouble:

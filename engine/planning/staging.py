@@ -12,7 +12,7 @@ from engine.domain.tool import InputType, Tool
 
 INVOCATION_FILE = "input_params.json"
 """The invocation, in every job's directory."""
-_scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/").match
+_scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=/)").match
 _WEB = frozenset({"http", "https", "dav", "davs"})
 
 
@@ -60,10 +60,14 @@ def file_name(source: str) -> str:
 
     Query and fragment of a URL are no part of it, and percent signs of web addresses are decoded.
     """
-    scheme = _scheme(source)
-    if scheme:
-        source = source.partition("?")[0].partition("#")[0] if scheme.group(1) != "file" else source
-        if scheme.group(1).lower() in _WEB:
+    found = _scheme(source)
+    if found:
+        scheme, source = found.group(1).lower(), source[found.end() :]
+        if source.startswith("//"):
+            source = source[2:].partition("/")[2]  # without the host
+        if scheme != "file":
+            source = source.partition("?")[0].partition("#")[0]
+        if scheme in _WEB:
             source = unquote(source)
     name = os.path.basename(source.rstrip("/"))
     return "" if name in (".", "..") or "\0" in name else name

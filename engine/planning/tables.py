@@ -39,7 +39,7 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
         raise BadRequest(f"{where}: the table is empty")
     for line, cells in rows:
         if len(cells) != len(names):
-            yield Row(line, {}, f"{len(cells)} cells, but the header has {len(names)}")
+            yield Row(line, {}, f"the header has {len(names)} cells, this row {len(cells)}")
             continue
         try:
             values = {

@@ -1,0 +1,255 @@
+"""What a back-end and a storage promise, as test classes: inherit, give the fixtures, and you are tested.
+
+A third party's plug-in is correct when these pass. Ours pass the same ones.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import pytest
+
+from engine.errors import BadRequest, NotFound
+from engine.ids import new_id
+from engine.ports import Accepted, Backend, Observation, Seen, Storage, Submission
+from wrappers import wire
+from wrappers.wire import Manifest, Output, Report
+
+
+class BackendContract(ABC):
+    """Promises of `engine.ports.Backend`."""
+
+    patience = 60.0
+    """Seconds within which a trivial submission ends there."""
+
+    @abstractmethod
+    @pytest.fixture
+    def backend(self, tmp_path: Path) -> Backend:
+        """A back-end that is ready to work."""
+
+    @abstractmethod
+    @pytest.fixture
+    def outputs(self, tmp_path: Path) -> str:
+        """URL of a directory to which the jobs may write."""
+
+    def item(self, outputs: str, *commands: str, key: str = "", group: str = "contract") -> Submission:
+        """A submission with one attempt for each command line."""
+        manifests = [
+            Manifest(
+                attempt=new_id(),
+                job="contract:1",
+                execution="contract",
+                command=command,
+                outputs_to=f"{outputs}/{n}",
+                runtimes=["none"],
+                outputs=[Output("out", "out.txt", optional=True)],
+            )
+            for n, command in enumerate(commands)
+        ]
+        return Submission(key or new_id(), group, manifests)
+
+    def start(self, backend: Backend, item: Submission) -> str:
+        """Submit one item; its native id."""
+        [answer] = backend.submit([item])
+        assert isinstance(answer, Accepted)
+        return answer.native_id
+
+    def wait(self, backend: Backend, native_id: str, *wanted: Seen) -> Observation:
+        """Look until it is in one of these states."""
+        deadline = time.monotonic() + self.patience
+        while time.monotonic() < deadline:
+            for seen in backend.observe([native_id]):
+                if seen.seen in wanted:
+                    return seen
+            time.sleep(min(backend.capabilities.poll_interval, 1.0))
+        raise AssertionError(f"{native_id} was not {wanted} within {self.patience} s")
+
+    def reports(self, backend: Backend, native_id: str, into: Path) -> dict[str, Report]:
+        """The reports of a finished submission by attempt."""
+        files = backend.retrieve(native_id, into)
+        found = [wire.loads(Report, f.read_text()) for f in files if f.name.endswith(".report.json")]
+        return {report.attempt: report for report in found}
+
+    def test_what_is_submitted_runs_and_reports(self, backend: Backend, outputs: str, tmp_path: Path) -> None:
+        item = self.item(outputs, "echo hello; echo trouble >&2; echo result > out.txt")
+        native_id = self.start(backend, item)
+        self.wait(backend, native_id, Seen.FINISHED)
+        (tmp_path / "into").mkdir()
+        reports = self.reports(backend, native_id, tmp_path / "into")
+        [manifest] = item.manifests
+        report = reports[manifest.attempt]
+        assert (report.outcome, report.exit_code) == ("succeeded", 0)
+        assert report.manifest_sha256 == wire.digest(manifest)
+        assert [p.path for p in report.products] == ["out.txt"]
+        assert (tmp_path / "into" / f"{manifest.attempt}.out").read_text() == "hello\n"
+        assert (tmp_path / "into" / f"{manifest.attempt}.err").read_text() == "trouble\n"
+
+    def test_each_attempt_of_a_group_reports_for_itself(
+        self, backend: Backend, outputs: str, tmp_path: Path
+    ) -> None:
+        item = self.item(outputs, "true", "exit 3", "true")
+        native_id = self.start(backend, item)
+        self.wait(backend, native_id, Seen.FINISHED)
+        reports = self.reports(backend, native_id, tmp_path)
+        assert [reports[m.attempt].exit_code for m in item.manifests] == [0, 3, 0]
+
+    def test_what_was_accepted_is_found_again_by_its_key(self, backend: Backend, outputs: str) -> None:
+        item = self.item(outputs, "true")
+        native_id = self.start(backend, item)
+        deadline = time.monotonic() + backend.capabilities.visibility_delay
+        while item.key not in (found := backend.find(item.group, [item.key])) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert list(found[item.key]) == [native_id]
+
+    def test_a_key_that_was_never_submitted_is_not_found(self, backend: Backend) -> None:
+        assert not backend.find("contract", [new_id()])
+
+    def test_the_same_key_again_is_the_same_job(self, backend: Backend, outputs: str, tmp_path: Path) -> None:
+        counter = tmp_path / "counter"
+        counter.touch()
+        counter.chmod(0o666)
+        item = self.item(outputs, f"echo once >> '{counter}'")
+        first, second = self.start(backend, item), self.start(backend, item)
+        assert first == second
+        self.wait(backend, first, Seen.FINISHED)
+        third = self.start(backend, item)
+        self.wait(backend, third, Seen.FINISHED)
+        assert counter.read_text() == "once\n"
+
+    def test_an_unknown_id_is_absent_and_not_finished(self, backend: Backend) -> None:
+        assert list(backend.observe([new_id()])) == []
+
+    def test_a_cancelled_job_ends_and_says_so(self, backend: Backend, outputs: str, tmp_path: Path) -> None:
+        item = self.item(outputs, "sleep 600")
+        native_id = self.start(backend, item)
+        self.wait(backend, native_id, Seen.RUNNING)
+        backend.cancel([native_id])
+        backend.cancel([native_id])
+        self.wait(backend, native_id, Seen.FINISHED)
+        [report] = self.reports(backend, native_id, tmp_path).values()
+        assert (report.outcome, report.failure) == ("failed", "cancelled")
+
+    def test_cancelling_what_is_unknown_or_over_is_fine(self, backend: Backend, outputs: str) -> None:
+        native_id = self.start(backend, self.item(outputs, "true"))
+        self.wait(backend, native_id, Seen.FINISHED)
+        backend.cancel([native_id, new_id()])
+        assert self.wait(backend, native_id, Seen.FINISHED)
+
+    def test_what_is_forgotten_is_gone_and_may_be_forgotten_twice(
+        self, backend: Backend, outputs: str
+    ) -> None:
+        native_id = self.start(backend, self.item(outputs, "true"))
+        self.wait(backend, native_id, Seen.FINISHED)
+        backend.forget([native_id])
+        backend.forget([native_id, new_id()])
+
+    def test_a_log_can_be_read_while_it_is_written(self, backend: Backend, outputs: str) -> None:
+        item = self.item(outputs, "echo first; sleep 600")
+        native_id = self.start(backend, item)
+        name = f"{item.manifests[0].attempt}.out"
+        deadline = time.monotonic() + self.patience
+        while not backend.log(native_id, name, 0) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert backend.log(native_id, name, 0) == b"first\n"
+        assert backend.log(native_id, name, 6) == b""
+        backend.cancel([native_id])
+        self.wait(backend, native_id, Seen.FINISHED)
+
+
+class StorageContract(ABC):
+    """Promises of `engine.ports.Storage`."""
+
+    ODD_NAMES = ("plain", "with space", "quote'\"$`", "ünïcödé", "new\nline", "percent%20", "x" * 240)
+
+    @abstractmethod
+    @pytest.fixture
+    def storage(self) -> Storage:
+        """A storage that is ready to work."""
+
+    @abstractmethod
+    @pytest.fixture
+    def base(self) -> str:
+        """URL of an empty directory there; `name` below it is `base/<quoted name>`."""
+
+    @abstractmethod
+    def below(self, base: str, *names: str) -> str:
+        """The URL of a file below a directory."""
+
+    def test_what_was_put_is_there(self, storage: Storage, base: str, tmp_path: Path) -> None:
+        url = self.below(base, "deep", "file")
+        storage.put(b"content", url)
+        found = storage.stat(url)
+        assert found is not None
+        assert (found.size, found.directory) == (7, False)
+        storage.get(url, tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == b"content"
+        assert storage.checksum(url) == "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
+
+    def test_nothing_is_nothing(self, storage: Storage, base: str, tmp_path: Path) -> None:
+        url = self.below(base, "nothing")
+        assert storage.stat(url) is None
+        assert storage.read(url) == b""
+        assert list(storage.list(url)) == []
+        storage.delete(url)
+        with pytest.raises(NotFound):
+            storage.get(url, tmp_path / "x")
+        with pytest.raises(NotFound):
+            storage.move(url, self.below(base, "else"))
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    def test_odd_names_come_back(self, storage: Storage, base: str, name: str) -> None:
+        storage.put(b"x", self.below(base, "names", name))
+        assert list(storage.list(self.below(base, "names"))) == [name]
+
+    def test_an_empty_file_is_a_file(self, storage: Storage, base: str) -> None:
+        storage.put(b"", self.below(base, "empty"))
+        found = storage.stat(self.below(base, "empty"))
+        assert found is not None
+        assert found.size == 0
+
+    def test_a_file_is_moved_with_its_directories_made(self, storage: Storage, base: str) -> None:
+        old, new = self.below(base, "a"), self.below(base, "b", "c", "d")
+        storage.put(b"x", old)
+        storage.move(old, new)
+        assert storage.stat(old) is None
+        assert storage.read(new) == b"x"
+
+    def test_a_directory_is_moved_as_a_whole(self, storage: Storage, base: str) -> None:
+        storage.put(b"x", self.below(base, "dir", "sub", "x"))
+        storage.move(self.below(base, "dir"), self.below(base, "other"))
+        assert storage.read(self.below(base, "other", "sub", "x")) == b"x"
+
+    def test_a_move_never_replaces_what_is_there(self, storage: Storage, base: str) -> None:
+        old, new = self.below(base, "a"), self.below(base, "b")
+        storage.put(b"old", old)
+        storage.put(b"new", new)
+        with pytest.raises(BadRequest):
+            storage.move(old, new)
+        assert (storage.read(old), storage.read(new)) == (b"old", b"new")
+
+    def test_a_put_replaces(self, storage: Storage, base: str) -> None:
+        url = self.below(base, "a")
+        storage.put(b"long content", url)
+        storage.put(b"short", url)
+        assert storage.read(url) == b"short"
+        assert list(storage.list(base)) == ["a"]
+
+    def test_a_piece_of_a_file_is_read(self, storage: Storage, base: str) -> None:
+        url = self.below(base, "a")
+        storage.put(b"0123456789", url)
+        assert storage.read(url, 3) == b"3456789"
+        assert storage.read(url, 3, 4) == b"3456"
+        assert storage.read(url, 99) == b""
+
+    def test_a_file_of_this_machine_is_sent(self, storage: Storage, base: str, tmp_path: Path) -> None:
+        (tmp_path / "local").write_bytes(b"local content")
+        storage.send(tmp_path / "local", self.below(base, "deep", "sent"))
+        assert storage.read(self.below(base, "deep", "sent")) == b"local content"
+
+    def test_a_directory_is_removed_with_all_it_holds(self, storage: Storage, base: str) -> None:
+        storage.put(b"x", self.below(base, "dir", "sub", "x"))
+        storage.delete(self.below(base, "dir"))
+        storage.delete(self.below(base, "dir"))
+        assert storage.stat(self.below(base, "dir")) is None
