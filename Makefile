@@ -13,7 +13,7 @@ help: ## Show this list
 setup: ## Make .venv from requirements.lock (does nothing when it is up to date)
 	@.ci/setup
 
-services: setup ## Install the Debian packages that tests and demo need (as root; else say how)
+services: setup ## Install the Debian packages that the tests need (as root; else say how)
 	@$(BIN)/python -m tests.services
 
 lint: setup ## Rules, format and types
@@ -37,7 +37,8 @@ long: setup services ## The tests that take minutes
 bench: setup services ## Measure speed and memory beside other programs, and print a table
 	$(BIN)/python -m tests.bench
 
-demo: setup services ## Convert real DICOM files in a real container, end to end
+demo: setup ## Convert real DICOM files in a real container, end to end
+	@$(BIN)/python -m tests.services docker-registry curl proot
 	@$(BIN)/python -m tests.demo
 
 wheel: setup ## Build the wheel into dist/

@@ -85,6 +85,9 @@ def _closure(packages: list[str], downloads: Path) -> list[str]:
     ]
     (downloads / "partial").mkdir(exist_ok=True)
     listing = subprocess.run(command, capture_output=True, text=True)
+    if listing.returncode and os.geteuid() == 0:  # a new machine has no lists of packages
+        subprocess.run(["apt-get", "update", "-q"], capture_output=True)
+        listing = subprocess.run(command, capture_output=True, text=True)
     if listing.returncode:
         raise RuntimeError(
             f"apt knows no {' '.join(packages)}: type `sudo apt-get update` ({listing.stderr.strip()})"
