@@ -117,8 +117,9 @@ def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
         kind, options = family, tuple(map(str, tool.custom[ALTERNATIVE]))
     table = {**_SINGULARITY_TOO, **_SINGULARITY} if kind == "singularity" else {**_DOCKER_TOO, **_DOCKER}
     try:
-        # One entry may hold several words: bosh pastes them into a shell line.
-        words = [word for option in options for word in shlex.split(_own_ids.sub("self", option))]
+        # An option and its value may be one entry or two: bosh pastes them all into a shell line.
+        parts = [_own_ids.sub("self", option) for option in options]
+        words = [word for part in parts for word in (shlex.split(part) if part.startswith("-") else [part])]
     except ValueError as error:
         found.errors.append(f"container-opts: {error}")
         return found

@@ -13,7 +13,15 @@ from engine.planning.bids import Dataset, bids_levels
 from engine.planning.compiler import CompiledTool, Expansion
 from engine.planning.rules import InvocationError
 from engine.planning.sources import Item, read_sources
-from engine.planning.sweeps import SWEEP, Dimension, constants, option_dimensions, product, sweep_dimensions
+from engine.planning.sweeps import (
+    SWEEP,
+    Dimension,
+    constants,
+    option_dimensions,
+    product,
+    sweep_dimensions,
+    without_repetition,
+)
 from engine.planning.vip import RESULTS_DIRECTORY, Lister, list_local, results_directory, vip_dimensions
 
 REPEAT = "$repeat"
@@ -165,10 +173,10 @@ def _drafts(
         if sweep.vip:
             base, iterated = vip_dimensions(base, tool, item.where, sweep.list_directory)
             dimensions = iterated + dimensions
+        dimensions = without_repetition(dimensions + options, item.where)
     except BadRequest as error:
         yield _Draft({}, {}, item.where, str(error).removeprefix(f"{item.where}, "))
         return
-    dimensions = dimensions + options
     repeats = [{REPEAT: number} for number in range(1, sweep.repeat + 1)] if sweep.repeat > 1 else [{}]
     for level in _levels(base, tool, sweep):
         for combination in product(dimensions):

@@ -124,7 +124,12 @@ class Scanner:
     @property
     def is_at_top(self) -> bool:
         """Whether this is outside of quotes, substitutions and comments."""
-        return not (self._stack or self._comment or self._after == "\\")
+        return not (self._stack or self._comment)
+
+    @property
+    def is_escaped(self) -> bool:
+        """Whether a backslash takes the meaning from the next character."""
+        return self._after == "\\"
 
     def value(self) -> None:
         """A value was put here."""
@@ -271,12 +276,12 @@ def top_level_separators(command: str) -> int:
     scanner = Scanner(command)
     count, depth = 0, 0
     for position, char in enumerate(command):
-        if char in ";\n" and scanner.is_at_top and not depth:
-            rest = command[position + 1 :].strip()
-            count += bool(rest) and not rest.startswith((";", "#", "}"))
-        before = scanner.word
+        before, escaped = scanner.word, scanner.is_escaped
         scanner.feed(char)
-        if scanner.word is None and before is not None:
+        if before is not None and scanner.word is None:
             depth += before in ("for", "while", "until", "if", "case")
             depth -= before in ("done", "fi", "esac")
+        if char in ";\n" and scanner.is_at_top and not (depth or escaped):
+            rest = command[position + 1 :].strip()
+            count += bool(rest) and not rest.startswith((";", "#", "}"))
     return count

@@ -51,7 +51,7 @@ def sweep_dimensions(sweep: Any, tool: Tool, where: str) -> list[Dimension]:
                 raise BadRequest(f"{where}, {SWEEP}.{kind}: an object of input ids is needed")
             named = {id: _values(spec, _input(tool, id, where), where) for id, spec in group.items()}
             dimensions += _crossed(named) if kind == "cross" else [zipped(named, where)]
-    return _without_repetition(dimensions, where)
+    return without_repetition(dimensions, where)
 
 
 def option_dimensions(cross: Sequence[str], zip: Sequence[str], tool: Tool) -> list[Dimension]:
@@ -61,7 +61,7 @@ def option_dimensions(cross: Sequence[str], zip: Sequence[str], tool: Tool) -> l
     }
     together = {id: _values_from_text(text, _input(tool, id, "--zip"), "--zip") for id, text in _pairs(zip)}
     dimensions = _crossed(crossed) + ([zipped(together, "--zip")] if together else [])
-    return _without_repetition(dimensions, "--cross and --zip")
+    return without_repetition(dimensions, "--cross and --zip")
 
 
 def constants(settings: Sequence[str], tool: Tool) -> dict[str, Any]:
@@ -82,7 +82,8 @@ def _crossed(named: Mapping[str, Sequence[Any]]) -> list[Dimension]:
     return [Dimension((id,), [(value,) for value in values]) for id, values in named.items()]
 
 
-def _without_repetition(dimensions: list[Dimension], where: str) -> list[Dimension]:
+def without_repetition(dimensions: list[Dimension], where: str) -> list[Dimension]:
+    """The dimensions. Raises BadRequest when an input is in two of them."""
     ids = [id for dimension in dimensions for id in dimension.ids]
     twice = next((id for id in ids if ids.count(id) > 1), None)
     if twice is not None:
@@ -178,10 +179,14 @@ def _range(bounds: list[Any], where: str) -> Sequence[Any]:
 
 
 def _pairs(options: Sequence[str]) -> Iterator[tuple[str, str]]:
+    seen = set()
     for option in options:
         id, equals, text = option.partition("=")
         if not equals:
             raise BadRequest(f"{option!r}: an option of the form id=value is needed")
+        if id in seen:
+            raise BadRequest(f"{option!r}: input {id} is given twice")
+        seen.add(id)
         yield id, text
 
 

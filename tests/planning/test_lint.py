@@ -1,0 +1,129 @@
+"""The traps of real descriptors are found, and sound descriptors are left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.planning import compile_tool
+from engine.planning.lint import lint
+from engine.planning.shell import top_level_separators
+from tests.planning.conformance import descriptors, tools
+from tests.planning.samples import descriptor_of, file, flag, number, text
+
+IMAGE = {"type": "docker", "image": f"docker.io/fsl/bet:6.0@sha256:{'0' * 64}"}
+RESULT = {"id": "o", "path-template": "[A]_out"}
+
+
+def rules(line: str, *inputs: Any, outputs: Any = (RESULT,), **more: Any) -> set[tuple[str, str]]:
+    descriptor = descriptor_of(
+        line, *(inputs or (file("a"),)), outputs=outputs, **{"container-image": IMAGE, **more}
+    )
+    return {(found.level, found.rule) for found in lint(compile_tool(descriptor), descriptor.data)}
+
+
+def test_a_sound_descriptor_is_left_alone() -> None:
+    assert rules("bet [A]") == set()
+    assert rules("set -e; x; bet [A]") == set()
+    assert rules('if [ -f [A] ]; then bet [A]; else echo "no; file"; fi') == set()
+    assert rules("[[ -f [A] ]] && x=(1 2)", shell="/bin/bash") == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("bet [A] &> log", "bash-syntax"),
+        ("if [[ -f [A] ]]; then x; fi", "bash-syntax"),
+        ("bet <(cat [A])", "bash-syntax"),
+        ("x=(1 2) && bet [A]", "bash-syntax"),
+        ("set -o pipefail && bet [A]", "bash-syntax"),
+        ("bet [A]; tar cf o.tar .", "hidden-failure"),
+        ("bet [A]\ntar cf o.tar .", "hidden-failure"),
+        ("bet '[A]'", "quoted-key"),
+        ('bet "[A]"', "quoted-key"),
+        ("sh -c 'bet [A]'", "exposed-value"),
+        ("for f in $(ls); do bet $f [A]; done", "spaces"),
+    ],
+)
+def test_a_trap_of_the_command_line_is_found(line: str, rule: str) -> None:
+    assert ("warning", rule) in rules(line)
+
+
+@pytest.mark.parametrize(
+    ("output", "finding"),
+    [
+        ({"path-template": "result.nii"}, ("warning", "constant-output")),
+        ({"path-template": "/data/[A]"}, ("error", "output-elsewhere")),
+        ({"path-template": "../[A]"}, ("error", "output-elsewhere")),
+        ({"path-template": "my [A]"}, ("warning", "spaces")),
+        (
+            {"path-template": "[A]", "path-template-stripped-extensions": [".nii", ".nii.gz"]},
+            ("warning", "stripped-extensions"),
+        ),
+        (
+            {"optional": False, "conditional-path-template": [{"f": "[A]"}, {"default": "[A]x"}]},
+            ("warning", "lone-flag"),
+        ),
+    ],
+)
+def test_a_trap_of_an_output_is_found(output: Any, finding: tuple[str, str]) -> None:
+    assert finding in rules("bet [A] [F]", file("a"), flag("f"), outputs=[{"id": "o", **output}])
+
+
+@pytest.mark.parametrize("path", ["*.nii", "x/[A].nii", "sub-?/x"])
+def test_an_output_with_a_key_or_a_wildcard_is_not_constant(path: str) -> None:
+    assert ("warning", "constant-output") not in rules(
+        "bet [A]", outputs=[{"id": "o", "path-template": path}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("image", "finding"),
+    [
+        ({"image": "fsl/bet:6.0@sha256:x"}, ("warning", "no-registry")),
+        ({"image": "docker.io/fsl/bet:6.0"}, ("warning", "no-digest")),
+        ({"image": "bet", "index": "shub://", "type": "singularity"}, ("error", "no-registry")),
+        ({"container-opts": ["--ulimit", "x"]}, ("warning", "container-option")),
+        ({"container-opts": ["-v", "/a:/b"]}, ("error", "container-option")),
+    ],
+)
+def test_a_trap_of_the_image_is_found(image: Any, finding: tuple[str, str]) -> None:
+    assert finding in rules("bet [A]", **{"container-image": {**IMAGE, **image}})
+
+
+def test_traps_of_inputs_are_found() -> None:
+    default = file("a", optional=True, **{"default-value": "/vip/Home/x"})
+    assert ("warning", "file-default") in rules("bet [A]", default)
+    assert ("warning", "unused-input") in rules("bet [A]", file("a"), {"id": "b", "type": "String"})
+    spaced = number("n", optional=True, **{"command-line-flag": "-n "})
+    assert ("warning", "spaces") in rules("bet [A] [N]", file("a"), spaced)
+    assert ("warning", "invocation-schema") in rules("bet [A]", **{"invocation-schema": {"type": "object"}})
+    assert ("warning", "exposed-value") in rules("sh -c [T]", text("t"), outputs=())
+
+
+@pytest.mark.parametrize(
+    ("command", "count"),
+    [
+        ("a", 0),
+        ("a;", 0),
+        ("a; b", 1),
+        ("a && b || c", 0),
+        ("echo 'a; b'", 0),
+        ("x=$(a; b)", 0),
+        ("a # b; c\nd", 1),
+        ("for x in a b; do c; done && d", 0),
+        ("for x in a b; do c; done; d", 1),
+        ("a \\; b", 0),
+    ],
+)
+def test_commands_after_a_semicolon_are_counted(command: str, count: int) -> None:
+    assert top_level_separators(command) == count
+
+
+def test_every_conformance_descriptor_can_be_linted() -> None:
+    for key, compiled in tools().items():
+        for found in lint(compiled, descriptors()[key].data):
+            assert found.level in ("error", "warning")
+            assert found.message
+            assert "\n" not in found.message
