@@ -27,10 +27,9 @@ FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the
 class Place(NamedTuple):
     """The directories of one attempt; only its owner can enter them."""
 
-    top: str
+    top: str  # with the runtime's own files
     job: str
     tmp: str
-    private: str
 
 
 def run_attempt(
@@ -128,9 +127,9 @@ class _Attempt:
             self._check_disk(scratch)
             top = os.path.join(os.path.realpath(scratch), self._manifest.attempt)
             os.mkdir(top, 0o700)
-            place = Place(top, *(os.path.join(top, name) for name in ("job", "tmp", "private")))
-            for path in place[1:]:
-                os.mkdir(path)
+            place = Place(top, os.path.join(top, "job"), os.path.join(top, "tmp"))
+            os.mkdir(place.job)
+            os.mkdir(place.tmp)
         except OSError as error:
             raise from_os(error, wire.NODE, f"making the job directory under {scratch}") from None
         return place
@@ -159,7 +158,7 @@ class _Attempt:
             self._manifest,
             Path(place.job),
             Path(place.tmp),
-            Path(place.private),
+            Path(place.top),
             Path(place.job, SCRIPT),
         )
         try:
@@ -210,14 +209,13 @@ class _Attempt:
             self._debug()
         if self._place is None:
             return
-        doomed = [self._place.tmp, self._place.private] if self._keep else [self._place.top]
+        spare = ""
         if self._keep:
-            self._told["kept"] = self._place.job
-        for path in doomed:
-            try:
-                files.remove(path)
-            except OSError:
-                self._debug()  # what stays behind must not turn a good result into a failure
+            spare = self._told["kept"] = self._place.job
+        try:
+            files.remove(self._place.top, spare)
+        except OSError:
+            self._debug()  # what stays behind must not turn a good result into a failure
 
     def _report(self, failure: Optional[Failure]) -> wire.Report:
         if failure is not None:

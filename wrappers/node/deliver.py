@@ -1,5 +1,6 @@
 """Delivering results: each whole or not at all, hashed on the way, on the disk before we say so."""
 
+import errno
 import os
 from typing import Callable, Dict, List, Tuple
 from urllib.parse import quote, urlsplit
@@ -48,11 +49,14 @@ def _to_file(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[
     covered = [name for name in items if _is_covered(name, items)]
     sums = {name: items[name].digest() for name in covered}  # before what holds them is moved
     # Copies first: a link may point to what will be moved.
-    for name in sorted(set(items) - set(covered), key=lambda name: (items[name].movable, name)):
+    outer = sorted(set(items) - set(covered), key=lambda name: (items[name].movable, name))
+    for name in outer:
         sums[name] = items[name].place(os.path.join(target, name))
-    for parent in {os.path.dirname(os.path.join(target, name)) for name in items}:
-        if os.path.isdir(parent):
-            _sync(parent)
+    # After the renames: with one commit of its journal, a file system writes content and names.
+    for name in outer:
+        items[name].sync(os.path.join(target, name))
+    for parent in {os.path.dirname(os.path.join(target, name)) for name in outer}:
+        files.sync(parent)
     products = [_product(one, outputs_to, *sums[one.name]) for one in found]
     return products, [line for item in items.values() for line in item.left_out]
 
@@ -79,38 +83,41 @@ class _Item:
         linked = one.real != os.path.join(root, one.name) or (self._tree is not None and not self._tree.plain)
         self.movable = here and not linked
 
-    def digest(self, sync: bool = False) -> Tuple[str, int]:
-        if self._tree is not None:
-            return files.digest_tree(self._tree, sync)
-        return files.digest(self._source, sync)
+    def digest(self) -> Tuple[str, int]:
+        return files.digest(self._source) if self._tree is None else files.digest_tree(self._tree)
 
     def place(self, target: str) -> Tuple[str, int]:
         """Bring it to `target`, in one rename; what an earlier run of this attempt left there goes."""
-        parent = os.path.dirname(target)
-        os.makedirs(parent, exist_ok=True)
-        temporary = os.path.join(parent, f".part-{os.getpid()}")
-        source = self._source
-        if self.movable:
-            result = self.digest(sync=True)
-        else:
-            result, source = self._copy(temporary), temporary
+        os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.isdir(target) and not os.path.islink(target):
             files.remove(target)
-        os.rename(source, target)
+        if self.movable:
+            result = self.digest()
+            try:
+                os.rename(self._source, target)
+                return result
+            except OSError as error:
+                if error.errno != errno.EXDEV:  # one device, but two mounts of it
+                    raise
+        return self._copy(target)
+
+    def _copy(self, target: str) -> Tuple[str, int]:
+        temporary = os.path.join(os.path.dirname(target), f".part-{os.getpid()}")
+        try:
+            if self._tree is None:
+                result = files.copy(self._source, temporary)
+            else:
+                result = files.copy_tree(self._tree, temporary)
+            os.rename(temporary, target)
+        except BaseException:
+            files.remove_any(temporary)
+            raise
         return result
 
-    def _copy(self, temporary: str) -> Tuple[str, int]:
-        if self._tree is not None:
-            return files.copy_tree(self._tree, temporary, sync=True)
-        return files.copy(self._source, temporary, sync=True)
-
-
-def _sync(directory: str) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def sync(self, target: str) -> None:
+        """Have it on the disk."""
+        for name in [""] if self._tree is None else [file.name for file in self._tree.files]:
+            files.sync(os.path.join(target, name) if name else target)
 
 
 PLACES: Dict[str, Callable[[List[Found], str, str], Tuple[List[wire.Product], List[str]]]] = {

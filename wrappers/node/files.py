@@ -65,19 +65,25 @@ def is_within(real: str, directory: str) -> bool:
     return real == directory or real.startswith(directory.rstrip("/") + "/")
 
 
-def digest(path: str, sync: bool = False) -> Tuple[str, int]:
-    """The sha256 and size of a file; with `sync` its bytes are on the disk afterwards."""
+def digest(path: str) -> Tuple[str, int]:
+    """The sha256 and size of a file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        result = _pump(descriptor, None)
-        if sync:
-            os.fdatasync(descriptor)
+        return _pump(descriptor, None)
     finally:
         os.close(descriptor)
-    return result
 
 
-def copy(source: str, target: str, sync: bool = False) -> Tuple[str, int]:
+def sync(path: str) -> None:
+    """Have a file or directory on the disk before going on."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def copy(source: str, target: str) -> Tuple[str, int]:
     """Copy a file to a name that must be free, giving its sha256 and size on the way.
 
     The copy can be written by its owner; being executable is the only permission that is carried over.
@@ -87,14 +93,11 @@ def copy(source: str, target: str, sync: bool = False) -> Tuple[str, int]:
         mode = 0o755 if os.fstat(reading).st_mode & stat.S_IXUSR else 0o644
         writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
-            result = _pump(reading, writing)
-            if sync:
-                os.fdatasync(writing)
+            return _pump(reading, writing)
         finally:
             os.close(writing)
     finally:
         os.close(reading)
-    return result
 
 
 def _pump(reading: int, writing: Optional[int]) -> Tuple[str, int]:
@@ -124,17 +127,17 @@ def listing_digest(sums: List[Tuple[str, str]]) -> str:
     return hashed.hexdigest()
 
 
-def copy_tree(tree: Tree, target: str, sync: bool = False) -> Tuple[str, int]:
+def copy_tree(tree: Tree, target: str) -> Tuple[str, int]:
     """Copy a tree into a directory that is made; gives its listing's sha256 and the sum of the sizes."""
     os.mkdir(target)
     for name in tree.directories:
         os.mkdir(os.path.join(target, name))
-    return _total(tree, lambda file: copy(file.path, os.path.join(target, file.name), sync))
+    return _total(tree, lambda file: copy(file.path, os.path.join(target, file.name)))
 
 
-def digest_tree(tree: Tree, sync: bool = False) -> Tuple[str, int]:
+def digest_tree(tree: Tree) -> Tuple[str, int]:
     """The sha256 of a tree's listing and the sum of the sizes."""
-    return _total(tree, lambda file: digest(file.path, sync))
+    return _total(tree, lambda file: digest(file.path))
 
 
 def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Tuple[str, int]:
@@ -147,8 +150,8 @@ def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Tuple[str, in
     return listing_digest(sums), total
 
 
-def remove(path: str) -> None:
-    """Remove a directory and all under it, also where the tool took its own permissions away.
+def remove(path: str, spare: str = "") -> None:
+    """Remove a directory and all under it but `spare`, also where the tool took its own permissions away.
 
     Nobody else may be writing there: unlike `shutil.rmtree`, which needs four times the system calls, this
     does not guard against a directory that turns into a link meanwhile.
@@ -164,11 +167,22 @@ def remove(path: str) -> None:
         os.chmod(path, 0o700)
         entries = list(os.scandir(path))
     for entry in entries:
+        if entry.path == spare:
+            continue
         if entry.is_dir(follow_symlinks=False):
             remove(entry.path)
         else:
             _insist(os.unlink, entry.path)
-    _insist(os.rmdir, path)
+    if os.path.dirname(spare) != path:
+        _insist(os.rmdir, path)
+
+
+def remove_any(path: str) -> None:
+    """Remove what is there, be it a file, a directory or nothing."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def _insist(step: Callable[[str], None], path: str) -> None:

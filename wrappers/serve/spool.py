@@ -11,8 +11,8 @@
         cancel             made by the engine (then wake): the submission shall end
         started            {"pid", "start", "boot"} of the process that carries it out: made exactly once
         <attempt>.report.json, <attempt>.out, <attempt>.err
-        finished           empty: everything above is final
-      finished/<key>       empty: jobs/<key>/finished is there (one listing tells all news)
+        finished           everything above is final (another name of `started`)
+      finished/<key>     jobs/<key>/finished is there: one listing tells all news
 
 The engine removes jobs/<key> and then finished/<key> when it has collected them. `start` is field 22 of
 /proc/<pid>/stat: with the boot id it names a process for ever. A submission that is started, not finished
@@ -125,10 +125,9 @@ class Spool:
 
     def finish(self, key: str) -> None:
         """Say that everything about a submission is final, then announce it."""
-        _touch(os.path.join(self.jobs, key, "finished"))
-        _touch(os.path.join(self.news, key))
-
-
-def _touch(path: str) -> None:
-    # An empty file is whole at once: no temporary name is needed.
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        started = os.path.join(self.jobs, key, "started")
+        for mark in (os.path.join(self.jobs, key, "finished"), os.path.join(self.news, key)):
+            try:
+                os.link(started, mark)  # whole at once, and possible where no new file can be made
+            except FileExistsError:
+                pass  # said before
