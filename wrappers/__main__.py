@@ -69,7 +69,9 @@ def _serve(options: argparse.Namespace) -> int:
         os.setsid()
     except PermissionError:
         pass  # we lead a session already
-    return 0 if serve(Spool(options.spool), identify()) else _complain("another server serves this spool", 0)
+    spool = Spool(options.spool)
+    os.chdir("/")  # whoever started us may remove the directory we were started in
+    return 0 if serve(spool, identify()) else _complain("another server serves this spool", 0)
 
 
 def _probe(options: argparse.Namespace) -> int:

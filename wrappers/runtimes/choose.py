@@ -19,6 +19,12 @@ _MODULES = {
 }
 
 
+def load_all() -> None:
+    """Import every runtime now: for a process that forks, and may outlive the archive it came from."""
+    for name in sorted(set(_MODULES.values())):
+        importlib.import_module("wrappers.runtimes." + name)
+
+
 def prepare(job: Job, node: wire.Node) -> Launch:
     """Get ready to run a job: the image is there, and the runtime was seen to work.
 

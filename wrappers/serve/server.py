@@ -16,6 +16,7 @@ from wrappers import wire
 from wrappers.node import batch
 from wrappers.node.host import Identity
 from wrappers.node.process import adopt_orphans
+from wrappers.runtimes import choose
 from wrappers.serve import submission
 from wrappers.serve.bell import Bell
 from wrappers.serve.log import Log
@@ -52,6 +53,7 @@ class Server:
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         adopt_orphans()
+        choose.load_all()
         self._read_node()
         self._take_over()
         self._spool.announce(self._who.wrapper_sha256)
