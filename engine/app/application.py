@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,9 @@ class Application:
         """
         key = planned.request.key
         if key and (earlier := self._by_key(key)):
-            return self.status(earlier.id), False
+            if earlier.state != ExecutionState.PLANNING:
+                return self.status(earlier.id), False
+            self._remove(earlier.id)  # its planner died, or will find its plan gone and stop
         new = self._new_execution(planned, key)
         directory = to_path(new.results)
         _make_results_directory(directory)
@@ -76,7 +79,8 @@ class Application:
             self._write_jobs(new, planned)
         except BaseException:
             self._remove(new.id)
-            directory.rmdir()
+            with suppress(OSError):
+                directory.rmdir()
             raise
         return self.status(new.id), True
 
@@ -122,8 +126,8 @@ class Application:
 
     def _write_page(self, new: Execution, page: list[jobs.NewJob]) -> int:
         with self._db.write() as connection:
-            jobs.add(connection, new.id, page, now=self._clock.now())
             executions.touch(connection, new.id, now=self._clock.now())
+            jobs.add(connection, new.id, page, now=self._clock.now())
         written = len(page)
         page.clear()
         return written

@@ -11,6 +11,7 @@ from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.retry import Failure
 from engine.errors import BadRequest, NotFound
 from engine.ids import JobId
+from engine.ports import Stat
 from engine.reconcile import layout
 from engine.reconcile.place import Round, log
 from engine.reconcile.provenance import record
@@ -147,16 +148,29 @@ def _commit(round_: Round, execution: Execution, job: Job, attempt: Attempt, rep
 
 
 def _place(round_: Round, made: wire.Product, url: str) -> None:
+    """Bring one result to its final URL, where it may be already: moved before a crash, or by the engine
+    that held the lease before us and does not know yet that it lost it.
+    """
     storage = round_.storage(url)
     there = storage.stat(made.url)
-    if there is None:
-        placed = storage.stat(url)
-        if placed is None or (not made.directory and placed.size != made.size):
-            raise NotFound(f"result {made.path} is not at {made.url}, where the report says it was delivered")
-        return
-    if not made.directory and there.size != made.size:
-        raise BadRequest(f"result {made.path} has {there.size} bytes where the report says {made.size}")
-    storage.move(made.url, url)
+    if there is not None:
+        _check_size(made, there)
+        try:
+            storage.move(made.url, url)
+        except BadRequest:
+            if storage.stat(made.url) is not None:
+                raise
+        else:
+            return
+    placed = storage.stat(url)
+    if placed is None:
+        raise NotFound(f"result {made.path} is not at {made.url}, where the report says it was delivered")
+    _check_size(made, placed)
+
+
+def _check_size(made: wire.Product, found: Stat) -> None:
+    if not made.directory and found.size != made.size:
+        raise BadRequest(f"result {made.path} has {found.size} bytes where the report says {made.size}")
 
 
 def _refuse_taken_names(round_: Round, execution: Execution, job: Job, names: Sequence[str]) -> None:

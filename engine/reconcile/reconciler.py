@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.clock import Clock
+from engine.domain.attempt import Effect
 from engine.domain.execution import ExecutionState
 from engine.errors import CredentialExpired, LostRace, Unavailable
 from engine.ids import ExecutionId
@@ -21,7 +22,7 @@ from engine.reconcile.collect import collect_due
 from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, MakeManifest, Round, log
 from engine.reconcile.submit import start_ready, submit_due
-from engine.store import executions, jobs
+from engine.store import executions, jobs, outbox
 from engine.store.database import Database
 from engine.store.lease import Lease
 
@@ -51,7 +52,7 @@ class Reconciler:
         self._workspace = workspace
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
-        self._fresh = True
+        self._fence = 0
         self.trouble: dict[str, str] = {}
         """Back-end -> why it is left in peace at the moment."""
 
@@ -63,12 +64,13 @@ class Reconciler:
             Unavailable: the database does not answer.
         """
         changed = False
+        fresh = lease.fence != self._fence
         for name, backend in self._backends.items():
             until, _ = self._paused.get(name, (0.0, 0.0))
             if self._clock.now() < until:
                 continue
-            changed = self._visit(lease, backend) or changed
-        self._fresh = False
+            changed = self._visit(lease, backend, fresh=fresh) or changed
+        self._fence = lease.fence
         return changed
 
     def pause(self) -> float:
@@ -80,7 +82,7 @@ class Reconciler:
             wait = min(wait, max(ready_at - self._clock.now(), 0.01))
         return wait
 
-    def _visit(self, lease: Lease, backend: Backend) -> bool:
+    def _visit(self, lease: Lease, backend: Backend, *, fresh: bool) -> bool:
         round_ = Round(
             db=self._db,
             lease=lease,
@@ -90,9 +92,11 @@ class Reconciler:
             manifest=self._manifest,
             describe=self._describe,
             workspace=self._workspace,
-            touched=self._unfinished() if self._fresh else set(),
+            touched=self._unfinished() if fresh else set(),
         )
         try:
+            if fresh:
+                self._take_over(round_)
             changed = self._steps(round_)
         except (Unavailable, CredentialExpired) as error:
             self._leave_in_peace(backend.name, error)
@@ -118,6 +122,15 @@ class Reconciler:
             conclude_touched(round_),
         ]
         return any(changed)
+
+    def _take_over(self, round_: Round) -> None:
+        """What the holder before us had claimed is ours now: its fencing number is worth nothing any more.
+
+        Submitting is left out: only the place knows when `find` will see what that engine sent.
+        """
+        with round_.write() as connection:
+            for effect in (Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
+                outbox.hurry(connection, effect, now=round_.clock.now())
 
     def _unfinished(self) -> set[ExecutionId]:
         with self._db.read() as connection:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.domain.options import Options
-from engine.errors import NotFound
+from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.store import events
 from engine.store.schema import descriptor, event, execution, job, tally
@@ -175,10 +175,11 @@ def add_to_tally(connection: Connection, changes: Mapping[tuple[ExecutionId, Job
 
 def activate(connection: Connection, execution_id: ExecutionId, *, jobs: int, now: float) -> None:
     """All its jobs are written: from now on they run. One commit makes an execution real."""
+    touch(connection, execution_id, now=now)
     connection.execute(
         sa.update(execution)
-        .where(execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING)
-        .values(state=ExecutionState.ACTIVE, jobs=jobs, updated_at=now)
+        .where(execution.c.id == execution_id)
+        .values(state=ExecutionState.ACTIVE, jobs=jobs)
     )
     events.append(
         connection,
@@ -196,8 +197,18 @@ def activate(connection: Connection, execution_id: ExecutionId, *, jobs: int, no
 
 
 def touch(connection: Connection, execution_id: ExecutionId, *, now: float) -> None:
-    """Note that its planner is alive."""
-    connection.execute(sa.update(execution).where(execution.c.id == execution_id).values(updated_at=now))
+    """Note that its planner is alive.
+
+    Raises:
+        BadRequest: the plan is gone: another submit with the same key took its place, or it was cancelled.
+    """
+    still = connection.execute(
+        sa.update(execution)
+        .where(execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING)
+        .values(updated_at=now)
+    )
+    if not still.rowcount:
+        raise BadRequest(f"execution {execution_id} was ended while its jobs were being written")
 
 
 def remove_plan(connection: Connection, execution_id: ExecutionId) -> None:

@@ -72,6 +72,13 @@ def claim(connection: Connection, effect: Effect, items: Sequence[Due], *, again
         )
 
 
+def hurry(connection: Connection, effect: Effect, *, now: float) -> None:
+    """Bring back into sight at once what was claimed."""
+    connection.execute(
+        sa.update(outbox).where(outbox.c.effect == effect, outbox.c.not_before > now).values(not_before=now)
+    )
+
+
 def done(connection: Connection, effect: Effect, ids: Sequence[SubmissionId]) -> None:
     """The effect has happened, or is no longer wanted."""
     if ids:
