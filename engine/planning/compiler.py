@@ -107,8 +107,8 @@ def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = 
     """
     found = bosh.problems(descriptor.data) if check else []
     if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {found[0]}{more}", problems=found)
+        told = [f"{descriptor.source}: not a valid descriptor: {problem}" for problem in found]
+        raise BadRequest(told[0], problems=told)
     try:
         return CompiledTool(parse_tool(descriptor.data), compat=compat)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -118,7 +118,7 @@ def printable(path: object) -> str:
 
 
 def _plain(error: json.JSONDecodeError) -> str:
-    if error.pos >= len(error.doc.rstrip()):
+    if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string"):
         return "the text ends too early"
     return f"{error.msg[0].lower()}{error.msg[1:]} (column {error.colno})"
 
