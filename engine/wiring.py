@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -20,6 +22,8 @@ from engine.reconcile.reconciler import Reconciler
 from engine.settings import NodeSettings, Settings, xdg
 from engine.store.database import Database
 from wrappers import wire
+
+_DAY = 86_400.0
 
 
 @dataclass
@@ -97,6 +101,7 @@ def node(settings: NodeSettings) -> wire.Node:
 
 
 def _workspace() -> Path:
+    """Where reports are looked at; what a killed engine left there is removed after a day."""
     path = xdg("XDG_STATE_HOME", ".local/state") / "work"
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,4 +110,7 @@ def _workspace() -> Path:
             f"cannot make {path}: {error.strerror}",
             remedy="set XDG_STATE_HOME to a place that can be written",
         ) from None
+    for left in path.iterdir():
+        if left.stat().st_mtime < time.time() - _DAY:
+            shutil.rmtree(left, ignore_errors=True)
     return path

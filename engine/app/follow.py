@@ -21,6 +21,9 @@ from engine.store.lease import Lease, LeaseLost, acquire, fenced, release
 WATCH_EVERY = 0.25
 """Seconds between two looks while another engine reconciles."""
 
+BREATH = 0.02
+"""Seconds between two rounds while things move: news of many jobs then share a commit."""
+
 
 class Driver:
     """One engine's part in reconciling a database."""
@@ -78,7 +81,8 @@ class Driver:
             log.warning("%s", error)
             self._lease = None
             return WATCH_EVERY
-        return 0.0 if changed else self._reconciler.pause()
+        wait = self._reconciler.pause()
+        return min(wait, BREATH) if changed else wait
 
     @property
     def trouble(self) -> str:

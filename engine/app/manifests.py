@@ -43,7 +43,7 @@ class Manifests:
             job=job_name(execution.id, job.number),
             execution=execution.id,
             command=expansion.command_line,
-            outputs_to=layout.attempt_url(execution, job.number, attempt),
+            outputs_to=layout.attempt_url(execution, attempt),
             shell=tool.shell,
             environment={**expansion.environment, **options.environment},
             invocation=dict(expansion.invocation),

@@ -109,12 +109,9 @@ class LocalBackend:
             return b""
 
     def forget(self, native_ids: Sequence[str]) -> None:
-        """Remove them from the spool; the rename first, so that nobody sees half a submission."""
+        """Remove them from the spool. All their attempts are final: nobody looks there any more."""
         for id_ in native_ids:
-            trash = Path(self._spool.jobs) / f".gone-{id_}"
-            with suppress(FileNotFoundError):
-                os.rename(self._job(id_), trash)
-            shutil.rmtree(trash, ignore_errors=True)
+            shutil.rmtree(self._job(id_), ignore_errors=True)
             (Path(self._spool.news) / id_).unlink(missing_ok=True)
 
     def _job(self, key: str) -> Path:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.retry import Failure
 from engine.errors import BadRequest, NotFound
-from engine.ids import JobId
 from engine.ports import Stat
 from engine.reconcile import layout
 from engine.reconcile.place import Round, log
@@ -51,8 +50,12 @@ def collect_due(round_: Round) -> bool:
     with round_.write() as connection:
         outbox.claim(connection, Effect.COLLECT, due, again_at=now + AGAIN)
     verdicts: list[Verdict] = []
-    for item in due:
-        verdicts += _collect(round_, item, of[item.execution_id], held[item.submission_id], found)
+    with tempfile.TemporaryDirectory(dir=round_.workspace, prefix="collect-") as directory:
+        for item in due:
+            round_.backend.retrieve(item.native_id or "", Path(directory))
+            waiting = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
+            execution = of[item.execution_id]
+            verdicts += [_judge(round_, execution, found[a.job_id], a, Path(directory)) for a in waiting]
     now = round_.clock.now()
     with round_.write() as connection:
         products.add(connection, [p for v in verdicts for p in v.products])
@@ -60,16 +63,6 @@ def collect_due(round_: Round) -> bool:
         outbox.done(connection, Effect.COLLECT, [d.submission_id for d in due])
         round_.touched |= settle(connection, ended, now=now)
     return True
-
-
-def _collect(
-    round_: Round, item: Due, execution: Execution, held: Sequence[Attempt], found: Mapping[JobId, Job]
-) -> list[Verdict]:
-    waiting = [a for a in held if a.state == AttemptState.FINALISING]
-    with tempfile.TemporaryDirectory(dir=round_.workspace, prefix="collect-") as directory:
-        into = Path(directory)
-        round_.backend.retrieve(item.native_id or "", into)
-        return [_judge(round_, execution, found[a.job_id], a, into) for a in waiting]
 
 
 def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> Verdict:
@@ -127,6 +120,7 @@ def _commit(round_: Round, execution: Execution, job: Job, attempt: Attempt, rep
     """
     names = [layout.product_name(execution, job.number, made.path) for made in report.products]
     _refuse_taken_names(round_, execution, job, names)
+    _move_together(round_, execution, attempt, report, names)
     committed = []
     for name, made in zip(names, report.products, strict=True):
         url = layout.output_url(execution, name)
@@ -145,6 +139,28 @@ def _commit(round_: Round, execution: Execution, job: Job, attempt: Attempt, rep
             )
         )
     return committed
+
+
+def _move_together(
+    round_: Round, execution: Execution, attempt: Attempt, report: Report, names: Sequence[str]
+) -> None:
+    """Where all names are one new directory and the tool's own paths, one rename commits them all."""
+    directories = {
+        name.removesuffix(f"/{made.path}") for name, made in zip(names, report.products, strict=True)
+    }
+    if len(directories) != 1 or not all(
+        name.endswith(f"/{m.path}") for name, m in zip(names, report.products, strict=True)
+    ):
+        return
+    source = layout.attempt_url(execution, attempt.id)
+    target = layout.output_url(execution, directories.pop())
+    storage = round_.storage(target)
+    sizes_good = all(
+        (there := storage.stat(m.url)) is not None and (m.directory or there.size == m.size)
+        for m in report.products
+    )
+    if sizes_good and storage.stat(target) is None:
+        storage.move(source, target)
 
 
 def _place(round_: Round, made: wire.Product, url: str) -> None:

@@ -41,6 +41,6 @@ def attempts_url(execution: Execution) -> str:
     return f"{execution.results}/.attempts"
 
 
-def attempt_url(execution: Execution, number: int, attempt: AttemptId) -> str:
+def attempt_url(execution: Execution, attempt: AttemptId) -> str:
     """Where one attempt alone may write."""
-    return f"{attempts_url(execution)}/{number}/{attempt}"
+    return f"{attempts_url(execution)}/{attempt}"
