@@ -23,7 +23,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except wire.WireError as error:
         return _complain(str(error), BAD_ORDERS)
     except OSError as error:
-        return _complain(str(error), NOT_WRITTEN)
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", NOT_WRITTEN)
     return code
 
 

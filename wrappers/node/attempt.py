@@ -193,6 +193,7 @@ class _Attempt:
 
     def _tool_failure(self, ended: process.Ended, place: Place) -> Failure:
         if min(_free(place.job), _free(self._into)) < FULL:
+            reports.cut_logs(self._manifest.attempt, self._into)
             return Failure(wire.NODE, "no space left on the disk while the tool was running")
         how = (
             f"was ended by signal {ended.signal}"

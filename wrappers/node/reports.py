@@ -10,7 +10,7 @@ from wrappers.node.failure import DISK_FULL
 from wrappers.node.files import replace_text
 from wrappers.node.host import Identity
 
-LOG_LEFT = 1 << 16  # bytes of a log that stay when the report needs its room
+LOG_LEFT = 1 << 16  # bytes of a log that stay when the disk is full
 
 
 def path(attempt: str, into: str) -> str:
@@ -30,11 +30,16 @@ def write(report: wire.Report, into: str) -> None:
     except OSError as error:
         if error.errno not in DISK_FULL:
             raise
-        for log in (".out", ".err"):
-            name = os.path.join(into, report.attempt + log)
-            if os.path.exists(name) and os.path.getsize(name) > LOG_LEFT:
-                os.truncate(name, LOG_LEFT)
+        cut_logs(report.attempt, into)
         replace_text(path(report.attempt, into), text)
+
+
+def cut_logs(attempt: str, into: str) -> None:
+    """Keep only the beginning of a tool's logs: they may be what filled the disk."""
+    for log in (".out", ".err"):
+        name = os.path.join(into, attempt + log)
+        if os.path.exists(name) and os.path.getsize(name) > LOG_LEFT:
+            os.truncate(name, LOG_LEFT)
 
 
 def never_run(
