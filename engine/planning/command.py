@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
-from engine.planning.containers import starting_directory
+from engine.planning.containers import container_requirements, parts_around_pwd
 from engine.planning.shell import (
     Context,
     Scanner,
@@ -15,11 +15,17 @@ from engine.planning.shell import (
     quote_in_double,
     quote_in_single,
 )
+from engine.planning.staging import INVOCATION_FILE
 from engine.planning.template import Keys, Slot, Template, Values, first_of
 
 JOB_DIRECTORY = "JOB_DIRECTORY"
 """Shell variable with the job's directory, for values that must be absolute paths wherever the tool goes."""
-_PROLOGUE = f'export {JOB_DIRECTORY}="${{{JOB_DIRECTORY}:-$PWD}}"\n'
+# The command line is a script in the job's directory; when it is not run as one, the job starts there.
+_PROLOGUE = (
+    f"{JOB_DIRECTORY}=$PWD\n"
+    f'if [ -e "${{0%/*}}/{INVOCATION_FILE}" ]; then {JOB_DIRECTORY}=${{0%/*}}; fi\n'
+    f"export {JOB_DIRECTORY}\n"
+)
 _PREFIXES = {
     Context.BARE: f'"${JOB_DIRECTORY}"/',
     Context.SINGLE: f"'\"${JOB_DIRECTORY}\"/'",
@@ -37,19 +43,17 @@ class CommandLine:
     """The command line of a tool, compiled. `staged` is for jobs: files are in the job's directory."""
 
     def __init__(self, tool: Tool, keys: Keys) -> None:
-        start = starting_directory(tool)
-        moves = start is not None
+        needs = container_requirements(tool)
+        moves = needs.working_directory is not None or bool(tool.image and tool.image.working_directory)
         absolute = moves or any(one.absolute_path for one in tool.parameters)
         self.exposed: list[str] = []
         """Ids of inputs and outputs whose value stands where quoting does not protect."""
         self.plain = self._compile(tool, keys, lambda one: False)
         self.staged = self.plain
-        self.prologue = ""
+        self.prologue = _PROLOGUE if absolute or needs.in_job else ""
+        self.prologue += "".join(_export(name, value) for name, value in needs.in_job.items())
         if absolute:
             self.staged = self._compile(tool, keys, lambda one: moves or one.absolute_path)
-            self.prologue = _PROLOGUE
-        if start is not None:
-            self.prologue += f"cd {quote(start)} || exit 126\n"
 
     def _compile(
         self, tool: Tool, keys: Keys, is_absolute: Callable[[ToolInput | ToolOutput], bool]
@@ -87,6 +91,12 @@ class CommandLine:
             self.exposed.append(id)
         quoter = _quoter(one, context, absolute=absolute and _is_path(one)) if is_text else str
         return _value_slot(one, quoter)
+
+
+def _export(name: str, value: str) -> str:
+    """A line that sets a variable to a value with `$PWD` in it."""
+    parts = [quote(part) if part else "" for part in parts_around_pwd(value)]
+    return f"export {name}=" + f'"${JOB_DIRECTORY}"'.join(parts) + "\n"
 
 
 def _is_path(one: ToolInput | ToolOutput) -> bool:

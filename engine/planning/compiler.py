@@ -91,7 +91,9 @@ class CompiledTool:
         try:
             return command.prologue + command.staged.fill(values) if stage else command.plain.fill(values)
         except ExposedValue as error:
-            raise InvocationError([_exposed_problem(str(error), values, command.exposed)]) from None
+            raise InvocationError(
+                [_exposed_problem(self.tool, str(error), values, command.exposed)]
+            ) from None
 
 
 def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = True) -> CompiledTool:
@@ -128,10 +130,11 @@ def _refuse_escapes(outputs: list[OutputFile]) -> None:
         raise InvocationError(problems)
 
 
-def _exposed_problem(text: str, values: Mapping[str, Any], exposed: list[str]) -> str:
+def _exposed_problem(tool: Tool, text: str, values: Mapping[str, Any], exposed: list[str]) -> str:
     owners = (id for id in exposed if text == (value := values.get(id)) or text in (value or ()))
     owner = next(owners, exposed[0])
+    kind = "output" if tool.input(owner) is None else "input"
     return (
-        f"input {owner}: {text!r} stands where the command line cannot quote it;"
+        f"{kind} {owner}: {text!r} stands where the command line cannot quote it;"
         " only letters, digits and @%+=:,./_- are accepted there"
     )

@@ -23,6 +23,8 @@ class Requirements:
 
     gpu: bool = False
     environment: dict[str, str] = field(default_factory=dict)
+    in_job: dict[str, str] = field(default_factory=dict)
+    """Variables whose value holds `$PWD`, the job's directory: the command line itself sets them."""
     working_directory: str | None = None
     """Where the tool starts, inside of the image; None is the job's directory."""
     user: str | None = None
@@ -97,6 +99,7 @@ _SINGULARITY_TOO = {
     for name in ("--gpus", "--ulimit", "--shm-size", "--rm", "-v", "--volume", "--privileged")
 }
 _HERE = re.compile(r"\$\{?PWD\}?/?(?::\$\{?PWD\}?/?)?").fullmatch
+_PWD = re.compile(r"\$PWD\b|\$\{PWD\}")
 _variable = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 _own_ids = re.compile(r"\$\(id -[ug]\)|`id -[ug]`")
 
@@ -128,11 +131,9 @@ def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
     return found
 
 
-def starting_directory(tool: Tool) -> str | None:
-    """Where the tool starts inside of its image, or None for the job's directory."""
-    if tool.image is None:
-        return None
-    return tool.image.working_directory or container_requirements(tool).working_directory
+def parts_around_pwd(value: str) -> list[str]:
+    """A value cut up at `$PWD`."""
+    return _PWD.split(value)
 
 
 def _read_option(words: list[str], table: dict[str, tuple[_Meaning, bool]], found: Requirements) -> None:
@@ -174,7 +175,9 @@ def _apply(meaning: _Meaning, name: str, value: str, found: Requirements) -> Non
             if value and value.rpartition("/")[2] not in ("sh", "bash", "dash"):
                 found.errors.append(f"{shown}: only a shell can be the entry point; use it in command-line")
         case _Meaning.HOME:
-            if not _HERE(value):
+            if _HERE(value):
+                found.in_job["HOME"] = "$PWD"
+            else:
                 found.warnings.append(f"{shown}: ignored; HOME is a writable directory of the job")
         case _Meaning.DONE:
             pass
@@ -193,9 +196,9 @@ def _set_variable(shown: str, text: str, found: Requirements) -> None:
         found.errors.append(f"{shown}: {name!r} is not the name of a variable")
     elif not equals:
         found.warnings.append(f"{shown}: ignored; variables of the submitting machine are not passed on")
-    elif name == "HOME" and _HERE(value):
-        return  # every job's HOME is its own directory
-    elif "$" in value:
+    elif "$" in _PWD.sub("", value):
         found.errors.append(f"{shown}: variables of the submitting machine mean nothing on another")
+    elif "$" in value:
+        found.in_job[name] = value
     else:
         found.environment[name] = value

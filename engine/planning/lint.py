@@ -42,7 +42,7 @@ _BASH = (
         "bash commands",
     ),
     (re.compile(r"pipefail"), "pipefail"),
-    (re.compile(r"\[ [^\]]*==[^\]]*\]"), "== in [ ]"),
+    (re.compile(r"\[ [^\]]{0,200}==[^\]]{0,200}\]"), "== in [ ]"),
 )
 
 

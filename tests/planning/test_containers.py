@@ -91,8 +91,6 @@ def test_variables_become_part_of_the_environment() -> None:
 @pytest.mark.parametrize(
     ("type", "options"),
     [
-        ("docker", ["-e", "HOME=$PWD"]),
-        ("singularity", ["--home", "$PWD:$PWD"]),
         ("docker", ["--rm", "-it", "--name", "x"]),
         ("docker", ["-w", "$PWD"]),
         ("docker", ["--entrypoint", ""]),
@@ -103,6 +101,12 @@ def test_variables_become_part_of_the_environment() -> None:
 def test_what_every_job_has_anyway_needs_no_word(type: str, options: list[str]) -> None:
     found = requirements(*options, type=type)
     assert (found.warnings, found.errors, found.environment) == ([], [], {})
+
+
+def test_the_jobs_directory_may_be_part_of_a_variable() -> None:
+    assert requirements("-e", "HOME=$PWD", "-e", "A=${PWD}/x").in_job == {"HOME": "$PWD", "A": "${PWD}/x"}
+    assert requirements("--home", "$PWD:$PWD", type="singularity").in_job == {"HOME": "$PWD"}
+    assert requirements("-e", "A=$PWDX").errors
 
 
 def test_a_working_directory_and_a_user_are_understood() -> None:

@@ -258,17 +258,32 @@ def test_an_absolute_path_holds_wherever_the_tool_goes(tmp_path: Path) -> None:
     assert paths(compiled, a="/d/my file", stage=True) == {"o": "r.txt"}
 
 
-def test_a_working_directory_of_the_image_is_where_the_tool_starts(tmp_path: Path) -> None:
-    image = {"type": "docker", "image": "i", "working-directory": str(tmp_path / "opt")}
-    compiled = tool_of("pwd && cat [A]", file("a"), **{"container-image": image})
-    (tmp_path / "opt").mkdir()
-    (tmp_path / "job").mkdir()
-    (tmp_path / "job/x").write_text("content")
-    command = staged(compiled, a="d/x")
+def run_as_a_job(compiled: CompiledTool, job: Path, start: Path, **invocation: Any) -> str:
+    """What a staged command line prints, run as the wrapper runs it: a script in the job's directory."""
+    for name, content in (("x", "content"), ("input_params.json", "{}")):
+        (job / name).write_text(content)
+    (job / "script").write_text(staged(compiled, **invocation))
     done = subprocess.run(
-        ["sh", "-c", command], cwd=tmp_path / "job", stdout=subprocess.PIPE, timeout=60, check=True
+        ["sh", str(job / "script")], cwd=start, stdout=subprocess.PIPE, timeout=60, check=True
     )
-    assert done.stdout.decode() == f"{tmp_path}/opt\ncontent"
+    return done.stdout.decode()
+
+
+def test_files_are_found_when_the_tool_starts_in_a_directory_of_its_image(tmp_path: Path) -> None:
+    image = {"type": "docker", "image": "i", "working-directory": "/opt"}
+    compiled = tool_of("pwd && cat [A]", file("a"), **{"container-image": image})
+    job, start = tmp_path / "my job", tmp_path / "opt"
+    for directory in (job, start):
+        directory.mkdir()
+    assert run_as_a_job(compiled, job, start, a="d/x") == f"{start}\ncontent"
+
+
+def test_a_variable_of_the_container_may_hold_the_jobs_directory(tmp_path: Path) -> None:
+    image = {"type": "docker", "image": "i", "container-opts": ["-e", "HOME=$PWD", "-e", "D=a b/${PWD}/c;d"]}
+    compiled = tool_of('echo $HOME "$D"', **{"container-image": image})
+    job = tmp_path / "job"
+    job.mkdir()
+    assert run_as_a_job(compiled, job, job) == f"{job} a b/{job}/c;d\n"
 
 
 def test_compat_shows_the_faults_of_the_reference_library() -> None:
