@@ -11,9 +11,6 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from engine.cli import show
 from engine.cli.session import session
 
@@ -33,7 +30,7 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
     cancelling = False
     while True:
         try:
-            with Display(view) as display:
+            with (LiveDisplay if sys.stderr.isatty() else Display)(view) as display:
                 view = engine.driver.follow(id_, display.update)
             break
         except KeyboardInterrupt:
@@ -71,42 +68,56 @@ def detach(config: Path | None) -> None:
 
 
 class Display:
-    """Live progress on a terminal; one line per change of state elsewhere."""
+    """Progress as lines, where there is no terminal: only what is worth a line."""
 
     def __init__(self, view: ExecutionView) -> None:
         self._view = view
-        self._console = Console(stderr=True)
-        self._live = self._console.is_terminal
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[tally]}", style="dim"),
-            console=self._console,
-        )
         self._told = ""
 
     def __enter__(self) -> Display:
-        if self._live:
-            self._progress.start()
-            self._task = self._progress.add_task(self._view.name, total=self._view.jobs, tally="")
-        else:
-            show.say(f"engine: {self._view.name}: {self._view.jobs} job(s), execution {self._view.id}")
+        show.say(f"engine: {self._view.name}: {self._view.jobs} job(s), execution {self._view.id}")
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._progress.stop()
+        pass
+
+    def update(self, view: ExecutionView) -> None:
+        """Show how it stands."""
+        if view.trouble and view.trouble != self._told:
+            show.say(f"engine: waiting: {view.trouble}")
+            self._told = view.trouble
+
+
+class LiveDisplay(Display):
+    """A live bar on a terminal."""
+
+    def __init__(self, view: ExecutionView) -> None:
+        from rich.console import Console  # 40 ms that a pipe need not pay
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        super().__init__(view)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[tally]}", style="dim", markup=False),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task(show.cell(view.name), total=view.jobs, tally="")
+
+    def __enter__(self) -> LiveDisplay:
+        super().__enter__()
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
 
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
         words = view.trouble or ", ".join(f"{n} {state}" for state, n in view.tally.items())
-        if self._live:
-            self._progress.update(self._task, completed=view.finished, tally=show.cell(words))
-        elif view.trouble and view.trouble != self._told:
-            show.say(f"engine: waiting: {view.trouble}")
-            self._told = view.trouble
+        self._progress.update(self._task, completed=view.finished, tally=show.cell(words))
 
 
 def _ask(view: ExecutionView) -> str:
@@ -141,10 +152,13 @@ def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
         show.say(f"engine: job {job.number} failed ({job.failure}): {show.cell(job.message)}")
     words = ", ".join(f"{n} {state}" for state, n in view.tally.items())
     show.say(f"engine: {view.state}: {words}, {view.seconds:.1f} s")
-    where = _short(to_path(view.results))
+    path = to_path(view.results)
+    where = _short(path)
     if not json:
         print(where)
-    show.say(f"engine: results in {where}/outputs, provenance in {where}/provenance, logs in {where}/logs")
+    parts = {"outputs": "results", "provenance": "provenance", "logs": "logs"}
+    there = [f"{what} in {where}/{part}" for part, what in parts.items() if (path / part).is_dir()]
+    show.say(f"engine: {', '.join(there) or f'nothing is in {where}'}")
     if view.tally.get("failed"):
         show.say(f"engine: engine explain {view.id}:NUMBER tells why; engine retry {view.id} tries again")
 

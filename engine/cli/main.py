@@ -41,16 +41,21 @@ cli = typer.Typer(
 )
 
 
-@cli.callback(invoke_without_command=False)
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+@cli.callback()
 def _global(
     config: Annotated[
         Path | None, typer.Option(help="Settings file, instead of $ENGINE_CONFIG and the usual place.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    if version:
-        print(__version__)
-        raise typer.Exit
     session.config = config
 
 

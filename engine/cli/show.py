@@ -8,9 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 _ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"}
 
 
@@ -26,17 +23,19 @@ def plain(value: Any) -> Any:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on stdout; piped, it is plain text without colours or cut cells."""
-    console = Console()
-    if not console.is_terminal:
+    if not sys.stdout.isatty():
         for row in ([c.upper() for c in columns], *rows):
             print("\t".join(cell(value) for value in row))
         return
+    from rich.console import Console  # 40 ms that a pipe need not pay
+    from rich.table import Table
+
     grid = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(cell(value) for value in row))
-    console.print(grid)
+    Console().print(grid)
 
 
 def cell(value: Any) -> str:

@@ -1,0 +1,22 @@
+"""`make bench`: every benchmark, one after the other, each a line or a few of the same table.
+
+Figures are medians of several runs. Machines are noisy: claims are ratios to a peer measured in the same run.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+ALL = ("expansion", "overhead", "syscalls", "throughput", "memory")
+
+
+def main() -> None:
+    """Run those that are named, or all."""
+    for name in sys.argv[1:] or ALL:
+        print(f"-- {name}", flush=True)
+        import_module(f"tests.bench.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

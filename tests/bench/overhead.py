@@ -1,0 +1,78 @@
+"""What a job costs besides its tool: `engine submit` of 20 jobs, one after the other, beside 20 bare `udocker run`.
+
+Both in turn in the same run, the image in the node's cache, the same proot for both: Debian's, through the shim
+of the tests (udocker's own static proot cannot be had here), so the ratios are of like with like.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.bench.place import Place, median, place, row, tool
+from tests.services.images import push_busybox
+from tests.services.proot import proot_for_tests
+from tests.services.registry import start_registry
+
+JOBS, ROUNDS = 20, 5
+
+
+def main() -> None:
+    """Print both ratios."""
+    with place(slots=1) as here, start_registry(here.directory) as registry:
+        image = push_busybox(registry)
+        proot = str(proot_for_tests(here.directory))
+        descriptor = here.write("tool.json", tool("true [N]", image=image))
+        jobs = here.write("jobs.jsonl", [{"n": n} for n in range(JOBS)])
+        bare = _udocker(here, image, proot)
+        words = ["submit", str(descriptor), str(jobs)]
+        figures: dict[str, list[float]] = {"bare": [], "udocker": [], "userns": []}
+        for runtime in ("udocker", "userns"):  # fills the cache, starts the server, checks the descriptor
+            here.engine(*words, "--runtime", runtime, ENGINE_NODE__PROOT=proot)
+        for _ in range(ROUNDS):
+            figures["bare"].append(bare())
+            for runtime in ("udocker", "userns"):
+                figures[runtime].append(here.engine(*words, "--runtime", runtime, ENGINE_NODE__PROOT=proot))
+        base = median(figures["bare"])
+        print(f"      {JOBS} bare udocker runs (P1): {base:.2f} s")
+        for runtime, limit in (("udocker", 2.0), ("userns", 0.8)):
+            ratio = median([e / b for e, b in zip(figures[runtime], figures["bare"], strict=True)])
+            what = f"{JOBS} jobs through engine submit, {runtime}: {median(figures[runtime]):.2f} s"
+            row(what, f"{ratio:.2f} x bare udocker", f"<= {limit}", ratio <= limit)
+
+
+def _udocker(here: Place, image: str, proot: str):  # type: ignore[no-untyped-def]
+    environment = {
+        **here.environment,
+        "UDOCKER_DIR": str(here.directory / "udocker"),
+        "UDOCKER_TARBALL": "",
+        "UDOCKER_USE_PROOT_EXECUTABLE": proot,
+    }
+    host, _, name = image.partition("/")
+    command = [str(Path(sys.executable).with_name("udocker")), "--quiet"]
+    root = ["--allow-root"] if os.geteuid() == 0 else []
+
+    def run(*words: str) -> str:
+        ran = subprocess.run([*command, *root, *words], env=environment, capture_output=True, text=True)
+        if ran.returncode:
+            raise SystemExit(f"udocker {' '.join(words)}: {ran.stdout}{ran.stderr}")
+        return ran.stdout.strip().splitlines()[-1] if ran.stdout.strip() else ""
+
+    run("pull", f"--registry=http://{host}", name)
+    container = run("create", name)
+
+    def twenty() -> float:
+        start = time.perf_counter()
+        for _ in range(JOBS):
+            run("run", "--nobanner", container, "true")
+        return time.perf_counter() - start
+
+    twenty()
+    return twenty
+
+
+if __name__ == "__main__":
+    main()
