@@ -11,7 +11,7 @@ from engine.domain.tool import Tool
 from engine.errors import BadRequest
 from engine.planning.bids import Dataset, bids_levels
 from engine.planning.compiler import CompiledTool, Expansion
-from engine.planning.rules import InvocationError
+from engine.planning.rules import MAX_PROBLEMS, InvocationError
 from engine.planning.sources import Item, read_sources
 from engine.planning.sweeps import (
     SWEEP,
@@ -26,8 +26,6 @@ from engine.planning.vip import RESULTS_DIRECTORY, Lister, list_local, results_d
 
 REPEAT = "$repeat"
 """The parameter that tells repetitions apart; ids of inputs cannot contain `$`."""
-MAX_PROBLEMS = 20
-"""Problems that one refusal lists."""
 
 
 @dataclass(frozen=True, slots=True)

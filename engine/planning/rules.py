@@ -13,6 +13,8 @@ from engine.domain.tool import InputType, Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.relations import compile_relations
 
+MAX_PROBLEMS = 20
+"""Problems that one refusal lists."""
 Values = dict[str, Any]
 Check = Callable[[Any], str | None]
 """What is wrong with a value, or None."""
@@ -46,9 +48,11 @@ class Rules:
         for id, value in values.items():
             check = checks.get(id)
             if check is None:
-                problems.append(f"unknown input {id!r}{_similar(id, checks)}")
+                problems.append(f"unknown input {_shown(id)}{_similar(id, checks)}")
             elif (problem := check(value)) is not None:
                 problems.append(f"input {id}: {problem}")
+            if len(problems) >= MAX_PROBLEMS:
+                break
         if not self._required <= values.keys():
             missing = [id for id in checks if id in self._required and id not in values]
             problems.extend(f"input {id}: is required" for id in missing)
@@ -180,6 +184,6 @@ def _similar(id: str, known: Mapping[str, Any]) -> str:
     def close() -> Iterator[str]:
         import difflib  # only needed for a mistake
 
-        yield from difflib.get_close_matches(id, known, 1)
+        yield from difflib.get_close_matches(id[:64], known, 1)
 
     return "".join(f" (did you mean {name}?)" for name in close())

@@ -187,3 +187,9 @@ def test_a_default_yields_to_what_the_user_chose() -> None:
 def test_an_embedded_invocation_schema_cannot_switch_the_rules_off() -> None:
     compiled = tool_of("tool [A]", number("a", maximum=1), **{"invocation-schema": {"type": "object"}})
     assert refusal(compiled, a=2) == ("input a: 2 is above the maximum 1",)
+
+
+def test_a_flood_of_mistakes_is_told_in_few_words() -> None:
+    problems = refusal(tool_of("tool [A]", text("a")), **{f"{'x' * 1000}{turn}": 1 for turn in range(10_000)})
+    assert len(problems) <= 21
+    assert max(map(len, problems)) < 150
