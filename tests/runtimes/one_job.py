@@ -1,0 +1,54 @@
+"""Run one job as the wrapper would, under any Python and as any user: `one_job.py REQUEST`, JSON both ways.
+
+The request names the job's directory and holds manifest and node; `result.json` there says what happened.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from wrappers import wire
+from wrappers.node import process
+from wrappers.node.stop import Stop
+from wrappers.runtimes.base import ImageError, Job, Unusable
+from wrappers.runtimes.choose import prepare
+
+
+def main(request: str) -> None:
+    asked = json.loads(request)
+    place = Path(asked["directory"])
+    job = Job(
+        manifest=wire.from_json(wire.Manifest, asked["manifest"]),
+        directory=place / "job",
+        tmp=place / "tmp",
+        private=place / "private",
+        script=place / "job" / "command",
+    )
+    for directory in (job.directory, job.tmp, job.private):
+        directory.mkdir(exist_ok=True)
+    job.script.write_bytes((job.manifest.command + "\n").encode("utf-8"))
+    (place / "result.json").write_text(json.dumps(run(job, wire.from_json(wire.Node, asked["node"]), place)))
+
+
+def run(job, node, place):
+    try:
+        launch = prepare(job, node)
+    except (Unusable, ImageError) as error:
+        return {"error": type(error).__name__, "message": str(error)}
+    stop = Stop()
+    stop.install()
+    (place / "prepared").touch()
+    ended = process.run(launch, str(place / "out"), str(place / "err"), job.manifest.limits, stop)
+    answer = {
+        "code": ended.exit_code,
+        "signal": ended.signal,
+        "why": ended.why,
+        "started": launch.started is None or launch.started(),
+        "used": wire.to_json(launch.used),
+    }
+    launch.cleanup()
+    return answer
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
