@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import itertools
 import json
 import os
@@ -23,10 +24,11 @@ _numbers = itertools.count()
 def pythons() -> list[Path]:
     """Every Python from 3.6 on that this machine has: on PATH, and where pyenv keeps them."""
     places = [Path(place) for place in os.environ.get("PATH", "").split(":") if place]
-    places += sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions").glob("3.*/bin"))
+    pyenv = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
+    places += map(Path, sorted(glob.glob(f"{pyenv}/versions/3.*/bin")))
     found = {}
     for place in places:
-        for path in sorted(place.glob("python3.*")):
+        for path in map(Path, sorted(glob.glob(f"{place}/python3.*"))):
             if path.name.removeprefix("python3.").isdigit() and os.access(path, os.X_OK):
                 said = subprocess.run(
                     [path, "-I", "-S", "-c", "import sys; print(sys.version_info >= (3, 6), sys.version)"],
