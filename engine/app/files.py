@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,18 @@ class Files:
         self._directory = directory or Path.cwd()
         self._kind = lru_cache(maxsize=_MANY)(_kind_of)
 
-    def settle(self, tool: Tool, invocation: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """The invocation with absolute File values (defaults included), and what is wrong with them."""
+    def settle(
+        self, tool: Tool, invocation: Mapping[str, Any], defaults: Collection[str] = ()
+    ) -> tuple[dict[str, Any], list[str]]:
+        """The invocation with absolute File values, and what is wrong with them.
+
+        Of inputs without a value, only those named by `defaults` get theirs: a default that is written
+        down would count as the user's choice, and no longer yield to another.
+        """
         settled, problems = dict(invocation), []
         for wanted in tool.inputs:
-            if wanted.type != InputType.FILE:
-                continue
-            value = invocation.get(wanted.id, wanted.default)
-            if not isinstance(value, (str, list)):
+            value = invocation.get(wanted.id, wanted.default if wanted.id in defaults else None)
+            if wanted.type != InputType.FILE or not isinstance(value, (str, list)):
                 continue  # absent, or of a type that expansion refuses in better words
             try:
                 settled[wanted.id] = (

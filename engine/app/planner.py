@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from engine.app.files import Files
 from engine.app.images import pin
 from engine.app.requests import SubmitRequest
 from engine.domain.options import Options
+from engine.domain.tool import Tool
 from engine.errors import BadRequest
 from engine.planning import (
     CompiledTool,
@@ -18,6 +20,7 @@ from engine.planning import (
     Expansion,
     InvocationError,
     Point,
+    Requirements,
     bosh,
     compile_tool,
     container_requirements,
@@ -93,32 +96,46 @@ def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: C
     """
     descriptor = load_descriptor(request.descriptor)
     compiled = compile_tool(descriptor, compat=request.compat, check=not _is_checked(db, descriptor.sha256))
-    tool = compiled.tool
-    needs = container_requirements(tool)
+    needs = container_requirements(compiled.tool)
     if needs.errors:
         raise BadRequest(f"{descriptor.source}: {needs.errors[0]}", problems=[*needs.errors])
-    runtimes = _runtimes(request, tool.image is None, can, descriptor.source)
-    bare = runtimes == ["none"]
-    options = Options(
-        image=None if tool.image is None or bare else pin(tool.image, settings.node),
-        limits=_limits(request, compiled, settings),
-        runtimes=runtimes,
-        root=request.root,
-        gpu=needs.gpu,
-        environment=dict(needs.environment),
-        workdir=needs.working_directory or (tool.image.working_directory if tool.image else None) or "",
-        compat=request.compat,
-        group=request.group,
-        naming=request.naming,
-    )
     return Plan(
         request=request,
         descriptor=descriptor,
         compiled=compiled,
-        options=options,
+        options=_options(request, compiled.tool, needs, settings, can, descriptor.source),
         backend=request.backend or settings.backend,
         warnings=tuple(needs.warnings),
-        points=read_invocations(request.invocations, tool, request.sweep),
+        points=read_invocations(request.invocations, compiled.tool, request.sweep),
+    )
+
+
+def _options(
+    request: SubmitRequest,
+    tool: Tool,
+    needs: Requirements,
+    settings: Settings,
+    can: Capabilities,
+    source: str,
+) -> Options:
+    runtimes = _runtimes(request, tool.image is None, can, source)
+    workdir = needs.working_directory or (tool.image.working_directory if tool.image else None) or ""
+    if runtimes == ["none"] and workdir:
+        raise BadRequest(
+            f"{source}: container-image.working-directory {workdir} is a place inside of the image",
+            remedy="run it in a container",
+        )
+    return Options(
+        image=None if tool.image is None or runtimes == ["none"] else pin(tool.image, settings.node),
+        limits=_limits(request, tool, settings),
+        runtimes=runtimes,
+        root=request.root,
+        gpu=needs.gpu,
+        workdir=workdir,
+        environment=dict(needs.environment),
+        compat=request.compat,
+        group=request.group,
+        naming=request.naming,
     )
 
 
@@ -132,6 +149,9 @@ def planned_jobs(plan: Plan, problems: Problems) -> Iterator[PlannedJob]:
         invocation, wrong = files.settle(plan.compiled.tool, point.invocation)
         try:
             expansion = plan.compiled.expand(invocation, stage=True)
+            if used := {i.id for i in expansion.inputs if not os.path.isabs(i.source)}:  # defaults
+                invocation, wrong = files.settle(plan.compiled.tool, point.invocation, used)
+                expansion = plan.compiled.expand(invocation, stage=True)
         except InvocationError as error:
             wrong += error.problems or (error.message,)
         else:
@@ -166,8 +186,8 @@ def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source:
     return asked
 
 
-def _limits(request: SubmitRequest, compiled: CompiledTool, settings: Settings) -> Limits:
-    wants, usual = compiled.tool.resources, settings.limits
+def _limits(request: SubmitRequest, tool: Tool, settings: Settings) -> Limits:
+    wants, usual = tool.resources, settings.limits
     return Limits(
         cores=request.cores or wants.cores or usual.cores,
         memory=request.memory or wants.ram or usual.memory,

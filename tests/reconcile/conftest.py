@@ -1,0 +1,99 @@
+"""A wired engine whose back-end is the real local one, with trouble on the line when a test wants it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from engine import settings, wiring
+from engine.app.requests import SubmitRequest
+from engine.app.views import ExecutionView, JobView
+from engine.domain.execution import ExecutionState
+from engine.ids import ExecutionId
+from engine.testing.faults import Faulty
+
+
+@dataclass
+class World:
+    """An engine in a directory of its own."""
+
+    directory: Path
+    engine: wiring.Engine
+    place: Faulty
+
+    def submit(self, command: str, jobs: int = 1, **options: object) -> ExecutionId:
+        """Write an execution of `jobs` jobs with this command line; [N] is the number."""
+        (self.directory / "tool.json").write_text(json.dumps(descriptor(command)))
+        lines = [json.dumps({"n": n}) for n in range(1, jobs + 1)]
+        (self.directory / "jobs.jsonl").write_text("\n".join(lines))
+        request = SubmitRequest("tool.json", ("jobs.jsonl",), runtimes=("none",), **options)  # type: ignore[arg-type]
+        view, _ = self.engine.app.submit(self.engine.app.plan(request))
+        return ExecutionId(view.id)
+
+    def rounds(self, until: Callable[[], bool], seconds: float = 60.0) -> None:
+        """Let the engine do rounds until something is so."""
+        deadline = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < deadline, "it never came to that"
+            time.sleep(self.engine.driver.round())
+
+    def end(self, id_: ExecutionId) -> ExecutionView:
+        """Let the engine do rounds until the execution is over."""
+        self.rounds(lambda: ExecutionState(self.engine.app.status(id_).state).is_final)
+        return self.engine.app.status(id_)
+
+    def jobs(self, id_: ExecutionId) -> Sequence[JobView]:
+        """Its jobs."""
+        return list(self.engine.app.jobs(id_))
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a file that the tools write."""
+        path = self.directory / name
+        return path.read_text().split() if path.exists() else []
+
+
+def descriptor(command: str) -> dict[str, object]:
+    """A tool with a number as input and out.txt as optional output."""
+    return {
+        "name": "tool",
+        "tool-version": "1",
+        "description": "a tool of a test",
+        "schema-version": "0.5",
+        "command-line": command if "[N]" in command else f": [N]; {command}",
+        "inputs": [{"id": "n", "name": "n", "type": "Number", "value-key": "[N]"}],
+        "output-files": [{"id": "out", "name": "out", "path-template": "out.txt", "optional": True}],
+    }
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    """The URL of an empty database."""
+    return f"sqlite:///{tmp_path / 'engine.db'}"
+
+
+@pytest.fixture
+def world(home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """An engine, and the place that it works with."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENGINE_DATABASE", database)
+    monkeypatch.setenv("ENGINE_LOCAL__SLOTS", "2")
+    engine = wiring.build(settings.load())
+    place = Faulty(engine.backends["local"])
+    engine.backends["local"] = place
+    yield World(tmp_path, engine, place)
+    engine.driver.release()
+    engine.db.close()
+
+
+@pytest.fixture(autouse=True)
+def own_directory() -> Iterator[None]:
+    """Come back from wherever a test went."""
+    here = os.getcwd()
+    yield
+    os.chdir(here)

@@ -1,0 +1,201 @@
+"""What the engine makes of trouble: nothing is lost, nothing is done twice, and the truth is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.app.explain import story_of
+from engine.errors import BackendUnavailable, CredentialExpired
+from engine.reconcile import reconciler
+from engine.store import lease
+from tests.reconcile.conftest import World
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a place in trouble in peace for moments only."""
+    monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
+
+
+def test_a_reply_that_is_lost_after_the_work_was_done_does_not_do_it_again(world: World) -> None:
+    world.place.reply_lost = BackendUnavailable("the line went dead")
+    id_ = world.submit(f"echo [N] >> '{world.directory}/ran'", jobs=3)
+    world.rounds(lambda: "submit" in world.place.calls)
+    assert "the line went dead" in world.engine.driver.trouble
+    world.place.reply_lost = None
+    assert world.end(id_).state == "succeeded"
+    assert "find" in world.place.calls
+    assert world.place.calls.count("submit") == 1
+    assert sorted(world.lines("ran")) == ["1", "2", "3"]
+
+
+def test_a_job_that_the_place_forgot_is_lost_and_tried_once_more(world: World) -> None:
+    id_ = world.submit(f"echo once >> '{world.directory}/ran'")
+    world.rounds(lambda: world.engine.app.status(id_).tally.get("active", 0) == 1)
+    first = list(world.place.inner.find("", _keys(world, id_)))
+    world.place.forgets.update(first)
+    view = world.end(id_)
+    [job] = world.jobs(id_)
+    assert (view.state, job.attempts) == ("succeeded", 2)
+    words = [line["words"] for line in _story(world, id_)]
+    assert any("it is lost" in w for w in words)
+    assert any("tried again" in w for w in words)
+
+
+def test_a_job_that_is_lost_twice_has_failed_and_says_so(world: World) -> None:
+    class Everything(set[str]):
+        def __contains__(self, _: object) -> bool:
+            return True
+
+    world.place.forgets = Everything()
+    id_ = world.submit("true")
+    view = world.end(id_)
+    [job] = world.jobs(id_)
+    assert (view.state, job.failure, job.attempts) == ("failed", "lost", 2)
+    assert job.message == "the place no longer knows it"
+
+
+def test_a_submission_that_is_refused_fails_its_job_and_no_other(world: World) -> None:
+    world.place.rejects = "no room at the inn"
+    refused = world.submit("true")
+    assert world.end(refused).state == "failed"
+    world.place.rejects = ""
+    assert world.end(world.submit("true")).state == "succeeded"
+    [job] = world.jobs(refused)
+    assert (job.failure, job.message) == ("rejected", "no room at the inn")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [BackendUnavailable("the place is down"), CredentialExpired("the proxy has expired", remedy="renew it")],
+)
+def test_a_place_in_trouble_is_left_in_peace_and_its_jobs_go_on_afterwards(
+    world: World, trouble: BackendUnavailable | CredentialExpired
+) -> None:
+    id_ = world.submit(f"sleep 0.2; echo once >> '{world.directory}/ran'", jobs=2)
+    world.rounds(lambda: "observe" in world.place.calls)
+    world.place.down = trouble
+    world.rounds(lambda: bool(world.engine.driver.trouble))
+    assert world.engine.driver.trouble == f"local: {trouble}"
+    assert world.engine.app.status(id_).state == "active"
+    world.place.down = None
+    assert world.end(id_).state == "succeeded"
+    assert world.engine.driver.trouble == ""
+    assert world.lines("ran") == ["once"] * 2
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda p: p.unlink(), "without a report"),
+        (lambda p: p.write_text("{"), "its report is not one: not JSON"),
+        (lambda p: p.write_text("[]"), "its report is not one"),
+        (lambda p: _change(p, attempt="another"), "its report is of attempt another"),
+        (lambda p: _change(p, manifest_sha256="0" * 64), "of other orders"),
+    ],
+)
+def test_only_a_believable_report_ends_a_job(world: World, spoil, words: str) -> None:  # type: ignore[no-untyped-def]
+    world.place.spoils = lambda path: spoil(path) if path.name.endswith(".report.json") else None
+    id_ = world.submit("true")
+    assert world.end(id_).state == "failed"
+    [job] = world.jobs(id_)
+    assert (job.failure, job.attempts) == ("lost", 2)
+    assert words in job.message
+
+
+def _change(path: Path, **values: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_a_result_that_is_not_where_the_report_says_fails_the_job(world: World) -> None:
+    id_ = world.submit("echo x > out.txt")
+    world.place.spoils = lambda path: [p.unlink() for p in world.directory.rglob(".attempts/*/out.txt")]  # type: ignore[assignment,func-returns-value]
+    assert world.end(id_).state == "failed"
+    [job] = world.jobs(id_)
+    assert job.failure == "output"
+    assert "out.txt is not at" in job.message
+    assert list(world.engine.app.products(id_)) == []
+
+
+def test_a_result_of_another_size_than_reported_fails_the_job(world: World) -> None:
+    id_ = world.submit("echo x > out.txt")
+
+    def grow(_: Path) -> None:
+        for path in world.directory.rglob(".attempts/*/out.txt"):
+            path.write_text("tampered with")
+
+    world.place.spoils = grow
+    assert world.end(id_).state == "failed"
+    assert "13 bytes where the report says 2" in world.jobs(id_)[0].message
+
+
+def test_of_several_copies_that_arrived_the_oldest_stays_and_the_others_end(world: World) -> None:
+    id_ = world.submit("sleep 0.5")
+    world.place.reply_lost = BackendUnavailable("the line went dead")
+    world.rounds(lambda: "submit" in world.place.calls)
+    [key] = _keys(world, id_)
+    world.place.reply_lost = None
+    world.place.copies[key] = [key, "a-copy"]
+    assert world.end(id_).state == "succeeded"
+    assert "cancel" in world.place.calls
+
+
+def test_what_was_never_handed_over_is_cancelled_without_a_call(world: World) -> None:
+    world.place.down = BackendUnavailable("down")
+    id_ = world.submit("true", jobs=5)
+    world.engine.driver.round()
+    world.place.down = None
+    world.place.calls.clear()
+    world.engine.app.cancel(id_)
+    assert world.end(id_).state == "cancelled"
+    assert "submit" not in world.place.calls
+
+
+def test_a_cancelled_execution_keeps_what_had_succeeded_and_the_logs_of_what_had_not(world: World) -> None:
+    id_ = world.submit("echo [N]; echo x > out.txt; test [N] = 1 || sleep 600", jobs=4)
+    world.rounds(lambda: world.engine.app.status(id_).tally.get("succeeded", 0) == 1)
+    world.rounds(lambda: bool(list(world.directory.rglob("jobs/*/*.out"))))
+    world.engine.app.cancel(id_)
+    view = world.end(id_)
+    assert view.state == "partial"
+    assert view.tally == {"succeeded": 1, "cancelled": 3}
+    assert [p.job for p in world.engine.app.products(id_)] == [1]
+    assert "2\n" in [p.read_text() for p in world.directory.rglob("results/*/logs/*.out")]
+
+
+def test_an_engine_that_lost_its_lease_stops_writing_and_another_goes_on(world: World) -> None:
+    id_ = world.submit("true", jobs=2)
+    world.engine.driver.round()
+    stolen = lease.acquire(world.engine.db, "another", now=world.engine.clock.now() + 3600, seconds=0.3)
+    assert stolen is not None
+    with world.engine.db.write() as connection:
+        connection.exec_driver_sql("UPDATE lease SET until = 0")
+    assert world.end(id_).state == "succeeded"
+    now = lease.current(world.engine.db)
+    assert now is not None
+    assert now.fence > stolen.fence
+
+
+def test_a_retry_runs_only_what_did_not_succeed(world: World) -> None:
+    marker = world.directory / "repaired"
+    id_ = world.submit(f"echo [N] >> '{world.directory}/ran'; test [N] != 2 || test -e '{marker}'", jobs=3)
+    assert world.end(id_).state == "partial"
+    marker.touch()
+    from engine.domain.job import JobState
+
+    assert world.engine.app.retry(id_, [JobState.FAILED]) == 1
+    assert world.end(id_).state == "succeeded"
+    assert sorted(world.lines("ran")) == ["1", "2", "2", "3"]
+
+
+def _keys(world: World, id_: str) -> list[str]:
+    with world.engine.db.read() as connection:
+        rows = connection.exec_driver_sql("SELECT id FROM submission ORDER BY id").scalars()
+        return list(rows)
+
+
+def _story(world: World, id_):  # type: ignore[no-untyped-def]
+    return story_of(world.engine.db, id_, world.engine.app.job(id_, 1)).events

@@ -1,0 +1,49 @@
+"""The whole machinery on PostgreSQL: nothing in it knows which database it has."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.domain.job import JobState
+from tests.reconcile.conftest import World
+
+pytestmark = pytest.mark.service
+
+
+@pytest.fixture
+def database(postgres_url: str) -> str:
+    """An empty database of a real server."""
+    return postgres_url
+
+
+def test_jobs_run_fail_and_are_retried_on_postgresql(world: World) -> None:
+    marker = world.directory / "repaired"
+    id_ = world.submit(f"echo [N] > out.txt; test [N] != 3 || test -e '{marker}'", jobs=20)
+    view = world.end(id_)
+    assert (view.state, view.tally) == ("partial", {"succeeded": 19, "failed": 1})
+    marker.touch()
+    assert world.engine.app.retry(id_, [JobState.FAILED]) == 1
+    assert world.end(id_).state == "succeeded"
+    assert sorted(p.name for p in world.engine.app.products(id_)) == [
+        f"{n:02d}/out.txt" for n in range(1, 21)
+    ]
+
+
+def test_a_cancelled_execution_ends_on_postgresql(world: World) -> None:
+    id_ = world.submit("sleep 600", jobs=3)
+    world.rounds(lambda: "observe" in world.place.calls)
+    world.engine.app.cancel(id_)
+    assert world.end(id_).state == "cancelled"
+
+
+def test_a_plan_that_is_refused_leaves_nothing_on_postgresql(world: World) -> None:
+    (world.directory / "bad.jsonl").write_text('{"n": 1}\n{"n": "one"}\n')
+    world.submit("true")
+    from engine.app.requests import SubmitRequest
+    from engine.errors import BadRequest
+
+    with pytest.raises(BadRequest, match="line 2, input n"):
+        world.engine.app.submit(
+            world.engine.app.plan(SubmitRequest("tool.json", ("bad.jsonl",), runtimes=("none",)))
+        )
+    assert len(world.engine.app.newest()) == 1
