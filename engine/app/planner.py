@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.app.collisions import Names
 from engine.app.files import Files
 from engine.app.images import pin
 from engine.app.requests import SubmitRequest
@@ -142,6 +143,7 @@ def _options(
 def planned_jobs(plan: Plan, problems: Problems) -> Iterator[PlannedJob]:
     """The jobs of a plan, in order. Points that cannot run are told to `problems` and left out."""
     files = Files()
+    names = Names(plan.options.naming)
     for point in plan.points:
         if point.problem:
             problems.add([place(point, point.problem)])
@@ -155,6 +157,7 @@ def planned_jobs(plan: Plan, problems: Problems) -> Iterator[PlannedJob]:
         except InvocationError as error:
             wrong += error.problems or (error.message,)
         else:
+            wrong += names.collisions(point.index + 1, expansion.output_files)
             if not wrong:
                 new = NewJob(point.index + 1, invocation, point.parameters, pending=min(point.stage, 1))
                 yield PlannedJob(new, expansion)

@@ -1,7 +1,7 @@
-"""What a job costs besides its tool: `engine submit` of 20 jobs, one after the other, beside 20 bare `udocker run`.
+"""What a job costs besides its tool: 20 jobs through `engine submit`, one by one, beside 20 bare runs.
 
-Both in turn in the same run, the image in the node's cache, the same proot for both: Debian's, through the shim
-of the tests (udocker's own static proot cannot be had here), so the ratios are of like with like.
+All in turn in the same run, the image in the node's cache, the same proot for both: Debian's, through the
+shim of the tests (udocker's own static build is not among Debian's packages), so the ratios are of like with like.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench.place import Place, median, place, row, tool
@@ -44,7 +45,7 @@ def main() -> None:
             row(what, f"{ratio:.2f} x bare udocker", f"<= {limit}", ratio <= limit)
 
 
-def _udocker(here: Place, image: str, proot: str):  # type: ignore[no-untyped-def]
+def _udocker(here: Place, image: str, proot: str) -> Callable[[], float]:
     environment = {
         **here.environment,
         "UDOCKER_DIR": str(here.directory / "udocker"),

@@ -1,4 +1,4 @@
-"""A thousand trivial jobs on two slots: process start to exit, every job leaving report, provenance and events."""
+"""A thousand trivial jobs on two slots, process start to exit; each leaves report, provenance and events."""
 
 from __future__ import annotations
 
