@@ -1,7 +1,7 @@
 """What a job costs besides its tool: 20 jobs through `engine submit`, one by one, beside 20 bare runs.
 
 All in turn in the same run, the image in the node's cache, the same proot for both: Debian's, through the
-shim of the tests (udocker's own static build is not among Debian's packages), so the ratios are of like with like.
+shim of the tests (udocker's own static build is not in Debian), so the ratios are of like with like.
 """
 
 from __future__ import annotations
