@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import threading
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from engine.errors import SettingsError, Unavailable
 from engine.store import database, migrate
 from engine.store.database import REVISION, Database, file_system
 from engine.store.schema import metadata
+from tests.services.unprivileged import Unprivileged
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -> None:
@@ -79,13 +82,15 @@ def test_a_file_that_is_no_database_is_told_so(tmp_path: Path) -> None:
         Database(f"sqlite:///{tmp_path / 'engine.db'}")
 
 
-@pytest.mark.skipif(
-    os.getuid() == 0, reason="root may write everywhere; run as an ordinary user by another test"
-)
-def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(Unavailable, match="ENGINE_DATABASE"):
-        Database(f"sqlite:///{tmp_path / 'deep' / 'engine.db'}")
+def test_a_directory_that_cannot_be_written_is_named(unprivileged: Unprivileged) -> None:
+    (unprivileged.directory / "closed").mkdir(mode=0o500)
+    unprivileged.give(unprivileged.directory / "closed")
+    url = f"sqlite:///{unprivileged.directory}/closed/deep/engine.db"
+    program = f"from engine.store.database import Database; Database({url!r})"
+    ran = unprivileged.run([sys.executable, "-c", program], environment={"PYTHONPATH": str(ROOT)})
+    assert ran.returncode == 1
+    assert "Unavailable: cannot make the directory" in ran.stderr
+    assert "ENGINE_DATABASE" in ran.stderr
 
 
 MOUNTS = """/dev/vda / ext4 rw 0 0
