@@ -93,8 +93,19 @@ def test_a_hostile_tool_does_not_change_the_cached_image(
     run("true")
     tree = account.cache / "ready" / busybox.digest.replace(":", "-")
     before = snapshot(tree)
-    run("chmod -R 777 /usr /etc /bin /root; echo x > /bin/busybox; rm -rf /usr /etc /bin /root 2>/dev/null; :")
+    run("rm -rf /usr /etc /root; chmod -R 777 /var /bin; : > /bin/busybox")
     assert snapshot(tree) == before
+
+
+def test_a_hostile_tool_does_not_change_the_host(run: Run) -> None:
+    # only what would do no harm if it succeeded, should a runtime be broken
+    places = ("/dev/full", "/proc/stat", "/sys/power", "/etc/hosts", "/etc/resolv.conf")
+    before = {path: os.lstat(path).st_mode for path in places}
+    run(
+        "for at in /dev /proc /sys; do mount -o remount,rw $at; done 2>/dev/null; touch /etc/hosts; "
+        "chmod 646 /etc/hosts /etc/resolv.conf; chmod 646 /dev/full /proc/stat; chmod 757 /sys/power; :"
+    )
+    assert before == {path: os.lstat(path).st_mode for path in places}
 
 
 def snapshot(tree: Path) -> list[tuple[str, int, int, float]]:

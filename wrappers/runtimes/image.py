@@ -93,6 +93,20 @@ def workdir(job: Job) -> Path:
     return Path(job.manifest.workdir) if job.manifest.workdir else job.directory
 
 
+def small_files(tree: Tree) -> Dict[str, str]:
+    """The host's name service, and an account for root in images that have none."""
+    files = {}
+    for path in ("/etc/resolv.conf", "/etc/hosts"):
+        try:
+            files[path] = Path(path).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            files[path] = ""
+    for path, text in (("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", "root:x:0:\n")):
+        if not os.path.lexists(str(tree.root) + path):
+            files[path] = text
+    return files
+
+
 def container_name(job: Job) -> str:
     """A name by which an engine knows the job's container; engines take fewer characters than we do."""
     return "grid-engine-" + re.sub("[^A-Za-z0-9_.-]", "-", job.manifest.attempt)

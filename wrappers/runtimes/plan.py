@@ -6,7 +6,7 @@ from typing import Dict, List, Optional
 
 from wrappers.runtimes import copies, gpu
 from wrappers.runtimes.base import Job
-from wrappers.runtimes.image import TEMPORARY, Tree, workdir
+from wrappers.runtimes.image import TEMPORARY, Tree, small_files, workdir
 from wrappers.runtimes.world import Bind, World
 
 
@@ -29,7 +29,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
     binds.append(Bind(os.path.realpath(str(job.directory)), str(job.directory)))
     if driver is not None:
         binds.extend(Bind(source, target, True) for source, target in driver.files.items())
-    files = _small_files(tree)
+    files = small_files(tree)
     if mode == "readonly":
         binds.extend(_as_binds(files, private / "files"))
         files = {}
@@ -43,20 +43,6 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
         directories=[str(workdir(job))],
         protect=os.geteuid() == 0,
     )
-
-
-def _small_files(tree: Tree) -> Dict[str, str]:
-    """The host's name service, and an account for root in images that have none."""
-    files = {}
-    for path in ("/etc/resolv.conf", "/etc/hosts"):
-        try:
-            files[path] = Path(path).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            files[path] = ""
-    for path, text in (("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", "root:x:0:\n")):
-        if not os.path.lexists(str(tree.root) + path):
-            files[path] = text
-    return files
 
 
 def _as_binds(files: Dict[str, str], directory: Path) -> List[Bind]:

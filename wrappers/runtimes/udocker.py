@@ -13,8 +13,19 @@ from wrappers import wire
 from wrappers.containers.tree import inside, remove
 from wrappers.runtimes import copies, gpu, proot, udocker_engine
 from wrappers.runtimes.base import Job, Launch, Unusable
-from wrappers.runtimes.image import TEMPORARY, Image, Tree, command, environment, used, workdir
+from wrappers.runtimes.image import (
+    TEMPORARY,
+    Image,
+    Tree,
+    command,
+    environment,
+    small_files,
+    used,
+    workdir,
+)
+from wrappers.runtimes.probe import once
 from wrappers.runtimes.relay import end_like, ignore_signals, kill_group, on_death_of_parent
+from wrappers.runtimes.shield import shield
 
 _CONTAINER = "c"
 _STARTED = re.compile(r"^the tool is process (\d+)$", re.MULTILINE)
@@ -27,6 +38,7 @@ class _Plan(NamedTuple):
     containers: Path
     log: Path
     scratch: Path
+    writable: List[Path]
     engine: udocker_engine.Options
 
 
@@ -38,6 +50,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         ImageError: the image cannot be had, or cannot run the job.
     """
     version = udocker_engine.load(node.udocker)
+    _check_root(job)
     program = proot.find(node, job.private)
     for path in (job.directory, job.tmp):
         if ":" in str(path):
@@ -58,6 +71,16 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         started=lambda: _STARTED.search(_read(plan.log)) is not None,
         cleanup=lambda: remove(plan.containers),
     )
+
+
+def _check_root(job: Job) -> None:
+    """As root, a tool under proot is root of the host too: only where the host can be shielded from it."""
+    if os.geteuid() == 0:
+        reason = once(("shield", os.stat(str(job.private)).st_dev), lambda: shield([job.private]))
+        if reason:
+            raise Unusable(
+                f"proot does not hold back a tool that root runs, and this is not possible: {reason}"
+            )
 
 
 def _root(job: Job, tree: Tree) -> Tuple[Path, str]:
@@ -87,6 +110,8 @@ def _plan(
         containers=top,
         log=job.private / "udocker.log",
         scratch=scratch,
+        # proot before 5.1.107 keeps its loader in the host's /tmp, whatever PROOT_TMP_DIR says
+        writable=[Path(TEMPORARY[0]), job.directory, job.tmp, job.private],
         engine=udocker_engine.Options(
             top=str(top),
             container=_CONTAINER,
@@ -103,11 +128,11 @@ def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List
     # the job's directory first: udocker takes the first volume that fits, and it may lie below /tmp
     volumes = [f"{job.directory}:{job.directory}"]
     volumes += [f"{job.tmp}:{target}" for target in TEMPORARY]
-    volumes += [f"{path}:{path}" for path in ("/dev", "/proc", "/sys", "/etc/resolv.conf", "/etc/hosts")]
-    for name, text in (("passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("group", "root:x:0:\n")):
-        if not os.path.lexists(str(tree.root / "etc" / name)):
-            (top / name).write_text(text, encoding="ascii")
-            volumes.append(f"{top / name}:/etc/{name}")
+    volumes += [f"{path}:{path}" for path in ("/dev", "/proc", "/sys")]
+    for path, text in small_files(tree).items():
+        own = top / os.path.basename(path)
+        own.write_text(text, encoding="utf-8")
+        volumes.append(f"{own}:{path}")
     if driver is not None:
         volumes += [f"{source}:{target}" for source, target in driver.files.items()]
     return [volume for volume in volumes if os.path.exists(volume.partition(":")[0])]
@@ -121,6 +146,8 @@ def _run(plan: _Plan) -> None:
     log = os.open(str(plan.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
     os.dup2(stderr, 0)
     os.dup2(log, 2)
+    if os.geteuid() == 0:
+        shield(plan.writable)
     os.environ.clear()
     os.environ["PROOT_TMP_DIR"] = str(plan.scratch)
     status = udocker_engine.run(plan.engine)

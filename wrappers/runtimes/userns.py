@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from wrappers import wire
+from wrappers.containers.tree import remove
 from wrappers.runtimes import gpu, idmap, namespaces, relay, world
 from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
@@ -46,6 +47,9 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         used=told._replace(version=os.uname().release, uid_map=chosen.kind),
         enter=lambda: _enter(plan, chosen, started),
         started=lambda: _has_started(started),
+        cleanup=lambda: remove(
+            Path(plan.private)
+        ),  # the kernel leaves a directory there that nobody may enter
     )
 
 

@@ -14,8 +14,6 @@ _OLD = "/.host"  # where the host's root is while the world is being made
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the name inside
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "ptmx": "pts/ptmx"}
-# A root caller is root towards these even in a user namespace.
-_KERNEL = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs")
 
 
 class Bind(NamedTuple):
@@ -36,7 +34,7 @@ class World(NamedTuple):
     files: Dict[str, str]  # small files inside, by path
     devices: List[str]  # further nodes of the host's /dev
     directories: List[str]  # that must exist inside
-    protect: bool  # the caller is root: the kernel's own files are read-only
+    protect: bool  # the caller is root, and so the owner of the kernel's own files: they are read-only
 
 
 def make(world: World) -> None:
@@ -126,9 +124,7 @@ def _kernel_file_systems(world: World) -> None:
     namespaces.bind(_OLD + "/sys", "/sys")
     if world.protect:
         namespaces.make_read_only("/sys")
-        for path in _KERNEL:
-            if os.path.exists(path):
-                _bind_read_only(path, path)
+        namespaces.make_read_only("/proc")
 
 
 def _devices(world: World) -> None:
@@ -137,10 +133,10 @@ def _devices(world: World) -> None:
         source, target = f"{_OLD}/dev/{name}", f"/dev/{name}"
         if os.path.isdir(source):
             os.makedirs(target)
-            namespaces.bind(source, target)
+            _bind_read_only(source, target)
         elif os.path.exists(source):
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o666))
-            namespaces.bind(source, target)
+            _bind_read_only(source, target)  # its mode, that is: a device can still be written
     for name, target in _LINKS.items():
         os.symlink(target, "/dev/" + name)
     os.mkdir("/dev/pts")
