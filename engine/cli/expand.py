@@ -9,40 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.sweeping import (
-    Bids,
-    Cross,
-    First,
-    MaxJobs,
-    Participants,
-    Repeat,
-    Sessions,
-    Set,
-    Vip,
-    Zip,
-    sweep_of,
-)
+from engine.cli.sweeping import sweep_of
+from engine.cli.taking import takes
 
 if TYPE_CHECKING:
-    from engine.planning import CompiledTool, Expansion, Point
+    from engine.planning import CompiledTool, Expansion, Point, Sweep
 
 
+@takes(sweep_of)
 def command(
+    sweep: Sweep,
     descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
     invocations: Annotated[
         list[str] | None,
         typer.Argument(help="JSON (one, or an array), .jsonl, .csv, .tsv, a directory, several files, or -."),
     ] = None,
-    cross: Cross = None,
-    zip: Zip = None,
-    set: Set = None,
-    bids: Bids = None,
-    participants: Participants = None,
-    sessions: Sessions = None,
-    vip: Vip = False,
-    repeat: Repeat = 1,
-    first: First = None,
-    max_jobs: MaxJobs = None,
     staged: Annotated[
         bool, typer.Option("--staged", help="Show each job as it runs: files under their bare names.")
     ] = False,
@@ -52,7 +33,6 @@ def command(
     """Print one JSON object per job: its command line, output files, inputs, or what is wrong with it."""
     from engine.planning import compile_tool, load_descriptor, read_invocations
 
-    sweep = sweep_of(cross, zip, set, bids, participants, sessions, vip, repeat, first, max_jobs)
     compiled = compile_tool(load_descriptor(descriptor, network=network), compat=bosh_compat)
     points = read_invocations(invocations or [], compiled.tool, sweep)
     failed = _print(compiled, points, staged=staged, flush="-" in (invocations or []))

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.cli import show
-from engine.cli.asking import takes_request
+from engine.cli.request import request
 from engine.cli.session import Json, session
+from engine.cli.taking import takes
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest
 
 
-@takes_request
+@takes(request)
 def command(asked: SubmitRequest, json: Json = False) -> None:
     """Show command line, inputs, outputs, image and runtime of each job; submit nothing."""
     app = session.engine.app

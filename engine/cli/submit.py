@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli import foreground, show
-from engine.cli.asking import takes_request
+from engine.cli.request import request
 from engine.cli.session import Json, session
+from engine.cli.taking import takes
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest
 
 
-@takes_request
+@takes(request)
 def command(
     asked: SubmitRequest,
     detach: Annotated[

@@ -37,16 +37,16 @@ MaxJobs = Annotated[int | None, typer.Option(min=1, help="Refuse a request that 
 
 
 def sweep_of(
-    cross: list[str] | None,
-    zip: list[str] | None,
-    set: list[str] | None,
-    bids: str | None,
-    participants: str | None,
-    sessions: str | None,
-    vip: bool,
-    repeat: int,
-    first: int | None,
-    max_jobs: int | None,
+    cross: Cross = None,
+    zip: Zip = None,
+    set: Set = None,
+    bids: Bids = None,
+    participants: Participants = None,
+    sessions: Sessions = None,
+    vip: Vip = False,
+    repeat: Repeat = 1,
+    first: First = None,
+    max_jobs: MaxJobs = None,
 ) -> Sweep:
     """The same options as one value.
 

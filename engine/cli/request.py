@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.amounts import bytes_of
-from engine.cli.sweeping import (
-    Bids,
-    Cross,
-    First,
-    MaxJobs,
-    Participants,
-    Repeat,
-    Sessions,
-    Set,
-    Vip,
-    Zip,
-    sweep_of,
-)
+from engine.cli.sweeping import sweep_of
+from engine.cli.taking import takes
 from engine.errors import BadRequest
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest
+    from engine.planning import Sweep
 
 
+@takes(sweep_of)
 def request(
+    sweep: Sweep,
     descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
     invocations: Annotated[
         list[str] | None,
@@ -55,16 +44,6 @@ def request(
     bosh_compat: Annotated[
         bool, typer.Option("--bosh-compat", help="The reference library's text rules.")
     ] = False,
-    cross: Cross = None,
-    zip: Zip = None,
-    set: Set = None,
-    bids: Bids = None,
-    participants: Participants = None,
-    sessions: Sessions = None,
-    vip: Vip = False,
-    repeat: Repeat = 1,
-    first: First = None,
-    max_jobs: MaxJobs = None,
 ) -> SubmitRequest:
     """The options of `submit` and `plan` as one value.
 
@@ -78,7 +57,7 @@ def request(
     return SubmitRequest(
         descriptor=descriptor,
         invocations=tuple(invocations or ()),
-        sweep=sweep_of(cross, zip, set, bids, participants, sessions, vip, repeat, first, max_jobs),
+        sweep=sweep,
         backend=backend,
         results=results,
         key=key,
@@ -90,25 +69,3 @@ def request(
         naming=naming,
         compat=bosh_compat,
     )
-
-
-def takes_request(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all the options of a request, which it gets as its first argument."""
-    options = list(_parameters(request))
-    own = list(_parameters(command))[1:]
-    names = [p.name for p in options]
-
-    @wraps(command)
-    def wrapper(**given: Any) -> None:
-        asked = request(**{name: given.pop(name) for name in names})
-        command(asked, **given)
-
-    wrapper.__signature__ = inspect.Signature([*options, *own])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in [*options, *own]}
-    return wrapper
-
-
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    hints = get_type_hints(function, include_extras=True, localns={"SubmitRequest": object})
-    found = inspect.signature(function).parameters.values()
-    return [p.replace(annotation=hints[p.name]) for p in found]
