@@ -1,12 +1,11 @@
 """One attempt from its manifest to its report: probe, inputs, image, run, outputs, deliver."""
 
-import json
 import os
 import time
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from wrappers import wire
 from wrappers.node import files, process, reports
@@ -14,22 +13,14 @@ from wrappers.node.deliver import deliver
 from wrappers.node.failure import DISK_FULL, Cancelled, Failure, from_os
 from wrappers.node.host import Identity
 from wrappers.node.inputs import stage
-from wrappers.node.names import inside, safe_attempt
+from wrappers.node.names import safe_attempt
 from wrappers.node.outputs import find
+from wrappers.node.place import SCRIPT, Place, free, furnish, make
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.choose import prepare
 
-SCRIPT = ".grid-engine-command"
 FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the disk
-
-
-class Place(NamedTuple):
-    """The directories of one attempt; only its owner can enter them."""
-
-    top: str  # with the runtime's own files
-    job: str
-    tmp: str
 
 
 def run_attempt(
@@ -89,10 +80,10 @@ class _Attempt:
 
     def _all_phases(self) -> None:
         with self._phase("probe"):
-            place = self._place = self._make_place()
+            place = self._place = make(self._manifest, self._node.scratch or self._into)
         with self._phase("inputs"):
             self._told["inputs"] = stage(self._manifest, place.job)
-            self._write_files(place)
+            furnish(place, self._manifest)
         with self._phase("image"):
             launch = self._launch = self._prepare(place)
             self._told["runtime"] = launch.used
@@ -119,39 +110,6 @@ class _Attempt:
             yield
         finally:
             self._phases.append(wire.Phase(name, start, round(time.monotonic() - clock, 6)))
-
-    def _make_place(self) -> Place:
-        scratch = self._node.scratch or self._into
-        try:
-            os.makedirs(scratch, exist_ok=True)
-            self._check_disk(scratch)
-            top = os.path.join(os.path.realpath(scratch), self._manifest.attempt)
-            os.mkdir(top, 0o700)
-            place = Place(top, os.path.join(top, "job"), os.path.join(top, "tmp"))
-            os.mkdir(place.job)
-            os.mkdir(place.tmp)
-        except OSError as error:
-            raise from_os(error, wire.NODE, f"making the job directory under {scratch}") from None
-        return place
-
-    def _check_disk(self, scratch: str) -> None:
-        wanted = self._manifest.limits.disk
-        free = _free(scratch)
-        if wanted is not None and free < wanted:
-            raise Failure(wire.NODE, f"{scratch} has {free} bytes free; the job needs {wanted}")
-
-    def _write_files(self, place: Place) -> None:
-        try:
-            for file in self._manifest.files:
-                path = inside(place.job, file.path, "configuration file")
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                _write(path, file.text)
-            invocation = os.path.join(place.job, "input_params.json")
-            if not os.path.lexists(invocation):  # an input of this name is the user's own wish
-                _write(invocation, json.dumps(self._manifest.invocation))
-            _write(os.path.join(place.job, SCRIPT), script(self._manifest))
-        except OSError as error:
-            raise from_os(error, wire.NODE, "writing the job's own files") from None
 
     def _prepare(self, place: Place) -> Launch:
         job = Job(
@@ -187,12 +145,13 @@ class _Attempt:
             raise Failure(ended.stopped, ended.why)
         if not began:
             why = ended.why or _last_line(name + ".err") or f"it ended with {ended.exit_code}"
-            raise Failure(wire.NODE, f"{launch.used.name} could not start the tool: {why}")
+            said = f"{launch.used.name} could not start the tool: "  # a runtime may say so itself
+            raise Failure(wire.NODE, why if why.startswith(said) else said + why)
         if ended.exit_code != 0:
             raise self._tool_failure(ended, place)
 
     def _tool_failure(self, ended: process.Ended, place: Place) -> Failure:
-        if min(_free(place.job), _free(self._into)) < FULL:
+        if min(free(place.job), free(self._into)) < FULL:
             reports.cut_logs(self._manifest.attempt, self._into)
             return Failure(wire.NODE, "no space left on the disk while the tool was running")
         how = (
@@ -245,33 +204,6 @@ class _Attempt:
 
 def _defect(error: Exception) -> Failure:
     return Failure(wire.ENGINE, f"in the wrapper: {type(error).__name__}: {error}")
-
-
-def script(manifest: wire.Manifest) -> str:
-    """The text that `manifest.shell` runs.
-
-    bosh runs scripts in containers by `/bin/sh -l`, so images rely on what /etc/profile sets up. But
-    Debian's and Alpine's /etc/profile replace PATH, and with it the image's own ENV PATH (measured:
-    `PATH=/opt/conda/bin:/bin sh -l -c 'echo $PATH'` has lost /opt/conda/bin). Hence the profile is read
-    by hand, and the PATH from before goes in front of it. On the bare node nobody asked for a login.
-    """
-    text = manifest.command + "\n"
-    if manifest.image is None or manifest.shell != "/bin/sh":
-        return text
-    return (
-        "engine_path=$PATH; if [ -r /etc/profile ]; then . /etc/profile; fi; "
-        'PATH="${engine_path:+$engine_path:}$PATH"; export PATH; unset engine_path\n' + text
-    )
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write(text)
-
-
-def _free(path: str) -> int:
-    space = os.statvfs(path)
-    return space.f_bavail * space.f_frsize
 
 
 def _last_line(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Starting the tool and watching it: exact exit status, limits, and nobody left behind.
+"""Running the tool: exact exit status, limits, and nobody left behind.
 
 While a tool runs, SIGCHLD and the wish to stop are blocked and taken with `sigtimedwait`: no handler can
 come between two lines, and the end of a tool is noticed at once, without polling. The calling process
@@ -7,30 +7,19 @@ must have no other children.
 
 import os
 import resource  # noqa: F401  # os.wait4 needs it; imported here, once, and not after every fork
-import shutil
 import signal
 import time
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 from wrappers import wire
 from wrappers.node import procfs
-from wrappers.node.names import native
+from wrappers.node.spawn import ADOPTS, adopt_orphans, start
 from wrappers.node.stop import SIGNALS, Stop
 from wrappers.runtimes.base import Launch
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 FIRST_LOOK, SLOWEST_LOOK = 0.25, 1.0  # seconds between two looks at the memory
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _WATCHED = SIGNALS | {signal.SIGCHLD}
-# Python ignores SIGPIPE and SIGXFSZ, and servers SIGHUP; tools would inherit that.
-_RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
-
-try:
-    import ctypes
-
-    _LIBC: Any = ctypes.CDLL(None)
-except (ImportError, OSError):  # a static Python: without prctl, a tool's daemons may escape
-    _LIBC = None
 
 
 class Ended(NamedTuple):
@@ -44,12 +33,6 @@ class Ended(NamedTuple):
     why: str = ""  # for a person: why it was stopped or never started
 
 
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends: nobody escapes (Linux 3.4)."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 def run(launch: Launch, out: str, err: str, limits: wire.Limits, stop: Stop) -> Ended:
     """Run the tool to its end, its output in the files `out` and `err`.
 
@@ -60,107 +43,13 @@ def run(launch: Launch, out: str, err: str, limits: wire.Limits, stop: Stop) -> 
     os.umask(0o022)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     try:
-        pid, trouble = _start(launch, out, err)
+        pid, trouble = start(launch, out, err)
         try:
             return _Watch(pid, launch, limits, stop).to_the_end(trouble)
         finally:
             os.close(trouble)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _start(launch: Launch, out: str, err: str) -> Tuple[int, int]:
-    """Start the tool; gives its process id and a pipe that tells why it never began."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    descriptors = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)]
-    trouble, tell = os.pipe()
-    os.set_blocking(trouble, False)
-    environment = {native(key): native(value) for key, value in launch.environment.items()}
-    try:
-        descriptors.append(os.open(out, flags, 0o644))
-        descriptors.append(os.open(err, flags, 0o644))
-        # Measured: 0.9 ms to spawn, 3 ms to fork Python and prepare there.
-        start = _spawn if launch.enter is None and hasattr(os, "posix_spawn") else _fork
-        return start(launch, environment, descriptors, tell), trouble
-    except OSError:
-        os.close(trouble)
-        raise
-    finally:
-        for descriptor in descriptors + [tell]:
-            os.close(descriptor)
-
-
-def _spawn(launch: Launch, environment: Dict[str, str], descriptors: List[int], tell: int) -> int:
-    program = launch.argv[0]
-    if "/" not in program:
-        program = shutil.which(program, path=environment.get("PATH", os.defpath)) or program
-    here = os.getcwd()
-    os.chdir(str(launch.cwd))
-    try:
-        pid: int = os.posix_spawn(
-            program,
-            launch.argv,
-            environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, one, target) for target, one in enumerate(descriptors)],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_RESET,
-        )
-    except (NotImplementedError, OSError):
-        # Before Linux with glibc 2.26 there is no `setsid`; and what cannot be executed is told by `_fork`.
-        return _fork(launch, environment, descriptors, tell)
-    finally:
-        os.chdir(here)
-    _offer_to_oom_killer(pid)
-    return pid
-
-
-def _fork(launch: Launch, environment: Dict[str, str], descriptors: List[int], tell: int) -> int:
-    us = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become(launch, environment, descriptors, tell, us)
-    return pid
-
-
-def _become(
-    launch: Launch, environment: Dict[str, str], descriptors: List[int], tell: int, parent: int
-) -> NoReturn:
-    """In the child: turn into the tool, or tell why not."""
-    try:
-        os.setsid()
-        if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(125)
-        for target, descriptor in enumerate(descriptors):
-            os.dup2(descriptor, target)
-        for number in _RESET:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        _offer_to_oom_killer(os.getpid())
-        if launch.enter is not None:
-            launch.enter()
-        os.chdir(str(launch.cwd))
-        os.execvpe(launch.argv[0], launch.argv, environment)  # noqa: S606  # an argument list, no shell
-    except BaseException as error:
-        os.write(tell, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
-    finally:
-        os._exit(125)
-
-
-def _offer_to_oom_killer(pid: int) -> None:
-    """When memory runs out the kernel shall take the tool, not the wrapper that must report it."""
-    try:
-        score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return  # no such file, or the tool has ended: the kernel chooses by size, which mostly is the tool
-    try:
-        os.write(score, b"500")
-    except OSError:
-        pass  # not allowed
-    finally:
-        os.close(score)
 
 
 class _Watch:
@@ -261,7 +150,7 @@ class _Watch:
                     self._signal_all(number)  # those born meanwhile
 
     def _all_gone(self) -> bool:
-        if not self._alone or _LIBC is not None:
+        if not self._alone or ADOPTS:
             return self._alone
         try:  # without a subreaper, members of the group are not our children
             os.killpg(self._pid, 0)

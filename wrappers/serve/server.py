@@ -15,7 +15,7 @@ from typing import List, Optional, Tuple
 from wrappers import wire
 from wrappers.node import batch
 from wrappers.node.host import Identity
-from wrappers.node.process import adopt_orphans
+from wrappers.node.spawn import adopt_orphans
 from wrappers.runtimes import choose
 from wrappers.serve import submission
 from wrappers.serve.bell import Bell
