@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.app import views
-from engine.app.planner import Plan, Problems, job_summary, plan, planned_jobs, results_of, validator
+from engine.app.planner import Plan, job_summary, plan, planned_jobs, results_of, validator
 from engine.app.requests import SubmitRequest
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState, Intent
@@ -54,10 +54,8 @@ class Application:
         Raises:
             BadRequest: after the last job, when any point was wrong.
         """
-        problems = Problems()
-        for job in planned_jobs(planned, problems):
+        for job in planned_jobs(planned):
             yield job_summary(planned, job, self.settings)
-        problems.raise_if_any()
 
     def submit(self, planned: Plan) -> tuple[views.ExecutionView, bool]:
         """Write an execution with all its jobs; they may run from the commit that ends this.
@@ -112,12 +110,11 @@ class Application:
         return new
 
     def _write_jobs(self, new: Execution, planned: Plan) -> None:
-        problems, page, count = Problems(), list[jobs.NewJob](), 0
-        for job in planned_jobs(planned, problems):
+        page, count = list[jobs.NewJob](), 0
+        for job in planned_jobs(planned):
             page.append(job.new)
-            if len(page) >= PAGE and not problems.count:
+            if len(page) >= PAGE:
                 count += self._write_page(new, page)
-        problems.raise_if_any()
         count += self._write_page(new, page)
         if not count:
             raise BadRequest("there is no job to run: the invocations are empty")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from engine.app.collisions import Names
 from engine.app.files import Files
@@ -25,18 +25,16 @@ from engine.planning import (
     bosh,
     compile_tool,
     container_requirements,
+    expand_points,
     load_descriptor,
-    place,
     read_invocations,
 )
 from engine.ports import Capabilities
-from engine.settings import Settings
+from engine.settings import RuntimeName, Settings
 from engine.store import executions
 from engine.store.database import Database
 from engine.store.jobs import NewJob
 from wrappers.wire import Limits
-
-FIRST_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +58,6 @@ class PlannedJob:
     expansion: Expansion
 
 
-@dataclass(slots=True)
-class Problems:
-    """What is wrong with the invocations: counted all, kept the first."""
-
-    first: list[str] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, lines: Sequence[str]) -> None:
-        """Note more of them. Points of one sweep break one rule with the same words: once is enough."""
-        for line in lines:
-            if line not in self.first:
-                self.count += 1
-                if len(self.first) < FIRST_PROBLEMS:
-                    self.first.append(line)
-
-    def raise_if_any(self) -> None:
-        """Refuse the whole submit.
-
-        Raises:
-            BadRequest: there is at least one problem; all of the first are told.
-        """
-        if self.count:
-            lines = list(self.first)
-            if self.count > len(lines):
-                lines.append(f"... and {self.count - len(lines)} more")
-            raise BadRequest(lines[0], problems=lines)
-
-
 def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: Capabilities) -> Plan:
     """Settle everything but the jobs. `db`, when given, spares checking a known descriptor again.
 
@@ -99,7 +69,8 @@ def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: C
     compiled = compile_tool(descriptor, compat=request.compat, check=not _is_checked(db, descriptor.sha256))
     needs = container_requirements(compiled.tool)
     if needs.errors:
-        raise BadRequest(f"{descriptor.source}: {needs.errors[0]}", problems=[*needs.errors])
+        problems = [f"{descriptor.source}: {line}" for line in needs.errors]
+        raise BadRequest(problems[0], problems=problems)
     return Plan(
         request=request,
         descriptor=descriptor,
@@ -119,7 +90,7 @@ def _options(
     can: Capabilities,
     source: str,
 ) -> Options:
-    runtimes = _runtimes(request, tool.image is None, can, source)
+    runtimes, naming = _runtimes(request, tool.image is None, can, source), _naming(request.naming)
     workdir = needs.working_directory or (tool.image.working_directory if tool.image else None) or ""
     if runtimes == ["none"] and workdir:
         raise BadRequest(
@@ -127,7 +98,7 @@ def _options(
             remedy="run it in a container",
         )
     return Options(
-        image=None if tool.image is None or runtimes == ["none"] else pin(tool.image, settings.node),
+        image=None if tool.image is None or runtimes == ["none"] else pin(tool.image, settings.node, source),
         limits=_limits(request, tool, settings),
         runtimes=runtimes,
         root=request.root,
@@ -136,32 +107,41 @@ def _options(
         environment=dict(needs.environment),
         compat=request.compat,
         group=request.group,
-        naming=request.naming,
+        naming=naming,
     )
 
 
-def planned_jobs(plan: Plan, problems: Problems) -> Iterator[PlannedJob]:
-    """The jobs of a plan, in order. Points that cannot run are told to `problems` and left out."""
+def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
+    """The jobs of a plan, in order, until one cannot run.
+
+    Raises:
+        BadRequest: after the last good one; the first problems are told, each with its place.
+    """
+    tool = plan.compiled.tool
     files = Files()
     names = Names(plan.options.naming)
-    for point in plan.points:
-        if point.problem:
-            problems.add([place(point, point.problem)])
-            continue
-        invocation, wrong = files.settle(plan.compiled.tool, point.invocation)
-        try:
-            expansion = plan.compiled.expand(invocation, stage=True)
-            if used := {i.id for i in expansion.inputs if not os.path.isabs(i.source)}:  # defaults
-                invocation, wrong = files.settle(plan.compiled.tool, point.invocation, used)
-                expansion = plan.compiled.expand(invocation, stage=True)
-        except InvocationError as error:
-            wrong += error.problems or (error.message,)
-        else:
-            wrong += names.collisions(point.index + 1, expansion.output_files)
-            if not wrong:
-                new = NewJob(point.index + 1, invocation, point.parameters, pending=min(point.stage, 1))
-                yield PlannedJob(new, expansion)
-        problems.add([place(point, line) for line in wrong])
+
+    def expand(point: Point) -> PlannedJob:
+        invocation, wrong = files.settle(tool, point.invocation)
+        expansion = _expand(plan.compiled, invocation, wrong)
+        if used := {i.id for i in expansion.inputs if not os.path.isabs(i.source)}:  # by default
+            invocation, wrong = files.settle(tool, point.invocation, used)
+            expansion = _expand(plan.compiled, invocation, wrong)
+        wrong += names.collisions(point.index + 1, expansion.output_files)
+        if wrong:
+            raise InvocationError(wrong)
+        new = NewJob(point.index + 1, invocation, point.parameters, pending=min(point.stage, 1))
+        return PlannedJob(new, expansion)
+
+    return expand_points(plan.points, expand)
+
+
+def _expand(compiled: CompiledTool, invocation: Mapping[str, Any], wrong: list[str]) -> Expansion:
+    """The expansion; what is wrong with the rules is told together with what is wrong with the files."""
+    try:
+        return compiled.expand(invocation, stage=True)
+    except InvocationError as error:
+        raise InvocationError([*wrong, *error.problems]) from None
 
 
 def validator() -> str:
@@ -178,6 +158,8 @@ def _is_checked(db: Database | None, sha256: str) -> bool:
 
 def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source: str) -> list[str]:
     asked = list(request.runtimes)
+    if unknown := sorted(set(asked) - set(get_args(RuntimeName))):
+        raise BadRequest(f"no runtime {unknown[0]}", remedy=f"there is {', '.join(get_args(RuntimeName))}")
     if "none" in asked and asked != ["none"]:
         raise BadRequest("runtime none cannot be one of several: it is never a fallback")
     if asked == ["none"] and not can.allows_no_container:
@@ -187,6 +169,21 @@ def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source:
             f"{source}: no container-image", remedy="add one, or run it on this machine with --runtime none"
         )
     return asked
+
+
+def _naming(naming: str) -> str:
+    """A naming that keeps every result below the directory of results."""
+    words = naming.replace("{job}", "").replace("{path}", "")
+    problem = ""
+    if naming and "{path}" not in naming:
+        problem = "{path} is needed in it"
+    elif "{" in words or "}" in words:
+        problem = "{job} and {path} are all that is replaced"
+    elif naming.startswith("/") or ".." in naming.split("/") or "\0" in naming:
+        problem = "results stay below the directory of results"
+    if problem:
+        raise BadRequest(f"--naming {naming}: {problem}", remedy="for example {job}/{path}")
+    return naming
 
 
 def _limits(request: SubmitRequest, tool: Tool, settings: Settings) -> Limits:

@@ -5,7 +5,7 @@ from engine.planning.compiler import CompiledTool, Expansion, compile_tool
 from engine.planning.containers import Requirements, container_requirements
 from engine.planning.descriptors import Descriptor, load_descriptor
 from engine.planning.outputs import OutputFile
-from engine.planning.points import Point, Sweep, expand_points, place, read_invocations
+from engine.planning.points import Point, Sweep, expand_points, read_invocations
 from engine.planning.rules import InvocationError
 from engine.planning.staging import InputFile
 
@@ -24,6 +24,5 @@ __all__ = [
     "container_requirements",
     "expand_points",
     "load_descriptor",
-    "place",
     "read_invocations",
 ]

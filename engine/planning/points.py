@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from engine.domain.tool import Tool
 from engine.errors import BadRequest
 from engine.planning.bids import Dataset, bids_levels
-from engine.planning.compiler import CompiledTool, Expansion
 from engine.planning.rules import MAX_PROBLEMS, InvocationError
 from engine.planning.sources import Item, read_sources
 from engine.planning.sweeps import (
@@ -24,6 +23,7 @@ from engine.planning.sweeps import (
 )
 from engine.planning.vip import RESULTS_DIRECTORY, Lister, list_local, results_directory, vip_dimensions
 
+_T = TypeVar("_T")
 REPEAT = "$repeat"
 """The parameter that tells repetitions apart; ids of inputs cannot contain `$`."""
 
@@ -107,42 +107,36 @@ def read_invocations(
 
 
 def expand_points(
-    compiled: CompiledTool, points: Iterator[Point], *, stage: bool = True
-) -> Iterator[tuple[Point, Expansion]]:
-    """Expand points until one is refused; then only look for more problems.
+    points: Iterator[Point], expand: Callable[[Point], _T], *, most: int = MAX_PROBLEMS
+) -> Iterator[_T]:
+    """What `expand` makes of each point until one is refused; then only look for more problems.
 
     Raises:
         BadRequest: points are refused; `problems` lists the first of them, each with its place.
     """
     problems: list[str] = []
     for point in points:
-        found = [point.problem] if point.problem else []
+        found: Sequence[str] = [point.problem] if point.problem else []
         if not found:
             try:
-                expansion = compiled.expand(point.invocation, stage=stage)
+                expanded = expand(point)
             except InvocationError as error:
-                found = list(error.problems)
+                found = error.problems
             else:
                 if not problems:
-                    yield point, expansion
+                    yield expanded
         # Points of one sweep break the same rule with the same words: once is enough.
-        problems += [text for text in (place(point, problem) for problem in found) if text not in problems]
-        if len(problems) >= MAX_PROBLEMS:
+        problems += [text for text in (f"{point.where}, {line}" for line in found) if text not in problems]
+        if len(problems) >= most:
             break
     if problems:
-        raise refusal(problems)
+        raise _refusal(problems[:most])
 
 
-def refusal(problems: Sequence[str]) -> BadRequest:
-    """One error for all problems of a request."""
-    listed = list(problems[:MAX_PROBLEMS])
+def _refusal(problems: Sequence[str]) -> BadRequest:
+    """One error for a whole request: `sweep.csv line 17, input frac: 1.4 is above the maximum 1`."""
     more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
-    return BadRequest(f"{listed[0]}{more}", problems=listed)
-
-
-def place(point: Point, problem: str) -> str:
-    """A problem with its place: `sweep.csv line 17, input frac: 1.4 is above the maximum 1`."""
-    return f"{point.where}, {problem}"
+    return BadRequest(f"{problems[0]}{more}", problems=problems)
 
 
 class _Draft(NamedTuple):

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.planning import InvocationError, compile_tool, expand_points, read_invocations
+from engine.planning import InvocationError, compile_tool, read_invocations
 from tests.planning.conformance import Key, descriptors, key_of, tools, vectors
 from tests.planning.reference import reference
-from tests.planning.samples import file, number, text, tool_of
+from tests.planning.samples import expansions, file, number, text, tool_of
 
 ROUNDS = 20
 REFERENCE_SAMPLES = 40
@@ -96,7 +96,7 @@ def streaming(jobs: int) -> tuple[float, float]:
                 lines.write(f'{{"infile": "data/sub-{number_}.nii", "out": "s{number_}", "frac": 0.5}}\n')
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.perf_counter()
-        count = sum(1 for _ in expand_points(tool, read_invocations([path], tool.tool)))
+        count = sum(1 for _ in expansions(tool, read_invocations([path], tool.tool)))
         took = time.perf_counter() - start
     if count != jobs:
         raise AssertionError(f"{count} of {jobs} jobs")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.planning import CompiledTool, Descriptor, compile_tool
+from engine.planning import CompiledTool, Descriptor, Expansion, Point, compile_tool, expand_points
 
 Json = Mapping[str, Any]
 
@@ -49,3 +49,8 @@ def number(id: str, **more: Any) -> Json:
 def flag(id: str, **more: Any) -> Json:
     """A Flag input, `-id`."""
     return text(id, **{"type": "Flag", "optional": True, "command-line-flag": f"-{id}", **more})
+
+
+def expansions(tool: CompiledTool, points: Iterator[Point]) -> Iterator[tuple[Point, Expansion]]:
+    """Each point with its expansion, files not looked at."""
+    return expand_points(points, lambda point: (point, tool.expand(point.invocation, stage=True)))

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from engine.errors import BadRequest, NotFound
-from engine.planning import Point, Sweep, expand_points, read_invocations
-from tests.planning.samples import file, flag, number, text, tool_of
+from engine.planning import Point, Sweep, read_invocations
+from tests.planning.samples import expansions, file, flag, number, text, tool_of
 
 BET = tool_of(
     "bet [INFILE] [FRAC] [POINTS] [F] [MODE]",
@@ -41,7 +41,7 @@ def invocations(*sources: str, **options: Any) -> list[dict[str, Any]]:
 
 def problems(*sources: str, **options: Any) -> list[str]:
     with pytest.raises(BadRequest) as refused:
-        list(expand_points(BET, read_invocations(sources, BET.tool, Sweep(**options))))
+        list(expansions(BET, read_invocations(sources, BET.tool, Sweep(**options))))
     return list(refused.value.problems)
 
 
@@ -152,7 +152,7 @@ def test_a_million_lines_with_one_bad_one_name_it_and_yield_nothing_after_it(tmp
     with pytest.raises(
         BadRequest, match=r"i\.jsonl line 30001, not JSON: the text ends too early"
     ) as refused:
-        for _ in expand_points(BET, points):
+        for _ in expansions(BET, points):
             seen += 1
     assert (seen, len(refused.value.problems)) == (30_000, 1)
 

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadRequest
-from engine.planning import Point, Sweep, expand_points, read_invocations
+from engine.planning import Point, Sweep, read_invocations
 from engine.planning.sweeps import Dimension, product
-from tests.planning.samples import file, number, text, tool_of
+from tests.planning.samples import expansions, file, number, text, tool_of
 
 TOOL = tool_of(
     "tool [INFILE] [FRAC] [ID] [N] [L]",
@@ -147,7 +147,7 @@ def test_options_alone_are_enough() -> None:
 def test_a_sweep_that_means_nothing_is_refused_with_its_place(sweep: Any, message: str) -> None:
     Path("i.json").write_text(json.dumps({"infile": "a", "$sweep": sweep}))
     with pytest.raises(BadRequest) as refused:
-        list(expand_points(TOOL, read_invocations(["i.json"], TOOL.tool)))
+        list(expansions(TOOL, read_invocations(["i.json"], TOOL.tool)))
     assert str(refused.value).startswith("i.json")
     assert message in str(refused.value)
 
@@ -168,21 +168,21 @@ def test_a_sweep_that_means_nothing_is_refused_with_its_place(sweep: Any, messag
 def test_an_option_that_means_nothing_is_refused(options: dict[str, Any], message: str) -> None:
     Path("i.json").write_text('{"infile": "a"}')
     with pytest.raises(BadRequest) as refused:
-        list(expand_points(TOOL, read_invocations(["i.json"], TOOL.tool, Sweep(**options))))
+        list(expansions(TOOL, read_invocations(["i.json"], TOOL.tool, Sweep(**options))))
     assert message in str(refused.value)
 
 
 def test_swept_values_obey_the_rules_and_each_fault_is_told_once() -> None:
     Path("i.json").write_text(json.dumps({"$sweep": {"cross": {"infile": ["a", "b"], "frac": [0.1, 1.4]}}}))
     with pytest.raises(BadRequest) as refused:
-        list(expand_points(TOOL, read_invocations(["i.json"], TOOL.tool)))
+        list(expansions(TOOL, read_invocations(["i.json"], TOOL.tool)))
     assert refused.value.problems == ("i.json, input frac: 1.4 is above the maximum 1",)
 
 
 def test_a_file_name_that_is_not_utf_8_is_refused_by_name() -> None:
     Path(os.fsdecode(b"\xff.dcm")).touch()
     with pytest.raises(BadRequest, match=r"input infile: '\\udcff\.dcm' is not text that UTF-8 can express"):
-        list(expand_points(TOOL, read_invocations([], TOOL.tool, Sweep(cross=["infile=glob:*.dcm"]))))
+        list(expansions(TOOL, read_invocations([], TOOL.tool, Sweep(cross=["infile=glob:*.dcm"]))))
 
 
 def test_an_entry_of_a_list_may_sweep_too() -> None:
@@ -201,7 +201,7 @@ def test_a_large_product_is_streamed_in_flat_memory() -> None:
     sweep = Sweep(cross=["infile=a", "n=range:1:200", "frac=range:0:1:0.01"])
     tracemalloc.start()
     try:
-        count = sum(1 for _ in expand_points(TOOL, read_invocations([], TOOL.tool, sweep), stage=True))
+        count = sum(1 for _ in expansions(TOOL, read_invocations([], TOOL.tool, sweep)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.errors import BadRequest
-from engine.planning import CompiledTool, Point, Sweep, expand_points, read_invocations
-from tests.planning.samples import file, number, text, tool_of
+from engine.planning import CompiledTool, Point, Sweep, read_invocations
+from tests.planning.samples import expansions, file, number, text, tool_of
 
 
 def tool(**custom: Any) -> CompiledTool:
@@ -38,7 +38,7 @@ def refused(compiled: CompiledTool, directory: Path, values: Any) -> str:
     path = directory / "i.json"
     path.write_text(json.dumps(values))
     with pytest.raises(BadRequest) as error:
-        list(expand_points(compiled, read_invocations([path], compiled.tool, Sweep(vip=True))))
+        list(expansions(compiled, read_invocations([path], compiled.tool, Sweep(vip=True))))
     return str(error.value)
 
 
@@ -88,7 +88,7 @@ def test_without_vip_a_list_for_a_scalar_input_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "i.json"
     path.write_text('{"image": ["a", "b"]}')
     with pytest.raises(BadRequest, match="input image: a list is not a string"):
-        list(expand_points(tool(), read_invocations([path], tool().tool)))
+        list(expansions(tool(), read_invocations([path], tool().tool)))
 
 
 def test_a_directory_stands_for_its_matching_files(tmp_path: Path) -> None:
