@@ -41,6 +41,8 @@ class Capabilities:
     """Whether jobs run on other machines: files of this one must be uploaded first."""
     allows_no_container: bool = False
     """Whether `runtime: none` is accepted here."""
+    gpu: bool = True
+    """Whether jobs may find a GPU there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class Backend(Protocol):
         """
 
     def log(self, native_id: str, name: str, offset: int) -> bytes:
-        """What a log (`<attempt>.out` or `<attempt>.err`) holds from `offset` on, while it is being written.
-        Nothing when the place cannot tell.
+        """A piece of a log (`<attempt>.out` or `<attempt>.err`) from `offset` on, while it is being written;
+        at most a megabyte or so. Nothing when there is no more, or the place cannot tell.
         """
 
     def forget(self, native_ids: Sequence[str]) -> None:

@@ -25,6 +25,8 @@ from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
 
 PAGE = 1000
+PIECE = 1 << 20
+"""Bytes of a log that are read at a time."""
 
 
 class Application:
@@ -223,13 +225,13 @@ class Application:
             return attempts.of_job(connection, job.id)
 
     def log(self, id_: ExecutionId, job: Job, attempt: attempts.Attempt, stream: str, offset: int) -> bytes:
-        """What an attempt printed, from `offset` on: from the results, or where it still runs."""
+        """What an attempt printed, from `offset` on, a piece at a time: from the results, or where it runs."""
         execution = self.execution(id_)
         path = to_path(layout.log_url(execution, job.number, attempt.ordinal, stream))
         if path.exists():
             with path.open("rb") as file:
                 file.seek(offset)
-                return file.read()
+                return file.read(PIECE)
         with self._db.read() as connection:
             native_id = attempts.native_id(connection, attempt.submission_id)
         if native_id is None:

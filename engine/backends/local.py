@@ -24,6 +24,8 @@ from wrappers import build, wire
 from wrappers.node.files import replace_text
 from wrappers.serve.spool import Process, Spool
 
+PIECE = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
@@ -47,6 +49,7 @@ class LocalBackend:
             poll_interval=0.02,
             gone_after=2.0,
             allows_no_container=True,
+            gpu=Path("/dev/nvidiactl").exists(),
         )
 
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
@@ -104,7 +107,7 @@ class LocalBackend:
         try:
             with (self._job(native_id) / name).open("rb") as file:
                 file.seek(offset)
-                return file.read()
+                return file.read(PIECE)
         except FileNotFoundError:
             return b""
 

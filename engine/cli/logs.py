@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from engine.cli import show
-from engine.cli.session import job_of, session
-
-if TYPE_CHECKING:
-    from engine.app.application import Application
-    from engine.ids import ExecutionId
+from engine.cli.session import Json, job_of, session
 
 JobArgument = Annotated[
     str | None, typer.Argument(help="EXECUTION:NUMBER; the number may be left out when there is one job.")
@@ -27,33 +23,35 @@ def command(
         int | None, typer.Option("--try", min=1, help="Which try; the last by default.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
+    json: Json = False,
 ) -> None:
     """Print what the tool of a job wrote to its standard output."""
+    from engine.errors import NotFound
+
     id_, number = job_of(job)
     app = session.engine.app
-    stream = "err" if stderr else "out"
-    offset = 0
+    shown, offset = 0, 0
     while True:
-        over = app.job(id_, number).state.is_final
-        offset += _print_from(app, id_, number, attempt, stream, offset)
-        if over or not follow:
+        current = app.job(id_, number)
+        tries = app.tries(current)
+        if attempt is not None and attempt > len(tries) and (current.state.is_final or not follow):
+            raise NotFound(f"job {number} has had {len(tries)} tries")
+        which = attempt or len(tries)
+        if which != shown:  # a new try writes a log of its own
+            shown, offset = which, 0
+        while 0 < which <= len(tries) and (
+            data := app.log(id_, current, tries[which - 1], "err" if stderr else "out", offset)
+        ):
+            _print(data, offset, json=json)
+            offset += len(data)
+        if current.state.is_final or not follow:
             return
         time.sleep(0.3)
 
 
-def _print_from(
-    app: Application, id_: ExecutionId, number: int, ordinal: int | None, stream: str, offset: int
-) -> int:
-    from engine.errors import NotFound
-
-    job = app.job(id_, number)
-    tries = app.tries(job)
-    if ordinal is not None and ordinal > len(tries):
-        raise NotFound(f"job {number} has {len(tries)} tries")
-    if not tries:
-        show.say("engine: it has not started yet")
-        return 0
-    data = app.log(id_, job, tries[(ordinal or len(tries)) - 1], stream, offset)
-    sys.stdout.buffer.write(data)
-    sys.stdout.flush()
-    return len(data)
+def _print(data: bytes, offset: int, *, json: bool) -> None:
+    if json:
+        show.json_line({"offset": offset, "text": data.decode(errors="replace")})
+    else:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import show
-from engine.cli.session import session
+from engine.cli.session import Json, session
 
 
 def command(
@@ -31,12 +31,14 @@ def command(
     logger.info("stopped")
 
 
-def tick() -> None:
+def tick(json: Json = False) -> None:
     """Do one round, for cron or for looking closely."""
     driver = session.engine.driver
     try:
         driver.round()
     finally:
         driver.release()
-    if driver.trouble:
+    if json:
+        show.json_line({"trouble": driver.trouble})
+    elif driver.trouble:
         show.say(f"engine: {driver.trouble}")
