@@ -136,7 +136,9 @@ class _Extraction:
         else:
             self._special.append(member.name)
             return
-        self._made.add(path)
+        while path not in self._made and path != self._root:  # and the directories that were only implied
+            self._made.add(path)
+            path = path.rpartition(b"/")[0]
         self._files += 1
         for key in member.pax_headers or ():
             if key.startswith(_XATTR):
@@ -216,17 +218,18 @@ class _Extraction:
             name = base[len(_WHITEOUT) :]
             if name in (b"", b".", b".."):
                 raise CorruptImage(f"a layer removes something outside of the image: {os.fsdecode(base)}")
-            if parent + b"/" + name not in self._made:
-                self._clear(parent + b"/" + name)
+            self._hide(parent + b"/" + name)
 
     def _hide_lower(self, directory: bytes) -> None:
         """Remove what earlier layers put into a directory."""
         for name in os.listdir(directory):
-            path = directory + b"/" + name
-            if path not in self._made:
-                self._clear(path)
-            elif os.path.isdir(path) and not os.path.islink(path):
-                self._hide_lower(path)
+            self._hide(directory + b"/" + name)
+
+    def _hide(self, path: bytes) -> None:
+        if path not in self._made:
+            self._clear(path)
+        elif os.path.isdir(path) and not os.path.islink(path):
+            self._hide_lower(path)
 
     def _mode(self, member: tarfile.TarInfo) -> int:
         mode = member.mode & 0o1777 | stat.S_IRUSR | stat.S_IWUSR
