@@ -201,7 +201,7 @@ def to_json(value: Any) -> Any:
         return {
             name: to_json(item)
             for name, item in zip(value._fields, value)
-            if not (name in defaults and item == defaults[name] and name != "version")
+            if not (name in defaults and item == defaults[name]) or (name == "version" and item)
         }
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]

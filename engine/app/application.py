@@ -225,7 +225,7 @@ class Application:
             return attempts.of_job(connection, job.id)
 
     def log(self, id_: ExecutionId, job: Job, attempt: attempts.Attempt, stream: str, offset: int) -> bytes:
-        """What an attempt printed, from `offset` on, a piece at a time: from the results, or where it runs."""
+        """A piece of what an attempt printed, from `offset` on: from the results, or where it runs."""
         execution = self.execution(id_)
         path = to_path(layout.log_url(execution, job.number, attempt.ordinal, stream))
         if path.exists():

@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from wrappers.node.files import replace_text
 from wrappers.serve.spool import Process, Spool
 
 PIECE = 1 << 20
+OLD = 30 * 86_400.0
+"""Seconds after which a wrapper of an earlier version is removed: whoever served with it has long ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,9 @@ class LocalBackend:
         sha256 = build.build(draft)
         path = Path(self._spool.root) / f"wrapper-{sha256[:16]}.pyz"
         os.replace(draft, path)
+        for old in path.parent.glob("wrapper-*.pyz"):
+            if old.stat().st_mtime < time.time() - OLD:
+                old.unlink(missing_ok=True)
         return path, sha256
 
     def _serving(self) -> dict[str, Any] | None:
