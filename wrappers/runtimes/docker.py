@@ -28,7 +28,11 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     """
     pinned = image.pinned
     client, sdk = _connect()
-    origin = _ensure(client, sdk, pinned, node)
+    try:
+        origin = _ensure(client, sdk, pinned, node)
+        version = str(client.version()["Version"])
+    finally:
+        client.close()
     name = container_name(job)
     started = job.private / "docker.started"
     return Launch(
@@ -37,7 +41,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         cwd=job.directory,
         used=wire.RuntimeUsed(
             name="docker",
-            version=str(client.version()["Version"]),
+            version=version,
             image=pinned.reference,
             digest=pinned.digest,
             origin=origin,
@@ -55,8 +59,7 @@ def _connect() -> Any:
     except ImportError:
         raise Unusable("the Docker SDK for Python is not installed") from None
     try:
-        client = sdk.from_env(timeout=_TIMEOUT)
-        client.ping()
+        client = sdk.from_env(timeout=_TIMEOUT)  # asks the engine for its version
     except Exception as error:  # the SDK lets errors of requests, urllib3 and its own through
         raise Unusable(f"no Docker engine answers: {_first_line(error)}") from None
     return client, sdk
@@ -136,7 +139,10 @@ def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
 def _remove(name: str) -> None:
     try:
         client, _ = _connect()
-        client.api.remove_container(name, force=True)
+        try:
+            client.api.remove_container(name, force=True)
+        finally:
+            client.close()
     except Exception:
         return  # gone already, or the engine is: nothing is left to do
 
