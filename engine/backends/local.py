@@ -155,12 +155,12 @@ class LocalBackend:
         if noted is not None and not ours:
             return
         self._spool.make()
+        self._tell_node()
         wrapper, sha256 = self._wrapper()
         if noted is not None:
             if noted["wrapper_sha256"] == sha256:
                 return
             os.kill(noted["pid"], signal.SIGTERM)  # what it runs goes on; ours takes over the rest
-        replace_text(self._spool.node, wire.dumps(self._node))
         self._server = _start(
             [sys.executable, "-I", "-S", str(wrapper), "serve", self._spool.root], self._spool.log
         )
@@ -176,6 +176,13 @@ class LocalBackend:
         if ended:
             self._server = None
         return not ended
+
+    def _tell_node(self) -> None:
+        """Write how this machine is set up; a server reads it again whenever it is woken."""
+        text = wire.dumps(self._node)
+        path = Path(self._spool.node)
+        if not path.exists() or path.read_text() != text:
+            replace_text(self._spool.node, text)
 
     def _wrapper(self) -> tuple[Path, str]:
         """The archive of this version, named by its content: a running server must keep the one it has."""
