@@ -47,7 +47,7 @@ class TextFile(NamedTuple):
     """A small file to write before the tool starts (a Boutiques configuration file)."""
 
     path: str  # relative to the job directory
-    text: str
+    text: str  # written as UTF-8
 
 
 class Output(NamedTuple):
@@ -55,8 +55,8 @@ class Output(NamedTuple):
 
     id: str  # the Boutiques output it belongs to
     path: str  # relative to the job directory; may hold wildcards (glob)
-    optional: bool = False
-    list: bool = False
+    optional: bool = False  # without it the attempt does not fail
+    list: bool = False  # the descriptor expects several matches
 
 
 class Image(NamedTuple):
@@ -70,7 +70,7 @@ class Image(NamedTuple):
 class Limits(NamedTuple):
     """What the job may use; None is no limit."""
 
-    cores: int = 1
+    cores: int = 1  # slots of the place that it takes
     memory: Optional[int] = None  # bytes of resident memory of the whole process group
     wall: Optional[float] = None  # seconds from the start of the tool
     disk: Optional[int] = None  # bytes that must be free in the scratch directory at the start
@@ -80,24 +80,24 @@ class Manifest(NamedTuple):
     """Everything a node needs to run one attempt."""
 
     attempt: str  # the attempt's id; names its report and logs
-    job: str
-    execution: str
+    job: str  # EXECUTION:NUMBER, for people
+    execution: str  # the execution's id
     command: str  # text for `shell`, rendered by the engine; never built on the node
     outputs_to: str  # URL under which this attempt alone writes its results
-    version: int = MANIFEST_VERSION
-    shell: str = "/bin/sh"
-    environment: Dict[str, str] = {}
+    version: int = MANIFEST_VERSION  # a wrapper refuses manifests that are newer than it
+    shell: str = "/bin/sh"  # the program that runs `command`, inside the image
+    environment: Dict[str, str] = {}  # set for the tool, over what the image sets
     invocation: Dict[str, Any] = {}  # written as input_params.json
-    inputs: List[Input] = []
-    files: List[TextFile] = []
-    outputs: List[Output] = []
+    inputs: List[Input] = []  # files to fetch
+    files: List[TextFile] = []  # small files to write
+    outputs: List[Output] = []  # results to look for
     image: Optional[Image] = None  # None: only with runtimes == ["none"]
     runtimes: List[str] = []  # pinned by descriptor or user, in order; empty: the node's own order
     root: str = ""  # "" writable and thrown away; "readonly" is enough for this tool
     workdir: str = ""  # Boutiques container-image working-directory; "" is the job directory
-    gpu: bool = False
+    gpu: bool = False  # the tool needs an NVIDIA device
     entrypoint: bool = False  # run the image's own entry point before the command
-    limits: Limits = Limits()
+    limits: Limits = Limits()  # what the job may use
 
 
 class Phase(NamedTuple):
@@ -105,28 +105,28 @@ class Phase(NamedTuple):
 
     name: str  # probe, inputs, image, run, outputs, deliver
     start: float  # seconds since 1970-01-01 UTC
-    seconds: float
+    seconds: float  # how long it took
 
 
 class Staged(NamedTuple):
     """An input as it was fetched."""
 
-    id: str
-    url: str
-    name: str
-    size: int
-    sha256: str
-    cached: bool = False
+    id: str  # the Boutiques input it belongs to
+    url: str  # where it came from
+    name: str  # where the tool found it, relative to the job directory
+    size: int  # bytes; of a directory, the sum
+    sha256: str  # of a directory, that of its sorted listing
+    cached: bool = False  # taken from a cache of the node
 
 
 class Product(NamedTuple):
     """An output as it was delivered."""
 
-    id: str
+    id: str  # the Boutiques output it belongs to
     path: str  # relative to the job directory, and to `outputs_to`
-    url: str
-    size: int
-    sha256: str
+    url: str  # where it was delivered
+    size: int  # bytes
+    sha256: str  # of what was delivered
     directory: bool = False  # a directory: size is the sum, sha256 that of its sorted listing
 
 
@@ -135,38 +135,38 @@ class RuntimeUsed(NamedTuple):
 
     name: str  # userns, udocker, apptainer, singularity, podman, docker, none
     mode: str = ""  # e.g. "overlay", "P1 copy", "P1 readonly"
-    version: str = ""
+    version: str = ""  # of the runtime; of the kernel with userns
     image: str = ""  # where the image was taken from: a path, or a registry reference
-    digest: str = ""
+    digest: str = ""  # the digest of the image that ran
     origin: str = ""  # cvmfs, cache, pulled
     uid_map: str = ""  # "single" or "range" with user namespaces
     why: str = ""  # why earlier runtimes in the order were not taken
-    warnings: List[str] = []
+    warnings: List[str] = []  # what may surprise, one sentence each
 
 
 class Report(NamedTuple):
     """What happened, told by the wrapper. Only a verified report ends a job."""
 
-    attempt: str
+    attempt: str  # the attempt's id
     manifest_sha256: str  # of the manifest's canonical JSON: which orders were carried out
     outcome: str  # SUCCEEDED or FAILED
-    version: int = REPORT_VERSION
+    version: int = REPORT_VERSION  # of the form of this document
     failure: str = ""  # one of FAILURES when the outcome is FAILED
     message: str = ""  # one line for a person
     exit_code: Optional[int] = None  # of the tool; None when it never started
     signal: Optional[int] = None  # that ended the tool, if one did
-    started: float = 0.0
-    ended: float = 0.0
-    phases: List[Phase] = []
-    inputs: List[Staged] = []
-    products: List[Product] = []
+    started: float = 0.0  # seconds since 1970-01-01 UTC
+    ended: float = 0.0  # seconds since 1970-01-01 UTC
+    phases: List[Phase] = []  # the steps that were begun, in order
+    inputs: List[Staged] = []  # what was fetched
+    products: List[Product] = []  # what was delivered
     missing: List[str] = []  # ids of required outputs that were not found
     kept: str = ""  # directory on the node that still holds undelivered results
-    runtime: Optional[RuntimeUsed] = None
+    runtime: Optional[RuntimeUsed] = None  # how the tool was run; None when it did not come to that
     host: Dict[str, str] = {}  # name, kernel, system, cpu, python, site
-    cpu_seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of the tool and its children
     peak_memory: int = 0  # bytes of resident memory of the process group
-    wrapper_sha256: str = ""
+    wrapper_sha256: str = ""  # of the archive that wrote this; empty when it was not built
 
 
 class Node(NamedTuple):
@@ -183,11 +183,11 @@ class Node(NamedTuple):
     pull: bool = True  # False: only pre-deployed and cached images
     proot: str = ""  # a proot executable; "" looks in `tools`, then on PATH
     tools: str = ""  # udocker tools tarball: path or URL
-    tools_sha256: str = ""
+    tools_sha256: str = ""  # of that tarball; a URL needs it
     udocker: str = ""  # directory or wheel with the udocker package; "" is the one in the wrapper
     packages: List[str] = []  # directories where optional Python packages are found (the docker SDK)
     images: str = ""  # directory with <name>-<tag> images for apptainer (VIP's containersImagesBasePath)
-    site: str = ""
+    site: str = ""  # the name of the site, for reports
     idle: float = 10.0  # seconds without work after which a serving wrapper ends
 
 
