@@ -65,6 +65,7 @@ class Worker:
     directory: Path
     uid: int
     python: str
+    program: str = "one_job.py"
 
     @property
     def cache(self) -> Path:
@@ -110,7 +111,7 @@ class Worker:
             "manifest": wire.to_json(manifest),
             "node": wire.to_json(node or self.node()),
         }
-        argv = self.command([self.python, "one_job.py", json.dumps(request)])
+        argv = self.command([self.python, self.program, json.dumps(request)])
         surroundings = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.directory),

@@ -25,7 +25,7 @@ _PR_CAPBSET_DROP = 24
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture (Linux 5.12)
 _AT_RECURSIVE = 0x8000
 _AT_FDCWD = -100
-MOUNT_ATTR_RDONLY = 1
+_MOUNT_ATTR_RDONLY = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -52,14 +52,23 @@ def bind(source: str, target: str) -> None:
     mount(source, target, flags=MS_BIND | MS_REC)
 
 
-def change_recursively(target: str, set_: int = 0, clear: int = 0) -> None:
-    """mount_setattr(2) on a mount and all below it; Linux 5.12."""
-    attributes = (ctypes.c_uint64 * 4)(set_, clear, 0, 0)
+def set_read_only(target: str) -> None:
+    """Make a mount, and all below it, read-only; Linux 5.12."""
+    _mount_setattr(target, _MOUNT_ATTR_RDONLY, 0, recursive=True)
+
+
+def set_writable(target: str) -> None:
+    """Make a mount, and nothing below it, writable; Linux 5.12."""
+    _mount_setattr(target, 0, _MOUNT_ATTR_RDONLY, recursive=False)
+
+
+def _mount_setattr(target: str, wanted: int, cleared: int, recursive: bool) -> None:
+    attributes = (ctypes.c_uint64 * 4)(wanted, cleared, 0, 0)
     result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         ctypes.c_int(_AT_FDCWD),
         ctypes.c_char_p(os.fsencode(target)),
-        ctypes.c_uint(_AT_RECURSIVE),
+        ctypes.c_uint(_AT_RECURSIVE if recursive else 0),
         ctypes.byref(attributes),
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )
@@ -69,7 +78,7 @@ def change_recursively(target: str, set_: int = 0, clear: int = 0) -> None:
 def make_read_only(target: str) -> None:
     """Make a mount and all below it read-only; only the mount itself where the kernel is older than 5.12."""
     try:
-        change_recursively(target, set_=MOUNT_ATTR_RDONLY)
+        set_read_only(target)
     except OSError:
         # what a mount of another namespace forbids must be forbidden again, or the kernel refuses
         kept = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)

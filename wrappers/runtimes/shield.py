@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import List
 
 from wrappers.runtimes import namespaces
-from wrappers.runtimes.namespaces import MOUNT_ATTR_RDONLY, MS_REC, MS_SLAVE
+from wrappers.runtimes.namespaces import MS_REC, MS_SLAVE
 
 # By number: chown, dac_override, fowner, fsetid, kill, setgid, setuid, net_bind_service.
 _CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 10]
@@ -24,7 +24,7 @@ def shield(writable: List[Path]) -> None:
     namespaces.mount("none", "/", flags=MS_REC | MS_SLAVE)
     for path in map(os.path.realpath, map(str, writable)):
         namespaces.bind(path, path)
-    namespaces.change_recursively("/", set_=MOUNT_ATTR_RDONLY)
+    namespaces.set_read_only("/")
     for path in map(os.path.realpath, map(str, writable)):
-        namespaces.change_recursively(path, clear=MOUNT_ATTR_RDONLY)
+        namespaces.set_writable(path)
     namespaces.drop_capabilities(_CAPABILITIES)
