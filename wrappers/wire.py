@@ -55,7 +55,7 @@ class Output(NamedTuple):
 
     id: str  # the Boutiques output it belongs to
     path: str  # relative to the job directory; may hold wildcards (glob)
-    optional: bool = False  # without it the attempt does not fail
+    optional: bool = False  # its absence is no failure
     list: bool = False  # the descriptor expects several matches
 
 
@@ -149,9 +149,9 @@ class Report(NamedTuple):
 
     attempt: str  # the attempt's id
     manifest_sha256: str  # of the manifest's canonical JSON: which orders were carried out
-    outcome: str  # SUCCEEDED or FAILED
+    outcome: str  # "succeeded" or "failed"
     version: int = REPORT_VERSION  # of the form of this document
-    failure: str = ""  # one of FAILURES when the outcome is FAILED
+    failure: str = ""  # the failure class when the outcome is "failed"
     message: str = ""  # one line for a person
     exit_code: Optional[int] = None  # of the tool; None when it never started
     signal: Optional[int] = None  # that ended the tool, if one did
