@@ -91,6 +91,11 @@ class Backend(Protocol):
     def capabilities(self) -> Capabilities:
         """What it can do."""
 
+    def check(self) -> None:
+        """Return if submissions would be taken now: asked before an execution is written, so that whoever
+        submits learns at once of a wrong setting or a credential that has run out.
+        """
+
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Start each item; answer in order. May be called again with the same keys after a crash."""
 

@@ -65,18 +65,24 @@ class Application:
         The second value tells whether it is new: a key that was used before gives the execution of then.
 
         Raises:
-            BadRequest: some invocation is wrong; nothing is left behind.
+            BadRequest: some invocation is wrong.
+            Unavailable: the place takes no jobs now, or the results cannot be written.
+
+        Whatever is raised, nothing is left behind.
         """
         key = planned.request.key
         if key and (earlier := self._by_key(key)):
             if earlier.state != ExecutionState.PLANNING:
                 return self.status(earlier.id), False
             self._remove(earlier.id)  # its planner died, or will find its plan gone and stop
+        self._backend(planned.backend).check()
         new = self._new_execution(planned, key)
         directory = to_path(new.results)
-        _make_results_directory(directory)
         try:
-            self._write_jobs(new, planned)
+            count = self._write_jobs(new, planned)
+            _make_results_directory(directory)
+            with self._db.write() as connection:
+                executions.activate(connection, new.id, jobs=count, now=self._clock.now())
         except BaseException:
             self._remove(new.id)
             with suppress(OSError):
@@ -111,7 +117,7 @@ class Application:
             executions.create(connection, new)
         return new
 
-    def _write_jobs(self, new: Execution, planned: Plan) -> None:
+    def _write_jobs(self, new: Execution, planned: Plan) -> int:
         page, count = list[jobs.NewJob](), 0
         for job in planned_jobs(planned):
             page.append(job.new)
@@ -120,8 +126,7 @@ class Application:
         count += self._write_page(new, page)
         if not count:
             raise BadRequest("there is no job to run: the invocations are empty")
-        with self._db.write() as connection:
-            executions.activate(connection, new.id, jobs=count, now=self._clock.now())
+        return count
 
     def _write_page(self, new: Execution, page: list[jobs.NewJob]) -> int:
         with self._db.write() as connection:

@@ -55,6 +55,13 @@ class LocalBackend:
             gpu=Path("/dev/nvidiactl").exists(),
         )
 
+    def check(self) -> None:
+        """See that the spool can be written."""
+        with self._trouble():
+            self._spool.make()
+            if not os.access(self._spool.jobs, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Put each into the spool by one rename; a key that is there already was submitted before."""
         with self._trouble():

@@ -10,7 +10,6 @@ import typer
 from engine.cli.amounts import bytes_of
 from engine.cli.sweeping import sweep_of
 from engine.cli.taking import takes
-from engine.errors import BadRequest
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest
@@ -52,8 +51,6 @@ def request(
     """
     from engine.app.requests import SubmitRequest
 
-    if naming and "{path}" not in naming:
-        raise BadRequest("--naming: {path} is needed in it", remedy="for example {job}/{path}")
     return SubmitRequest(
         descriptor=descriptor,
         invocations=tuple(invocations or ()),

@@ -17,6 +17,8 @@ from engine.errors import SettingsError, Unavailable
 REVISION = "0001"
 """The schema that this version of the engine reads and writes: the newest of `migrations/versions`."""
 
+_KINDS = "sqlite:///PATH or postgresql+psycopg://..."
+
 _NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "afs", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "fuse.sshfs"}
 )
@@ -35,9 +37,9 @@ class Database:
         try:
             self.url: URL = make_url(url)
         except ArgumentError:
-            raise SettingsError(
-                "setting database: not a database URL", remedy="sqlite:///PATH or postgresql+psycopg://..."
-            ) from None
+            raise SettingsError("setting database: not a database URL", remedy=_KINDS) from None
+        if self.url.drivername not in ("sqlite", "postgresql+psycopg"):
+            raise SettingsError(f"setting database: {self.url.drivername} is not supported", remedy=_KINDS)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         if self.sqlite:
             _prepare_file(self.url.database or "")

@@ -103,6 +103,10 @@ class BackendContract(ABC):
             time.sleep(0.5)
         assert list(found[item.key]) == [native_id]
 
+    def test_a_place_that_takes_jobs_says_nothing_when_it_is_checked(self, backend: Backend) -> None:
+        backend.check()
+        backend.check()
+
     def test_a_key_that_was_never_submitted_is_not_found(self, backend: Backend) -> None:
         assert not backend.find("contract", [new_id()])
 

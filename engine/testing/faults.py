@@ -35,6 +35,11 @@ class Faulty:
         """Those of the real one."""
         return self.inner.capabilities
 
+    def check(self) -> None:
+        """Ask it, unless it is down."""
+        self._enter("check")
+        self.inner.check()
+
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Start them, unless told otherwise."""
         self._enter("submit")
