@@ -22,7 +22,13 @@ def command(
     if not engine.app.cancel(id_):
         show.say(f"engine: {id_} was over already")
     elif wait:
-        engine.driver.follow(id_, lambda _: None)
+        try:
+            engine.driver.follow(id_, lambda _: None)
+        except KeyboardInterrupt:
+            foreground.detach(session.config)
+            raise
+    else:
+        foreground.detach(session.config)  # somebody must do it
     view = engine.app.status(id_)
     if json:
         show.json_line(view)

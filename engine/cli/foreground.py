@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from engine.cli import show
+from engine.cli import ending, show
 from engine.cli.session import session
 
 if TYPE_CHECKING:
     from engine.app.views import ExecutionView
     from engine.wiring import Engine
 
-EXIT_CODES = {"succeeded": 0, "partial": 1, "failed": 1, "cancelled": 130}
+CANCELLED = 130
+EXIT_CODES = {"succeeded": 0, "partial": 1, "failed": 1, "cancelled": CANCELLED}
 
 
 def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
@@ -26,28 +25,32 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
     from engine.ids import ExecutionId
 
     id_ = ExecutionId(view.id)
-    signal.signal(signal.SIGTERM, _as_interrupt)
     cancelling = False
+    show.say(f"engine: {view.name}: {view.jobs} job(s), execution {view.id}")
+    display = (LiveDisplay if sys.stderr.isatty() else Display)(view)
     while True:
         try:
-            with (LiveDisplay if sys.stderr.isatty() else Display)(view) as display:
+            with display:
                 view = engine.driver.follow(id_, display.update)
             break
         except KeyboardInterrupt:
             if cancelling:
-                show.say(f"engine: jobs of {id_} may still be ending; engine status {id_} tells")
-                return 130
-            answer = _ask(view)
+                detach(session.config)
+                show.say(f"engine: its jobs are ended in the background; engine status {id_} tells")
+                return CANCELLED
+            answer = _ask(display.view)
             if answer == "detach":
                 detach(session.config)
                 show.say(f"engine: it goes on in the background; engine status --watch {id_}")
                 return 0
             if answer == "cancel":
-                show.say("engine: cancelling; Ctrl-C again leaves without waiting")
                 engine.app.cancel(id_)
+                show.say("engine: cancelling; Ctrl-C again leaves without waiting")
                 cancelling = True
+            ending.listen_again()
     _conclude(engine, view, json=json)
-    return EXIT_CODES[view.state]
+    stopped = view.intent == "cancel" and view.tally.get("cancelled")
+    return CANCELLED if stopped else EXIT_CODES[view.state]
 
 
 def detach(config: Path | None) -> None:
@@ -71,11 +74,11 @@ class Display:
     """Progress as lines, where there is no terminal: only what is worth a line."""
 
     def __init__(self, view: ExecutionView) -> None:
-        self._view = view
+        self.view = view
+        """How it stood when it was last looked at."""
         self._told = ""
 
     def __enter__(self) -> Display:
-        show.say(f"engine: {self._view.name}: {self._view.jobs} job(s), execution {self._view.id}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,6 +86,7 @@ class Display:
 
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
+        self.view = view
         if view.trouble and view.trouble != self._told:
             show.say(f"engine: waiting: {view.trouble}")
             self._told = view.trouble
@@ -107,7 +111,6 @@ class LiveDisplay(Display):
         self._task = self._progress.add_task(show.cell(view.name), total=view.jobs, tally="")
 
     def __enter__(self) -> LiveDisplay:
-        super().__enter__()
         self._progress.start()
         return self
 
@@ -116,6 +119,7 @@ class LiveDisplay(Display):
 
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
+        self.view = view
         words = view.trouble or ", ".join(f"{n} {state}" for state, n in view.tally.items())
         self._progress.update(self._task, completed=view.finished, tally=show.cell(words))
 
@@ -124,19 +128,17 @@ def _ask(view: ExecutionView) -> str:
     if not sys.stdin.isatty():
         return "cancel"
     show.say(f"\nengine: {view.jobs - view.finished} of {view.jobs} jobs are not finished.")
-    while True:
-        with suppress(EOFError):
-            print(
-                "  [c]ancel them, [d]etach and let them run in the background, or [g]o on? ",
-                end="",
-                file=sys.stderr,
-            )
+    question = "  [c]ancel them, [d]etach and let them run in the background, or [g]o on? "
+    ending.listen_again()
+    with suppress(EOFError, KeyboardInterrupt):  # no answer means what Ctrl-C means everywhere
+        while True:
+            print(question, end="", file=sys.stderr, flush=True)
             answer = input().strip().lower()
             for word in ("cancel", "detach", "go on"):
                 if answer and word.startswith(answer):
                     return word
-            continue
-        return "cancel"
+    show.say()
+    return "cancel"
 
 
 def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
@@ -166,7 +168,3 @@ def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
 def _short(path: Path) -> str:
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
-
-
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -13,6 +13,7 @@ from engine import __version__
 from engine.cli import (
     cancel,
     doctor,
+    ending,
     executions,
     expand,
     explain,
@@ -83,6 +84,7 @@ cli.command("tick")(serve.tick)
 
 def main() -> None:
     """Run a command; every expected failure is one clear line and a documented exit code."""
+    ending.heed()
     try:
         code = cli(standalone_mode=False)  # a typer.Exit comes back as its code
     except EngineError as error:

@@ -77,7 +77,12 @@ def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runne
         )
         view, _ = engine.app.submit(engine.app.plan(request))
         id_ = ExecutionId(view.id)
-        engine.driver.follow(id_, lambda _: None)
+        try:
+            engine.driver.follow(id_, lambda _: None)
+        except KeyboardInterrupt:
+            engine.app.cancel(id_)
+            engine.driver.follow(id_, lambda _: None)  # its directory is about to go
+            raise
         job = next(engine.app.jobs(id_))
         files: dict[str, list[Path]] = {}
         for product in engine.app.products(id_):

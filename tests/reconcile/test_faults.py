@@ -144,8 +144,8 @@ def test_of_several_copies_that_arrived_the_oldest_stays_and_the_others_end(worl
 
 
 def test_what_was_never_handed_over_is_cancelled_without_a_call(world: World) -> None:
-    world.place.down = BackendUnavailable("down")
     id_ = world.submit("true", jobs=5)
+    world.place.down = BackendUnavailable("down")
     world.engine.driver.round()
     world.place.down = None
     world.place.calls.clear()
