@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
+from engine.domain.tool import Tool
 from engine.ids import AttemptId, job_name
 from engine.planning import CompiledTool, Descriptor, compile_tool
 from engine.reconcile import layout
@@ -59,10 +59,9 @@ class Manifests:
             limits=options.limits,
         )
 
-    def describe(self, execution: Execution) -> Mapping[str, object]:
-        """Facts of the descriptor for the provenance record."""
-        tool = self.tool(execution).tool
-        return {"name": tool.name, "version": tool.version, "doi": tool.doi or ""}
+    def describe(self, execution: Execution) -> Tool:
+        """The descriptor of an execution."""
+        return self.tool(execution).tool
 
     def _compile(self, sha256: str, compat: bool) -> CompiledTool:
         with self._db.read() as connection:

@@ -80,6 +80,9 @@ def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into
             committed = _commit(round_, execution, job, attempt, report)
         except BadRequest as error:
             failure, message = Failure.OUTPUT, str(error)
+    if failure == Failure.TOOL and report.exit_code:
+        meaning = round_.describe(execution).error_codes.get(report.exit_code)
+        message = f"{meaning} ({message})" if meaning else message
     succeeded = report.outcome == wire.SUCCEEDED and not failure
     keep_record(round_, execution, job, attempt, report, committed, failure, message)
     news = News.REPORT_SUCCEEDED if succeeded else News.REPORT_FAILED
@@ -224,7 +227,7 @@ def keep_record(
         attempt,
         report,
         committed,
-        described=round_.describe(execution),
+        tool=round_.describe(execution),
         manifest=round_.manifest(execution, job, attempt.id),
         failure=failure,
         message=message,

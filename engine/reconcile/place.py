@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy.engine import Connection
 
 from engine.clock import Clock
+from engine.domain.tool import Tool
 from engine.ids import AttemptId, ExecutionId
 from engine.ports import Backend, Storage
 from engine.store.attempts import Attempt
@@ -27,8 +28,8 @@ log = logging.getLogger("engine.reconcile")
 MakeManifest = Callable[[Execution, Job, AttemptId], Manifest]
 """Renders the orders of one attempt; injected, since planning is not known here."""
 
-Describe = Callable[[Execution], Mapping[str, object]]
-"""Facts of a descriptor for the provenance record: name, version, doi, sha256."""
+Describe = Callable[[Execution], Tool]
+"""The descriptor of an execution: its name, version, DOI and the meaning of its exit codes."""
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine import __version__
 from engine.clock import iso
+from engine.domain.tool import Tool
 from engine.ids import job_name
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
@@ -29,7 +30,7 @@ def record(
     report: Report,
     committed: Sequence[Product],
     *,
-    described: Mapping[str, object],
+    tool: Tool,
     manifest: Manifest,
     failure: str,
     message: str,
@@ -37,9 +38,9 @@ def record(
     """The record as JSON text."""
     data: dict[str, Any] = {
         "summary": {
-            "name": described.get("name", ""),
-            "version": described.get("version", ""),
-            "descriptor-doi": described.get("doi", ""),
+            "name": tool.name,
+            "version": tool.version,
+            "descriptor-doi": tool.doi or "",
             "descriptor-sha256": execution.descriptor_sha256,
             "date-time": iso(report.started),
             "engine": f"grid-engine {__version__}",
