@@ -77,6 +77,11 @@ def test_results_belong_to_the_caller(run: Run, account: Worker) -> None:
     assert {(result.job / name).stat().st_uid for name in ("output", "directory")} == {account.uid}
 
 
+def test_files_can_be_given_to_others_as_root_expects(run: Run) -> None:
+    command = "echo x > f; chown 1000:1000 f && tar cf t f && rm f && tar xf t && chown -h 12:13 t && cat f"
+    assert run(command).out == "x\n"
+
+
 def test_arguments_with_spaces_and_quotes_arrive_whole(run: Run) -> None:
     assert run("""printf '[%s]' 'a b' "it's" '$HOME' '*'""").out == "[a b][it's][$HOME][*]"
 

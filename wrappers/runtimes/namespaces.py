@@ -22,6 +22,8 @@ MNT_DETACH = 2
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture (Linux 5.12)
 _AT_RECURSIVE = 0x8000
 _AT_FDCWD = -100
@@ -110,6 +112,17 @@ def drop_capabilities(kept: List[int]) -> None:
     for number in range(64):
         if number not in kept and _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(number), 0, 0, 0) != 0:
             return  # beyond the last capability of this kernel
+
+
+def install_filter(instructions: List[bytes]) -> None:
+    """Filter the system calls of this process and its children by a BPF program, if the kernel can."""
+    program = ctypes.create_string_buffer(b"".join(instructions))
+    header = _FilterProgram(len(instructions), ctypes.cast(program, ctypes.c_void_p))
+    _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(header), 0, 0)
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
 def _check(result: int, what: str) -> None:

@@ -15,6 +15,7 @@ from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
 from wrappers.runtimes.plan import make_plan
 from wrappers.runtimes.probe import once
+from wrappers.runtimes.seccomp import pretend_to_give_away
 from wrappers.runtimes.world import World
 
 # Docker's default set, by number: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
@@ -89,6 +90,8 @@ def _enter(plan: World, chosen: idmap.IdMap, started: str = os.devnull) -> None:
     """In the child: become the tool's process, in its world."""
     mark = os.open(started, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     relay.enter(chosen.become, namespaces.CLONE_NEWNS | namespaces.CLONE_NEWIPC, lambda: world.make(plan))
+    if chosen.kind == "single":
+        pretend_to_give_away()
     namespaces.drop_capabilities(_CAPABILITIES)
     os.write(mark, b"1")
 
