@@ -19,8 +19,9 @@ from engine.ports import Backend
 from engine.reconcile import layout
 from engine.settings import Settings
 from engine.storages.file import to_path, to_url
-from engine.store import attempts, executions, jobs, products
+from engine.store import attempts, events, executions, jobs, products
 from engine.store.database import Database
+from engine.store.events import Event
 from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
 
@@ -257,23 +258,28 @@ class Application:
     def retry(self, id_: ExecutionId, states: Sequence[JobState], number: int | None = None) -> int:
         """Make finished jobs ready again; returns how many. What succeeded is never run again.
 
+        Jobs that were skipped wait again for those that are tried again.
+
         Raises:
             BadRequest: the execution still runs and is being cancelled.
         """
         now, count, after = self._clock.now(), 0, 0
         execution = self.execution(id_)
+        wanted = [*states, JobState.SKIPPED]
         if execution.intent == Intent.CANCEL and not execution.state.is_final:
             raise BadRequest(f"execution {id_} is being cancelled", remedy="wait for its end, then retry")
         while True:
             with self._db.write() as connection:
-                page = jobs.page(connection, id_, states=states, after=after, limit=PAGE)
+                page = jobs.page(connection, id_, states=wanted, after=after, limit=PAGE)
                 if not page:
                     break
                 after = page[-1].number
-                chosen = [j for j in page if number in (None, j.number)]
-                jobs.move(connection, [Move(j, JobState.READY) for j in chosen], now=now)
-                count += len(chosen)
-                if chosen:
+                moves = [Move(j, _start_of(j)) for j in page if number in (None, j.number)]
+                jobs.move(connection, moves, now=now)
+                told = [Event(id_, now, "retried", m.job.id, None, m.job.state, m.to) for m in moves]
+                events.append(connection, told)
+                count += len(moves)
+                if moves:
                     executions.reopen(connection, executions.get(connection, id_), now=now)
         return count
 
@@ -285,6 +291,12 @@ class Application:
             raise BadRequest(
                 f"no back-end {wanted}", remedy=f"there is {', '.join(sorted(self._backends))}"
             ) from None
+
+
+def _start_of(job: Job) -> JobState:
+    """Where a job that is tried again begins: it waits again if it never came to its turn."""
+    never = job.state == JobState.SKIPPED or (job.state == JobState.CANCELLED and job.pending)
+    return JobState.BLOCKED if never else JobState.READY
 
 
 def _make_results_directory(path: Path) -> None:

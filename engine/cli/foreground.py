@@ -71,12 +71,11 @@ def detach(config: Path | None) -> None:
 
 
 class Display:
-    """Progress as lines, where there is no terminal: only what is worth a line."""
+    """Nothing but words where there is no terminal; the reconciler's warnings are among them."""
 
     def __init__(self, view: ExecutionView) -> None:
         self.view = view
         """How it stood when it was last looked at."""
-        self._told = ""
 
     def __enter__(self) -> Display:
         return self
@@ -87,9 +86,6 @@ class Display:
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
         self.view = view
-        if view.trouble and view.trouble != self._told:
-            show.say(f"engine: waiting: {view.trouble}")
-            self._told = view.trouble
 
 
 class LiveDisplay(Display):
@@ -119,7 +115,7 @@ class LiveDisplay(Display):
 
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
-        self.view = view
+        super().update(view)
         words = view.trouble or ", ".join(f"{n} {state}" for state, n in view.tally.items())
         self._progress.update(self._task, completed=view.finished, tally=show.cell(words))
 

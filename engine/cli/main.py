@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from engine.cli import (
     results,
     serve,
     settings,
+    show,
     status,
     submit,
     test,
@@ -85,6 +87,7 @@ cli.command("tick")(serve.tick)
 def main() -> None:
     """Run a command; every expected failure is one clear line and a documented exit code."""
     ending.heed()
+    logging.getLogger().addHandler(show.Warnings(logging.WARNING))
     try:
         code = cli(standalone_mode=False)  # a typer.Exit comes back as its code
     except EngineError as error:
@@ -115,8 +118,8 @@ def _complain(error: EngineError) -> None:
 def _usage_or_raise(error: Exception) -> None:
     """Errors of the command line's own parser know their exit code; anything else is a bug."""
     code: Any = getattr(error, "exit_code", None)
-    show = getattr(error, "format_message", None)
-    if code is None or show is None:
+    words = getattr(error, "format_message", None)
+    if code is None or words is None:
         raise error
-    print(f"engine: {show()}", file=sys.stderr)
+    print(f"engine: {words()}", file=sys.stderr)
     sys.exit(code)

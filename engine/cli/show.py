@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -50,6 +51,14 @@ def cell(value: Any) -> str:
 def say(*words: str) -> None:
     """A line for people."""
     print(*words, file=sys.stderr, flush=True)
+
+
+class Warnings(logging.Handler):
+    """The warnings of the engine's parts as lines for people; the daemon has a log instead."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say(f"engine: {cell(record.getMessage())}")
 
 
 def size(number: float) -> str:

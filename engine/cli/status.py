@@ -39,6 +39,8 @@ def _tell(view: ExecutionView, *, json: bool) -> None:
     if json:
         show.json_line(view)
         return
+    from engine.storages.file import to_path
+
     rows = [
         ("execution", view.id),
         ("tool", view.name),
@@ -48,6 +50,6 @@ def _tell(view: ExecutionView, *, json: bool) -> None:
         ("ended", view.ended),
         ("image", view.image),
         ("back-end", view.backend),
-        ("results", view.results),
+        ("results", to_path(view.results)),
     ]
     show.table(["what", "value"], rows)

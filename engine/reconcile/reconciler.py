@@ -29,6 +29,9 @@ from engine.store.lease import Lease
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 """Seconds for which a place that does not answer is left in peace: doubled each time, up to the second."""
 
+LONGEST_WAIT = 1.0
+"""Seconds between two rounds when every place is left in peace: what the user wants is still heard."""
+
 
 class Reconciler:
     """Does rounds while it holds the lease. One back-end in trouble never stops the others."""
@@ -75,11 +78,16 @@ class Reconciler:
 
     def pause(self) -> float:
         """Seconds until the next round is worth while, when the last one changed nothing."""
-        wait = min((b.capabilities.poll_interval for b in self._backends.values()), default=1.0)
+        now = self._clock.now()
+        waits = [LONGEST_WAIT] if not self._backends else []
+        for name, backend in self._backends.items():
+            in_peace, _ = self._paused.get(name, (0.0, 0.0))
+            waits.append(max(backend.capabilities.poll_interval, min(in_peace - now, LONGEST_WAIT)))
+        wait = min(waits)
         with self._db.read() as connection:
             ready_at = jobs.next_ready_at(connection)
         if ready_at is not None:
-            wait = min(wait, max(ready_at - self._clock.now(), 0.01))
+            wait = min(wait, max(ready_at - now, 0.01))
         return wait
 
     def _visit(self, lease: Lease, backend: Backend, *, fresh: bool) -> bool:

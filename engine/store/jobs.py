@@ -45,6 +45,8 @@ class Job:
     exit_code: int | None
     not_before: float
     updated_at: float
+    pending: int = 0
+    """Jobs it had to wait for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,4 +211,5 @@ def _from_row(row: Any) -> Job:
         exit_code=row.exit_code,
         not_before=row.not_before,
         updated_at=row.updated_at,
+        pending=row.pending,
     )
