@@ -15,6 +15,7 @@ import pytest
 
 from tests.node.conftest import pythons
 from tests.runtimes.worker import Worker, worker
+from tests.services.debian import require
 from wrappers import wire
 from wrappers.containers import cvmfs
 
@@ -168,3 +169,25 @@ def test_directories_with_odd_names_are_fine(account: Worker, busybox: wire.Imag
             busybox, "pwd; echo x > /usr/x && echo ok", runtimes=[runtime], name=name + runtime
         )
         assert result.out == f"{result.job}\nok\n"
+
+
+RANGE = """\
+mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid &&
+exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give an account a range of ids")
+def test_an_account_with_a_range_of_ids_has_real_users_and_keeps_its_files(
+    workers: dict[str, Worker], busybox: wire.Image, tmp_path: Path
+) -> None:
+    require("newuidmap", "uidmap")
+    account = workers["nobody"]
+    ids = account.directory / "subids"
+    ids.write_text("nobody:200000:65536\n")
+    ranged = replace(account, become=("unshare", "--mount", "sh", "-c", RANGE, str(ids)))
+    command = "mkdir -m 700 d; echo x > d/f; chown -R 33:33 d; stat -c %u d; chown 33 /usr; chmod 700 /usr"
+    result = ranged.run(busybox, command, runtimes=["userns"])
+    assert (result.out, result.used.uid_map) == ("33\n", "range")
+    assert {(result.job / name).stat().st_uid for name in ("d", "d/f")} == {account.uid}
+    assert not (result.place / "private" / "userns").exists()

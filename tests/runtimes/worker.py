@@ -66,6 +66,8 @@ class Worker:
     uid: int
     python: str
     program: str = "one_job.py"
+    become: tuple[str, ...] = ()
+    """Another way than the usual to run as the user."""
 
     @property
     def cache(self) -> Path:
@@ -131,7 +133,7 @@ class Worker:
 
     def command(self, argv: Sequence[str]) -> list[str]:
         """`argv` as this user."""
-        return _as_user(self.uid, argv)
+        return [*self.become, *argv] if self.become else _as_user(self.uid, argv)
 
     def give(self, path: Path) -> None:
         if self.uid != os.geteuid():

@@ -26,7 +26,8 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
             copies.copy(tree.root, root)
     tmp = os.path.realpath(str(job.tmp))
     binds = [Bind(tmp, target) for target in TEMPORARY]
-    binds.append(Bind(os.path.realpath(str(job.directory)), str(job.directory)))
+    directory = os.path.realpath(str(job.directory))
+    binds.append(Bind(directory, str(job.directory)))
     if driver is not None:
         binds.extend(Bind(source, target, True) for source, target in driver.files.items())
     files = small_files(tree)
@@ -37,6 +38,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
         tree=os.path.realpath(str(root)),
         mode=mode,
         private=str(private),
+        own=[str(private), tmp, directory],
         binds=binds,
         files=files,
         devices=driver.devices if driver else [],

@@ -29,11 +29,16 @@ _FAULTS = (
 _NEVER_IGNORED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, _PARENT_DIED, *_FAULTS)
 
 
-def enter(become_user: Callable[[], None], flags: int, make_world: Callable[[], None]) -> None:
+def enter(
+    become_user: Callable[[], None],
+    flags: int,
+    make_world: Callable[[], None],
+    at_end: Optional[Callable[[], None]] = None,
+) -> None:
     """Return in a new process, child of a new process 1; the present process stays behind as the relay.
 
     `become_user` enters the new user namespace, `flags` are the other new namespaces, and `make_world` is
-    called in the new process 1.
+    called in the new process 1. So is `at_end`, when the tool has ended and nothing of it runs any more.
 
     Raises:
         OSError: in whichever process it happened; the caller's way of dying then ends all of them.
@@ -58,7 +63,7 @@ def enter(become_user: Callable[[], None], flags: int, make_world: Callable[[], 
     make_world()
     tool = os.fork()
     if tool:
-        _collect(tool, tell)
+        _collect(tool, tell, at_end)
     os.close(tell)
     os.close(alive)
     _reset_signals()
@@ -85,14 +90,29 @@ def _relay(init: int, status: int) -> NoReturn:
     end_like(None, os.WEXITSTATUS(ended))
 
 
-def _collect(tool: int, tell: int) -> NoReturn:
+def _collect(tool: int, tell: int, at_end: Optional[Callable[[], None]]) -> NoReturn:
     """Process 1: wait for orphans too, until the tool itself ends."""
     ignore_signals()
-    while True:
+    pid = status = 0
+    while pid != tool:
         pid, status = os.waitpid(-1, 0)
-        if pid == tool:
-            os.write(tell, _STATUS.pack(status))
-            os._exit(0)
+    os.write(tell, _STATUS.pack(status))
+    try:
+        if at_end is not None:
+            _end_the_others()
+            at_end()
+    finally:
+        os._exit(0)
+
+
+def _end_the_others() -> None:
+    """Kill and collect whatever the tool left in this namespace."""
+    try:
+        os.kill(-1, signal.SIGKILL)
+        while True:
+            os.waitpid(-1, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
 
 
 def end_like(number: Optional[int], code: int = 0) -> NoReturn:

@@ -6,7 +6,7 @@ The image's tree is the lower side of an overlay: writes are accepted, and forgo
 
 import os
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from wrappers import wire
 from wrappers.containers.tree import remove
@@ -89,11 +89,33 @@ def _choose(
 def _enter(plan: World, chosen: idmap.IdMap, started: str = os.devnull) -> None:
     """In the child: become the tool's process, in its world."""
     mark = os.open(started, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    relay.enter(chosen.become, namespaces.CLONE_NEWNS | namespaces.CLONE_NEWIPC, lambda: world.make(plan))
+    flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWIPC
+    relay.enter(chosen.become, flags, lambda: world.make(plan), _taking_back(plan, chosen))
     if chosen.kind == "single":
         pretend_to_give_away()
     namespaces.drop_capabilities(_CAPABILITIES)
     os.write(mark, b"1")
+
+
+def _taking_back(plan: World, chosen: idmap.IdMap) -> Optional[Callable[[], None]]:
+    """Among several users a tool may give files away; at the end they become the caller's again.
+
+    Otherwise an ordinary caller could neither read nor remove them.
+    """
+    if chosen.kind == "single":
+        return None
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    places = [os.open(place, flags) for place in plan.own]
+
+    def take_back() -> None:
+        for place in places:
+            for _, directories, files, at in os.fwalk(".", dir_fd=place):
+                for name in directories + files:
+                    about = os.stat(name, dir_fd=at, follow_symlinks=False)
+                    if (about.st_uid, about.st_gid) != (0, 0):
+                        os.chown(name, 0, 0, dir_fd=at, follow_symlinks=False)
+
+    return take_back
 
 
 def _has_started(started: str) -> bool:

@@ -30,6 +30,7 @@ class World(NamedTuple):
     tree: str  # the image's root
     mode: str  # overlay, copy (tree is a private one), readonly
     private: str  # holds the directories world, upper, work
+    own: List[str]  # the job's directories on the host: what is in them shall belong to the caller
     binds: List[Bind]  # in order: later ones may lie below earlier ones
     files: Dict[str, str]  # small files inside, by path
     devices: List[str]  # further nodes of the host's /dev
