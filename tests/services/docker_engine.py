@@ -35,7 +35,16 @@ def start_docker_engine(directory: Path) -> Iterator[str]:
     finally:
         engine.terminate()
         engine.wait()
+        _unmount_below(run)
         shutil.rmtree(run, ignore_errors=True)
+
+
+def _unmount_below(directory: Path) -> None:
+    """dockerd leaves its network namespace mounted when it ends, and what is mounted cannot be removed."""
+    mounts = [line.split(" ")[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for point in mounts:
+        if Path(point).is_relative_to(directory):
+            subprocess.run(["umount", "--lazy", point], check=True)
 
 
 def _wait_until_it_answers(address: str, engine: subprocess.Popen[bytes], log: Path) -> None:
