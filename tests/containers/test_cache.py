@@ -129,7 +129,7 @@ def test_a_full_disk_is_the_nodes_trouble_and_leaves_nothing(
     image: wire.Image, node: wire.Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "_ROOM", 1 << 40)
-    with pytest.raises(NodeTrouble, match="free, the image needs about .* MB: make room or name another"):
+    with pytest.raises(NodeTrouble, match=r"free, the image needs about .* MB: make room or name another"):
         cache.ensure(image, node)
     assert os.listdir(Path(node.cache, "ready")) == []
 

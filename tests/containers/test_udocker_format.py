@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtimes.worker import worker
 from tests.services.proot import proot_for_tests
 from tests.services.registry import Registry
 from wrappers import wire
-from wrappers.containers import cache, udocker_format
+from wrappers.containers import cache, cvmfs, udocker_format
 from wrappers.containers.reference import parse
 from wrappers.containers.registry import Client
 
@@ -54,7 +55,7 @@ def test_stock_udocker_lists_and_runs_a_container_of_ours(
     )
 
 
-def test_we_read_a_container_of_stock_udocker(
+def test_we_run_a_container_of_stock_udocker(
     registry: Registry, busybox_image: str, tmp_path: Path, stock: dict[str, str]
 ) -> None:
     theirs = dict(stock, UDOCKER_REGISTRY=registry.url)
@@ -64,3 +65,14 @@ def test_we_read_a_container_of_stock_udocker(
     assert udocker_format.settings(container).environment["LANG"] == "C.UTF-8"
     assert (container / udocker_format.ROOT / "bin/sh").exists()
     assert udocker_format.digest_of(container) == ""
+    # An administrator who adopts it writes down what it is; then nodes find and run it.
+    resolved = Client().resolve(parse(busybox_image))
+    (container / "manifest.json").write_bytes(resolved.manifest)
+    place = cvmfs.path_for(tmp_path / "containers", resolved.digest)
+    place.parent.mkdir(parents=True)
+    os.rename(container, place)
+    with worker("root") as account:
+        node = account.node(cvmfs=[str(tmp_path / "containers")], pull=False)
+        image = wire.Image(busybox_image, resolved.digest)
+        result = account.run(image, "echo $LANG; cat /etc/group", runtimes=["userns"], node=node)
+        assert (result.out, result.used.origin) == ("C.UTF-8\nroot:x:0:\n", "cvmfs")
