@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from engine import plugins
+from engine import holder, plugins
 from engine.app.application import Application
 from engine.app.follow import Driver
 from engine.app.manifests import Manifests
@@ -62,7 +62,7 @@ class Engine:
             self.clock,
             _workspace(),
         )
-        return Driver(self.app, self.db, reconciler, self.clock)
+        return Driver(self.app, self.db, reconciler, self.clock, holder.this_process(), holder.is_dead)
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Engine:

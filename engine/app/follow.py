@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -11,7 +9,7 @@ from engine.app.application import Application
 from engine.app.views import ExecutionView
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
-from engine.ids import ExecutionId, new_id
+from engine.ids import ExecutionId
 from engine.reconcile.place import LEASE_SECONDS, log
 from engine.reconcile.reconciler import Reconciler
 from engine.store import executions
@@ -28,12 +26,21 @@ BREATH = 0.02
 class Driver:
     """One engine's part in reconciling a database."""
 
-    def __init__(self, app: Application, db: Database, reconciler: Reconciler, clock: Clock) -> None:
+    def __init__(
+        self,
+        app: Application,
+        db: Database,
+        reconciler: Reconciler,
+        clock: Clock,
+        holder: str,
+        is_dead: Callable[[str], bool],
+    ) -> None:
         self._app = app
         self._db = db
         self._reconciler = reconciler
         self._clock = clock
-        self._holder = f"{socket.gethostname()}:{os.getpid()}:{new_id()}"
+        self._holder = holder
+        self._is_dead = is_dead
         self._lease: Lease | None = None
         self._renewed = 0.0
 
@@ -68,7 +75,9 @@ class Driver:
         """One round if the lease can be had; returns the seconds until the next is worth while."""
         now = self._clock.now()
         if self._lease is None:
-            self._lease = acquire(self._db, self._holder, now=now, seconds=LEASE_SECONDS)
+            self._lease = acquire(
+                self._db, self._holder, now=now, seconds=LEASE_SECONDS, is_dead=self._is_dead
+            )
             self._renewed = now
         if self._lease is None:
             return WATCH_EVERY

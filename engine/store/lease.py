@@ -6,7 +6,7 @@ cannot write a line (Kleppmann, "How to do distributed locking", 2016).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,8 +33,18 @@ class Lease:
     until: float
 
 
-def acquire(db: Database, holder: str, *, now: float, seconds: float) -> Lease | None:
-    """Take the lease if it is free or has run out; None while another holder's is good."""
+def acquire(
+    db: Database,
+    holder: str,
+    *,
+    now: float,
+    seconds: float,
+    is_dead: Callable[[str], bool] = lambda _: False,
+) -> Lease | None:
+    """Take the lease if it is free, has run out, or its holder is known to be dead.
+
+    None while another holder's is good.
+    """
     with db.write() as connection:
         row = connection.execute(sa.select(lease).where(lease.c.name == NAME).with_for_update()).first()
         if row is None:
@@ -42,7 +52,7 @@ def acquire(db: Database, holder: str, *, now: float, seconds: float) -> Lease |
                 sa.insert(lease).values(name=NAME, holder=holder, fence=1, until=now + seconds)
             )
             return Lease(holder, 1, now + seconds)
-        if row.until > now and row.holder != holder:
+        if row.until > now and row.holder != holder and not is_dead(row.holder):
             return None
         connection.execute(
             sa.update(lease)
