@@ -5,7 +5,6 @@ import os
 import shutil
 import stat
 from pathlib import Path
-from typing import Any
 
 from wrappers.runtimes.base import Unusable
 
@@ -25,23 +24,47 @@ def copy(tree: Path, to: Path) -> None:
             f"a private copy of the image needs {needed >> 20} MiB in {to.parent}, {free >> 20} MiB are free"
         )
     try:
-        shutil.copytree(str(tree), str(to), symlinks=True, copy_function=_copy_file)
-    except (OSError, shutil.Error) as error:
-        raise Unusable(f"no private copy of the image can be made in {to.parent}: {_first(error)}") from None
+        _copy_directory(os.fsencode(str(tree)), os.fsencode(str(to)))
+    except OSError as error:
+        raise Unusable(f"no private copy of the image can be made in {to.parent}: {error.strerror}") from None
 
 
-def _copy_file(source: Any, target: Any, *, follow_symlinks: bool = True) -> Any:
-    mode = os.lstat(source).st_mode
-    if not stat.S_ISREG(mode):
-        return target  # a special file of a tree that others made
+def _copy_directory(source: bytes, target: bytes) -> None:
+    os.mkdir(target)
+    with os.scandir(source) as entries:
+        for entry in entries:
+            copy = os.path.join(target, entry.name)
+            if entry.is_symlink():
+                _copy_symlink(entry.path, copy)
+            elif entry.is_dir(follow_symlinks=False):
+                _copy_directory(entry.path, copy)
+            elif entry.is_file(
+                follow_symlinks=False
+            ):  # special files of a tree that others made are left out
+                _copy_file(entry.path, copy)
+    shutil.copystat(source, target)
+    os.chmod(target, stat.S_IMODE(os.lstat(source).st_mode) | stat.S_IRWXU)
+
+
+def _copy_symlink(source: bytes, target: bytes) -> None:
+    """A second name for the same link: nobody can write to a symbolic link, only put another in its place.
+
+    Images hold hundreds of them, and a new inode for each takes three times as long (measured on ext4).
+    """
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or a tree of somebody else
+        os.symlink(os.readlink(source), target)
+
+
+def _copy_file(source: bytes, target: bytes) -> None:
     with open(source, "rb") as old, open(target, "wb") as new:
         try:
             fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
         except OSError:
             shutil.copyfileobj(old, new, 1 << 20)
     shutil.copystat(source, target)
-    os.chmod(target, stat.S_IMODE(mode) | stat.S_IRUSR | stat.S_IWUSR)
-    return target
+    os.chmod(target, stat.S_IMODE(os.lstat(source).st_mode) | stat.S_IRUSR | stat.S_IWUSR)
 
 
 def _size(tree: Path) -> int:
@@ -50,9 +73,3 @@ def _size(tree: Path) -> int:
         for name in names:
             total += os.lstat(os.path.join(directory, name)).st_size
     return total
-
-
-def _first(error: Any) -> str:
-    if isinstance(error, shutil.Error) and error.args and error.args[0]:
-        return str(error.args[0][0][2])
-    return getattr(error, "strerror", None) or str(error)
