@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 from tests.node.conftest import pythons
 from tests.runtimes.worker import Worker, worker
 from tests.services.debian import require
+from tests.services.faults import faulty
+from tests.services.registry import Registry
 from wrappers import wire
 from wrappers.containers import cvmfs
 
@@ -169,6 +172,21 @@ def test_directories_with_odd_names_are_fine(account: Worker, busybox: wire.Imag
             busybox, "pwd; echo x > /usr/x && echo ok", runtimes=[runtime], name=name + runtime
         )
         assert result.out == f"{result.job}\nok\n"
+
+
+def test_forty_jobs_at_once_on_an_empty_node_pull_once(
+    account: Worker, registry: Registry, busybox: wire.Image
+) -> None:
+    with faulty(registry.host) as counting:
+        image = busybox._replace(reference=busybox.reference.replace(registry.host, counting.host))
+        node = account.node(cache=str(account.directory / "empty"))
+        begun = [account.start(image, f"echo {n} > /usr/n && cat /usr/n", node=node) for n in range(40)]
+        for place, process in begun:
+            _, err = process.communicate()
+            assert process.returncode == 0, err.decode()
+            assert json.loads((place / "result.json").read_text())["code"] == 0
+        assert counting.blobs == 2, "one layer and one configuration"
+    assert sorted(int((place / "out").read_text()) for place, _ in begun) == list(range(40))
 
 
 RANGE = """\
