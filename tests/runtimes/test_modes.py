@@ -199,7 +199,7 @@ exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
 def test_an_account_with_a_range_of_ids_has_real_users_and_keeps_its_files(
     workers: dict[str, Worker], busybox: wire.Image, tmp_path: Path
 ) -> None:
-    require("newuidmap", "uidmap")
+    require("newuidmap")
     account = workers["nobody"]
     ids = account.directory / "subids"
     ids.write_text("nobody:200000:65536\n")

@@ -15,6 +15,7 @@ PACKAGES = {
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "initdb": "postgresql",
+    "newuidmap": "uidmap",
     "proot": "proot",
     "zstd": "zstd",
 }
