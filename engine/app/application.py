@@ -264,12 +264,14 @@ class Application:
             BadRequest: the execution still runs and is being cancelled.
         """
         now, count, after = self._clock.now(), 0, 0
-        execution = self.execution(id_)
         wanted = [*states, JobState.SKIPPED]
-        if execution.intent == Intent.CANCEL and not execution.state.is_final:
-            raise BadRequest(f"execution {id_} is being cancelled", remedy="wait for its end, then retry")
         while True:
             with self._db.write() as connection:
+                current = executions.get(connection, id_, lock=True)  # it must not end meanwhile
+                if current.intent == Intent.CANCEL and not current.state.is_final:
+                    raise BadRequest(
+                        f"execution {id_} is being cancelled", remedy="wait for its end, then retry"
+                    )
                 page = jobs.page(connection, id_, states=wanted, after=after, limit=PAGE)
                 if not page:
                     break
@@ -280,7 +282,7 @@ class Application:
                 events.append(connection, told)
                 count += len(moves)
                 if moves:
-                    executions.reopen(connection, executions.get(connection, id_), now=now)
+                    executions.reopen(connection, current, now=now)
         return count
 
     def _backend(self, name: str | None) -> Backend:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.domain.attempt import AttemptState, Effect, News
-from engine.domain.execution import ExecutionState, Intent, conclude
+from engine.domain.execution import ExecutionState, Intent
+from engine.domain.execution import conclude as verdict
 from engine.domain.job import JobState
 from engine.ids import SubmissionId
 from engine.reconcile import layout
@@ -28,18 +29,15 @@ def follow_intent(round_: Round) -> bool:
     changed = False
     now = round_.clock.now()
     with round_.db.read() as connection:
-        active = executions.in_state(connection, [ExecutionState.ACTIVE])
-        wanted = [e for e in active if e.intent == Intent.CANCEL and e.backend == round_.backend.name]
-    for execution in wanted:
+        wanted = executions.to_cancel(connection, round_.backend.name)
+    for id_ in wanted:
         with round_.write() as connection:
-            idle = jobs.waiting(connection, execution.id, limit=PAGE)
+            idle = jobs.waiting(connection, id_, limit=PAGE)
             jobs.move(connection, [Move(j, JobState.CANCELLED, message="cancelled") for j in idle], now=now)
-            busy = attempts.unfinished(connection, execution.id, limit=PAGE)
+            busy = attempts.unfinished(connection, id_, limit=PAGE)
             ended = attempts.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in busy], now=now)
             settle(connection, ended, now=now)
-        if idle or busy:
-            round_.touched.add(execution.id)
-            changed = True
+        changed = changed or bool(idle or busy)
     return changed
 
 
@@ -64,7 +62,7 @@ def cancel_due(round_: Round) -> bool:
             for a in group
             if a.state == AttemptState.CANCELLING
         ]
-        round_.touched |= settle(connection, attempts.tell(connection, words, now=now), now=now)
+        settle(connection, attempts.tell(connection, words, now=now), now=now)
     round_.backend.cancel([d.native_id for d in due if d.native_id is not None])
     return True
 
@@ -88,40 +86,44 @@ def forget_due(round_: Round) -> bool:
     return True
 
 
-def conclude_touched(round_: Round) -> bool:
-    """End executions whose jobs are all final."""
-    changed = False
-    todo = sorted(round_.touched)
-    while todo:
-        id_ = todo.pop()
-        with round_.db.read() as connection:
-            execution = executions.get(connection, id_)
-            counts = executions.count(connection, id_)
-        if counts[JobState.BLOCKED] and not (counts[JobState.READY] or counts[JobState.ACTIVE]):
-            _unblock(round_, execution, all_well=not any(counts[s] for s in FAILED_STATES))
-            todo.append(id_)
-            continue
-        state = conclude(counts)
-        if execution.state == ExecutionState.ACTIVE and state != ExecutionState.ACTIVE:
-            debris = layout.attempts_url(execution)
-            round_.storage(debris).delete(debris)
-            with round_.write() as connection:
-                executions.set_state(connection, execution, state, now=round_.clock.now())
-            changed = True
-    return changed
+def conclude(round_: Round) -> bool:
+    """End executions whose jobs are all final, and start the jobs that waited for all others."""
+    with round_.db.read() as connection:
+        resting = executions.at_rest(connection, round_.backend.name)
+        waiting = {e.id for e in resting if executions.count(connection, e.id)[JobState.BLOCKED]}
+    for execution in resting:
+        if execution.id not in waiting:
+            _end(round_, execution)
+        elif execution.intent != Intent.CANCEL:  # else `follow_intent` ends them, a page each round
+            _unblock(round_, execution)
+    return bool(resting)
 
 
-def _unblock(round_: Round, execution: Execution, *, all_well: bool) -> None:
-    """Start the jobs that waited for all others, or skip them when what they wait for will never be."""
-    to = JobState.READY if all_well else JobState.SKIPPED
-    message = "" if all_well else "a job that it waits for did not succeed"
-    now = round_.clock.now()
-    while True:
+def _end(round_: Round, execution: Execution) -> None:
+    debris = layout.attempts_url(execution)
+    round_.storage(debris).delete(debris)
+    with round_.write() as connection:
+        current = executions.get(connection, execution.id, lock=True)
+        state = verdict(executions.count(connection, execution.id))  # the user may have retried meanwhile
+        if state.is_final:
+            executions.set_state(connection, current, state, now=round_.clock.now())
+
+
+def _unblock(round_: Round, execution: Execution) -> None:
+    """Start the jobs that waited, or skip them when what they wait for will never be."""
+    to, now, more = JobState.BLOCKED, round_.clock.now(), True
+    while more:
         with round_.write() as connection:
+            executions.get(connection, execution.id, lock=True)
+            counts = executions.count(connection, execution.id)
+            if to == JobState.BLOCKED:
+                if counts[JobState.READY]:
+                    return  # the user retried meanwhile what they wait for
+                to = JobState.SKIPPED if any(counts[s] for s in FAILED_STATES) else JobState.READY
             page = jobs.page(connection, execution.id, states=[JobState.BLOCKED], limit=PAGE)
+            message = "" if to == JobState.READY else "a job that it waits for did not succeed"
             jobs.move(connection, [Move(j, to, message=message) for j in page], now=now)
-        if len(page) < PAGE:
-            break
+        more = len(page) == PAGE
 
 
 def drop_abandoned_plans(round_: Round) -> bool:

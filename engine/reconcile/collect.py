@@ -61,7 +61,7 @@ def collect_due(round_: Round) -> bool:
         products.add(connection, [p for v in verdicts for p in v.products])
         ended = attempts.tell(connection, [v.word for v in verdicts], now=now)
         outbox.done(connection, Effect.COLLECT, [d.submission_id for d in due])
-        round_.touched |= settle(connection, ended, now=now)
+        settle(connection, ended, now=now)
     return True
 
 

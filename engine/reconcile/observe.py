@@ -64,7 +64,7 @@ def _tell_page(
         attempts.set_unknown_since(connection, missed, now)
         attempts.set_unknown_since(connection, back, None)
         attempts.set_detail(connection, _details(page, new))
-        round_.touched |= settle(connection, attempts.tell(connection, words, now=now), now=now)
+        settle(connection, attempts.tell(connection, words, now=now), now=now)
     known.update({o.native_id: o for o in new.values()})
     return bool(words)
 

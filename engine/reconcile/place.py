@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
 from engine.clock import Clock
 from engine.domain.tool import Tool
-from engine.ids import AttemptId, ExecutionId
+from engine.ids import AttemptId
 from engine.ports import Backend, Storage
 from engine.store.attempts import Attempt
 from engine.store.database import Database
@@ -44,8 +44,6 @@ class Round:
     manifest: MakeManifest
     describe: Describe
     workspace: Path
-    touched: set[ExecutionId] = field(default_factory=set)
-    """Executions in which a job became final: they may be over."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from engine.clock import Clock
 from engine.domain.attempt import Effect
-from engine.domain.execution import ExecutionState
 from engine.errors import CredentialExpired, LostRace, Unavailable
-from engine.ids import ExecutionId
 from engine.ports import Backend, Observation, Storage
 from engine.reconcile.cancel import (
     cancel_due,
-    conclude_touched,
+    conclude,
     drop_abandoned_plans,
     follow_intent,
     forget_due,
@@ -22,7 +20,7 @@ from engine.reconcile.collect import collect_due
 from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, MakeManifest, Round, log
 from engine.reconcile.submit import start_ready, submit_due
-from engine.store import executions, jobs, outbox
+from engine.store import jobs, outbox
 from engine.store.database import Database
 from engine.store.lease import Lease
 
@@ -100,7 +98,6 @@ class Reconciler:
             manifest=self._manifest,
             describe=self._describe,
             workspace=self._workspace,
-            touched=self._unfinished() if fresh else set(),
         )
         try:
             if fresh:
@@ -125,9 +122,9 @@ class Reconciler:
             submit_due(round_),
             observe(round_, self._known[round_.backend.name]),
             collect_due(round_),
+            conclude(round_),
             forget_due(round_),
             drop_abandoned_plans(round_),
-            conclude_touched(round_),
         ]
         return any(changed)
 
@@ -139,10 +136,6 @@ class Reconciler:
         with round_.write() as connection:
             for effect in (Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
                 outbox.hurry(connection, effect, now=round_.clock.now())
-
-    def _unfinished(self) -> set[ExecutionId]:
-        with self._db.read() as connection:
-            return {e.id for e in executions.in_state(connection, [ExecutionState.ACTIVE])}
 
     def _leave_in_peace(self, name: str, error: Unavailable | CredentialExpired) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))

@@ -11,16 +11,15 @@ from engine.domain.attempt import AttemptState, News
 from engine.domain.execution import Intent
 from engine.domain.job import JobState
 from engine.domain.retry import Failure, try_again
-from engine.ids import ExecutionId
 from engine.store import attempts, events, executions, jobs
 from engine.store.attempts import Word
 from engine.store.jobs import Job, Move
 
 
-def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> set[ExecutionId]:
-    """Move the jobs of attempts that became final; returns the executions that this touches."""
+def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> None:
+    """Move the jobs of attempts that became final."""
     if not ended:
-        return set()
+        return
     found = jobs.by_ids(connection, [w.attempt.job_id for w in ended])
     failures = attempts.failures_of(connection, list(found))
     intents = {id_: executions.get(connection, id_).intent for id_ in {w.attempt.execution_id for w in ended}}
@@ -41,7 +40,6 @@ def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> set[
             )
     jobs.move(connection, moves, now=now)
     events.append(connection, told)
-    return {m.job.execution_id for m in moves}
 
 
 def after(word: Word, job: Job, intent: Intent, earlier: int, *, now: float) -> Move:

@@ -134,4 +134,4 @@ def _write_answers(
             connection, {id_: a.native_id for id_, a in answers.items() if isinstance(a, Accepted)}
         )
         outbox.done(connection, Effect.SUBMIT, [*answers, *unwanted])
-        round_.touched |= settle(connection, attempts.tell(connection, words, now=now), now=now)
+        settle(connection, attempts.tell(connection, words, now=now), now=now)

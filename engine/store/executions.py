@@ -99,13 +99,16 @@ def create(connection: Connection, new: Execution) -> None:
     events.append(connection, [events.Event(new.id, new.created_at, "created", state_to=new.state)])
 
 
-def get(connection: Connection, execution_id: ExecutionId) -> Execution:
-    """One execution.
+def get(connection: Connection, execution_id: ExecutionId, *, lock: bool = False) -> Execution:
+    """One execution. With `lock`, others who lock it wait for the end of this transaction.
 
     Raises:
         NotFound: there is none.
     """
-    row = connection.execute(sa.select(execution).where(execution.c.id == execution_id)).first()
+    query = sa.select(execution).where(execution.c.id == execution_id)
+    if lock:  # SQLite has one writer at a time anyway
+        query = query.with_for_update()
+    row = connection.execute(query).first()
     if row is None:
         raise NotFound(f"no execution {execution_id}", remedy="engine list shows them")
     return _from_row(row)
@@ -143,6 +146,32 @@ def newest(
 def in_state(connection: Connection, states: Sequence[ExecutionState], limit: int = 1000) -> list[Execution]:
     """Executions in one of these states, oldest first."""
     query = sa.select(execution).where(execution.c.state.in_(states)).order_by(execution.c.id).limit(limit)
+    return [_from_row(row) for row in connection.execute(query)]
+
+
+def to_cancel(connection: Connection, backend: str) -> list[ExecutionId]:
+    """Active executions that the user wants to end."""
+    query = sa.select(execution.c.id).where(
+        execution.c.state == ExecutionState.ACTIVE,
+        execution.c.intent == Intent.CANCEL,
+        execution.c.backend == backend,
+    )
+    return [ExecutionId(id_) for id_ in connection.execute(query.order_by(execution.c.id)).scalars()]
+
+
+def at_rest(connection: Connection, backend: str, limit: int = 1000) -> list[Execution]:
+    """Active executions without a ready or active job: they are over, or their next stage may start."""
+    moving = sa.exists().where(
+        tally.c.execution_id == execution.c.id,
+        tally.c.state.in_([JobState.READY, JobState.ACTIVE]),
+        tally.c.jobs > 0,
+    )
+    query = (
+        sa.select(execution)
+        .where(execution.c.state == ExecutionState.ACTIVE, execution.c.backend == backend, ~moving)
+        .order_by(execution.c.id)
+        .limit(limit)
+    )
     return [_from_row(row) for row in connection.execute(query)]
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.app.explain import story_of
+from engine.domain.job import JobState
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.reconcile import reconciler
+from engine.storages.file import FileStorage
 from engine.store import lease
 from tests.reconcile.conftest import World
 
@@ -184,11 +186,38 @@ def test_a_retry_runs_only_what_did_not_succeed(world: World) -> None:
     id_ = world.submit(f"echo [N] >> '{world.directory}/ran'; test [N] != 2 || test -e '{marker}'", jobs=3)
     assert world.end(id_).state == "partial"
     marker.touch()
-    from engine.domain.job import JobState
-
     assert world.engine.app.retry(id_, [JobState.FAILED]) == 1
     assert world.end(id_).state == "succeeded"
     assert sorted(world.lines("ran")) == ["1", "2", "2", "3"]
+
+
+def test_an_execution_ends_although_the_place_went_down_right_after_its_last_report(world: World) -> None:
+    id_ = world.submit("true")
+
+    def fail_from_now_on(_: Path) -> None:
+        world.place.down = BackendUnavailable("down")
+
+    world.place.spoils = fail_from_now_on
+    world.rounds(lambda: bool(world.engine.driver.trouble))
+    world.place.down = world.place.spoils = None
+    assert world.end(id_).state == "succeeded"
+
+
+def test_a_retry_in_the_moment_of_the_end_is_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = world.submit(f"echo once >> '{world.directory}/ran'; false")
+    delete, retried = FileStorage.delete, list[int]()
+
+    def retry_first(self: FileStorage, url: str) -> None:
+        if not retried:
+            retried.append(world.engine.app.retry(id_, [JobState.FAILED]))
+        delete(self, url)
+
+    monkeypatch.setattr(FileStorage, "delete", retry_first)
+    world.rounds(lambda: len(world.lines("ran")) == 2)
+    view = world.end(id_)
+    assert (view.state, view.tally) == ("failed", {"failed": 1})
 
 
 def _keys(world: World, id_: str) -> list[str]:
