@@ -33,7 +33,11 @@ def command(
         for job in engine.app.dry_run(planned):
             show.json_line(job)
         return
-    view, new = engine.app.submit(planned)
+    try:
+        view, new = engine.app.submit(planned)
+    except KeyboardInterrupt:
+        show.say("engine: interrupted")
+        raise
     if not new:
         show.say(f"engine: key {asked.key} was submitted before, as {view.id}")
     if detach:

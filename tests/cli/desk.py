@@ -198,16 +198,26 @@ def url_path(url: str) -> Path:
 
 @contextmanager
 def desk_in(directory: Path, **more: Any) -> Iterator[Desk]:
-    """A new desk; what still runs from its home at the end is ended: serving wrappers outlive engines."""
+    """A new desk. At the end everything of it is ended: wrappers and background engines outlive commands."""
     desk = Desk(directory / "work", directory / "home", **more)
     desk.directory.mkdir()
     desk.home.mkdir()
     try:
         yield desk
     finally:
-        for process in processes_of(desk.home):
+        for process in [*processes_of(desk.home), *_at_home(desk.home)]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+
+
+def _at_home(home: Path) -> list[int]:
+    """The processes that have this home."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"HOME={home}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
 
 
 def until(what: Callable[[], Any]) -> Any:
