@@ -79,8 +79,9 @@ def record(
         },
     }
     # A line for each part: readable as it is, and four times as fast to write as an indented text.
+    # What is no UTF-8 (a file name) is escaped, which is just how JSON wants it.
     parts = [f"{json.dumps(key)}: {json.dumps(part, ensure_ascii=False)}" for key, part in data.items()]
-    return ("{" + ",\n ".join(parts) + "}\n").encode()
+    return ("{" + ",\n ".join(parts) + "}\n").encode("utf-8", "backslashreplace")
 
 
 def _invocation(invocation: Mapping[str, Any], report: Report) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from engine.domain.execution import ExecutionState
 from engine.ids import ExecutionId
 from engine.testing.faults import Faulty
 
+OUT: Mapping[str, str] = {"out": "out.txt"}
+
 
 @dataclass
 class World:
@@ -27,9 +29,11 @@ class World:
     engine: wiring.Engine
     place: Faulty
 
-    def submit(self, command: str, jobs: int = 1, **options: object) -> ExecutionId:
+    def submit(
+        self, command: str, jobs: int = 1, outputs: Mapping[str, str] = OUT, **options: object
+    ) -> ExecutionId:
         """Write an execution of `jobs` jobs with this command line; [N] is the number."""
-        (self.directory / "tool.json").write_text(json.dumps(descriptor(command)))
+        (self.directory / "tool.json").write_text(json.dumps(descriptor(command, outputs)))
         lines = [json.dumps({"n": n}) for n in range(1, jobs + 1)]
         (self.directory / "jobs.jsonl").write_text("\n".join(lines))
         request = SubmitRequest("tool.json", ("jobs.jsonl",), runtimes=("none",), **options)  # type: ignore[arg-type]
@@ -58,8 +62,8 @@ class World:
         return path.read_text().split() if path.exists() else []
 
 
-def descriptor(command: str) -> dict[str, object]:
-    """A tool with a number as input and out.txt as optional output."""
+def descriptor(command: str, outputs: Mapping[str, str] = OUT) -> dict[str, object]:
+    """A tool with a number as input and optional outputs: path templates by id."""
     return {
         "name": "tool",
         "tool-version": "1",
@@ -67,7 +71,9 @@ def descriptor(command: str) -> dict[str, object]:
         "schema-version": "0.5",
         "command-line": command if "[N]" in command else f": [N]; {command}",
         "inputs": [{"id": "n", "name": "n", "type": "Number", "value-key": "[N]"}],
-        "output-files": [{"id": "out", "name": "out", "path-template": "out.txt", "optional": True}],
+        "output-files": [
+            {"id": id_, "name": id_, "path-template": path, "optional": True} for id_, path in outputs.items()
+        ],
     }
 
 
