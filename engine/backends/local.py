@@ -122,8 +122,13 @@ class LocalBackend:
             return b""
 
     def forget(self, native_ids: Sequence[str]) -> None:
-        """Remove them from the spool. All their attempts are final: nobody looks there any more."""
+        """Remove them from the spool. All their attempts are final: nobody looks there any more.
+
+        What could not be delivered stays where the report says that it is kept, until a person removes it.
+        """
         for id_ in native_ids:
+            if _holds_results(self._job(id_)):
+                continue
             shutil.rmtree(self._job(id_), ignore_errors=True)
             (Path(self._spool.news) / id_).unlink(missing_ok=True)
 
@@ -225,6 +230,16 @@ class LocalBackend:
 
     def _trouble(self) -> _Trouble:
         return _Trouble(self._spool.root)
+
+
+def _holds_results(job: Path) -> bool:
+    """Whether a finished submission still holds results that could not be delivered."""
+    for path in job.glob("*.report.json"):
+        with suppress(OSError, wire.WireError):
+            kept = wire.loads(wire.Report, path.read_bytes()).kept
+            if kept and Path(kept).is_relative_to(job) and os.path.isdir(kept):
+                return True
+    return False
 
 
 def _start(argv: list[str], log: str) -> int:
