@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from contextlib import suppress
@@ -129,6 +130,8 @@ def _ask(view: ExecutionView) -> str:
     with suppress(EOFError, KeyboardInterrupt):  # no answer means what Ctrl-C means everywhere
         while True:
             print(question, end="", file=sys.stderr, flush=True)
+            while not select.select([sys.stdin], [], [], 0.5)[0]:
+                pass  # a signal just before `input` would be heard only after its answer
             answer = input().strip().lower()
             for word in ("cancel", "detach", "go on"):
                 if answer and word.startswith(answer):
