@@ -39,6 +39,11 @@ def pages() -> list[Path]:
     return [page.relative_to(ROOT) for page in found]
 
 
+def runnable() -> list[Path]:
+    """The pages with commands that are to be typed."""
+    return [page for page in pages() if any(isinstance(step, Command) for step in steps(page))]
+
+
 def steps(page: Path) -> Iterator[File | Command]:
     """What a reader of the page does, in order."""
     for _, marks, body in _FENCE.findall((ROOT / page).read_text()):

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, Command, File, links, matches, pages, steps
+from tests.docs import record
+from tests.docs.pages import ROOT, links, matches, pages, runnable
+from tests.docs.reader import follow
 
-RUNNABLE = [page for page in pages() if any(isinstance(step, Command) for step in steps(page))]
+RUNNABLE = [page for page in runnable() if "how-to" not in page.parts]  # those have a file of their own
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=str)
 def test_what_a_page_tells_the_reader_to_type_works(page: Path, tmp_path: Path, home: Path) -> None:
     place = tmp_path / "work"
     place.mkdir()
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for step in steps(page):
-        if isinstance(step, File):
-            (place / step.name).write_text(step.text)
-            continue
-        done = subprocess.run(
-            ["sh", "-c", step.line], cwd=place, env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        assert done.returncode == 0, f"{page}: $ {step.line}\n{done.stdout}"
-        assert matches(step.shows, done.stdout), f"{page}: $ {step.line}\nprinted:\n{done.stdout}"
+    follow(page, place)
+    if page == record.PAGE:
+        (made,) = place.glob("results/*/provenance/1.1.json")
+        assert record.named() == record.fields_of(made)
 
 
 def test_the_tutorial_is_run() -> None:
-    assert Path("docs/tutorial.md") in RUNNABLE
+    assert {Path("docs/tutorial.md"), record.PAGE} <= set(RUNNABLE)
 
 
 @pytest.mark.parametrize("page", pages(), ids=str)
@@ -55,3 +48,7 @@ def test_dots_on_a_page_stand_for_anything() -> None:
     assert matches("a ... c\n", "a b\nb c\n")
     assert not matches("a c", "a b c")
     assert matches("", "")
+
+
+def test_fields_inside_of_lists_are_found() -> None:
+    assert set(record.fields({"a": [{"b": 1}], "c": {"d": None}})) == {"a", "a.b", "c", "c.d"}

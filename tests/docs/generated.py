@@ -1,0 +1,49 @@
+"""The parts of the documentation that are made from the code, so that they cannot become untrue.
+
+    <!-- python -m tests.docs.generate: NAME -->
+    <!-- end -->
+
+A part stands between two such lines. What is outside of them is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.docs.pages import ROOT, pages
+from tests.docs.reference import commands, errors, schemas, settings, states
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    **commands.PARTS,
+    **errors.PARTS,
+    **settings.PARTS,
+    **states.PARTS,
+    **schemas.PARTS,
+}
+"""Name of a part -> what makes its text."""
+
+_PART = re.compile(r"(<!-- python -m tests\.docs\.generate: (\S+) -->\n).*?(<!-- end -->)", re.S)
+
+
+def render(text: str) -> str:
+    """A page with its parts made anew.
+
+    Raises:
+        KeyError: it asks for a part that nobody makes.
+    """
+    return _PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]().strip()}\n\n{found[3]}", text)
+
+
+def used(text: str) -> list[str]:
+    """The names of the parts of a page."""
+    return [found[1] for found in _PART.findall(text)]
+
+
+def files() -> dict[Path, str]:
+    """Every file that is made from the code, wholly or in part, and what it must hold."""
+    made = {page: text for page in pages() if used(text := (ROOT / page).read_text())}
+    documents = {path: json.dumps(schema, indent=2) + "\n" for path, schema in schemas.files().items()}
+    return {**{page: render(text) for page, text in made.items()}, **documents}

@@ -1,0 +1,87 @@
+"""Every setting with its variable, type, default and meaning, from the classes that hold them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args
+from unittest import mock
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from engine import settings
+from tests.docs.markdown import code, table
+from tests.docs.sources import field_docstrings, written_types
+
+MACHINE = {"owner": "the name of the account", "local.slots": "all cores of the machine"}
+"""Settings whose default differs from machine to machine."""
+
+_HOME = "/home/you"
+
+
+class Setting(NamedTuple):
+    """One setting, as the page shows it."""
+
+    key: str
+    variable: str
+    type: str
+    default: str
+    meaning: str
+
+
+def every() -> Iterator[Setting]:
+    """The settings in the order of the file."""
+    environment = {"HOME": _HOME, **{name: "" for name in os.environ if name.startswith("XDG_")}}
+    with mock.patch.dict(os.environ, environment):  # its defaults depend on nothing else
+        yield from _section(settings.Settings, "")
+
+
+def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
+    types, meanings = written_types(model), field_docstrings(model)
+    for name, field in model.model_fields.items():
+        key = prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _section(field.annotation, f"{key}.")
+            continue
+        variable = "ENGINE_" + key.replace(".", "__").upper()
+        yield Setting(key, variable, _type(types[name]), _default(key, field), meanings.get(name, ""))
+
+
+def _type(text: str) -> str:
+    names = ", ".join(get_args(settings.RuntimeName))
+    return {
+        "str": "text",
+        "int": "whole number",
+        "float": "number",
+        "bool": "true or false",
+        "Path": "path",
+        "int | None": "whole number or null",
+        "float | None": "number or null",
+        "tuple[str, ...]": "list of texts",
+        "tuple[RuntimeName, ...]": f"list of {names}",
+        "dict[str, tuple[str, ...]]": "text -> list of texts",
+    }[text]
+
+
+def _default(key: str, field: FieldInfo) -> str:
+    if key in MACHINE:
+        return MACHINE[key]
+    value: Any = field.get_default(call_default_factory=True, validated_data={})
+    text = {None: "null", True: "true", False: "false", "": '""'}.get(value) if _simple(value) else None
+    if isinstance(value, tuple):
+        text = "[" + ", ".join(value) + "]"
+    return code((text or str(value)).replace(f"{_HOME}/", "~/").replace("sqlite:///~", f"sqlite:///{_HOME}"))
+
+
+def _simple(value: Any) -> bool:
+    return value is None or isinstance(value, (bool, str))
+
+
+def reference() -> str:
+    """The table of all settings."""
+    header = ["key", "variable", "type", "default", "meaning"]
+    return table(header, [(code(s.key), code(s.variable), s.type, s.default, s.meaning) for s in every()])
+
+
+PARTS = {"settings": reference}

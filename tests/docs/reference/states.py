@@ -1,0 +1,82 @@
+"""The state tables, from the tables that the engine obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from engine.domain import execution, retry
+from engine.domain.attempt import NO_CHANGE, STEPS, AttemptState, News
+from engine.domain.job import MAY_BECOME, JobState
+from engine.domain.retry import RULES, Failure, Rule
+from tests.docs.markdown import code, table
+from tests.docs.sources import field_comments
+from wrappers import wire
+
+
+def attempts() -> str:
+    """What each piece of news does to an attempt in each state that is not final."""
+    live = [state for state in AttemptState if not state.is_final]
+    rows = [[code(news), *(_cell(state, news) for state in live)] for news in News]
+    return table(["news", *map(code, live)], rows)
+
+
+def _cell(state: AttemptState, news: News) -> str:
+    if (state, news) in NO_CHANGE:
+        return "·"
+    step = STEPS.get((state, news))
+    if step is None:
+        return ""
+    effects = "".join(f" + {effect}" for effect in step.effects)
+    return code(step.to) + effects
+
+
+def news() -> str:
+    """What each piece of news means, where its name does not say."""
+    meanings = field_comments(News)
+    return table(["news", "meaning"], [(code(n), meanings[n.name]) for n in News if n.name in meanings])
+
+
+def jobs() -> str:
+    """Where a job may go from each state."""
+    meanings = field_comments(JobState)
+    rows = [
+        (
+            code(state),
+            meanings.get(state.name, ""),
+            _targets(state),
+        )
+        for state in JobState
+    ]
+    return table(["state", "meaning", "may become"], rows)
+
+
+def _targets(state: JobState) -> str:
+    return ", ".join(code(to) for to in JobState if to in MAY_BECOME[state])
+
+
+def executions() -> str:
+    """The states of an execution."""
+    meanings = field_comments(execution.ExecutionState)
+    states = execution.ExecutionState
+    return table(["state", "meaning"], [(code(s), meanings.get(s.name, "")) for s in states])
+
+
+def failures() -> str:
+    """Each failure class, what it means, and how often it is tried again."""
+    meanings: Mapping[str, str] = {**field_comments(retry.Failure), **field_comments(wire)}
+    rows = [(code(f), meanings[f.name], _again(RULES.get(f, Rule()))) for f in Failure]
+    return table(["class", "meaning", "tried again"], rows)
+
+
+def _again(rule: Rule) -> str:
+    times = {0: "no", 1: "once"}.get(rule.again, f"{rule.again} times")
+    return times if not rule.again else f"{times}, after {rule.delay:g} s"
+
+
+PARTS = {
+    "states.attempts": attempts,
+    "states.news": news,
+    "states.jobs": jobs,
+    "states.executions": executions,
+    "states.failures": failures,
+}
