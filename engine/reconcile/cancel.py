@@ -34,7 +34,7 @@ def follow_intent(round_: Round) -> bool:
         with round_.write() as connection:
             idle = jobs.waiting(connection, id_, limit=PAGE)
             jobs.move(connection, [Move(j, JobState.CANCELLED, message="cancelled") for j in idle], now=now)
-            busy = attempts.unfinished(connection, id_, limit=PAGE)
+            busy = attempts.unfinished(connection, id_, round_.backend.name, limit=PAGE)
             ended = attempts.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in busy], now=now)
             settle(connection, ended, now=now)
         changed = changed or bool(idle or busy)

@@ -82,11 +82,11 @@ class Reconciler:
             in_peace, _ = self._paused.get(name, (0.0, 0.0))
             waits.append(max(backend.capabilities.poll_interval, min(in_peace - now, LONGEST_WAIT)))
         wait = min(waits)
+        if wait <= LONGEST_WAIT:
+            return wait  # looking through all jobs that wait would cost more than it gains
         with self._db.read() as connection:
-            ready_at = jobs.next_ready_at(connection)
-        if ready_at is not None:
-            wait = min(wait, max(ready_at - now, 0.01))
-        return wait
+            ready_at = jobs.next_ready_at(connection, now=now)
+        return wait if ready_at is None else min(wait, ready_at - now)
 
     def _visit(self, lease: Lease, backend: Backend, *, fresh: bool) -> bool:
         round_ = Round(

@@ -15,6 +15,7 @@ from engine.errors import IllegalTransition, LostRace
 from engine.ids import AttemptId, ExecutionId, JobId, SubmissionId
 from engine.store import events, outbox
 from engine.store.schema import attempt, submission
+from engine.store.statements import slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,8 @@ def in_flight(connection: Connection, backend: str) -> int:
 def of_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> dict[SubmissionId, list[Attempt]]:
     """The attempts of these submissions, in the order of their manifests."""
     found: dict[SubmissionId, list[Attempt]] = {id_: [] for id_ in ids}
-    if ids:
-        query = _select().where(attempt.c.submission_id.in_(list(ids))).order_by(attempt.c.id)
+    for some in slices(ids):
+        query = _select().where(attempt.c.submission_id.in_(some)).order_by(attempt.c.id)
         for row in connection.execute(query):
             found[row.submission_id].append(_from_row(row))
     return found
@@ -167,12 +168,20 @@ def native_id(connection: Connection, submission_id: SubmissionId) -> str | None
     ).scalar()
 
 
-def unfinished(connection: Connection, execution_id: ExecutionId, *, limit: int) -> list[Attempt]:
+def unfinished(
+    connection: Connection, execution_id: ExecutionId, backend: str, *, limit: int
+) -> list[Attempt]:
     """Attempts of an execution that nobody has asked to end and that are not final."""
     settled = [*FINAL, AttemptState.CANCELLING, AttemptState.FINALISING]
     query = (
         _select()
-        .where(submission.c.execution_id == execution_id, attempt.c.state.not_in(settled))
+        .where(
+            submission.c.backend == backend,
+            submission.c.live.is_(True),
+            # An expression, so that SQLite takes the index of the few that are live.
+            sa.func.coalesce(submission.c.execution_id, "") == execution_id,
+            attempt.c.state.not_in(settled),
+        )
         .order_by(attempt.c.id)
         .limit(limit)
     )
@@ -183,10 +192,14 @@ def failures_of(connection: Connection, job_ids: Sequence[JobId]) -> dict[tuple[
     """How often each job failed in each class."""
     query = (
         sa.select(attempt.c.job_id, attempt.c.failure, sa.func.count())
-        .where(attempt.c.job_id.in_(list(job_ids)), attempt.c.failure != "")
+        .where(attempt.c.failure != "")
         .group_by(attempt.c.job_id, attempt.c.failure)
     )
-    return {(job_id, failure): n for job_id, failure, n in connection.execute(query)}
+    return {
+        (job_id, failure): n
+        for some in slices(job_ids)
+        for job_id, failure, n in connection.execute(query.where(attempt.c.job_id.in_(some)))
+    }
 
 
 def set_manifests(connection: Connection, hashes: Mapping[AttemptId, str]) -> None:
@@ -306,11 +319,10 @@ def _write(connection: Connection, steps: Sequence[tuple[Word, Step]], *, now: f
 def _quarantine(connection: Connection, strange: Sequence[Word], *, now: float) -> None:
     if not strange:
         return
-    connection.execute(
-        sa.update(attempt)
-        .where(attempt.c.id.in_([w.attempt.id for w in strange]))
-        .values(quarantined=True, updated_at=now)
-    )
+    for some in slices(w.attempt.id for w in strange):
+        connection.execute(
+            sa.update(attempt).where(attempt.c.id.in_(some)).values(quarantined=True, updated_at=now)
+        )
     events.append(
         connection,
         [
@@ -331,22 +343,15 @@ def _quarantine(connection: Connection, strange: Sequence[Word], *, now: float) 
 
 def _end_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> None:
     """A submission lives until the last of its attempts is final."""
-    if not ids:
-        return
-    still = sa.select(attempt.c.submission_id).where(
-        attempt.c.submission_id.in_(list(ids)), attempt.c.state.not_in(list(FINAL))
-    )
-    connection.execute(
-        sa.update(submission)
-        .where(submission.c.id.in_(list(ids)), submission.c.id.not_in(still))
-        .values(live=False)
-    )
-    ended = connection.execute(
-        sa.select(submission.c.id).where(submission.c.id.in_(list(ids)), submission.c.live.is_(False))
-    ).scalars()
-    over = list(ended)
-    for effect in (Effect.SUBMIT, Effect.CANCEL, Effect.COLLECT):
-        outbox.done(connection, effect, over)
+    for some in slices(ids):
+        still = sa.exists().where(
+            attempt.c.submission_id == submission.c.id, attempt.c.state.not_in(list(FINAL))
+        )
+        connection.execute(sa.update(submission).where(submission.c.id.in_(some), ~still).values(live=False))
+        query = sa.select(submission.c.id).where(submission.c.id.in_(some), submission.c.live.is_(False))
+        over = list(connection.execute(query).scalars())
+        for effect in (Effect.SUBMIT, Effect.CANCEL, Effect.COLLECT):
+            outbox.done(connection, effect, over)
 
 
 def _select() -> Any:

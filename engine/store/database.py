@@ -55,9 +55,14 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A consistent view; nothing may be written through it."""
-        with _clear_errors(self.url), self._engine.connect() as connection, connection.begin():
-            yield connection
+        """The view of one moment; nothing may be written through it."""
+        with _clear_errors(self.url), self._engine.connect() as connection:
+            if not self.sqlite:  # by default each statement of PostgreSQL sees another moment
+                connection = connection.execution_options(
+                    isolation_level="REPEATABLE READ", postgresql_readonly=True
+                )
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -17,6 +17,7 @@ from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.store import events
 from engine.store.schema import descriptor, event, execution, job, tally
+from engine.store.statements import insert_new
 from wrappers import wire
 
 
@@ -44,13 +45,11 @@ def keep_descriptor(
     connection: Connection, sha256: str, data: Mapping[str, Any], *, checked_by: str, now: float
 ) -> None:
     """Store a descriptor once; the same content again only notes who checked it last."""
-    known = connection.execute(
-        sa.update(descriptor).where(descriptor.c.sha256 == sha256).values(checked_by=checked_by)
-    )
-    if known.rowcount == 0:
-        text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    row = {"sha256": sha256, "text": text, "checked_by": checked_by, "created_at": now}
+    if not insert_new(connection, descriptor, row):
         connection.execute(
-            sa.insert(descriptor).values(sha256=sha256, text=text, checked_by=checked_by, created_at=now)
+            sa.update(descriptor).where(descriptor.c.sha256 == sha256).values(checked_by=checked_by)
         )
 
 
@@ -75,24 +74,31 @@ def descriptor_checked_by(connection: Connection, sha256: str) -> str | None:
 
 
 def create(connection: Connection, new: Execution) -> None:
-    """Write an execution in its first state, without jobs."""
-    connection.execute(
-        sa.insert(execution).values(
-            id=new.id,
-            owner=new.owner,
-            name=new.name,
-            key=new.key,
-            descriptor_sha256=new.descriptor_sha256,
-            options=wire.dumps(new.options),
-            backend=new.backend,
-            results=new.results,
-            state=new.state,
-            intent=new.intent,
-            jobs=0,
-            created_at=new.created_at,
-            updated_at=new.created_at,
+    """Write an execution in its first state, without jobs.
+
+    Raises:
+        BadRequest: its key was taken.
+    """
+    row = {
+        "id": new.id,
+        "owner": new.owner,
+        "name": new.name,
+        "key": new.key,
+        "descriptor_sha256": new.descriptor_sha256,
+        "options": wire.dumps(new.options),
+        "backend": new.backend,
+        "results": new.results,
+        "state": new.state,
+        "intent": new.intent,
+        "jobs": 0,
+        "created_at": new.created_at,
+        "updated_at": new.created_at,
+    }
+    if not insert_new(connection, execution, row):
+        raise BadRequest(
+            f"key {new.key} was taken by another submit at this moment",
+            remedy="submit again to follow that one",
         )
-    )
     connection.execute(
         sa.insert(tally), [{"execution_id": new.id, "state": state, "jobs": 0} for state in JobState]
     )
@@ -124,7 +130,7 @@ def starting_with(connection: Connection, prefix: str) -> list[ExecutionId]:
     """At most two ids that begin with `prefix`: enough to tell unknown, unique and ambiguous apart."""
     query = (
         sa.select(execution.c.id)
-        .where(execution.c.id >= prefix, execution.c.id < prefix + "~")
+        .where(execution.c.id.startswith(prefix, autoescape=True))  # orders of letters differ, this does not
         .order_by(execution.c.id)
         .limit(2)
     )
@@ -242,16 +248,13 @@ def touch(connection: Connection, execution_id: ExecutionId, *, now: float) -> N
 
 def remove_plan(connection: Connection, execution_id: ExecutionId) -> None:
     """Remove an execution that never became active, with everything of it."""
-    planning = sa.select(execution.c.id).where(
-        execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING
-    )
+    query = sa.select(execution.c.state).where(execution.c.id == execution_id)
+    state = connection.execute(query.with_for_update()).scalar()  # no page may be on its way
+    if state != ExecutionState.PLANNING:
+        return
     for table in (job, tally, event):
-        connection.execute(sa.delete(table).where(table.c.execution_id.in_(planning)))
-    connection.execute(
-        sa.delete(execution).where(
-            execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING
-        )
-    )
+        connection.execute(sa.delete(table).where(table.c.execution_id == execution_id))
+    connection.execute(sa.delete(execution).where(execution.c.id == execution_id))
 
 
 def reopen(connection: Connection, current: Execution, *, now: float) -> None:

@@ -17,6 +17,7 @@ from engine.errors import Bug, NotFound
 from engine.ids import ExecutionId, JobId
 from engine.store import executions
 from engine.store.schema import execution, job
+from engine.store.statements import slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def ready(connection: Connection, backend: str, *, now: float, limit: int) -> li
     return [_from_row(row) for row in connection.execute(query)]
 
 
-def next_ready_at(connection: Connection) -> float | None:
+def next_ready_at(connection: Connection, *, now: float) -> float | None:
     """When the earliest postponed job may start; None when there is none."""
     query = (
         sa.select(sa.func.min(job.c.not_before))
@@ -113,6 +114,7 @@ def next_ready_at(connection: Connection) -> float | None:
             execution.c.state == ExecutionState.ACTIVE,
             execution.c.intent == Intent.RUN,
             job.c.state == JobState.READY,
+            job.c.not_before > now,
         )
     )
     value: float | None = connection.execute(query).scalar()
@@ -126,8 +128,11 @@ def waiting(connection: Connection, execution_id: ExecutionId, *, limit: int) ->
 
 def by_ids(connection: Connection, ids: Iterable[JobId]) -> dict[JobId, Job]:
     """Jobs by their rows."""
-    rows = connection.execute(sa.select(job).where(job.c.id.in_(list(ids))))
-    return {row.id: _from_row(row) for row in rows}
+    return {
+        row.id: _from_row(row)
+        for some in slices(ids)
+        for row in connection.execute(sa.select(job).where(job.c.id.in_(some)))
+    }
 
 
 def numbered(connection: Connection, execution_id: ExecutionId, number: int) -> Job:

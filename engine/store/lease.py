@@ -16,8 +16,11 @@ from sqlalchemy.engine import Connection
 from engine.errors import EngineError
 from engine.store.database import Database
 from engine.store.schema import lease
+from engine.store.statements import insert_new
 
 NAME = "reconciler"
+FAR = 10
+"""A lease that runs for this many times longer than it can was given before the clock was set back."""
 
 
 class LeaseLost(EngineError):
@@ -48,11 +51,10 @@ def acquire(
     with db.write() as connection:
         row = connection.execute(sa.select(lease).where(lease.c.name == NAME).with_for_update()).first()
         if row is None:
-            connection.execute(
-                sa.insert(lease).values(name=NAME, holder=holder, fence=1, until=now + seconds)
-            )
-            return Lease(holder, 1, now + seconds)
-        if row.until > now and row.holder != holder and not is_dead(row.holder):
+            first = {"name": NAME, "holder": holder, "fence": 1, "until": now + seconds}
+            return Lease(holder, 1, now + seconds) if insert_new(connection, lease, first) else None
+        good = now < row.until < now + FAR * seconds
+        if good and row.holder != holder and not is_dead(row.holder):
             return None
         connection.execute(
             sa.update(lease)

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.attempt import Effect
 from engine.ids import ExecutionId, SubmissionId
 from engine.store.schema import outbox, submission
+from engine.store.statements import slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +31,18 @@ class Due:
 
 def put(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, now: float) -> None:
     """Ask for an effect; asking twice is asking once."""
-    if not ids:
-        return
-    known = set(
-        connection.execute(
-            sa.select(outbox.c.submission_id).where(
-                outbox.c.effect == effect, outbox.c.submission_id.in_(list(ids))
-            )
-        ).scalars()
-    )
-    rows = [
-        {"submission_id": id_, "effect": effect, "not_before": now, "tries": 0}
-        for id_ in dict.fromkeys(ids)
-        if id_ not in known
-    ]
-    if rows:
-        connection.execute(sa.insert(outbox), rows)
+    for some in slices(ids):
+        query = sa.select(outbox.c.submission_id).where(
+            outbox.c.effect == effect, outbox.c.submission_id.in_(some)
+        )
+        known = set(connection.execute(query).scalars())
+        rows = [
+            {"submission_id": id_, "effect": effect, "not_before": now, "tries": 0}
+            for id_ in some
+            if id_ not in known
+        ]
+        if rows:
+            connection.execute(sa.insert(outbox), rows)
 
 
 def due(connection: Connection, effect: Effect, backend: str, *, now: float, limit: int) -> list[Due]:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from engine.ids import AttemptId, ExecutionId, JobId
 from engine.store.schema import job, product
+from engine.store.statements import slices
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,12 @@ def page(
 
 def taken(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> dict[str, JobId]:
     """Which of these names are results already, and of which jobs."""
-    query = sa.select(product.c.name, product.c.job_id).where(
-        product.c.execution_id == execution_id, product.c.name.in_(list(names))
-    )
-    return {row.name: row.job_id for row in connection.execute(query)}
+    query = sa.select(product.c.name, product.c.job_id).where(product.c.execution_id == execution_id)
+    return {
+        row.name: row.job_id
+        for some in slices(names)
+        for row in connection.execute(query.where(product.c.name.in_(some)))
+    }
 
 
 def _from_row(row: Any) -> Product:

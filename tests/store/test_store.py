@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import MAY_BECOME, JobState
-from engine.errors import Bug, LostRace, NotFound
+from engine.errors import BadRequest, Bug, LostRace, NotFound
 from engine.ids import ExecutionId
 from engine.store import attempts, events, executions, jobs, lease, outbox, products
 from engine.store.attempts import Word
@@ -34,7 +34,7 @@ def test_an_execution_comes_back_as_it_was_written(db: Database) -> None:
 
 def test_a_users_key_is_taken_once(db: Database) -> None:
     an_execution(db, key="mine")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(BadRequest, match="key mine was taken"):
         an_execution(db, key="mine")
 
 
@@ -84,7 +84,7 @@ def test_a_postponed_job_starts_when_its_time_has_come(db: Database) -> None:
         [job] = jobs.page(connection, execution.id)
         jobs.move(connection, [jobs.Move(job, JobState.READY, not_before=NOW + 5)], now=NOW)
         assert jobs.ready(connection, execution.backend, now=NOW + 4.9, limit=1) == []
-        assert jobs.next_ready_at(connection) == NOW + 5
+        assert jobs.next_ready_at(connection, now=NOW) == NOW + 5
         assert len(jobs.ready(connection, execution.backend, now=NOW + 5, limit=1)) == 1
 
 

@@ -1,0 +1,179 @@
+"""Several engines and users at once, and more rows than a statement takes parameters."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.attempt import Effect, News
+from engine.domain.job import JobState
+from engine.ids import ExecutionId, JobId, new_id
+from engine.store import attempts, executions, jobs, lease, outbox, products
+from engine.store.attempts import Word
+from engine.store.database import Database
+from tests.store.samples import NOW, an_execution, attempts_of
+
+MANY = 70_000
+"""More than PostgreSQL (65,535) and SQLite (32,766) take in one statement."""
+
+
+def at_once(url: str, work: Sequence[Callable[[Database], object]]) -> list[object]:
+    """Have each done with a connection of its own, all begun at one moment; gives answers and errors."""
+    start, answers = threading.Barrier(len(work)), list[object]()
+
+    def do(one: Callable[[Database], object]) -> None:
+        mine = Database(url)
+        start.wait()
+        try:
+            answers.append(one(mine))
+        except BaseException as error:
+            answers.append(error)
+        mine.close()
+
+    threads = [threading.Thread(target=do, args=(one,)) for one in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def test_of_many_engines_on_a_new_database_exactly_one_gets_the_lease(url: str, db: Database) -> None:
+    def ask(name: str) -> Callable[[Database], object]:
+        return lambda mine: lease.acquire(mine, name, now=NOW, seconds=30)
+
+    answers = at_once(url, [ask(f"engine {n}") for n in range(8)])
+    assert [a for a in answers if isinstance(a, BaseException)] == []
+    assert len([a for a in answers if a is not None]) == 1
+
+
+def test_a_descriptor_that_many_submit_at_once_is_stored_once(url: str, db: Database) -> None:
+    def keep(mine: Database) -> None:
+        for n in "0123456789abcdef":
+            with mine.write() as connection:
+                executions.keep_descriptor(connection, n * 64, {}, checked_by="me", now=NOW)
+
+    assert at_once(url, [keep] * 6) == [None] * 6
+
+
+def test_a_plan_is_removed_while_its_planner_writes_another_page(url: str, db: Database) -> None:
+    for _ in range(10):
+        plan = an_execution(db, 1, active=False)
+
+        def write(mine: Database, id_: ExecutionId = plan.id) -> None:
+            for page in range(2, 40):
+                with mine.write() as connection:
+                    executions.touch(connection, id_, now=NOW)
+                    jobs.add(connection, id_, [jobs.NewJob(page, {})], now=NOW)
+
+        def remove(mine: Database, id_: ExecutionId = plan.id) -> None:
+            with mine.write() as connection:
+                executions.remove_plan(connection, id_)
+
+        told = [a for a in at_once(url, [write, remove]) if a is not None]
+        assert all("was ended while its jobs were being written" in str(a) for a in told)
+        with db.read() as connection:
+            assert jobs.page(connection, plan.id) == []
+
+
+def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(db: Database) -> None:
+    execution = an_execution(db, 1)
+    with db.read() as connection:
+        before = executions.count(connection, execution.id)
+        attempts_of(db, execution)
+        assert executions.count(connection, execution.id) == before
+
+
+@pytest.mark.service
+def test_the_beginning_of_an_id_finds_it_whatever_the_order_of_letters(postgres_url: str) -> None:
+    db = Database(postgres_url)
+    with db.write() as connection:
+        connection.exec_driver_sql(
+            'ALTER TABLE execution ALTER COLUMN id TYPE varchar(26) COLLATE "en-x-icu"'
+        )
+    one = an_execution(db)
+    with db.read() as connection:
+        assert executions.starting_with(connection, one.id[:12]) == [one.id]
+        assert executions.starting_with(connection, one.id) == [one.id]
+        assert executions.starting_with(connection, "%") == []
+    db.close()
+
+
+def test_more_jobs_names_and_attempts_than_a_statement_takes_are_looked_for(db: Database) -> None:
+    execution = an_execution(db, 2)
+    ids = [JobId(n) for n in range(MANY)]
+    names = [f"out/{n}.png" for n in range(MANY)]
+    with db.write() as connection:
+        assert len(jobs.by_ids(connection, ids)) == 2
+        assert attempts.failures_of(connection, ids) == {}
+        assert products.taken(connection, execution.id, names) == {}
+
+
+def test_news_of_more_attempts_than_a_statement_takes_is_told(db: Database) -> None:
+    execution = an_execution(db, MANY)
+    with db.write() as connection:
+        found = jobs.page(connection, execution.id, limit=MANY)
+        submission = attempts.SubmissionId(new_id())
+        new = [
+            attempts.NewAttempt(attempts.AttemptId(new_id()), j.id, submission, execution.id, 1)
+            for j in found
+        ]
+        attempts.prepare(connection, "place", new, now=NOW)
+        [held] = attempts.of_submissions(connection, [submission]).values()
+        ended = attempts.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in held], now=NOW)
+        assert ended == []
+        [held] = attempts.of_submissions(connection, [submission]).values()
+        strange = [Word(a, News.REPORT_SUCCEEDED) for a in held]
+        attempts.tell(connection, strange, now=NOW)
+        assert len(attempts.tell(connection, [Word(a, News.CANCEL_DONE) for a in held], now=NOW)) == MANY
+        assert outbox.due(connection, Effect.SUBMIT, "place", now=NOW, limit=1) == []
+
+
+def test_a_postponed_job_is_told_and_one_that_only_waits_for_room_is_not(db: Database) -> None:
+    execution = an_execution(db, 2)
+    with db.write() as connection:
+        assert jobs.next_ready_at(connection, now=NOW) is None
+        [job, _] = jobs.page(connection, execution.id)
+        jobs.move(connection, [jobs.Move(job, JobState.ACTIVE)], now=NOW, started=True)
+        job = jobs.numbered(connection, execution.id, 1)
+        jobs.move(connection, [jobs.Move(job, JobState.READY, not_before=NOW + 5)], now=NOW)
+        assert jobs.next_ready_at(connection, now=NOW) == NOW + 5
+
+
+def test_a_lease_that_was_taken_before_the_clock_was_set_back_does_not_stop_everybody(db: Database) -> None:
+    held = lease.acquire(db, "one", now=NOW + 7200, seconds=30)
+    assert held is not None
+    assert lease.acquire(db, "two", now=NOW, seconds=30) is not None
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda c: jobs.ready(c, "place", now=NOW, limit=10), "ix_job_execution_id_state_number"),
+        (
+            lambda c: attempts.unfinished(c, ExecutionId("one"), "place", limit=10),
+            "ix_submission_backend_live",
+        ),
+        (lambda c: executions.at_rest(c, "place"), "ix_execution_state_id"),
+    ],
+    ids=["ready", "unfinished", "at rest"],
+)
+def test_what_every_round_asks_never_looks_at_all_rows(
+    tmp_path: Path, ask: Callable[[Connection], object], index: str
+) -> None:
+    db, asked = Database(f"sqlite:///{tmp_path / 'engine.db'}"), list[tuple[str, object]]()
+    with db.read() as connection:
+        sa.event.listen(
+            connection, "before_cursor_execute", lambda _c, _k, text, values, *_: asked.append((text, values))
+        )
+        ask(connection)
+        [(text, values)] = asked
+        steps = [step[3] for step in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+    db.close()
+    assert any(index in step for step in steps), steps
+    assert not any("SCAN" in step for step in steps), steps
