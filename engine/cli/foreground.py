@@ -31,6 +31,9 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
     display = (LiveDisplay if sys.stderr.isatty() else Display)(view)
     while True:
         try:
+            ending.listen_again()
+            if cancelling:
+                show.say("engine: cancelling; Ctrl-C again leaves without waiting")
             with display:
                 view = engine.driver.follow(id_, display.update)
             break
@@ -46,9 +49,7 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
                 return 0
             if answer == "cancel":
                 engine.app.cancel(id_)
-                show.say("engine: cancelling; Ctrl-C again leaves without waiting")
                 cancelling = True
-            ending.listen_again()
     _conclude(engine, view, json=json)
     stopped = view.intent == "cancel" and view.tally.get("cancelled")
     return CANCELLED if stopped else EXIT_CODES[view.state]

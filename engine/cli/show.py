@@ -49,8 +49,8 @@ def cell(value: Any) -> str:
 
 
 def say(*words: str) -> None:
-    """A line for people."""
-    print(*words, file=sys.stderr, flush=True)
+    """A line for people. What it quotes may come from a tool or a file: see `cell`."""
+    print(*(word.translate(_ESCAPES) for word in words), file=sys.stderr, flush=True)
 
 
 class Warnings(logging.Handler):

@@ -33,11 +33,7 @@ def command(
         for job in engine.app.dry_run(planned):
             show.json_line(job)
         return
-    try:
-        view, new = engine.app.submit(planned)
-    except KeyboardInterrupt:
-        show.say("engine: interrupted")
-        raise
+    view, new = engine.app.submit(planned)
     if not new:
         show.say(f"engine: key {asked.key} was submitted before, as {view.id}")
     if detach:

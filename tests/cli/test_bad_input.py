@@ -286,7 +286,7 @@ def test_results_that_cannot_be_written_are_told_before_anything_starts(ordinary
 
 
 def test_an_execution_that_does_not_exist_is_told_by_every_command(shared_desk: Desk) -> None:
-    for command in ("status", "jobs", "logs", "results", "explain", "cancel", "retry"):
+    for command in ("status", "logs", "retry"):
         ran = shared_desk.run(command, "01NOTTHERE")
         assert ran.code == 2, (command, ran)
         assert said(ran) == ["no execution 01NOTTHERE", "engine list shows them"]
