@@ -149,13 +149,13 @@ class LocalBackend:
 
     def _place(self, item: Submission) -> None:
         part = Path(self._spool.jobs) / f".new-{item.key}-{os.getpid()}"
-        part.mkdir(mode=0o700)
-        text = "".join(wire.dumps(m) + "\n" for m in item.manifests)
-        (part / "manifests.jsonl").write_text(text)
         try:
+            part.mkdir(mode=0o700)
+            text = "".join(wire.dumps(m) + "\n" for m in item.manifests)
+            (part / "manifests.jsonl").write_text(text)
             os.rename(part, self._job(item.key))
         except OSError as error:
-            shutil.rmtree(part)
+            shutil.rmtree(part, ignore_errors=True)
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
 
@@ -172,21 +172,31 @@ class LocalBackend:
         if noted is not None:
             if noted["wrapper_sha256"] == sha256:
                 return
-            os.kill(noted["pid"], signal.SIGTERM)  # what it runs goes on; ours takes over the rest
+            with suppress(ProcessLookupError):
+                os.kill(noted["pid"], signal.SIGTERM)  # what it runs goes on; ours takes over the rest
         self._server = _start(
             [sys.executable, "-I", "-S", str(wrapper), "serve", self._spool.root], self._spool.log
         )
 
     def _starting(self) -> bool:
-        """Whether a server that we started still runs; it may not have said so yet."""
+        """Whether a server that we started still runs; it may not have said so yet.
+
+        Raises:
+            BackendUnavailable: it could not serve.
+        """
         if self._server is None:
             return False
         try:
-            ended, _ = os.waitpid(self._server, os.WNOHANG)
+            ended, status = os.waitpid(self._server, os.WNOHANG)
         except ChildProcessError:
-            ended = self._server
+            ended, status = self._server, 0
         if ended:
             self._server = None
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+            raise BackendUnavailable(
+                f"the serving wrapper of this machine ended with exit code {os.WEXITSTATUS(status)}",
+                remedy=f"{self._spool.log} says why",
+            )
         return not ended
 
     def _tell_node(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -84,3 +85,29 @@ class TestLocal(BackendContract):
         backend = LocalBackend("local", LocalSettings(tmp_path / "file" / "spool", Node()))
         with pytest.raises(BackendUnavailable, match="ENGINE_LOCAL__SPOOL"):
             backend.submit([self.item("file:///nowhere", "true")])
+
+    def test_a_submission_that_did_not_fit_on_the_disk_is_taken_when_there_is_room_again(
+        self, backend: LocalBackend, spool: Path, outputs: str
+    ) -> None:
+        self.wait(backend, self.start(backend, self.item(outputs, "true")), Seen.FINISHED)
+        item = self.item(outputs, "true" + " " * 100_000)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+        try:
+            with pytest.raises(BackendUnavailable, match="File too large"):
+                backend.submit([item])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        self.wait(backend, self.start(backend, item), Seen.FINISHED)
+
+    def test_a_server_that_cannot_serve_is_told_with_its_log(
+        self, backend: LocalBackend, spool: Path, outputs: str
+    ) -> None:
+        (spool / "lock").mkdir(parents=True)
+        id_ = self.start(backend, self.item(outputs, "true"))
+        deadline = time.monotonic() + 20
+        with pytest.raises(BackendUnavailable, match=r"ended with exit code 74 .*server\.log says why"):
+            while time.monotonic() < deadline:
+                backend.observe([id_])
+                time.sleep(0.05)
+        assert "lock" in (spool / "server.log").read_text()
