@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.attempt import Effect, News
 from engine.domain.job import JobState
 from engine.ids import ExecutionId, JobId, new_id
-from engine.store import attempts, executions, jobs, lease, outbox, products
+from engine.store import attempts, executions, jobs, lease, outbox, products, statements
 from engine.store.attempts import Word
 from engine.store.database import Database
 from tests.store.samples import NOW, an_execution, attempts_of
@@ -114,10 +114,13 @@ def test_more_jobs_names_and_attempts_than_a_statement_takes_are_looked_for(db: 
         assert products.taken(connection, execution.id, names) == {}
 
 
-def test_news_of_more_attempts_than_a_statement_takes_is_told(db: Database) -> None:
-    execution = an_execution(db, MANY)
+def test_news_of_more_attempts_than_a_statement_takes_is_told(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "SLICE", 3)
+    execution = an_execution(db, 8)
     with db.write() as connection:
-        found = jobs.page(connection, execution.id, limit=MANY)
+        found = jobs.page(connection, execution.id)
         submission = attempts.SubmissionId(new_id())
         new = [
             attempts.NewAttempt(attempts.AttemptId(new_id()), j.id, submission, execution.id, 1)
@@ -130,7 +133,7 @@ def test_news_of_more_attempts_than_a_statement_takes_is_told(db: Database) -> N
         [held] = attempts.of_submissions(connection, [submission]).values()
         strange = [Word(a, News.REPORT_SUCCEEDED) for a in held]
         attempts.tell(connection, strange, now=NOW)
-        assert len(attempts.tell(connection, [Word(a, News.CANCEL_DONE) for a in held], now=NOW)) == MANY
+        assert len(attempts.tell(connection, [Word(a, News.CANCEL_DONE) for a in held], now=NOW)) == 8
         assert outbox.due(connection, Effect.SUBMIT, "place", now=NOW, limit=1) == []
 
 
