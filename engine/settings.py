@@ -42,6 +42,8 @@ class NodeSettings(_Section):
     """Where job directories are made; empty: beside the spool. It must allow programs to be executed."""
     cache: str = Field(default_factory=lambda: str(xdg("XDG_CACHE_HOME", ".cache") / "images"))
     """The image cache of the node, shared by all jobs of one user."""
+    cache_size: int | None = Field(default=None, gt=0)
+    """Bytes that the image cache may take; the least recently used images that no job uses are removed."""
     cvmfs: tuple[str, ...] = ()
     """Directories of pre-deployed udocker containers, looked at in this order before anything is pulled."""
     mirrors: dict[str, tuple[str, ...]] = Field(default_factory=dict)

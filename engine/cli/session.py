@@ -36,6 +36,12 @@ class Session:
 
         return wiring.build(settings.load(self.config))
 
+    def close(self) -> None:
+        """Give back what the engine holds, if one was made."""
+        made = self.__dict__.get("engine")
+        if made is not None and "db" in made.__dict__:
+            made.db.close()
+
 
 session = Session()
 
