@@ -22,7 +22,7 @@ from typing import Any
 from engine.errors import BackendUnavailable
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Seen, Submission
 from wrappers import build, wire
-from wrappers.node.files import replace_text
+from wrappers.node.files import remove, replace_text
 from wrappers.serve.spool import Process, Spool
 
 PIECE = 1 << 20
@@ -129,7 +129,8 @@ class LocalBackend:
         for id_ in native_ids:
             if _holds_results(self._job(id_)):
                 continue
-            shutil.rmtree(self._job(id_), ignore_errors=True)
+            with suppress(OSError):
+                remove(str(self._job(id_)))
             (Path(self._spool.news) / id_).unlink(missing_ok=True)
 
     def _job(self, key: str) -> Path:

@@ -318,3 +318,10 @@ def test_orders_without_an_attempt_are_refused_in_one_line(site: Site, text: str
     assert said.returncode == 2
     assert said.stderr.startswith("wrapper: ")
     assert said.stderr.count("\n") == 1
+
+
+def test_a_tool_that_makes_very_deep_directories_keeps_its_result(site: Site) -> None:
+    deep = "i=0; while [ $i -lt 1100 ]; do mkdir d && cd d; i=$((i+1)); done"
+    report = site.one(f"echo x > out.txt; ({deep})", outputs=outputs(out="out.txt"))
+    assert (report.outcome, report.message) == ("succeeded", "")
+    assert site.leftovers() == []

@@ -3,11 +3,12 @@
 import hashlib
 import os
 import stat
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple, TypeVar
 
 from wrappers.node.names import portable
 
 CHUNK = 1 << 20
+_T = TypeVar("_T")
 
 
 class File(NamedTuple):
@@ -159,22 +160,29 @@ def remove(path: str, spare: str = "") -> None:
     Raises:
         OSError: something could not be removed.
     """
-    try:
-        entries = list(os.scandir(path))
-    except FileNotFoundError:
-        return
-    except PermissionError:
-        os.chmod(path, 0o700)
-        entries = list(os.scandir(path))
-    for entry in entries:
-        if entry.path == spare:
+    directories: List[str] = []
+    todo = [path]
+    while todo:  # not by recursion: a tool may make more levels than Python has
+        directory = todo.pop()
+        try:
+            entries = _insist(_entries, directory, directory)
+        except FileNotFoundError:
             continue
-        if entry.is_dir(follow_symlinks=False):
-            remove(entry.path)
-        else:
-            _insist(os.unlink, entry.path)
-    if os.path.dirname(spare) != path:
-        _insist(os.rmdir, path)
+        directories.append(directory)
+        for entry in entries:
+            if entry.path == spare:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                todo.append(entry.path)
+            else:
+                _insist(os.unlink, entry.path, directory)
+    for directory in reversed(directories):
+        if os.path.dirname(spare) != directory:
+            _insist(os.rmdir, directory, os.path.dirname(directory))
+
+
+def _entries(path: str) -> "List[os.DirEntry[str]]":
+    return list(os.scandir(path))
 
 
 def remove_any(path: str) -> None:
@@ -185,12 +193,13 @@ def remove_any(path: str) -> None:
         os.unlink(path)
 
 
-def _insist(step: Callable[[str], None], path: str) -> None:
+def _insist(step: Callable[[str], _T], path: str, closed: str) -> _T:
+    """Do it, by opening the directory that may forbid it when it must be."""
     try:
-        step(path)
+        return step(path)
     except PermissionError:
-        os.chmod(os.path.dirname(path), 0o700)
-        step(path)
+        os.chmod(closed, 0o700)
+        return step(path)
 
 
 def replace_text(path: str, text: str) -> None:
