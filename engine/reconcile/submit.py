@@ -61,14 +61,20 @@ def submit_due(round_: Round) -> bool:
             return False
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
         orders, broken = _orders(round_, due, held)
+    adopted = _adopt(round_, [d for d in due if d.tries > 0])
     again_at = now + can.visibility_delay  # before that, `find` could miss what a crash left behind
     with round_.write() as connection:
         outbox.claim(connection, Effect.SUBMIT, due, again_at=again_at)
         attempts.set_manifests(
-            connection, {AttemptId(m.attempt): wire.digest(m) for ms in orders.values() for m in ms}
+            connection,
+            {
+                AttemptId(m.attempt): wire.digest(m)
+                for id_, manifests in orders.items()
+                if id_ not in adopted  # it carries the orders of then
+                for m in manifests
+            },
         )
-    answers: dict[SubmissionId, Accepted | Rejected | None] = dict(broken)
-    answers |= _adopt(round_, [d for d in due if d.tries > 0 and d.submission_id not in broken])
+    answers: dict[SubmissionId, Accepted | Rejected] = {**broken, **adopted}
     fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
     batch = [Submission(d.submission_id, d.execution_id, orders[d.submission_id]) for d in wanted]
@@ -99,9 +105,9 @@ def _orders(
     return orders, broken
 
 
-def _adopt(round_: Round, tried: Sequence[Due]) -> dict[SubmissionId, Accepted | Rejected | None]:
+def _adopt(round_: Round, tried: Sequence[Due]) -> dict[SubmissionId, Accepted]:
     """Submissions of an earlier try that did arrive. Of several copies the oldest stays."""
-    found: dict[SubmissionId, Accepted | Rejected | None] = {}
+    found: dict[SubmissionId, Accepted] = {}
     for group, items in groupby(sorted(tried, key=lambda d: d.execution_id), key=lambda d: d.execution_id):
         keys = [d.submission_id for d in items]
         for key, native_ids in round_.backend.find(group, keys).items():
@@ -115,7 +121,7 @@ def _adopt(round_: Round, tried: Sequence[Due]) -> dict[SubmissionId, Accepted |
 
 def _write_answers(
     round_: Round,
-    answers: dict[SubmissionId, Accepted | Rejected | None],
+    answers: dict[SubmissionId, Accepted | Rejected],
     unwanted: Sequence[SubmissionId],
 ) -> None:
     now = round_.clock.now()
@@ -127,7 +133,7 @@ def _write_answers(
             for a in held[id_]:
                 if isinstance(answer, Accepted):
                     words.append(Word(a, News.ACCEPTED, answer.native_id))
-                elif isinstance(answer, Rejected):
+                else:
                     words.append(Word(a, News.REJECTED, answer.reason, Failure.REJECTED))
         words += [Word(a, News.CANCEL_DONE) for id_ in unwanted for a in held[id_]]
         attempts.set_native_ids(
