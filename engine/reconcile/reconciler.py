@@ -103,7 +103,11 @@ class Reconciler:
             if fresh:
                 self._take_over(round_)
             changed = self._steps(round_)
-        except (Unavailable, CredentialExpired) as error:
+        except (
+            Unavailable,
+            CredentialExpired,
+            OSError,
+        ) as error:  # OSError: no disk, no memory, no file left
             self._leave_in_peace(backend.name, error)
             return False
         except LostRace as error:
@@ -137,7 +141,7 @@ class Reconciler:
             for effect in (Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
                 outbox.hurry(connection, effect, now=round_.clock.now())
 
-    def _leave_in_peace(self, name: str, error: Unavailable | CredentialExpired) -> None:
+    def _leave_in_peace(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))
         wait = min(max(last * 2, FIRST_PAUSE), LONGEST_PAUSE)
         self._paused[name] = (self._clock.now() + wait, wait)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from engine.app.explain import story_of
 from engine.domain.job import JobState
 from engine.errors import BackendUnavailable, CredentialExpired
-from engine.reconcile import reconciler
+from engine.reconcile import collect, reconciler
 from engine.storages.file import FileStorage
 from engine.store import lease
 from tests.reconcile.conftest import World
@@ -228,3 +230,37 @@ def _keys(world: World, id_: str) -> list[str]:
 
 def _story(world: World, id_):  # type: ignore[no-untyped-def]
     return story_of(world.engine.db, id_, world.engine.app.job(id_, 1)).events
+
+
+def test_a_disk_that_is_full_where_the_engine_works_leaves_the_place_in_peace(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collect, "AGAIN", 0.1)
+
+    def fail(_: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    id_ = world.submit("true")
+    world.place.spoils = fail
+    world.rounds(lambda: bool(world.engine.driver.trouble))
+    assert "No space left" in world.engine.driver.trouble
+    world.place.spoils = None
+    assert world.end(id_).state == "succeeded"
+
+
+def test_an_engine_starts_while_others_make_and_remove_their_working_directories(world: World) -> None:
+    work = Path(os.environ["XDG_STATE_HOME"], "grid-engine", "work")
+    work.mkdir(parents=True)
+    (work / "collect-gone").symlink_to("nowhere")  # as one that is listed, and gone when it is looked at
+    assert world.end(world.submit("true")).state == "succeeded"
+
+
+def test_what_was_taken_runs_once_although_a_later_engine_would_give_other_orders(world: World) -> None:
+    world.place.reply_lost = BackendUnavailable("the line went dead")
+    id_ = world.submit(f"echo [N] >> '{world.directory}/ran'")
+    world.rounds(lambda: "submit" in world.place.calls)
+    with world.engine.db.write() as connection:
+        connection.exec_driver_sql("""UPDATE job SET invocation = '{"n": 2}'""")
+    world.place.reply_lost = None
+    assert world.end(id_).state == "succeeded"
+    assert world.lines("ran") == ["1"]
