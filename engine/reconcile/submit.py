@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from sqlalchemy.engine import Connection
+
 from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.job import JobState
 from engine.domain.retry import Failure
 from engine.errors import BadRequest
-from engine.ids import AttemptId, SubmissionId, new_id
+from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.ports import Accepted, Rejected, Submission
 from engine.reconcile.place import Round, log
 from engine.reconcile.settle import settle
@@ -20,6 +22,9 @@ from engine.store.outbox import Due
 from wrappers import wire
 from wrappers.wire import Manifest
 
+MOST = 5000
+"""Jobs that one round starts at most, unless a single submission holds more."""
+
 
 def start_ready(round_: Round) -> bool:
     """Give ready jobs an attempt and a submission, as far as the window of the back-end has room."""
@@ -27,28 +32,38 @@ def start_ready(round_: Round) -> bool:
     now = round_.clock.now()
     with round_.db.read() as connection:
         room = min(can.window - attempts.in_flight(connection, round_.backend.name), can.window // 2 + 1)
-        found = jobs.ready(connection, round_.backend.name, now=now, limit=room) if room > 0 else []
-        sizes = {
-            id_: executions.get(connection, id_).options.group for id_ in {j.execution_id for j in found}
-        }
-    if not found:
+        chunks = _next_chunks(connection, round_.backend.name, room, now=now) if room > 0 else []
+    if not chunks:
         return False
     new: list[NewAttempt] = []
-    for execution_id, group in groupby(found, key=lambda j: j.execution_id):
-        for chunk in _chunks(list(group), sizes[execution_id]):
-            submission_id = SubmissionId(new_id())
-            new += [
-                NewAttempt(AttemptId(new_id()), j.id, submission_id, execution_id, j.attempts + 1)
-                for j in chunk
-            ]
+    for chunk in chunks:
+        submission_id = SubmissionId(new_id())
+        new += [
+            NewAttempt(AttemptId(new_id()), j.id, submission_id, j.execution_id, j.attempts + 1)
+            for j in chunk
+        ]
     with round_.write() as connection:
-        jobs.move(connection, [Move(j, JobState.ACTIVE) for j in found], now=now, started=True)
+        moves = [Move(j, JobState.ACTIVE) for chunk in chunks for j in chunk]
+        jobs.move(connection, moves, now=now, started=True)
         attempts.prepare(connection, round_.backend.name, new, now=now)
     return True
 
 
-def _chunks(items: Sequence[Job], size: int) -> list[Sequence[Job]]:
-    return [items[at : at + size] for at in range(0, len(items), max(size, 1))]
+def _next_chunks(connection: Connection, backend: str, room: int, *, now: float) -> list[Sequence[Job]]:
+    """Ready jobs for at most `room` submissions, as many to each as their execution wants."""
+    sizes: dict[ExecutionId, int] = {}
+    found = jobs.ready(connection, backend, now=now, limit=room)
+    for id_ in {j.execution_id for j in found}:
+        sizes[id_] = max(executions.get(connection, id_).options.group, 1)
+    largest = max(sizes.values(), default=1)
+    if largest > 1:
+        limit = max(min(room * largest, MOST), largest)
+        found = [j for j in jobs.ready(connection, backend, now=now, limit=limit) if j.execution_id in sizes]
+    chunks: list[Sequence[Job]] = []
+    for execution_id, group in groupby(found, key=lambda j: j.execution_id):
+        items, size = list(group), sizes[execution_id]
+        chunks += [items[at : at + size] for at in range(0, len(items), size)]
+    return chunks[:room]
 
 
 def submit_due(round_: Round) -> bool:

@@ -264,3 +264,9 @@ def test_what_was_taken_runs_once_although_a_later_engine_would_give_other_order
     world.place.reply_lost = None
     assert world.end(id_).state == "succeeded"
     assert world.lines("ran") == ["1"]
+
+
+def test_jobs_of_a_group_share_submissions_however_little_room_there_is(world: World) -> None:
+    id_ = world.submit("true", jobs=300, group=50)
+    assert world.end(id_).tally == {"succeeded": 300}
+    assert len(_keys(world, id_)) == 6
