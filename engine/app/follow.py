@@ -9,6 +9,7 @@ from engine.app.application import Application
 from engine.app.views import ExecutionView
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
+from engine.errors import Unavailable
 from engine.ids import ExecutionId
 from engine.reconcile.place import LEASE_SECONDS, log
 from engine.reconcile.reconciler import Reconciler
@@ -18,6 +19,9 @@ from engine.store.lease import Lease, LeaseLost, acquire, fenced, release
 
 WATCH_EVERY = 0.25
 """Seconds between two looks while another engine reconciles."""
+
+OUTAGE = 5.0
+"""Seconds between two tries while the database does not answer."""
 
 BREATH = 0.02
 """Seconds between two rounds while things move: news of many jobs then share a commit."""
@@ -61,12 +65,19 @@ class Driver:
             self.release()
 
     def serve(self, stop: Callable[[], bool], *, until_idle: bool = False) -> None:
-        """Reconcile until `stop` says so, or until no execution is left to run."""
+        """Reconcile until `stop` says so, or until no execution is left to run.
+
+        A database that does not answer is waited for: nobody sits here to start us again.
+        """
         try:
             while not stop():
-                wait = self.round()
-                if until_idle and not self._busy():
-                    return
+                try:
+                    wait = self.round()
+                    if until_idle and not self._busy():
+                        return
+                except Unavailable as error:
+                    log.warning("%s", error)
+                    wait = OUTAGE
                 self._clock.sleep(wait)
         finally:
             self.release()
@@ -101,7 +112,7 @@ class Driver:
     def release(self) -> None:
         """Let another engine go on at once."""
         if self._lease is not None:
-            with suppress(LeaseLost):
+            with suppress(LeaseLost, Unavailable):  # then it runs out
                 release(self._db, self._lease, now=self._clock.now())
             self._lease = None
 

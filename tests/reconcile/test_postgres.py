@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.app import follow
 from engine.domain.job import JobState
 from tests.reconcile.conftest import World
+from tests.services.postgres import Postgres
 
 pytestmark = pytest.mark.service
 
@@ -47,3 +49,31 @@ def test_a_plan_that_is_refused_leaves_nothing_on_postgresql(world: World) -> No
             world.engine.app.plan(SubmitRequest("tool.json", ("bad.jsonl",), runtimes=("none",)))
         )
     assert len(world.engine.app.newest()) == 1
+
+
+def test_a_daemon_waits_for_a_database_that_does_not_answer(
+    world: World, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "OUTAGE", 0.1)
+    name, rounds = world.engine.db.url.database, 0
+    id_ = world.submit("true")
+
+    def end() -> bool:
+        nonlocal rounds
+        rounds += 1
+        if rounds in (1, 4):
+            _admit(postgres, str(name), rounds == 4)
+        return rounds > 4 and world.engine.app.status(id_).state == "succeeded"
+
+    world.engine.driver.serve(end)
+    assert rounds > 4
+
+
+def _admit(server: Postgres, name: str, allow: bool) -> None:
+    """Let a database take connections, or end those it has."""
+    with server.administrator() as connection:
+        connection.execute(f"ALTER DATABASE {name} WITH ALLOW_CONNECTIONS {str(allow).lower()}".encode())
+        if not allow:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )

@@ -41,15 +41,16 @@ class Postgres:
     def database(self) -> Iterator[str]:
         """A new, empty database, as a SQLAlchemy URL; dropped at the end, whoever is still connected."""
         name = f"test_{uuid.uuid4().hex}"
-        with self._administrator() as connection:
+        with self.administrator() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
         try:
             yield f"postgresql+psycopg://engine@/{name}?host={self.directory}"
         finally:
-            with self._administrator() as connection:
+            with self.administrator() as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def _administrator(self) -> psycopg.Connection[tuple[object, ...]]:
+    def administrator(self) -> psycopg.Connection[tuple[object, ...]]:
+        """A connection that may do everything."""
         return psycopg.connect(host=str(self.directory), user="engine", dbname="postgres", autocommit=True)
 
 
@@ -108,7 +109,7 @@ def _wait_until_it_answers(server: Postgres) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
-            server._administrator().close()
+            server.administrator().close()
             return
         except psycopg.OperationalError:
             time.sleep(0.02)
