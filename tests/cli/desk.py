@@ -136,8 +136,8 @@ class Desk:
         for id_, kind in inputs.items():
             wanted = {"type": kind} if isinstance(kind, str) else kind
             key = f"[{id_.upper()}]"
-            if key not in command:
-                command += f" # {key}"  # every value key must be in the command line
+            if key not in command and key not in json.dumps([outputs, more]):
+                command += f" # {key}"  # every value key must be somewhere
             ins.append({"id": id_, "name": id_, "value-key": key, "optional": True, **wanted})
         outs = [
             {"id": id_, "name": id_, **({"path-template": of} if isinstance(of, str) else of)}
