@@ -12,7 +12,11 @@ from tests.docs.pages import File, matches, steps
 
 def follow(page: Path, place: Path) -> None:
     """Write the files of a page and type its commands; each must end well and print what the page shows."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTEST_DEBUG_TEMPROOT": str(place),  # a page's own tests leave nothing elsewhere, and meet nothing
+    }
     for step in steps(page):
         if isinstance(step, File):
             (place / step.name).write_text(step.text)
