@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -95,11 +96,9 @@ def main() -> None:
 def _run(words: list[str]) -> int:
     """The exit code of a command. Not by Typer's own `main`, where a closed pipe is a failed job."""
     try:
-        with typer.main.get_command(cli).make_context("engine", words) as context:
-            context.command.invoke(context)
+        code = _invoke(words)
         sys.stdout.flush()
-    except typer.Exit as done:
-        return done.exit_code
+        return code
     except EngineError as error:
         _complain(error)
         return error.exit_code
@@ -115,6 +114,14 @@ def _run(words: list[str]) -> int:
         return Unavailable.exit_code
     except Exception as error:
         return _usage_or_defect(error)
+
+
+def _invoke(words: list[str]) -> int:
+    try:
+        with typer.main.get_command(cli).make_context("engine", words) as context:
+            context.command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
     return 0
 
 
@@ -123,6 +130,8 @@ def _leave(code: int) -> NoReturn:
     system frees it as a whole; a quarter of a short command's time, measured.
     """
     session.close()
+    with suppress(OSError):
+        sys.stdout.flush()  # what a command printed before it failed
     sys.stderr.flush()
     os._exit(code)
 

@@ -12,8 +12,9 @@ from tests.docs.pages import File, matches, steps
 
 def follow(page: Path, place: Path) -> None:
     """Write the files of a page and type its commands; each must end well and print what the page shows."""
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     environment = {
-        **os.environ,
+        **usual,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTEST_DEBUG_TEMPROOT": str(place),  # a page's own tests leave nothing elsewhere, and meet nothing
     }
