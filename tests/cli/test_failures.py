@@ -126,8 +126,7 @@ def test_a_full_disk_under_the_results_is_told_and_what_the_tool_wrote_is_kept(d
     done = desk.submit(tool, desk.write("i.json", {}), *BARE, code=1, before=full)
     assert "job 1 failed (node): no space left on the disk while delivering results to" in done.ran.err
     assert "Traceback" not in done.ran.err
-    (job,) = jobs(desk)
-    (kept,) = re.findall("what the tool wrote is kept in (.*) on ", job["message"])
+    (kept,) = re.findall("what the tool wrote is kept in (.*) on ", done.ran.err)
     assert Path(kept, "o").stat().st_size == 3_000_000
 
 
