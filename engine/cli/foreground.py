@@ -27,7 +27,7 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
 
     id_ = ExecutionId(view.id)
     cancelling = False
-    show.say(f"engine: {view.name}: {view.jobs} job(s), execution {view.id}")
+    show.say(f"engine: {show.cell(view.name)}: {view.jobs} job(s), execution {view.id}")
     display = (LiveDisplay if sys.stderr.isatty() else Display)(view)
     while True:
         try:
