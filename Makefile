@@ -25,8 +25,8 @@ format: setup ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: lint ## Lint and every test that needs no service (under 30 s)
-	$(PYTEST) -q -m "not service and not long" $(PARALLEL)
+check: lint ## Lint, and every test that needs neither a service nor a whole program (under 30 s)
+	$(PYTEST) -q -m "not service and not whole and not long" $(PARALLEL)
 
 test: setup services ## The whole suite, with real services; all but the tests marked long
 	$(PYTEST) -m "not long" $(PARALLEL)

@@ -21,6 +21,18 @@ CACHE = ROOT / ".cache" / "tests"
 """For what is slow to obtain; kept from run to run."""
 
 
+WHOLE = ("cli", "reconcile", "node", "docs", "backends", "runtimes", "demo", "packaging", "services")
+"""Directories whose tests run whole programs: seconds each, and so not part of `make check`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that run whole programs."""
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(tests).parts[0] in WHOLE:
+            item.add_marker("whole")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Where everything can be installed (CI=true), a test that skips its service has failed."""

@@ -16,6 +16,8 @@ from engine.domain.tool import Tool, ToolTest
 from engine.planning.selftests import Outcome
 from tests.planning.samples import descriptor_of, file, number
 
+pytestmark = pytest.mark.whole
+
 IMAGE = {"type": "docker", "image": f"docker.io/fsl/bet:6@sha256:{'0' * 64}"}
 
 
