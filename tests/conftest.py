@@ -21,15 +21,16 @@ CACHE = ROOT / ".cache" / "tests"
 """For what is slow to obtain; kept from run to run."""
 
 
-WHOLE = ("cli", "reconcile", "node", "docs", "backends", "runtimes", "demo", "packaging", "services")
-"""Directories whose tests run whole programs: seconds each, and so not part of `make check`."""
+WHOLE = ("cli/", "reconcile/", "node/", "backends/", "runtimes/", "demo/", "packaging/", "services/")
+WHOLE += ("docs/test_how_to", "docs/test_pages", "docs/test_results")
+"""Where tests run whole programs: seconds each, and so not part of `make check`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that run whole programs."""
     tests = Path(__file__).parent
     for item in items:
-        if item.path.relative_to(tests).parts[0] in WHOLE:
+        if item.path.relative_to(tests).as_posix().startswith(WHOLE):
             item.add_marker("whole")
 
 

@@ -49,9 +49,9 @@ def after(word: Word, job: Job, intent: Intent, earlier: int, *, now: float) -> 
         return Move(job, JobState.SUCCEEDED, exit_code=exit_code)
     if word.attempt.state == AttemptState.CANCELLING or intent == Intent.CANCEL:
         return Move(job, JobState.CANCELLED, word.failure, word.detail or "cancelled", exit_code)
-    delay = try_again(Failure(word.failure), earlier) if word.failure else None
+    # An end that nobody here asked for (the node shuts down, the slot is needed) is a loss.
+    failure = Failure.LOST if word.failure == Failure.CANCELLED else word.failure
+    delay = try_again(Failure(failure), earlier) if failure else None
     if delay is not None:
         return Move(job, JobState.READY, word.failure, word.detail, exit_code, not_before=now + delay)
-    if word.failure == Failure.CANCELLED:
-        return Move(job, JobState.CANCELLED, word.failure, word.detail, exit_code)
     return Move(job, JobState.FAILED, word.failure, word.detail, exit_code)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -270,3 +272,14 @@ def test_jobs_of_a_group_share_submissions_however_little_room_there_is(world: W
     id_ = world.submit("true", jobs=300, group=50)
     assert world.end(id_).tally == {"succeeded": 300}
     assert len(_keys(world, id_)) == 6
+
+
+def test_a_job_that_is_ended_from_outside_is_tried_again_since_nobody_asked_for_its_end(world: World) -> None:
+    id_ = world.submit("sleep 0.8; echo x > out.txt")
+    world.rounds(lambda: bool(list(world.directory.rglob("jobs/*/started"))))
+    [note] = world.directory.rglob("jobs/*/started")
+    time.sleep(0.2)
+    os.kill(json.loads(note.read_text())["pid"], signal.SIGTERM)
+    view = world.end(id_)
+    [job] = world.jobs(id_)
+    assert (view.state, job.attempts) == ("succeeded", 2)
