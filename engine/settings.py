@@ -6,19 +6,23 @@ underscores between levels: `ENGINE_LOCAL__SLOTS=4`. The docstring under each at
 
 from __future__ import annotations
 
+import copy
 import getpass
+import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.errors import SettingsError
 
 APPLICATION = "grid-engine"
+NO_SETTINGS = frozenset({"ENGINE_CONFIG", "ENGINE_PYTHON"})
+"""Variables of that prefix with a meaning of their own."""
 RuntimeName = Literal["userns", "udocker", "apptainer", "singularity", "podman", "docker", "none"]
 
 
@@ -92,15 +96,8 @@ class LimitSettings(_Section):
     """Bytes that must be free before a job starts."""
 
 
-class Settings(BaseSettings):
+class Settings(_Section):
     """Everything that can be set."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="ENGINE_",
-        env_nested_delimiter="__",
-        extra="forbid",
-        frozen=True,
-    )
 
     database: str = Field(
         default_factory=lambda: f"sqlite:///{xdg('XDG_DATA_HOME', '.local/share') / 'engine.db'}"
@@ -118,18 +115,6 @@ class Settings(BaseSettings):
     node: NodeSettings = NodeSettings()
     limits: LimitSettings = LimitSettings()
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Variables before the file, whose values come in as plain arguments."""
-        return env_settings, init_settings
-
 
 def load(path: Path | None = None) -> Settings:
     """Read the settings.
@@ -141,9 +126,8 @@ def load(path: Path | None = None) -> Settings:
     given = path or (Path(value) if (value := os.environ.get("ENGINE_CONFIG")) else None)
     file = given or xdg("XDG_CONFIG_HOME", ".config") / "engine.yaml"
     data = _read(file, required=given is not None)
-    _refuse_unknown_variables()
     try:
-        return Settings(**data)
+        return Settings(**_with_variables(data))
     except ValidationError as error:
         problems = [_problem(file, data, dict(item)) for item in error.errors()]
         raise SettingsError(problems[0], problems=problems) from None
@@ -178,16 +162,35 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
     return {str(key): value for key, value in data.items()}
 
 
-def _refuse_unknown_variables() -> None:
-    """A misspelt variable would be ignored in silence otherwise."""
-    others = {"CONFIG", "PYTHON"}
-    for name in os.environ:
-        if name.startswith("ENGINE_"):
-            first = name.removeprefix("ENGINE_").split("__")[0]
-            if first not in others and first.lower() not in Settings.model_fields:
-                raise SettingsError(
-                    f"variable {name}: no such setting", remedy="engine settings shows those there are"
-                )
+def _with_variables(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The file's values with those of `ENGINE_*` variables over them; lists and mappings are JSON there.
+
+    Raises:
+        SettingsError: a variable names no setting; a misspelt one would be ignored in silence otherwise.
+    """
+    merged = copy.deepcopy(dict(data))
+    for name, text in os.environ.items():
+        if not name.startswith("ENGINE_") or name in NO_SETTINGS:
+            continue
+        *sections, key = name.removeprefix("ENGINE_").lower().split("__")
+        if [*sections, key][0] not in Settings.model_fields:
+            raise SettingsError(
+                f"variable {name}: no such setting", remedy="engine settings shows those there are"
+            )
+        level = merged
+        for section in sections:
+            if not isinstance(level.get(section), dict):
+                level[section] = {}
+            level = level[section]
+        level[key] = _value(text)
+    return merged
+
+
+def _value(text: str) -> Any:
+    if text[:1] in ("[", "{"):
+        with suppress(ValueError):  # else its type is told to be wrong, with the variable's name
+            return json.loads(text)
+    return text
 
 
 def _problem(file: Path, data: Mapping[str, Any], item: Mapping[str, Any]) -> str:
