@@ -21,6 +21,13 @@ CACHE = ROOT / ".cache" / "tests"
 """For what is slow to obtain; kept from run to run."""
 
 
+# Whoever starts the tests in the background may have set signals to be ignored, and every program that a test
+# starts would inherit that: Ctrl-C and a lost terminal would mean nothing to it.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        ordinary = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(_number, ordinary)
+
 WHOLE = ("cli/", "reconcile/", "node/", "backends/", "runtimes/", "demo/", "packaging/", "services/")
 WHOLE += ("docs/test_how_to", "docs/test_pages", "docs/test_results")
 """Where tests run whole programs: seconds each, and so not part of `make check`."""
