@@ -2,10 +2,11 @@
 
 import hashlib
 import io
-import os
 import zipfile
 from pathlib import Path
 from typing import Dict, Iterator, Optional, Tuple
+
+from wrappers.node.files import replace_bytes
 
 MAIN = "import sys\n\nfrom wrappers.__main__ import main\n\nsys.exit(main())\n"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date that a zip archive can hold
@@ -14,6 +15,18 @@ _LEFT_OUT = ("build.py",)  # not needed on a node
 
 def build(target: Path, udocker: Optional[Path] = None) -> str:
     """Write the archive to `target`, whole or not at all, and give its sha256.
+
+    Raises:
+        FileNotFoundError: `udocker` has no package in it.
+    """
+    data = archive(udocker)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    replace_bytes(str(target), data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def archive(udocker: Optional[Path] = None) -> bytes:
+    """The archive itself.
 
     Entries are sorted and stored (not compressed: zlib's output differs between versions), with one date
     and mode, so the bytes depend on the sources only. `udocker` is the directory of the udocker package;
@@ -25,22 +38,17 @@ def build(target: Path, udocker: Optional[Path] = None) -> str:
     contents = dict(_package(Path(__file__).resolve().parent, "wrappers"))
     contents["__main__.py"] = MAIN.encode("ascii")
     contents.update(_udocker(udocker))
-    data = _archive(contents)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.rename(target)
-    return hashlib.sha256(data).hexdigest()
+    return _zip(contents)
 
 
-def _archive(contents: Dict[str, bytes]) -> bytes:
+def _zip(contents: Dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
         for name in sorted(contents):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.create_system = 3  # Unix, wherever it is built
             entry.external_attr = 0o100644 << 16
-            archive.writestr(entry, contents[name])
+            packed.writestr(entry, contents[name])
     return buffer.getvalue()
 
 

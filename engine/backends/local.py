@@ -7,6 +7,7 @@ Every engine of a user shares one spool, so the slots count per machine and not 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from typing import Any
 from engine.errors import BackendUnavailable
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Seen, Submission
 from wrappers import build, wire
-from wrappers.node.files import remove, replace_text
+from wrappers.node.files import remove, replace_bytes, replace_text
 from wrappers.serve.spool import Process, Spool
 
 PIECE = 1 << 20
@@ -209,10 +210,13 @@ class LocalBackend:
 
     def _wrapper(self) -> tuple[Path, str]:
         """The archive of this version, named by its content: a running server must keep the one it has."""
-        draft = Path(self._spool.root) / f".wrapper.{os.getpid()}"
-        sha256 = build.build(draft)
+        data = build.archive()
+        sha256 = hashlib.sha256(data).hexdigest()
         path = Path(self._spool.root) / f"wrapper-{sha256[:16]}.pyz"
-        os.replace(draft, path)
+        if path.exists():
+            os.utime(path)  # still in use
+        else:
+            replace_bytes(str(path), data)
         for old in path.parent.glob("wrapper-*.pyz"):
             if old.stat().st_mtime < time.time() - OLD:
                 old.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import foreground, show
-from engine.cli.session import ExecutionArgument, Json, session
+from engine.cli.session import ExecutionArgument, Json, execution_or_job_of, session
 from engine.domain.job import JobState
 
 
@@ -45,15 +45,10 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try again what did not succeed. Successful jobs are left as they are."""
-    from engine.errors import BadRequest
-
     engine = session.engine
-    execution, _, number = (job or "").partition(":")
-    id_ = engine.app.resolve(execution)
-    if number and not number.isdigit():
-        raise BadRequest(f"{job}: the number of a job is needed after the colon")
+    id_, number = execution_or_job_of(job)
     states = [JobState.FAILED] if failed else [JobState.FAILED, JobState.CANCELLED]
-    count = engine.app.retry(id_, states, int(number) if number else None)
+    count = engine.app.retry(id_, states, number)
     if not count:
         show.say(f"engine: nothing to try again in {id_}")
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.session import DescriptorArgument, InvocationsArgument
 from engine.cli.sweeping import sweep_of
 from engine.cli.taking import takes
 
@@ -19,11 +20,8 @@ if TYPE_CHECKING:
 @takes(sweep_of)
 def command(
     sweep: Sweep,
-    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
-    invocations: Annotated[
-        list[str] | None,
-        typer.Argument(help="JSON (one, or an array), .jsonl, .csv, .tsv, a directory, several files, or -."),
-    ] = None,
+    descriptor: DescriptorArgument,
+    invocations: InvocationsArgument = None,
     staged: Annotated[
         bool, typer.Option("--staged", help="Show each job as it runs: files under their bare names.")
     ] = False,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from engine.cli import show
-from engine.cli.session import Json
+from engine.cli.session import DescriptorArgument, Json
 
 
 def command(
-    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
+    descriptor: DescriptorArgument,
     json: Json = False,
 ) -> None:
     """Say what is wrong or risky in a descriptor. Exit code 2 when jobs would be refused."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.amounts import bytes_of
+from engine.cli.session import DescriptorArgument, InvocationsArgument, RuntimeOption
 from engine.cli.sweeping import sweep_of
 from engine.cli.taking import takes
 
@@ -19,20 +20,14 @@ if TYPE_CHECKING:
 @takes(sweep_of)
 def request(
     sweep: Sweep,
-    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
-    invocations: Annotated[
-        list[str] | None,
-        typer.Argument(help="JSON (one, or an array), .jsonl, .csv, .tsv, a directory, several files, or -."),
-    ] = None,
+    descriptor: DescriptorArgument,
+    invocations: InvocationsArgument = None,
     results: Annotated[Path | None, typer.Option(help="Directory for results (default: ./results).")] = None,
     backend: Annotated[str | None, typer.Option(help="Where to run (default: from the settings).")] = None,
     key: Annotated[
         str | None, typer.Option(help="Your own key: submitting twice with it is submitting once.")
     ] = None,
-    runtime: Annotated[
-        list[str] | None,
-        typer.Option(help="Container runtime, in order when repeated; `none` runs without a container."),
-    ] = None,
+    runtime: RuntimeOption = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores of each job.")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory of each job, e.g. 4G.")] = None,
     wall: Annotated[float | None, typer.Option(min=0.001, help="Seconds that each job may run.")] = None,

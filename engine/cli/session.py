@@ -14,6 +14,15 @@ if TYPE_CHECKING:  # SQLAlchemy and pydantic cost half a second: `engine --help`
     from engine.wiring import Engine
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+DescriptorArgument = Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")]
+InvocationsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="JSON (one, or an array), .jsonl, .csv, .tsv, a directory, several files, or -."),
+]
+RuntimeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Container runtime, in order when repeated; `none` runs without a container."),
+]
 ExecutionArgument = Annotated[
     str | None, typer.Argument(help="Id of an execution, or the beginning of one; the newest if left out.")
 ]
@@ -53,13 +62,21 @@ def job_of(text: str | None) -> tuple[ExecutionId, int]:
         BadRequest: the number is not one, or is needed.
         NotFound: there is no such job.
     """
+    id_, number = execution_or_job_of(text)
+    return id_, session.engine.app.only_number(id_) if number is None else number
+
+
+def execution_or_job_of(text: str | None) -> tuple[ExecutionId, int | None]:
+    """The execution that a person names, and the number of the job where one is written.
+
+    Raises:
+        BadRequest: the number is not one.
+        NotFound: there is no such execution.
+    """
     from engine.errors import BadRequest
 
-    app = session.engine.app
     execution, _, number = (text or "").partition(":")
-    id_ = app.resolve(execution)
-    if not number:
-        return id_, app.only_number(id_)
-    if not number.isdigit():
+    id_ = session.engine.app.resolve(execution)
+    if number and not number.isdigit():
         raise BadRequest(f"{text}: the number of a job is needed after the colon")
-    return id_, int(number)
+    return id_, int(number) if number else None

@@ -6,12 +6,12 @@ import json as jsonlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from engine.cli import show
-from engine.cli.session import Json, session
+from engine.cli.session import DescriptorArgument, Json, RuntimeOption, session
 
 if TYPE_CHECKING:
     from engine.domain.tool import Tool, ToolTest
@@ -22,11 +22,8 @@ Runner = Callable[["ToolTest"], "Outcome"]
 
 
 def command(
-    descriptor: Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")],
-    runtime: Annotated[
-        list[str] | None,
-        typer.Option(help="Container runtime, in order when repeated; `none` runs without a container."),
-    ] = None,
+    descriptor: DescriptorArgument,
+    runtime: RuntimeOption = None,
     json: Json = False,
 ) -> None:
     """Run the descriptor's own tests: exit codes and md5 sums. Exit code 1 when one fails."""

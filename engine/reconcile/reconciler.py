@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from engine.clock import Clock
@@ -46,11 +47,16 @@ class Reconciler:
     ) -> None:
         self._db = db
         self._backends = backends
-        self._storage = storage
-        self._manifest = manifest
-        self._describe = describe
         self._clock = clock
-        self._workspace = workspace
+        self._round = partial(
+            Round,
+            db=db,
+            clock=clock,
+            storage=storage,
+            manifest=manifest,
+            describe=describe,
+            workspace=workspace,
+        )
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
         self._fence = 0
@@ -89,25 +95,12 @@ class Reconciler:
         return wait if ready_at is None else min(wait, ready_at - now)
 
     def _visit(self, lease: Lease, backend: Backend, *, fresh: bool) -> bool:
-        round_ = Round(
-            db=self._db,
-            lease=lease,
-            clock=self._clock,
-            backend=backend,
-            storage=self._storage,
-            manifest=self._manifest,
-            describe=self._describe,
-            workspace=self._workspace,
-        )
+        round_ = self._round(lease=lease, backend=backend)
         try:
             if fresh:
                 self._take_over(round_)
             changed = self._steps(round_)
-        except (
-            Unavailable,
-            CredentialExpired,
-            OSError,
-        ) as error:  # OSError: no disk, no memory, no file left
+        except (Unavailable, CredentialExpired, OSError) as error:  # OSError: no disk, memory or file left
             self._leave_in_peace(backend.name, error)
             return False
         except LostRace as error:

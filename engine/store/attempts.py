@@ -204,23 +204,28 @@ def failures_of(connection: Connection, job_ids: Sequence[JobId]) -> dict[tuple[
 
 def set_manifests(connection: Connection, hashes: Mapping[AttemptId, str]) -> None:
     """Note, before they are handed over, which orders each attempt carries."""
-    if hashes:
-        connection.execute(
-            sa.update(attempt)
-            .where(attempt.c.id == sa.bindparam("b_id"))
-            .values(manifest_sha256=sa.bindparam("b_hash")),
-            [{"b_id": id_, "b_hash": hash_} for id_, hash_ in hashes.items()],
-        )
+    _set_each(connection, attempt.c.manifest_sha256, hashes)
 
 
 def set_native_ids(connection: Connection, ids: Mapping[SubmissionId, str]) -> None:
     """Note under which names the place knows these submissions."""
-    if ids:
+    _set_each(connection, submission.c.native_id, ids)
+
+
+def set_detail(connection: Connection, details: Mapping[SubmissionId, str]) -> None:
+    """Note the place's own words."""
+    _set_each(connection, submission.c.detail, details)
+
+
+def _set_each(connection: Connection, column: sa.Column[Any], values: Mapping[Any, str]) -> None:
+    """Give the rows of these ids a value each."""
+    if values:
+        table = column.table
         connection.execute(
-            sa.update(submission)
-            .where(submission.c.id == sa.bindparam("b_id"))
-            .values(native_id=sa.bindparam("b_native")),
-            [{"b_id": id_, "b_native": native} for id_, native in ids.items()],
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("b_id"))
+            .values({column.name: sa.bindparam("b_value")}),
+            [{"b_id": id_, "b_value": value} for id_, value in values.items()],
         )
 
 
@@ -229,17 +234,6 @@ def set_unknown_since(connection: Connection, ids: Sequence[SubmissionId], since
     if ids:
         connection.execute(
             sa.update(submission).where(submission.c.id.in_(list(ids))).values(unknown_since=since)
-        )
-
-
-def set_detail(connection: Connection, details: Mapping[SubmissionId, str]) -> None:
-    """Note the place's own words."""
-    if details:
-        connection.execute(
-            sa.update(submission)
-            .where(submission.c.id == sa.bindparam("b_id"))
-            .values(detail=sa.bindparam("b_detail")),
-            [{"b_id": id_, "b_detail": text} for id_, text in details.items()],
         )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.bench.place import Place, median, place, row, tool
 from tests.services.images import push_busybox
 from tests.services.proot import proot_for_tests
-from tests.services.registry import start_registry
+from tests.services.registry import Registry, start_registry
 
 JOBS, ROUNDS = 20, 5
 
@@ -28,7 +28,7 @@ def main() -> None:
         proot = str(proot_for_tests(here.directory))
         descriptor = here.write("tool.json", tool("true [N]", image=image))
         jobs = here.write("jobs.jsonl", [{"n": n} for n in range(JOBS)])
-        bare = _udocker(here, image, proot)
+        bare = _udocker(here, registry, image, proot)
         words = ["submit", str(descriptor), str(jobs)]
         figures: dict[str, list[float]] = {"bare": [], "udocker": [], "userns": []}
         for runtime in ("udocker", "userns"):  # fills the cache, starts the server, checks the descriptor
@@ -45,14 +45,14 @@ def main() -> None:
             row(what, f"{ratio:.2f} x bare udocker", f"<= {limit}", ratio <= limit)
 
 
-def _udocker(here: Place, image: str, proot: str) -> Callable[[], float]:
+def _udocker(here: Place, registry: Registry, image: str, proot: str) -> Callable[[], float]:
     environment = {
         **here.environment,
         "UDOCKER_DIR": str(here.directory / "udocker"),
         "UDOCKER_TARBALL": "",
         "UDOCKER_USE_PROOT_EXECUTABLE": proot,
     }
-    host, _, name = image.partition("/")
+    name = image.partition("/")[2]
     command = [str(Path(sys.executable).with_name("udocker")), "--quiet"]
     root = ["--allow-root"] if os.geteuid() == 0 else []
 
@@ -62,7 +62,7 @@ def _udocker(here: Place, image: str, proot: str) -> Callable[[], float]:
             raise SystemExit(f"udocker {' '.join(words)}: {ran.stdout}{ran.stderr}")
         return ran.stdout.strip().splitlines()[-1] if ran.stdout.strip() else ""
 
-    run("pull", f"--registry=http://{host}", name)
+    run("pull", f"--registry={registry.url}", name)
     container = run("create", name)
 
     def twenty() -> float:

@@ -204,11 +204,16 @@ def _insist(step: Callable[[str], _T], path: str, closed: str) -> _T:
 
 def replace_text(path: str, text: str) -> None:
     """Write a small file so that a reader sees the old text or the new one, never a part."""
+    replace_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def replace_bytes(path: str, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a part."""
     temporary = f"{path}.{os.getpid()}.part"
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            view = memoryview(text.encode("utf-8", "surrogateescape"))
+            view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
         finally:
