@@ -66,6 +66,10 @@ class NodeSettings(_Section):
     """A directory or wheel with the udocker package; empty: the one that is built into the wrapper."""
     images: str = ""
     """Directory of images named `<name>-<tag>` for apptainer and singularity."""
+    inputs: str = Field(default_factory=lambda: str(xdg("XDG_CACHE_HOME", ".cache") / "inputs"))
+    """The cache of fetched inputs, shared by all jobs of one user; empty: none."""
+    inputs_size: int | None = Field(default=20 << 30, gt=0)
+    """Bytes that the cache of inputs may take."""
     packages: tuple[str, ...] = ()
     """Directories with optional Python packages for runtimes (the docker SDK); empty: this installation's."""
     site: str = ""
@@ -96,6 +100,73 @@ class LimitSettings(_Section):
     """Bytes that must be free before a job starts."""
 
 
+class CredentialSection(_Section):
+    """Something to show at the door of a storage. Secrets are in files, never in the settings."""
+
+    kind: Literal["proxy", "token", "basic", "s3", "key"]
+    """`proxy`: X.509 proxy or certificate with key (PEM); `token`: bearer token; `basic`: JSON
+    `{"username", "password"}`; `s3`: JSON `{"access_key_id", "secret_access_key"}`; `key`: API key."""
+    file: Path
+    """Where it is; only its owner may read it. It is read anew whenever it changes."""
+
+
+class StorageSection(_Section):
+    """A place where files lie."""
+
+    url: str
+    """The URL that all of its files begin with; its scheme says how it is spoken to."""
+    doors: tuple[str, ...] = ()
+    """Further URLs under which the very same files are reached, like `https://` beside `root://`."""
+    credential: str = ""
+    """The name of a credential; empty: whatever the environment offers (a proxy, a token), or nothing."""
+    api: str = ""
+    """The REST interface of a Girder, CARMIN or S3 service, where the URL does not say it."""
+    region: str = "us-east-1"
+    """Of S3."""
+    checksum: Literal["", "adler32", "md5", "sha256"] = ""
+    """The checksum that the place computes itself; empty: what it is known for, or says."""
+    rename: bool | None = None
+    """Whether files can be renamed there; empty: what the scheme allows."""
+    site: str = ""
+    """Where it is: jobs prefer storages of their own site."""
+
+
+class DataSection(_Section):
+    """Where files go, and how."""
+
+    results: tuple[str, ...] = ()
+    """Storages for the results of jobs that run elsewhere, in order; the first that takes them has them."""
+    staging: str = ""
+    """The storage to which files of this machine are brought for jobs that run elsewhere."""
+    replicas: int = Field(default=1, ge=1)
+    """Copies of each result, each on another storage of `results`; made when the job has ended."""
+    sandbox: int = Field(default=10 << 20, ge=0)
+    """Bytes of files that may travel with a job, each way, where no storage will do."""
+    parallel: int = Field(default=8, ge=1, le=64)
+    """Connections at a time."""
+    rounds: int = Field(default=3, ge=1)
+    """Times that all replicas, or all places, are tried."""
+    stall: float = Field(default=60.0, gt=0)
+    """Seconds without a byte after which a transfer has failed."""
+    budget: float = Field(default=14400.0, gt=0)
+    """Seconds for all inputs of a job together, and again for all its results."""
+    authorities: str = ""
+    """Directory or file of certificate authorities; empty: X509_CERT_DIR, else the system's."""
+
+
+class ApiSection(_Section):
+    """What `engine serve` offers over HTTP."""
+
+    listen: str = "127.0.0.1:8420"
+    """Address and port; port 0 is any that is free."""
+    public_url: str = ""
+    """Where worker nodes reach it. Without it there is no embedded storage, and no fresh credentials."""
+    root: Path = Field(default_factory=lambda: xdg("XDG_DATA_HOME", ".local/share") / "storage")
+    """Directory of the embedded storage."""
+    quota: int | None = Field(default=None, gt=0)
+    """Bytes that one execution may keep in the embedded storage."""
+
+
 class Settings(_Section):
     """Everything that can be set."""
 
@@ -107,6 +178,9 @@ class Settings(_Section):
     """Whose executions these are."""
     results: Path = Path("results")
     """Where results go, each execution in a directory of its own; relative to the current directory."""
+    results_name: str = ""
+    """Names of results below `outputs`, a template as for `--results-name`; empty: `{path}` for one job,
+    `{job}/{path}` for more."""
     backend: str = "local"
     """The back-end of a submit that names none."""
     server: str = ""
@@ -114,6 +188,12 @@ class Settings(_Section):
     local: LocalSection = LocalSection()
     node: NodeSettings = NodeSettings()
     limits: LimitSettings = LimitSettings()
+    storages: dict[str, StorageSection] = Field(default_factory=dict)
+    """Storages by name."""
+    credentials: dict[str, CredentialSection] = Field(default_factory=dict)
+    """Credentials by name."""
+    data: DataSection = DataSection()
+    api: ApiSection = ApiSection()
 
 
 def load(path: Path | None = None) -> Settings:

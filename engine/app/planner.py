@@ -12,6 +12,7 @@ from engine.app.collisions import Names
 from engine.app.files import Files
 from engine.app.images import pin
 from engine.app.requests import SubmitRequest
+from engine.domain import naming
 from engine.domain.options import Options
 from engine.domain.tool import Tool
 from engine.errors import BadRequest
@@ -28,6 +29,7 @@ from engine.planning import (
     expand_points,
     load_descriptor,
     read_invocations,
+    result_fields,
 )
 from engine.ports import Capabilities
 from engine.settings import RuntimeName, Settings
@@ -90,7 +92,7 @@ def _options(
     can: Capabilities,
     source: str,
 ) -> Options:
-    runtimes, naming = _runtimes(request, tool.image is None, can, source), _naming(request.naming)
+    runtimes = _runtimes(request, tool.image is None, can, source)
     workdir = needs.working_directory or (tool.image.working_directory if tool.image else None) or ""
     if runtimes == ["none"] and workdir:
         raise BadRequest(
@@ -107,7 +109,7 @@ def _options(
         environment=dict(needs.environment),
         compat=request.compat,
         group=request.group,
-        naming=naming,
+        naming=_results_name(request, settings, tool),
     )
 
 
@@ -127,10 +129,12 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
         if used := {i.id for i in expansion.inputs if not os.path.isabs(i.source)}:  # by default
             invocation, wrong = files.settle(tool, point.invocation, used)
             expansion = _expand(plan.compiled, invocation, wrong)
-        wrong += names.collisions(point.index + 1, expansion.output_files)
+        fields = result_fields(plan.options.naming, tool, expansion.invocation, point)
+        number = point.index + 1
+        wrong += names.collisions(number, expansion.output_files, fields)
         if wrong:
             raise InvocationError(wrong)
-        new = NewJob(point.index + 1, invocation, point.parameters, pending=min(point.stage, 1))
+        new = NewJob(number, invocation, point.parameters, pending=min(point.stage, 1), names=fields)
         return PlannedJob(new, expansion)
 
     return expand_points(plan.points, expand)
@@ -171,19 +175,20 @@ def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source:
     return asked
 
 
-def _naming(naming: str) -> str:
-    """A naming that keeps every result below the directory of results."""
-    words = naming.replace("{job}", "").replace("{path}", "")
-    problem = ""
-    if naming and "{path}" not in naming:
-        problem = "{path} is needed in it"
-    elif "{" in words or "}" in words:
-        problem = "{job} and {path} are all that is replaced"
-    elif naming.startswith("/") or ".." in naming.split("/") or "\0" in naming:
-        problem = "results stay below the directory of results"
+def _results_name(request: SubmitRequest, settings: Settings, tool: Tool) -> str:
+    """A template that keeps every result below the directory of results."""
+    given = request.results_name is not None
+    template = request.results_name if request.results_name is not None else settings.results_name
+    if not template:
+        return ""
+    fields = naming.fields_of(template)
+    problem = naming.template_problem(template, [one.id for one in tool.inputs])
+    if not problem and naming.RESULTS_DIRECTORY in fields and not request.sweep.vip:
+        problem = f"{{{naming.RESULTS_DIRECTORY}}} needs --vip"
     if problem:
-        raise BadRequest(f"--naming {naming}: {problem}", remedy="for example {job}/{path}")
-    return naming
+        where = "--results-name" if given else "setting results_name:"
+        raise BadRequest(f"{where} {template}: {problem}", remedy="for example {job}/{path}")
+    return template
 
 
 def _limits(request: SubmitRequest, tool: Tool, settings: Settings) -> Limits:
@@ -199,16 +204,31 @@ def _limits(request: SubmitRequest, tool: Tool, settings: Settings) -> Limits:
 def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str, Any]:
     """One job as `engine plan` tells it."""
     image = plan.options.image
+    names = _names(plan, job)
     return {
         "job": job.new.number,
         "parameters": dict(job.new.parameters),
         "command": job.expansion.command_line,
         "inputs": [{"id": i.id, "from": i.source, "as": i.name} for i in job.expansion.inputs],
-        "outputs": [{"id": o.id, "path": o.path, "optional": o.optional} for o in job.expansion.output_files],
+        "outputs": [
+            {"id": o.id, "path": o.path, "optional": o.optional, "name": names.get(o.path)}
+            for o in job.expansion.output_files
+        ],
         "image": f"{image.reference}@{image.digest}" if image else None,
         "runtimes": list(plan.options.runtimes) or list(settings.node.runtimes),
         "backend": plan.backend,
     }
+
+
+def _names(plan: Plan, job: PlannedJob) -> Mapping[str, str]:
+    """The names of its results where they were asked for. The number keeps its field: it has as many digits
+    as that of the last job, which is not known yet.
+    """
+    if not (plan.options.naming or job.new.names):
+        return {}
+    fields = {naming.JOB: f"{{{naming.JOB}}}", **job.new.names}
+    template = naming.template_of(plan.options.naming, 2, job.new.names)
+    return naming.result_names(template, fields, (o.path for o in job.expansion.output_files))
 
 
 def results_of(request: SubmitRequest, settings: Settings) -> Path:

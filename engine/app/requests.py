@@ -27,5 +27,6 @@ class SubmitRequest:
     memory: int | None = None
     wall: float | None = None
     group: int = 1
-    naming: str = ""
+    results_name: str | None = None
+    """Template of the names of results, see `engine.domain.naming`; None takes the setting."""
     compat: bool = False

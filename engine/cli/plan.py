@@ -30,6 +30,7 @@ def command(asked: SubmitRequest, json: Json = False) -> None:
             print(f"  input     {item['id']}: {show.cell(item['from'])} as {show.cell(item['as'])}")
         for item in job["outputs"]:
             optional = " (optional)" if item["optional"] else ""
-            print(f"  output    {item['id']}: {show.cell(item['path'])}{optional}")
+            named = f" as {show.cell(item['name'])}" if item["name"] else ""
+            print(f"  output    {item['id']}: {show.cell(item['path'])}{optional}{named}")
         print(f"  image     {job['image'] or 'none'}")
         print(f"  runtime   {', '.join(job['runtimes'])} on {job['backend']}")

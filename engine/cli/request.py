@@ -34,7 +34,12 @@ def request(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="The tool never writes to the image's root.")
     ] = False,
-    naming: Annotated[str, typer.Option(help="Name of each result, from {job} and {path}.")] = "",
+    results_name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of each result, from {path}, {name}, {job}, {run}, {parameters}, {input.ID}."
+        ),
+    ] = None,
     bosh_compat: Annotated[
         bool, typer.Option("--bosh-compat", help="The reference library's text rules.")
     ] = False,
@@ -58,6 +63,6 @@ def request(
         cores=cores,
         memory=bytes_of(memory, "--memory") if memory else None,
         wall=wall,
-        naming=naming,
+        results_name=results_name,
         compat=bosh_compat,
     )

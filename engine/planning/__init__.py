@@ -4,6 +4,7 @@ from engine.planning.bids import Dataset
 from engine.planning.compiler import CompiledTool, Expansion, compile_tool
 from engine.planning.containers import Requirements, container_requirements
 from engine.planning.descriptors import Descriptor, load_descriptor
+from engine.planning.naming import result_fields
 from engine.planning.outputs import OutputFile
 from engine.planning.points import Point, Sweep, expand_points, read_invocations
 from engine.planning.rules import InvocationError
@@ -25,4 +26,5 @@ __all__ = [
     "expand_points",
     "load_descriptor",
     "read_invocations",
+    "result_fields",
 ]

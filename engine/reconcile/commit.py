@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from engine.domain import naming
 from engine.errors import BadRequest, NotFound
 from engine.ports import Storage
 from engine.reconcile import layout
@@ -32,7 +33,8 @@ def commit(round_: Round, execution: Execution, job: Job, attempt: Attempt, repo
     own = layout.attempt_url(execution, attempt.id)
     for made in report.products:
         _check_name(made, own)
-    names = {made.path: layout.product_name(execution, job.number, made.path) for made in report.products}
+    names = layout.product_names(execution, job, [made.path for made in report.products])
+    _check_final_names(names)
     _refuse_taken_names(round_, execution, job, list(names.values()))
     storage = round_.storage(own)
     targets = {path: layout.output_url(execution, name) for path, name in names.items()}
@@ -68,6 +70,16 @@ def _check_name(made: wire.Product, own: str) -> None:
         raise BadRequest(f"{shown}: {words(made.url)} is not where this attempt writes")
     if len(made.id) > _LONGEST_ID or words(made.id) != made.id:
         raise BadRequest(f"{shown}: the id of its output has more than {_LONGEST_ID} characters")
+
+
+def _check_final_names(names: Mapping[str, str]) -> None:
+    """Names with wildcards are known only now."""
+    first: dict[str, str] = {}
+    for path, name in names.items():
+        if problem := naming.name_problem(name):
+            raise BadRequest(f"result {path} would be called {name}: {problem}")
+        if (other := first.setdefault(name, path)) != path:
+            raise BadRequest(f"results {other} and {path} would both be called {name}")
 
 
 def _refuse_taken_names(round_: Round, execution: Execution, job: Job, names: Sequence[str]) -> None:

@@ -8,17 +8,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from urllib.parse import quote
 
+from engine.domain import naming
 from engine.ids import AttemptId
 from engine.store.executions import Execution
+from engine.store.jobs import Job
 
 
-def product_name(execution: Execution, number: int, path: str) -> str:
-    """The name of a result: the execution's naming with the job's number and the path that the tool chose."""
+def product_names(execution: Execution, job: Job, paths: Iterable[str]) -> dict[str, str]:
+    """The names of a job's results by the paths that the tool gave them: see `engine.domain.naming`."""
     width = len(str(execution.jobs))
-    naming = execution.options.naming or ("{path}" if execution.jobs == 1 else "{job}/{path}")
-    return naming.replace("{job}", f"{number:0{width}d}").replace("{path}", path)
+    fields = {**job.names, naming.JOB: f"{job.number:0{width}d}"}
+    template = naming.template_of(execution.options.naming, execution.jobs, job.names)
+    return naming.result_names(template, fields, paths)
 
 
 def output_url(execution: Execution, name: str) -> str:

@@ -28,6 +28,8 @@ class NewJob:
     invocation: Mapping[str, Any]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     pending: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the names of its results, see `engine.domain.naming`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Job:
     updated_at: float
     pending: int = 0
     """Jobs it had to wait for."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the names of its results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob]
                 "pending": n.pending,
                 "invocation": _text(n.invocation),
                 "parameters": _text(n.parameters),
+                "names": _text(n.names) if n.names else "",
                 "updated_at": now,
             }
             for n, state in zip(new, states, strict=True)
@@ -217,4 +222,5 @@ def _from_row(row: Any) -> Job:
         not_before=row.not_before,
         updated_at=row.updated_at,
         pending=row.pending,
+        names=json.loads(row.names) if row.names else {},
     )

@@ -83,7 +83,11 @@ job = Table(
     Column("not_before", Float, nullable=False, default=0.0),
     Column("invocation", Text, nullable=False),  # JSON, File values made absolute
     Column("parameters", Text, nullable=False),  # JSON of what tells this point from the others
+    Column(
+        "names", Text, nullable=False, server_default=""
+    ),  # JSON of the fields that name its results, or ""
     Column("attempts", Integer, nullable=False, default=0),
+    Column("forgiven", Integer, nullable=False, server_default="0"),  # attempts before the user's last retry
     Column("failure", String(16), nullable=False, default=""),
     Column("message", Text, nullable=False, default=""),
     Column("exit_code", Integer),

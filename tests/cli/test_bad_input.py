@@ -92,10 +92,19 @@ def test_a_tool_without_image_runs_only_when_that_was_asked_for(desk: Desk) -> N
         (["--runtime", "magic"], "no runtime magic"),
         (["--runtime", "none", "--runtime", "userns"], "runtime none cannot be one of several"),
         (["--runtime", "none", "--memory", "lots"], "--memory lots: an amount such as 4G or 512Mi is needed"),
-        (["--runtime", "none", "--naming", "x"], "--naming x: {path} is needed in it"),
-        (["--runtime", "none", "--naming", "../../{path}"], "--naming ../../{path}: results stay below"),
-        (["--runtime", "none", "--naming", "/tmp/{path}"], "--naming /tmp/{path}: results stay below"),
-        (["--runtime", "none", "--naming", "{name}/{path}"], "--naming {name}/{path}: {job} and {path} are"),
+        (["--runtime", "none", "--results-name", "x"], "--results-name x: {path} is needed in it"),
+        (
+            ["--runtime", "none", "--results-name", "../../{path}"],
+            "--results-name ../../{path}: results stay below",
+        ),
+        (
+            ["--runtime", "none", "--results-name", "/tmp/{path}"],
+            "--results-name /tmp/{path}: results stay below",
+        ),
+        (
+            ["--runtime", "none", "--results-name", "{name}/{path}"],
+            "--results-name {name}/{path}: {job} and {path} are",
+        ),
         (["--runtime", "none", "--backend", "moon"], "no back-end moon"),
         (["--runtime", "none", "--cores", "0"], "Invalid value for '--cores'"),
     ],
@@ -109,7 +118,7 @@ def test_an_option_without_sense_is_refused(desk: Desk, options: list[str], line
 def test_two_jobs_that_would_write_one_name_are_refused(desk: Desk) -> None:
     tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"})
     lines = desk.lines("two.jsonl", [{"text": "a"}, {"text": "b"}])
-    (line,) = refused(desk, tool, lines, *BARE, "--naming", "{path}")
+    (line,) = refused(desk, tool, lines, *BARE, "--results-name", "{path}")
     assert line.startswith("two.jsonl line 2, output o: o is also a result of job 1")
 
 

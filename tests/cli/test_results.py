@@ -37,7 +37,7 @@ def test_several_jobs_have_a_directory_each(desk: Desk) -> None:
 def test_results_go_where_they_are_wanted_under_the_names_that_are_wanted(desk: Desk) -> None:
     lines = desk.lines("two.jsonl", [{"text": "a"}, {"text": "b"}])
     tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"})
-    done = desk.submit(tool, lines, *BARE, "--results", "else where", "--naming", "flat/{job}-{path}")
+    done = desk.submit(tool, lines, *BARE, "--results", "else where", "--results-name", "flat/{job}-{path}")
     assert done.results == desk.directory / "else where" / done.id
     assert done.files("outputs") == ["flat/1-o", "flat/2-o"]
     assert not (desk.directory / "results").exists()
