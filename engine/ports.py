@@ -6,13 +6,14 @@ classes in `engine.testing.contracts` are the definition of a correct implementa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from wrappers.wire import Manifest
+from wrappers.wire import Grant, Manifest
 
 
 class Seen(StrEnum):
@@ -54,6 +55,9 @@ class Submission:
     group: str
     """The execution it belongs to."""
     manifests: Sequence[Manifest]
+    claims: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Attempt id -> the claim that its node exchanges for grants: the only secret that travels with a job,
+    in a file of its own that only its owner may read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +136,41 @@ class Stat:
     sha256: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StorageCapabilities:
+    """What a storage can do."""
+
+    rename: bool = True
+    """Whether `move` is a rename there: results are committed by it. Otherwise what an attempt wrote stays
+    where it is, and becomes the result by an entry of the catalogue."""
+    checksums: tuple[str, ...] = ()
+    """Algorithms (`adler32`, `md5`, `sha256`) that the place computes itself, the preferred one first."""
+    presign: bool = False
+    """Whether `presign` answers."""
+    write: bool = True
+    """Whether files can be put there."""
+
+
+Progress = Callable[[int], None]
+"""Told the number of bytes of each piece that was moved."""
+
+
 class Storage(Protocol):
-    """A place where files lie, for the URLs of one scheme."""
+    """A place where files lie. URLs are below the one it was configured with, percent-encoded.
+
+    Any call may raise `Unavailable` (the place does not answer, or fails: try later), `CredentialExpired` or
+    `BadRequest` (the place refuses, and would refuse again).
+    """
+
+    @property
+    def capabilities(self) -> StorageCapabilities:
+        """What it can do."""
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there, or None when nothing does.
-
-        Raises:
-            Unavailable: the place does not answer.
-        """
+        """What lies there, or None when nothing does."""
 
     def list(self, url: str) -> Sequence[str]:
-        """Names directly under a directory, sorted."""
+        """Names directly under a directory, sorted; none when there is no such directory."""
 
     def move(self, source: str, target: str) -> None:
         """Rename a file or directory, making the directories above it. An existing target is never replaced.
@@ -159,14 +186,68 @@ class Storage(Protocol):
     def put(self, data: bytes, url: str) -> None:
         """Write a small file, atomically."""
 
-    def send(self, source: Path, url: str) -> None:
-        """Bring a file of this machine there, atomically; `source` may be gone afterwards."""
+    def send(self, source: Path, url: str, progress: Progress | None = None) -> None:
+        """Bring a file of this machine there, atomically and verified; `source` may be gone afterwards."""
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
         """A piece of a file; nothing when it is not there."""
 
-    def get(self, url: str, into: Path) -> None:
-        """Bring a file or directory to this machine."""
+    def open(self, url: str) -> AbstractContextManager[BinaryIO]:
+        """A file as a stream, in flat memory.
 
-    def checksum(self, url: str) -> str:
-        """The sha256 of a file, read back from the place."""
+        Raises:
+            NotFound: there is none.
+        """
+
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
+        """Bring a file or directory to this machine; a file is there completely or not at all.
+
+        Raises:
+            NotFound: there is nothing.
+        """
+
+    def checksum(self, url: str, algorithm: str = "sha256") -> str:
+        """The checksum of a file (`adler32`, `md5` or `sha256`, hexadecimal): the place's own where it is one
+        of its `capabilities`, else computed from what is read back.
+
+        Raises:
+            NotFound: there is no file.
+        """
+
+    def presign(self, url: str, method: str, seconds: float) -> Grant:
+        """Leave for somebody without credentials to GET or PUT this one file, for so long.
+
+        Raises:
+            BadRequest: this place has no such thing.
+        """
+
+
+class Catalogue(Protocol):
+    """Where files are known by logical names. The engine's own tables are the truth of a run; a catalogue
+    is told of what they hold, and asked about inputs. Bulk; what is not known is not in the answer.
+    """
+
+    def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
+        """What is known of these logical names."""
+
+    def register(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+        """Make these known; adds replicas to a name with the same content. Gives name -> why not."""
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Forget these names, not the files."""
+
+    def list(self, prefix: str) -> Sequence[str]:
+        """Names below a logical directory, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file under its logical name."""
+
+    name: str
+    """Absolute, like `/biomed/user/x`; `lfn:` before it makes it a URL."""
+    size: int
+    checksums: Mapping[str, str]
+    """Algorithm -> hexadecimal."""
+    replicas: tuple[str, ...]
+    """URLs, the preferred one first."""

@@ -41,6 +41,10 @@ class Input(NamedTuple):
     name: str  # where the tool finds it, relative to the job directory
     size: Optional[int] = None  # bytes; checked when given
     sha256: Optional[str] = None  # checked when given
+    adler32: Optional[str] = None  # eight hexadecimal digits; checked when given
+    md5: Optional[str] = None  # checked when given
+    replicas: List[str] = []  # further URLs of the same content, in order of preference
+    packed: bool = False  # the content is a tar: it is unpacked into the directory `name`
 
 
 class TextFile(NamedTuple):
@@ -65,6 +69,15 @@ class Image(NamedTuple):
     reference: str  # as the descriptor names it, normalised: host/repository[:tag]
     digest: str  # sha256:... of the platform's image manifest: this is what runs
     size: Optional[int] = None  # bytes of its compressed layers
+
+
+class Transfers(NamedTuple):
+    """How files are moved. Patience is bounded by the budget, not by timeouts of single steps."""
+
+    parallel: int = 8  # connections at a time
+    rounds: int = 3  # times that all replicas, or all places, are tried
+    stall: float = 60.0  # seconds without a byte after which a transfer has failed
+    budget: float = 14400.0  # seconds for all inputs together; again for all results together
 
 
 class Limits(NamedTuple):
@@ -98,6 +111,9 @@ class Manifest(NamedTuple):
     gpu: bool = False  # the tool needs an NVIDIA device
     entrypoint: bool = False  # run the image's own entry point before the command
     limits: Limits = Limits()  # what the job may use
+    outputs_also: List[str] = []  # tried in order after `outputs_to`; `sandbox:` is beside the report
+    exchange: str = ""  # the engine's node end point, where the attempt's claim is exchanged for grants
+    transfers: Transfers = Transfers()  # how files are moved
 
 
 class Phase(NamedTuple):
@@ -106,6 +122,15 @@ class Phase(NamedTuple):
     name: str  # probe, inputs, image, run, outputs, deliver
     start: float  # seconds since 1970-01-01 UTC
     seconds: float  # how long it took
+
+
+class Tried(NamedTuple):
+    """One try to move a file, as it went."""
+
+    url: str  # without anything secret
+    seconds: float  # how long it took
+    size: int = 0  # bytes that came over
+    error: str = ""  # what went wrong, one line; empty: it went well
 
 
 class Staged(NamedTuple):
@@ -117,6 +142,8 @@ class Staged(NamedTuple):
     size: int  # bytes; of a directory, the sum
     sha256: str  # of a directory, that of its sorted listing
     cached: bool = False  # taken from a cache of the node
+    fetched: int = 0  # bytes that came over the network for it
+    tried: List[Tried] = []  # how it came here; empty for a plain copy of a file of this machine
 
 
 class Product(NamedTuple):
@@ -128,6 +155,10 @@ class Product(NamedTuple):
     size: int  # bytes
     sha256: str  # of what was delivered
     directory: bool = False  # a directory: size is the sum, sha256 that of its sorted listing
+    packed: bool = False  # delivered as a tar of that directory: size and sha256 are the tar's
+    adler32: str = ""  # of what was delivered; empty when nobody needed it
+    verified: str = ""  # how the place was seen to hold it: the checksum's name, "read" (back), "size"
+    tried: List[Tried] = []  # how it went there; empty for a move on this machine
 
 
 class RuntimeUsed(NamedTuple):
@@ -167,6 +198,7 @@ class Report(NamedTuple):
     cpu_seconds: float = 0.0  # of the tool and its children
     peak_memory: int = 0  # bytes of resident memory of the process group
     wrapper_sha256: str = ""  # of the archive that wrote this; empty when it was not built
+    tried: List[Tried] = []  # tries for the file over which the attempt failed
 
 
 class Node(NamedTuple):
@@ -189,6 +221,39 @@ class Node(NamedTuple):
     images: str = ""  # directory with <name>-<tag> images for apptainer (VIP's containersImagesBasePath)
     site: str = ""  # the name of the site, for reports
     idle: float = 10.0  # seconds without work after which a serving wrapper ends
+    inputs: str = ""  # cache of inputs, shared by the jobs of the node; "" is none
+    inputs_size: Optional[int] = None  # bytes it should not exceed
+    authorities: str = ""  # certificate authorities, a directory or file; "" is the system's
+
+
+class Want(NamedTuple):
+    """What a node wants to do with a URL."""
+
+    url: str  # as the manifest names it
+    method: str  # GET or PUT (which stands for all that writing needs)
+
+
+class Wants(NamedTuple):
+    """The body of an exchange: `POST <exchange>` with `Authorization: Bearer <claim>`."""
+
+    wants: List[Want]
+
+
+class Grant(NamedTuple):
+    """Leave to do one thing with one URL for a while. Secret: never in a manifest, report or log."""
+
+    url: str  # as it was wanted
+    method: str
+    use: str = ""  # the URL to use in its place (presigned, or a REST interface); "" is the same
+    headers: Dict[str, str] = {}  # to send with each request
+    expires: float = 0.0  # seconds since 1970-01-01 UTC; 0.0 is never
+
+
+class Grants(NamedTuple):
+    """The answer to an exchange."""
+
+    grants: List[Grant]
+    refused: Dict[str, str] = {}  # URL -> why, one line
 
 
 _T = TypeVar("_T")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ids import new_id
-from engine.ports import Stat
+from engine.ports import Progress, Stat, StorageCapabilities
+from wrappers.transfer.checksums import CHUNK, Hasher
+from wrappers.wire import Grant
 
 
 def to_url(path: Path) -> str:
@@ -36,6 +38,8 @@ def to_path(url: str) -> Path:
 
 class FileStorage:
     """Implements `engine.ports.Storage` on directories. Writes are a temporary name and a rename."""
+
+    capabilities = StorageCapabilities()
 
     def stat(self, url: str) -> Stat | None:
         """What lies there."""
@@ -85,7 +89,7 @@ class FileStorage:
         with _clear(url), _replacing(path) as part:
             part.write_bytes(data)
 
-    def send(self, source: Path, url: str) -> None:
+    def send(self, source: Path, url: str, progress: Progress | None = None) -> None:
         """Bring a file there; on one file system it is moved, not copied."""
         path = to_path(url)
         with _clear(url):
@@ -108,7 +112,7 @@ class FileStorage:
             except FileNotFoundError:
                 return b""
 
-    def get(self, url: str, into: Path) -> None:
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
         """Copy a file or directory to `into`."""
         path = to_path(url)
         with _clear(url):
@@ -121,10 +125,25 @@ class FileStorage:
                 with _replacing(into) as part:
                     shutil.copyfile(path, part)
 
-    def checksum(self, url: str) -> str:
-        """The sha256 of what can be read now."""
-        with _clear(url), to_path(url).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+    def open(self, url: str) -> AbstractContextManager[BinaryIO]:
+        """A file as a stream."""
+        with _clear(url):
+            try:
+                return to_path(url).open("rb")
+            except FileNotFoundError:
+                raise NotFound(f"nothing at {url}") from None
+
+    def checksum(self, url: str, algorithm: str = "sha256") -> str:
+        """The checksum of what can be read now."""
+        hashed = Hasher((algorithm,))
+        with _clear(url), self.open(url) as file:
+            while piece := file.read(CHUNK):
+                hashed.update(piece)
+        return hashed.results()[algorithm]
+
+    def presign(self, url: str, method: str, seconds: float) -> Grant:
+        """There is no such thing for files."""
+        raise BadRequest(f"{url}: a file of this machine cannot be presigned")
 
 
 def _is_directory(found: os.stat_result) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args
 from unittest import mock
@@ -44,11 +45,22 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _section(field.annotation, f"{key}.")
             continue
-        variable = "ENGINE_" + key.replace(".", "__").upper()
+        if one := _named(field.annotation):
+            yield from _section(one, f"{key}.NAME.")
+            continue
+        variable = "" if ".NAME." in key else "ENGINE_" + key.replace(".", "__").upper()
         yield Setting(key, variable, _type(types[name]), _default(key, field), meanings.get(name, ""))
 
 
+def _named(annotation: Any) -> type[BaseModel] | None:
+    """The section of which there is one for each name."""
+    of = get_args(annotation)[-1:]
+    return of[0] if of and isinstance(of[0], type) and issubclass(of[0], BaseModel) else None
+
+
 def _type(text: str) -> str:
+    if text.startswith("Literal["):
+        return "one of " + ", ".join(word for word in re.findall(r"\w+", text)[1:])
     names = ", ".join(get_args(settings.RuntimeName))
     return {
         "str": "text",
@@ -58,6 +70,7 @@ def _type(text: str) -> str:
         "Path": "path",
         "int | None": "whole number or null",
         "float | None": "number or null",
+        "bool | None": "true, false or null",
         "tuple[str, ...]": "list of texts",
         "tuple[RuntimeName, ...]": f"list of {names}",
         "dict[str, tuple[str, ...]]": "text -> list of texts",
@@ -67,6 +80,8 @@ def _type(text: str) -> str:
 def _default(key: str, field: FieldInfo) -> str:
     if key in MACHINE:
         return MACHINE[key]
+    if field.is_required():
+        return "must be given"
     value: Any = field.get_default(call_default_factory=True, validated_data={})
     text = {None: "null", True: "true", False: "false", "": '""'}.get(value) if _simple(value) else None
     if isinstance(value, tuple):
@@ -81,7 +96,10 @@ def _simple(value: Any) -> bool:
 def reference() -> str:
     """The table of all settings."""
     header = ["key", "variable", "type", "default", "meaning"]
-    return table(header, [(code(s.key), code(s.variable), s.type, s.default, s.meaning) for s in every()])
+    return table(
+        header,
+        [(code(s.key), s.variable and code(s.variable), s.type, s.default, s.meaning) for s in every()],
+    )
 
 
 PARTS = {"settings": reference}
