@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from wrappers.wire import Grant, Manifest
 
@@ -251,3 +251,11 @@ class Entry:
     """Algorithm -> hexadecimal."""
     replicas: tuple[str, ...]
     """URLs, the preferred one first."""
+
+
+@runtime_checkable
+class Buffered(Protocol):
+    """A storage whose names reach the disk some time after a call has returned, unless it is asked."""
+
+    def flush(self, urls: Sequence[str]) -> None:
+        """Return when these names would survive a power cut."""

@@ -57,6 +57,7 @@ def collect_due(round_: Round) -> bool:
             waiting = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
             execution = of[item.execution_id]
             verdicts += [_judge(round_, execution, found[a.job_id], a, Path(directory)) for a in waiting]
+    round_.flush()
     now = round_.clock.now()
     with round_.write() as connection:
         products.add(connection, [p for v in verdicts for p in v.products])
@@ -145,6 +146,7 @@ def keep_record(
         message=message,
     )
     round_.storage(url).put(data, url)
+    round_.placed.append(url)
 
 
 def salvage(round_: Round, item: Due, held: Sequence[Attempt]) -> None:

@@ -40,9 +40,12 @@ def commit(round_: Round, execution: Execution, job: Job, attempt: Attempt, repo
     targets = {path: layout.output_url(execution, name) for path, name in names.items()}
     for made in report.products:
         _check(storage, made, targets[made.path])
-    if not _move_together(storage, execution, own, names):
+    if together := _move_together(storage, execution, own, names):
+        round_.placed.append(together)
+    else:
         for path in sorted(targets):  # a directory before what is in it
             _place(storage, f"{own}/{quote(path)}", targets[path])
+        round_.placed += targets.values()
     return [
         Product(
             execution_id=execution.id,
@@ -105,16 +108,19 @@ def _check(storage: Storage, made: wire.Product, target: str) -> None:
         raise BadRequest(f"result {made.path} has {found.size} bytes where the report says {made.size}")
 
 
-def _move_together(storage: Storage, execution: Execution, own: str, names: Mapping[str, str]) -> bool:
-    """Where all names are one new directory and the tool's own paths, one rename commits them all."""
+def _move_together(storage: Storage, execution: Execution, own: str, names: Mapping[str, str]) -> str:
+    """Where all names are one new directory and the tool's own paths, one rename commits them all.
+
+    Returns that directory; "" when nothing was moved.
+    """
     directories = {name.removesuffix(f"/{path}") for path, name in names.items()}
     if len(directories) != 1 or not all(name.endswith(f"/{path}") for path, name in names.items()):
-        return False
+        return ""
     target = layout.output_url(execution, directories.pop())
     if storage.stat(own) is None or storage.stat(target) is not None:
-        return False
+        return ""
     _place(storage, own, target)
-    return True
+    return target
 
 
 def _place(storage: Storage, source: str, target: str) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy.engine import Connection
 
 from engine.clock import Clock
 from engine.domain.tool import Tool
 from engine.ids import AttemptId
-from engine.ports import Backend, Storage
+from engine.ports import Backend, Buffered, Storage
 from engine.store.attempts import Attempt
 from engine.store.database import Database
 from engine.store.executions import Execution
@@ -44,12 +45,24 @@ class Round:
     manifest: MakeManifest
     describe: Describe
     workspace: Path
+    placed: list[str] = field(default_factory=list)
+    """Final names that were given since the last `flush`."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits only while the lease is ours."""
         with fenced(self.db, self.lease, until=self.clock.now() + LEASE_SECONDS) as connection:
             yield connection
+
+    def flush(self) -> None:
+        """See that the disk knows each name that was given, before the database does."""
+        of: dict[str, tuple[Storage, list[str]]] = {}
+        for url in self.placed:
+            of.setdefault(urlsplit(url).scheme, (self.storage(url), []))[1].append(url)
+        for storage, urls in of.values():
+            if isinstance(storage, Buffered):
+                storage.flush(urls)
+        self.placed.clear()
 
 
 def by_id(attempts: Sequence[Attempt]) -> dict[AttemptId, Attempt]:

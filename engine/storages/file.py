@@ -17,6 +17,9 @@ from engine.ports import Progress, Stat, StorageCapabilities
 from wrappers.transfer.checksums import CHUNK, Hasher
 from wrappers.wire import Grant
 
+_MANY = 10_000
+"""Directories that are remembered to be on the disk."""
+
 
 def to_url(path: Path) -> str:
     """The URL of an absolute path; odd characters are escaped."""
@@ -41,6 +44,10 @@ class FileStorage:
 
     capabilities = StorageCapabilities()
 
+    def __init__(self) -> None:
+        self._safe: set[Path] = set()
+        """Directories whose own name is on the disk."""
+
     def stat(self, url: str) -> Stat | None:
         """What lies there."""
         with _clear(url):
@@ -64,7 +71,10 @@ class FileStorage:
         with _clear(target):
             if not os.path.lexists(old):
                 raise NotFound(f"nothing to move at {source}")
-            new.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                new.parent.mkdir(parents=True, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise BadRequest(f"{target}: a file lies where a directory is needed") from None
             if os.path.lexists(new):
                 raise BadRequest(f"{target} exists already")
             try:
@@ -73,6 +83,19 @@ class FileStorage:
                 if error.errno != errno.EXDEV:
                     raise
                 _copy_across(old, new)
+
+    def flush(self, urls: Sequence[str]) -> None:
+        """Have names on the disk. Directories above them are synced only the first time."""
+        level = {to_path(url).parent for url in urls}
+        new = set[Path]()
+        while level:
+            for directory in level:
+                with _clear(to_url(directory)):
+                    _sync(directory)
+            above = {d.parent for d in level - self._safe - new}
+            new |= level
+            level = above
+        self._safe = new if len(self._safe) > _MANY else self._safe | new
 
     def delete(self, url: str) -> None:
         """Remove a file or a directory with all it holds."""
@@ -88,6 +111,7 @@ class FileStorage:
         path = to_path(url)
         with _clear(url), _replacing(path) as part:
             part.write_bytes(data)
+            _sync(part)
 
     def send(self, source: Path, url: str, progress: Progress | None = None) -> None:
         """Bring a file there; on one file system it is moved, not copied."""
@@ -146,6 +170,17 @@ class FileStorage:
         raise BadRequest(f"{url}: a file of this machine cannot be presigned")
 
 
+def _sync(path: Path) -> None:
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return  # a directory above that somebody else made, and may not be listed
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
 def _is_directory(found: os.stat_result) -> bool:
     return (found.st_mode & 0o170000) == 0o040000
 
@@ -156,6 +191,8 @@ def _copy_across(old: Path, new: Path) -> None:
         shutil.copytree(old, part, symlinks=True)
     else:
         shutil.copy2(old, part, follow_symlinks=False)
+        if not part.is_symlink():
+            _sync(part)
     os.rename(part, new)
     if new.is_dir() and not new.is_symlink():
         shutil.rmtree(old)

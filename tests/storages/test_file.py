@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,3 +39,29 @@ class TestFile(StorageContract):
 def test_what_is_no_file_of_this_machine_is_refused(url: str) -> None:
     with pytest.raises(BadRequest, match="not a file of this machine"):
         to_path(url)
+
+
+def test_names_are_on_the_disk_once_they_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{file}"))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    storage = FileStorage()
+    (tmp_path / "made").write_text("x")
+    storage.move(to_url(tmp_path / "made"), to_url(tmp_path / "a/b/one"))
+    storage.flush([to_url(tmp_path / "a/b/one")])
+    assert {str(tmp_path / "a/b"), str(tmp_path / "a"), str(tmp_path)} <= set(synced)
+    synced.clear()
+    storage.flush([to_url(tmp_path / f"a/b/{n}") for n in range(100)])
+    assert synced == [str(tmp_path / "a/b")]
+
+
+def test_a_file_where_a_directory_is_needed_is_a_refusal_and_not_an_outage(tmp_path: Path) -> None:
+    (tmp_path / "made").write_text("x")
+    (tmp_path / "taken").write_text("y")
+    with pytest.raises(BadRequest, match="a file lies where a directory is needed"):
+        FileStorage().move(to_url(tmp_path / "made"), to_url(tmp_path / "taken/one"))
