@@ -16,7 +16,7 @@ from engine.domain.options import Options
 from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.store import events
-from engine.store.schema import descriptor, event, execution, job, tally
+from engine.store.schema import descriptor, event, execution, job, source, tally
 from engine.store.statements import insert_new
 from wrappers import wire
 
@@ -252,7 +252,7 @@ def remove_plan(connection: Connection, execution_id: ExecutionId) -> None:
     state = connection.execute(query.with_for_update()).scalar()  # no page may be on its way
     if state != ExecutionState.PLANNING:
         return
-    for table in (job, tally, event):
+    for table in (job, source, tally, event):
         connection.execute(sa.delete(table).where(table.c.execution_id == execution_id))
     connection.execute(sa.delete(execution).where(execution.c.id == execution_id))
 

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from engine.domain.product import ProductState
 from engine.ids import AttemptId, ExecutionId, JobId
 from engine.store.schema import job, product
 from engine.store.statements import slices
@@ -27,6 +28,10 @@ class Product:
     size: int
     sha256: str
     directory: bool = False
+    adler32: str = ""
+    packed: bool = False
+    """A directory, kept as a tar: size and checksums are the tar's."""
+    state: ProductState = ProductState.AVAILABLE
     job_number: int = 0
 
 
@@ -46,6 +51,9 @@ def add(connection: Connection, new: Sequence[Product]) -> None:
                     "size": p.size,
                     "sha256": p.sha256,
                     "directory": p.directory,
+                    "adler32": p.adler32,
+                    "packed": p.packed,
+                    "state": p.state,
                 }
                 for p in new
             ],
@@ -87,5 +95,8 @@ def _from_row(row: Any) -> Product:
         size=row.size,
         sha256=row.sha256,
         directory=row.directory,
+        adler32=row.adler32,
+        packed=row.packed,
+        state=ProductState(row.state),
         job_number=row.number,
     )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -169,8 +170,39 @@ product = Table(
     Column("size", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("directory", Boolean, nullable=False, default=False),
+    Column("adler32", String(8), nullable=False, server_default=""),
+    Column("packed", Boolean, nullable=False, server_default=false()),  # a tar of the directory
+    Column("state", String(16), nullable=False, server_default="available"),  # engine.domain.product
     UniqueConstraint("execution_id", "name"),  # no result ever overwrites another
     Index("ix_product_job_id", "job_id"),
+    Index("ix_product_state", "state"),
+)
+
+replica = Table(
+    "replica",  # a further copy of a result: wanted, or there
+    metadata,
+    Column("id", _ROW, primary_key=True, autoincrement=True),
+    Column("product_id", _ROW, ForeignKey("product.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # engine.domain.product
+    Column("tries", Integer, nullable=False, default=0),
+    Column("not_before", Float, nullable=False, default=0.0),
+    Column("detail", Text, nullable=False, default=""),  # why the last try failed
+    Index("ix_replica_product_id", "product_id"),
+    Index("ix_replica_state_not_before", "state", "not_before"),
+)
+
+source = Table(
+    "source",  # a File value of an execution that is not simply a path of the machine where its jobs run
+    metadata,
+    Column("execution_id", _ID, ForeignKey("execution.id"), primary_key=True),
+    Column("value_sha256", String(64), primary_key=True),
+    Column("value", Text, nullable=False),  # as invocations give it
+    Column("url", Text, nullable=False),  # where jobs find it; "" until it was brought there
+    Column("replicas", Text, nullable=False),  # JSON list of further URLs
+    Column("checksums", Text, nullable=False),  # JSON, algorithm -> hexadecimal
+    Column("size", BigInteger),
+    Column("packed", Boolean, nullable=False, default=False),  # a tar of a directory
 )
 
 lease = Table(

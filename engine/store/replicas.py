@@ -1,0 +1,106 @@
+"""Further copies of results: those that are wanted and those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.product import ReplicaState, retry_after
+from engine.ids import ExecutionId
+from engine.store.schema import product, replica
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy that is wanted, with what it is to be a copy of."""
+
+    id: int
+    url: str
+    tries: int
+    source: str
+    """URL of the result."""
+    size: int
+    sha256: str
+    directory: bool
+    packed: bool
+
+
+def want(connection: Connection, urls: Mapping[tuple[ExecutionId, str], Sequence[str]]) -> None:
+    """Ask for copies of results, named by execution and name, at these URLs."""
+    rows = []
+    for (execution_id, name), targets in urls.items():
+        query = sa.select(product.c.id).where(product.c.execution_id == execution_id, product.c.name == name)
+        id_ = connection.execute(query).scalar_one()
+        rows += [{"product_id": id_, "url": url, "state": ReplicaState.WANTED} for url in targets]
+    if rows:
+        connection.execute(sa.insert(replica), rows)
+
+
+def due(connection: Connection, *, now: float, limit: int) -> list[Copy]:
+    """Copies that should be made now."""
+    query = (
+        sa.select(
+            replica.c.id,
+            replica.c.url,
+            replica.c.tries,
+            product.c.url.label("source"),
+            product.c.size,
+            product.c.sha256,
+            product.c.directory,
+            product.c.packed,
+        )
+        .join(product, product.c.id == replica.c.product_id)
+        .where(replica.c.state == ReplicaState.WANTED, replica.c.not_before <= now)
+        .order_by(replica.c.not_before, replica.c.id)
+        .limit(limit)
+    )
+    return [_copy(row) for row in connection.execute(query)]
+
+
+def waiting(connection: Connection, execution_id: ExecutionId) -> int:
+    """How many copies of an execution are still to be made."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(replica.join(product, product.c.id == replica.c.product_id))
+        .where(product.c.execution_id == execution_id, replica.c.state == ReplicaState.WANTED)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def made(connection: Connection, one: Copy) -> None:
+    """A copy is there, verified."""
+    connection.execute(
+        sa.update(replica).where(replica.c.id == one.id).values(state=ReplicaState.AVAILABLE, detail="")
+    )
+
+
+def failed(connection: Connection, one: Copy, why: str, *, now: float) -> None:
+    """A copy could not be made; it is tried again later."""
+    tries = one.tries + 1
+    connection.execute(
+        sa.update(replica)
+        .where(replica.c.id == one.id)
+        .values(tries=tries, not_before=now + retry_after(tries), detail=why)
+    )
+
+
+def of_execution(connection: Connection, execution_id: ExecutionId) -> dict[str, list[str]]:
+    """URLs of the copies that are there, by the name of the result."""
+    query = (
+        sa.select(product.c.name, replica.c.url)
+        .join(product, product.c.id == replica.c.product_id)
+        .where(product.c.execution_id == execution_id, replica.c.state == ReplicaState.AVAILABLE)
+        .order_by(replica.c.id)
+    )
+    found: dict[str, list[str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.name, []).append(row.url)
+    return found
+
+
+def _copy(row: Any) -> Copy:
+    return Copy(row.id, row.url, row.tries, row.source, row.size, row.sha256, row.directory, row.packed)
