@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from engine.domain.tool import Tool
 from engine.ids import AttemptId, job_name
-from engine.planning import CompiledTool, Descriptor, compile_tool
+from engine.planning import CompiledTool, Descriptor, InputFile, compile_tool
 from engine.reconcile import layout
 from engine.storages.file import to_url
-from engine.store import executions
+from engine.store import executions, sources
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job
+from engine.store.sources import Source
 from wrappers.wire import Input, Manifest, Output, TextFile
 
 
@@ -38,16 +40,17 @@ class Manifests:
         compiled = self.tool(execution)
         tool = compiled.tool
         expansion = compiled.expand(job.invocation, stage=True)
+        first, *others = [layout.attempt_url(p, job.number, attempt) for p in layout.places(execution)]
         return Manifest(
             attempt=attempt,
             job=job_name(execution.id, job.number),
             execution=execution.id,
             command=expansion.command_line,
-            outputs_to=layout.attempt_url(execution, attempt),
+            outputs_to=first,
             shell=tool.shell,
             environment={**expansion.environment, **options.environment},
             invocation=dict(expansion.invocation),
-            inputs=[Input(i.id, to_url(Path(i.source)), i.name) for i in expansion.inputs],
+            inputs=self._inputs(execution, expansion.inputs),
             files=[TextFile(path, text) for path, text in expansion.config_files.items()],
             outputs=[Output(o.id, o.path, o.optional, o.list) for o in expansion.output_files],
             image=options.image,
@@ -57,7 +60,18 @@ class Manifests:
             gpu=options.gpu,
             entrypoint=tool.image.entrypoint if tool.image else False,
             limits=options.limits,
+            outputs_also=others,
+            exchange=options.exchange,
+            transfers=options.transfers,
         )
+
+    def _inputs(self, execution: Execution, files: Sequence[InputFile]) -> list[Input]:
+        """Where a job finds its files: at paths of its own machine, or where the sources say."""
+        if not files:
+            return []
+        with self._db.read() as connection:
+            known = sources.of(connection, execution.id, [file.source for file in files])
+        return [_input(file, known.get(file.source)) for file in files]
 
     def describe(self, execution: Execution) -> Tool:
         """The descriptor of an execution."""
@@ -71,3 +85,19 @@ class Manifests:
             compat=compat,
             check=False,
         )
+
+
+def _input(file: InputFile, known: Source | None) -> Input:
+    if known is None:
+        return Input(file.id, to_url(Path(file.source)), file.name)
+    return Input(
+        file.id,
+        known.url,
+        file.name,
+        size=known.size,
+        sha256=known.checksums.get("sha256"),
+        adler32=known.checksums.get("adler32"),
+        md5=known.checksums.get("md5"),
+        replicas=list(known.replicas),
+        packed=known.packed,
+    )

@@ -3,7 +3,19 @@
 # No postponed annotations here: wrappers.wire reads them to build these values from JSON.
 from typing import Dict, List, NamedTuple, Optional  # noqa: UP035
 
-from wrappers.wire import Image, Limits
+from wrappers.wire import Image, Limits, Transfers
+
+SANDBOX = "sandbox:"
+"""The place beside the report: small results travel home with it, where nothing else will do."""
+
+
+class Place(NamedTuple):
+    """Where an execution may have its results."""
+
+    url: str  # of the execution's own directory there, or SANDBOX
+    rename: bool = (
+        True  # results are renamed to their final names; otherwise they stay where they were written
+    )
 
 
 class Options(NamedTuple):
@@ -19,3 +31,7 @@ class Options(NamedTuple):
     compat: bool = False  # the reference library's text rules
     group: int = 1  # attempts that share one job of the back-end
     naming: str = ""  # where a result lies: {job} and {path}; "" is {path} for one job, {job}/{path} for more
+    places: List[Place] = []  # noqa: UP006, RUF012  # in order; empty: only the execution's directory of results
+    replicas: int = 1  # copies of each result, on different places
+    exchange: str = ""  # where nodes exchange claims for grants
+    transfers: Transfers = Transfers()

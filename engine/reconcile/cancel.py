@@ -6,7 +6,9 @@ from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.execution import conclude as verdict
 from engine.domain.job import JobState
-from engine.ids import SubmissionId
+from engine.domain.options import SANDBOX, Place
+from engine.errors import Unavailable
+from engine.ids import AttemptId, SubmissionId
 from engine.reconcile import layout
 from engine.reconcile.collect import salvage
 from engine.reconcile.place import Round
@@ -91,22 +93,46 @@ def conclude(round_: Round) -> bool:
     with round_.db.read() as connection:
         resting = executions.at_rest(connection, round_.backend.name)
         waiting = {e.id for e in resting if executions.count(connection, e.id)[JobState.BLOCKED]}
+    down: list[Unavailable] = []
     for execution in resting:
-        if execution.id not in waiting:
-            _end(round_, execution)
-        elif execution.intent != Intent.CANCEL:  # else `follow_intent` ends them, a page each round
-            _unblock(round_, execution)
+        try:
+            if execution.id not in waiting:
+                _end(round_, execution)
+            elif execution.intent != Intent.CANCEL:  # else `follow_intent` ends them, a page each round
+                _unblock(round_, execution)
+        except Unavailable as error:  # one storage in trouble keeps no other execution waiting
+            down.append(error)
+    if down and len(down) == len(resting):
+        raise down[0]
     return bool(resting)
 
 
 def _end(round_: Round, execution: Execution) -> None:
-    debris = layout.attempts_url(execution)
-    round_.storage(debris).delete(debris)
+    for place in layout.places(execution):
+        if place.url != SANDBOX:
+            _clear(round_, execution, place)
     with round_.write() as connection:
         current = executions.get(connection, execution.id, lock=True)
         state = verdict(executions.count(connection, execution.id))  # the user may have retried meanwhile
         if state.is_final:
             executions.set_state(connection, current, state, now=round_.clock.now())
+
+
+def _clear(round_: Round, execution: Execution, place: Place) -> None:
+    """Remove what attempts wrote there and what was not committed."""
+    storage = round_.storage(place.url)
+    if place.rename:
+        storage.delete(layout.attempts_url(place))
+        return
+    after: AttemptId | None = None
+    while True:
+        with round_.db.read() as connection:
+            page = attempts.without_results(connection, execution.id, after=after, limit=PAGE)
+        if not page:
+            return
+        for attempt, number in page:
+            storage.delete(layout.attempt_url(place, number, attempt))
+        after = page[-1][0]
 
 
 def _unblock(round_: Round, execution: Execution) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.retry import Failure
-from engine.errors import BadRequest
+from engine.errors import BadRequest, Unavailable
 from engine.reconcile import layout, testimony
 from engine.reconcile.commit import commit
 from engine.reconcile.place import Round, log
@@ -28,6 +29,8 @@ from wrappers.wire import Report
 AGAIN = 30.0
 """Seconds after which a collection that failed half-way is repeated."""
 BATCH = 200
+AT_A_TIME = 8
+"""Attempts whose results are committed at a time where they are not on this machine."""
 
 
 @dataclass(slots=True)
@@ -50,21 +53,43 @@ def collect_due(round_: Round) -> bool:
         found = jobs.by_ids(connection, {a.job_id for group in held.values() for a in group})
     with round_.write() as connection:
         outbox.claim(connection, Effect.COLLECT, due, again_at=now + AGAIN)
-    verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(dir=round_.workspace, prefix="collect-") as directory:
+
+        def judge(item: Due) -> list[Verdict] | Unavailable:
+            execution = of[item.execution_id]
+            waiting = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
+            try:
+                return [_judge(round_, execution, found[a.job_id], a, Path(directory)) for a in waiting]
+            except Unavailable as error:
+                return error
+
         for item in due:
             round_.backend.retrieve(item.native_id or "", Path(directory))
-            waiting = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
-            execution = of[item.execution_id]
-            verdicts += [_judge(round_, execution, found[a.job_id], a, Path(directory)) for a in waiting]
+        at_home = all(of[item.execution_id].results.startswith("file:") for item in due)
+        answers = [judge(item) for item in due] if at_home else _together(judge, due)
+    postponed = [answer for answer in answers if isinstance(answer, Unavailable)]
+    if len(postponed) == len(due):
+        raise postponed[0]
+    for error in postponed:
+        log.warning("a collection is repeated later: %s", error)
+    over = [item for item, answer in zip(due, answers, strict=True) if not isinstance(answer, Unavailable)]
+    verdicts = [verdict for answer in answers if not isinstance(answer, Unavailable) for verdict in answer]
     round_.flush()
     now = round_.clock.now()
     with round_.write() as connection:
         products.add(connection, [p for v in verdicts for p in v.products])
         ended = attempts.tell(connection, [v.word for v in verdicts], now=now)
-        outbox.done(connection, Effect.COLLECT, [d.submission_id for d in due])
+        outbox.done(connection, Effect.COLLECT, [item.submission_id for item in over])
         settle(connection, ended, now=now)
     return True
+
+
+def _together(
+    judge: Callable[[Due], list[Verdict] | Unavailable], due: Sequence[Due]
+) -> list[list[Verdict] | Unavailable]:
+    """Several at a time: a storage far away answers late, but many at once."""
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        return list(pool.map(judge, due))
 
 
 def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> Verdict:
@@ -77,7 +102,7 @@ def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into
     failure, message = _failure(report), _message(round_, execution, report)
     if not failure:
         try:
-            committed = commit(round_, execution, job, attempt, report)
+            committed = commit(round_, execution, job, attempt, report, into)
         except BadRequest as error:
             failure, message = Failure.OUTPUT, str(error)
     keep_record(round_, execution, job, attempt, report, committed, failure, message)

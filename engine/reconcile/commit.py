@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote
+from pathlib import Path
 
 from engine.domain import naming
+from engine.domain.options import SANDBOX, Place
 from engine.errors import BadRequest, NotFound
-from engine.ports import Storage
+from engine.ports import Stat, Storage
 from engine.reconcile import layout
 from engine.reconcile.place import Round
+from engine.reconcile.sandbox import PACKED_RESULTS, unpack
 from engine.reconcile.testimony import words
 from engine.store import products
 from engine.store.attempts import Attempt
@@ -22,30 +24,31 @@ from wrappers.wire import Report
 _LONGEST_ID = 255
 
 
-def commit(round_: Round, execution: Execution, job: Job, attempt: Attempt, report: Report) -> list[Product]:
-    """Move what a report promises to its final names; a file that two outputs match is a product of each.
+def commit(
+    round_: Round, execution: Execution, job: Job, attempt: Attempt, report: Report, into: Path
+) -> list[Product]:
+    """Give what a report promises its final names; a file that two outputs match is a product of each.
 
-    Idempotent: after a crash, what was already moved is found in its place.
+    Where a storage cannot rename, results stay where the attempt wrote them. What came home beside the
+    report (`into`) is put to the first place. Idempotent: what was moved before a crash is found there.
 
     Raises:
         BadRequest: a result is not what the report says, or its name is taken; nothing was moved.
     """
-    own = layout.attempt_url(execution, attempt.id)
-    for made in report.products:
-        _check_name(made, own)
-    names = layout.product_names(execution, job, [made.path for made in report.products])
+    places = layout.places(execution)
+    origin = {made.path: _origin(made, places, job.number, attempt) for made in report.products}
+    names = layout.product_names(execution, job, list(origin))
     _check_final_names(names)
     _refuse_taken_names(round_, execution, job, list(names.values()))
-    storage = round_.storage(own)
-    targets = {path: layout.output_url(execution, name) for path, name in names.items()}
-    for made in report.products:
-        _check(storage, made, targets[made.path])
-    if together := _move_together(storage, execution, own, names):
-        round_.placed.append(together)
-    else:
-        for path in sorted(targets):  # a directory before what is in it
-            _place(storage, f"{own}/{quote(path)}", targets[path])
-        round_.placed += targets.values()
+    urls: dict[str, str] = {}
+    for place in places:
+        here = [made for made in report.products if origin[made.path] is place]
+        if here and place.url == SANDBOX:
+            urls |= unpack(round_, places[0], names, here, into / f"{attempt.id}{PACKED_RESULTS}")
+        elif here and place.rename:
+            urls |= _rename(round_, place, layout.attempt_url(place, job.number, attempt.id), names, here)
+        elif here:
+            urls |= {made.path: _found(round_.storage(made.url), made) for made in here}
     return [
         Product(
             execution_id=execution.id,
@@ -53,24 +56,56 @@ def commit(round_: Round, execution: Execution, job: Job, attempt: Attempt, repo
             attempt_id=attempt.id,
             output_id=made.id,
             name=names[made.path],
-            url=targets[made.path],
+            url=urls[made.path],
             size=made.size,
             sha256=made.sha256,
             directory=made.directory,
+            adler32=made.adler32,
+            packed=made.packed,
         )
         for made in report.products
     ]
 
 
-def _check_name(made: wire.Product, own: str) -> None:
+def _rename(
+    round_: Round, place: Place, own: str, names: Mapping[str, str], here: Sequence[wire.Product]
+) -> dict[str, str]:
+    """Move results of one place to their final names there."""
+    storage = round_.storage(own)
+    targets = {made.path: layout.final_url(place, names[made.path], made) for made in here}
+    for made in here:
+        _check(storage, made, targets[made.path])
+    if together := _move_together(storage, place, own, {made.path: names[made.path] for made in here}):
+        round_.placed.append(together)
+    else:
+        for made in sorted(here, key=lambda made: made.path):  # a directory before what is in it
+            _place(storage, made.url, targets[made.path])
+        round_.placed += targets.values()
+    return targets
+
+
+def _found(storage: Storage, made: wire.Product) -> str:
+    """Where a result lies that stays there."""
+    _check_size(made, storage.stat(made.url))
+    return made.url
+
+
+def _origin(made: wire.Product, places: Sequence[Place], number: int, attempt: Attempt) -> Place:
+    """The place where a result was written."""
+    _check_name(made)
+    for place in places:
+        if made.url == layout.written_url(layout.attempt_url(place, number, attempt.id), made):
+            return place
+    raise BadRequest(f"result {made.path}: {words(made.url)} is not where this attempt writes")
+
+
+def _check_name(made: wire.Product) -> None:
     """A report comes from a node: it must not name what is elsewhere, or what no database can hold."""
     shown = f"result {words(made.path)}"
     if words(made.path) != made.path:
         raise BadRequest(f"{shown}: its name is not UTF-8", remedy="have the tool write another name")
     if any(part in ("", ".", "..") for part in made.path.split("/")):
         raise BadRequest(f"{shown}: its path is not one below the job directory")
-    if made.url != f"{own}/{quote(made.path)}":
-        raise BadRequest(f"{shown}: {words(made.url)} is not where this attempt writes")
     if len(made.id) > _LONGEST_ID or words(made.id) != made.id:
         raise BadRequest(f"{shown}: the id of its output has more than {_LONGEST_ID} characters")
 
@@ -101,14 +136,17 @@ def _check(storage: Storage, made: wire.Product, target: str) -> None:
     there = storage.stat(made.url)
     if there is not None and placed is not None:
         raise BadRequest(f"{target} exists already")
-    found = there or placed or storage.stat(target)
+    _check_size(made, there or placed or storage.stat(target))
+
+
+def _check_size(made: wire.Product, found: Stat | None) -> None:
     if found is None:
         raise NotFound(f"result {made.path} is not at {made.url}, where the report says it was delivered")
-    if not made.directory and found.size != made.size:
+    if (made.packed or not made.directory) and found.size != made.size:
         raise BadRequest(f"result {made.path} has {found.size} bytes where the report says {made.size}")
 
 
-def _move_together(storage: Storage, execution: Execution, own: str, names: Mapping[str, str]) -> str:
+def _move_together(storage: Storage, place: Place, own: str, names: Mapping[str, str]) -> str:
     """Where all names are one new directory and the tool's own paths, one rename commits them all.
 
     Returns that directory; "" when nothing was moved.
@@ -116,7 +154,7 @@ def _move_together(storage: Storage, execution: Execution, own: str, names: Mapp
     directories = {name.removesuffix(f"/{path}") for path, name in names.items()}
     if len(directories) != 1 or not all(name.endswith(f"/{path}") for path, name in names.items()):
         return ""
-    target = layout.output_url(execution, directories.pop())
+    target = layout.output_url(place, directories.pop())
     if storage.stat(own) is None or storage.stat(target) is not None:
         return ""
     _place(storage, own, target)

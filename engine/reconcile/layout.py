@@ -4,6 +4,7 @@
 <results>/logs/<job>.<try>.out   what the tools printed (.err beside it)
 <results>/provenance/<job>.<try>.json
 <results>/.attempts/<job>/<attempt>/   where one attempt alone writes; gone when the execution ends
+<results>/jobs/<job>/<attempt>/        the same, on storages that cannot rename: what succeeded stays there
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from engine.domain import naming
+from engine.domain.options import SANDBOX, Place
 from engine.ids import AttemptId
 from engine.store.executions import Execution
 from engine.store.jobs import Job
+from wrappers.wire import Product
+
+PACKED = ".tar"
+"""What is added to the name of a directory that was delivered as a tar."""
 
 
 def product_names(execution: Execution, job: Job, paths: Iterable[str]) -> dict[str, str]:
@@ -25,9 +31,19 @@ def product_names(execution: Execution, job: Job, paths: Iterable[str]) -> dict[
     return naming.result_names(template, fields, paths)
 
 
-def output_url(execution: Execution, name: str) -> str:
-    """Where a result of that name lies."""
-    return f"{execution.results}/outputs/{quote(name)}"
+def places(execution: Execution) -> list[Place]:
+    """Where its attempts may write, in order."""
+    return list(execution.options.places) or [Place(execution.results)]
+
+
+def output_url(place: Place, name: str) -> str:
+    """Where a result of that name lies in the end, where results are renamed."""
+    return f"{place.url}/outputs/{quote(name)}"
+
+
+def final_url(place: Place, name: str, made: Product) -> str:
+    """Where a result of that name lies in the end: one that was delivered as a tar stays one."""
+    return output_url(place, name) + PACKED if made.packed else output_url(place, name)
 
 
 def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str:
@@ -40,11 +56,17 @@ def record_url(execution: Execution, number: int, ordinal: int) -> str:
     return f"{execution.results}/provenance/{number}.{ordinal}.json"
 
 
-def attempts_url(execution: Execution) -> str:
-    """The directory that holds what attempts wrote until it is committed."""
-    return f"{execution.results}/.attempts"
+def attempts_url(place: Place) -> str:
+    """The directory that holds what attempts wrote."""
+    return f"{place.url}/{'.attempts' if place.rename else 'jobs'}"
 
 
-def attempt_url(execution: Execution, attempt: AttemptId) -> str:
-    """Where one attempt alone may write."""
-    return f"{attempts_url(execution)}/{attempt}"
+def attempt_url(place: Place, number: int, attempt: AttemptId) -> str:
+    """Where one attempt of job `number` alone may write."""
+    return place.url if place.url == SANDBOX else f"{attempts_url(place)}/{number}/{attempt}"
+
+
+def written_url(own: str, made: Product) -> str:
+    """Where an attempt has written a result, below its own directory."""
+    url = own + quote(made.path) if own == SANDBOX else f"{own}/{quote(made.path)}"
+    return url + PACKED if made.packed else url

@@ -14,7 +14,7 @@ from engine.domain.attempt import FINAL, AttemptState, Effect, News, Step, advan
 from engine.errors import IllegalTransition, LostRace
 from engine.ids import AttemptId, ExecutionId, JobId, SubmissionId
 from engine.store import events, outbox
-from engine.store.schema import attempt, submission
+from engine.store.schema import attempt, job, submission
 from engine.store.statements import slices
 
 
@@ -378,3 +378,19 @@ def _from_row(row: Any) -> Attempt:
         version=row.version,
         updated_at=row.updated_at,
     )
+
+
+def without_results(
+    connection: Connection, execution_id: ExecutionId, *, after: AttemptId | None, limit: int
+) -> list[tuple[AttemptId, int]]:
+    """Attempts that did not succeed, with the numbers of their jobs, a page at a time."""
+    query = (
+        sa.select(attempt.c.id, job.c.number)
+        .join(job, job.c.id == attempt.c.job_id)
+        .where(job.c.execution_id == execution_id, attempt.c.state != AttemptState.SUCCEEDED)
+        .order_by(attempt.c.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(attempt.c.id > after)
+    return [(AttemptId(row.id), row.number) for row in connection.execute(query)]

@@ -118,7 +118,7 @@ def _change(path: Path, **values: object) -> None:
 
 def test_a_result_that_is_not_where_the_report_says_fails_the_job(world: World) -> None:
     id_ = world.submit("echo x > out.txt")
-    world.place.spoils = lambda path: [p.unlink() for p in world.directory.rglob(".attempts/*/out.txt")]  # type: ignore[assignment,func-returns-value]
+    world.place.spoils = lambda path: [p.unlink() for p in world.directory.rglob(".attempts/*/*/out.txt")]  # type: ignore[assignment,func-returns-value]
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)
     assert job.failure == "output"
@@ -130,7 +130,7 @@ def test_a_result_of_another_size_than_reported_fails_the_job(world: World) -> N
     id_ = world.submit("echo x > out.txt")
 
     def grow(_: Path) -> None:
-        for path in world.directory.rglob(".attempts/*/out.txt"):
+        for path in world.directory.rglob(".attempts/*/*/out.txt"):
             path.write_text("tampered with")
 
     world.place.spoils = grow

@@ -121,7 +121,7 @@ def test_what_is_refused_leaves_no_result_behind_and_can_be_tried_again(world: W
     id_ = world.submit("echo x > a.txt; echo y > b.txt", outputs=outputs)
 
     def lose(_: Path) -> None:
-        for path in world.directory.rglob(".attempts/*/b.txt"):
+        for path in world.directory.rglob(".attempts/*/*/b.txt"):
             path.unlink()
 
     world.place.spoils = lose
