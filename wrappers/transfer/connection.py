@@ -1,0 +1,161 @@
+"""One connection that speaks HTTP/1.1: bytes out, heads and bodies in, never a wait without end.
+
+By hand, not by http.client: that one takes a body which was cut for a whole one, cannot wait for
+`100 Continue`, and sets one time limit for a whole buffer instead of one for each sign of life.
+"""
+
+import http.client
+import io
+import select
+import socket
+import ssl
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, Optional, Tuple
+
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.errors import Denied, Permanent, Transient
+
+PIECE = 1 << 20
+_HEAD = 1 << 16  # bytes of a head at most
+_READ = 1 << 16
+
+Head = Tuple[int, Dict[str, str]]
+"""Status, and headers by their names in small letters."""
+
+
+class Connection:
+    """A socket to one server, with what was received and not yet used."""
+
+    def __init__(self, made: socket.socket, host: str, budget: Budget) -> None:
+        self._socket = made
+        self._host = host
+        self._budget = budget
+        self._rest = b""
+        self.used = 0  # requests that went well
+
+    def close(self) -> None:
+        """End it."""
+        self._socket.close()
+
+    def abort(self) -> None:
+        """Wake up a thread that waits on it."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # not connected any more
+
+    def is_stale(self) -> bool:
+        """Whether the server has closed it, or said something that nobody asked for."""
+        return bool(self._rest) or self.readable(0.0)
+
+    def readable(self, seconds: float) -> bool:
+        """Whether something arrives within this time."""
+        if self._rest or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
+            return True
+        poll = select.poll()  # not select(): that one fails for descriptors from 1024 on
+        poll.register(self._socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def send(self, data: Any) -> None:
+        """Send all of it."""
+        view = memoryview(data)
+        with self._trouble("sending"):
+            while view:
+                self._socket.settimeout(self._budget.patience())
+                view = view[self._socket.send(view) :]
+
+    def head(self) -> Head:
+        """The next status and headers, be they interim (1xx) or final."""
+        while b"\r\n\r\n" not in self._rest and b"\n\n" not in self._rest:
+            if len(self._rest) > _HEAD:
+                raise Transient(f"{self._host} sends a head without an end")
+            received = self.receive(_READ)
+            if not received:
+                raise Transient(f"{self._host} closed the connection before it answered")
+            self._rest += received
+        lines = io.BytesIO(self._rest)
+        version, _, status = lines.readline().decode("latin-1").partition(" ")
+        if not version.startswith("HTTP/1.") or not status[:3].isdigit():
+            raise Transient(f"{self._host} does not answer in HTTP")
+        try:
+            headers = {key.lower(): value for key, value in http.client.parse_headers(lines).items()}
+        except http.client.HTTPException as error:
+            raise Transient(f"{self._host} sends a malformed head: {error}") from None
+        self._rest = lines.read()
+        if version == "HTTP/1.0":
+            headers.setdefault("connection", "close")
+        return int(status[:3]), headers
+
+    def line(self) -> bytes:
+        """The next line of a chunked body, without its end."""
+        while b"\n" not in self._rest:
+            received = self.receive(_READ)
+            if not received or len(self._rest) > _HEAD:
+                raise Transient(f"{self._host} cut a chunked body")
+            self._rest += received
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line.rstrip(b"\r")
+
+    def receive(self, size: int) -> bytes:
+        """Some bytes from the socket, not from what is left; none when the server has closed."""
+        with self._trouble("waiting for an answer"):
+            self._socket.settimeout(self._budget.patience())
+            return self._socket.recv(size)
+
+    def receive_into(self, buffer: memoryview) -> int:
+        """Some of the next bytes; 0 when the server has closed."""
+        if self._rest:
+            size = min(len(buffer), len(self._rest))
+            buffer[:size] = self._rest[:size]
+            self._rest = self._rest[size:]
+            return size
+        with self._trouble("receiving"):
+            self._socket.settimeout(self._budget.patience())
+            return self._socket.recv_into(buffer)
+
+    @contextmanager
+    def _trouble(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._budget.check()  # an aborted connection is no fault of the server
+            raise network_error(error, f"{self._host}: {doing}") from None
+
+
+def network_error(error: OSError, doing: str) -> Exception:
+    """The transfer error that trouble with a socket means."""
+    if isinstance(error, socket.timeout):
+        return Transient(f"{doing}: nothing happened for too long")
+    reason = error.strerror or str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLError) and not isinstance(
+        error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+    ):
+        said = (error.reason or str(error)).lower().replace("_", " ")
+        if "alert" in said and ("certificate" in said or "unknown ca" in said or "access denied" in said):
+            return Denied(f"{doing}: the server does not accept our certificate ({said})")
+        return Permanent(f"{doing}: TLS: {said}")
+    return Transient(f"{doing}: {reason}")
+
+
+def connect(host: str, port: int, budget: Budget, context: Optional[ssl.SSLContext] = None) -> socket.socket:
+    """A connection to a server, wrapped in TLS with `context`.
+
+    Raises:
+        TransferError: there is none to be had.
+    """
+    where = f"{host}:{port}"
+    try:
+        made = socket.create_connection((host, port), timeout=budget.patience_to_connect())
+    except UnicodeError:
+        raise Permanent(f"{where}: not a host name") from None
+    except OSError as error:
+        raise network_error(error, f"connecting to {where}") from None
+    try:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made if context is None else context.wrap_socket(made, server_hostname=host)
+    except OSError as error:
+        made.close()
+        raise network_error(error, f"connecting to {where}") from None
+    except ValueError as error:  # Python 3.6: a certificate for another host
+        made.close()
+        raise Permanent(f"connecting to {where}: TLS: {error}") from None

@@ -1,0 +1,74 @@
+"""What can go wrong with a transfer, by what to do next: try again, try elsewhere, or give up.
+
+    TransferError
+    ├── Transient     try again later, here or elsewhere (5xx, 408, 409, 423, 425, 429, reset, mismatch)
+    ├── Permanent     not here any more (400 401 403 404 405 410 507, TLS): another replica or place may do
+    │   ├── NotHere   there is no such file
+    │   └── Denied    the credential is not accepted: a fresh one may be
+    └── OutOfTime     the budget is spent, or the end was asked for: stop everything
+
+Trouble with files of this machine stays an OSError: it says nothing about a storage.
+"""
+
+import email.utils
+import time
+from typing import Mapping
+
+from wrappers.transfer.redact import redact
+
+_PERMANENT_5XX = (501, 505, 507)
+_TRANSIENT_4XX = (408, 409, 423, 425, 429)
+
+
+class TransferError(Exception):
+    """A transfer failed; the text is one line without anything secret."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(" ".join(message.split()))[:500])
+
+
+class Transient(TransferError):
+    """It may go well later. `retry_after` is what the storage asked for, in seconds."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Permanent(TransferError):
+    """It would fail here again."""
+
+
+class NotHere(Permanent):
+    """There is no such file."""
+
+
+class Denied(Permanent):
+    """The storage does not accept the credential, or wants one."""
+
+
+class OutOfTime(TransferError):
+    """The time for all transfers together is over."""
+
+
+def of_status(status: int, headers: Mapping[str, str], doing: str) -> TransferError:
+    """The error that an HTTP status means; `doing` names method and URL."""
+    message = f"{doing}: status {status}"
+    if status in (404, 410):
+        return NotHere(message)
+    if status in (401, 403):
+        return Denied(message)
+    if status in _TRANSIENT_4XX or (status >= 500 and status not in _PERMANENT_5XX):
+        return Transient(message, retry_after(headers.get("retry-after", "")))
+    return Permanent(message)
+
+
+def retry_after(text: str) -> float:
+    """Seconds that a Retry-After header asks for: a number or a date (RFC 9110, 10.2.3)."""
+    text = text.strip()
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return 0.0

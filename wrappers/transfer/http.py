@@ -1,0 +1,82 @@
+"""Files over http(s) and dav(s), fetched: with resume after a cut, and compared with what is expected."""
+
+import re
+from typing import Dict, Optional
+
+from wrappers.transfer import digest
+from wrappers.transfer.client import NOBODY, Access, Client
+from wrappers.transfer.errors import Permanent, Transient, of_status
+from wrappers.transfer.part import Part
+from wrappers.transfer.response import Response
+
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)$")
+_PROGRESS = 1 << 20  # bytes that a cut transfer must have brought to be resumed at once
+
+
+def fetch(client: Client, url: str, part: Part, access: Access = NOBODY) -> Dict[str, str]:
+    """Bring a file here, going on after a cut as long as each try brings something; gives its checksums.
+
+    Raises:
+        TransferError: it cannot be had, or is not what is expected.
+        OSError: it cannot be written.
+    """
+    while True:
+        before = part.received
+        try:
+            return _fetch_once(client, url, part, access)
+        except Transient:
+            if part.received - before < _PROGRESS or not part.size:
+                raise
+            client.budget.check()
+
+
+def _fetch_once(client: Client, url: str, part: Part, access: Access) -> Dict[str, str]:
+    offset = part.size if part.may_resume(url) else 0
+    if offset and part.size == part.expected.size:
+        return part.verify(url)  # only its end was missed
+    headers = {} if part.expected.sums else dict(digest.ASK)
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+    with client.request("GET", url, headers, access=access) as answer:
+        if answer.status == 416 and offset:
+            part.restart()
+            raise Transient(f"{url}: the server has nothing from byte {offset} on")
+        if not 200 <= answer.status < 300:
+            raise of_status(answer.status, answer.headers, f"GET {url}")
+        total = _accept(answer, url, part)
+        for piece in answer.pieces():
+            part.write(piece)
+    if total is not None and part.size != total:
+        raise Transient(f"{url}: {part.size} of {total} bytes came")
+    return part.verify(url, digest.told(answer.headers))
+
+
+def _accept(answer: Response, url: str, part: Part) -> Optional[int]:
+    """Decide where the answer's bytes belong; gives the size of the whole file if it is told."""
+    start, total = 0, answer.length
+    if answer.status == 206:
+        start, total = content_range(answer.headers.get("content-range", ""))
+    wanted = part.expected.size
+    if total is not None and wanted is not None and total != wanted:
+        raise Transient(f"{url}: it has {total} bytes, but {wanted} are expected")
+    if not answer.framed and wanted is None and not part.expected.sums:
+        raise Permanent(f"{url}: the server does not say where the file ends, and its size is not known")
+    if not part.begin(url, f"{answer.headers.get('etag', '')} {total}", start):
+        part.restart()
+        raise Transient(f"{url}: what comes from byte {start} on is not the rest of what came before")
+    return total
+
+
+def content_range(text: str) -> "tuple[int, Optional[int]]":
+    """First byte and size of the whole (None when it is not told), of a Content-Range header.
+
+    Raises:
+        Transient: it is none.
+    """
+    match = _RANGE.match(text.strip())
+    if match is None or int(match.group(1)) > int(match.group(2)):
+        raise Transient(f"not a Content-Range of bytes: {text[:100]!r}")
+    total = None if match.group(3) == "*" else int(match.group(3))
+    if total is not None and total <= int(match.group(2)):
+        raise Transient(f"not a Content-Range of bytes: {text[:100]!r}")
+    return int(match.group(1)), total

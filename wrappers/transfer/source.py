@@ -1,0 +1,95 @@
+"""What is sent to a storage: bytes that can be read again from their start, hashed the first time."""
+
+import os
+from typing import Any, Dict, Iterable, Iterator, Optional
+
+from wrappers.transfer.checksums import IN_USE, BackgroundHasher
+from wrappers.transfer.errors import Permanent
+
+_PIECE = 1 << 20
+
+
+class Source:
+    """Anything to send. Subclasses say how it is read; `sums` is there once it was read to its end."""
+
+    def __init__(self, size: int, algorithms: Iterable[str] = ("sha256", "adler32")) -> None:
+        self.size = size
+        self._algorithms = tuple(algorithms)
+        self._sums: Optional[Dict[str, str]] = None
+
+    def pieces(self) -> Iterator[Any]:
+        """The bytes, from the start.
+
+        Raises:
+            OSError: it cannot be read.
+            Permanent: it has another size than before.
+        """
+        if self._sums is not None:
+            yield from self._checked()
+            return
+        with BackgroundHasher(self._algorithms) as hasher:
+            for piece in self._checked():
+                hasher.update(piece)
+                yield piece
+            self._sums = hasher.results()
+
+    def sums(self) -> Dict[str, str]:
+        """Algorithm -> hexadecimal; it is read for that when it was not sent yet.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if self._sums is None:
+            for _ in self.pieces():
+                pass
+        assert self._sums is not None  # noqa: S101 - set at the end of a full pass
+        return self._sums
+
+    def sum(self, algorithm: str) -> str:
+        """One checksum; it is read once more when that was not foreseen.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        sums = self.sums()
+        if algorithm not in sums:
+            with BackgroundHasher([algorithm]) as hasher:
+                for piece in self._checked():
+                    hasher.update(piece)
+                sums.update(hasher.results())
+        return sums[algorithm]
+
+    def _checked(self) -> Iterator[Any]:
+        size = 0
+        for piece in self._read():
+            size += len(piece)
+            yield piece
+        if size != self.size:
+            raise Permanent(f"the file has {size} bytes now; it had {self.size}")
+
+    def _read(self) -> Iterator[Any]:
+        raise NotImplementedError
+
+
+class FileSource(Source):
+    """A file of this machine."""
+
+    def __init__(self, path: str, algorithms: Iterable[str] = ("sha256", "adler32")) -> None:
+        """Raises:
+        OSError: there is none.
+        """
+        super().__init__(os.stat(path).st_size, algorithms)
+        self.path = path
+
+    def _read(self) -> Iterator[Any]:
+        buffers = [memoryview(bytearray(min(_PIECE, max(1, self.size))))]
+        turn = 0
+        with open(self.path, "rb", buffering=0) as file:
+            while True:
+                size = file.readinto(buffers[turn])
+                if not size:
+                    return
+                yield buffers[turn][:size]
+                turn = (turn + 1) % (IN_USE + 1)
+                if turn == len(buffers):
+                    buffers.append(memoryview(bytearray(len(buffers[0]))))
