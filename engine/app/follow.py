@@ -101,8 +101,7 @@ class Driver:
             log.warning("%s", error)
             self._lease = None
             return WATCH_EVERY
-        wait = self._reconciler.pause()
-        return min(wait, BREATH) if changed else wait
+        return BREATH if changed else max(self._reconciler.pause(), BREATH)
 
     @property
     def trouble(self) -> str:

@@ -153,7 +153,10 @@ def _unblock(round_: Round, execution: Execution) -> None:
 
 
 def drop_abandoned_plans(round_: Round) -> bool:
-    """End executions whose planner died before their jobs were all written: nothing of them ever ran."""
+    """End executions whose planner died before their jobs were all written.
+
+    Nothing of them ever ran, and their keys may be used again.
+    """
     now = round_.clock.now()
     with round_.db.read() as connection:
         planning = executions.in_state(connection, [ExecutionState.PLANNING])
@@ -165,4 +168,5 @@ def drop_abandoned_plans(round_: Round) -> bool:
                 [events.Event(execution.id, now, "abandoned", detail="its planning was cut short")],
             )
             executions.set_state(connection, execution, ExecutionState.CANCELLED, now=now)
+            executions.free_key(connection, execution.id)
     return bool(dead)

@@ -21,7 +21,7 @@ from engine.reconcile.collect import collect_due
 from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, MakeManifest, Round, log
 from engine.reconcile.submit import start_ready, submit_due
-from engine.store import jobs, outbox
+from engine.store import outbox
 from engine.store.database import Database
 from engine.store.lease import Lease
 
@@ -29,7 +29,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 """Seconds for which a place that does not answer is left in peace: doubled each time, up to the second."""
 
 LONGEST_WAIT = 1.0
-"""Seconds between two rounds when every place is left in peace: what the user wants is still heard."""
+"""Seconds between two rounds when no place is to be asked: what users want is still heard."""
 
 
 class Reconciler:
@@ -59,6 +59,8 @@ class Reconciler:
         )
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
+        self._asked: dict[str, float] = {}
+        """Back-end -> when it was last asked how its jobs are."""
         self._fence = 0
         self.trouble: dict[str, str] = {}
         """Back-end -> why it is left in peace at the moment."""
@@ -83,16 +85,17 @@ class Reconciler:
     def pause(self) -> float:
         """Seconds until the next round is worth while, when the last one changed nothing."""
         now = self._clock.now()
-        waits = [LONGEST_WAIT] if not self._backends else []
+        waits = [LONGEST_WAIT]
         for name, backend in self._backends.items():
             in_peace, _ = self._paused.get(name, (0.0, 0.0))
-            waits.append(max(backend.capabilities.poll_interval, min(in_peace - now, LONGEST_WAIT)))
-        wait = min(waits)
-        if wait <= LONGEST_WAIT:
-            return wait  # looking through all jobs that wait would cost more than it gains
-        with self._db.read() as connection:
-            ready_at = jobs.next_ready_at(connection, now=now)
-        return wait if ready_at is None else min(wait, ready_at - now)
+            waits.append(max(self._until_asked(backend), in_peace - now))
+        return min(waits)
+
+    def _until_asked(self, backend: Backend) -> float:
+        """Seconds until a back-end may be asked again how its jobs are."""
+        interval = backend.capabilities.poll_interval
+        passed = self._clock.now() - self._asked.get(backend.name, -interval)
+        return max(interval - passed, 0.0) if passed >= 0 else 0.0  # a clock may be set back
 
     def _visit(self, lease: Lease, backend: Backend, *, fresh: bool) -> bool:
         round_ = self._round(lease=lease, backend=backend)
@@ -117,13 +120,21 @@ class Reconciler:
             cancel_due(round_),
             start_ready(round_),
             submit_due(round_),
-            observe(round_, self._known[round_.backend.name]),
+            self._observe(round_),
             collect_due(round_),
             conclude(round_),
             forget_due(round_),
             drop_abandoned_plans(round_),
         ]
         return any(changed)
+
+    def _observe(self, round_: Round) -> bool:
+        """Ask each place as often as it wants to be asked, whatever happens at the others."""
+        if self._until_asked(round_.backend) > 0:
+            return False
+        changed = observe(round_, self._known[round_.backend.name])
+        self._asked[round_.backend.name] = round_.clock.now()
+        return changed
 
     def _take_over(self, round_: Round) -> None:
         """What the holder before us had claimed is ours now: its fencing number is worth nothing any more.

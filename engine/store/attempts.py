@@ -32,6 +32,7 @@ class Attempt:
     failure: str
     quarantined: bool
     version: int
+    created_at: float
     updated_at: float
 
 
@@ -149,6 +150,12 @@ def of_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> dict[
     return found
 
 
+def find(connection: Connection, id_: AttemptId) -> Attempt | None:
+    """An attempt, if there is one of that id."""
+    row = connection.execute(_select().where(attempt.c.id == id_)).first()
+    return _from_row(row) if row else None
+
+
 def of_job(connection: Connection, job_id: JobId) -> list[Attempt]:
     """Every try of a job, first to last."""
     query = _select().where(attempt.c.job_id == job_id).order_by(attempt.c.ordinal)
@@ -189,10 +196,11 @@ def unfinished(
 
 
 def failures_of(connection: Connection, job_ids: Sequence[JobId]) -> dict[tuple[JobId, str], int]:
-    """How often each job failed in each class."""
+    """How often each job failed in each class since the user last had it retried."""
     query = (
         sa.select(attempt.c.job_id, attempt.c.failure, sa.func.count())
-        .where(attempt.c.failure != "")
+        .join(job, job.c.id == attempt.c.job_id)
+        .where(attempt.c.failure != "", attempt.c.ordinal > job.c.forgiven)
         .group_by(attempt.c.job_id, attempt.c.failure)
     )
     return {
@@ -360,6 +368,7 @@ def _select() -> Any:
         attempt.c.failure,
         attempt.c.quarantined,
         attempt.c.version,
+        attempt.c.created_at,
         attempt.c.updated_at,
     ).join(submission, submission.c.id == attempt.c.submission_id)
 
@@ -376,6 +385,7 @@ def _from_row(row: Any) -> Attempt:
         failure=row.failure,
         quarantined=row.quarantined,
         version=row.version,
+        created_at=row.created_at,
         updated_at=row.updated_at,
     )
 

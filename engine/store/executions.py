@@ -20,6 +20,9 @@ from engine.store.schema import descriptor, event, execution, job, source, tally
 from engine.store.statements import insert_new
 from wrappers import wire
 
+LONGEST = 255
+"""Characters of a name, a key or an owner."""
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:
@@ -77,8 +80,13 @@ def create(connection: Connection, new: Execution) -> None:
     """Write an execution in its first state, without jobs.
 
     Raises:
-        BadRequest: its key was taken.
+        BadRequest: its key was taken, or a text is longer than the database holds.
     """
+    for what, text in (("key", new.key or ""), ("setting owner", new.owner)):
+        if len(text) > LONGEST:
+            raise BadRequest(f"{what}: {len(text)} characters; {LONGEST} are possible")
+        if "\0" in text or not _is_unicode(text):
+            raise BadRequest(f"{what}: {text!r} is no text that a database can hold")
     row = {
         "id": new.id,
         "owner": new.owner,
@@ -103,6 +111,20 @@ def create(connection: Connection, new: Execution) -> None:
         sa.insert(tally), [{"execution_id": new.id, "state": state, "jobs": 0} for state in JobState]
     )
     events.append(connection, [events.Event(new.id, new.created_at, "created", state_to=new.state)])
+
+
+def shown_name(name: str) -> str:
+    """The name of a tool as executions show it: cut where it is too long, odd characters escaped."""
+    plain = name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def get(connection: Connection, execution_id: ExecutionId, *, lock: bool = False) -> Execution:
@@ -287,6 +309,11 @@ def set_state(connection: Connection, current: Execution, state: ExecutionState,
             connection,
             [events.Event(current.id, now, "concluded", state_from=current.state, state_to=state)],
         )
+
+
+def free_key(connection: Connection, execution_id: ExecutionId) -> None:
+    """Let the user's key be used again: nothing of this execution ever ran."""
+    connection.execute(sa.update(execution).where(execution.c.id == execution_id).values(key=None))
 
 
 def set_intent(connection: Connection, execution_id: ExecutionId, intent: Intent, *, now: float) -> None:

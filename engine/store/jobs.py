@@ -52,6 +52,8 @@ class Job:
     """Jobs it had to wait for."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Fields of the names of its results."""
+    forgiven: int = 0
+    """Attempts before the user's last retry: they do not count against the rules of automatic ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class Move:
     message: str = ""
     exit_code: int | None = None
     not_before: float = 0.0
+    forgive: bool = False
+    """The attempts so far no longer count against automatic retries."""
 
 
 def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob], *, now: float) -> None:
@@ -108,22 +112,6 @@ def ready(connection: Connection, backend: str, *, now: float, limit: int) -> li
         .limit(limit)
     )
     return [_from_row(row) for row in connection.execute(query)]
-
-
-def next_ready_at(connection: Connection, *, now: float) -> float | None:
-    """When the earliest postponed job may start; None when there is none."""
-    query = (
-        sa.select(sa.func.min(job.c.not_before))
-        .join(execution, execution.c.id == job.c.execution_id)
-        .where(
-            execution.c.state == ExecutionState.ACTIVE,
-            execution.c.intent == Intent.RUN,
-            job.c.state == JobState.READY,
-            job.c.not_before > now,
-        )
-    )
-    value: float | None = connection.execute(query).scalar()
-    return value
 
 
 def waiting(connection: Connection, execution_id: ExecutionId, *, limit: int) -> list[Job]:
@@ -192,6 +180,7 @@ def move(connection: Connection, moves: Sequence[Move], *, now: float, started: 
             "exit_code": m.exit_code,
             "not_before": m.not_before,
             "attempts": m.job.attempts + started,
+            "forgiven": m.job.attempts if m.forgive else m.job.forgiven,
             "updated_at": now,
         }
         for m in moves
@@ -222,5 +211,6 @@ def _from_row(row: Any) -> Job:
         not_before=row.not_before,
         updated_at=row.updated_at,
         pending=row.pending,
+        forgiven=row.forgiven,
         names=json.loads(row.names) if row.names else {},
     )

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ import pytest
 from engine.app.explain import story_of
 from engine.domain.job import JobState
 from engine.errors import BackendUnavailable, CredentialExpired
+from engine.ids import ExecutionId
+from engine.ports import Capabilities
 from engine.reconcile import collect, reconciler
 from engine.storages.file import FileStorage
 from engine.store import lease
+from engine.testing.faults import Faulty
 from tests.reconcile.conftest import World
 
 
@@ -283,3 +287,68 @@ def test_a_job_that_is_ended_from_outside_is_tried_again_since_nobody_asked_for_
     view = world.end(id_)
     [job] = world.jobs(id_)
     assert (view.state, job.attempts) == ("succeeded", 2)
+
+
+class Slow(Faulty):
+    """A place that wants to be asked seldom."""
+
+    interval = 3600.0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(self.inner.capabilities, poll_interval=self.interval)
+
+
+def test_a_place_is_asked_no_more_often_than_it_wants_and_users_are_still_heard(world: World) -> None:
+    place = world.engine.backends["local"] = Slow(world.place.inner)
+    id_ = world.submit("sleep 60")
+    world.rounds(lambda: "submit" in place.calls)
+    for _ in range(5):
+        assert 0 < world.engine.driver.round() <= reconciler.LONGEST_WAIT
+    assert place.calls.count("observe") == 1
+    world.engine.app.cancel(id_)
+    world.rounds(lambda: "cancel" in place.calls)
+    assert place.calls.count("observe") == 1
+    place.interval = 0.02
+    assert world.end(id_).state == "cancelled"
+
+
+def test_a_busy_place_does_not_have_another_asked_more_often(world: World) -> None:
+    far = Slow(world.place.inner)
+    far.name = "far"
+    world.engine.backends["far"] = far
+    id_ = world.submit("true", jobs=5)
+    assert world.end(id_).state == "succeeded"
+    assert world.place.calls.count("observe") > 1
+    assert far.calls.count("observe") <= 1
+
+
+def test_a_retry_of_the_user_brings_automatic_ones_with_it(world: World) -> None:
+    class Everything(set[str]):
+        def __contains__(self, _: object) -> bool:
+            return True
+
+    world.place.forgets = Everything()
+    id_ = world.submit("true")
+    assert world.end(id_).state == "failed"
+    assert world.jobs(id_)[0].attempts == 2
+    world.engine.app.retry(id_, [JobState.FAILED])
+    assert world.end(id_).state == "failed"
+    assert world.jobs(id_)[0].attempts == 4
+
+
+def test_a_key_whose_planner_died_can_be_used_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.app.application.executions.activate", die)
+        patch.setattr("engine.app.application.Application._remove", lambda *_: None)
+        with pytest.raises(SystemExit):
+            world.submit("true", key="mine")
+    [dead] = world.engine.app.newest()
+    monkeypatch.setattr("engine.reconcile.cancel.PLANNING_LIMIT", -1.0)
+    world.rounds(lambda: world.engine.app.status(ExecutionId(dead.id)).state == "cancelled")
+    id_ = world.submit("true", key="mine")
+    assert id_ != dead.id
+    assert world.end(id_).state == "succeeded"

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import Effect, News
-from engine.domain.job import JobState
 from engine.ids import ExecutionId, JobId, new_id
 from engine.store import attempts, executions, jobs, lease, outbox, products, statements
 from engine.store.attempts import Word
@@ -135,17 +134,6 @@ def test_news_of_more_attempts_than_a_statement_takes_is_told(
         attempts.tell(connection, strange, now=NOW)
         assert len(attempts.tell(connection, [Word(a, News.CANCEL_DONE) for a in held], now=NOW)) == 8
         assert outbox.due(connection, Effect.SUBMIT, "place", now=NOW, limit=1) == []
-
-
-def test_a_postponed_job_is_told_and_one_that_only_waits_for_room_is_not(db: Database) -> None:
-    execution = an_execution(db, 2)
-    with db.write() as connection:
-        assert jobs.next_ready_at(connection, now=NOW) is None
-        [job, _] = jobs.page(connection, execution.id)
-        jobs.move(connection, [jobs.Move(job, JobState.ACTIVE)], now=NOW, started=True)
-        job = jobs.numbered(connection, execution.id, 1)
-        jobs.move(connection, [jobs.Move(job, JobState.READY, not_before=NOW + 5)], now=NOW)
-        assert jobs.next_ready_at(connection, now=NOW) == NOW + 5
 
 
 def test_a_lease_that_was_taken_before_the_clock_was_set_back_does_not_stop_everybody(db: Database) -> None:

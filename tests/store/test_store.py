@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import MAY_BECOME, JobState
 from engine.errors import BadRequest, Bug, LostRace, NotFound
-from engine.ids import ExecutionId
+from engine.ids import ExecutionId, new_id
 from engine.store import attempts, events, executions, jobs, lease, outbox, products
 from engine.store.attempts import Word
 from engine.store.database import Database
@@ -84,7 +85,6 @@ def test_a_postponed_job_starts_when_its_time_has_come(db: Database) -> None:
         [job] = jobs.page(connection, execution.id)
         jobs.move(connection, [jobs.Move(job, JobState.READY, not_before=NOW + 5)], now=NOW)
         assert jobs.ready(connection, execution.backend, now=NOW + 4.9, limit=1) == []
-        assert jobs.next_ready_at(connection, now=NOW) == NOW + 5
         assert len(jobs.ready(connection, execution.backend, now=NOW + 5, limit=1)) == 1
 
 
@@ -308,3 +308,57 @@ def test_of_many_engines_that_ask_at_once_exactly_one_gets_the_lease(url: str, d
     for thread in threads:
         thread.join()
     assert len(won) == 1
+
+
+@pytest.mark.parametrize("field", ["key", "owner"])
+def test_a_text_that_is_too_long_for_the_database_is_refused_in_words(db: Database, field: str) -> None:
+    known = an_execution(db, 1)
+    new = replace(known, id=ExecutionId(new_id()), **{field: "é" * 256})
+    with (
+        pytest.raises(BadRequest, match=f"{field}: 256 characters; 255 are possible"),
+        db.write() as connection,
+    ):
+        executions.create(connection, new)
+    with db.write() as connection:
+        executions.create(connection, replace(new, **{field: "é" * 255}))
+    with pytest.raises(BadRequest, match="no text that a database can hold"), db.write() as connection:
+        executions.create(connection, replace(new, **{field: "a\0"}))
+
+
+@pytest.mark.parametrize("name", ["é" * 300, "a\0b", "\udcff", "plain"])
+def test_any_name_of_a_tool_can_be_kept(db: Database, name: str) -> None:
+    known = an_execution(db, 1)
+    new = replace(known, id=ExecutionId(new_id()), name=executions.shown_name(name))
+    with db.write() as connection:
+        executions.create(connection, new)
+        assert executions.get(connection, new.id).name == new.name
+    assert (new.name == name) == (name == "plain")
+
+
+def test_a_key_that_was_freed_can_be_taken_again(db: Database) -> None:
+    first = an_execution(db, 1, key="mine", active=False)
+    with db.write() as connection:
+        executions.free_key(connection, first.id)
+    again = an_execution(db, 1, key="mine")
+    with db.read() as connection:
+        assert executions.by_key(connection, "mine") == again
+
+
+def test_failures_before_a_retry_of_the_user_are_not_counted(db: Database) -> None:
+    execution = an_execution(db, 1)
+    [id_] = attempts_of(db, execution)
+    with db.write() as connection:
+        [attempt] = attempts.of_submissions(connection, [id_])[id_]
+        attempts.tell(connection, [Word(attempt, News.REJECTED, "", "rejected")], now=NOW)
+        [job] = jobs.page(connection, execution.id)
+        assert attempts.failures_of(connection, [job.id]) == {(job.id, "rejected"): 1}
+        jobs.move(connection, [jobs.Move(job, JobState.FAILED)], now=NOW)
+        [job] = jobs.page(connection, execution.id)
+        jobs.move(connection, [jobs.Move(job, JobState.READY, forgive=True)], now=NOW)
+        assert attempts.failures_of(connection, [job.id]) == {}
+    attempts_of(db, execution)
+    with db.write() as connection:
+        [job] = jobs.page(connection, execution.id)
+        second = attempts.of_job(connection, job.id)[-1]
+        attempts.tell(connection, [Word(second, News.REJECTED, "", "rejected")], now=NOW)
+        assert attempts.failures_of(connection, [job.id]) == {(job.id, "rejected"): 1}
