@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from engine.testing.clock import FakeClock
+from tests.services.girder import Girder, start_girder
 from tests.services.images import push_busybox, push_dcm2niix
+from tests.services.nginx import Nginx, start_nginx
 from tests.services.postgres import Postgres, start_postgres
 from tests.services.registry import Registry, start_registry
+from tests.services.s3 import S3, start_moto, start_rclone_s3
 from tests.services.unprivileged import Unprivileged, ordinary_user
+from tests.services.xrootd import XRootD, start_xrootd
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "tests"
@@ -130,3 +134,38 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     """The SQLAlchemy URL of a new, empty PostgreSQL database; needs the mark `service`."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def nginx() -> Iterator[Nginx]:
+    """A WebDAV server; needs the mark `service`."""
+    with start_nginx() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def xrootd() -> Iterator[XRootD]:
+    """A storage element that speaks root:// and http://; needs the mark `service`."""
+    with start_xrootd() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def rclone_s3() -> Iterator[S3]:
+    """An S3 service that checks signatures; needs the mark `service`."""
+    with start_rclone_s3() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3]:
+    """An S3 service that knows most of the interface; needs the mark `service`."""
+    with start_moto() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def girder() -> Iterator[Girder]:
+    """A data platform with a REST interface; needs the mark `service`."""
+    with start_girder() as running:
+        yield running

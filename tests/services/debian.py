@@ -7,31 +7,38 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGES = {
+    "/usr/lib/*/libXrdHttp-5.so": "xrootd-server-plugins",
+    "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so": "libnginx-mod-http-dav-ext",
     "busybox": "busybox-static",
     "curl": "curl",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "initdb": "postgresql",
     "newuidmap": "uidmap",
+    "nginx": "nginx-light",
     "proot": "proot",
+    "xrdcp": "xrootd-client",
+    "xrootd": "xrootd-server",
     "zstd": "zstd",
 }
-"""Everything beyond Python that the tests and the demo run: the program, and its Debian package."""
+"""Everything beyond Python that the tests and the demo run: program or file, and its Debian package."""
 
 _SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def require(program: str, package: str = "") -> str:
-    """The path of `program`; its Debian package is installed when it is missing and we are root."""
+    """The path of `program`, or of a file by its pattern; its Debian package is installed when it is missing
+    and we are root.
+    """
     package = package or PACKAGES[program]
     found = _which(program)
     if found is None and os.geteuid() == 0:
-        # one test process at a time: apt's own lock makes the others fail, not wait
-        with open(Path(tempfile.gettempdir()) / "grid-engine-tests-apt.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone():
             if _which(program) is None:
                 install(package)
         found = _which(program)
@@ -40,6 +47,14 @@ def require(program: str, package: str = "") -> str:
             f"{program} is missing: type `sudo apt-get install --no-install-recommends {package}`"
         )
     return found
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One test process at a time: apt's own lock makes the others fail, not wait."""
+    with open(Path(tempfile.gettempdir()) / "grid-engine-tests-apt.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def install(package: str) -> None:
@@ -99,6 +114,8 @@ def _closure(packages: list[str], downloads: Path) -> list[str]:
 
 
 def _which(program: str) -> str | None:
+    if program.startswith("/"):
+        return next(iter(sorted(str(path) for path in Path("/").glob(program[1:]))), None)
     # Debian keeps the servers' own programs of each PostgreSQL version out of everybody's PATH
     versions = sorted(str(path) for path in Path("/usr/lib/postgresql").glob("*/bin"))
     places = [os.environ.get("PATH", ""), _SYSTEM_DIRECTORIES, *versions]

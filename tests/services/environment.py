@@ -1,0 +1,38 @@
+"""A virtual environment for servers from PyPI, made when first wanted: heavy, and none of the engine's."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_LOCK = Path(__file__).with_name("requirements.lock")
+_ENVIRONMENT = ROOT / ".cache" / "tests" / "servers"
+
+
+def server_program(name: str) -> str:
+    """The path of a program of that environment, such as `python` or `moto_server`."""
+    wanted = hashlib.sha256(_LOCK.read_bytes() + str(_ENVIRONMENT).encode()).hexdigest()
+    stamp = _ENVIRONMENT / "stamp"
+    _ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
+    with open(_ENVIRONMENT.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists() or stamp.read_text() != wanted:
+            _make()
+            stamp.write_text(wanted)
+    return str(_ENVIRONMENT / "bin" / name)
+
+
+def _make() -> None:
+    shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
+    subprocess.run([sys.executable, "-m", "venv", _ENVIRONMENT], check=True)
+    pip = [_ENVIRONMENT / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-qq", "--no-input"]
+    result = subprocess.run(
+        [*pip, "install", "--require-hashes", "-r", _LOCK], capture_output=True, text=True
+    )
+    if result.returncode:
+        raise RuntimeError(f"cannot install {_LOCK.name}: {result.stderr.strip()[-500:]}")
