@@ -39,4 +39,4 @@ def start_girder() -> Iterator[Girder]:
         program = Program(command, directory / "log", answers=lambda: connects(port))
         with started(program):
             host = f"127.0.0.1:{port}"
-            yield Girder(f"http://{host}/api/v1", host, program.said().split()[0], program)
+            yield Girder(f"http://{host}/api/v1", host, program.said().split("KEY ")[1].split()[0], program)

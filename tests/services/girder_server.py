@@ -1,7 +1,7 @@
 """Girder 5 on mongomock, a MongoDB in memory: `python girder_server.py PORT DIRECTORY`.
 
-Runs in the environment of tests/services/environment.py, and prints an API key of its administrator. Girder asks
-more of pymongo than mongomock gives; what is missing is filled in here and nowhere else.
+Runs in the environment of tests/services/environment.py, and prints an API key of its administrator. Girder
+asks more of pymongo than mongomock gives; what is missing is filled in here and nowhere else.
 """
 # ruff: noqa: E402  what is imported must find what was filled in
 
@@ -74,7 +74,7 @@ def main(port: int, directory: str) -> None:
     Assetstore().createFilesystemAssetstore(name="files", root=directory)
     user = User().createUser("admin", "password123", "A", "B", "a@example.org", admin=True)
     Collection().createCollection("tests", creator=user, public=False)
-    print(ApiKey().createApiKey(user, "tests")["key"], flush=True)
+    print("KEY", ApiKey().createApiKey(user, "tests")["key"], flush=True)
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 

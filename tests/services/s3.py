@@ -1,4 +1,4 @@
-"""Two S3 services: rclone's, which checks signatures and Content-MD5, and moto's, which knows more of the interface."""
+"""Two S3 services: rclone's checks signatures and Content-MD5, moto's knows more of the interface."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class S3:
 
 @contextmanager
 def start_rclone_s3() -> Iterator[S3]:
-    """Run rclone's until the end of the block. Buckets are directories; moto's bucket is made by a request."""
+    """Run rclone's until the end of the block. Its buckets are directories."""
     rclone = server_program("rclone")
     with own_directory("rclone") as directory:
         port = free_port()

@@ -12,7 +12,7 @@ _PIECE = 1 << 18
 
 @contextmanager
 def far_away(port: int, round_trip: float = 0.03) -> Iterator[int]:
-    """A loopback port that leads to `port`, so many seconds away and back; a new connection costs one trip."""
+    """A loopback port that leads to `port`, so many seconds away and back; connecting costs one trip."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
