@@ -26,7 +26,14 @@ FILE_URLS = {"engine.storages.file.to_url", "engine.storages.file.to_path"}
 
 MAY_IMPORT = {
     "wrappers": {"wrappers"},
-    "cvmfs_deploy": {"cvmfs_deploy", "wrappers.containers"},
+    # the publication tool runs without an engine: it shares the words for failures, and how images are pulled
+    "cvmfs_deploy": {
+        "cvmfs_deploy",
+        "engine.__version__",
+        "engine.errors",
+        "engine.clock",
+        "wrappers.containers",
+    },
     "engine/errors.py": set(),
     "engine/clock.py": set(),
     "engine/ids.py": set(),

@@ -1,0 +1,102 @@
+"""`cvmfs-deploy add`: publish images by name, now."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cvmfs_deploy.cli import outcome
+from cvmfs_deploy.cli.session import session
+from cvmfs_deploy.failures import translated
+from cvmfs_deploy.plan import make
+from cvmfs_deploy.sources.archive import ArchiveSource
+from cvmfs_deploy.sources.base import Source
+from cvmfs_deploy.sources.docker_engine import from_docker
+from cvmfs_deploy.sources.registry import RegistrySource
+from cvmfs_deploy.wanted import Asked, Wanted, ask, pin
+from cvmfs_deploy.wishlist import BY_HAND, Entry, WishList
+from engine.errors import BadRequest
+from wrappers.containers.reference import Reference
+
+
+def command(
+    images: Annotated[list[str] | None, typer.Argument(help="Images by tag, digest or tag pattern.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Take them from a docker save file or OCI archive instead.")
+    ] = None,
+    docker: Annotated[
+        bool, typer.Option("--docker", help="Take them from this machine's Docker engine.")
+    ] = False,
+    platform: Annotated[
+        list[str] | None, typer.Option(help="Platform, like linux/arm64; may be repeated.")
+    ] = None,
+    singularity: Annotated[
+        bool, typer.Option("--singularity", help="Make VIP's singularity links too.")
+    ] = False,
+    grace: Annotated[str, typer.Option(help="How long it stays after it was retired.")] = "30d",
+    again: Annotated[bool, typer.Option("--again", help="Make it anew even if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Publish images. They stay until `retire`, whatever the wish-lists say."""
+    wishes = _wishes(images or [], platform or [], singularity, grace)
+    place = session.place()
+    if not images and not archive:
+        raise BadRequest("no image is named")
+    if archive and docker:
+        raise BadRequest("--archive and --docker exclude each other")
+    with ExitStack() as stack:
+        stack.enter_context(place.exclusively())
+        place.settings.work.mkdir(parents=True, exist_ok=True)
+        if archive or docker:
+            asked = _from_source(stack, wishes, archive, place.settings.work)
+        else:
+            with translated():
+                registry = RegistrySource(place.settings)
+            asked = ask(wishes.entries(), registry)
+        plan = make(place.look(), asked, BY_HAND, place.now, complete=False, again=again)
+        outcome.do(place, plan, as_json)
+
+
+def _wishes(images: list[str], platforms: list[str], singularity: bool, grace: str) -> WishList:
+    from cvmfs_deploy.documents import checked
+
+    data = {
+        "images": images,
+        "grace": grace,
+        **({"platforms": platforms} if platforms else {}),
+        **({"layouts": ["udocker", "singularity"]} if singularity else {}),
+    }
+    return checked(data, WishList, "cvmfs-deploy add")
+
+
+def _from_source(stack: ExitStack, wishes: WishList, archive: Path | None, work: Path) -> Asked:
+    """Images of an archive, or of the Docker engine."""
+    if archive is not None:
+        with translated():
+            source = ArchiveSource(archive)
+            stack.callback(source.close)
+            named = source.references() if not wishes.images else []
+        if not wishes.images and not named:
+            raise BadRequest(f"{archive}: its images have no names", remedy="name the image after the option")
+        filler = wishes.filled(Entry(image="unnamed"))
+        pairs: list[tuple[Entry, Reference]] = [(filler, reference) for reference in named]
+        pairs += [(entry, entry.reference()) for entry in wishes.entries()]
+        return Asked(tuple(_pinned(pairs, source)))
+    wanted: list[Wanted] = []
+    for entry in wishes.entries():
+        with translated():
+            engine = stack.enter_context(from_docker(entry.reference(), work))
+        wanted += _pinned([(entry, entry.reference())], engine)
+    return Asked(tuple(wanted))
+
+
+def _pinned(pairs: list[tuple[Entry, Reference]], source: Source) -> list[Wanted]:
+    for entry, _ in pairs:
+        if entry.pattern:
+            raise BadRequest(f"{entry.image}: patterns of tags need a registry")
+    return [
+        pin(entry, reference, platform, source) for entry, reference in pairs for platform in entry.platforms
+    ]

@@ -1,0 +1,76 @@
+"""`cvmfs-deploy status` and `list`: how a repository stands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cvmfs_deploy.amounts import size_text
+from cvmfs_deploy.cli import show
+from cvmfs_deploy.cli.session import session
+from cvmfs_deploy.lock import holder
+from engine.clock import iso
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def status(as_json: AsJson = False) -> None:
+    """Say where images are published, in which state that is, and how much there is."""
+    place = session.place(logged=False)
+    seen = place.look()
+    index = seen.index.settled(place.clock.now())
+    retired = [image for image in index.images.values() if image.retired is not None]
+    facts = {
+        "to": place.publisher.name,
+        "containers": str(place.publisher.top / place.layout.root),
+        "state": place.publisher.state(),
+        "run": holder(place.publisher.lock) or "none",
+        "written": index.written,
+        "tool": index.tool,
+        "images": len(index.images),
+        "names": len(index.names),
+        "retired": len(retired),
+        "expired": len(index.expired(place.clock.now())),
+        "bytes": sum(image.size for image in index.images.values()),
+        "lists": sorted({wish for name in index.names.values() for wish in name.lists}),
+        "tools": index.tools_current,
+    }
+    if as_json:
+        show.json_document(facts)
+        return
+    shown = {**facts, "bytes": size_text(facts["bytes"]), "lists": ", ".join(facts["lists"])}  # type: ignore[arg-type]
+    for key, value in shown.items():
+        print(f"{key:<12}{value}")
+
+
+def listing(
+    retired: Annotated[bool, typer.Option("--retired", help="Also images that no name leads to.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the published images: name, digest, size, since when, and which lists want them."""
+    place = session.place(logged=False)
+    index = place.look().index.settled(place.clock.now())
+    if as_json:
+        show.json_document(index)
+        return
+    rows = []
+    for key, name in sorted(index.names.items()):
+        image = index.images.get(name.digest)
+        size = size_text(image.size) if image else "missing"
+        held = "held" if name.held else ""
+        rows.append((key, show.short(name.digest), size, name.since, ",".join(name.lists), held))
+    if retired:
+        for digest, image in index.images.items():
+            if image.retired is not None:
+                rows.append(
+                    (
+                        image.reference,
+                        show.short(digest),
+                        size_text(image.size),
+                        iso(image.retired),
+                        "",
+                        "retired",
+                    )
+                )
+    show.table(("name", "digest", "size", "since", "lists", "state"), rows)

@@ -1,0 +1,67 @@
+"""The end of a command that publishes: what was done, what was not, and the exit code."""
+
+from __future__ import annotations
+
+import typer
+
+from cvmfs_deploy.amounts import size_text
+from cvmfs_deploy.cli import show
+from cvmfs_deploy.cli.progress import bar
+from cvmfs_deploy.cli.session import session
+from cvmfs_deploy.deploy import Outcome, Place, carry_out
+from cvmfs_deploy.failures import exit_code
+from cvmfs_deploy.plan import Plan
+from cvmfs_deploy.published import Published
+
+
+def do(place: Place, plan: Plan, as_json: bool) -> None:
+    """Carry out a plan, tell of it, and end with the exit code. The caller holds the place."""
+    with bar(sum(layer.size for layer in plan.layers().values()), session.quiet) as heard:
+        outcome = carry_out(place, plan, heard)
+    tell(place, plan, outcome, as_json)
+
+
+def tell(place: Place, plan: Plan, outcome: Outcome, as_json: bool) -> None:
+    """Say what was done, and end with the exit code."""
+    names = [key for key in plan.names or {} if _published(place.look(), key, plan)]
+    code = exit_code(outcome.failures, len(names))
+    if as_json:
+        show.json_document(
+            {
+                "published": outcome.published,
+                "names": sorted(names),
+                "retired": list(plan.retire),
+                "held": list(plan.held),
+                "failures": [_failure(one.what, one.error) for one in outcome.failures],
+                "received": outcome.received,
+                "publications": len(outcome.changes),
+            }
+        )
+    else:
+        _say(place, plan, outcome, len(names))
+    raise typer.Exit(code)
+
+
+def _say(place: Place, plan: Plan, outcome: Outcome, names: int) -> None:
+    for failure in outcome.failures:
+        show.say(f"cvmfs-deploy: {failure.error}")
+    for key in plan.held:
+        show.say(f"cvmfs-deploy: {key} was rolled back and stays; cvmfs-deploy add lets it follow again")
+    if not outcome.changes and not outcome.failures:
+        show.say(f"nothing to do: {names} names are as they should be in {place.publisher.name}")
+        return
+    show.say(
+        f"{len(outcome.published)} images published, {len(plan.retire)} names retired, "
+        f"{len(outcome.failures)} failures, {size_text(outcome.received)} fetched; "
+        f"nodes find them with node.cvmfs: [{place.publisher.top / place.layout.root}]"
+    )
+
+
+def _published(seen: Published, key: str, plan: Plan) -> bool:
+    name = (plan.names or {})[key]
+    there = seen.index.names.get(key)
+    return there is not None and there.digest == name.digest
+
+
+def _failure(what: str, error: Exception) -> dict[str, object]:
+    return {"image": what, "reason": str(error), "exit_code": getattr(error, "exit_code", 70)}

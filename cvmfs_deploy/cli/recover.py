@@ -1,0 +1,37 @@
+"""`cvmfs-deploy recover`: after something went wrong that the next run cannot mend by itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cvmfs_deploy.cli import show
+from cvmfs_deploy.cli.session import session
+from cvmfs_deploy.deploy import translated_os
+from cvmfs_deploy.lock import locked
+from cvmfs_deploy.published import look
+from engine.errors import Unavailable
+
+
+def command(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also give up a transaction that somebody else may have opened.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Undo what a run that was killed left behind, and make a damaged index anew from what is published."""
+    place = session.place()
+    with translated_os(place.settings.work), locked(place.publisher.lock, place.settings.wait):
+        done = list(place.publisher.recover(force))
+        try:
+            look(place.publisher.top, place.layout)
+        except Unavailable:
+            index = look(place.publisher.top, place.layout, rebuild=True).index
+            place.publish(index, rebuild=True)
+            done.append(f"made the index anew: {len(index.images)} images, {len(index.names)} names")
+    if as_json:
+        show.json_document({"done": done})
+        return
+    for line in done or ["nothing to recover"]:
+        show.say(line)

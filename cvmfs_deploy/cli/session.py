@@ -1,0 +1,34 @@
+"""What every command needs: the options before its name, and the place that they lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvmfs_deploy import log
+from cvmfs_deploy.deploy import Place
+from cvmfs_deploy.places import place_of
+from cvmfs_deploy.settings import load
+
+
+@dataclass(slots=True)
+class Session:
+    """The options of this call."""
+
+    config: Path | None = None
+    to: str = ""
+    work: Path | None = None
+    quiet: bool = False
+
+    def place(self, logged: bool = True) -> Place:
+        """The place; with `logged`, the log is opened too.
+
+        Raises:
+            SettingsError, BadRequest: the settings.
+        """
+        settings = load(self.config, self.to, self.work)
+        log.configure(self.quiet or not logged, settings.log if logged else "")
+        return place_of(settings)
+
+
+session = Session()

@@ -1,0 +1,133 @@
+"""`cvmfs-deploy sync` and `plan`: a repository as a wish-list has it, and what that would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cvmfs_deploy.amounts import size_text
+from cvmfs_deploy.cli import outcome, show
+from cvmfs_deploy.cli.prune import remove_expired
+from cvmfs_deploy.cli.session import session
+from cvmfs_deploy.deploy import Place
+from cvmfs_deploy.failures import exit_code, translated
+from cvmfs_deploy.index import Index
+from cvmfs_deploy.layers import Layers
+from cvmfs_deploy.plan import Plan, make
+from cvmfs_deploy.sources.registry import RegistrySource
+from cvmfs_deploy.wanted import ask
+from cvmfs_deploy.wishlist import WishList, from_descriptors, load
+from engine.errors import BadRequest
+
+ListArgument = Annotated[Path | None, typer.Argument(help="The wish-list, a YAML file.")]
+Descriptors = Annotated[
+    Path | None, typer.Option("--from-descriptors", help="Every image that the descriptors below it name.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def command(
+    wishlist: ListArgument = None,
+    descriptors: Descriptors = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Then remove what was retired long enough ago.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Publish what the list names and is not there, move names to new digests, retire what it names no more.
+
+    What stays as it is costs one question to the registry; when nothing changed, nothing is written.
+    """
+    wishes = _wishes(wishlist, descriptors)
+    place = session.place()
+    with place.exclusively():
+        plan = _plan(place, wishes)
+        try:
+            outcome.do(place, plan, as_json)
+        finally:
+            if prune:
+                remove_expired(place, None)
+
+
+def plan(wishlist: ListArgument = None, descriptors: Descriptors = None, as_json: AsJson = False) -> None:
+    """Say what sync would do: images to publish, names to move and to retire, bytes to fetch."""
+    wishes = _wishes(wishlist, descriptors)
+    place = session.place(logged=False)
+    made = _plan(place, wishes)
+    index = place.look().index
+    if as_json:
+        show.json_document(_document(place, made, index))
+    else:
+        _show(made, index, _to_fetch(place, made))
+    raise typer.Exit(exit_code(made.failures, len(made.names or {})))
+
+
+def _document(place: Place, made: Plan, index: Index) -> dict[str, object]:
+    moves = _moves(made, index)
+    return {
+        "publish": [
+            {
+                "image": wanted.reference.text,
+                "digest": wanted.image.digest,
+                "platform": wanted.platform,
+                "bytes": wanted.image.size,
+            }
+            for wanted in made.create
+        ],
+        "names": moves,
+        "retire": list(made.retire),
+        "held": list(made.held),
+        "unchanged": len(made.names or {}) - len(moves),
+        "fetch": _to_fetch(place, made),
+        "prune": index.expired(place.clock.now()),
+        "failures": [{"image": one.what, "reason": str(one.error)} for one in made.failures],
+    }
+
+
+def _show(made: Plan, index: Index, fetch: int) -> None:
+    moves = _moves(made, index)
+    rows = [
+        ("publish", wanted.reference.text, show.short(wanted.image.digest), size_text(wanted.image.size))
+        for wanted in made.create
+    ]
+    rows += [("name", key, show.short(digest), "") for key, digest in moves.items()]
+    rows += [("retire", key, show.short(index.names[key].digest), "") for key in made.retire]
+    rows += [("held", key, show.short(index.names[key].digest), "") for key in made.held]
+    show.table(("action", "what", "digest", "bytes"), rows)
+    for one in made.failures:
+        show.say(f"cvmfs-deploy: {one.error}")
+    unchanged = len(made.names or {}) - len(moves)
+    show.say(
+        f"{len(made.create)} images to publish, {size_text(fetch)} to fetch, {unchanged} names as they are"
+    )
+
+
+def _moves(made: Plan, index: Index) -> dict[str, str]:
+    """The names that would change, and what they would mean."""
+    before = {key: name.digest for key, name in index.names.items()}
+    return {key: name.digest for key, name in (made.names or {}).items() if before.get(key) != name.digest}
+
+
+def _wishes(wishlist: Path | None, descriptors: Path | None) -> WishList:
+    if (wishlist is None) == (descriptors is None):
+        raise BadRequest("either a wish-list or --from-descriptors DIRECTORY is needed")
+    if wishlist is not None:
+        return load(wishlist)
+    wishes, passed = from_descriptors(descriptors or Path())
+    for line in passed:
+        show.say(f"cvmfs-deploy: {line}")
+    return wishes
+
+
+def _plan(place: Place, wishes: WishList) -> Plan:
+    with translated():
+        registry = RegistrySource(place.settings)
+    return make(place.look(), ask(wishes.entries(), registry), wishes.name, place.now)
+
+
+def _to_fetch(place: Place, made: Plan) -> int:
+    """Bytes of layers that are not in the cache."""
+    layers = Layers(place.settings.work / "layers", 1)
+    return sum(layer.size for layer in made.layers().values() if not layers.has(layer))

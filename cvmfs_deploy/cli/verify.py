@@ -1,0 +1,60 @@
+"""`cvmfs-deploy verify`: is what is published what was made?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cvmfs_deploy.cli import show
+from cvmfs_deploy.cli.prune import find
+from cvmfs_deploy.cli.session import session
+from cvmfs_deploy.failures import SOME_FAILED, translated
+from cvmfs_deploy.sources.registry import RegistrySource
+from cvmfs_deploy.verify import Finding, compare_with_registry, verify_image, verify_links
+
+_SHOWN = 10  # problems of an image
+
+
+def command(
+    images: Annotated[
+        list[str] | None, typer.Argument(help="Only these names, references or digests.")
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte and compare its sha256.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask the registries.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare published trees with their manifests, and names with the registries."""
+    place = session.place(logged=False)
+    seen = place.look()
+    names = dict(seen.index.names)
+    digests = list(seen.index.images)
+    findings: list[Finding] = []
+    if images:
+        keys = {key for words in images for key in find(seen.index, words)}
+        names = {key: names[key] for key in keys}
+        digests = sorted({name.digest for name in names.values()})
+    else:
+        findings += verify_links(seen)
+    findings += [verify_image(seen, digest, deep) for digest in digests]
+    if not offline and names:
+        with translated():
+            registry = RegistrySource(place.settings)
+        for key, name in sorted(names.items()):
+            if seen.index.images[name.digest].source == "registry":
+                findings.append(compare_with_registry(key, name, registry))
+    _tell(findings, as_json)
+    damaged = any(one.state == "damaged" for one in findings)
+    raise typer.Exit(SOME_FAILED if damaged else 0)
+
+
+def _tell(findings: list[Finding], as_json: bool) -> None:
+    if as_json:
+        show.json_document(findings)
+        return
+    rows = []
+    for one in findings:
+        more = len(one.problems) - _SHOWN
+        words = [*one.problems[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        rows.append((one.state, one.what, show.short(one.digest), "; ".join(words)))
+    show.table(("state", "what", "digest", "problems"), rows)

@@ -1,0 +1,269 @@
+"""An image becomes a container directory that is ready to be published, with a record of what it is.
+
+    ROOT/ container.json imagerepo.name manifest.json   udocker's form, see wrappers.containers.udocker_format
+    tree.mtree.gz                                       every file of the above, see `listing`
+    record.json                                         digest, source, sizes, time, tool, what was changed
+    .cvmfscatalog                                       where the publisher wants nested catalogs
+
+Our own extraction unpacks layers while later ones are still coming; a layer that is not what its digest says
+fails the whole image. Everything becomes readable to all, since jobs run as others than the publisher.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import posixpath
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cvmfs_deploy import catalogs, listing
+from cvmfs_deploy.layers import Layers
+from cvmfs_deploy.sources.base import Source
+from engine import __version__
+from engine.errors import BadRequest
+from wrappers.containers import udocker_format
+from wrappers.containers.errors import CorruptImage
+from wrappers.containers.layers import Findings, extract
+from wrappers.containers.pull import diff_ids_of
+from wrappers.containers.registry import Resolved
+from wrappers.containers.tarstream import Layer
+from wrappers.containers.tree import remove
+
+TOOL = f"cvmfs-deploy {__version__}"
+RECORD = "record.json"
+TREE = "tree.mtree.gz"
+_MOUNT_POINTS = ("dev", "proc", "sys", "tmp", "var/tmp")  # apptainer cannot add what is missing
+_SHOWN = 20  # examples of a kind of change in a record
+_PLAIN_TREE = frozenset({RECORD, TREE})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that is in the image and not in the published tree, or not as it was."""
+
+    what: str
+    count: int
+    examples: tuple[str, ...]
+
+    def __str__(self) -> str:
+        more = ", ..." if self.count > 1 else ""
+        return f"{self.count} {self.what}: {self.examples[0]}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What `record.json` says of a container directory."""
+
+    digest: str
+    reference: str
+    platform: str
+    source: str
+    compressed: int
+    size: int
+    entries: int
+    layers: tuple[str, ...]
+    created: str
+    tree: str
+    """sha256 of the list of files."""
+    tool: str = TOOL
+    version: int = 1
+    changes: tuple[Change, ...] = field(default=())
+
+
+def create(
+    source: Source,
+    image: Resolved,
+    platform: str,
+    layers: Layers,
+    into: Path,
+    now: str,
+    catalog_entries: int = 0,
+) -> Record:
+    """Make the container directory `into`, which must not exist. After any error it is gone.
+
+    `catalog_entries` is how many a nested catalog may hold; 0 makes none.
+
+    Raises:
+        ContainerError: the image, or this machine.
+        BadRequest: the image has a file that CVMFS would misunderstand.
+    """
+    try:
+        into.mkdir(mode=0o755)
+        config = source.config(image)
+        diff_ids = diff_ids_of(config, image, platform)
+        try:
+            coming = [layers.request(source, image, layer) for layer in image.layers]
+            steps = (Layer(later.result(), id_) for later, id_ in zip(coming, diff_ids, strict=True))
+            findings = extract(steps, into / udocker_format.ROOT, readable=True)
+        except CorruptImage:
+            layers.forget(image.layers)
+            raise
+        udocker_format.write(into, image.reference, config, image.manifest)
+        changes = [*_told(findings), *_scrub(into)]
+        entries = _listed(into, catalog_entries)
+        return _sign(into, entries, changes, image, platform, source.name, now)
+    except BaseException:
+        remove(into)
+        raise
+
+
+def read_record(container: Path) -> Record | None:
+    """The record of a container directory; None when it has none that we can read."""
+    try:
+        data = json.loads((container / RECORD).read_text(encoding="utf-8"))
+        known = {key: data[key] for key in Record.__dataclass_fields__ if key in data}
+        known["changes"] = tuple(
+            Change(one["what"], one["count"], tuple(one["examples"])) for one in data.get("changes", ())
+        )
+        return Record(**{**known, "layers": tuple(known["layers"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_tree(container: Path) -> dict[bytes, listing.Entry]:
+    """The list of files of a container directory.
+
+    Raises:
+        OSError, EOFError, ValueError: it is not there, or damaged.
+    """
+    return listing.read(gzip.decompress((container / TREE).read_bytes()))
+
+
+def scan(container: Path, hashed: bool = True) -> list[listing.Entry]:
+    """What is really there, to be compared with `read_tree`."""
+    return [one for one in listing.scan(os.fsencode(container), hashed) if _counts(one)]
+
+
+def _counts(entry: listing.Entry) -> bool:
+    return entry.path.decode("ascii", "replace") not in _PLAIN_TREE
+
+
+def _told(findings: Findings) -> Iterator[Change]:
+    kinds = (
+        (findings.special, "devices and pipes left out"),
+        (findings.setuid, "files without their set-uid or set-gid bit"),
+        (findings.xattrs, "files without their extended attributes"),
+        (findings.closed, "files opened to all readers"),
+    )
+    for paths, what in kinds:
+        if paths:
+            yield Change(what, len(paths), tuple(map(_printable, paths[:_SHOWN])))
+
+
+def _scrub(container: Path) -> list[Change]:
+    """Take out what CVMFS would take as orders, add what runtimes need, and note what may surprise."""
+    root = os.fsencode(container / udocker_format.ROOT)
+    orders: list[bytes] = []
+    absolute: list[bytes] = []
+    odd: list[bytes] = []
+    for directory, names, files in os.walk(root):
+        for name in [*names, *files]:
+            path = os.path.join(directory, name)
+            shown = path[len(root) + 1 :]
+            if name.startswith(b".cvmfs"):
+                orders.append(shown)
+                remove(Path(os.fsdecode(path)))
+                continue
+            if not _printable_name(name):
+                odd.append(shown)
+            if os.path.islink(path) and os.readlink(path).startswith(b"/"):
+                absolute.append(shown)
+        names[:] = [name for name in names if not name.startswith(b".cvmfs")]
+    added = _add_mount_points(container / udocker_format.ROOT)
+    kinds = (
+        (orders, "files left out that CVMFS would take as orders"),
+        (absolute, "absolute symbolic links, right inside of a container only"),
+        (odd, "names with unusual characters"),
+        (added, "directories added for runtimes to mount on"),
+    )
+    return [
+        Change(what, len(paths), tuple(_printable(os.fsdecode(path)) for path in paths[:_SHOWN]))
+        for paths, what in kinds
+        if paths
+    ]
+
+
+def _add_mount_points(root: Path) -> list[bytes]:
+    added = []
+    for name in _MOUNT_POINTS:
+        parent = (root / name).parent
+        if parent != root and (parent.is_symlink() or not parent.is_dir()):
+            continue  # a link may lead out of the tree
+        if not os.path.lexists(root / name):
+            (root / name).mkdir()
+            (root / name).chmod(0o1755 if name.endswith("tmp") else 0o755)
+            added.append(name.encode())
+    return added
+
+
+def _listed(container: Path, catalog_entries: int) -> list[listing.Entry]:
+    entries = scan(container)
+    if not catalog_entries:
+        return entries
+    directories = [one.path for one in entries if one.kind == "dir"]
+    others = [one.path for one in entries if one.kind != "dir"]
+    top = os.fsencode(container)
+    made = []
+    for place in [b"", *catalogs.places(directories, others, catalog_entries)]:
+        path = posixpath.join(place, catalogs.MARKER.encode())
+        full = os.path.join(top, path)
+        os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        os.chmod(full, 0o644)
+        os.utime(full, (0, 0))
+        made.append(listing.Entry(path, "file", 0o644, sha256=hashlib.sha256().hexdigest()))
+    return sorted([*entries, *made], key=lambda one: one.path)
+
+
+def _sign(
+    into: Path,
+    entries: list[listing.Entry],
+    changes: list[Change],
+    image: Resolved,
+    platform: str,
+    source: str,
+    now: str,
+) -> Record:
+    unknown = [entry for entry in entries if entry.kind == "other"]
+    if unknown:
+        raise BadRequest(f"{image.reference.text}: {unknown[0].path!r} is neither file, link nor directory")
+    text = listing.write(entries)
+    (into / TREE).write_bytes(gzip.compress(text, 6, mtime=0))
+    record = Record(
+        digest=image.digest,
+        reference=image.reference.text,
+        platform=platform,
+        source=source,
+        compressed=image.size,
+        size=sum(entry.size for entry in entries),
+        entries=len(entries),
+        layers=tuple(layer.digest for layer in image.layers),
+        created=now,
+        tree=hashlib.sha256(text).hexdigest(),
+        changes=tuple(changes),
+    )
+    (into / RECORD).write_text(json.dumps(_plain(record), indent=1) + "\n", encoding="utf-8")
+    for entry in os.scandir(into):
+        if entry.is_file(follow_symlinks=False):
+            os.chmod(entry.path, stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IROTH)
+    return record
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    return asdict(record)
+
+
+def _printable_name(name: bytes) -> bool:
+    try:
+        return name.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
+def _printable(name: str) -> str:
+    return name if name.isprintable() else ascii(name)

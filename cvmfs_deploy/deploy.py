@@ -1,0 +1,223 @@
+"""A plan is carried out: images are made, published in batches, and the index says so in the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cvmfs_deploy import log
+from cvmfs_deploy.amounts import size_text
+from cvmfs_deploy.create import TOOL, Record, create
+from cvmfs_deploy.failures import Failure, translated
+from cvmfs_deploy.index import Index
+from cvmfs_deploy.layers import Heard, Layers, trim
+from cvmfs_deploy.layout import Layout
+from cvmfs_deploy.lock import locked
+from cvmfs_deploy.plan import Batch, Plan, moved, next_batch, retired
+from cvmfs_deploy.publish.base import ContentRefused, Publisher
+from cvmfs_deploy.published import Changes, Published, Tree, adopted, changes, image_of, look
+from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.wanted import Wanted
+from engine.clock import Clock, SystemClock, iso
+from engine.errors import EngineError, Unavailable
+from wrappers.containers import cvmfs
+from wrappers.containers.tree import remove
+
+_ROOM = (
+    4  # bytes on disk for a byte of compressed layers, an estimate: the layers, and trees of three times that
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where this run publishes."""
+
+    settings: Settings
+    publisher: Publisher
+    layout: Layout
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def now(self) -> str:
+        """The time, as it is written down."""
+        return iso(self.clock.now())
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Be the only run for the block, at a place that is ready.
+
+        Raises:
+            Unavailable: another run is at work, or the place is out of order.
+        """
+        with translated_os(self.settings.work), locked(self.publisher.lock, self.settings.wait):
+            self.publisher.check()
+            yield
+
+    def look(self) -> Published:
+        """What is there now, with what an earlier run could not write into the index any more."""
+        seen = look(self.publisher.top, self.layout)
+        return replace(seen, index=adopted(seen, self.clock.now()))
+
+    def publish(self, index: Index, trees: tuple[Tree, ...] = (), rebuild: bool = False) -> Changes:
+        """Make the place say what an index says; returns what that took, which may be nothing.
+
+        `rebuild` is for an index that cannot be read any more.
+        """
+        stamped = index.settled(self.clock.now()).model_copy(
+            update={"generation": uuid.uuid4().hex, "written": self.now, "tool": TOOL}
+        )
+        seen = look(self.publisher.top, self.layout, rebuild)
+        needed = changes(seen, stamped, trees, rewrite=rebuild)
+        if needed:
+            self.publisher.publish(needed)
+        return needed
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run did."""
+
+    published: list[Record] = field(default_factory=list)
+    changes: list[Changes] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    received: int = 0
+
+
+def carry_out(place: Place, plan: Plan, heard: Heard = lambda more: None) -> Outcome:
+    """Do what a plan says; whatever fails, the rest is done. The caller holds the place exclusively."""
+    outcome = Outcome(failures=list(plan.failures))
+    index = place.look().index
+    left = list(plan.create)
+    directory = place.settings.work / "layers"
+    with translated_os(directory), Layers(directory, place.settings.transfers, heard) as layers:
+        while left:
+            batch = next_batch(left, index, place.publisher.template_share, place.settings.batch_size)
+            left = [wanted for wanted in left if wanted not in batch.images]
+            staged = _stage(place, batch, layers, outcome)
+            index = _publish(place, plan, index, staged, outcome, last=not left)
+        outcome.received = layers.received
+    if not plan.create:
+        _publish(place, plan, index, [], outcome, last=True)
+    trim(directory, place.settings.cache_size)
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    tree: Tree
+    record: Record
+    grace: float
+
+
+def _stage(place: Place, batch: Batch, layers: Layers, outcome: Outcome) -> list[_Staged]:
+    try:
+        _check_room(place, batch, layers)
+    except Unavailable as error:
+        outcome.failures += [Failure(wanted.reference.text, error) for wanted in batch.images]
+        return []
+    with ThreadPoolExecutor(place.settings.parallel, thread_name_prefix="image") as pool:
+        tried = list(pool.map(lambda wanted: _try(place, wanted, batch.like, layers), batch.images))
+    outcome.failures += [one for one in tried if isinstance(one, Failure)]
+    return [one for one in tried if isinstance(one, _Staged)]
+
+
+def _try(place: Place, wanted: Wanted, like: str, layers: Layers) -> _Staged | Failure:
+    name = cvmfs.directory_name(wanted.image.digest)
+    into = place.publisher.staging / name
+    try:
+        with translated(wanted.reference.text), translated_os(into):
+            remove(into)
+            record = create(
+                wanted.source,
+                wanted.image,
+                wanted.platform,
+                layers,
+                into,
+                place.now,
+                place.publisher.catalog_entries,
+            )
+    except EngineError as error:
+        log.error("image failed", image=wanted.reference.text, reason=error.message)
+        return Failure(wanted.reference.text, error)
+    log.info("image made", image=wanted.reference.text, digest=record.digest, size=size_text(record.size))
+    for change in record.changes:
+        log.info("image changed", image=wanted.reference.text, change=str(change))
+    tree = Tree(into, place.layout.image(record.digest), place.layout.image(like) if like else "")
+    return _Staged(tree, record, wanted.grace)
+
+
+def _publish(
+    place: Place, plan: Plan, index: Index, staged: list[_Staged], outcome: Outcome, last: bool
+) -> Index:
+    """Publish what was made, and the names that can be set; returns the index that holds then."""
+
+    def said(these: list[_Staged]) -> Index:
+        said = index
+        for one in these:
+            said = said.with_image(image_of(one.record, one.grace))
+        said = moved(said, plan)
+        return retired(said, plan) if last else said
+
+    try:
+        done = place.publish(said(staged), tuple(one.tree for one in staged))
+    except ContentRefused as error:
+        if len(staged) <= 1:
+            _refused(staged, error, outcome, plan)
+            return index
+        log.warning("the batch was refused, its images are published one by one", reason=error.message)
+        for number, one in enumerate(staged):
+            index = _publish(place, plan, index, [one], outcome, last and number + 1 == len(staged))
+        return index
+    except EngineError as error:
+        _refused(staged, error, outcome, plan)
+        return index
+    for one in staged:
+        log.info(
+            "image published", image=one.record.reference, digest=one.record.digest, to=place.publisher.name
+        )
+    outcome.published += [one.record for one in staged]
+    if done:
+        outcome.changes.append(done)
+    return place.look().index
+
+
+def _refused(staged: list[_Staged], error: EngineError, outcome: Outcome, plan: Plan) -> None:
+    log.error("publication failed", reason=error.message)
+    names = [one.record.reference for one in staged] or [plan.wish]
+    outcome.failures += [Failure(name, error) for name in names]
+    for one in staged:
+        remove(one.tree.staged)
+
+
+def _check_room(place: Place, batch: Batch, layers: Layers) -> None:
+    blobs = {layer.digest: layer for wanted in batch.images for layer in wanted.image.layers}
+    needed = sum(layer.size for layer in blobs.values()) * (_ROOM - 1)
+    needed += sum(layer.size for layer in blobs.values() if not layers.has(layer))
+    staging = place.publisher.staging
+    staging.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(staging).free
+    if free < needed:
+        raise Unavailable(
+            f"{staging} has {size_text(free)} free, {len(batch.images)} images need {size_text(needed)}",
+            remedy="make room, or set a smaller batch_size or another work directory",
+        )
+
+
+@contextmanager
+def translated_os(where: Path) -> Iterator[None]:
+    """Turn what the file system says into one line.
+
+    Raises:
+        Unavailable: with its reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        place = os.fsdecode(error.filename) if error.filename else where
+        raise Unavailable(f"{place}: {error.strerror or error}", remedy="mend it and run it again") from None

@@ -1,0 +1,1 @@
+"""Where images go to: a CVMFS repository, or a directory."""

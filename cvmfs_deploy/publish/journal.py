@@ -1,0 +1,71 @@
+"""What this program is about to do to a repository, written before it does it: only that may be undone."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from cvmfs_deploy.publish.effects import put_file
+
+Step = Literal["opening", "open", "publishing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A transaction of ours."""
+
+    token: str
+    """Ours, and in the environment of every command that is run for it."""
+    started: float
+    """Seconds since 1970."""
+    revision: int
+    """The revision that was published when it began."""
+    what: tuple[str, ...]
+    """What it was to publish, for people."""
+    step: Step = "opening"
+    identity: str = ""
+    """Of the transaction, once it is open; see `Server.identity`."""
+    process: int = 0
+
+
+class Journal:
+    """A file with at most one entry."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> Entry | None:
+        """The transaction that was not ended; None when all is well."""
+        try:
+            data = json.loads(self._path.read_text(encoding="utf-8"))
+            known = {key: data[key] for key in Entry.__dataclass_fields__ if key in data}
+            return Entry(**{**known, "what": tuple(known["what"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def begin(self, entry: Entry) -> Entry:
+        """Write it down."""
+        self._write(replace(entry, process=os.getpid()))
+        return entry
+
+    def opened(self, entry: Entry, identity: str) -> Entry:
+        """The transaction is open."""
+        entry = replace(entry, step="open", identity=identity)
+        self._write(entry)
+        return entry
+
+    def publishing(self, entry: Entry) -> Entry:
+        """The last step begins."""
+        entry = replace(entry, step="publishing")
+        self._write(entry)
+        return entry
+
+    def clear(self) -> None:
+        """It has ended, one way or the other."""
+        self._path.unlink(missing_ok=True)
+
+    def _write(self, entry: Entry) -> None:
+        put_file(self._path, json.dumps(asdict(entry), indent=1).encode())

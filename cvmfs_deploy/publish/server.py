@@ -1,0 +1,205 @@
+"""The program `cvmfs_server`, of which three commands are used: `transaction [-T]`, `publish`, `abort -f`.
+
+What it does was seen with version 2.11.5. Its exit codes alone say little: `publish` may fail after the new
+revision is out, and succeed without what was put in. It hands arguments to a shell, asks questions, and looks
+at its caller's directory. So: safe paths only, no input, a session and an environment of its own, from `/`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvmfs_deploy.layout import checked
+from cvmfs_deploy.settings import CvmfsSection
+from engine.errors import SettingsError, Unavailable
+
+TOKEN = "CVMFS_DEPLOY_RUN"  # noqa: S105 - the name of a variable
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "http_proxy", "CVMFS_STAND_IN")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PATIENCE = 60.0  # seconds for a program to end after SIGTERM
+_HTTP_TIMEOUT = 30.0  # seconds
+_VALUE = re.compile(r"^\s*(?:export\s+)?([A-Z0-9_]+)=[\"']?([^\"'\n]*)[\"']?\s*$", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended."""
+
+    code: int
+    said: str
+    """The last lines that say something, of both streams; reasons come on either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A published revision."""
+
+    number: int
+    root: str
+    """The hash of its root catalog."""
+
+
+class Server:
+    """One repository of this machine."""
+
+    def __init__(self, settings: CvmfsSection, repository: str) -> None:
+        self._settings = settings
+        self.repository = repository
+        self.mount = settings.mount / repository
+        self._spool = settings.spool / repository
+        self._flag = self._spool / "in_transaction.lock"
+        self._busy = self._spool / "is_publishing.lock"
+
+    def check(self) -> None:
+        """Return if there is such a repository here.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        file = self._settings.configuration / self.repository / "server.conf"
+        if not file.is_file():
+            raise SettingsError(
+                f"{self.repository} is no CVMFS repository of this machine: {file} is missing",
+                remedy="run on its stratum 0 or publisher, or correct the setting `to`",
+            )
+
+    def transaction(self, template: tuple[str, str] | None, token: str) -> Ended:
+        """Open a transaction; with a template, `(from, to)`, one tree begins as a clone of another."""
+        option = ["-T", f"/{checked(template[0])}=/{checked(template[1])}"] if template else []
+        return self._run(["transaction", *option, self.repository], token)
+
+    def publish(self, token: str) -> Ended:
+        """Publish the open transaction."""
+        return self._run(["publish", self.repository], token)
+
+    def abort(self, token: str) -> Ended:
+        """Give the open transaction up."""
+        return self._run(["abort", "-f", self.repository], token)
+
+    def is_open(self) -> bool:
+        """Whether somebody has a transaction open."""
+        return self._flag.exists()
+
+    def identity(self) -> str:
+        """Tells one open transaction from the next; "" when none is."""
+        try:
+            about = self._flag.stat()
+        except FileNotFoundError:
+            return ""
+        return f"{about.st_ino}:{about.st_mtime_ns}"
+
+    def opened_after(self, time: float) -> bool:
+        """Whether the open transaction is not older than that, in seconds since 1970."""
+        try:
+            return self._flag.stat().st_mtime >= time - 1.0  # file systems round
+        except FileNotFoundError:
+            return False
+
+    def is_untouched(self) -> bool:
+        """Whether nothing was written in the open transaction."""
+        try:
+            return not any(os.scandir(self._spool / "scratch" / "current"))
+        except OSError:
+            return False
+
+    def is_publishing(self) -> bool:
+        """Whether somebody is publishing; the lock's file stays after a crash, the lock does not."""
+        try:
+            number = self._busy.stat().st_ino
+        except FileNotFoundError:
+            return False
+        locks = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()
+        return any("FLOCK" in line and f":{number} " in line and "->" not in line for line in locks)
+
+    def at_work(self, token: str) -> bool:
+        """Whether a command that was started with this token is still running, its caller dead or not."""
+        wanted = f"{TOKEN}={token}".encode()
+        program = os.path.basename(self._settings.program).encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if program not in map(os.path.basename, words):
+                    continue
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    return True
+            except OSError:
+                continue  # it has ended, or is not ours to look at
+        return False
+
+    def revision(self) -> Revision:
+        """The revision that clients get now.
+
+        Raises:
+            Unavailable: the web server of the stratum 0 does not answer.
+        """
+        url = self._configured("CVMFS_STRATUM0").rstrip("/") + "/.cvmfspublished"
+        if not url.startswith(("http://", "https://", "file://")):
+            raise SettingsError(f"{self.repository}: CVMFS_STRATUM0 in server.conf is no URL: {url}")
+        try:
+            with urllib.request.urlopen(url, timeout=_HTTP_TIMEOUT) as answer:  # noqa: S310 - checked above
+                manifest = answer.read(1 << 16)
+        except OSError as error:
+            reason = getattr(error, "reason", None) or error
+            raise Unavailable(
+                f"{self.repository}: {url} cannot be read: {reason}", remedy="see to its web server"
+            ) from None
+        lines = {line[:1]: line[1:] for line in manifest.partition(b"\n--")[0].split(b"\n")}
+        try:
+            return Revision(int(lines[b"S"]), lines[b"C"].decode("ascii"))
+        except (KeyError, ValueError):
+            raise Unavailable(f"{self.repository}: {url} is no manifest of a repository") from None
+
+    def _configured(self, key: str) -> str:
+        file = self._settings.configuration / self.repository / "server.conf"
+        values = dict(_VALUE.findall(file.read_text(encoding="utf-8", errors="replace")))
+        return str(values.get(key, ""))
+
+    def _run(self, words: list[str], token: str) -> Ended:
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        try:
+            process = subprocess.Popen(
+                [self._settings.program, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env={"PATH": _PATH, "LC_ALL": "C", **kept, TOKEN: token},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Unavailable(
+                f"{self._settings.program} cannot be run: {error.strerror}",
+                remedy="install cvmfs-server, or set cvmfs.program",
+            ) from None
+        try:
+            out, _ = process.communicate(timeout=self._settings.timeout)
+        except subprocess.TimeoutExpired:
+            out = self._end(process) + f"\nit took more than {self._settings.timeout:.0f} s".encode()
+        except BaseException:
+            self._end(process)
+            raise
+        return Ended(process.returncode, _last(out))
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> bytes:
+        """SIGTERM and time to clean up: SIGKILL would leave what `abort` cannot always mend."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(process.pid, number)
+                return process.communicate(timeout=_PATIENCE)[0]
+            except subprocess.TimeoutExpired:
+                continue
+            except ProcessLookupError:
+                break
+        return process.communicate()[0]
+
+
+def _last(out: bytes) -> str:
+    lines = [line.strip() for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
+    return "; ".join(lines[-3:])[-500:]

@@ -1,0 +1,203 @@
+"""What is in a repository now, and what must be done to make it say something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cvmfs_deploy.create import Record, read_record
+from cvmfs_deploy.index import Image, Index, Name, from_json
+from cvmfs_deploy.layout import Layout, existing_links, existing_trees
+from wrappers.containers import cvmfs, udocker_format
+from wrappers.containers.errors import InvalidReference
+from wrappers.containers.reference import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A repository, as it was looked at."""
+
+    top: Path
+    layout: Layout
+    index: Index
+    links: Mapping[str, str]
+    """What is beside the store: where each link leads, and "" for what is no link."""
+    trees: frozenset[str]
+    """Names of directories in the store."""
+    tools: frozenset[str]
+
+    def has(self, digest: str) -> bool:
+        """Whether the directory of an image is there; it is complete when it is."""
+        return cvmfs.directory_name(digest) in self.trees
+
+    def container(self, digest: str) -> Path:
+        """The container directory of an image."""
+        return self.top / self.layout.image(digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A directory that is to be put into the repository."""
+
+    staged: Path
+    at: str
+    like: str = ""
+    """A directory of the repository that has most of it, for a template transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one publication does. Paths are relative to the top of the repository."""
+
+    trees: tuple[Tree, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+    unlinked: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Written last."""
+
+    def __bool__(self) -> bool:
+        return bool(self.trees or self.links or self.unlinked or self.removed or self.files)
+
+
+def look(top: Path, layout: Layout, rebuild: bool = False) -> Published:
+    """Read what is there; with `rebuild`, without its index.
+
+    Raises:
+        Unavailable: the index is damaged.
+    """
+    file = top / layout.index
+    try:
+        index = rebuilt(top, layout) if rebuild else from_json(file.read_bytes(), str(file))
+    except FileNotFoundError:
+        index = rebuilt(top, layout)
+    links = {**existing_links(top, layout.root), **existing_links(top, layout.singularity)}
+    links |= existing_links(top, layout.tools)
+    return Published(
+        top,
+        layout,
+        index,
+        links,
+        frozenset(existing_trees(top, layout.store)),
+        frozenset(existing_trees(top, f"{layout.tools}/{cvmfs.STORE}")),
+    )
+
+
+def changes(seen: Published, new: Index, trees: tuple[Tree, ...] = (), rewrite: bool = False) -> Changes:
+    """What leads from what is there to what an index says; `rewrite` writes the index in any case."""
+    wanted = links_of(seen.layout, new)
+    before = links_of(seen.layout, seen.index)
+    ours = {
+        link for link, to in seen.links.items() if to and (link in before or _is_left(seen, new, link, to))
+    }
+    gone = [seen.layout.image(digest) for digest in seen.index.images.keys() - new.images.keys()]
+    gone += [seen.layout.tools_image(digest) for digest in seen.index.tools.keys() - new.tools.keys()]
+    differs = not new.same(seen.index) or not (seen.top / seen.layout.index).exists()
+    found = Changes(
+        trees=trees,
+        links={link: to for link, to in wanted.items() if seen.links.get(link) != to},
+        unlinked=tuple(sorted(ours - wanted.keys())),
+        removed=tuple(sorted(gone)),
+    )
+    if rewrite or found or (differs and (new.images or new.names or new.tools or seen.index.images)):
+        return Changes(
+            found.trees, found.links, found.unlinked, found.removed, {seen.layout.index: new.to_json()}
+        )
+    return found
+
+
+def rebuilt(top: Path, layout: Layout) -> Index:
+    """An index from the records and links that are there: what was lost is who wanted what, and the past."""
+    index = Index()
+    for tree in sorted(existing_trees(top, layout.store)):
+        record = read_record(top / layout.store / tree)
+        if record and cvmfs.directory_name(record.digest) == tree:
+            index = index.with_image(image_of(record))
+    for link, target in existing_links(top, layout.root).items():
+        digest = target.removeprefix(f"{cvmfs.STORE}/").replace("-", ":", 1)
+        name = link.rpartition("/")[2]
+        if (image := index.images.get(digest)) and _reference_of(name):
+            found = Name(
+                digest=digest,
+                reference=_reference_of(name),
+                platform=image.platform,
+                since=image.published,
+                lists=("recovered",),
+                grace=30 * 86400.0,
+            )
+            index = index.with_name(name, found)
+    return index
+
+
+def image_of(record: Record, grace: float = 30 * 86400.0) -> Image:
+    """A container directory's own record as an entry of the index."""
+    return Image(
+        digest=record.digest,
+        reference=record.reference,
+        platform=record.platform,
+        source=record.source,
+        size=record.size,
+        entries=record.entries,
+        compressed=record.compressed,
+        layers=record.layers,
+        published=record.created,
+        tool=record.tool,
+        grace=grace,
+    )
+
+
+def adopted(seen: Published, now: float) -> Index:
+    """The index with every image that a run published before it was killed; they are retired until named."""
+    index = seen.index
+    known = {cvmfs.directory_name(digest) for digest in index.images}
+    for tree in sorted(seen.trees - known):
+        record = read_record(seen.top / seen.layout.store / tree)
+        if record and cvmfs.directory_name(record.digest) == tree:
+            index = index.with_image(image_of(record).model_copy(update={"retired": now}))
+    return index
+
+
+def links_of(layout: Layout, index: Index) -> dict[str, str]:
+    """The links that an index asks for."""
+    links = dict(layout.name_link(key, name.digest) for key, name in index.names.items())
+    for name in index.names.values():
+        if name.singularity:
+            link, target = layout.singularity_link(name.singularity, name.digest)
+            links[link] = target
+    if index.tools_current:
+        link, target = layout.tools_link(index.tools_current)
+        links[link] = target
+    return links
+
+
+def _is_left(seen: Published, new: Index, link: str, target: str) -> bool:
+    """Whether a link that the index does not know was left by a run that was killed.
+
+    Others may have made links of their own: those in our words that lead into the store are ours, and those
+    of VIP's once they lead nowhere.
+    """
+    directory, _, name = link.rpartition("/")
+    if directory == seen.layout.root:
+        return target.startswith(f"{cvmfs.STORE}/sha256-") and bool(_reference_of(name))
+    if directory == seen.layout.singularity and target.endswith(f"/{udocker_format.ROOT}"):
+        tree = target.removesuffix(f"/{udocker_format.ROOT}").rpartition("/")[2]
+        return _is_digest(tree) and tree.replace("-", ":", 1) not in new.images
+    return False
+
+
+def _is_digest(name: str) -> bool:
+    return name.startswith("sha256-") and len(name) == len("sha256-") + 64
+
+
+def _reference_of(name: str) -> str:
+    """The reference that a readable name was made from (see `wrappers.containers.cvmfs`); "" if none."""
+    place, at, tag = name.rpartition("@")
+    tag, _, platform = tag.partition("+")
+    text = place.replace("+", "/").replace("@", ":")
+    try:
+        found = parse(f"{text}@{tag.replace('-', ':', 1)}" if _is_digest(tag) else f"{text}:{tag}")
+    except InvalidReference:
+        return ""
+    made = cvmfs.name_for(found, platform.replace("+", "/") or cvmfs.USUAL_PLATFORM)
+    return found.text if at and made == name else ""

@@ -1,0 +1,31 @@
+"""What an image is got from. Whatever it is, every byte is checked against the digest that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from wrappers.containers.blobs import Blob
+from wrappers.containers.reference import Reference
+from wrappers.containers.registry import Resolved
+
+
+class Source(Protocol):
+    """A place with images. May be asked by several threads. Raises ContainerErrors."""
+
+    @property
+    def name(self) -> str:
+        """What the record of a published image says: `registry`, `archive`, `docker`."""
+
+    def resolve(self, reference: Reference, platform: str) -> Resolved:
+        """The image of a platform, by its digest."""
+
+    def config(self, image: Resolved) -> bytes:
+        """The configuration of an image."""
+
+    def fetch(self, image: Resolved, blob: Blob, into: Path, heard: Callable[[], None]) -> int:
+        """Bring a layer into a file, taking up what is there of it; `heard` is called again and again.
+
+        Returns the bytes that came over the network.
+        """
