@@ -1,0 +1,62 @@
+"""The HTTP application of `engine serve`: the embedded storage, the node end point, and whether all is well.
+
+    /se/...            the embedded storage (engine.api.se)
+    /node/exchange     where an attempt's claim becomes grants (engine.api.node)
+    /health            this is the engine, and it answers
+    /health/ready      it can work: the database answers, the storage has room
+
+The portal's interface (CARMIN) has `/rest/` to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from engine import __version__
+from engine.api.asgi import Message, Receive, Send
+from engine.api.node import node_routes
+from engine.api.se import MOUNT, StorageElement
+from engine.app.exchange import Exchange
+from engine.app.needs import SERVICE
+from engine.errors import EngineError
+
+
+class Application:
+    """Gives requests for the embedded storage to it as they come, and everything else to FastAPI: its routes
+    are not made for bodies of gigabytes and names of any characters.
+    """
+
+    def __init__(self, storage: StorageElement, rest: FastAPI) -> None:
+        self._storage = storage
+        self._rest = rest
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        raw = scope.get("raw_path", b"")
+        if scope["type"] == "http" and (raw == MOUNT or raw.startswith(MOUNT + b"/")):
+            await self._storage(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
+
+
+def routes(exchange: Exchange, check: Callable[[], None]) -> FastAPI:
+    """Everything but the storage. `check` raises when the engine cannot work now."""
+    app = FastAPI(title=SERVICE, version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"service": SERVICE, "version": __version__}
+
+    @app.get("/health/ready")
+    def ready() -> JSONResponse:
+        try:
+            check()
+        except EngineError as error:
+            return JSONResponse({"ready": False, "why": error.message}, status_code=503)
+        return JSONResponse({"ready": True})
+
+    app.include_router(node_routes(exchange))
+    return app

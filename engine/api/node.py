@@ -1,0 +1,52 @@
+"""The node end point: `POST /node/exchange`, where a wrapper shows its claim and says what it wants."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from engine.app.exchange import ClaimRefused, Exchange
+from engine.errors import EngineError
+from wrappers import wire
+from wrappers.wire import Grants, Wants
+
+LARGEST = 4 << 20
+"""Bytes of wants that are read."""
+
+
+def node_routes(exchange: Exchange) -> APIRouter:
+    """The routes of the node end point."""
+    router = APIRouter(prefix="/node")
+
+    @router.post("/exchange")
+    async def trade(request: Request) -> Response:
+        kind, _, claim = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            return _words(401, "a claim is needed: Authorization: Bearer ...")
+        body = bytearray()
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LARGEST:
+                return _words(413, f"at most {LARGEST} bytes of wants at a time")
+        try:
+            wants = wire.loads(Wants, bytes(body))
+        except (wire.WireError, UnicodeDecodeError) as error:
+            return _words(400, f"not a document of wants: {error}")
+        return await run_in_threadpool(_answer, exchange, claim.strip(), wants)
+
+    return router
+
+
+def _answer(exchange: Exchange, claim: str, wants: Wants) -> Response:
+    try:
+        grants: Grants = exchange.answer(claim, wants)
+    except ClaimRefused as error:
+        return _words(401, error.message)
+    except EngineError as error:
+        return _words(503, error.message)
+    return Response(wire.dumps(grants), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _words(status: int, text: str) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    return Response(f"{text}\n", status_code=status, media_type="text/plain", headers=headers)

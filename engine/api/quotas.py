@@ -1,0 +1,76 @@
+"""How much each execution keeps in the embedded storage, and whether more may come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+
+class QuotaExceeded(Exception):
+    """The execution may not keep so much."""
+
+
+class Quotas:
+    """Bytes by execution (the first part of a path): what lies there, and what is on its way.
+
+    What lies there is measured when an execution is first heard of, and once more before anything is refused:
+    files may have gone by another way.
+    """
+
+    def __init__(self, most: int | None, measure: Callable[[str], int]) -> None:
+        self._most = most
+        self._measure = measure
+        self._lock = Lock()
+        self._kept: dict[str, int] = {}
+        self._coming: dict[str, int] = {}
+
+    @contextmanager
+    def room(self, execution: str) -> Iterator[Callable[[int], None]]:
+        """Gives a function that asks for room for that many bytes more; they are given back at the end.
+
+        Raises:
+            QuotaExceeded: by that function, when they are too many.
+        """
+        held = 0
+
+        def ask(size: int) -> None:
+            nonlocal held
+            with self._lock:
+                self._ask(execution, size)
+                held += size
+
+        try:
+            yield ask
+        finally:
+            with self._lock:
+                left = self._coming.get(execution, 0) - held
+                self._coming[execution] = left
+                if not left:
+                    del self._coming[execution]
+
+    def changed(self, execution: str, by: int) -> None:
+        """So many bytes came, or went when negative."""
+        with self._lock:
+            if execution in self._kept:
+                self._kept[execution] += by
+
+    def forget(self, *executions: str) -> None:
+        """What lies there has to be measured again."""
+        with self._lock:
+            for execution in executions:
+                self._kept.pop(execution, None)
+
+    def _ask(self, execution: str, size: int) -> None:
+        if self._most is not None:
+            if execution not in self._kept:
+                self._kept[execution] = self._measure(execution)
+            if self._too_many(execution, size):
+                self._kept[execution] = self._measure(execution)
+                if self._too_many(execution, size):
+                    raise QuotaExceeded(f"this execution may keep {self._most} bytes here")
+        self._coming[execution] = self._coming.get(execution, 0) + size
+
+    def _too_many(self, execution: str, size: int) -> bool:
+        kept = self._kept[execution] + self._coming.get(execution, 0)
+        return self._most is not None and kept + size > self._most

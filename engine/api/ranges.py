@@ -1,0 +1,52 @@
+"""Which part of a file is asked for, and whether the client has it already (RFC 9110, sections 13 and 14)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_ONE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.I | re.A)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What is sent of a file."""
+
+    status: int
+    """200 whole, 206 a part, 304 the client has it, 412 it is another file, 416 there is no such part."""
+    start: int
+    stop: int
+
+
+def etag(found: os.stat_result) -> str:
+    """A name of this very content."""
+    return f'"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"'
+
+
+def choose(headers: Mapping[str, str], size: int, tag: str) -> Piece:
+    """What to send. Several ranges at a time are answered with the whole file, as one is free to."""
+    if (match := headers.get("if-match")) and not _named(match, tag):
+        return Piece(412, 0, 0)
+    if (known := headers.get("if-none-match")) and _named(known, tag):
+        return Piece(304, 0, 0)
+    wanted = headers.get("range", "")
+    if headers.get("if-range", tag) != tag:
+        wanted = ""
+    found = _ONE.fullmatch(wanted)
+    if not found or not (found[1] or found[2]):
+        return Piece(200, 0, size)
+    if found[1]:
+        start = int(found[1])
+        stop = min(int(found[2]) + 1, size) if found[2] else size
+        if found[2] and int(found[2]) < start:
+            return Piece(200, 0, size)  # it says nothing, and is ignored
+    else:
+        start, stop = max(size - int(found[2]), 0), size
+    return Piece(206, start, stop) if start < stop else Piece(416, 0, 0)
+
+
+def _named(header: str, tag: str) -> bool:
+    names = [name.strip().removeprefix("W/") for name in header.split(",")]
+    return "*" in names or tag in names

@@ -1,0 +1,110 @@
+"""A body on its way into a file: received, written and summed at the same time, in flat memory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+
+from engine.api.asgi import Disconnected, Receive
+from engine.api.digests import Digests
+from engine.api.tree import Tree
+from engine.app.tokens import Segments
+from wrappers.transfer.checksums import Hasher
+
+PIECE = 2 << 20
+"""Bytes that are written at a time; at most two such pieces of a body are in memory."""
+
+STALL = 120.0
+"""Seconds without a byte after which a client counts as gone."""
+
+
+class Incoming:
+    """A file that is being received. Blocking: it is called from threads, one call at a time."""
+
+    def __init__(self, tree: Tree, digests: Digests, algorithms: Sequence[str]) -> None:
+        self._tree = tree
+        self._digests = digests
+        self._hasher = Hasher(algorithms)
+        self._part, self._file = "", -1
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._hasher.size
+
+    def write(self, pieces: Sequence[bytes]) -> None:
+        """Take more of it."""
+        if self._file < 0:
+            self._part, self._file = self._tree.part()
+        left = sum(map(len, pieces)) - os.writev(self._file, pieces)
+        if left:
+            rest = memoryview(b"".join(pieces))[-left:]
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        for piece in pieces:
+            self._hasher.update(piece)
+
+    def results(self) -> dict[str, str]:
+        """The checksums of all of it."""
+        return self._hasher.results()
+
+    def publish(self, path: Segments) -> int:
+        """It is complete: give it its name. Gives the bytes of what it replaced."""
+        self._digests.keep(self._file, self.results())
+        replaced = self._tree.publish(self._part, path)
+        self._part = ""
+        return replaced
+
+    def close(self) -> None:
+        """Remove what was not published."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+        if self._part:
+            self._tree.drop(self._part)
+            self._part = ""
+
+
+async def receive_into(
+    incoming: Incoming, receive: Receive, executor: Executor, ask: Callable[[int], None] | None
+) -> None:
+    """Receive a whole body. `ask` is asked before each piece is written, when the size was not announced.
+
+    Raises:
+        Disconnected: the client went away before the end.
+        QuotaExceeded: by `ask`.
+        OSError: it cannot be written.
+    """
+    loop = asyncio.get_running_loop()
+    writing: asyncio.Future[None] | None = None
+    pieces: list[bytes] = []
+    held = 0
+    try:
+        async with asyncio.timeout(STALL) as patience:
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Disconnected
+                patience.reschedule(loop.time() + STALL)
+                more = message.get("more_body", False)
+                if body := message.get("body", b""):
+                    pieces.append(body)
+                    held += len(body)
+                if held >= PIECE or not more:
+                    if ask is not None:
+                        ask(held)
+                    if writing is not None:
+                        await writing
+                    writing = loop.run_in_executor(executor, incoming.write, pieces)
+                    pieces, held = [], 0
+        if writing is not None:
+            await writing
+            writing = None
+    except TimeoutError:
+        raise Disconnected from None
+    finally:
+        if writing is not None and not writing.done():
+            await asyncio.wait([writing])

@@ -1,0 +1,282 @@
+"""The embedded storage element: a WebDAV storage inside the engine, for jobs whose own storages fail, and for
+set-ups that have none. Tokens say who may do what (`engine.app.tokens`); `engine.api.tree` keeps it safe.
+
+GET and HEAD with ranges and ETags, PUT (whole or not at all), MKCOL, MOVE, DELETE, PROPFIND. Directories are
+made as needed. `Want-Digest` (RFC 3230) is answered with adler32, md5 or sha-256.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import formatdate
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from engine.api import dav, digests, ranges
+from engine.api.asgi import Disconnected, Message, Receive, Refusal, Reply, Request, Send, answer, begin
+from engine.api.quotas import QuotaExceeded, Quotas
+from engine.api.receiving import Incoming, receive_into
+from engine.api.sending import PIECE, send_file
+from engine.api.tree import Tree
+from engine.app import tokens
+from engine.app.key import Key
+from engine.app.paths import BadPath, segments
+from engine.app.tokens import DELETE, READ, WRITE, Leave, Segments
+from engine.errors import Unavailable
+from wrappers.transfer import digest
+
+_T = TypeVar("_T")
+MOUNT = b"/se"
+"""Below this the application answers."""
+_THREADS = 16
+_ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, MOVE, PROPFIND"
+_KIND = {"Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff"}
+_STATUS = {
+    errno.ENOENT: 404,
+    errno.EEXIST: 412,
+    errno.EISDIR: 409,
+    errno.ENOTDIR: 409,
+    errno.ENOTEMPTY: 409,
+    errno.EINVAL: 409,
+    errno.ENAMETOOLONG: 409,
+    errno.ENOSPC: 507,
+    errno.EDQUOT: 507,
+}
+log = logging.getLogger("engine.api.se")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file that is to be sent."""
+
+    file: int
+    found: os.stat_result
+    piece: ranges.Piece
+    digest: str
+    first: bytes
+
+
+class StorageElement:
+    """The ASGI application. `leave_of` reads a token: what it allows now, or None."""
+
+    def __init__(
+        self, tree: Tree, leave_of: Callable[[str], Leave | None], quota: int | None, public_path: str = ""
+    ) -> None:
+        self._tree = tree
+        self._leave_of = leave_of
+        self._quotas = Quotas(quota, lambda execution: tree.size((execution,)))
+        self._digests = digests.Digests()
+        self._public_path = public_path.rstrip("/")
+        self._executor = ThreadPoolExecutor(_THREADS, "storage")
+        self._verbs: dict[str, Callable[[Request], Awaitable[Reply]]] = {
+            "OPTIONS": self._options,
+            "PUT": self._put,
+            "DELETE": self._delete,
+            "MKCOL": self._mkcol,
+            "MOVE": self._move,
+            "PROPFIND": self._propfind,
+        }
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        try:
+            request = self._request(scope, headers, receive)
+            if request.method in ("GET", "HEAD"):
+                await self._get(request, send)
+            elif verb := self._verbs.get(request.method):
+                await answer(send, await verb(request))
+            else:
+                raise Refusal(405, "no such method here", Allow=_ALLOWED)
+        except Disconnected:
+            return
+        except (Refusal, QuotaExceeded, Unavailable, OSError) as error:
+            refusal = _refusal(error, scope["method"])
+            more = {"Connection": "close"} if "expect" in headers else {}  # its body may never come
+            text = {"Content-Type": "text/plain; charset=utf-8"}
+            reply = Reply(refusal.status, {**text, **refusal.headers, **more}, f"{refusal.words}\n".encode())
+            await answer(send, reply)
+
+    def close(self) -> None:
+        """Wait for what is being written, and end the threads."""
+        self._executor.shutdown()
+
+    # --- who may do what --------------------------------------------------------------------------
+
+    def _request(self, scope: Message, headers: dict[str, str], receive: Receive) -> Request:
+        raw: bytes = scope["raw_path"]
+        try:
+            path = segments(raw.removeprefix(MOUNT))
+        except BadPath as error:
+            raise Refusal(400, str(error)) from None
+        return Request(scope["method"], path, self._public_path + raw.decode("ascii"), headers, receive)
+
+    async def _leave(self, request: Request, verb: str, path: Segments) -> None:
+        """Return if the request may do this.
+
+        Raises:
+            Refusal: 401 without a good token, 403 when it does not go so far.
+        """
+        kind, _, token = request.header("authorization").partition(" ")
+        leave = await self._run(self._leave_of, token.strip()) if kind.lower() == "bearer" else None
+        if leave is None:
+            raise Refusal(401, "a token of this engine is needed", WWW_Authenticate="Bearer")
+        if not leave.allows(verb, path):
+            raise Refusal(403, f"this token gives no leave to {verb} here")
+
+    async def _run(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *arguments))
+
+    # --- verbs ------------------------------------------------------------------------------------
+
+    async def _options(self, request: Request) -> Reply:
+        return Reply(200, {"Allow": _ALLOWED, "DAV": "1"})
+
+    async def _put(self, request: Request) -> Reply:
+        await self._leave(request, WRITE, request.path)
+        if "content-range" in request.headers:
+            raise Refusal(400, "a file is put as a whole: Content-Range is not supported")
+        if not request.path or request.url_path.endswith("/"):
+            raise Refusal(409, "a file has a name; MKCOL makes directories")
+        announced = request.header("content-length")
+        said = digest.told({"digest": request.header("digest")})
+        asked = digests.wanted(request.header("want-digest"))
+        algorithms = {"adler32", *said, *([asked] if asked else [])}
+        incoming = Incoming(self._tree, self._digests, sorted(algorithms))
+        try:
+            with self._quotas.room(request.path[0]) as ask:
+                if announced:
+                    await self._run(self._make_room, ask, int(announced))
+                await receive_into(incoming, request.receive, self._executor, None if announced else ask)
+                results = incoming.results()
+                if wrong := sorted(name for name, value in said.items() if results[name] != value):
+                    raise Refusal(422, f"the body is not what its {wrong[0]} says; nothing was kept")
+                size, replaced = incoming.size, await self._run(incoming.publish, request.path)
+                self._quotas.changed(request.path[0], size - replaced)
+        finally:
+            await self._run(incoming.close)
+        algorithm = asked or "adler32"
+        return Reply(204 if replaced else 201, {"Digest": digests.told(algorithm, results[algorithm])})
+
+    def _make_room(self, ask: Callable[[int], None], size: int) -> None:
+        ask(size)
+        if size > self._tree.free():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def _get(self, request: Request, send: Send) -> None:
+        await self._leave(request, READ, request.path)
+        opened = await self._run(self._open, request)
+        try:
+            piece, found = opened.piece, opened.found
+            headers = {
+                **_KIND,
+                "Accept-Ranges": "bytes",
+                "ETag": ranges.etag(found),
+                "Last-Modified": formatdate(found.st_mtime, usegmt=True),
+                **({"Digest": opened.digest} if opened.digest else {}),
+            }
+            if piece.status in (304, 412):
+                return await answer(send, Reply(piece.status, headers))
+            if piece.status == 416:
+                return await answer(
+                    send, Reply(416, {**headers, "Content-Range": f"bytes */{found.st_size}"})
+                )
+            if piece.status == 206:
+                headers["Content-Range"] = f"bytes {piece.start}-{piece.stop - 1}/{found.st_size}"
+            await begin(send, piece.status, {**headers, "Content-Length": str(piece.stop - piece.start)})
+            if request.method == "HEAD":
+                return await send({"type": "http.response.body", "body": b""})
+            await send_file(send, opened.file, piece.start, piece.stop, opened.first, self._executor)
+        finally:
+            os.close(opened.file)
+
+    def _open(self, request: Request) -> _Opened:
+        file = self._tree.open(request.path)
+        try:
+            found = os.fstat(file)
+            piece = ranges.choose(request.headers, found.st_size, ranges.etag(found))
+            asked = digests.wanted(request.header("want-digest"))
+            told = digests.told(asked, self._digests.of(file, asked)) if asked else ""
+            first = b""
+            if request.method == "GET":
+                first = os.pread(file, min(PIECE, piece.stop - piece.start), piece.start)
+            return _Opened(file, found, piece, told, first)
+        except BaseException:
+            os.close(file)
+            raise
+
+    async def _delete(self, request: Request) -> Reply:
+        await self._leave(request, DELETE, request.path)
+        size = await self._run(self._tree.remove, request.path)
+        self._quotas.changed(request.path[0], -size)
+        return Reply(204)
+
+    async def _mkcol(self, request: Request) -> Reply:
+        await self._leave(request, WRITE, request.path)
+        if not await self._run(self._tree.make, request.path):
+            raise Refusal(405, "it is there already", Allow=_ALLOWED)
+        return Reply(201)
+
+    async def _move(self, request: Request) -> Reply:
+        await self._leave(request, DELETE, request.path)
+        target = self._destination(request.header("destination"))
+        await self._leave(request, WRITE, target)
+        replace = request.header("overwrite").upper() != "F"
+        await self._run(partial(self._tree.move, request.path, target, replace=replace))
+        if request.path[0] != target[0] or replace:
+            self._quotas.forget(request.path[0], target[0])
+        return Reply(201)
+
+    def _destination(self, url: str) -> Segments:
+        path = urlsplit(url).path
+        for base in (f"{self._public_path}/se/", "/se/"):
+            if path.startswith(base):
+                try:
+                    return segments(path.removeprefix(base).encode("latin-1"))
+                except BadPath as error:
+                    raise Refusal(400, f"Destination: {error}") from None
+        raise Refusal(400, "a Destination in this storage is needed")
+
+    async def _propfind(self, request: Request) -> Reply:
+        await self._leave(request, READ, request.path)
+        deep = request.header("depth") not in ("", "0")
+        item = await self._run(self._tree.item, request.path)
+        below = await self._run(self._tree.items, request.path) if deep and item.directory else []
+        body = dav.multistatus(request.url_path, item, below)
+        return Reply(207, {"Content-Type": "application/xml; charset=utf-8"}, body)
+
+
+def leaves(key: Key, now: Callable[[], float], alive: Callable[[str], bool]) -> Callable[[str], Leave | None]:
+    """Reads tokens: those of attempts are worth something only while their attempt lives."""
+
+    def leave_of(token: str) -> Leave | None:
+        leave = tokens.read(key, token, now=now())
+        return leave if leave and (not leave.attempt or alive(leave.attempt)) else None
+
+    return leave_of
+
+
+def _refusal(error: Refusal | QuotaExceeded | Unavailable | OSError, method: str) -> Refusal:
+    """What a client is told of trouble with the disk: never a path of this machine."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, QuotaExceeded):
+        return Refusal(507, str(error))
+    if isinstance(error, Unavailable):
+        return Refusal(503, "the engine cannot say now whether this is allowed", Retry_After="5")
+    status = _STATUS.get(error.errno or 0, 500)
+    if status == 409 and method in ("GET", "HEAD", "PROPFIND", "DELETE"):
+        status = 404  # a directory where a file was meant, a file where a directory was
+    words = os.strerror(error.errno or 0)
+    if status == 500:
+        log.error("%s fails: %s", method, words)
+    return Refusal(status, words)

@@ -1,0 +1,45 @@
+"""A file, or a part of one, on its way to a client: the next piece is read while one is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import Executor
+
+from engine.api.asgi import Disconnected, Send
+
+PIECE = 512 << 10
+"""Bytes that are read and sent at a time; at most two such pieces of a file are in memory."""
+
+STALL = 120.0
+"""Seconds in which a client must take a piece."""
+
+
+async def send_file(send: Send, file: int, start: int, stop: int, first: bytes, executor: Executor) -> None:
+    """Send `[start, stop)` of an open file as the body of an answer that has begun. `first` is its beginning.
+
+    Raises:
+        Disconnected: the client takes nothing, or the file became shorter: the answer is cut, and seen to be.
+        OSError: it cannot be read.
+    """
+    loop = asyncio.get_running_loop()
+    piece, at = first, start
+    reading: asyncio.Future[bytes] | None = None
+    try:
+        while True:
+            at += len(piece)
+            if not piece and at < stop:
+                raise Disconnected
+            if at < stop:
+                reading = loop.run_in_executor(executor, os.pread, file, min(PIECE, stop - at), at)
+            async with asyncio.timeout(STALL):
+                await send({"type": "http.response.body", "body": piece, "more_body": at < stop})
+            if reading is None:
+                return
+            piece = await reading
+            reading = None
+    except TimeoutError:
+        raise Disconnected from None
+    finally:
+        if reading is not None and not reading.done():
+            await asyncio.wait([reading])

@@ -1,0 +1,121 @@
+"""The exchange: an attempt's claim becomes leave to read its inputs and to write its results, no more.
+
+What is granted follows from the attempt's own manifest. The embedded storage gets a token of ours; a storage
+that can presign does; a bearer token is scoped down by its issuer; anything else stays with the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.app import tokens
+from engine.app.claims import Claims
+from engine.app.key import Key
+from engine.app.living import Living
+from engine.app.paths import BadPath, below
+from engine.app.tokens import DELETE, READ, WRITE, Leave
+from engine.clock import Clock
+from engine.errors import BadRequest, EngineError
+from engine.ids import AttemptId
+from engine.ports import Storage
+from engine.reconcile.place import MakeManifest
+from engine.store import executions, jobs
+from engine.store.attempts import Attempt
+from engine.store.database import Database
+from wrappers.transfer.redact import redact
+from wrappers.wire import Grant, Grants, Manifest, Want, Wants
+
+SECONDS = 3600.0
+"""For how long a grant is good: it is renewed as long as the attempt lives."""
+
+_VERBS = {"GET": frozenset({READ}), "PUT": frozenset({READ, WRITE, DELETE})}
+
+ScopeDown = Callable[[str, str, str, float], Grant]
+"""(URL, method, owner, seconds) -> a grant made from what the engine itself shows there."""
+
+
+class ClaimRefused(BadRequest):
+    """A claim that is not ours, or whose attempt has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The storages as the exchange sees them."""
+
+    embedded: str
+    """URL of the embedded storage."""
+    storage: Callable[[str, str], Storage]
+    """(URL, owner) -> the storage that holds it."""
+    scope_down: ScopeDown
+
+
+class Exchange:
+    """Answers nodes."""
+
+    def __init__(
+        self, db: Database, make: MakeManifest, key: Key, living: Living, doors: Doors, clock: Clock
+    ) -> None:
+        self._db = db
+        self._make = make
+        self._key = key
+        self._claims = Claims(key)
+        self._living = living
+        self._doors = doors
+        self._clock = clock
+
+    def answer(self, claim: str, wants: Wants) -> Grants:
+        """A grant, or the reason why not, for each want.
+
+        Raises:
+            ClaimRefused: the claim is not ours, or its attempt has ended.
+            Unavailable: the database does not answer.
+        """
+        id_ = self._claims.attempt(claim)
+        attempt = self._living.attempt(id_) if id_ else None
+        if attempt is None:
+            raise ClaimRefused("this claim is worth nothing: it is not ours, or its attempt has ended")
+        manifest, owner = self._orders(attempt)
+        grants: list[Grant] = []
+        refused: dict[str, str] = {}
+        for want in wants.wants:
+            try:
+                grants.append(self._grant(manifest, owner, want))
+            except EngineError as error:
+                refused[want.url] = redact(str(error))
+        return Grants(grants, refused)
+
+    def _orders(self, attempt: Attempt) -> tuple[Manifest, str]:
+        """The orders of an attempt, made anew from the same rows, and whose they are."""
+        with self._db.read() as connection:
+            execution = executions.get(connection, attempt.execution_id)
+            job = jobs.by_ids(connection, {attempt.job_id})[attempt.job_id]
+        return self._make(execution, job, attempt.id), execution.owner
+
+    def _grant(self, manifest: Manifest, owner: str, want: Want) -> Grant:
+        if not named(manifest, want):
+            raise BadRequest("the attempt's orders do not name it")
+        expires = self._clock.now() + SECONDS
+        path = below(want.url, self._doors.embedded)
+        if path:
+            leave = Leave(path, _VERBS[want.method], expires, AttemptId(manifest.attempt))
+            bearer = {"Authorization": f"Bearer {tokens.mint(self._key, leave)}"}
+            return Grant(want.url, want.method, headers=bearer, expires=expires)
+        storage = self._doors.storage(want.url, owner)
+        if storage.capabilities.presign:
+            return storage.presign(want.url, want.method, SECONDS)
+        return self._doors.scope_down(want.url, want.method, owner, SECONDS)
+
+
+def named(manifest: Manifest, want: Want) -> bool:
+    """Whether the orders name what is wanted: an input to read, or something below a place to write to."""
+    if want.method not in _VERBS:
+        return False
+    places = [manifest.outputs_to, *manifest.outputs_also]
+    try:
+        if "?" not in want.url and any(below(want.url, place) for place in places):
+            return True
+    except BadPath:
+        return False
+    inputs = {url for given in manifest.inputs for url in (given.url, *given.replicas)}
+    return want.method == "GET" and want.url in inputs

@@ -1,0 +1,104 @@
+"""A real server on loopback with a storage of its own, and clients that say what they mean."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from fastapi import FastAPI
+
+from engine.api.app import Application
+from engine.api.se import StorageElement, leaves
+from engine.api.server import HttpServer
+from engine.api.tree import Tree
+from engine.app import tokens
+from engine.app.key import Key
+from engine.app.tokens import VERBS, Leave
+
+NOW = 1_800_000_000.0
+ALL = frozenset(VERBS)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class House:
+    """A running storage."""
+
+    root: Path
+    key: Key
+    server: HttpServer
+    now: float = NOW
+    dead: set[str] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        """Its URL."""
+        return f"{self.server.url}/se"
+
+    def token(
+        self, *below: str, verbs: frozenset[str] = ALL, seconds: float = 3600, attempt: str = ""
+    ) -> str:
+        """A token for everything below a path."""
+        return tokens.mint(self.key, Leave(below, verbs, self.now + seconds, attempt))
+
+    def ask(self, method: str, path: str, body: bytes | None = None, token: str = "", **more: str) -> Answer:
+        """One request; `path` goes over the wire as it is written here."""
+        headers = {name.replace("_", "-"): value for name, value in more.items()}
+        headers["Authorization"] = f"Bearer {token or self.token()}"
+        connection = http.client.HTTPConnection(urlsplit(self.server.url).netloc, timeout=60)
+        try:
+            connection.request(method, f"/se/{path}", body, headers)
+            response = connection.getresponse()
+            found = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, found, response.read())
+        finally:
+            connection.close()
+
+    def files(self) -> list[str]:
+        """Every file that lies there, parts too."""
+        return sorted(str(p.relative_to(self.root)) for p in self.root.rglob("*") if not p.is_dir())
+
+
+def start_house(root: Path, quota: int | None = None) -> tuple[House, StorageElement, Tree]:
+    tree = Tree(root)
+    key = Key(b"k" * 32)
+    house: House
+    storage = StorageElement(
+        tree, leaves(key, lambda: house.now, lambda attempt: attempt not in house.dead), quota
+    )
+    server = HttpServer(Application(storage, FastAPI()), "127.0.0.1:0")
+    house = House(root, key, server)
+    server.start()
+    return house, storage, tree
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """A storage without quotas."""
+    house, storage, tree = start_house(tmp_path / "storage")
+    yield house
+    house.server.stop()
+    storage.close()
+    tree.close()
+
+
+@pytest.fixture
+def small_house(tmp_path: Path) -> Iterator[House]:
+    """A storage where an execution may keep 1000 bytes."""
+    house, storage, tree = start_house(tmp_path / "storage", quota=1000)
+    yield house
+    house.server.stop()
+    storage.close()
+    tree.close()
