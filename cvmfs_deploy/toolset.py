@@ -8,6 +8,7 @@ SOURCE                         where it came from: programs under the GPL must s
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvmfs_deploy import listing
+from cvmfs_deploy.create import TREE, scan
 from engine.errors import BadRequest, Unavailable
 
 _LARGEST = 200 << 20  # bytes
@@ -61,9 +63,16 @@ def make(tarball: str, sha256: str, into: Path) -> Made:
     programs = tuple(sorted(path.name for path in (into / "bin").iterdir()))
     if not any(program.startswith("proot") for program in programs):
         raise BadRequest(f"{tarball}: it holds no proot")
-    entries = listing.scan(os.fsencode(into))
-    plain = [listing.Entry(e.path, e.kind, e.mode, e.size, 0, e.link, e.sha256) for e in entries]
-    return Made("sha256:" + hashlib.sha256(listing.write(plain)).hexdigest(), version, programs)
+    return Made(_listed(into), version, programs)
+
+
+def _listed(tree: Path) -> str:
+    """Write the tree's list of files; returns its digest, which is the same for the same tools."""
+    for path in tree.rglob("*"):
+        os.utime(path, (0, 0), follow_symlinks=False)
+    text = listing.write(scan(tree))
+    (tree / TREE).write_bytes(gzip.compress(text, 6, mtime=0))
+    return "sha256:" + hashlib.sha256(text).hexdigest()
 
 
 def _fetch(tarball: str, into: Path) -> str:

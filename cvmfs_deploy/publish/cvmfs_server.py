@@ -1,8 +1,8 @@
 """A CVMFS repository as the place of publication, by transactions of `cvmfs_server`.
 
 Everything is made and checked before a transaction is opened, and nothing to do opens none. What was
-published is believed only when the index with our mark can be read in the new revision; a transaction is given up only
-if the journal says that it is ours.
+published is believed only when the index with our mark can be read in the new revision; a transaction is given
+up only when the journal says that it is ours.
 """
 
 from __future__ import annotations

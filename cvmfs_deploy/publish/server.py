@@ -20,7 +20,7 @@ from cvmfs_deploy.settings import CvmfsSection
 from engine.errors import SettingsError, Unavailable
 
 TOKEN = "CVMFS_DEPLOY_RUN"  # noqa: S105 - the name of a variable
-_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "http_proxy", "CVMFS_STAND_IN")
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "http_proxy")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PATIENCE = 60.0  # seconds for a program to end after SIGTERM
 _HTTP_TIMEOUT = 30.0  # seconds

@@ -1,0 +1,99 @@
+"""A CVMFS repository for tests, made with a stand-in for `cvmfs_server`: see cvmfs_server_stand_in.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.services.cvmfs_server_stand_in import Repository
+
+STAND_IN = Path(__file__).with_name("cvmfs_server_stand_in.py")
+NAME = "images.example.org"
+
+
+@dataclass(frozen=True)
+class Cvmfs:
+    """A machine with one repository, all of it below `top`."""
+
+    top: Path
+    program: Path
+    repository: Repository
+    http: ThreadingHTTPServer = field(repr=False)
+
+    @property
+    def mount(self) -> Path:
+        return self.repository.mount
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The section `cvmfs` of the settings."""
+        return {
+            "program": str(self.program),
+            "mount": str(self.top / "cvmfs"),
+            "spool": str(self.top / "var/spool/cvmfs"),
+            "configuration": str(self.top / "etc/cvmfs/repositories.d"),
+        }
+
+    def fault(self, command: str, at: str, **what: Any) -> None:
+        """Let the next such command fail there."""
+        (self.top / "fault").write_text(json.dumps({"command": command, "at": at, **what}))
+
+    def server(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """What another administrator types."""
+        return subprocess.run(
+            [self.program, *words], cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+
+    def calls(self) -> list[str]:
+        """Every command so far."""
+        log = self.top / "calls"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def is_open(self) -> bool:
+        return self.repository.flag.exists()
+
+
+@contextmanager
+def start_cvmfs(top: Path) -> Iterator[Cvmfs]:
+    """Make the repository, empty, at revision 1; unmounted at the end."""
+    repository = Repository(top, NAME)
+    repository.tree(1).mkdir(parents=True)
+    handler = partial(_Quiet, directory=str(top / "srv"))
+    http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    configuration = top / "etc/cvmfs/repositories.d" / NAME
+    configuration.mkdir(parents=True)
+    address = f"http://127.0.0.1:{http.server_address[1]}/cvmfs/{NAME}"
+    (configuration / "server.conf").write_text(f"CVMFS_REPOSITORY_NAME={NAME}\nCVMFS_STRATUM0={address}\n")
+    program = top / "bin/cvmfs_server"
+    program.parent.mkdir()
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> "{top}/calls"\n'
+        f'exec "{os.path.realpath(sys.executable)}" "{STAND_IN}" "{top}" "$@"\n'
+    )
+    program.chmod(0o755)
+    repository.commit(1)
+    repository.mount_all(repository.tree(1), writable=False)
+    try:
+        yield Cvmfs(top, program, repository, http)
+    finally:
+        repository.unmount_all()
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
