@@ -23,6 +23,8 @@ _TRANSIENT_4XX = (408, 409, 423, 425, 429)
 class TransferError(Exception):
     """A transfer failed; the text is one line without anything secret."""
 
+    status = 0  # of the HTTP answer that said so, if one did
+
     def __init__(self, message: str) -> None:
         super().__init__(redact(" ".join(message.split()))[:500])
 
@@ -53,7 +55,12 @@ class OutOfTime(TransferError):
 
 def of_status(status: int, headers: Mapping[str, str], doing: str) -> TransferError:
     """The error that an HTTP status means; `doing` names method and URL."""
-    message = f"{doing}: status {status}"
+    error = _of_status(status, headers, f"{doing}: status {status}")
+    error.status = status
+    return error
+
+
+def _of_status(status: int, headers: Mapping[str, str], message: str) -> TransferError:
     if status in (404, 410):
         return NotHere(message)
     if status in (401, 403):

@@ -36,7 +36,7 @@ class Uploader:
             OSError: the source cannot be read.
         """
         status, headers = self._put(url, source, access)
-        if status in _NO_PARENT and self._make_parents(url, access):
+        if status in _NO_PARENT and self.make_parents(url, access):
             status, headers = self._put(url, source, access)
         if not 200 <= status < 300:
             raise of_status(status, headers, f"PUT {url}")
@@ -90,8 +90,12 @@ class Uploader:
             raise Transient(f"{url}: the server gives back something else than was stored")
         return "read"
 
-    def _make_parents(self, url: str, access: Access) -> bool:
-        """Make the collections above a file; whether there was anything to make."""
+    def make_parents(self, url: str, access: Access) -> bool:
+        """Make the collections above a file; whether there was anything to make.
+
+        Raises:
+            TransferError: a server does not answer.
+        """
         missing: List[str] = []
         made = False
         for collection in _above(url):
