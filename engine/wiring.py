@@ -13,11 +13,14 @@ from urllib.parse import urlsplit
 
 from engine import holder, plugins
 from engine.app.application import Application
+from engine.app.claims import Claims
 from engine.app.follow import Driver
+from engine.app.key import Key, default_path, load_key
 from engine.app.manifests import Manifests
 from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
+from engine.ids import AttemptId
 from engine.ports import Backend, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.settings import NodeSettings, Settings, xdg
@@ -51,6 +54,14 @@ class Engine:
         return Application(self.settings, self.db, self.backends, self.clock)
 
     @cached_property
+    def key(self) -> Key:
+        """The engine's own secret, made on first use."""
+        return load_key(default_path())
+
+    def _claim(self, attempt: AttemptId) -> str:
+        return Claims(self.key).of(attempt)
+
+    @cached_property
     def driver(self) -> Driver:
         """What reconciles."""
         manifests = Manifests(self.db)
@@ -60,6 +71,7 @@ class Engine:
             storage_resolver(),
             manifests.make,
             manifests.describe,
+            self._claim,
             self.clock,
             _workspace(),
         )

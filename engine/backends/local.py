@@ -155,6 +155,9 @@ class LocalBackend:
             part.mkdir(mode=0o700)
             text = "".join(wire.dumps(m) + "\n" for m in item.manifests)
             (part / "manifests.jsonl").write_text(text)
+            for attempt, claim in item.claims.items():
+                with open(part / f"{attempt}.claim", "x", opener=_private) as file:
+                    file.write(claim)
             os.rename(part, self._job(item.key))
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
@@ -245,6 +248,10 @@ class LocalBackend:
 
     def _trouble(self) -> _Trouble:
         return _Trouble(self._spool.root)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _holds_results(job: Path) -> bool:

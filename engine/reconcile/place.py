@@ -33,6 +33,10 @@ Describe = Callable[[Execution], Tool]
 """The descriptor of an execution: its name, version, DOI and the meaning of its exit codes."""
 
 
+MakeClaim = Callable[[AttemptId], str]
+"""The claim of an attempt, always the same one; injected, since the engine's key is not known here."""
+
+
 @dataclass(slots=True)
 class Round:
     """Everything a step of the reconciler may touch."""
@@ -44,6 +48,7 @@ class Round:
     storage: Callable[[str], Storage]
     manifest: MakeManifest
     describe: Describe
+    claim: MakeClaim
     workspace: Path
     placed: list[str] = field(default_factory=list)
     """Final names that were given since the last `flush`."""

@@ -19,7 +19,7 @@ from engine.reconcile.cancel import (
 )
 from engine.reconcile.collect import collect_due
 from engine.reconcile.observe import observe
-from engine.reconcile.place import Describe, MakeManifest, Round, log
+from engine.reconcile.place import Describe, MakeClaim, MakeManifest, Round, log
 from engine.reconcile.submit import start_ready, submit_due
 from engine.store import outbox
 from engine.store.database import Database
@@ -42,6 +42,7 @@ class Reconciler:
         storage: Callable[[str], Storage],
         manifest: MakeManifest,
         describe: Describe,
+        claim: MakeClaim,
         clock: Clock,
         workspace: Path,
     ) -> None:
@@ -55,6 +56,7 @@ class Reconciler:
             storage=storage,
             manifest=manifest,
             describe=describe,
+            claim=claim,
             workspace=workspace,
         )
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}

@@ -92,13 +92,19 @@ def submit_due(round_: Round) -> bool:
     answers: dict[SubmissionId, Accepted | Rejected] = {**broken, **adopted}
     fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
-    batch = [Submission(d.submission_id, d.execution_id, orders[d.submission_id]) for d in wanted]
+    batch = [_submission(round_, d, orders[d.submission_id]) for d in wanted]
     if batch:
         replies = round_.backend.submit(batch)
         answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
     unwanted = [d.submission_id for d in fresh if d not in wanted]
     _write_answers(round_, answers, unwanted)
     return True
+
+
+def _submission(round_: Round, due: Due, manifests: Sequence[Manifest]) -> Submission:
+    """What the place gets; a claim for each attempt that has something to exchange it for."""
+    claims = {m.attempt: round_.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}
+    return Submission(due.submission_id, due.execution_id, manifests, claims)
 
 
 def _orders(
