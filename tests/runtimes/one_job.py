@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from wrappers import wire
-from wrappers.node import process
+from wrappers.node import files, process
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Unusable
 from wrappers.runtimes.choose import prepare
@@ -47,6 +47,7 @@ def run(job, node, place):
         "used": wire.to_json(launch.used),
     }
     launch.cleanup()
+    files.remove(str(job.private))  # as the wrapper does: nothing there may withstand it
     return answer
 
 

@@ -1,11 +1,10 @@
 """Starting the tool: a process of its own session, with nothing of ours but its working directory."""
 
 import os
-import shutil
 import signal
-from typing import Any, Dict, List, NoReturn, Tuple
+from typing import Any, List, NoReturn, Tuple
 
-from wrappers.node.names import native
+from wrappers.runtimes import execute
 from wrappers.runtimes.base import Launch
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -35,15 +34,14 @@ def start(launch: Launch, out: str, err: str) -> Tuple[int, int]:
     descriptors = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)]
     trouble, tell = os.pipe()
     os.set_blocking(trouble, False)
-    environment = {native(key): native(value) for key, value in launch.environment.items()}
     try:
         descriptors.append(os.open(out, flags, 0o644))
         descriptors.append(os.open(err, flags, 0o644))
         # Measured: 0.9 ms to spawn, 3 ms to fork Python and prepare there. But what is spawned does not die
         # with us: only the bare tools of a serving wrapper, which looks after orphans, are started so.
         bare = launch.used.name == "none" and launch.enter is None
-        start = _spawn if bare and hasattr(os, "posix_spawn") else _fork
-        return start(launch, environment, descriptors, tell), trouble
+        start = _spawn if bare and execute.SPAWNS else _fork
+        return start(launch, descriptors, tell), trouble
     except OSError:
         os.close(trouble)
         raise
@@ -52,42 +50,29 @@ def start(launch: Launch, out: str, err: str) -> Tuple[int, int]:
             os.close(descriptor)
 
 
-def _spawn(launch: Launch, environment: Dict[str, str], descriptors: List[int], tell: int) -> int:
-    program = launch.argv[0]
-    if "/" not in program:
-        program = shutil.which(program, path=environment.get("PATH", os.defpath)) or program
+def _spawn(launch: Launch, descriptors: List[int], tell: int) -> int:
     here = os.getcwd()
     os.chdir(str(launch.cwd))
     try:
-        pid: int = os.posix_spawn(
-            program,
-            launch.argv,
-            environment,
-            file_actions=[(os.POSIX_SPAWN_DUP2, one, target) for target, one in enumerate(descriptors)],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_RESET,
-        )
+        pid = execute.spawn_apart(launch.argv, launch.environment, descriptors)
     except (NotImplementedError, OSError):
         # Before Linux with glibc 2.26 there is no `setsid`; and what cannot be executed is told by `_fork`.
-        return _fork(launch, environment, descriptors, tell)
+        return _fork(launch, descriptors, tell)
     finally:
         os.chdir(here)
     _offer_to_oom_killer(pid)
     return pid
 
 
-def _fork(launch: Launch, environment: Dict[str, str], descriptors: List[int], tell: int) -> int:
+def _fork(launch: Launch, descriptors: List[int], tell: int) -> int:
     us = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(launch, environment, descriptors, tell, us)
+        _become(launch, descriptors, tell, us)
     return pid
 
 
-def _become(
-    launch: Launch, environment: Dict[str, str], descriptors: List[int], tell: int, parent: int
-) -> NoReturn:
+def _become(launch: Launch, descriptors: List[int], tell: int, parent: int) -> NoReturn:
     """In the child: turn into the tool, or tell why not."""
     try:
         os.setsid()
@@ -104,7 +89,7 @@ def _become(
         if launch.enter is not None:
             launch.enter()
         os.chdir(str(launch.cwd))
-        os.execvpe(launch.argv[0], launch.argv, environment)  # noqa: S606  # an argument list, no shell
+        execute.become(launch.argv, launch.environment)
     except BaseException as error:
         os.write(tell, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
     finally:

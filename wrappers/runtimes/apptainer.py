@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
 from wrappers import wire
-from wrappers.containers.reference import Reference, parse
+from wrappers.runtimes import site
 from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.image import (
     DEFAULT_PATH,
@@ -60,12 +60,6 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     )
 
 
-def site_names(reference: Reference) -> List[str]:
-    """What a site may call the image in its directory: VIP's <name>-<tag>, also as a SIF file."""
-    name = f"{reference.repository.rpartition('/')[2]}-{reference.tag or 'latest'}"
-    return [name, name + ".sif"]
-
-
 def _find() -> str:
     found = [shutil.which(name) for name in ("apptainer", "singularity")]
     found += [path for place in _PLACES for path in sorted(glob.glob(place))[-1:]]
@@ -76,16 +70,12 @@ def _find() -> str:
 
 
 def _from_site(job: Job, node: wire.Node, image: Image) -> Optional[_Source]:
-    if not node.images:
+    path = site.find(image.pinned, node)
+    if path is None:
         return None
-    for name in site_names(parse(image.pinned.reference)):
-        path = Path(node.images, name)
-        if path.exists():
-            warning = f"the image {path} was taken by its name; nothing says that it is {image.pinned.digest}"
-            told = wire.RuntimeUsed("apptainer", image=str(path), origin="cvmfs", warnings=[warning])
-            argv = [job.manifest.shell, str(job.script)]
-            return _Source(path, argv, dict(job.manifest.environment), told)
-    return None
+    warnings = [site.warning(path, image.pinned)]
+    told = wire.RuntimeUsed("apptainer", image=str(path), origin="site", warnings=warnings)
+    return _Source(path, [job.manifest.shell, str(job.script)], dict(job.manifest.environment), told)
 
 
 def _from_tree(job: Job, image: Image) -> _Source:

@@ -26,7 +26,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         Unusable: the SDK is not installed, or no engine answers.
         ImageError: the engine cannot get the image.
     """
-    pinned = image.pinned
+    pinned = image.in_registry
     client, sdk = _connect()
     try:
         origin = _ensure(client, sdk, pinned, node)

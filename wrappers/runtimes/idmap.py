@@ -1,10 +1,15 @@
-"""Which users exist in a user namespace: the caller as root, and others where the node gives a range."""
+"""Which users exist in a user namespace: the caller as root, and others where the node gives a range.
+
+A namespace is made once in a process and held open: each job enters it by one system call, where making one
+costs a process that writes its maps. What a job may see or end is kept apart by its other namespaces.
+"""
 
 import os
 import pwd
 import shutil
 import subprocess
-from typing import Callable, List, NamedTuple, Optional
+from functools import lru_cache
+from typing import Callable, List, NamedTuple, NoReturn, Optional, Tuple
 
 from wrappers.runtimes import namespaces
 
@@ -12,39 +17,78 @@ _UNMAPPED_HELPERS = ("newuidmap", "newgidmap")
 
 
 class IdMap(NamedTuple):
-    """A way into a new user namespace, in which the caller is root."""
+    """A user namespace, in which the caller is root."""
 
     kind: str  # "single" or "range", as the report says it
-    become: Callable[[], None]  # enters it; raises OSError
+    namespace: int  # a descriptor; programs that are executed do not get it
 
 
-def candidates() -> List[IdMap]:
-    """What this account may try here, best first."""
+@lru_cache(maxsize=None)
+def working() -> Tuple[List[IdMap], str]:
+    """The namespaces that this account may make here, best first; and why one it may not, if so."""
     wide = _all_of_root() if os.geteuid() == 0 else _subordinate()
-    single = IdMap("single", _become_single)
-    return [single] if wide is None else [wide, single]
+    found, reason = [], ""
+    for kind, write in (("range", wide), ("single", _single)):
+        try:
+            if write is not None:
+                found.append(IdMap(kind, _open(write)))
+        except OSError as error:
+            reason = str(error)
+    return found, reason
 
 
-def _become_single() -> None:
-    uid, gid = os.geteuid(), os.getegid()
-    namespaces.unshare(namespaces.CLONE_NEWUSER)
-    _write("self", "setgroups", "deny")
-    _write("self", "uid_map", f"0 {uid} 1")
-    _write("self", "gid_map", f"0 {gid} 1")
+def _open(write: Callable[[str], None]) -> int:
+    """A new user namespace, whose maps must be written from outside; the process that made it ends."""
+    entered, tell = os.pipe()
+    hold, leave = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _make(tell, hold, leave)
+    os.close(tell)
+    os.close(hold)
+    try:
+        trouble = os.read(entered, 1000).decode()
+        if trouble != "":
+            raise OSError(trouble)
+        write(str(child))
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(entered)
+        os.close(leave)
+        os.waitpid(child, 0)
 
 
-def _all_of_root() -> Optional[IdMap]:
+def _make(tell: int, hold: int, leave: int) -> NoReturn:
+    """In the child: be in a new user namespace until the parent lets go."""
+    os.close(leave)
+    try:
+        namespaces.unshare(namespaces.CLONE_NEWUSER)
+        os.close(tell)  # the parent reads nothing: all is well
+        os.read(hold, 1)
+    except OSError as error:
+        os.write(tell, str(error).encode())
+    finally:
+        os._exit(0)
+
+
+def _single(pid: str) -> None:
+    _write(pid, "setgroups", "deny")
+    _write(pid, "uid_map", f"0 {os.geteuid()} 1")
+    _write(pid, "gid_map", f"0 {os.getegid()} 1")
+
+
+def _all_of_root() -> Callable[[str], None]:
     """Root maps everybody to themselves."""
     uids, gids = _identity("uid_map"), _identity("gid_map")
 
-    def write(pid: int) -> None:
-        _write(str(pid), "uid_map", uids)
-        _write(str(pid), "gid_map", gids)
+    def write(pid: str) -> None:
+        _write(pid, "uid_map", uids)
+        _write(pid, "gid_map", gids)
 
-    return IdMap("range", lambda: _become_helped(write))
+    return write
 
 
-def _subordinate() -> Optional[IdMap]:
+def _subordinate() -> Optional[Callable[[str], None]]:
     """The range that /etc/subuid and /etc/subgid give, by the set-uid programs that may map it."""
     helpers = [shutil.which(name) for name in _UNMAPPED_HELPERS]
     uids, gids = _range("/etc/subuid"), _range("/etc/subgid")
@@ -52,35 +96,12 @@ def _subordinate() -> Optional[IdMap]:
         return None
     maps = ["0", str(os.geteuid()), "1", "1", *uids], ["0", str(os.getegid()), "1", "1", *gids]
 
-    def write(pid: int) -> None:
+    def write(pid: str) -> None:
         for helper, words in zip(helpers, maps):
-            if subprocess.call([str(helper), str(pid), *words], stdin=subprocess.DEVNULL) != 0:
-                raise OSError(f"{helper} refused")
+            if subprocess.call([str(helper), pid, *words], stdin=subprocess.DEVNULL) != 0:
+                raise OSError(f"{helper} refused the range of user ids")
 
-    return IdMap("range", lambda: _become_helped(write))
-
-
-def _become_helped(write: Callable[[int], None]) -> None:
-    """Enter a namespace whose map a process outside must write: a short-lived child does."""
-    waiting, entered = os.pipe()
-    pid = os.getpid()
-    helper = os.fork()
-    if helper == 0:
-        try:
-            os.close(entered)
-            os.read(waiting, 1)  # also returns when the parent has died
-            write(pid)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    os.close(waiting)
-    try:
-        namespaces.unshare(namespaces.CLONE_NEWUSER)
-    finally:
-        os.close(entered)
-        status = os.waitpid(helper, 0)[1]
-    if status != 0:
-        raise OSError("the range of user ids was refused")
+    return write
 
 
 def _identity(name: str) -> str:

@@ -9,6 +9,7 @@ from wrappers import wire
 from wrappers.containers import cache, udocker_format
 from wrappers.containers.errors import ContainerError, NodeTrouble
 from wrappers.containers.tree import inside
+from wrappers.runtimes import site
 from wrappers.runtimes.base import ImageError, Job, Unusable
 
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
@@ -42,8 +43,19 @@ class Image:
             raise Unusable("the job has no container image")
         return self._job.manifest.image
 
+    @property
+    def in_registry(self) -> wire.Image:
+        """What an engine that pulls by itself is to pull.
+
+        Raises:
+            Unusable: it is in no registry.
+        """
+        if self.pinned.url or not self.pinned.digest:
+            raise Unusable(f"image {self.pinned.url or self.pinned.path} is in no registry")
+        return self.pinned
+
     def tree(self) -> Tree:
-        """The unpacked image, from CVMFS, the node's cache, or pulled now.
+        """The unpacked image: where the descriptor says, from CVMFS, the node's cache, or pulled now.
 
         Raises:
             Unusable: this node cannot get or keep it.
@@ -51,14 +63,25 @@ class Image:
         """
         if self._tree is None:
             try:
-                found = cache.ensure(self.pinned, self._node)
+                found = self._from_site() or cache.ensure(self.pinned, self._node)
                 settings = udocker_format.settings(found.path)
             except NodeTrouble as error:
                 raise Unusable(str(error)) from None
             except ContainerError as error:
                 raise ImageError(str(error)) from None
-            self._tree = Tree(found.path, found.path / udocker_format.ROOT, settings, found)
+            root = found.path / udocker_format.ROOT
+            if found.origin == "site":  # a link of ours
+                root = Path(os.path.realpath(str(root)))
+            self._tree = Tree(found.path, root, settings, found)
         return self._tree
+
+    def _from_site(self) -> Optional[cache.Found]:
+        """An unpacked image that the descriptor names by its path (VIP's vip:imagepath)."""
+        path = site.find_tree(self.pinned, self._node) if self.pinned.path else None
+        if path is None:
+            return None
+        container = site.as_container(path, self._job.private / "site-image")
+        return cache.Found(container, "site", warnings=[site.warning(path, self.pinned)])
 
     def release(self) -> None:
         """The image may be removed from the cache again."""
@@ -117,11 +140,17 @@ def used(job: Job, tree: Tree, name: str, mode: str) -> wire.RuntimeUsed:
     return wire.RuntimeUsed(
         name=name,
         mode=mode,
-        image=_name(job) if tree.found.origin == "pulled" else str(tree.container),
-        digest=job.manifest.image.digest if job.manifest.image else "",
+        image=_image_of(job, tree),
+        digest=job.manifest.image.digest if job.manifest.image and tree.found.origin != "site" else "",
         origin=tree.found.origin,
         warnings=list(tree.found.warnings),
     )
+
+
+def _image_of(job: Job, tree: Tree) -> str:
+    if tree.found.origin == "site":
+        return str(tree.root)
+    return _name(job) if tree.found.origin == "pulled" else str(tree.container)
 
 
 def _name(job: Job) -> str:

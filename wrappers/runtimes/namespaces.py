@@ -37,6 +37,11 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "unshare")
 
 
+def join(descriptor: int, kind: int) -> None:
+    """Enter a namespace that somebody holds open; `kind` is its CLONE_NEW flag."""
+    _check(_libc.setns(descriptor, kind), "setns")
+
+
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
     """mount(2); the error names the target."""
     result = _libc.mount(

@@ -16,6 +16,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
     Raises:
         Unusable: no room for a private copy.
     """
+    root_calls = os.geteuid() == 0
     private = job.private / "userns"
     for name in ("world", "upper", "work"):
         (private / name).mkdir(parents=True, exist_ok=True)
@@ -38,12 +39,13 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
         tree=os.path.realpath(str(root)),
         mode=mode,
         private=str(private),
-        own=[str(private), tmp, directory],
+        work=str(private / "work"),
+        own=[directory] if root_calls else [str(private), tmp, directory],
         binds=binds,
         files=files,
         devices=driver.devices if driver else [],
         directories=[str(workdir(job))],
-        protect=os.geteuid() == 0,
+        protect=root_calls,
     )
 
 

@@ -20,7 +20,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     Raises:
         Unusable: it is missing or does not work here.
     """
-    pinned = image.pinned
+    pinned = image.in_registry
     for path in (job.directory, job.tmp):
         if ":" in str(path):
             raise Unusable(f"podman takes no directory with a colon in its name: {path}")

@@ -30,21 +30,23 @@ _NEVER_IGNORED = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, _PARENT_DIED, 
 
 
 def enter(
-    become_user: Callable[[], None],
+    user: int,
     flags: int,
     make_world: Callable[[], None],
+    start: Callable[[], int],
     at_end: Optional[Callable[[], None]] = None,
-) -> None:
-    """Return in a new process, child of a new process 1; the present process stays behind as the relay.
+) -> NoReturn:
+    """Run a tool as the child of a new process 1; the present process becomes the relay.
 
-    `become_user` enters the new user namespace, `flags` are the other new namespaces, and `make_world` is
-    called in the new process 1. So is `at_end`, when the tool has ended and nothing of it runs any more.
+    `user` is a descriptor of the user namespace to enter, `flags` are the other new namespaces. `make_world`
+    is called in the new process 1, then `start`, which gives the tool's process id, and `at_end` when the
+    tool has ended and nothing of it runs any more.
 
     Raises:
         OSError: in whichever process it happened; the caller's way of dying then ends all of them.
     """
     parent = os.getppid()
-    become_user()
+    namespaces.join(user, namespaces.CLONE_NEWUSER)
     namespaces.unshare(flags | namespaces.CLONE_NEWPID)
     alive, hold = os.pipe()  # ends when the relay dies
     status, tell = os.pipe()  # the tool's wait status
@@ -61,12 +63,8 @@ def enter(
     namespaces.die_with_parent(signal.SIGKILL)
     _check_parent(alive)
     make_world()
-    tool = os.fork()
-    if tool:
-        _collect(tool, tell, at_end)
-    os.close(tell)
-    os.close(alive)
-    _reset_signals()
+    ignore_signals()
+    _collect(start(), tell, at_end)
 
 
 def _check_parent(alive: int) -> None:
@@ -92,7 +90,6 @@ def _relay(init: int, status: int) -> NoReturn:
 
 def _collect(tool: int, tell: int, at_end: Optional[Callable[[], None]]) -> NoReturn:
     """Process 1: wait for orphans too, until the tool itself ends."""
-    ignore_signals()
     pid = status = 0
     while pid != tool:
         pid, status = os.waitpid(-1, 0)
@@ -160,13 +157,6 @@ def kill_group() -> None:
 
 def _nothing(*_: object) -> None:
     pass
-
-
-def _reset_signals() -> None:
-    """The tool starts with the default of every signal; Python ignores some."""
-    for number in range(1, signal.NSIG):
-        _set(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def _set(number: int, action: Any) -> None:

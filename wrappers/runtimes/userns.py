@@ -6,12 +6,12 @@ The image's tree is the lower side of an overlay: writes are accepted, and forgo
 
 import os
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List, NoReturn, Optional, Tuple
 
 from wrappers import wire
-from wrappers.containers.tree import remove
 from wrappers.runtimes import gpu, idmap, namespaces, relay, world
 from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.execute import spawn
 from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
 from wrappers.runtimes.plan import make_plan
 from wrappers.runtimes.probe import once
@@ -41,32 +41,22 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     told = used(job, tree, "userns", plan.mode)
     if plan.mode == "overlay" and not _owns(tree, chosen):
         told.warnings.append("files of the image can be replaced, not changed: its tree is another account's")
-    return Launch(
+    launch = Launch(
         argv=command(job, tree, surroundings),
         environment=surroundings,
         cwd=workdir(job),
         used=told._replace(version=os.uname().release, uid_map=chosen.kind),
-        enter=lambda: _enter(plan, chosen, started),
         started=lambda: _has_started(started),
-        cleanup=lambda: remove(
-            Path(plan.private)
-        ),  # the kernel leaves a directory there that nobody may enter
     )
+    return launch._replace(enter=lambda: _run(plan, chosen, launch, started))
 
 
 def _possible() -> List[idmap.IdMap]:
     """The maps of users that work here, best first."""
-    reasons = []
-    working = []
-    for candidate in idmap.candidates():
-        reason = once(("map", candidate.kind), candidate.become)
-        if reason:
-            reasons.append(reason)
-        else:
-            working.append(candidate)
-    if not working:
-        raise Unusable(f"user namespaces are not allowed: {reasons[-1]}")
-    return working
+    found, reason = idmap.working()
+    if not found:
+        raise Unusable(f"user namespaces are not allowed: {reason}")
+    return found
 
 
 def _choose(
@@ -79,22 +69,41 @@ def _choose(
             if mode == "overlay" and not _owns(tree, chosen):
                 _make_skeleton(tree.root, Path(plan.private, "upper"))
             question = (chosen.kind, mode, _device(tree.root), _device(job.private))
-            reason = once(question, lambda: _enter(plan, chosen))  # noqa: B023 - used at once
+            reason = once(question, lambda: _try(plan, chosen))  # noqa: B023 - used at once
             if not reason:
                 return plan, chosen
             reasons.append(f"{mode}: {reason}")
     raise Unusable("; ".join(reasons))
 
 
-def _enter(plan: World, chosen: idmap.IdMap, started: str = os.devnull) -> None:
-    """In the child: become the tool's process, in its world."""
+def _run(plan: World, chosen: idmap.IdMap, launch: Launch, started: str) -> NoReturn:
+    """In the child: run the tool in its world, and end as it ends."""
     mark = os.open(started, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def start() -> int:
+        if chosen.kind == "single":
+            pretend_to_give_away()
+        namespaces.drop_capabilities(_CAPABILITIES)
+        os.chdir(str(launch.cwd))
+        tool = spawn(launch.argv, launch.environment)
+        os.write(mark, b"1")
+        return tool
+
+    _enter(plan, chosen, start, _taking_back(plan, chosen))
+
+
+def _try(plan: World, chosen: idmap.IdMap) -> NoReturn:
+    """In a child: make the world, start nothing in it, and end well."""
+    work = f"{plan.work}-{plan.mode}-{chosen.kind}"  # an overlay that is volatile wants one of its own
+    os.mkdir(work)
+    _enter(plan._replace(work=work), chosen, lambda: os._exit(0))
+
+
+def _enter(
+    plan: World, chosen: idmap.IdMap, start: Callable[[], int], at_end: Optional[Callable[[], None]] = None
+) -> NoReturn:
     flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWIPC
-    relay.enter(chosen.become, flags, lambda: world.make(plan), _taking_back(plan, chosen))
-    if chosen.kind == "single":
-        pretend_to_give_away()
-    namespaces.drop_capabilities(_CAPABILITIES)
-    os.write(mark, b"1")
+    relay.enter(chosen.namespace, flags, lambda: world.make(plan), start, at_end)
 
 
 def _taking_back(plan: World, chosen: idmap.IdMap) -> Optional[Callable[[], None]]:

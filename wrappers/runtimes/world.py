@@ -29,8 +29,9 @@ class World(NamedTuple):
 
     tree: str  # the image's root
     mode: str  # overlay, copy (tree is a private one), readonly
-    private: str  # holds the directories world, upper, work
-    own: List[str]  # the job's directories on the host: what is in them shall belong to the caller
+    private: str  # holds the directories world and upper
+    work: str  # overlay's scratch directory: a new one for each mount
+    own: List[str]  # directories on the host: what is in them shall belong to the caller
     binds: List[Bind]  # in order: later ones may lie below earlier ones
     files: Dict[str, str]  # small files inside, by path
     devices: List[str]  # further nodes of the host's /dev
@@ -64,12 +65,13 @@ def make(world: World) -> None:
 
 def _mount_root(world: World, new: str) -> None:
     if world.mode == "overlay":
-        # by descriptor: colons and commas in paths mean something in overlay's options
-        names = {"lowerdir": world.tree}
-        names.update({key + "dir": os.path.join(world.private, key) for key in ("upper", "work")})
+        # By descriptor: colons and commas in paths mean something in overlay's options. Volatile, since else
+        # the kernel waits at the end until all that anybody wrote to this disk has reached it.
+        upper = os.path.join(world.private, "upper")
+        names = {"lowerdir": world.tree, "upperdir": upper, "workdir": world.work}
         opened = {key: os.open(path, os.O_PATH | os.O_DIRECTORY) for key, path in names.items()}
         options = ",".join(f"{key}=/proc/self/fd/{number}" for key, number in opened.items())
-        mount("overlay", new, "overlay", MS_NODEV, options + ",userxattr")
+        mount("overlay", new, "overlay", MS_NODEV, options + ",userxattr,volatile")
         for number in opened.values():
             os.close(number)
     elif world.mode == "copy":

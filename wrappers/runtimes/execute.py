@@ -1,0 +1,77 @@
+"""Executing a tool: its program is looked for on its own PATH, and no signal is ignored or blocked."""
+
+import os
+import shutil
+import signal
+from typing import Any, Dict, List, NoReturn, Sequence
+
+SPAWNS = hasattr(
+    os, "posix_spawn"
+)  # since Python 3.8; the memory of a Python that forks is copied bit by bit
+
+
+def spawn(argv: List[str], environment: Dict[str, str]) -> int:
+    """Start a tool in the current directory; gives its process id.
+
+    Raises:
+        OSError: it cannot be executed; without `posix_spawn` that is raised in the child.
+    """
+    if not SPAWNS:
+        pid = os.fork()
+        if pid == 0:
+            become(argv, environment)
+        return pid
+    return _spawn(argv, environment)
+
+
+def spawn_apart(argv: List[str], environment: Dict[str, str], descriptors: Sequence[int]) -> int:
+    """Start a tool in a session of its own, with these descriptors as its first ones.
+
+    Raises:
+        OSError: it cannot be executed.
+        NotImplementedError: Linux has a glibc older than 2.26.
+    """
+    actions = [(os.POSIX_SPAWN_DUP2, one, target) for target, one in enumerate(descriptors)]  # novm
+    return _spawn(argv, environment, file_actions=actions, setsid=True)
+
+
+def _spawn(argv: List[str], environment: Dict[str, str], **more: Any) -> int:
+    pid: int = os.posix_spawn(
+        _find(argv[0], environment),
+        argv,
+        encoded(environment),
+        setsigmask=(),
+        setsigdef=signal.valid_signals(),
+        **more,
+    )
+    return pid
+
+
+def become(argv: List[str], environment: Dict[str, str]) -> NoReturn:
+    """Turn into the tool.
+
+    Raises:
+        OSError: it cannot be executed.
+    """
+    for number in range(1, signal.NSIG):
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):
+            pass  # reserved by the C library, or not to be changed
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.execve(_find(argv[0], environment), argv, encoded(environment))  # noqa: S606 - arguments, no shell
+
+
+def encoded(environment: Dict[str, str]) -> Dict[bytes, bytes]:
+    """Variables as the system wants them: UTF-8, whatever the locale of a Python 3.6 is."""
+    return {_utf8(name): _utf8(value) for name, value in environment.items()}
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _find(program: str, environment: Dict[str, str]) -> str:
+    if "/" in program:
+        return program
+    return shutil.which(program, path=environment.get("PATH", os.defpath)) or program

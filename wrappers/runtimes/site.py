@@ -1,0 +1,77 @@
+"""Images that a site keeps as files or directories: by VIP's names, or where a descriptor says.
+
+Nothing says which bytes they are, so the report warns. A place is looked at only below the directory that
+the setting `images` names, or below /cvmfs: a descriptor must not choose among the node's own files.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional
+
+from wrappers import wire
+from wrappers.containers import udocker_format
+from wrappers.containers.reference import Reference, parse
+
+_CVMFS = Path("/cvmfs")
+# As singularity and apptainer write it when they make an image from Docker's.
+_EXPORT = re.compile(r'^export ([A-Za-z_]\w*)="?(?:\$\{\1:-)?"?([^"$`\\}]*)', re.MULTILINE)
+_SIGNS = ("bin", "usr")
+
+
+def find(image: wire.Image, node: wire.Node) -> Optional[Path]:
+    """The first that is there."""
+    return next((path for path in _places(image, node) if path.exists()), None)
+
+
+def find_tree(image: wire.Image, node: wire.Node) -> Optional[Path]:
+    """The first that is an unpacked image."""
+    return next(
+        (path for path in _places(image, node) if any((path / sign).is_dir() for sign in _SIGNS)), None
+    )
+
+
+def warning(path: Path, image: wire.Image) -> str:
+    """What the report says of it."""
+    which = f"that it is {image.digest}" if image.digest else "which bytes it holds"
+    return f"the image {path} was taken by its name; nothing says {which}"
+
+
+def names(reference: Reference) -> List[str]:
+    """What a site may call the image in its directory: VIP's <name>-<tag>, also as a SIF file."""
+    name = f"{reference.repository.rpartition('/')[2]}-{reference.tag or 'latest'}"
+    return [name, name + ".sif"]
+
+
+def as_container(path: Path, into: Path) -> Path:
+    """The unpacked image as a udocker container directory, with the variables that it sets."""
+    into.mkdir(parents=True, exist_ok=True)
+    root = into / udocker_format.ROOT
+    if not root.is_symlink():
+        root.symlink_to(path)
+    variables = [f"{name}={value}" for name, value in _environment(path).items()]
+    (into / "container.json").write_text(json.dumps({"config": {"Env": variables}}), encoding="utf-8")
+    return into
+
+
+def _places(image: wire.Image, node: wire.Node) -> Iterator[Path]:
+    images = Path(os.path.normpath(node.images)) if node.images else None
+    if image.path:
+        wanted = Path(os.path.normpath(os.path.join(str(images or ""), image.path)))
+        if any(_is_below(wanted, top) for top in (images, _CVMFS) if top is not None):
+            yield wanted
+    if images and not image.url:
+        for name in names(parse(image.reference)):
+            yield images / name
+
+
+def _is_below(path: Path, top: Path) -> bool:
+    return path.is_absolute() and top in path.parents
+
+
+def _environment(path: Path) -> Dict[str, str]:
+    found: Dict[str, str] = {}
+    for file in sorted((path / ".singularity.d" / "env").glob("10-*.sh")):
+        found.update(_EXPORT.findall(file.read_text(encoding="utf-8", errors="replace")))
+    return found
