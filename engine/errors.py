@@ -66,7 +66,14 @@ class Unavailable(EngineError):
 
 
 class BackendUnavailable(Unavailable):
-    """The place where jobs run does not answer; its jobs are left untouched."""
+    """The place where jobs run does not answer; its jobs are left untouched.
+
+    `again_in`: seconds for which it wishes to be left in peace, where it says so.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", again_in: float = 0.0) -> None:
+        super().__init__(message, remedy=remedy)
+        self.again_in = again_in
 
 
 class CredentialExpired(EngineError):

@@ -58,6 +58,8 @@ class Submission:
     claims: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Attempt id -> the claim that its node exchanges for grants: the only secret that travels with a job,
     in a file of its own that only its owner may read."""
+    avoid: Sequence[str] = ()
+    """Sites of the grid where it had better not run: earlier attempts failed there, or the site rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class Observation:
     seen: Seen
     detail: str = ""
     """The place's own words, for people."""
+    site: str = ""
+    """Where on the grid, once that is settled."""
 
 
 class Backend(Protocol):
@@ -134,6 +138,8 @@ class Stat:
     modified: float
     directory: bool = False
     sha256: str | None = None
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """Further ones that the place tells without being asked, algorithm -> hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +192,10 @@ class Storage(Protocol):
     def put(self, data: bytes, url: str) -> None:
         """Write a small file, atomically."""
 
-    def send(self, source: Path, url: str, progress: Progress | None = None) -> None:
-        """Bring a file of this machine there, atomically and verified; `source` may be gone afterwards."""
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file of this machine there, atomically and verified. `source` may be gone then, unless it
+        is to be kept.
+        """
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
         """A piece of a file; nothing when it is not there."""
@@ -259,3 +267,11 @@ class Buffered(Protocol):
 
     def flush(self, urls: Sequence[str]) -> None:
         """Return when these names would survive a power cut."""
+
+
+@runtime_checkable
+class Browsable(Protocol):
+    """A storage that tells what the names of a directory are in the same answer as the names."""
+
+    def entries(self, url: str) -> Mapping[str, Stat]:
+        """Names directly under a directory, and what they are; none when there is no such directory."""

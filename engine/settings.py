@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,6 +24,10 @@ APPLICATION = "grid-engine"
 NO_SETTINGS = frozenset({"ENGINE_CONFIG", "ENGINE_PYTHON"})
 """Variables of that prefix with a meaning of their own."""
 RuntimeName = Literal["userns", "udocker", "apptainer", "singularity", "podman", "docker", "none"]
+
+GRID_NAME = r"^[A-Za-z0-9._-]*$"
+"""Names at DIRAC, in job descriptions."""
+GridName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 def xdg(variable: str, fallback: str) -> Path:
@@ -85,6 +89,64 @@ class LocalSection(_Section):
     """Where engine and wrapper meet; on a local disk."""
     idle: float = Field(default=10.0, gt=0)
     """Seconds without work after which the serving wrapper ends."""
+    elsewhere: bool = False
+    """Whether its jobs are treated as if they ran on other machines: to try out how files are staged."""
+
+
+class GridNodeSettings(NodeSettings):
+    """How the worker nodes of a grid are set up: paths are theirs, not those of this machine."""
+
+    cache: str = ""
+    """The image cache of the node; empty: `~/.cache/grid-engine/images` there."""
+    inputs: str = ""
+    """The cache of fetched inputs; empty: none."""
+    packages: tuple[str, ...] = ()
+    """Directories with optional Python packages for runtimes."""
+
+
+class DiracxSection(_Section):
+    """The back-end that runs jobs on a grid through DiracX. It is there when `url` is set."""
+
+    url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
+    """The DiracX server."""
+    vo: str = Field(default="", pattern=GRID_NAME)
+    """The virtual organisation that the credential must be for; empty: whichever it is for."""
+    group: str = Field(default="", pattern=GRID_NAME)
+    """The DIRAC group that the credential must be for; empty: whichever it is for."""
+    token: Path = Field(default_factory=lambda: Path(os.path.expanduser("~/.cache/diracx/credentials.json")))
+    """The file with the tokens, where `engine login` and `dirac login` put them."""
+    proxy: Path | None = None
+    """A proxy that holds a DiracX token, in place of `token`: for robots, whose proxy something renews."""
+    authorities: str = ""
+    """File of certificate authorities of the server; empty: the system's."""
+    sites: tuple[GridName, ...] = ()
+    """Sites where jobs may run; empty: all."""
+    banned_sites: tuple[GridName, ...] = ()
+    """Sites where jobs must not run."""
+    tags: tuple[GridName, ...] = ()
+    """Tags that nodes must have."""
+    gpu_tag: str = Field(default="GPU", pattern=GRID_NAME)
+    """The tag that nodes must have for jobs that need a GPU."""
+    priority: int = Field(default=1, ge=0, le=10)
+    """Priority among the jobs of the same user and group."""
+    job_type: GridName = "User"
+    """JobType: one that the installation allows."""
+    power: float = Field(default=10.0, gt=0)
+    """HEP-SPEC06 of one core: CPUTime is the wall time times the cores times this."""
+    cpu_time: int = Field(default=86_400, gt=0)
+    """CPUTime of jobs that have no wall time limit."""
+    window: int = Field(default=10_000, ge=1)
+    """Grid jobs in flight at a time."""
+    at_once: int = Field(default=4, ge=1, le=16)
+    """Submitting requests at a time, each of 20 jobs."""
+    poll: float = Field(default=10.0, gt=0)
+    """Seconds between two looks at the server."""
+    settled_after: float = Field(default=60.0, ge=0)
+    """Seconds after which the server is certainly done with a request that was given up."""
+    shared_files: bool = False
+    """Whether nodes find the files of this machine under the same paths (a trial site, a common file system):
+    then nothing is staged."""
+    node: GridNodeSettings = GridNodeSettings()
 
 
 class LimitSettings(_Section):
@@ -187,6 +249,7 @@ class Settings(_Section):
     """URL of a daemon to hand over to. Not available yet."""
     local: LocalSection = LocalSection()
     node: NodeSettings = NodeSettings()
+    diracx: DiracxSection = DiracxSection()
     limits: LimitSettings = LimitSettings()
     storages: dict[str, StorageSection] = Field(default_factory=dict)
     """Storages by name."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.testing.clock import FakeClock
+from tests.services.diracx import Diracx, start_diracx, start_site
 from tests.services.girder import Girder, start_girder
 from tests.services.images import push_busybox, push_dcm2niix
 from tests.services.nginx import Nginx, start_nginx
@@ -33,7 +34,7 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(_number, ordinary)
 
 WHOLE = ("cli/", "reconcile/", "node/", "backends/", "runtimes/", "demo/", "packaging/", "services/")
-WHOLE += ("docs/test_how_to", "docs/test_pages", "docs/test_results")
+WHOLE += ("docs/test_how_to", "docs/test_pages", "docs/test_results", "cvmfs_deploy/whole/")
 """Where tests run whole programs: seconds each, and so not part of `make check`."""
 
 
@@ -169,3 +170,17 @@ def girder() -> Iterator[Girder]:
     """A data platform with a REST interface; needs the mark `service`."""
     with start_girder() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def diracx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Diracx]:
+    """A DiracX server; needs the mark `service`. Nobody runs its jobs."""
+    with start_diracx(tmp_path_factory.mktemp("diracx")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def diracx_site(diracx: Diracx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Diracx]:
+    """The same server, and a site that runs its jobs on this machine; needs the mark `service`."""
+    with start_site(diracx, tmp_path_factory.mktemp("site")):
+        yield diracx

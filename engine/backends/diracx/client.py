@@ -1,0 +1,287 @@
+"""Asking a DiracX server: blocking calls for the engine, over diracx-client's asynchronous pipeline.
+
+Requests are made by ourselves and sent through the client (`send_request`), because its generated methods
+know one success code each: between 0.3 and 0.4 that of submission changed, and clients of one said that
+jobs were not submitted, after they were (measured). Here every 2xx is a success. Nothing is repeated behind
+our back: a submission that may have arrived is looked for first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from engine.backends.diracx.credentials import Credentials, Token
+from engine.errors import BackendUnavailable, CredentialExpired
+
+if TYPE_CHECKING:
+    from diracx.client.aio import AsyncDiracClient
+
+_T = TypeVar("_T")
+
+log = logging.getLogger("engine.backends.diracx")
+
+NOBODY = Path("/dev/null/none")
+"""A place without credentials: the client is given none, since the tokens are ours to keep."""
+
+PATIENCE = 20.0
+"""Seconds for one answer: the engine's lease must outlast a few of them."""
+
+
+TICK = 0.001
+"""Seconds between two stamps."""
+
+
+class Refused(Exception):
+    """The server says that the request is wrong; it would say so again."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said."""
+
+    data: Any
+    at: float
+    """When, by its own clock; seconds since 1970-01-01 UTC."""
+
+
+class Client:
+    """One server, as one user. May be used by several threads."""
+
+    def __init__(
+        self,
+        url: str,
+        credential: Path,
+        *,
+        proxy: bool = False,
+        authorities: str = "",
+        patience: float = PATIENCE,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.credentials = Credentials(credential, self._refresh, proxy=proxy)
+        self.authorities = authorities
+        self.patience = patience
+        self._ahead = 0.0
+        self._stamped = 0.0
+        self._api: AsyncDiracClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = threading.Lock()
+
+    # --- for callers that wait ---------------------------------------------------------------------
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Wait for some work on the client's own event loop."""
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="diracx", daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def call(self, method: str, path: str, body: Any = None, **query: str | int) -> Answer:
+        """`ask`, waited for."""
+        return self.run(self.ask(method, path, body, **query))
+
+    def token(self) -> Token:
+        """Who we are there."""
+        return self.credentials.token()
+
+    def server_time(self) -> float:
+        """What the server's clock says now, or up to a second later; seconds since 1970-01-01 UTC.
+
+        Never the same twice: of two changes, the later one must not be stamped before the first.
+        """
+        self._stamped = max(time.time() + self._ahead, self._stamped + TICK)
+        return self._stamped
+
+    def close(self) -> None:
+        """Give back the connections."""
+        if self._loop is not None:
+            if self._api is not None:
+                self.run(self._api.close())
+                self._api = None
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop = None
+
+    # --- on the event loop -------------------------------------------------------------------------
+
+    async def ask(self, method: str, path: str, body: Any = None, **query: str | int) -> Answer:
+        """One request with a JSON body.
+
+        Raises:
+            Refused: 4xx; the request is wrong.
+            CredentialExpired: nobody may ask, or we may not.
+            BackendUnavailable: no answer, or the server has failed: it may have done what was asked.
+        """
+        token = await asyncio.to_thread(self.credentials.token)
+        try:
+            return await self._send(method, path, body, query, token)
+        except _Unauthorised:
+            token = await asyncio.to_thread(lambda: self.credentials.token(anew=True))
+        try:
+            return await self._send(method, path, body, query, token)
+        except _Unauthorised as error:
+            raise CredentialExpired(
+                f"DiracX at {self.url} does not accept the token in {self.credentials.file}: {error}",
+                remedy="log in with `engine login`, or `dirac login`",
+            ) from None
+
+    async def together(
+        self, works: Sequence[Callable[[], Awaitable[_T]]], at_once: int
+    ) -> list[_T | BaseException]:
+        """Do several things, so many at a time; what one raises is its result."""
+        room = asyncio.Semaphore(at_once)
+
+        async def one(work: Callable[[], Awaitable[_T]]) -> _T:
+            async with room:
+                return await work()
+
+        return await asyncio.gather(*map(one, works), return_exceptions=True)
+
+    async def _send(
+        self, method: str, path: str, body: Any, query: Mapping[str, str | int], token: Token
+    ) -> Answer:
+        from azure.core.exceptions import AzureError
+        from azure.core.rest import HttpRequest
+
+        api = self._api
+        if api is None:
+            api = await asyncio.to_thread(self._connect)
+        headers = {"Authorization": f"Bearer {token.text}"}
+        request = HttpRequest(method, self.url + path, params=dict(query), headers=headers, json=body)
+        try:
+            response = await api.send_request(
+                request, retry_total=0, connection_timeout=self.patience, read_timeout=self.patience
+            )
+            text = response.text()
+        except (TimeoutError, AzureError, OSError) as error:
+            raise self._unavailable(str(error)) from None
+        return self._judge(response.status_code, text, response.headers)
+
+    def _judge(self, status: int, text: str, headers: Mapping[str, str]) -> Answer:
+        if 200 <= status < 300:
+            at = self._told_time(headers.get("Date", ""))
+            try:
+                return Answer(json.loads(text) if text else None, at)
+            except ValueError:
+                raise self._unavailable("its answer is no JSON: is this a DiracX server?") from None
+        detail = _detail(text) or f"HTTP {status}"
+        if status == 401:
+            raise _Unauthorised(detail)
+        if status == 403:
+            raise CredentialExpired(
+                f"DiracX at {self.url} does not allow this: {detail}",
+                remedy="log in with a VO and group that may submit jobs (settings diracx.vo, diracx.group)",
+            )
+        if status >= 500 or status in (408, 425, 429):
+            raise self._unavailable(detail, _seconds(headers.get("Retry-After", "")))
+        raise Refused(status, detail)
+
+    def _told_time(self, date: str) -> float:
+        """The time of an answer. Fractions of a second are cut off there: the truth is less than one second
+        more, and the least of several such bounds is the best.
+        """
+        now = time.time()
+        at = _date(date)
+        most = at + 1.0 - now
+        first = self._ahead == 0.0 or abs(most - self._ahead) > 5.0  # or somebody has set a clock
+        self._ahead = most if first else min(self._ahead, most)
+        return at
+
+    def _connect(self) -> AsyncDiracClient:
+        """The client; it asks the server for its configuration first, blocking."""
+        from diracx.client.aio import AsyncDiracClient
+        from diracx.core.preferences import DiracxPreferences
+
+        with self._starting:
+            api = self._api
+            if api is None:
+                preferences = DiracxPreferences(url=self.url, credentials_path=NOBODY)
+                verify = self.authorities or True
+                with self._trouble():
+                    api = self._api = AsyncDiracClient(diracx_preferences=preferences, verify=verify)
+            return api
+
+    def _refresh(self, refresh_token: str) -> Mapping[str, Any]:
+        """The token end point's answer (RFC 6749, 6)."""
+        import httpx2
+
+        data = {"client_id": "myDIRACClientID", "grant_type": "refresh_token", "refresh_token": refresh_token}
+        verify: Any = self.authorities or True
+        with self._trouble():
+            answer = httpx2.post(
+                f"{self.url}/api/auth/token", data=data, verify=verify, timeout=self.patience
+            )
+        if answer.is_success:
+            found: Mapping[str, Any] = answer.json()
+            return found
+        if answer.status_code >= 500:
+            raise self._unavailable(f"no new token: {_detail(answer.text) or answer.status_code}")
+        raise CredentialExpired(
+            f"DiracX at {self.url} does not renew the session: {_detail(answer.text)}",
+            remedy="log in with `engine login`, or `dirac login`",
+        )
+
+    def _unavailable(self, why: str, again_in: float = 0.0) -> BackendUnavailable:
+        words = " ".join(why.split())[:300]
+        return BackendUnavailable(f"DiracX at {self.url} does not answer: {words}", again_in=again_in)
+
+    def _trouble(self) -> _Trouble:
+        return _Trouble(self)
+
+
+class _Unauthorised(Exception):
+    """The server does not accept the token."""
+
+
+class _Trouble:
+    """Turns what goes wrong on the way to the server into the engine's own words."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            return
+        import httpx2
+
+        if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL | OSError | RuntimeError | ValueError):
+            raise self._client._unavailable(str(error) or type(error).__name__) from None
+
+
+def _detail(text: str) -> str:
+    """The server's own words, one line."""
+    try:
+        data = json.loads(text)
+        found = data.get("detail", "") if isinstance(data, dict) else ""
+    except ValueError:
+        found = text
+    return " ".join((found if isinstance(found, str) else json.dumps(found)).split())[:300]
+
+
+def _date(text: str) -> float:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError):
+        return time.time()
+
+
+def _seconds(text: str) -> float:
+    """Retry-After (RFC 9110, 10.2.3)."""
+    if text.isdigit():
+        return float(text)
+    return max(0.0, _date(text) - time.time()) if text else 0.0

@@ -1,0 +1,98 @@
+"""From submissions to jobs: lists of at most twenty descriptions, a few at a time.
+
+A list is taken or refused as a whole. One that is refused is repeated item by item, so that a bad one does
+not sink the others. One whose answer did not come may have arrived: its jobs are looked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+
+from engine.backends.diracx.client import Client, Refused
+from engine.backends.diracx.search import one_of, search
+from engine.errors import BackendUnavailable, CredentialExpired
+from engine.ports import Accepted, Rejected
+
+MOST = 20
+"""Jobs that DiracX 0.7 takes in one request (MAX_PARAMETRIC_JOBS in diracx.logic.jobs.submission)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A submission, ready to go."""
+
+    key: str
+    group: str
+    """The JobGroup."""
+    jdl: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of each, by key. Whoever is missing has no answer, because of `trouble`."""
+
+    answers: dict[str, Accepted | Rejected] = field(default_factory=dict)
+    at: float = 0.0
+    """When the server answered, by its own clock."""
+    trouble: BackendUnavailable | CredentialExpired | None = None
+
+
+async def submit(client: Client, items: Sequence[Described], at_once: int) -> Outcome:
+    """Hand over each once, if the server lets us."""
+    outcome = Outcome()
+    lists = [items[start : start + MOST] for start in range(0, len(items), MOST)]
+    for answer in await client.together([partial(_send, client, some) for some in lists], at_once):
+        if isinstance(answer, BackendUnavailable | CredentialExpired):
+            outcome.trouble = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            outcome.answers |= answer.answers
+            outcome.at = max(outcome.at, answer.at)
+    unsure = [item for item in items if item.key not in outcome.answers]
+    if isinstance(outcome.trouble, BackendUnavailable):
+        await _look_for(client, unsure, outcome)
+    return outcome
+
+
+async def find(client: Client, group: str, keys: Sequence[str]) -> Mapping[str, list[str]]:
+    """Jobs of a group by the names that we gave them, oldest first."""
+    filters = [one_of("JobGroup", [group]), one_of("JobName", keys)]
+    rows, _ = await search(client, filters, ["JobID", "JobName"])
+    found: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: int(row["JobID"])):
+        found.setdefault(row["JobName"], []).append(str(row["JobID"]))
+    return found
+
+
+async def _send(client: Client, items: Sequence[Described]) -> Outcome:
+    try:
+        answer = await client.ask("POST", "/api/jobs/jdl", [item.jdl for item in items])
+    except Refused as error:
+        if len(items) == 1:
+            return Outcome({items[0].key: Rejected(f"DiracX refuses it: {error}")})
+        outcome = Outcome()
+        for item in items:
+            one = await _send(client, [item])
+            outcome.answers |= one.answers
+            outcome.at = max(outcome.at, one.at)
+        return outcome
+    ids = [str(row["JobID"]) for row in answer.data or []]
+    if len(ids) != len(items):
+        raise BackendUnavailable(f"DiracX answered with {len(ids)} jobs to {len(items)} descriptions")
+    accepted = {item.key: Accepted(id_) for item, id_ in zip(items, ids, strict=True)}
+    return Outcome(dict(accepted), answer.at)
+
+
+async def _look_for(client: Client, unsure: Sequence[Described], outcome: Outcome) -> None:
+    """Those that arrived although nobody said so; when that cannot be told, they stay without an answer."""
+    for group, some in groupby(sorted(unsure, key=attrgetter("group")), key=attrgetter("group")):
+        try:
+            found = await find(client, group, [item.key for item in some])
+        except (BackendUnavailable, CredentialExpired):
+            return
+        outcome.answers |= {key: Accepted(ids[0]) for key, ids in found.items()}

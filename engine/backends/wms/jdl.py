@@ -1,0 +1,124 @@
+"""Job descriptions in DIRAC's language (JDL, a subset of Condor ClassAds), written strictly.
+
+Nothing that a user typed comes here: command lines, inputs and names are in the manifest, which travels in
+the sandbox. What does come here is checked against the few characters that need no escaping, because
+DIRAC's parsers disagree on escapes and say "JDL syntax error" or, worse, nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ulid import ULID
+
+from engine.errors import Bug
+
+Value = str | int | Sequence[str]
+
+MANIFESTS, NODE, LAUNCHER = "manifests.jsonl", "node.json", "launch.sh"
+"""Names of files in the input sandbox."""
+
+OUTPUTS: Final = ("std.out", "std.err", "*.report.json", "*.out", "*.err", "*.sandbox.tar")
+"""What comes back: DIRAC takes wildcards, and `std.*` are the launcher's own words."""
+
+LONGEST_NAME, LONGEST_GROUP = 128, 32
+"""Characters of JobName and JobGroup that MySQL keeps; SQLite does not complain."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
+_TEXT = re.compile(r"[A-Za-z0-9 _.,:;=@|/*+()-]{0,4096}", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Where and how jobs are to run: settings of the back-end, and sites that this job had better avoid."""
+
+    sites: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    priority: int = 1
+    job_type: str = "User"
+
+
+def describe(
+    key: str,
+    group: str,
+    sandboxes: Sequence[str],
+    place: tuple[int, int],
+    needs: Mapping[str, int],
+    wishes: Wishes,
+) -> str:
+    """The JDL of one submission, whose manifests are `place` (the first, how many) in the sandbox's file.
+
+    Raises:
+        Bug: a value has a character that is not known to be harmless.
+    """
+    index, count = place
+    attributes: dict[str, Value] = {
+        "JobName": _short(key, LONGEST_NAME),
+        "JobGroup": job_group(group),
+        "JobType": wishes.job_type,
+        "Executable": LAUNCHER,
+        "Arguments": f"run --manifests {MANIFESTS} --node {NODE} --index {index} --count {count}",
+        "StdOutput": "std.out",
+        "StdError": "std.err",
+        "InputSandbox": list(sandboxes),
+        "OutputSandbox": list(OUTPUTS),
+        "Priority": wishes.priority,
+        **needs,
+    }
+    if wishes.sites:
+        attributes["Site"] = list(wishes.sites)
+    if wishes.banned:
+        attributes["BannedSites"] = list(wishes.banned)
+    if wishes.tags:
+        attributes["Tags"] = list(wishes.tags)
+    return render(attributes)
+
+
+def render(attributes: Mapping[str, Value]) -> str:
+    """The text of a JDL.
+
+    Raises:
+        Bug: a name or value has a character that is not known to be harmless.
+    """
+    lines = [f"{_name(name)} = {_value(name, value)};" for name, value in attributes.items()]
+    return "[\n" + "\n".join(lines) + "\n]"
+
+
+def job_group(execution: str) -> str:
+    """The JobGroup of an execution: 32 hexadecimal characters, those of its ULID where it is one."""
+    try:
+        return ULID.from_str(execution).hex
+    except ValueError:
+        return hashlib.sha256(execution.encode()).hexdigest()[:LONGEST_GROUP]
+
+
+def _value(name: str, value: Value) -> str:
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, str):
+        return f'"{_text(name, value)}"'
+    return "{" + ", ".join(f'"{_text(name, item)}"' for item in value) + "}"
+
+
+def _text(name: str, value: str) -> str:
+    if not _TEXT.fullmatch(value):
+        raise Bug(f"the JDL attribute {name} cannot hold {value!r}")
+    return value
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise Bug(f"{name!r} is no name of a JDL attribute")
+    return name
+
+
+def _short(key: str, longest: int) -> str:
+    if not _PLAIN.fullmatch(key) or len(key) > longest:
+        raise Bug(f"the key {key!r} cannot be the name of a job")
+    return key

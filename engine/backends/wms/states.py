@@ -1,0 +1,45 @@
+"""DIRAC's sixteen job states in the words of the port.
+
+Source: DIRACCommon.WorkloadManagementSystem.Client.JobStatus 9.1. States go backwards too: Running and
+Failed jobs may be rescheduled, Stalled ones come back. That is no news of an end: only a report is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from engine.ports import Seen
+
+SEEN: Final[Mapping[str, Seen]] = {
+    "Submitting": Seen.QUEUED,
+    "Received": Seen.QUEUED,
+    "Checking": Seen.QUEUED,
+    "Staging": Seen.QUEUED,
+    "Scouting": Seen.QUEUED,
+    "Waiting": Seen.QUEUED,
+    "Matched": Seen.QUEUED,  # a pilot has it, the payload has not started
+    "Rescheduled": Seen.QUEUED,
+    "Running": Seen.RUNNING,
+    "Stalled": Seen.RUNNING,  # silent for a while: it may come back, or DIRAC says Failed
+    "Completing": Seen.RUNNING,
+    "Completed": Seen.RUNNING,  # the payload is over, requests for its files are not
+    "Done": Seen.FINISHED,
+    "Failed": Seen.FINISHED,
+    "Killed": Seen.FINISHED,
+    "Deleted": Seen.FINISHED,  # by an administrator: no report will come
+}
+
+ACTIVE: Final = tuple(sorted(state for state, seen in SEEN.items() if seen != Seen.FINISHED))
+"""States of jobs that may still move."""
+
+
+def seen(state: str) -> Seen:
+    """A state that is not known (DIRAC has a new one) is a state in which a job may still move."""
+    return SEEN.get(state, Seen.QUEUED)
+
+
+def words(state: str, minor: str, application: str) -> str:
+    """The place's own words for people: `Running (Application): step 2 of 5`."""
+    text = f"{state} ({minor})" if minor and minor != state else state
+    return text if application in ("", "Unknown", "idem") else f"{text}: {application}"

@@ -1,0 +1,238 @@
+"""A grid site on one machine, for tests and small trials: it asks a DiracX server for jobs and runs them.
+
+It is not a pilot of DIRAC. It speaks to the server's own interface, and to the matcher of
+`engine.testing.localsite`, without which a DiracX server gives jobs to nobody:
+
+    python -m engine.testing.site --url http://127.0.0.1:8060 --credential pilot.json --slots 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.backends.diracx import sandbox
+from engine.backends.diracx.client import Client, Refused
+from engine.backends.wms.payload import pack
+from engine.errors import EngineError
+
+log = logging.getLogger("engine.testing.site")
+
+GRACE = 20.0
+"""Seconds between SIGTERM and SIGKILL for a job that is killed."""
+LARGEST_OUTPUT = 100 << 20
+NAME = "LOCAL.Site.xx"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where jobs run, and how."""
+
+    url: str
+    credential: Path
+    """Token file of a pilot or job administrator."""
+    scratch: Path
+    name: str = NAME
+    slots: int = 2
+    tags: tuple[str, ...] = ()
+    heartbeat: float = 2.0
+    """Seconds between two signs of life; a job hears of its end with one."""
+    pause: float = 0.3
+    """Seconds between two questions for a job."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables that jobs get."""
+
+    def serve(self, stop: threading.Event) -> None:
+        """Run jobs until told to stop; those that run are then killed."""
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        slots = [threading.Thread(target=self._slot, args=(stop,)) for _ in range(self.slots)]
+        for slot in slots:
+            slot.start()
+        for slot in slots:
+            slot.join()
+
+    def _slot(self, stop: threading.Event) -> None:
+        pilot = Client(self.url, self.credential)
+        while not stop.is_set():
+            try:
+                asked = {"site": self.name, "tags": list(self.tags)}
+                match = pilot.call("POST", "/api/localsite/match", asked).data
+                if match:
+                    _Job(self, match, stop).run()
+                    continue
+            except (EngineError, Refused, OSError) as error:
+                log.warning("%s", error)
+            stop.wait(self.pause)
+        pilot.close()
+
+
+class _Job:
+    """One job from its match to its end, as DIRAC's JobWrapper would report it."""
+
+    def __init__(self, site: Site, match: Mapping[str, Any], stop: threading.Event) -> None:
+        from DIRACCommon.Core.Utilities.ClassAd.ClassAdLight import ClassAd
+
+        self._site = site
+        self._stop = stop
+        self.id = str(match["JobID"])
+        self._description = ClassAd(match["JDL"])
+        self._work = Path(tempfile.mkdtemp(prefix=f"job-{self.id}-", dir=site.scratch))
+        token = self._work / ".credentials.json"
+        with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            json.dump({"access_token": match["Token"], "expires_on": int(time.time()) + 86_400}, file)
+        self._client = Client(site.url, token)
+
+    def run(self) -> None:
+        try:
+            self._tell("Running", "Downloading InputSandbox")
+            for name in self._list("InputSandbox"):
+                fetch(self._client, name, self._work)
+            self._tell(None, "Application")
+            code, killed = self._execute()
+            self._upload()
+            if not killed:
+                self._tell("Completing", "Uploading Output Sandbox", f"exit code {code}")
+                self._tell("Failed" if code else "Done", "Execution Complete")
+        except (EngineError, Refused, OSError) as error:
+            log.warning("job %s: %s", self.id, error)
+            with suppress(EngineError, Refused):
+                self._tell("Failed", "Exception During Execution", str(error)[:200])
+        finally:
+            self._client.close()
+            shutil.rmtree(self._work, ignore_errors=True)
+
+    def _execute(self) -> tuple[int, bool]:
+        """Gives the exit code, and whether DIRAC wanted its end."""
+        program = self._work / self._text("Executable")
+        program.chmod(0o755)
+        with (
+            (self._work / (self._text("StdOutput") or "std.out")).open("wb") as out,
+            (self._work / (self._text("StdError") or "std.err")).open("wb") as err,
+        ):
+            process = subprocess.Popen(
+                [program, *shlex.split(self._text("Arguments"))],
+                cwd=self._work,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        killed = False
+        while process.poll() is None:
+            try:
+                process.wait(0.2 if self._stop.is_set() else self._site.heartbeat)
+            except subprocess.TimeoutExpired:
+                killed = self._is_killed() or self._stop.is_set()
+                if killed:
+                    self._end(process)
+        return process.returncode, killed
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _is_killed(self) -> bool:
+        try:
+            sign = {self.id: {"WallClockTime": time.monotonic()}}
+            commands = self._client.call("PATCH", "/api/jobs/heartbeat", sign).data
+        except (EngineError, Refused):
+            return False
+        return any(command["command"] == "Kill" for command in commands or [])
+
+    def _upload(self) -> None:
+        files = {
+            path.name: path.read_bytes()
+            for pattern in self._list("OutputSandbox")
+            for path in sorted(self._work.glob(pattern))
+            if path.is_file() and path.stat().st_size <= LARGEST_OUTPUT
+        }
+        if files:
+            name = self._client.run(sandbox.upload(self._client, pack(files)))
+            self._client.call("PATCH", f"/api/jobs/{self.id}/sandbox/output", name)
+
+    def _tell(self, status: str | None, minor: str, application: str | None = None) -> None:
+        words = {"Status": status, "MinorStatus": minor, "ApplicationStatus": application}
+        update = {"Source": "JobWrapper", **{key: value for key, value in words.items() if value}}
+        now = datetime.now(UTC).isoformat()
+        self._client.call("PATCH", "/api/jobs/status", {self.id: {now: update}})
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        return {
+            **kept,
+            "HOME": str(self._work),
+            "JOBID": self.id,
+            "DIRACSITE": self._site.name,
+            "DIRAC_PROCESSORS": "1",
+            "DIRACX_URL": self._site.url,
+            "DIRACX_CREDENTIALS_PATH": str(self._work / ".credentials.json"),
+            **dict(self._site.environment),
+        }
+
+    def _text(self, name: str) -> str:
+        return str(self._description.getAttributeString(name))
+
+    def _list(self, name: str) -> list[str]:
+        return [str(item) for item in self._description.getListFromExpression(name) or []]
+
+
+def fetch(client: Client, name: str, into: Path) -> None:
+    """Unpack an input sandbox: plain files only."""
+    with sandbox.opened(client.run(sandbox.download(client, name))) as tar:
+        for entry in tar:
+            content = tar.extractfile(entry)
+            if entry.isfile() and content is not None:
+                target = into / Path(entry.name).name
+                target.write_bytes(content.read())
+                target.chmod(entry.mode & 0o700)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m engine.testing.site", description=__doc__)
+    parser.add_argument("--url", required=True, help="the DiracX server, with the matcher of localsite")
+    parser.add_argument("--credential", type=Path, required=True, help="token file of a pilot")
+    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "local-site")
+    parser.add_argument("--name", default=NAME)
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--heartbeat", type=float, default=2.0, help="seconds between two signs of life")
+    parser.add_argument("--tag", action="append", default=[], help="a tag that this site has")
+    given = parser.parse_args(words)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    site = Site(
+        given.url,
+        given.credential,
+        given.scratch.absolute(),
+        given.name,
+        given.slots,
+        tuple(given.tag),
+        given.heartbeat,
+    )
+    site.serve(stop)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""A real DiracX server: SQLite, sandboxes in moto's S3, no identity provider. In an environment of its own.
+
+Its packages (480 MB) are installed on first use, from the versions in `diracx.txt`, into `.cache/diracx`.
+What the server needs to run jobs is in `engine.testing.localsite`.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from engine.testing import localsite
+from tests.services.registry import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".cache" / "diracx"
+REQUIREMENTS = Path(__file__).with_suffix(".txt")
+VO = "biomed"
+USERS = {"alice": "11111111-aaaa-bbbb-cccc-000000000001", "bob": "11111111-aaaa-bbbb-cccc-000000000002"}
+GROUPS: Mapping[str, tuple[list[str], list[str]]] = {
+    "biomed_user": (["NormalUser"], ["alice", "bob"]),
+    "biomed_admin": (["NormalUser", "JobAdministrator", "ServiceAdministrator"], ["alice"]),
+    "biomed_pilot": (["GenericPilot"], ["alice"]),
+    "biomed_guest": ([], ["bob"]),
+}
+
+_SETUP = """
+import json, os, sys
+from importlib.metadata import entry_points
+from cryptography.fernet import Fernet
+from joserfc.jwk import KeySet, OKPKey
+import git
+base = sys.argv[1]
+repository = git.Repo.init(os.path.join(base, "cs"), initial_branch="master")
+with repository.config_writer() as writer:
+    writer.set_value("user", "name", "tests"); writer.set_value("user", "email", "tests@localhost")
+repository.index.add(["default.yml"]); repository.index.commit("configuration")
+key = OKPKey.generate_key(parameters={"key_ops": ["sign", "verify"], "alg": "Ed25519", "kid": "0" * 32})
+with open(os.path.join(base, "jwks.json"), "w") as file:
+    json.dump(KeySet([key]).as_dict(private=True), file)
+print(json.dumps({
+    "state_key": Fernet.generate_key().decode(),
+    "sql": [point.name for point in entry_points(group="diracx.dbs.sql")],
+    "os": [point.name for point in entry_points(group="diracx.dbs.os")],
+}))
+"""
+
+
+def python() -> Path:
+    """The Python with the server's packages; they are installed when they are not there.
+
+    Raises:
+        RuntimeError: they cannot be had.
+    """
+    program, stamp = VENV / "bin" / "python", VENV / "stamp"
+    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
+    VENV.parent.mkdir(parents=True, exist_ok=True)
+    with open(VENV.parent / "diracx.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (stamp.exists() and stamp.read_text() == wanted):
+            shutil.rmtree(VENV, ignore_errors=True)
+            _run([sys.executable, "-m", "venv", str(VENV)])
+            _run([str(program), "-m", "pip", "install", "-q", "--no-deps", "-r", str(REQUIREMENTS)])
+            stamp.write_text(wanted)
+    return program
+
+
+def _run(command: Sequence[str]) -> str:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:4])}: {done.stderr.strip()[-500:]}")
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Diracx:
+    """A running server."""
+
+    url: str
+    directory: Path
+    key: str
+    """Of its legacy exchange: what DIRAC's ProxyManager shows to get tokens for holders of proxies."""
+
+    def credential(
+        self, user: str = "alice", group: str = "biomed_user", *, minutes: int = 600, name: str = ""
+    ) -> Path:
+        """A file with tokens of a user, as `dirac login` writes it."""
+        query = {
+            "preferred_username": user,
+            "scope": f"vo:{VO} group:{group}",
+            "expires_minutes": str(minutes),
+        }
+        request = urllib.request.Request(
+            f"{self.url}/api/auth/legacy-exchange?{urllib.parse.urlencode(query)}",
+            headers={"Authorization": f"Bearer diracx:legacy:{self.key}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            tokens = json.load(answer)
+        path = self.directory / (name or f"{user}-{group}-{secrets.token_hex(4)}.json")
+        data = {
+            "access_token": tokens["access_token"],
+            "refresh_token": tokens.get("refresh_token"),
+            "expires_on": int(time.time()) + tokens["expires_in"],
+        }
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(data, file)
+        return path
+
+
+@contextmanager
+def start_diracx(directory: Path, *, port: int = 0, **variables: str) -> Iterator[Diracx]:
+    """Run a server until the end of the block. `variables` are put into its environment."""
+    program = python()
+    directory.mkdir(parents=True, exist_ok=True)
+    url, store = f"http://127.0.0.1:{port or free_port()}", f"http://127.0.0.1:{free_port()}"
+    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    environment = {**os.environ, **_configure(program, directory, url, store, key), **variables}
+    processes = []
+    try:
+        moto = ["-m", "moto.server", "-H", "127.0.0.1", "-p", store.rsplit(":", 1)[1]]
+        processes.append(_start(program, moto, environment, directory / "store.log"))
+        _wait(store, processes[-1], directory / "store.log")
+        application = Path(localsite.__file__).parent
+        words = ["-m", "uvicorn", "--factory", "matcher:create_app", "--app-dir", str(application)]
+        words += ["--host", "127.0.0.1", "--port", url.rsplit(":", 1)[1], "--no-access-log"]
+        processes.append(_start(program, words, environment, directory / "server.log"))
+        _wait(f"{url}/api/health/startup", processes[-1], directory / "server.log")
+        yield Diracx(url, directory, key)
+    finally:
+        for process in reversed(processes):
+            process.kill()  # nothing of it is to be kept
+            process.wait()
+
+
+def _configure(program: Path, directory: Path, url: str, store: str, key: str) -> dict[str, str]:
+    """Write the server's files; gives its environment."""
+    configuration = {
+        "DIRAC": {},
+        "Operations": {"Defaults": {"SoftwareDistModule": ""}},
+        "Registry": {
+            VO: {
+                "DefaultGroup": "biomed_user",
+                "IdP": {"URL": "http://127.0.0.1:9", "ClientID": "tests"},
+                "Users": {subject: {"PreferedUsername": user} for user, subject in USERS.items()},
+                "Groups": {
+                    group: {"Properties": properties, "Users": [USERS[user] for user in users]}
+                    for group, (properties, users) in GROUPS.items()
+                },
+            }
+        },
+    }
+    (directory / "cs").mkdir()
+    (directory / "db").mkdir()
+    (directory / "cs" / "default.yml").write_text(yaml.safe_dump(configuration))
+    made = json.loads(_run([str(program), "-c", _SETUP, str(directory)]))
+    s3 = {"endpoint_url": store, "aws_access_key_id": "tests", "aws_secret_access_key": "tests"}
+    database = f"sqlite+aiosqlite:///{directory}/db"
+    return {
+        "DIRACX_CONFIG_BACKEND_URL": f"git+file://{directory}/cs",
+        "DIRACX_SERVICE_AUTH_TOKEN_KEYSTORE": f"file://{directory}/jwks.json",
+        "DIRACX_SERVICE_AUTH_STATE_KEY": made["state_key"],
+        "DIRACX_SERVICE_AUTH_TOKEN_ISSUER": url,
+        "DIRACX_SERVICE_AUTH_ALLOWED_REDIRECTS": json.dumps([f"{url}/docs/oauth2-redirect"]),
+        "DIRACX_LEGACY_EXCHANGE_HASHED_API_KEY": hashlib.sha256(base64.urlsafe_b64decode(key)).hexdigest(),
+        "DIRACX_SANDBOX_STORE_BUCKET_NAME": "sandboxes",
+        "DIRACX_SANDBOX_STORE_AUTO_CREATE_BUCKET": "true",
+        "DIRACX_SANDBOX_STORE_S3_CLIENT_KWARGS": json.dumps(s3),
+        **{f"DIRACX_DB_URL_{name.upper()}": f"{database}/{name.lower()}.db" for name in made["sql"]},
+        **{
+            f"DIRACX_OS_DB_{name.upper()}": json.dumps({"sqlalchemy_dsn": f"{database}/{name.lower()}.db"})
+            for name in made["os"]
+        },
+    }
+
+
+def _start(
+    program: Path, words: Sequence[str], environment: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    with log.open("wb") as file:  # it ends when this process dies
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig=KILL", str(program), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment,
+        )
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"{url} did not start: {log.read_text()[-800:]}")
+
+
+@contextmanager
+def start_site(server: Diracx, directory: Path, *words: str) -> Iterator[None]:
+    """A site that runs the server's jobs on this machine, in a process of its own."""
+    pilot = server.credential(group="biomed_pilot")
+    command = [sys.executable, "-m", "engine.testing.site", "--url", server.url, "--credential", str(pilot)]
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "site.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                "setpriv",
+                "--pdeathsig=TERM",
+                *command,
+                "--scratch",
+                str(directory / "jobs"),
+                "--heartbeat",
+                "0.5",
+                *words,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
