@@ -148,7 +148,9 @@ def test_the_tool_is_offered_to_the_oom_killer_before_the_wrapper(site: Site) ->
 
 
 def test_the_tool_gets_default_signals_and_only_three_files(site: Site) -> None:
-    report = site.one("grep -E '^(SigBlk|SigIgn)' /proc/self/status; ls /proc/$$/fd > fds; tr '\\n' ' ' < fds; umask")
+    report = site.one(
+        "grep -E '^(SigBlk|SigIgn)' /proc/self/status; ls /proc/$$/fd > fds; tr '\\n' ' ' < fds; umask"
+    )
     ignored, *rest = reversed([line.split()[-1] for line in site.log(report).splitlines()[:2]])
     assert [int(ignored, 16) & 0x1FFF, *rest] == [0, "0" * 16]
     assert site.log(report).splitlines()[-1].endswith("0022")
