@@ -67,8 +67,10 @@ class Image(NamedTuple):
     """A container image, pinned."""
 
     reference: str  # as the descriptor names it, normalised: host/repository[:tag]
-    digest: str  # sha256:... of the platform's image manifest: this is what runs
+    digest: str  # sha256:... of the platform's image manifest, or of the tarball at `url`: this is what runs
     size: Optional[int] = None  # bytes of its compressed layers
+    url: str = ""  # tarball of a root file system, instead of an image in a registry; file, http or https
+    path: str = ""  # where a site may keep it: below `images`, or an absolute path below `images` or /cvmfs
 
 
 class Transfers(NamedTuple):

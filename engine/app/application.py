@@ -97,7 +97,7 @@ class Application:
         new = Execution(
             id=id_,
             owner=self.settings.owner,
-            name=planned.compiled.tool.name,
+            name=executions.shown_name(planned.compiled.tool.name),
             key=key,
             descriptor_sha256=planned.descriptor.sha256,
             options=planned.options,
@@ -276,7 +276,7 @@ class Application:
                 if not page:
                     break
                 after = page[-1].number
-                moves = [Move(j, _start_of(j)) for j in page if number in (None, j.number)]
+                moves = [Move(j, _start_of(j), forgive=True) for j in page if number in (None, j.number)]
                 jobs.move(connection, moves, now=now)
                 told = [Event(id_, now, "retried", m.job.id, None, m.job.state, m.to) for m in moves]
                 events.append(connection, told)

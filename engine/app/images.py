@@ -2,39 +2,127 @@
 
 from __future__ import annotations
 
-from engine.domain.tool import ContainerImage
+import hashlib
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from engine.domain.tool import Tool
 from engine.errors import BadRequest, CredentialExpired, SettingsError, Unavailable
+from engine.planning.containers import IMAGE_PATH
 from engine.settings import NodeSettings
+from engine.storages.file import to_path, to_url
 from wrappers import wire
-from wrappers.containers import credentials, errors, reference, registry
+from wrappers.containers import credentials, cvmfs, errors, reference, registry, udocker_format
+from wrappers.containers.reference import Reference
 from wrappers.containers.transport import Patience
 
 PATIENCE = Patience(tries=3, first_wait=0.5, timeout=10.0)
 """For a person who waits: a registry that is down is told after seconds, not after minutes."""
 
+_sha256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})").fullmatch
 
-def pin(image: ContainerImage, node: NodeSettings, source: str) -> wire.Image:
-    """Ask the registry (its mirrors first) what the reference means today; `source` names the descriptor.
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """An image, and who said which one it is."""
+
+    image: wire.Image
+    by: str
+    """The place that knew the digest, for people."""
+    warnings: tuple[str, ...] = ()
+
+
+def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
+    """Settle which image runs; `source` names the descriptor. None for a tool without an image.
+
+    A digest in the name is taken as it is; else a pre-deployed container of that name; else the registry (its
+    mirrors first) says what the name means today.
 
     Raises:
-        BadRequest: the name is wrong, or there is no such image.
+        BadRequest: the name is wrong, there is no such image, or a root file system cannot be verified.
         Unavailable: the registry does not answer.
         CredentialExpired: the registry wants other credentials.
     """
-    if image.type == "rootfs":
-        raise BadRequest(
-            f"{source}: container-image: type rootfs is not available yet", remedy="publish it as an image"
-        )
+    if tool.image is None:
+        return None
+    if tool.image.type == "rootfs":
+        return _root_file_system(tool.image.url, tool.image.hash or "", source)
+    path = str(tool.custom.get(IMAGE_PATH) or "")
+    warnings = _unreachable(path, node)
     try:
-        name = reference.parse(image.image, index=image.index or "")
+        name = reference.parse(tool.image.image, index=tool.image.index or "")
+    except errors.InvalidReference as error:
+        raise BadRequest(f"{source}: container-image.image: {error}") from None
+    if name.digest:
+        return Pinned(wire.Image(name.text, name.digest, path=path), "the digest in its name", warnings)
+    for directory in node.cvmfs:
+        deployed = Path(directory) / cvmfs.name_for(name)
+        if digest := udocker_format.digest_of(deployed):
+            return Pinned(wire.Image(name.text, digest, path=path), str(deployed), warnings)
+    try:
+        return replace(_ask_registry(name, node, path), warnings=warnings)
+    except errors.ImageMissing as error:
+        if path and not warnings:
+            return Pinned(wire.Image(name.text, "", path=path), f"nobody; jobs need it at {path}", warnings)
+        raise BadRequest(f"{source}: container-image.image: {error}") from None
+
+
+def _unreachable(path: str, node: NodeSettings) -> tuple[str, ...]:
+    """A warning when nodes set up like ours would not look at this path."""
+    top = Path(node.images) if node.images else None
+    wanted = Path(os.path.normpath((top or Path("/")) / path)) if path else None
+    tops = [Path("/cvmfs"), *([top] if top else [])]
+    if wanted is None or any(place in wanted.parents for place in tops if top or path.startswith("/")):
+        return ()
+    text = f"custom {IMAGE_PATH} {path}: ignored; images lie below the setting node.images or /cvmfs"
+    return (f"{text}, and this one is found by its name",)
+
+
+def _ask_registry(name: Reference, node: NodeSettings, path: str) -> Pinned:
+    try:
         client = registry.Client(node.mirrors, credentials.load(node.credentials), PATIENCE)
         resolved = client.resolve(name)
-    except (errors.InvalidReference, errors.ImageMissing) as error:
-        raise BadRequest(f"{source}: container-image.image: {error}") from None
+    except errors.ImageMissing:
+        raise
     except errors.AccessDenied as error:
         raise CredentialExpired(str(error), remedy="see the setting node.credentials") from None
     except errors.NodeTrouble as error:
         raise SettingsError(f"setting node.credentials: {error}") from None
     except errors.ContainerError as error:
-        raise Unavailable(str(error), remedy="try later, or set a mirror in node.mirrors") from None
-    return wire.Image(name.text, resolved.digest, resolved.size)
+        remedy = f"try later, name the image by its digest ({name.host}/{name.repository}@sha256:...), "
+        raise Unavailable(str(error), remedy=remedy + "or set a mirror in node.mirrors") from None
+    return Pinned(wire.Image(name.text, resolved.digest, resolved.size, path=path), f"registry {name.host}")
+
+
+def _root_file_system(url: str, stated: str, source: str) -> Pinned:
+    """The tarball of a rootfs image; its sha256 is its digest."""
+    where = f"{source}: container-image.url {url}"
+    scheme = urlsplit(url).scheme if "://" in url or url.startswith("file:") else ""
+    found = _sha256(stated.strip()) if stated else None
+    if stated and not found:
+        raise BadRequest(
+            f"{source}: container-image.container-hash: {stated!r} is not a sha256",
+            remedy="write the 64 hexadecimal digits that sha256sum prints",
+        )
+    if scheme in ("http", "https"):
+        if not found:
+            raise BadRequest(
+                f"{where}: nothing says which bytes are meant",
+                remedy="give the tarball's sha256 as container-image.container-hash",
+            )
+        return Pinned(wire.Image(url, f"sha256:{found[1].lower()}", url=url), "container-hash")
+    if scheme not in ("", "file"):
+        raise BadRequest(f"{where}: {scheme}: cannot be fetched", remedy="use file:, http: or https:")
+    path = to_path(url) if scheme else Path(url).expanduser().absolute()
+    try:
+        with path.open("rb") as file:
+            digest, size = hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
+    except OSError as error:
+        raise BadRequest(f"{where}: {error.strerror}") from None
+    if found and found[1].lower() != digest:
+        raise BadRequest(f"{where} has sha256 {digest}, and container-hash says {found[1].lower()}")
+    where_now = to_url(path)
+    return Pinned(wire.Image(where_now, f"sha256:{digest}", size, url=where_now), str(path))

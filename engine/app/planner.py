@@ -12,6 +12,7 @@ from engine.app.collisions import Names
 from engine.app.files import Files
 from engine.app.images import pin
 from engine.app.requests import SubmitRequest
+from engine.app.views import image_name
 from engine.domain import naming
 from engine.domain.options import Options
 from engine.domain.tool import Tool
@@ -47,6 +48,8 @@ class Plan:
     descriptor: Descriptor
     compiled: CompiledTool
     options: Options
+    pinned_by: str
+    """Who said which image the descriptor means; "" without an image."""
     backend: str
     warnings: tuple[str, ...]
     points: Iterator[Point]
@@ -73,13 +76,17 @@ def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: C
     if needs.errors:
         problems = [f"{descriptor.source}: {line}" for line in needs.errors]
         raise BadRequest(problems[0], problems=problems)
+    options = _options(request, compiled.tool, needs, settings, can, descriptor.source)
+    asks = options.runtimes != ["none"]
+    pinned = pin(compiled.tool, settings.node, descriptor.source) if asks else None
     return Plan(
         request=request,
         descriptor=descriptor,
         compiled=compiled,
-        options=_options(request, compiled.tool, needs, settings, can, descriptor.source),
+        options=options._replace(image=pinned.image) if pinned else options,
+        pinned_by=pinned.by if pinned else "",
         backend=request.backend or settings.backend,
-        warnings=tuple(needs.warnings),
+        warnings=(*needs.warnings, *(pinned.warnings if pinned else ())),
         points=read_invocations(request.invocations, compiled.tool, request.sweep),
     )
 
@@ -100,7 +107,6 @@ def _options(
             remedy="run it in a container",
         )
     return Options(
-        image=None if tool.image is None or runtimes == ["none"] else pin(tool.image, settings.node, source),
         limits=_limits(request, tool, settings),
         runtimes=runtimes,
         root=request.root,
@@ -214,7 +220,8 @@ def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str,
             {"id": o.id, "path": o.path, "optional": o.optional, "name": names.get(o.path)}
             for o in job.expansion.output_files
         ],
-        "image": f"{image.reference}@{image.digest}" if image else None,
+        "image": image_name(image) if image else None,
+        "pinned_by": plan.pinned_by or None,
         "runtimes": list(plan.options.runtimes) or list(settings.node.runtimes),
         "backend": plan.backend,
     }

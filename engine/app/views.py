@@ -12,6 +12,14 @@ from engine.ids import job_name
 from engine.store.executions import Execution
 from engine.store.jobs import Job
 from engine.store.products import Product
+from wrappers import wire
+
+
+def image_name(image: wire.Image) -> str:
+    """An image as people are told of it."""
+    if image.url or "@" in image.reference or not image.digest:
+        return image.reference
+    return f"{image.reference}@{image.digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ def of_execution(e: Execution, counts: Mapping[JobState, int], trouble: str = ""
         created=iso(e.created_at),
         ended=iso(e.ended_at) if e.ended_at else None,
         seconds=round(e.ended_at - e.created_at, 3) if e.ended_at else None,
-        image=f"{e.options.image.reference}@{e.options.image.digest}" if e.options.image else None,
+        image=image_name(e.options.image) if e.options.image else None,
         trouble=trouble,
     )
 

@@ -32,5 +32,6 @@ def command(asked: SubmitRequest, json: Json = False) -> None:
             optional = " (optional)" if item["optional"] else ""
             named = f" as {show.cell(item['name'])}" if item["name"] else ""
             print(f"  output    {item['id']}: {show.cell(item['path'])}{optional}{named}")
-        print(f"  image     {job['image'] or 'none'}")
+        by = f" (from {show.cell(job['pinned_by'])})" if job["pinned_by"] else ""
+        print(f"  image     {job['image'] or 'none'}{by}")
         print(f"  runtime   {', '.join(job['runtimes'])} on {job['backend']}")

@@ -17,6 +17,7 @@ ALTERNATIVE = "vip:altContainerOpts"
 """The key in `custom` with options for runtimes of the other kind."""
 
 IMAGE_PATH = "vip:imagepath"
+"""The key in `custom` with the place of the image on a node: see `engine.app.images`."""
 
 
 @dataclass(slots=True)
@@ -117,8 +118,6 @@ def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
     found = Requirements()
     if tool.image is None or tool.image.type == "rootfs":
         return found
-    if IMAGE_PATH in tool.custom:  # VIP itself reads it only where no runtime is configured
-        found.warnings.append(f"custom {IMAGE_PATH}: ignored; the image is found by its name")
     kind, options = tool.image.type, tool.image.options
     if kind != family and isinstance(tool.custom.get(ALTERNATIVE), list):
         kind, options = family, tuple(map(str, tool.custom[ALTERNATIVE]))

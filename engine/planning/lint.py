@@ -169,7 +169,9 @@ def _image(tool: Tool) -> Iterator[Finding]:
         yield Finding("no-image", WARNING, "container-image", "missing: the tool runs on this machine only")
         return
     if tool.image.type == "rootfs":
-        yield Finding("no-image", WARNING, "container-image", "a rootfs archive has neither tag nor digest")
+        if not tool.image.hash:
+            text = "no container-hash: the archive may change, and one on the web is refused"
+            yield Finding("no-digest", WARNING, "container-image", text)
         return
     image = re.sub(r"^[a-zA-Z0-9]+://", "", tool.image.image)
     first, slash, _ = image.partition("/")

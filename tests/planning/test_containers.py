@@ -122,7 +122,3 @@ def test_other_runtimes_take_the_alternative_options() -> None:
     assert requirements("-B /x", type="singularity", **alternative) == Requirements(gpu=True)
     assert requirements("-B /x", type="singularity", family="singularity", **alternative).errors
     assert container_requirements(Tool("n", "1", "c")) == Requirements()
-
-
-def test_a_path_of_an_image_is_ignored_with_a_warning() -> None:
-    assert "the image is found by its name" in requirements(**{"vip:imagepath": "/nfs/x.sif"}).warnings[0]

@@ -8,7 +8,7 @@ from typing import List, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.containers import cvmfs
-from wrappers.containers.errors import NodeTrouble
+from wrappers.containers.errors import ImageMissing, NodeTrouble
 from wrappers.containers.reference import Reference, parse
 from wrappers.containers.shelf import Shelf, Taken
 
@@ -48,15 +48,20 @@ def ensure(image: wire.Image, node: wire.Node) -> Found:
     Raises:
         ContainerError: NodeTrouble when this node cannot keep or get it, others when nobody could.
     """
-    reference = parse(image.reference)._replace(digest=image.digest)
-    deployed = cvmfs.find(node.cvmfs, reference, image.digest)
+    if not image.digest:
+        raise ImageMissing(f"image {image.reference} is not at {image.path} here, and no registry has it")
+    reference = None if image.url else parse(image.reference)._replace(digest=image.digest)
+    deployed = cvmfs.find(node.cvmfs, reference, image.digest) if reference else None
     if deployed is not None:
         return Found(deployed, "cvmfs")
     top = directory(node)
     shelf = Shelf(top)
     try:
         taken = shelf.take(
-            cvmfs.directory_name(image.digest), lambda into: _pull(reference, image, node, shelf, into)
+            cvmfs.directory_name(image.digest),
+            lambda into: (
+                _pull(reference, image, node, shelf, into) if reference else _unpack(image, node, shelf, into)
+            ),
         )
     except OSError as error:
         raise NodeTrouble(
@@ -71,6 +76,23 @@ def ensure(image: wire.Image, node: wire.Node) -> Found:
 def directory(node: wire.Node) -> Path:
     """Where a node's cache is."""
     return Path(node.cache or os.path.join(os.path.expanduser("~"), ".cache", "grid-engine", "images"))
+
+
+def _unpack(image: wire.Image, node: wire.Node, shelf: Shelf, into: Path) -> Pulled:
+    if not node.pull and not image.url.startswith("file:"):
+        raise NodeTrouble(
+            f"image {image.url} is not on this node, and the setting `pull` forbids to fetch it"
+        )
+    from wrappers.containers import rootfs
+
+    _make_room((image.size or 0) * _ROOM, node, shelf)
+    try:
+        done = rootfs.unpack(image, into)
+    except OSError as error:
+        raise NodeTrouble(f"image {image.url} cannot be unpacked in {into}: {error.strerror}") from None
+    facts = {"reference": image.url, "size": done.findings.size}
+    (into / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    return Pulled(done.received, done.findings.warnings())
 
 
 def _pull(reference: Reference, image: wire.Image, node: wire.Node, shelf: Shelf, into: Path) -> Pulled:

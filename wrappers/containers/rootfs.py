@@ -1,0 +1,114 @@
+"""A root file system in a tarball, verified by its sha256 and unpacked as a udocker container directory."""
+
+import hashlib
+import json
+import os
+import urllib.parse
+from pathlib import Path
+from typing import IO, Callable, NamedTuple, Optional
+
+from wrappers import wire
+from wrappers.containers import udocker_format
+from wrappers.containers.errors import CorruptImage, ImageMissing, NodeTrouble, RegistryDown
+from wrappers.containers.layers import Findings, extract
+from wrappers.containers.reference import DOCKER_HUB, Reference
+from wrappers.containers.tarstream import Layer
+from wrappers.containers.transport import CONNECTION_ERRORS, Patience, Transport, reason
+
+_CHUNK = 1 << 18
+_SIGNS = ("bin", "usr", "sbin", "lib")  # what a root file system has, and a `docker save` archive has not
+
+
+class Unpacked(NamedTuple):
+    """What unpacking did."""
+
+    received: int  # bytes from the network
+    findings: Findings
+
+
+def unpack(image: wire.Image, into: Path, patience: Patience = Patience()) -> Unpacked:  # noqa: B008 - immutable
+    """Make the directory `into`, which must not exist, a udocker container of the tarball.
+
+    On any error the caller removes what is there.
+
+    Raises:
+        ImageMissing: there is no such file.
+        RegistryDown: its server does not answer, or breaks off.
+        CorruptImage: its sha256 is another, or it holds no root file system.
+        NodeTrouble: no space, or zstd is missing.
+    """
+    os.mkdir(str(into), 0o755)
+    archive = into / "archive"
+    scheme = urllib.parse.urlsplit(image.url).scheme
+    fetch = _copy if scheme == "file" else _download
+    received = fetch(image, archive, patience)
+    findings = extract([Layer(archive, "")], into / udocker_format.ROOT)
+    os.unlink(str(archive))
+    if not any((into / udocker_format.ROOT / name).is_dir() for name in _SIGNS):
+        raise CorruptImage(f"{image.url} holds no root file system: it has neither /bin nor /usr")
+    manifest = json.dumps({"rootfs": image.url, "digest": image.digest}, sort_keys=True).encode("utf-8")
+    name = Reference(DOCKER_HUB, "rootfs", image.digest.partition(":")[2][:12])
+    udocker_format.write(into, name, b'{"config": {}}', manifest)
+    return Unpacked(0 if scheme == "file" else received, findings)
+
+
+def _copy(image: wire.Image, into: Path, _: Patience) -> int:
+    path = urllib.parse.unquote(urllib.parse.urlsplit(image.url).path)
+    try:
+        with open(path, "rb") as file:
+            return _write(image, into, file.read)
+    except (FileNotFoundError, PermissionError) as error:
+        raise ImageMissing(f"image {image.url}: {error.strerror}") from None
+    except _Cut as error:
+        raise NodeTrouble(f"image {image.url} cannot be read: {error}") from None
+
+
+def _download(image: wire.Image, into: Path, patience: Patience) -> int:
+    parts = urllib.parse.urlsplit(image.url)
+    transport = Transport(f"{parts.scheme}://{parts.netloc}", None, patience)
+    path = parts.path + ("?" + parts.query if parts.query else "")
+    for attempt in range(patience.tries):
+        answer = transport.get(path, "")
+        if answer.status != 200:
+            answer.body.close()
+            raise ImageMissing(f"image {image.url} does not exist (status {answer.status})")
+        body: IO[bytes] = answer.body
+        wanted = answer.headers.get("Content-Length")
+        try:
+            with body:
+                return _write(image, into, body.read, int(wanted) if wanted else None)
+        except _Cut as error:
+            if attempt + 1 == patience.tries:
+                raise RegistryDown(
+                    f"{transport.host} breaks off every transfer of {image.url}: {error}"
+                ) from None
+            transport.wait(attempt)
+    raise RegistryDown(f"{transport.host} does not answer")
+
+
+class _Cut(Exception):
+    pass
+
+
+def _write(image: wire.Image, into: Path, read: Callable[[int], bytes], wanted: Optional[int] = None) -> int:
+    """Bytes into a file, verified on the way."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with open(str(into), "wb") as file:
+            while True:
+                try:
+                    chunk = read(_CHUNK)
+                except CONNECTION_ERRORS as error:
+                    raise _Cut(reason(error)) from None
+                if not chunk:
+                    break
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+    except OSError as error:
+        raise NodeTrouble(f"image {image.url} cannot be written to {into}: {error.strerror}") from None
+    if wanted is not None and size < wanted:
+        raise _Cut(f"{size} of {wanted} bytes came")
+    if "sha256:" + digest.hexdigest() != image.digest:
+        raise CorruptImage(f"image {image.url} has sha256 {digest.hexdigest()}, not {image.digest}")
+    return size
