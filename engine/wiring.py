@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine import holder, plugins
@@ -26,6 +27,9 @@ from engine.reconcile.reconciler import Reconciler
 from engine.settings import NodeSettings, Settings, xdg
 from engine.store.database import Database
 from wrappers import wire
+
+if TYPE_CHECKING:
+    from engine.backends.diracx.backend import DiracxSettings
 
 _DAY = 86_400.0
 
@@ -46,12 +50,15 @@ class Engine:
     def backends(self) -> dict[str, Backend]:
         """Every configured back-end by name."""
         local = plugins.load("backends", "local")
-        return {"local": local("local", local_settings(self.settings))}
+        found: dict[str, Backend] = {"local": local("local", local_settings(self.settings))}
+        if self.settings.diracx.url:
+            found["diracx"] = plugins.load("backends", "diracx")("diracx", diracx_settings(self.settings))
+        return found
 
     @cached_property
     def app(self) -> Application:
         """The use cases."""
-        return Application(self.settings, self.db, self.backends, self.clock)
+        return Application(self.settings, self.db, self.backends, storage_resolver(), self.clock)
 
     @cached_property
     def key(self) -> Key:
@@ -105,6 +112,32 @@ def local_settings(settings: Settings) -> LocalSettings:
     return LocalSettings(
         spool=settings.local.spool,
         node=node(settings.node)._replace(slots=settings.local.slots, idle=settings.local.idle),
+        elsewhere=settings.local.elsewhere,
+    )
+
+
+def diracx_settings(settings: Settings) -> DiracxSettings:
+    """The settings of the back-end for DiracX, in the words of DIRAC."""
+    from engine.backends.diracx.backend import DiracxSettings
+    from engine.backends.wms.jdl import Wishes
+    from engine.backends.wms.resources import Rates
+
+    ours = settings.diracx
+    return DiracxSettings(
+        url=ours.url,
+        credential=(ours.proxy or ours.token).expanduser(),
+        proxy=ours.proxy is not None,
+        vo=ours.vo,
+        group=ours.group,
+        authorities=ours.authorities,
+        node=node(ours.node),
+        wishes=Wishes(ours.sites, ours.banned_sites, ours.tags, ours.priority, ours.job_type),
+        rates=Rates(ours.power, ours.cpu_time, ours.gpu_tag),
+        at_once=ours.at_once,
+        window=ours.window,
+        poll_interval=ours.poll,
+        settled_after=ours.settled_after,
+        shared_files=ours.shared_files,
     )
 
 

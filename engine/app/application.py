@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from engine.app import views
-from engine.app.planner import Plan, job_summary, plan, planned_jobs, results_of, validator
+from engine.app.bring import Bringer, size_of
+from engine.app.planner import Plan, PlannedJob, job_summary, plan, planned_jobs, results_of, validator
 from engine.app.requests import SubmitRequest
+from engine.app.stores import places_of
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ids import ExecutionId, new_id
-from engine.ports import Backend
+from engine.ports import Backend, Progress, Storage
 from engine.reconcile import layout
 from engine.settings import Settings
 from engine.storages.file import to_path, to_url
-from engine.store import attempts, events, executions, jobs, products
+from engine.store import attempts, events, executions, jobs, products, sources
 from engine.store.database import Database
 from engine.store.events import Event
 from engine.store.executions import Execution
@@ -34,9 +36,15 @@ class Application:
     """Everything that can be asked of the engine, on one database."""
 
     def __init__(
-        self, settings: Settings, db: Database, backends: Mapping[str, Backend], clock: Clock
+        self,
+        settings: Settings,
+        db: Database,
+        backends: Mapping[str, Backend],
+        storage: Callable[[str], Storage],
+        clock: Clock,
     ) -> None:
         self.settings = settings
+        self._storage = storage
         self._db = db
         self._backends = backends
         self._clock = clock
@@ -49,7 +57,8 @@ class Application:
         Raises:
             BadRequest, Unavailable: see `engine.app.planner.plan`.
         """
-        return plan(request, self.settings, self._db, self._backend(request.backend).capabilities)
+        can = self._backend(request.backend).capabilities
+        return plan(request, self.settings, self._db, can, self._storage)
 
     def dry_run(self, planned: Plan) -> Iterator[Mapping[str, Any]]:
         """Each job as it would run; nothing is written.
@@ -60,8 +69,13 @@ class Application:
         for job in planned_jobs(planned):
             yield job_summary(planned, job, self.settings)
 
-    def submit(self, planned: Plan) -> tuple[views.ExecutionView, bool]:
+    def submit(
+        self, planned: Plan, progress: Callable[[int, int], Progress | None] | None = None
+    ) -> tuple[views.ExecutionView, bool]:
         """Write an execution with all its jobs; they may run from the commit that ends this.
+
+        `progress` is told how many files and bytes of this machine are brought to a storage, if any, and
+        gives what is told of each piece.
 
         The second value tells whether it is new: a key that was used before gives the execution of then.
 
@@ -81,6 +95,7 @@ class Application:
         directory = to_path(new.results)
         try:
             count = self._write_jobs(new, planned)
+            self._bring(new, progress)
             _make_results_directory(directory)
             with self._db.write() as connection:
                 executions.activate(connection, new.id, jobs=count, now=self._clock.now())
@@ -94,15 +109,18 @@ class Application:
     def _new_execution(self, planned: Plan, key: str | None) -> Execution:
         now = self._clock.now()
         id_ = ExecutionId(new_id())
+        results = to_url(results_of(planned.request, self.settings) / id_)
+        home = "" if planned.remote else results
+        places = places_of(planned.request.stores, self.settings, self._storage, id_, home=home)
         new = Execution(
             id=id_,
             owner=self.settings.owner,
             name=executions.shown_name(planned.compiled.tool.name),
             key=key,
             descriptor_sha256=planned.descriptor.sha256,
-            options=planned.options,
+            options=planned.options._replace(places=places),
             backend=planned.backend,
-            results=to_url(results_of(planned.request, self.settings) / id_),
+            results=results,
             state=ExecutionState.PLANNING,
             intent=Intent.RUN,
             created_at=now,
@@ -119,9 +137,9 @@ class Application:
         return new
 
     def _write_jobs(self, new: Execution, planned: Plan) -> int:
-        page, count = list[jobs.NewJob](), 0
+        page, count = list[PlannedJob](), 0
         for job in planned_jobs(planned):
-            page.append(job.new)
+            page.append(job)
             if len(page) >= PAGE:
                 count += self._write_page(new, page)
         count += self._write_page(new, page)
@@ -129,13 +147,29 @@ class Application:
             raise BadRequest("there is no job to run: the invocations are empty")
         return count
 
-    def _write_page(self, new: Execution, page: list[jobs.NewJob]) -> int:
+    def _write_page(self, new: Execution, page: list[PlannedJob]) -> int:
         with self._db.write() as connection:
             executions.touch(connection, new.id, now=self._clock.now())
-            jobs.add(connection, new.id, page, now=self._clock.now())
+            jobs.add(connection, new.id, [job.new for job in page], now=self._clock.now())
+            sources.add(connection, new.id, [source for job in page for source in job.sources])
         written = len(page)
         page.clear()
         return written
+
+    def _bring(self, new: Execution, progress: Callable[[int, int], Progress | None] | None) -> None:
+        """Bring local files to where jobs can read them, after everything else was found to be right."""
+        with self._db.read() as connection:
+            wanted = sources.to_bring(connection, new.id)
+        if not wanted:
+            return
+        told = progress(len(wanted), size_of(wanted)) if progress else None
+        bringer = Bringer(self.settings, self._storage, told)
+        for at in range(0, len(wanted), PAGE):
+            found = bringer.bring_all(wanted[at : at + PAGE])
+            with self._db.write() as connection:
+                executions.touch(connection, new.id, now=self._clock.now())
+                for one in found:
+                    sources.brought(connection, new.id, one)
 
     def _remove(self, id_: ExecutionId) -> None:
         with self._db.write() as connection:

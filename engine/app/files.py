@@ -1,29 +1,54 @@
-"""Local files that invocations name: made absolute, and seen to be there, before anything is submitted."""
+"""Files that invocations name: made absolute, and seen to be there, before anything is submitted."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from engine.app.locations import path_of, url_of
+from engine.app.remote import Remote
 from engine.domain.tool import InputType, Tool
 from engine.errors import BadRequest
+from engine.planning import InputFile
+from engine.settings import StorageSection
+from engine.store.sources import Source
 
 _MANY = 100_000  # inputs of a sweep that are looked at once only
 
 
 class Files:
-    """Turns File values into URLs.
+    """Turns File values into absolute paths and URLs.
 
     Relative paths resolve against `directory`, the current one by default.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        remote: Remote,
+        storages: Mapping[str, StorageSection],
+        staging: Callable[[], str],
+        directory: Path | None = None,
+    ) -> None:
+        self._remote = remote
+        self._storages = storages
+        self._staging = staging
         self._directory = directory or Path.cwd()
         self._kind = lru_cache(maxsize=_MANY)(_kind_of)
+
+    def prefetch(self, tool: Tool, invocations: Iterable[Mapping[str, Any]]) -> None:
+        """Look at all their files on storages together: one after the other would take long."""
+        ids = [wanted.id for wanted in tool.inputs if wanted.type == InputType.FILE]
+        values = (value for one in invocations for id_ in ids for value in _texts(one.get(id_)))
+        urls: list[str] = []
+        for value in values:
+            with suppress(BadRequest):  # told when its invocation is settled
+                if url := url_of(value, self._storages):
+                    urls.append(url)
+        self._remote.prefetch(urls)
 
     def settle(
         self, tool: Tool, invocation: Mapping[str, Any], defaults: Collection[str] = ()
@@ -48,23 +73,40 @@ class Files:
                 problems.append(f"input {wanted.id}: {error}")
         return settled, problems
 
+    def sources(self, inputs: Sequence[InputFile], *, bring: bool) -> list[Source]:
+        """Where jobs find these, unless it is simply their path; local files are to be brought, if asked.
+
+        Raises:
+            BadRequest: there is no storage to bring them to.
+        """
+        found = []
+        for one in inputs:
+            if not os.path.isabs(one.source):
+                found.append(self._remote.source(one.source))
+            elif bring:
+                self._staging()
+                found.append(Source(one.source, "", packed=os.path.isdir(one.source)))
+        return found
+
     def absolute(self, value: str) -> str:
-        """An absolute path that exists.
+        """An absolute path or a URL of a file that exists.
 
         Raises:
             BadRequest: there is no such file, it cannot be read, or its scheme is not available.
+            Unavailable, CredentialExpired: its storage cannot say.
         """
-        scheme = urlsplit(value).scheme if "://" in value else ""
-        if scheme not in ("", "file"):
-            raise BadRequest(
-                f"{value}: {scheme}: is not available yet", remedy="bring the file to this machine"
-            )
-        path = unquote(urlsplit(value).path) if scheme else value
+        if url := url_of(value, self._storages):
+            return self._remote.source(url).url
+        path = path_of(value) if "://" in value else value
         full = os.path.normpath(os.path.join(self._directory, path))
         problem = self._kind(full)
         if problem:
             raise BadRequest(f"{full}: {problem}")
         return full
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
 
 
 def _kind_of(path: str) -> str:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
+from engine.app.bring import staging
 from engine.app.collisions import Names
 from engine.app.files import Files
 from engine.app.images import pin
+from engine.app.remote import Remote
 from engine.app.requests import SubmitRequest
 from engine.app.views import image_name
 from engine.domain import naming
 from engine.domain.options import Options
 from engine.domain.tool import Tool
-from engine.errors import BadRequest
+from engine.errors import BadRequest, EngineError
 from engine.planning import (
     CompiledTool,
     Descriptor,
     Expansion,
+    InputFile,
     InvocationError,
     Point,
     Requirements,
@@ -32,12 +37,16 @@ from engine.planning import (
     read_invocations,
     result_fields,
 )
-from engine.ports import Capabilities
+from engine.ports import Capabilities, Storage
 from engine.settings import RuntimeName, Settings
 from engine.store import executions
 from engine.store.database import Database
 from engine.store.jobs import NewJob
+from engine.store.sources import Source
 from wrappers.wire import Limits
+
+TOGETHER = 200
+"""Invocations whose files on storages are looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,9 @@ class Plan:
     backend: str
     warnings: tuple[str, ...]
     points: Iterator[Point]
+    files: Files
+    remote: bool
+    """Whether jobs run on other machines: files of this one are brought to a storage first."""
 
 
 @dataclass(slots=True)
@@ -61,9 +73,17 @@ class PlannedJob:
 
     new: NewJob
     expansion: Expansion
+    sources: Sequence[Source] = ()
+    """Its files that are not simply paths of the machine where it runs."""
 
 
-def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: Capabilities) -> Plan:
+def plan(
+    request: SubmitRequest,
+    settings: Settings,
+    db: Database | None,
+    can: Capabilities,
+    storage: Callable[[str], Storage],
+) -> Plan:
     """Settle everything but the jobs. `db`, when given, spares checking a known descriptor again.
 
     Raises:
@@ -88,6 +108,12 @@ def plan(request: SubmitRequest, settings: Settings, db: Database | None, can: C
         backend=request.backend or settings.backend,
         warnings=(*needs.warnings, *(pinned.warnings if pinned else ())),
         points=read_invocations(request.invocations, compiled.tool, request.sweep),
+        files=Files(
+            Remote(storage, settings.storages, settings.data.parallel),
+            settings.storages,
+            partial(staging, settings),
+        ),
+        remote=can.remote,
     )
 
 
@@ -125,14 +151,13 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
     Raises:
         BadRequest: after the last good one; the first problems are told, each with its place.
     """
-    tool = plan.compiled.tool
-    files = Files()
+    tool, files = plan.compiled.tool, plan.files
     names = Names(plan.options.naming)
 
     def expand(point: Point) -> PlannedJob:
         invocation, wrong = files.settle(tool, point.invocation)
         expansion = _expand(plan.compiled, invocation, wrong)
-        if used := {i.id for i in expansion.inputs if not os.path.isabs(i.source)}:  # by default
+        if used := {i.id for i in expansion.inputs if _by_default(i, invocation)}:
             invocation, wrong = files.settle(tool, point.invocation, used)
             expansion = _expand(plan.compiled, invocation, wrong)
         fields = result_fields(plan.options.naming, tool, expansion.invocation, point)
@@ -141,9 +166,31 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
         if wrong:
             raise InvocationError(wrong)
         new = NewJob(number, invocation, point.parameters, pending=min(point.stage, 1), names=fields)
-        return PlannedJob(new, expansion)
+        return PlannedJob(new, expansion, files.sources(expansion.inputs, bring=plan.remote))
 
-    return expand_points(plan.points, expand)
+    return expand_points(_looked_at(plan), expand)
+
+
+def _looked_at(plan: Plan) -> Iterator[Point]:
+    """The points, after their files on storages were looked at, many together."""
+    points, trouble = iter(plan.points), None
+    while trouble is None:
+        some: list[Point] = []
+        try:
+            some += islice(points, TOGETHER)
+        except EngineError as error:
+            trouble = error  # told after what is wrong with the points before
+        plan.files.prefetch(plan.compiled.tool, (point.invocation for point in some))
+        yield from some
+        if not some:
+            break
+    if trouble is not None:
+        raise trouble
+
+
+def _by_default(one: InputFile, invocation: Mapping[str, Any]) -> bool:
+    """Whether it is a file that the descriptor names, and was not looked for yet."""
+    return not os.path.isabs(one.source) and ("://" not in one.source or one.id not in invocation)
 
 
 def _expand(compiled: CompiledTool, invocation: Mapping[str, Any], wrong: list[str]) -> Expansion:

@@ -20,6 +20,9 @@ class SubmitRequest:
     """How they are multiplied."""
     backend: str | None = None
     results: Path | None = None
+    stores: Sequence[str] = ()
+    """Storages or URLs where results are kept, in order; without any, jobs of this machine deliver to the
+    directory of results."""
     key: str | None = None
     runtimes: Sequence[str] = ()
     root: str = ""

@@ -37,6 +37,7 @@ class LocalSettings:
 
     spool: Path
     node: wire.Node
+    elsewhere: bool = False
 
 
 class LocalBackend:
@@ -52,6 +53,7 @@ class LocalBackend:
             window=max(128, 8 * settings.node.slots),
             poll_interval=0.02,
             gone_after=2.0,
+            remote=settings.elsewhere,
             allows_no_container=True,
             gpu=Path("/dev/nvidiactl").exists(),
         )

@@ -23,6 +23,10 @@ def request(
     descriptor: DescriptorArgument,
     invocations: InvocationsArgument = None,
     results: Annotated[Path | None, typer.Option(help="Directory for results (default: ./results).")] = None,
+    store: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep results there: a storage of the settings, NAME:PATH or a URL; repeatable."),
+    ] = None,
     backend: Annotated[str | None, typer.Option(help="Where to run (default: from the settings).")] = None,
     key: Annotated[
         str | None, typer.Option(help="Your own key: submitting twice with it is submitting once.")
@@ -57,6 +61,7 @@ def request(
         sweep=sweep,
         backend=backend,
         results=results,
+        stores=tuple(store or ()),
         key=key,
         runtimes=tuple(runtime or ()),
         root="readonly" if read_only else "",

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from engine.domain.attempt import AttemptState, Effect, News
-from engine.domain.execution import ExecutionState, Intent
-from engine.domain.execution import conclude as verdict
 from engine.domain.job import JobState
-from engine.domain.options import SANDBOX, Place
-from engine.errors import Unavailable
-from engine.ids import AttemptId, SubmissionId
-from engine.reconcile import layout
+from engine.ids import SubmissionId
 from engine.reconcile.collect import salvage
 from engine.reconcile.place import Round
 from engine.reconcile.settle import settle
-from engine.store import attempts, events, executions, jobs, outbox
+from engine.store import attempts, executions, jobs, outbox
 from engine.store.attempts import Word
-from engine.store.executions import Execution
 from engine.store.jobs import Move
 
 PAGE = 1000
-FAILED_STATES = (JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED)
 REPEAT = 20.0
 """Seconds after which a place is asked again to end a submission that is still there."""
-PLANNING_LIMIT = 900.0
-"""Seconds without a new page of jobs after which a planning execution counts as abandoned."""
 
 
 def follow_intent(round_: Round) -> bool:
@@ -86,87 +77,3 @@ def forget_due(round_: Round) -> bool:
     with round_.write() as connection:
         outbox.done(connection, Effect.FORGET, [SubmissionId(d.submission_id) for d in due])
     return True
-
-
-def conclude(round_: Round) -> bool:
-    """End executions whose jobs are all final, and start the jobs that waited for all others."""
-    with round_.db.read() as connection:
-        resting = executions.at_rest(connection, round_.backend.name)
-        waiting = {e.id for e in resting if executions.count(connection, e.id)[JobState.BLOCKED]}
-    down: list[Unavailable] = []
-    for execution in resting:
-        try:
-            if execution.id not in waiting:
-                _end(round_, execution)
-            elif execution.intent != Intent.CANCEL:  # else `follow_intent` ends them, a page each round
-                _unblock(round_, execution)
-        except Unavailable as error:  # one storage in trouble keeps no other execution waiting
-            down.append(error)
-    if down and len(down) == len(resting):
-        raise down[0]
-    return bool(resting)
-
-
-def _end(round_: Round, execution: Execution) -> None:
-    for place in layout.places(execution):
-        if place.url != SANDBOX:
-            _clear(round_, execution, place)
-    with round_.write() as connection:
-        current = executions.get(connection, execution.id, lock=True)
-        state = verdict(executions.count(connection, execution.id))  # the user may have retried meanwhile
-        if state.is_final:
-            executions.set_state(connection, current, state, now=round_.clock.now())
-
-
-def _clear(round_: Round, execution: Execution, place: Place) -> None:
-    """Remove what attempts wrote there and what was not committed."""
-    storage = round_.storage(place.url)
-    if place.rename:
-        storage.delete(layout.attempts_url(place))
-        return
-    after: AttemptId | None = None
-    while True:
-        with round_.db.read() as connection:
-            page = attempts.without_results(connection, execution.id, after=after, limit=PAGE)
-        if not page:
-            return
-        for attempt, number in page:
-            storage.delete(layout.attempt_url(place, number, attempt))
-        after = page[-1][0]
-
-
-def _unblock(round_: Round, execution: Execution) -> None:
-    """Start the jobs that waited, or skip them when what they wait for will never be."""
-    to, now, more = JobState.BLOCKED, round_.clock.now(), True
-    while more:
-        with round_.write() as connection:
-            executions.get(connection, execution.id, lock=True)
-            counts = executions.count(connection, execution.id)
-            if to == JobState.BLOCKED:
-                if counts[JobState.READY]:
-                    return  # the user retried meanwhile what they wait for
-                to = JobState.SKIPPED if any(counts[s] for s in FAILED_STATES) else JobState.READY
-            page = jobs.page(connection, execution.id, states=[JobState.BLOCKED], limit=PAGE)
-            message = "" if to == JobState.READY else "a job that it waits for did not succeed"
-            jobs.move(connection, [Move(j, to, message=message) for j in page], now=now)
-        more = len(page) == PAGE
-
-
-def drop_abandoned_plans(round_: Round) -> bool:
-    """End executions whose planner died before their jobs were all written.
-
-    Nothing of them ever ran, and their keys may be used again.
-    """
-    now = round_.clock.now()
-    with round_.db.read() as connection:
-        planning = executions.in_state(connection, [ExecutionState.PLANNING])
-    dead = [e for e in planning if e.intent == Intent.CANCEL or now - e.updated_at > PLANNING_LIMIT]
-    for execution in dead:
-        with round_.write() as connection:
-            events.append(
-                connection,
-                [events.Event(execution.id, now, "abandoned", detail="its planning was cut short")],
-            )
-            executions.set_state(connection, execution, ExecutionState.CANCELLED, now=now)
-            executions.free_key(connection, execution.id)
-    return bool(dead)

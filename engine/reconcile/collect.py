@@ -65,7 +65,7 @@ def collect_due(round_: Round) -> bool:
 
         for item in due:
             round_.backend.retrieve(item.native_id or "", Path(directory))
-        at_home = all(of[item.execution_id].results.startswith("file:") for item in due)
+        at_home = not any(of[item.execution_id].options.places for item in due)
         answers = [judge(item) for item in due] if at_home else _together(judge, due)
     postponed = [answer for answer in answers if isinstance(answer, Unavailable)]
     if len(postponed) == len(due):

@@ -10,14 +10,9 @@ from engine.clock import Clock
 from engine.domain.attempt import Effect
 from engine.errors import CredentialExpired, LostRace, Unavailable
 from engine.ports import Backend, Observation, Storage
-from engine.reconcile.cancel import (
-    cancel_due,
-    conclude,
-    drop_abandoned_plans,
-    follow_intent,
-    forget_due,
-)
+from engine.reconcile.cancel import cancel_due, follow_intent, forget_due
 from engine.reconcile.collect import collect_due
+from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
 from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, MakeClaim, MakeManifest, Round, log
 from engine.reconcile.submit import start_ready, submit_due
@@ -126,6 +121,7 @@ class Reconciler:
             collect_due(round_),
             conclude(round_),
             forget_due(round_),
+            clear_due(round_),
             drop_abandoned_plans(round_),
         ]
         return any(changed)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ids import new_id
 from engine.ports import Progress, Stat, StorageCapabilities
+from engine.storages.places import UNCONFIGURED, StorageSettings
 from wrappers.transfer.checksums import CHUNK, Hasher
 from wrappers.wire import Grant
 
@@ -44,7 +46,7 @@ class FileStorage:
 
     capabilities = StorageCapabilities()
 
-    def __init__(self) -> None:
+    def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._safe: set[Path] = set()
         """Directories whose own name is on the disk."""
 
@@ -56,6 +58,15 @@ class FileStorage:
             except (FileNotFoundError, NotADirectoryError):
                 return None
         return Stat(found.st_size, found.st_mtime, directory=_is_directory(found))
+
+    def entries(self, url: str) -> Mapping[str, Stat]:
+        """Names directly under a directory, and what they are; a dangling link is an empty file."""
+        with _clear(url):
+            try:
+                found = tuple(os.scandir(to_path(url)))
+            except (FileNotFoundError, NotADirectoryError):
+                return {}
+            return {entry.name: _stat_of(entry) for entry in found}
 
     def list(self, url: str) -> Sequence[str]:
         """Names directly under a directory."""
@@ -113,18 +124,16 @@ class FileStorage:
             part.write_bytes(data)
             _sync(part)
 
-    def send(self, source: Path, url: str, progress: Progress | None = None) -> None:
-        """Bring a file there; on one file system it is moved, not copied."""
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there; on one file system it is moved, not copied, when it need not be kept."""
         path = to_path(url)
         with _clear(url):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                os.replace(source, path)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
+            if keep or not _replaced(source, path):
                 with _replacing(path) as part:
-                    shutil.copyfile(source, part)
+                    _copy(source, part, progress)
+            elif progress:
+                progress(path.stat().st_size)
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
         """A piece of a file."""
@@ -144,10 +153,11 @@ class FileStorage:
                 raise NotFound(f"nothing at {url}")
             into.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
-                shutil.copytree(path, into, symlinks=True, dirs_exist_ok=True)
+                copy = partial(_copy, progress=progress, copy=shutil.copy2)
+                shutil.copytree(path, into, symlinks=True, dirs_exist_ok=True, copy_function=copy)
             else:
                 with _replacing(into) as part:
-                    shutil.copyfile(path, part)
+                    _copy(path, part, progress)
 
     def open(self, url: str) -> AbstractContextManager[BinaryIO]:
         """A file as a stream."""
@@ -181,8 +191,38 @@ def _sync(path: Path) -> None:
         os.close(file)
 
 
+def _stat_of(entry: os.DirEntry[str]) -> Stat:
+    try:
+        found = entry.stat()
+    except FileNotFoundError:
+        found = entry.stat(follow_symlinks=False)
+    return Stat(found.st_size, found.st_mtime, directory=_is_directory(found))
+
+
 def _is_directory(found: os.stat_result) -> bool:
     return (found.st_mode & 0o170000) == 0o040000
+
+
+def _replaced(source: Path, path: Path) -> bool:
+    """Rename; False when they are on different file systems."""
+    try:
+        os.replace(source, path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    return True
+
+
+def _copy(
+    source: str | Path,
+    target: str | Path,
+    progress: Progress | None,
+    copy: Callable[[str | Path, str | Path], object] = shutil.copyfile,
+) -> None:
+    copy(source, target)
+    if progress:
+        progress(os.path.getsize(target))
 
 
 def _copy_across(old: Path, new: Path) -> None:

@@ -316,6 +316,18 @@ def free_key(connection: Connection, execution_id: ExecutionId) -> None:
     connection.execute(sa.update(execution).where(execution.c.id == execution_id).values(key=None))
 
 
+def clear_at(connection: Connection, execution_id: ExecutionId, when: float | None) -> None:
+    """Note when what its attempts left on storages is to be removed; None: nothing is left."""
+    connection.execute(sa.update(execution).where(execution.c.id == execution_id).values(clear_at=when))
+
+
+def to_clear(connection: Connection, backend: str, *, now: float, limit: int = 10) -> list[Execution]:
+    """Ended executions whose attempts left something that should be removed now."""
+    query = sa.select(execution).where(execution.c.clear_at <= now, execution.c.backend == backend)
+    found = [_from_row(row) for row in connection.execute(query.order_by(execution.c.clear_at).limit(limit))]
+    return [one for one in found if one.state.is_final]
+
+
 def set_intent(connection: Connection, execution_id: ExecutionId, intent: Intent, *, now: float) -> None:
     """Write what the user wants."""
     connection.execute(

@@ -61,8 +61,10 @@ execution = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("ended_at", Float),
+    Column("clear_at", Float),  # when what its attempts left is to be removed; NULL: nothing is left
     Index("ix_execution_state_id", "state", "id"),
     Index("ix_execution_owner_id", "owner", "id"),
+    Index("ix_execution_clear_at", "clear_at"),
 )
 
 tally = Table(

@@ -347,7 +347,7 @@ def test_a_key_whose_planner_died_can_be_used_again(world: World, monkeypatch: p
         with pytest.raises(SystemExit):
             world.submit("true", key="mine")
     [dead] = world.engine.app.newest()
-    monkeypatch.setattr("engine.reconcile.cancel.PLANNING_LIMIT", -1.0)
+    monkeypatch.setattr("engine.reconcile.conclude.PLANNING_LIMIT", -1.0)
     world.rounds(lambda: world.engine.app.status(ExecutionId(dead.id)).state == "cancelled")
     id_ = world.submit("true", key="mine")
     assert id_ != dead.id

@@ -11,7 +11,9 @@ _ROW = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Add columns to results, and tables for sources and copies."""
+    """Add columns to executions and results, and tables for sources and copies."""
+    op.add_column("execution", sa.Column("clear_at", sa.Float()))
+    op.create_index("ix_execution_clear_at", "execution", ["clear_at"])
     op.add_column("product", sa.Column("adler32", sa.String(8), nullable=False, server_default=""))
     op.add_column("product", sa.Column("packed", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("product", sa.Column("state", sa.String(16), nullable=False, server_default="available"))

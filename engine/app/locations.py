@@ -1,0 +1,43 @@
+"""Where files are, as people write it: `storage:path` of a configured storage, a URL, or a local path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import quote, unquote, urlsplit
+
+from engine.errors import BadRequest
+from engine.settings import StorageSection
+
+
+def url_of(text: str, storages: Mapping[str, StorageSection]) -> str | None:
+    """The URL that is meant; None when it is a path of this machine.
+
+    Raises:
+        BadRequest: a path leaves its storage.
+    """
+    if "://" in text:
+        parts = urlsplit(text)
+        return None if parts.scheme == "file" else text
+    name, colon, path = text.partition(":")
+    if not colon or name not in storages:
+        return None
+    if ".." in path.split("/"):
+        raise BadRequest(f"{text}: a path in a storage has no ..")
+    below = quote(path.strip("/"))
+    base = storages[name].url.rstrip("/")
+    return f"{base}/{below}" if below else base
+
+
+def doors_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
+    """Further URLs of the same file, by the other doors of its storage, in their order."""
+    for section in storages.values():
+        every = [door.rstrip("/") for door in (section.url, *section.doors)]
+        for base in every:
+            if url == base or url.startswith(base + "/"):
+                return [door + url[len(base) :] for door in every if door != base]
+    return []
+
+
+def path_of(url: str) -> str:
+    """The path that a `file:` URL names."""
+    return unquote(urlsplit(url).path)

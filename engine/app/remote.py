@@ -1,0 +1,70 @@
+"""Files that are not on this machine: looked at once, several at a time, before anything is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from engine.app.locations import doors_of
+from engine.errors import BadRequest, NotFound
+from engine.ports import Stat, Storage
+from engine.settings import StorageSection
+from engine.store.sources import Source
+
+_MANY = 100_000
+"""Files whose sizes are kept in memory; those before are looked at again when they come again."""
+
+
+class Remote:
+    """Knows the files behind URLs."""
+
+    def __init__(
+        self,
+        storage: Callable[[str], Storage],
+        storages: Mapping[str, StorageSection],
+        parallel: int,
+    ) -> None:
+        self._storage = storage
+        self._storages = storages
+        self._parallel = parallel
+        self._known: dict[str, Stat | str] = {}
+
+    def prefetch(self, urls: Iterable[str]) -> None:
+        """Look at these at a time; what is wrong with them is told when they are asked for.
+
+        Raises:
+            Unavailable, CredentialExpired: a storage cannot say.
+        """
+        new = [url for url in dict.fromkeys(urls) if url not in self._known]
+        if len(self._known) + len(new) > _MANY:
+            self._known.clear()
+        if len(new) > 1:
+            with ThreadPoolExecutor(min(self._parallel, len(new))) as pool:
+                self._known.update(zip(new, pool.map(self._look, new), strict=True))
+        elif new:
+            self._known[new[0]] = self._look(new[0])
+
+    def source(self, url: str) -> Source:
+        """The file of a URL, which every replica of its storage has too.
+
+        Raises:
+            BadRequest: there is none, or it cannot be used.
+            Unavailable, CredentialExpired: its storage cannot say.
+        """
+        self.prefetch([url])
+        found = self._known[url]
+        if isinstance(found, str):
+            raise BadRequest(found)
+        checksums = {**found.checksums, **({"sha256": found.sha256} if found.sha256 else {})}
+        return Source(url, url, tuple(doors_of(url, self._storages)), checksums, found.size)
+
+    def _look(self, url: str) -> Stat | str:
+        try:
+            found = self._storage(url).stat(url)
+        except (BadRequest, NotFound) as error:
+            return str(error)
+        if found is None:
+            return f"{url}: there is no such file"
+        if found.directory:
+            return f"{url}: is a directory; name its files, or a tar of it"
+        return found

@@ -1,0 +1,56 @@
+"""Where the results of an execution may be kept, in order: settled when it is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from engine.app.locations import doors_of, url_of
+from engine.domain.options import SANDBOX, Place
+from engine.errors import BadRequest
+from engine.ids import ExecutionId
+from engine.ports import Storage
+from engine.settings import Settings
+
+
+def places_of(
+    asked: Sequence[str],
+    settings: Settings,
+    storage: Callable[[str], Storage],
+    execution: ExecutionId,
+    *,
+    home: str = "",
+) -> list[Place]:
+    """The places of an execution: those that were asked for, else, for jobs that run elsewhere, those of the
+    settings; then the other doors of each, and the last resorts. None: the directory of results alone.
+
+    `home` is the URL of that directory where jobs can write to it; "" when they run elsewhere.
+
+    Raises:
+        BadRequest: a storage is unknown, cannot be written, or none is configured.
+    """
+    names = list(asked) or ([] if home else list(settings.data.results))
+    places = [_place(name, settings, storage, execution) for name in names]
+    for place in list(places):
+        places += [Place(door, place.rename) for door in doors_of(place.url, settings.storages)]
+    if home:
+        return [*places, Place(home)] if places else []
+    if settings.api.public_url:
+        places.append(Place(f"{settings.api.public_url.rstrip('/')}/se/{execution}"))
+    if not places:
+        raise BadRequest(
+            "jobs that run elsewhere need a place for their results",
+            remedy="set data.results to storages of the settings, or api.public_url",
+        )
+    return [*places, Place(SANDBOX)] if settings.data.sandbox else places
+
+
+def _place(name: str, settings: Settings, storage: Callable[[str], Storage], execution: ExecutionId) -> Place:
+    text = name if ":" in name else f"{name}:"
+    base = url_of(text, settings.storages)
+    if base is None:
+        known = ", ".join(sorted(settings.storages)) or "none"
+        raise BadRequest(f"{name}: no such storage", remedy=f"write a URL, or one of the settings: {known}")
+    can = storage(base).capabilities
+    if not can.write:
+        raise BadRequest(f"{name}: this storage cannot be written to")
+    return Place(f"{base.rstrip('/')}/{execution}", can.rename)

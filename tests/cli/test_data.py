@@ -1,0 +1,89 @@
+"""Inputs and results on storages, for jobs that may not use the paths of this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.cli.desk import Desk
+
+ELSEWHERE = {"ENGINE_LOCAL__ELSEWHERE": "true"}
+
+
+@pytest.fixture
+def stores(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two storages, `a` with staged inputs too, in directories of these names."""
+    root = desk.directory / "stores"
+    settings = {
+        "storages": {name: {"url": (root / name).as_uri()} for name in ("a", "b")},
+        "data": {"staging": "a", "results": ["a", "b"]},
+        "local": {"elsewhere": True},
+    }
+    config = desk.home / ".config/grid-engine/engine.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(yaml.safe_dump(settings))
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+    return root
+
+
+def upper(desk: Desk) -> str:
+    return desk.tool("tr a-z A-Z < [TEXT] > [TEXT].up", {"text": "File"}, {"o": "[TEXT].up"})
+
+
+def test_a_file_of_this_machine_is_staged_once_and_its_result_comes_home(desk: Desk, stores: Path) -> None:
+    desk.write("in.txt", "hello")
+    desk.write("same.txt", "hello")
+    sweep = desk.lines("i.jsonl", [{"text": "in.txt"}, {"text": "same.txt"}])
+    done = desk.submit(upper(desk), sweep, "--runtime", "none")
+    staged = [path for path in (stores / "a/inputs").rglob("*") if path.is_file()]
+    assert len(staged) == 1
+    assert (stores / "a" / done.id / "outputs/1/in.txt.up").read_text() == "HELLO"
+    assert not list((stores / "a").rglob(".attempts"))
+    assert (desk.directory / "in.txt").exists()
+    desk.ok("results", done.id, "--download", "home")
+    assert (desk.directory / "home/2/same.txt.up").read_text() == "HELLO"
+
+
+def test_a_directory_of_this_machine_is_staged_as_a_tar(desk: Desk, stores: Path) -> None:
+    (desk.directory / "d" / "sub").mkdir(parents=True)
+    (desk.directory / "d" / "sub" / "x y").write_text("content")
+    tool = desk.tool("cat [TEXT]/sub/'x y' > out", {"text": "File"}, {"o": "out"})
+    done = desk.submit(tool, desk.write("i.json", {"text": "d"}), "--runtime", "none")
+    assert (stores / "a" / done.id / "outputs/out").read_text() == "content"
+
+
+def test_without_a_staging_storage_a_local_file_is_refused_with_the_setting(desk: Desk, stores: Path) -> None:
+    desk.write("in.txt", "hello")
+    ran = desk.run(
+        "submit", upper(desk), desk.write("i.json", {"text": "in.txt"}), "--runtime", "none",
+        variables={"ENGINE_DATA__STAGING": ""},
+    )  # fmt: skip
+    assert ran.code == 2
+    assert "data.staging" in ran.err
+    assert desk.debris() == []
+
+
+def test_a_result_is_kept_where_the_user_says(desk: Desk, stores: Path) -> None:
+    tool = desk.tool("echo x > out", outputs={"o": "out"})
+    done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none", "--store", "b:sub dir")
+    assert (stores / "b/sub dir" / done.id / "outputs/out").read_text() == "x\n"
+    assert done.ran.value["state"] == "succeeded"
+
+
+def test_an_unknown_storage_is_refused_with_those_there_are(desk: Desk, stores: Path) -> None:
+    tool = desk.tool("echo x > out", outputs={"o": "out"})
+    ran = desk.run("submit", tool, desk.write("i.json", {}), "--runtime", "none", "--store", "c")
+    assert ran.code == 2
+    assert "a, b" in ran.err
+    assert desk.debris() == []
+
+
+def test_a_result_goes_to_the_next_storage_when_the_first_cannot_be_written(desk: Desk, stores: Path) -> None:
+    (stores / "a").rmdir()
+    (stores / "a").write_text("in the way")
+    tool = desk.tool("echo x > out", outputs={"o": "out"})
+    done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none")
+    assert (stores / "b" / done.id / "outputs/out").read_text() == "x\n"
