@@ -29,7 +29,7 @@ class DirectoryPublisher:
         self.top = top
         self.name = str(top)
         self._layout = layout
-        self.staging = top / layout.root / ".staging"
+        self.staging = top / layout.store / ".staging"
         self.lock = top / layout.store / ".lock"
 
     def check(self) -> None:

@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -92,7 +93,6 @@ class Repository:
         self.mount_all(self.tree(self.revision()), writable=False)
         self.flag.unlink(missing_ok=True)
         self.busy.unlink(missing_ok=True)
-        shutil.rmtree(self.storage / "revisions/local", ignore_errors=True)
 
     def held(self) -> bool:
         """Whether somebody is publishing: the lock counts, not its file."""
@@ -137,8 +137,8 @@ def clone(repository: Repository, template: str) -> Path:
         raise Failed(22, f"cannot clone directory tree. destination '{target}' exists, aborting")
     if not (tree / target).parent.is_dir():
         raise Failed(22, f"cannot clone directory tree. destination '{target}' not on a known path, aborting")
-    local = repository.storage / "revisions/local"
-    shutil.rmtree(local, ignore_errors=True)
+    # never the same twice: the kernel may keep a directory that was under an overlay busy for a while
+    local = Path(tempfile.mkdtemp(prefix="local-", dir=repository.storage / "revisions"), "tree")
     run("cp", "-al", tree, local)
     run("cp", "-al", local / source, local / target)
     print(f"CernVM-FS: cloning template {source} --> {target} ... [done]")
@@ -182,7 +182,7 @@ def process(repository: Repository) -> int:
     fault(repository, "publish", "start")
     number = repository.revision() + 1
     new = repository.tree(number)
-    shutil.rmtree(new, ignore_errors=True)
+    remove(new)
     dropped = fault(repository, "publish", "drop")
     run("cp", "-a", repository.tree(number - 1) if dropped else repository.mount, new)
     fault(repository, "publish", "copied")
@@ -257,7 +257,14 @@ def fault(repository: Repository, command: str, at: str) -> bool:
 
 
 def run(*words: str | Path) -> None:
-    subprocess.run([os.fspath(word) for word in words], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([os.fspath(word) for word in words], capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(1, f"{words[0]}: {done.stderr}")
+
+
+def remove(tree: Path) -> None:
+    if tree.exists():
+        shutil.rmtree(tree)
 
 
 def empty(directory: Path) -> None:

@@ -1,0 +1,52 @@
+"""Places where images are published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cvmfs_deploy.site import Site, cvmfs_site, directory_site
+from tests.services.cvmfs import Cvmfs, start_cvmfs
+from tests.services.faults import Faults, faulty
+from tests.services.registry import Registry
+
+
+@pytest.fixture
+def cvmfs(tmp_path: Path) -> Iterator[Cvmfs]:
+    """A machine with a repository, by the stand-in for `cvmfs_server`."""
+    with start_cvmfs(tmp_path / "stratum0") as running:
+        yield running
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Site:
+    """A shared directory."""
+    return directory_site(_home(tmp_path))
+
+
+@pytest.fixture
+def repository(tmp_path: Path, cvmfs: Cvmfs) -> Site:
+    """A CVMFS repository."""
+    return cvmfs_site(_home(tmp_path), cvmfs)
+
+
+@pytest.fixture(params=["directory", "repository"])
+def site(request: pytest.FixtureRequest) -> Site:
+    """Each kind of place in turn."""
+    found: Site = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def faults(registry: Registry) -> Iterator[Faults]:
+    """A registry that misbehaves when told to, and counts."""
+    with faulty(registry.host) as running:
+        yield running
+
+
+def _home(tmp_path: Path) -> Path:
+    home = tmp_path / "admin"
+    home.mkdir()
+    return home
