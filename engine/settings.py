@@ -227,6 +227,8 @@ class ApiSection(_Section):
     """Directory of the embedded storage."""
     quota: int | None = Field(default=None, gt=0)
     """Bytes that one execution may keep in the embedded storage."""
+    claims: float = Field(default=30 * 86_400.0, gt=0)
+    """Seconds for which an attempt may fetch fresh credentials, whether it waits or runs."""
 
 
 class Settings(_Section):

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 from engine import holder, plugins
 from engine.app.application import Application
 from engine.app.claims import Claims
+from engine.app.exchange import Doors
 from engine.app.follow import Driver
 from engine.app.key import Key, default_path, load_key
 from engine.app.manifests import Manifests
+from engine.app.needs import embedded_url
 from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
@@ -25,10 +27,13 @@ from engine.ids import AttemptId
 from engine.ports import Backend, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.settings import NodeSettings, Settings, xdg
+from engine.storages.scoping import scope_down
 from engine.store.database import Database
 from wrappers import wire
+from wrappers.wire import Grant
 
 if TYPE_CHECKING:
+    from engine.api.parts import Http
     from engine.backends.diracx.backend import DiracxSettings
 
 _DAY = 86_400.0
@@ -64,6 +69,24 @@ class Engine:
     def key(self) -> Key:
         """The engine's own secret, made on first use."""
         return load_key(default_path())
+
+    def http(self) -> Http:
+        """The HTTP side of `engine serve`.
+
+        Raises:
+            SettingsError, Unavailable: see `engine.api.parts.Http`.
+        """
+        from engine.api.parts import Http  # FastAPI costs a quarter of a second
+
+        doors = Doors(
+            embedded=embedded_url(self.settings.api),
+            storage=lambda url, owner: storage_resolver()(url),
+            scope_down=self._scope_down,
+        )
+        return Http(self.settings.api, self.db, Manifests(self.db).make, self.key, doors, self.clock)
+
+    def _scope_down(self, url: str, method: str, owner: str, seconds: float) -> Grant:
+        return scope_down(url, method, seconds, None, self.clock)
 
     def _claim(self, attempt: AttemptId) -> str:
         return Claims(self.key).of(attempt)

@@ -26,8 +26,9 @@ class Quotas:
         self._coming: dict[str, int] = {}
 
     @contextmanager
-    def room(self, execution: str) -> Iterator[Callable[[int], None]]:
-        """Gives a function that asks for room for that many bytes more; they are given back at the end.
+    def room(self, execution: str, *, limited: bool) -> Iterator[Callable[[int], None]]:
+        """Gives a function that asks for room for that many bytes more; they are given back at the end. The
+        engine itself is not limited: it puts what has to be there.
 
         Raises:
             QuotaExceeded: by that function, when they are too many.
@@ -36,6 +37,8 @@ class Quotas:
 
         def ask(size: int) -> None:
             nonlocal held
+            if not limited:
+                return
             with self._lock:
                 self._ask(execution, size)
                 held += size

@@ -120,8 +120,8 @@ class StorageElement:
             raise Refusal(400, str(error)) from None
         return Request(scope["method"], path, self._public_path + raw.decode("ascii"), headers, receive)
 
-    async def _leave(self, request: Request, verb: str, path: Segments) -> None:
-        """Return if the request may do this.
+    async def _leave(self, request: Request, verb: str, path: Segments) -> Leave:
+        """What the request may do, this included.
 
         Raises:
             Refusal: 401 without a good token, 403 when it does not go so far.
@@ -132,6 +132,7 @@ class StorageElement:
             raise Refusal(401, "a token of this engine is needed", WWW_Authenticate="Bearer")
         if not leave.allows(verb, path):
             raise Refusal(403, f"this token gives no leave to {verb} here")
+        return leave
 
     async def _run(self, function: Callable[..., _T], *arguments: Any) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *arguments))
@@ -142,7 +143,7 @@ class StorageElement:
         return Reply(200, {"Allow": _ALLOWED, "DAV": "1"})
 
     async def _put(self, request: Request) -> Reply:
-        await self._leave(request, WRITE, request.path)
+        leave = await self._leave(request, WRITE, request.path)
         if "content-range" in request.headers:
             raise Refusal(400, "a file is put as a whole: Content-Range is not supported")
         if not request.path or request.url_path.endswith("/"):
@@ -153,7 +154,7 @@ class StorageElement:
         algorithms = {"adler32", *said, *([asked] if asked else [])}
         incoming = Incoming(self._tree, self._digests, sorted(algorithms))
         try:
-            with self._quotas.room(request.path[0]) as ask:
+            with self._quotas.room(request.path[0], limited=bool(leave.attempt)) as ask:
                 if announced:
                     await self._run(self._make_room, ask, int(announced))
                 await receive_into(incoming, request.receive, self._executor, None if announced else ask)

@@ -15,6 +15,7 @@ from engine.app.key import Key
 READ, WRITE, DELETE = "read", "write", "delete"
 VERBS = (READ, WRITE, DELETE)
 _PURPOSE = "token"
+_OWN_SECONDS = 3600.0
 
 Segments = tuple[str, ...]
 """A path as its parts, decoded: no separator, no `.`, no `..` among them."""
@@ -47,6 +48,12 @@ def mint(key: Key, leave: Leave) -> str:
     }
     payload = urlsafe_b64encode(json.dumps(fields).encode("ascii")).rstrip(b"=").decode("ascii")
     return f"{payload}.{key.sign(_PURPOSE, payload)}"
+
+
+def own(key: Key, now: float) -> tuple[str, float]:
+    """What the engine itself shows at its embedded storage, and until when it is good."""
+    expires = now + _OWN_SECONDS
+    return mint(key, Leave((), frozenset(VERBS), expires)), expires
 
 
 def read(key: Key, token: str, *, now: float) -> Leave | None:

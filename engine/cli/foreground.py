@@ -64,7 +64,7 @@ def detach(config: Path | None) -> None:
     options = ["--config", str(config.absolute())] if config else []
     with log.open("ab") as output:
         subprocess.Popen(
-            [sys.executable, "-m", "engine", *options, "serve", "--until-idle"],
+            [sys.executable, "-m", "engine", *options, "serve", "--until-idle", "--no-http"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

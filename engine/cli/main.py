@@ -21,6 +21,7 @@ from engine.cli import (
     expand,
     explain,
     jobs,
+    keys,
     lint,
     logs,
     plan,
@@ -82,6 +83,7 @@ for _module, _name in (
     (settings, "settings"),
 ):
     cli.command(_name)(_module.command)
+cli.add_typer(keys.app, name="keys")
 cli.command("retry")(cancel.retry)
 cli.command("tick")(serve.tick)
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import signal
 from threading import Event
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli import show
 from engine.cli.session import Json, session
 
+if TYPE_CHECKING:
+    from engine.api.parts import Http
+
 
 def command(
     until_idle: Annotated[
         bool, typer.Option("--until-idle", help="End when nothing is left to run.")
     ] = False,
+    http: Annotated[
+        bool | None,
+        typer.Option("--http/--no-http", help="Answer worker nodes; by default if api.public_url is set."),
+    ] = None,
 ) -> None:
-    """Reconcile until told to stop (SIGTERM or Ctrl-C). Jobs that run go on running."""
+    """Reconcile, and answer worker nodes, until told to stop (SIGTERM or Ctrl-C). Jobs go on running."""
     from engine import log
 
     stop = Event()
@@ -26,9 +33,33 @@ def command(
     log.configure()
     engine = session.engine
     logger = log.logger()
-    logger.info("serving", database=engine.db.url.render_as_string(hide_password=True))
-    engine.driver.serve(stop.is_set, until_idle=until_idle)
+    wanted = bool(engine.settings.api.public_url) if http is None else http
+    server = engine.http() if wanted else None
+    logger.info(
+        "serving",
+        database=engine.db.url.render_as_string(hide_password=True),
+        **({"http": server.url} if server else {}),
+    )
+    if server is None:
+        engine.driver.serve(stop.is_set, until_idle=until_idle)
+    else:
+        _serve_both(server, stop, until_idle=until_idle)
     logger.info("stopped")
+
+
+def _serve_both(server: Http, stop: Event, *, until_idle: bool) -> None:
+    """Reconcile while the server answers; neither goes on without the other."""
+    from engine.errors import Unavailable
+
+    server.start()
+    try:
+        session.engine.driver.serve(lambda: stop.is_set() or not server.running, until_idle=until_idle)
+        if not server.running:
+            raise Unavailable(
+                "the HTTP server has ended", remedy="the log says why; start engine serve again"
+            )
+    finally:
+        server.stop()
 
 
 def tick(json: Json = False) -> None:

@@ -1,0 +1,76 @@
+"""The HTTP side of `engine serve`, put together: it starts, stops and ends as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from engine.api.app import Application, routes
+from engine.api.se import StorageElement, leaves
+from engine.api.server import HttpServer
+from engine.api.tree import Tree
+from engine.app.exchange import Doors, Exchange
+from engine.app.key import Key
+from engine.app.living import Living
+from engine.app.needs import public_url
+from engine.clock import Clock
+from engine.domain.execution import ExecutionState
+from engine.reconcile.place import MakeManifest
+from engine.settings import ApiSection
+from engine.store import executions
+from engine.store.database import Database
+
+
+class Http:
+    """Embedded storage, node end point and health, behind one address."""
+
+    def __init__(
+        self, settings: ApiSection, db: Database, make: MakeManifest, key: Key, doors: Doors, clock: Clock
+    ) -> None:
+        """Takes the address and the storage; nothing is answered before `start`.
+
+        Raises:
+            SettingsError: `api.listen` or `api.public_url` cannot be one.
+            Unavailable: the port is taken, or the storage cannot be opened.
+        """
+        living = Living(db, clock, settings.claims)
+        public_path = urlsplit(public_url(settings)).path if settings.public_url else ""
+        self._tree = Tree(settings.root)
+        try:
+            self._storage = StorageElement(
+                self._tree, leaves(key, clock.now, living), settings.quota, public_path
+            )
+            exchange = Exchange(db, make, key, living, doors, clock)
+            app = Application(self._storage, routes(exchange, _check(db)))
+            self._server = HttpServer(app, settings.listen)
+        except BaseException:
+            self._tree.close()
+            raise
+
+    @property
+    def url(self) -> str:
+        """Where it answers on this machine."""
+        return self._server.url
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._server.running
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Let requests that are under way end, then give everything back."""
+        self._server.stop()
+        self._storage.close()
+        self._tree.close()
+
+
+def _check(db: Database) -> Callable[[], None]:
+    def check() -> None:
+        with db.read() as connection:
+            executions.in_state(connection, [ExecutionState.ACTIVE], limit=1)
+
+    return check

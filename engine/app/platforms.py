@@ -1,0 +1,99 @@
+"""API keys of external platforms (Girder and its kin): registered once by each user, never sent to a job.
+
+A key is a file of its owner's, `keys/<user>/<platform>` beside the default database, like other credentials.
+The engine reads it when an attempt asks for leave, and gives the attempt a short-lived token made from it. So
+a job that waited for a week finds a fresh one, and a key that was replaced counts from the next request on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from engine.errors import BadRequest, NotFound
+from engine.ids import new_id
+from engine.settings import StorageSection, xdg
+
+_LONGEST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """That there is a key; never the key."""
+
+    platform: str
+    at: float
+    """When it was registered, in seconds since 1970-01-01 UTC."""
+
+
+def default_root() -> Path:
+    """Where keys are kept."""
+    return xdg("XDG_DATA_HOME", ".local/share") / "keys"
+
+
+class PlatformKeys:
+    """The keys of one user. A platform is a storage of the settings, by its name."""
+
+    def __init__(self, root: Path, owner: str, storages: Mapping[str, StorageSection]) -> None:
+        self._directory = root / _file_name(owner)
+        self._storages = storages
+
+    def add(self, platform: str, key: str) -> None:
+        """Register a key, or replace it.
+
+        Raises:
+            BadRequest: there is no such platform, or this is no key.
+        """
+        if platform not in self._storages:
+            known = ", ".join(sorted(self._storages)) or "none"
+            raise BadRequest(f"no storage is called {platform}", remedy=f"in the settings: {known}")
+        word = key.strip()
+        if not word or len(word) > _LONGEST or not word.isascii() or any(c.isspace() for c in word):
+            raise BadRequest("an API key is one word, on one line")
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = self._directory / f".{new_id()}"
+        try:
+            with open(part, "x", encoding="ascii", opener=_private) as file:
+                file.write(f"{word}\n")
+            os.replace(part, self.file(platform))
+        finally:
+            part.unlink(missing_ok=True)
+
+    def remove(self, platform: str) -> None:
+        """Forget a key.
+
+        Raises:
+            NotFound: there is none.
+        """
+        try:
+            self.file(platform).unlink()
+        except FileNotFoundError:
+            raise NotFound(
+                f"no key is registered for {platform}", remedy="engine keys list shows them"
+            ) from None
+
+    def all(self) -> list[Registered]:
+        """Which are registered, by name."""
+        if not self._directory.is_dir():
+            return []
+        files = [path for path in self._directory.iterdir() if not path.name.startswith(".")]
+        return sorted(
+            (Registered(unquote(path.name), path.stat().st_mtime) for path in files), key=lambda r: r.platform
+        )
+
+    def file(self, platform: str) -> Path:
+        """Where the key of a platform is, if there is one."""
+        return self._directory / _file_name(platform)
+
+
+def _file_name(name: str) -> str:
+    """A name as the name of a file: no slash, and no dot at its beginning."""
+    text = quote(name, safe="")
+    return f"%2E{text[1:]}" if text.startswith(".") else text
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

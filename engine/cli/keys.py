@@ -1,0 +1,58 @@
+"""`engine keys`: API keys of external platforms, from which jobs get short-lived tokens."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.session import Json, session
+
+if TYPE_CHECKING:
+    from engine.app.platforms import PlatformKeys
+
+app = typer.Typer(
+    help="Keep API keys of external platforms; jobs get short-lived tokens made from them.",
+    no_args_is_help=True,
+)
+PlatformArgument = Annotated[str, typer.Argument(help="The platform: a storage of the settings.")]
+
+
+@app.command()
+def add(platform: PlatformArgument) -> None:
+    """Register a key, read from a prompt or from standard input: never from the command line."""
+    if sys.stdin.isatty():
+        key = typer.prompt(f"API key for {platform}", hide_input=True, err=True)
+    else:
+        key = sys.stdin.readline()
+    _keys().add(platform, key)
+    show.say(f"a key for {platform} is registered")
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """Show for which platforms there are keys."""
+    from engine.clock import iso
+
+    rows = [(found.platform, iso(found.at)) for found in _keys().all()]
+    if not json:
+        show.table(["platform", "registered"], rows)
+        return
+    for platform, at in rows:
+        show.json_line({"platform": platform, "registered": at})
+
+
+@app.command()
+def remove(platform: PlatformArgument) -> None:
+    """Forget a key."""
+    _keys().remove(platform)
+    show.say(f"the key for {platform} is forgotten")
+
+
+def _keys() -> PlatformKeys:
+    from engine.app.platforms import PlatformKeys, default_root
+
+    settings = session.engine.settings
+    return PlatformKeys(default_root(), settings.owner, settings.storages)

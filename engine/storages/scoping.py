@@ -1,0 +1,123 @@
+"""Scoping down a bearer token for a worker node, by its own issuer: RFC 8693, with the WLCG profile's scopes.
+
+What the engine holds would let a node do everything that the engine may. Its issuer is asked for a token that
+is good for one path and one purpose. Where it does not give one, or gives more than was asked for, nothing
+travels; and neither proxies nor passwords ever do.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from engine.clock import Clock
+from engine.errors import BadRequest, Unavailable
+from engine.storages.credentials import Token
+from engine.storages.expiry import claims_of_token, expiry_of_token
+from engine.storages.places import StorageSettings
+from wrappers.transfer.trust import Trust
+from wrappers.wire import Grant
+
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind
+_PATIENCE = 20.0
+_LARGEST = 1 << 20
+_SCOPES = {"GET": ("storage.read",), "PUT": ("storage.modify", "storage.read")}
+_BY_ITSELF = "worker nodes show there what they have themselves"
+
+
+def scope_down(url: str, method: str, seconds: float, place: StorageSettings | None, clock: Clock) -> Grant:
+    """A grant for one path, made from the token that the engine shows at this storage.
+
+    The path in the scope is the one below the URL of the storage's section in the settings: let that be what
+    the issuer calls the storage area.
+
+    Raises:
+        BadRequest: nothing that the engine has there may travel.
+        CredentialExpired: its token has run out.
+        Unavailable: the issuer does not answer.
+    """
+    if place is None or place.credential is None:
+        raise BadRequest(f"the engine has no credential of its own for it; {_BY_ITSELF}")
+    credential = place.credential
+    if credential.kind != "token":
+        raise BadRequest(f"a {credential.kind} never travels (credential {credential.name}); {_BY_ITSELF}")
+    held = credential.current()
+    assert isinstance(held, Token)  # noqa: S101 - that is what its kind says
+    scope = _scope(url, method, place)
+    issuer = claims_of_token(held.value.reveal()).get("iss")
+    if not isinstance(issuer, str):
+        raise BadRequest(
+            f"credential {credential.name} names no issuer that could scope it down; {_BY_ITSELF}"
+        )
+    secure = Trust(place.authorities).context()
+    end_point = _token_end_point(issuer, credential.name, secure)
+    wanted = {
+        "grant_type": _EXCHANGE,
+        "subject_token": held.value.reveal(),
+        "subject_token_type": _ACCESS_TOKEN,
+        "requested_token_type": _ACCESS_TOKEN,
+        "scope": scope,
+    }
+    token = _checked(_ask(end_point, wanted, secure), scope, issuer)
+    expires = min(expiry_of_token(token), clock.now() + seconds)
+    return Grant(url, method, headers={"Authorization": f"Bearer {token}"}, expires=expires)
+
+
+def _scope(url: str, method: str, place: StorageSettings) -> str:
+    base = unquote(urlsplit(place.url).path).strip("/")
+    path = unquote(urlsplit(url).path).strip("/").removeprefix(base).strip("/")
+    return " ".join(f"{word}:/{quote(path)}" for word in _SCOPES[method])
+
+
+def _token_end_point(issuer: str, name: str, secure: ssl.SSLContext) -> str:
+    """Where the issuer says that it exchanges tokens."""
+    if urlsplit(issuer).scheme != "https":
+        raise BadRequest(f"the issuer of credential {name} is not reached by https; {_BY_ITSELF}")
+    found = _ask(f"{issuer.rstrip('/')}/.well-known/openid-configuration", None, secure)
+    end_point, kinds = found.get("token_endpoint"), found.get("grant_types_supported")
+    if not isinstance(kinds, list) or _EXCHANGE not in kinds or not isinstance(end_point, str):
+        raise BadRequest(f"the issuer of credential {name}, {issuer}, exchanges no tokens; {_BY_ITSELF}")
+    if urlsplit(end_point).scheme != "https":
+        raise BadRequest(f"the token end point of {issuer} is not reached by https; {_BY_ITSELF}")
+    return end_point
+
+
+def _checked(answer: Mapping[str, object], scope: str, issuer: str) -> str:
+    """The token, if it allows no more than was asked for."""
+    token = answer.get("access_token")
+    if not isinstance(token, str) or not token:
+        raise BadRequest(f"{issuer} gave no token; {_BY_ITSELF}")
+    given = claims_of_token(token).get("scope", answer.get("scope"))
+    if not isinstance(given, str) or not given or set(given.split()) - set(scope.split()):
+        raise BadRequest(f"{issuer} gave a token for more than {scope}: it stays here; {_BY_ITSELF}")
+    return token
+
+
+def _ask(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -> Mapping[str, object]:
+    """The JSON object at an https URL, to which a form may be sent. Redirects would take the token along, and
+    are not followed.
+    """
+    body = urlencode(form).encode("ascii") if form else None
+    request = urllib.request.Request(url, body, {"Accept": "application/json"})  # noqa: S310 - https, checked
+    handlers = (urllib.request.HTTPSHandler(context=secure), _NoRedirect())
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=_PATIENCE) as answer:
+            fields = json.loads(answer.read(_LARGEST))
+    except urllib.error.HTTPError as error:
+        error.close()
+        kind = Unavailable if error.code >= 500 or error.code == 429 else BadRequest
+        raise kind(f"{request.host}: HTTP status {error.code} for a token") from None
+    except (OSError, ValueError) as error:
+        words = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
+        raise Unavailable(f"{request.host} gives no token: {words}") from None
+    return fields if isinstance(fields, dict) else {}
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: object) -> None:
+        """None: the redirect is an error."""
