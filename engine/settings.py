@@ -247,6 +247,8 @@ class Settings(_Section):
     `{job}/{path}` for more."""
     backend: str = "local"
     """The back-end of a submit that names none."""
+    zenodo: str = "https://zenodo.org"
+    """Where descriptors called `zenodo.N` are fetched, when `--network` allows it."""
     server: str = ""
     """URL of a daemon to hand over to. Not available yet."""
     local: LocalSection = LocalSection()

@@ -90,7 +90,7 @@ def plan(
         BadRequest: descriptor, image, container options or runtime cannot be used.
         Unavailable: the registry does not answer.
     """
-    descriptor = load_descriptor(request.descriptor)
+    descriptor = load_descriptor(request.descriptor, network=request.network, endpoint=settings.zenodo)
     compiled = compile_tool(descriptor, compat=request.compat, check=not _is_checked(db, descriptor.sha256))
     needs = container_requirements(compiled.tool)
     if needs.errors:

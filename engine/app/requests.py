@@ -33,3 +33,5 @@ class SubmitRequest:
     results_name: str | None = None
     """Template of the names of results, see `engine.domain.naming`; None takes the setting."""
     compat: bool = False
+    network: bool = False
+    """Whether a descriptor that is not in bosh's cache may be fetched from Zenodo."""

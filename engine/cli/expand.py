@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.session import DescriptorArgument, InvocationsArgument
+from engine.cli.session import DescriptorArgument, InvocationsArgument, NetworkOption, load_descriptor
 from engine.cli.sweeping import sweep_of
 from engine.cli.taking import takes
 
@@ -26,10 +26,10 @@ def command(
         bool, typer.Option("--staged", help="Show each job as it runs: files under their bare names.")
     ] = False,
     bosh_compat: Annotated[bool, typer.Option("--bosh-compat", help="Show bosh's own text.")] = False,
-    network: Annotated[bool, typer.Option("--network", help="Fetch a zenodo.N that is not cached.")] = False,
+    network: NetworkOption = False,
 ) -> None:
     """Print one JSON object per job: its command line, output files, inputs, or what is wrong with it."""
-    from engine.planning import compile_tool, load_descriptor, read_invocations
+    from engine.planning import compile_tool, read_invocations
 
     compiled = compile_tool(load_descriptor(descriptor, network=network), compat=bosh_compat)
     points = read_invocations(invocations or [], compiled.tool, sweep)

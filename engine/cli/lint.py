@@ -5,18 +5,19 @@ from __future__ import annotations
 import typer
 
 from engine.cli import show
-from engine.cli.session import DescriptorArgument, Json
+from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor
 
 
 def command(
     descriptor: DescriptorArgument,
+    network: NetworkOption = False,
     json: Json = False,
 ) -> None:
     """Say what is wrong or risky in a descriptor. Exit code 2 when jobs would be refused."""
-    from engine.planning import compile_tool, load_descriptor
+    from engine.planning import compile_tool
     from engine.planning.lint import ERROR, lint
 
-    loaded = load_descriptor(descriptor)
+    loaded = load_descriptor(descriptor, network=network)
     found = lint(compile_tool(loaded), loaded.data)
     if json:
         for finding in found:

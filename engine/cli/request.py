@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.amounts import bytes_of
-from engine.cli.session import DescriptorArgument, InvocationsArgument, RuntimeOption
+from engine.cli.session import DescriptorArgument, InvocationsArgument, NetworkOption, RuntimeOption
 from engine.cli.sweeping import sweep_of
 from engine.cli.taking import takes
 
@@ -47,6 +47,7 @@ def request(
     bosh_compat: Annotated[
         bool, typer.Option("--bosh-compat", help="The reference library's text rules.")
     ] = False,
+    network: NetworkOption = False,
 ) -> SubmitRequest:
     """The options of `submit` and `plan` as one value.
 
@@ -70,4 +71,5 @@ def request(
         wall=wall,
         results_name=results_name,
         compat=bosh_compat,
+        network=network,
     )

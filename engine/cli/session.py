@@ -11,10 +11,14 @@ import typer
 
 if TYPE_CHECKING:  # SQLAlchemy and pydantic cost half a second: `engine --help` does without
     from engine.ids import ExecutionId
+    from engine.planning import Descriptor
     from engine.wiring import Engine
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 DescriptorArgument = Annotated[str, typer.Argument(help="Boutiques descriptor: a file, zenodo.N, or a DOI.")]
+NetworkOption = Annotated[
+    bool, typer.Option("--network", help="Fetch a descriptor zenodo.N that is not in bosh's cache.")
+]
 InvocationsArgument = Annotated[
     list[str] | None,
     typer.Argument(help="JSON (one, or an array), .jsonl, .csv, .tsv, a directory, several files, or -."),
@@ -53,6 +57,19 @@ class Session:
 
 
 session = Session()
+
+
+def load_descriptor(name: str, *, network: bool) -> Descriptor:
+    """The descriptor that a person names; settings are read only for the network.
+
+    Raises:
+        BadRequest, NotFound, Unavailable: see `engine.planning.load_descriptor`.
+    """
+    from engine.planning import descriptors
+
+    if not network:
+        return descriptors.load_descriptor(name)
+    return descriptors.load_descriptor(name, network=True, endpoint=session.engine.settings.zenodo)
 
 
 def job_of(text: str | None) -> tuple[ExecutionId, int]:

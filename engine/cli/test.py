@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from engine.cli import show
-from engine.cli.session import DescriptorArgument, Json, RuntimeOption, session
+from engine.cli.session import (
+    DescriptorArgument,
+    Json,
+    NetworkOption,
+    RuntimeOption,
+    load_descriptor,
+    session,
+)
 
 if TYPE_CHECKING:
     from engine.domain.tool import Tool, ToolTest
@@ -24,13 +31,14 @@ Runner = Callable[["ToolTest"], "Outcome"]
 def command(
     descriptor: DescriptorArgument,
     runtime: RuntimeOption = None,
+    network: NetworkOption = False,
     json: Json = False,
 ) -> None:
     """Run the descriptor's own tests: exit codes and md5 sums. Exit code 1 when one fails."""
     from engine.errors import BadRequest
-    from engine.planning import compile_tool, load_descriptor
+    from engine.planning import compile_tool
 
-    tool = compile_tool(load_descriptor(descriptor)).tool
+    tool = compile_tool(load_descriptor(descriptor, network=network)).tool
     if not tool.tests:
         raise BadRequest(f"{descriptor}: it has no tests")
     with tempfile.TemporaryDirectory(prefix="engine-test-") as directory:

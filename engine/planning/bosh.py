@@ -1,4 +1,4 @@
-"""The only door to the boutiques package: validation of descriptors, and their download from Zenodo.
+"""The only door to the boutiques package: validation of descriptors.
 
 The package is imported when first needed, since that costs 0.2 s. Its `localExec` is never used: it evaluates
 user text as Python, writes files while it renders, and changes the process environment.
@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from engine.errors import Unavailable
 
 
 def version() -> str:
@@ -35,20 +33,6 @@ def problems(data: Mapping[str, Any]) -> list[str]:
     except Exception as error:  # the validator assumes much of a descriptor's consistency: any type may come
         return _schema_problems(data) or _shared_keys(data) or [f"boutiques cannot check it: {error!r}"]
     return _schema_problems(data) if candidate != data else []
-
-
-def fetch(number: str) -> Path:
-    """Download `zenodo.<number>` into bosh's cache.
-
-    Raises:
-        Unavailable: Zenodo cannot be reached, or does not have it.
-    """
-    try:
-        from boutiques.puller import Puller
-
-        return Path(Puller([f"zenodo.{number}"]).pull()[0])
-    except Exception as error:  # requests is optional in boutiques, and its own errors share no base class
-        raise Unavailable(f"zenodo.{number} cannot be fetched: {_first_line(error)}") from None
 
 
 def _schema_problems(data: Mapping[str, Any]) -> list[str]:
@@ -101,7 +85,3 @@ def _shared_keys(data: Mapping[str, Any]) -> list[str]:
         for key, ids in owners.items()
         if len(ids) > 1
     ]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

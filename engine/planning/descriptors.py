@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadRequest, NotFound
-from engine.planning import bosh
+from engine.planning import zenodo
 from engine.planning.documents import printable, read_json
 
 _ZENODO = re.compile(r"(?:https?://doi\.org/|doi:)?(?:10\.5281/)?zenodo\.(\d+)", re.IGNORECASE)
@@ -34,19 +33,23 @@ class Descriptor:
         return cls(data, canonical_sha256(data), source)
 
 
-def load_descriptor(name: str | Path, *, network: bool = False) -> Descriptor:
+def load_descriptor(
+    name: str | Path, *, network: bool = False, endpoint: str = zenodo.ENDPOINT
+) -> Descriptor:
     """The descriptor called `name`: a file, or `zenodo.N`, `10.5281/zenodo.N` or its DOI URL.
 
     A Zenodo descriptor is looked for in bosh's cache (`~/.cache/boutiques/production`) and fetched only when
-    `network` is true.
+    `network` is true, from `endpoint`.
 
     Raises:
-        NotFound: there is no such file, or it is not in the cache.
+        NotFound: there is no such file or record, or it is not in the cache.
         BadRequest: it is not an acceptable JSON object; the message names file and line.
         Unavailable: Zenodo does not answer.
     """
-    zenodo = _ZENODO.fullmatch(str(name))
-    path = _from_zenodo(zenodo.group(1), network) if zenodo and not Path(name).is_file() else Path(name)
+    published = _ZENODO.fullmatch(str(name))
+    path = Path(name)
+    if published and not path.is_file():
+        path = _from_zenodo(published.group(1), network, endpoint)
     data = read_json(path)
     if not isinstance(data, dict):
         raise BadRequest(f"{printable(path)}: a descriptor is a JSON object, this is {_kind(data)}")
@@ -64,16 +67,15 @@ def canonical_sha256(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _from_zenodo(number: str, network: bool) -> Path:
-    cached = Path(os.path.expanduser("~/.cache/boutiques/production")) / f"zenodo-{number}.json"
-    if cached.is_file():
-        return cached
+def _from_zenodo(number: str, network: bool, endpoint: str) -> Path:
+    path = zenodo.cached(number)
+    if path.is_file():
+        return path
     if not network:
         raise NotFound(
-            f"zenodo.{number}: not in {cached.parent}",
-            remedy="allow the network to fetch it, or run `bosh pull` first",
+            f"zenodo.{number}: not in {path.parent}", remedy="--network fetches it; so does `bosh pull`"
         )
-    return bosh.fetch(number)
+    return zenodo.fetch(number, endpoint)
 
 
 def _kind(value: Any) -> str:

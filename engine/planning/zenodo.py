@@ -1,0 +1,111 @@
+"""Descriptors published on Zenodo, brought into bosh's cache: whole and verified, or not at all.
+
+Source: Zenodo's REST API (https://developers.zenodo.org, `GET /api/records/:id`): a record lists its files
+with `key`, `size`, `checksum` (`md5:` and hexadecimal digits) and `links.self`. The boutiques package
+searches for the record instead, verifies nothing, and leaves a cut transfer in the cache as if complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadRequest, NotFound, Unavailable
+
+ENDPOINT = "https://zenodo.org"
+TIMEOUT = 30.0
+"""Seconds without a byte."""
+LARGEST = 16 << 20
+"""Bytes of a record, or of a descriptor."""
+
+
+def cached(number: str) -> Path:
+    """Where bosh keeps `zenodo.<number>`."""
+    return Path(os.path.expanduser("~/.cache/boutiques/production")) / f"zenodo-{number}.json"
+
+
+def fetch(number: str, endpoint: str = ENDPOINT) -> Path:
+    """Download `zenodo.<number>` into bosh's cache.
+
+    Raises:
+        NotFound: there is no such record.
+        BadRequest: it holds no descriptor.
+        Unavailable: Zenodo does not answer, or not what it documents.
+    """
+    what = f"zenodo.{number}"
+    record = _json(_get(f"{endpoint.rstrip('/')}/api/records/{number}", what), what)
+    try:
+        file = _descriptor_of(record)
+        url, checksum, size = str(file["links"]["self"]), str(file["checksum"]), int(file["size"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Unavailable(f"{what}: {endpoint} answers with something else than a record") from None
+    except StopIteration:
+        raise BadRequest(f"{what}: the record holds no JSON file, so it is no descriptor") from None
+    if not url.startswith(("https://", endpoint.rstrip("/") + "/")):
+        raise Unavailable(f"{what}: {endpoint} names a file at {url}, which is not fetched")
+    if size > LARGEST:
+        raise BadRequest(f"{what}: its file has {size} bytes; a descriptor has at most {LARGEST}")
+    data = _get(url, what)
+    if len(data) != size:
+        raise Unavailable(f"{what}: {len(data)} of {size} bytes came", remedy="try again")
+    algorithm, _, digits = checksum.rpartition(":")
+    if algorithm not in ("", "md5", "sha256") or not _is(data, algorithm or "md5", digits):
+        raise Unavailable(f"{what}: what came is not what its checksum {checksum} says", remedy="try again")
+    return _keep(data, cached(number))
+
+
+def _descriptor_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first JSON file of a record."""
+    return next(file for file in record["files"] if str(file["key"]).lower().endswith(".json"))
+
+
+def _get(url: str, what: str) -> bytes:
+    request = urllib.request.Request(url, headers={"User-Agent": "grid-engine"})  # noqa: S310 - see fetch
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see fetch
+            data: bytes = answer.read(LARGEST + 1)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in (404, 410):
+            raise NotFound(f"{what}: no such record on Zenodo") from None
+        raise Unavailable(f"{what}: {url} answers with status {error.code}", remedy="try later") from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise Unavailable(f"{what} cannot be fetched from {url}: {reason}", remedy="try later") from None
+    if len(data) > LARGEST:
+        raise Unavailable(f"{what}: {url} sends more than {LARGEST} bytes")
+    return data
+
+
+def _json(data: bytes, what: str) -> Mapping[str, Any]:
+    try:
+        record = json.loads(data)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict):
+        raise Unavailable(f"{what}: Zenodo answers with something else than a record")
+    return record
+
+
+def _is(data: bytes, algorithm: str, digits: str) -> bool:
+    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest() == digits.lower()
+
+
+def _keep(data: bytes, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as file:
+            file.write(data)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be written: {error.strerror}") from None
+    return path
