@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import SettingsError
@@ -296,6 +295,8 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: cannot be read: {error}") from None
+    import yaml  # 10 ms that a command without a settings file need not pay
+
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:

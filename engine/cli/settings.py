@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json as json_module
 
-import yaml
-
 from engine.cli.session import Json, session
 
 
 def command(json: Json = False) -> None:
     """Show every setting with its value. Passwords are hidden."""
+    import yaml  # not for every command: it takes 10 ms
     from sqlalchemy.engine import make_url
 
     settings = session.engine.settings
