@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,15 +45,9 @@ class Session:
         Raises:
             SettingsError: the settings are wrong.
         """
-        # What is imported stays: looking through it for garbage takes a tenth of a short command's start.
-        gc.disable()
-        try:
-            from engine import settings, wiring
+        from engine import settings, wiring
 
-            return wiring.build(settings.load(self.config))
-        finally:
-            gc.freeze()
-            gc.enable()
+        return wiring.build(settings.load(self.config))
 
     def close(self) -> None:
         """Give back what the engine holds, if one was made."""
