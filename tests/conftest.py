@@ -67,6 +67,16 @@ def processes_of(directory: Path) -> list[int]:
     return found
 
 
+def processes_at(home: Path) -> list[int]:
+    """The processes that were started with this home: background engines are among them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"HOME={home}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     """A clock that stands still."""
@@ -77,7 +87,8 @@ def clock() -> FakeClock:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home directory of one's own: nothing that a test does reaches the real one.
 
-    What still runs from it when the test is over is ended: a serving wrapper outlives its engine on purpose.
+    What still runs from it when the test is over is ended: a serving wrapper outlives its engine on purpose,
+    and so does a background engine its command.
     """
     directory = tmp_path / "home"
     places = {
@@ -92,7 +103,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(name, str(path))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     yield directory
-    for process in processes_of(directory):
+    for process in {*processes_of(directory), *processes_at(directory)} - {os.getpid()}:
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
 

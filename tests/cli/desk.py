@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import processes_of
+from tests.conftest import processes_at, processes_of
 
 ENGINE = str(Path(sys.executable).with_name("engine"))
 Command = Sequence[str | os.PathLike[str]]
@@ -205,19 +205,9 @@ def desk_in(directory: Path, **more: Any) -> Iterator[Desk]:
     try:
         yield desk
     finally:
-        for process in [*processes_of(desk.home), *_at_home(desk.home)]:
+        for process in [*processes_of(desk.home), *processes_at(desk.home)]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-
-
-def _at_home(home: Path) -> list[int]:
-    """The processes that have this home."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if f"HOME={home}".encode() in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
 
 
 def until(what: Callable[[], Any]) -> Any:
