@@ -1,0 +1,132 @@
+"""What storages share on this machine's side: whole files or none, streams, progress."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from engine.ids import new_id
+from engine.ports import Browsable, Progress, Stat, Storage
+from engine.storages.places import child
+from wrappers.transfer.checksums import CHUNK, Hasher
+from wrappers.transfer.part import Expected, Part
+from wrappers.transfer.source import FileSource, Source
+
+
+@contextmanager
+def arriving(into: Path) -> Iterator[Path]:
+    """A name beside `into` to write to, which becomes it at the end; after an error nothing is left."""
+    into.parent.mkdir(parents=True, exist_ok=True)
+    part = into.with_name(part_name())
+    try:
+        yield part
+        os.replace(part, into)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def part_name() -> str:
+    """A name for a file that is not whole yet; short, so that its final name may have all 255 bytes."""
+    return f".{new_id()}.part"
+
+
+class WatchedPart(Part):
+    """A file that arrives, and tells of its pieces."""
+
+    def __init__(self, path: Path, expected: Expected, progress: Progress | None) -> None:
+        super().__init__(str(path), expected)
+        self._progress = progress
+
+    def write(self, piece: memoryview) -> None:
+        """Take the next bytes."""
+        size = len(piece)
+        super().write(piece)
+        if self._progress:
+            self._progress(size)
+
+
+class WatchedSource(FileSource):
+    """A file that is sent, and tells of its pieces."""
+
+    def __init__(self, path: Path, progress: Progress | None) -> None:
+        super().__init__(str(path))
+        self._progress = progress
+
+    def pieces(self) -> Iterator[Any]:
+        """The bytes, from the start."""
+        for piece in super().pieces():
+            yield piece
+            if self._progress:
+                self._progress(len(piece))
+
+
+class BytesSource(Source):
+    """Bytes to send."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(len(data))
+        self._data = data
+
+    def _read(self) -> Iterator[Any]:
+        if self._data:
+            yield memoryview(self._data)
+
+
+class PieceReader(io.RawIOBase):
+    """Pieces of bytes as a stream."""
+
+    def __init__(self, pieces: Iterator[memoryview]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = piece
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size
+
+
+def stream(pieces: Iterator[memoryview]) -> BinaryIO:
+    """Pieces of bytes as a buffered stream."""
+    return cast(BinaryIO, io.BufferedReader(PieceReader(pieces), CHUNK))
+
+
+def get_directory(storage: Storage, url: str, into: Path, progress: Progress | None) -> None:
+    """Bring a directory with all it holds, file by file."""
+    into.mkdir(parents=True, exist_ok=True)
+    for name, stat in entries(storage, url).items():
+        if stat.directory:
+            get_directory(storage, child(url, name), into / name, progress)
+        else:
+            storage.get(child(url, name), into / name, progress)
+
+
+def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
+    """Names directly under a directory, and what they are; a name that a listing gave may have gone."""
+    if isinstance(storage, Browsable):
+        return storage.entries(url)
+    found = ((name, storage.stat(child(url, name))) for name in storage.list(url))
+    return {name: stat for name, stat in found if stat is not None}
+
+
+def checksum_of(file: BinaryIO, algorithm: str) -> str:
+    """The checksum of what is left of a stream."""
+    hasher = Hasher([algorithm])
+    while piece := file.read(CHUNK):
+        hasher.update(piece)
+    return hasher.results()[algorithm]

@@ -1,0 +1,198 @@
+"""http(s) and dav(s): WebDAV servers, storage elements of the grid, and web servers that are only read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from engine.errors import BadRequest, CredentialExpired, NotFound
+from engine.ports import Progress, Stat, StorageCapabilities
+from engine.storages import files, multistatus
+from engine.storages.failures import clearly
+from engine.storages.multistatus import Listed
+from engine.storages.places import UNCONFIGURED, StorageSettings, child
+from engine.storages.webdav import GONE, WebDav
+from wrappers.transfer import digest, http
+from wrappers.transfer.errors import TransferError, of_status
+from wrappers.transfer.part import Expected
+from wrappers.transfer.source import Source
+from wrappers.wire import Grant
+
+
+class HttpStorage:
+    """Implements `engine.ports.Storage` over HTTP. Writes are a temporary name, a comparison and a MOVE."""
+
+    def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
+        self._dav = WebDav(settings)
+        self.capabilities = StorageCapabilities(
+            rename=settings.rename is not False,
+            checksums=(settings.checksum,) if settings.checksum else (),
+        )
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def stat(self, url: str) -> Stat | None:
+        """What lies there."""
+        with clearly(url):
+            found = self._dav.propfind(url, "0")
+            if found is None:
+                return self._dav.head(url)
+            return found[0].stat if found else None
+
+    def list(self, url: str) -> Sequence[str]:
+        """Names directly under a directory."""
+        return sorted(self.entries(url))
+
+    def entries(self, url: str) -> Mapping[str, Stat]:
+        """Names directly under a directory, and what they are."""
+        with clearly(url):
+            found = self._dav.propfind(url, "1")
+            if found is None and self._dav.head(url) is not None:
+                raise BadRequest(f"{url}: this web server cannot list directories")
+            if not found or not found[0].stat.directory:
+                return {}
+            escaped = self._escaped(url, found)
+            return {item.name(escaped): item.stat for item in found[1:]}
+
+    def _escaped(self, url: str, found: Sequence[Listed]) -> bool:
+        """Whether names in the answer are escaped: XRootD's are not, and `%20` could be either."""
+        if multistatus.looks_unescaped(found):
+            return False
+        doubtful = next((item for item in found[1:] if "%" in item.href), None)
+        if doubtful is None:
+            return True
+        return not self._dav.propfind(child(url, doubtful.name(escaped=False)), "0")
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file."""
+        self._store(files.BytesSource(data), url)
+
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there."""
+        with clearly(url):
+            self._store(files.WatchedSource(source, progress), url)
+            if not keep:
+                source.unlink(missing_ok=True)
+
+    def _store(self, source: Source, url: str) -> None:
+        with clearly(url):
+            if not self.capabilities.rename:
+                self._dav.uploader.store(_url(url), source, self._dav.access(url))
+                return
+            target = _url(url)
+            part = child(target.rpartition("/")[0], files.part_name())
+            try:
+                self._dav.uploader.store(part, source, self._dav.access(url))
+                _check(self._dav.rename(part, target, replace=True), f"MOVE {part}")
+            except BaseException:
+                with suppress(TransferError, CredentialExpired):  # what went wrong before is what is told
+                    self._dav.delete(part)
+                raise
+
+    def move(self, source: str, target: str) -> None:
+        """Rename; some servers heed no `Overwrite: F`, so the target is looked at first."""
+        with clearly(target):
+            found = self.stat(source)
+            if found is None:
+                raise NotFound(f"nothing to move at {source}")
+            if self.stat(target) is not None:
+                raise BadRequest(f"{target} exists already")
+            status = self._dav.rename(_url(source), _url(target), replace=False, directory=found.directory)
+            if status == 412:
+                raise BadRequest(f"{target} exists already")
+            _check(status, f"MOVE {source}")
+
+    def delete(self, url: str) -> None:
+        """Remove a file or a directory with all it holds."""
+        with clearly(url):
+            found = self.stat(url)
+            if found is None:
+                return
+            status = self._dav.delete(url + "/" if found.directory else url)
+            if found.directory and not 200 <= status < 300 and status not in GONE:
+                for name in self.list(url):  # this server removes empty directories only
+                    self.delete(child(url, name))
+                status = self._dav.delete(url + "/")
+            if status not in GONE:
+                _check(status, f"DELETE {url}")
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """A piece of a file."""
+        headers = {}
+        if offset or length is not None:
+            found = self.stat(url)  # XRootD gives nothing for a range without an end, or beyond the file's
+            end = 0 if found is None else found.size if length is None else min(found.size, offset + length)
+            if offset >= end:
+                return b""
+            headers = {"Range": f"bytes={offset}-{end - 1}"}
+        with clearly(url), self._dav.ask("GET", url, headers) as answer:
+            if answer.status in (*GONE, 416):
+                return b""
+            _check(answer.status, f"GET {url}", answer.headers)
+            skip = offset if answer.status != 206 else 0
+            return _cut(answer.pieces(), skip, length)
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[BinaryIO]:
+        """A file as a stream."""
+        with clearly(url), self._dav.ask("GET", url) as answer:
+            _check(answer.status, f"GET {url}", answer.headers)
+            yield files.stream(answer.pieces())
+
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
+        """Bring a file or directory to this machine."""
+        with clearly(url):
+            found = self.stat(url)
+            if found is None:
+                raise NotFound(f"nothing at {url}")
+            if found.directory:
+                files.get_directory(self, url, into, progress)
+                return
+            with files.arriving(into) as part:
+                expected = Expected(found.size)
+                with files.WatchedPart(part, expected, progress) as arriving:
+                    http.fetch(self._dav.client, _url(url), arriving, self._dav.access(url))
+
+    def checksum(self, url: str, algorithm: str = "sha256") -> str:
+        """The checksum that the server tells, else that of what is read back."""
+        name = {"sha256": "sha-256"}.get(algorithm, algorithm)
+        with clearly(url):
+            with self._dav.ask("HEAD", url, {"Want-Digest": name}) as answer:
+                if answer.status in GONE:
+                    raise NotFound(f"nothing at {url}")
+                told = digest.told(answer.headers)
+            if algorithm in told:
+                return told[algorithm]
+            with self.open(url) as file:
+                return files.checksum_of(file, algorithm)
+
+    def presign(self, url: str, method: str, seconds: float) -> Grant:
+        """There is no such thing."""
+        raise BadRequest(f"{url}: an HTTP storage cannot presign")
+
+
+def _url(url: str) -> str:
+    return url.rstrip("/") if urlsplit(url).path.strip("/") else url
+
+
+def _check(status: int, doing: str, headers: Mapping[str, str] = {}) -> None:
+    if not 200 <= status < 300:
+        raise of_status(status, headers, doing)
+
+
+def _cut(pieces: Iterator[memoryview], skip: int, length: int | None) -> bytes:
+    """The wanted part of what comes: a server may send the whole file in place of a range."""
+    found = bytearray()
+    for piece in pieces:
+        found += piece[skip:]
+        skip = max(0, skip - len(piece))
+        if length is not None and len(found) >= length:
+            break
+    return bytes(found[:length])

@@ -1,0 +1,129 @@
+"""WebDAV servers keep the promises of every storage: nginx, XRootD; web servers are read."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from engine.errors import BadRequest, CredentialExpired
+from engine.ids import new_id
+from engine.ports import Storage
+from engine.storages.http import HttpStorage
+from engine.storages.places import StorageSettings
+from tests.services.nginx import Nginx
+from tests.services.xrootd import XRootD
+from tests.storages.remote import XROOTD_NAMES, RemoteContract, credential
+
+pytestmark = pytest.mark.service
+
+
+def quick(url: str) -> HttpStorage:
+    """A storage that is patient for a second."""
+    return HttpStorage(StorageSettings(url=url, stall=1.0))
+
+
+class TestNginx(RemoteContract):
+    @pytest.fixture
+    def server(self, nginx: Nginx) -> str:
+        return nginx.url
+
+    @pytest.fixture
+    def make(self) -> Callable[[str], Storage]:
+        return quick
+
+
+class TestXRootD(RemoteContract):
+    ODD_NAMES = XROOTD_NAMES
+
+    @pytest.fixture
+    def server(self, xrootd: XRootD) -> str:
+        return xrootd.http
+
+    @pytest.fixture
+    def make(self) -> Callable[[str], Storage]:
+        return quick
+
+    def test_its_own_checksum_is_asked_for(self, storage: Storage, base: str, xrootd: XRootD) -> None:
+        url = self.below(base, "a")
+        storage.put(b"content", url)
+        assert storage.checksum(url, "adler32") == "0bcb02fc"
+        file = xrootd.files / url.removeprefix(xrootd.http + "/")
+        before = file.stat()
+        file.write_bytes(b"CONTENT")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # the server does not see it
+        assert storage.checksum(url, "adler32") == "0bcb02fc"
+        assert storage.read(url) == b"CONTENT"
+
+
+@pytest.fixture
+def private(nginx: Nginx) -> str:
+    return f"{nginx.url}/private/{new_id()}"
+
+
+def test_the_right_password_opens(private: str, tmp_path: Path) -> None:
+    good = credential(tmp_path, "basic", json.dumps({"username": "alice", "password": "secret"}))
+    storage = HttpStorage(StorageSettings(url=private, credential=good))
+    storage.put(b"x", f"{private}/a")
+    assert storage.read(f"{private}/a") == b"x"
+
+
+def test_a_wrong_password_is_told_as_such_and_not_shown(private: str, tmp_path: Path) -> None:
+    wrong = credential(tmp_path, "basic", json.dumps({"username": "alice", "password": "swordfish"}))
+    storage = HttpStorage(StorageSettings(url=private, credential=wrong))
+    for act in (
+        lambda: storage.stat(f"{private}/a"),
+        lambda: storage.put(b"x", f"{private}/a"),
+        lambda: storage.get(f"{private}/a", tmp_path / "a"),
+        lambda: storage.list(private),
+        lambda: storage.delete(f"{private}/a"),
+    ):
+        with pytest.raises(CredentialExpired) as told:
+            act()
+        assert "swordfish" not in str(told.value)
+
+
+def test_a_storage_that_cannot_rename_is_written_to_directly(nginx: Nginx) -> None:
+    storage = HttpStorage(StorageSettings(url=nginx.url, rename=False))
+    url = f"{nginx.url}/{new_id()}/a"
+    storage.put(b"x", url)
+    assert storage.read(url) == b"x"
+    assert not storage.capabilities.rename
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A web server that knows GET and HEAD only, with the files `a` and `dir/b`."""
+    (tmp_path / "files/dir").mkdir(parents=True)
+    (tmp_path / "files/a").write_bytes(b"0123456789")
+    (tmp_path / "files/dir/b").write_bytes(b"b")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "files"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_plain_web_server_is_read(web: str, tmp_path: Path) -> None:
+    storage = HttpStorage()
+    found = storage.stat(f"{web}/a")
+    assert found is not None
+    assert found.size == 10
+    storage.get(f"{web}/a", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"0123456789"
+    assert storage.read(f"{web}/a", 2, 3) == b"234"  # it sends the whole file, whatever is asked for
+    assert storage.stat(f"{web}/nothing") is None
+
+
+def test_a_plain_web_server_takes_and_lists_nothing(web: str) -> None:
+    storage = HttpStorage()
+    with pytest.raises(BadRequest, match="cannot list"):
+        storage.list(f"{web}/dir/")
+    with pytest.raises(BadRequest):
+        storage.put(b"x", f"{web}/b")
