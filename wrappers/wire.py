@@ -80,6 +80,7 @@ class Transfers(NamedTuple):
     rounds: int = 3  # times that all replicas, or all places, are tried
     stall: float = 60.0  # seconds without a byte after which a transfer has failed
     budget: float = 14400.0  # seconds for all inputs together; again for all results together
+    sandbox: int = 10485760  # bytes of results that may go beside the report, where no storage takes them
 
 
 class Limits(NamedTuple):

@@ -1,6 +1,7 @@
 """What ends an attempt early: a failure with its class, or somebody's wish."""
 
 import errno
+from typing import Sequence
 
 from wrappers import wire
 
@@ -8,11 +9,14 @@ DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Failure(Exception):
-    """The attempt has failed; `kind` is one of `wire.FAILURES`, the text one line for a person."""
+    """The attempt has failed; `kind` is one of `wire.FAILURES`, the text one line for a person. `tried` are
+    the tries to move the file over which it failed.
+    """
 
-    def __init__(self, kind: str, message: str) -> None:
+    def __init__(self, kind: str, message: str, tried: Sequence[wire.Tried] = ()) -> None:
         super().__init__(message)
         self.kind = kind
+        self.tried = list(tried)
 
 
 class Cancelled(BaseException):

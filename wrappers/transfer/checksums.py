@@ -55,7 +55,7 @@ class BackgroundHasher(Hasher):
 
     def update(self, piece: bytes) -> None:
         """Take the next piece."""
-        if self._thread is None and self.size < _WORTH_A_THREAD:
+        if not self._hashes or (self._thread is None and self.size < _WORTH_A_THREAD):
             super().update(piece)
             return
         if self._thread is None:

@@ -11,7 +11,7 @@ from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
 try:  # Python 3.6 has it as an abstract base only
-    from typing import Protocol
+    from typing import Protocol as Protocol
 except ImportError:
     Protocol = object  # type: ignore[assignment]
 

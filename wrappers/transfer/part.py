@@ -23,7 +23,7 @@ class Part:
         """
         self.expected = expected
         self.received = 0  # bytes that came over, those of given up tries too
-        self._path = path
+        self.path = path
         # Without a checksum to compare with, the storage is asked for its own.
         self._algorithms = {"sha256", *expected.sums} if expected.sums else {"sha256", "adler32"}
         self._hasher = BackgroundHasher(self._algorithms)

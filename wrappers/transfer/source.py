@@ -16,6 +16,7 @@ class Source:
         self.size = size
         self._algorithms = tuple(algorithms)
         self._sums: Optional[Dict[str, str]] = None
+        self.sent = 0  # bytes given away so far, by all tries
 
     def pieces(self) -> Iterator[Any]:
         """The bytes, from the start.
@@ -24,14 +25,13 @@ class Source:
             OSError: it cannot be read.
             Permanent: it has another size than before.
         """
-        if self._sums is not None:
-            yield from self._checked()
-            return
-        with BackgroundHasher(self._algorithms) as hasher:
+        with BackgroundHasher(self._algorithms if self._sums is None else ()) as hasher:
             for piece in self._checked():
                 hasher.update(piece)
                 yield piece
-            self._sums = hasher.results()
+                self.sent += len(piece)
+            if self._sums is None:
+                self._sums = hasher.results()
 
     def sums(self) -> Dict[str, str]:
         """Algorithm -> hexadecimal; it is read for that when it was not sent yet.
@@ -40,8 +40,10 @@ class Source:
             OSError: it cannot be read.
         """
         if self._sums is None:
+            sent = self.sent
             for _ in self.pieces():
                 pass
+            self.sent = sent
         assert self._sums is not None  # noqa: S101 - set at the end of a full pass
         return self._sums
 
@@ -60,12 +62,15 @@ class Source:
         return sums[algorithm]
 
     def _checked(self) -> Iterator[Any]:
+        return self._exactly(self.size)
+
+    def _exactly(self, wanted: int) -> Iterator[Any]:
         size = 0
         for piece in self._read():
             size += len(piece)
             yield piece
-        if size != self.size:
-            raise Permanent(f"the file has {size} bytes now; it had {self.size}")
+        if size != wanted:
+            raise Permanent(f"a result has {size} bytes now; it had {wanted}")
 
     def _read(self) -> Iterator[Any]:
         raise NotImplementedError

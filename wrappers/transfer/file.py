@@ -1,0 +1,104 @@
+"""Files of this machine as one of several places: read for a replica, written whole or not at all."""
+
+import os
+from typing import IO, Dict
+from urllib.parse import unquote, urlsplit
+
+from wrappers.node.names import native
+from wrappers.transfer.errors import NotHere, Permanent, Transient
+from wrappers.transfer.part import Part
+from wrappers.transfer.permit import Permit, Tools
+from wrappers.transfer.source import Source
+
+_PIECE = 1 << 20
+
+
+def file_path(url: str) -> str:
+    """The path that a `file:` URL names on this machine.
+
+    Raises:
+        ValueError: it names another machine, or no absolute path.
+    """
+    parts = urlsplit(url)
+    # A bare "?" or "#" is part of a file's name, not of a query: only the path was percent-encoded.
+    tail = url[len("file:") :]
+    if tail.startswith("//"):
+        tail = tail[2 + len(parts.netloc) :]
+    if parts.netloc not in ("", "localhost") or not tail.startswith("/"):
+        raise ValueError(f"{url} names no file of this machine (file:///path is needed)")
+    return native(unquote(tail, "utf-8", "surrogateescape"))
+
+
+def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
+    """Copy a file; gives its checksums.
+
+    Raises:
+        TransferError: it cannot be read, or is not what is expected.
+        OSError: the copy cannot be written.
+    """
+    url = permit.url
+    path = _path(url)
+    if os.path.lexists(path) and not os.path.isfile(path):
+        raise Permanent(f"{url} is not a file")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotHere(f"{url}: no such file") from None
+    except OSError as error:
+        raise Permanent(f"{url}: {error.strerror}") from None
+    part.begin(url, "", 0)
+    with open(descriptor, "rb", buffering=0) as file:
+        for piece in iter(lambda: _read(file, url), b""):
+            part.write(memoryview(piece))
+    return part.verify(url)
+
+
+def _read(file: IO[bytes], url: str) -> bytes:
+    try:
+        return file.read(_PIECE)
+    except OSError as error:  # not the trouble of the disk that is written to
+        raise Transient(f"{url}: {error.strerror}") from None
+
+
+def store(tools: Tools, permit: Permit, source: Source) -> str:
+    """Write a file whole or not at all, and have it on the disk; gives `size`: all that was compared.
+
+    Raises:
+        TransferError: it cannot be written there.
+    """
+    url = permit.url
+    path = _path(url)
+    temporary = os.path.join(os.path.dirname(path), f".part-{os.getpid()}-{abs(hash(path)) % 10**8}")
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(temporary, "wb", buffering=0) as file:
+            for piece in source.pieces():
+                view = memoryview(piece)
+                while view:
+                    view = view[file.write(view) :]
+            os.fsync(file.fileno())
+            size = os.fstat(file.fileno()).st_size
+        if size != source.size:
+            raise Transient(f"{url}: {size} bytes of {source.size} were written")
+        os.rename(temporary, path)
+    except OSError as error:
+        raise Permanent(f"{url}: {error.strerror or error}") from None
+    finally:
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
+    return "size"
+
+
+def remove(tools: Tools, permit: Permit) -> None:
+    """Remove a file; nothing there is fine."""
+    try:
+        os.unlink(_path(permit.url))
+    except OSError:
+        pass  # it was never made
+
+
+def _path(url: str) -> str:
+    try:
+        return file_path(url)
+    except ValueError as error:
+        raise Permanent(str(error)) from None

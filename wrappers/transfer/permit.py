@@ -1,0 +1,29 @@
+"""What a door to a storage is given: with what a URL may be used, and the tools to use it."""
+
+from typing import NamedTuple, Optional
+
+from wrappers import wire
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.client import NOBODY, Access, Client
+from wrappers.transfer.webdav import Uploader
+
+
+class Permit(NamedTuple):
+    """How a URL may be used."""
+
+    url: str  # as manifests name it
+    use: str  # in its place: a presigned URL, the base of a REST interface, or the same
+    access: Access = NOBODY
+    grant: Optional[wire.Grant] = None  # where that comes from, if the engine gave it
+
+
+class Tools(NamedTuple):
+    """What the doors share: connections, and what was learnt of servers."""
+
+    client: Client
+    uploader: Uploader
+
+    @property
+    def budget(self) -> Budget:
+        """The time that is left."""
+        return self.client.budget

@@ -1,0 +1,145 @@
+"""Programs of others that move files (xrdcp, gfal-copy): fed and read by us, ended when they stall."""
+
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+from typing import IO, Any, Callable, Dict, Iterable, List, NamedTuple, Optional, cast
+
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.errors import Transient
+
+_PIECE = 1 << 20
+_GLANCE = 0.5  # seconds between two looks at whether everything is to stop
+_PIPE = 1031  # fcntl F_SETPIPE_SZ (Linux)
+
+
+class Said(NamedTuple):
+    """How a program ended."""
+
+    code: int
+    words: str  # the end of what it printed
+
+
+def find(*names: str) -> str:
+    """The path of the first of these programs that this machine has; "" without."""
+    return next(filter(None, map(shutil.which, names)), "")
+
+
+class Program:
+    """One run of a program, given as a list of arguments."""
+
+    def __init__(self, arguments: List[str], budget: Budget, environment: Dict[str, str]) -> None:
+        self._arguments = arguments
+        self._budget = budget
+        self._environment = dict(os.environ, **environment)
+
+    def talk(self, patience: float = 0.0) -> Said:
+        """Run it; what it prints is its message. Those that show no sign of life may need more `patience`."""
+        return self._run(subprocess.DEVNULL, None, None, patience)
+
+    def feed(self, pieces: Iterable[Any]) -> Said:
+        """Run it with these bytes as its input."""
+        return self._run(subprocess.PIPE, None, pieces)
+
+    def read(self, take: Callable[[memoryview], None]) -> Said:
+        """Run it and take what it prints."""
+        return self._run(subprocess.DEVNULL, take, None)
+
+    def _run(
+        self,
+        stdin: int,
+        take: Optional[Callable[[memoryview], None]],
+        pieces: Optional[Iterable[Any]],
+        patience: float = 0.0,
+    ) -> Said:
+        with tempfile.TemporaryFile() as words:
+            process = subprocess.Popen(
+                self._arguments,
+                stdin=stdin,
+                stdout=subprocess.PIPE if take else words,
+                stderr=words,
+                env=self._environment,
+                start_new_session=True,
+            )
+            try:
+                if pieces is not None:
+                    self._write(cast(IO[bytes], process.stdin), pieces)
+                if take is not None:
+                    self._read(cast(IO[bytes], process.stdout), take)
+                code = self._wait(process, patience)
+            finally:
+                _end(process)
+            words.seek(0, os.SEEK_END)
+            words.seek(max(0, words.tell() - 2000))
+            return Said(code, words.read().decode("utf-8", "replace").strip())
+
+    def _write(self, pipe: IO[bytes], pieces: Iterable[Any]) -> None:
+        os.set_blocking(pipe.fileno(), False)
+        _widen(pipe)
+        try:
+            for piece in pieces:
+                view = memoryview(piece)
+                while view:
+                    self._ready(pipe, select.POLLOUT)
+                    view = view[os.write(pipe.fileno(), view[:_PIECE]) :]
+        except BrokenPipeError:
+            pass  # its exit code and words say why
+        finally:
+            pipe.close()
+
+    def _read(self, pipe: IO[bytes], take: Callable[[memoryview], None]) -> None:
+        _widen(pipe)
+        while True:
+            self._ready(pipe, select.POLLIN)
+            piece = os.read(pipe.fileno(), _PIECE)
+            if not piece:
+                return
+            take(memoryview(piece))
+
+    def _ready(self, pipe: IO[bytes], event: int) -> None:
+        """Wait until something can move.
+
+        Raises:
+            Transient: nothing did for too long.
+        """
+        poll = select.poll()
+        poll.register(pipe, event)
+        waited = 0.0
+        while not poll.poll(_GLANCE * 1000):
+            waited += _GLANCE
+            if waited >= self._budget.patience():
+                raise Transient(f"{os.path.basename(self._arguments[0])}: nothing happened for too long")
+
+    def _wait(self, process: "subprocess.Popen[bytes]", patience: float) -> int:
+        """Wait for its end: the storage may need a while to compute a checksum, but not for ever."""
+        waited = 0.0
+        while True:
+            try:
+                return process.wait(_GLANCE)
+            except subprocess.TimeoutExpired:
+                waited += _GLANCE
+                if waited >= max(patience, 5 * self._budget.patience()):
+                    raise Transient(f"{os.path.basename(self._arguments[0])}: it does not end") from None
+
+
+def _widen(pipe: IO[bytes]) -> None:
+    import fcntl
+
+    try:
+        fcntl.fcntl(pipe.fileno(), _PIPE, _PIECE)
+    except OSError:
+        pass  # more than this user may have: it is only slower
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

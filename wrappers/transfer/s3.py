@@ -1,0 +1,52 @@
+"""Objects in S3: on a node by presigned URLs that the engine makes, so no key ever comes here."""
+
+from typing import Dict
+
+from wrappers.transfer import digest, http
+from wrappers.transfer.errors import Permanent, Transient, of_status
+from wrappers.transfer.part import Part
+from wrappers.transfer.permit import Permit, Tools
+from wrappers.transfer.source import Source
+from wrappers.transfer.webdav import compare
+
+
+def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
+    """Bring an object here by its presigned URL; gives its checksums.
+
+    Raises:
+        TransferError: it cannot be had, or is not what is expected.
+        OSError: it cannot be written.
+    """
+    return http.fetch(tools.client, _presigned(permit), part)
+
+
+def store(tools: Tools, permit: Permit, source: Source) -> str:
+    """Store an object by its presigned URL; gives `md5` when the ETag says that, else `size`.
+
+    S3 writes an object whole or not at all; it tells its md5 as the ETag, but not where a bucket is encrypted
+    with keys of its own.
+
+    Raises:
+        TransferError: it is not there, or not what was sent.
+        OSError: the source cannot be read.
+    """
+    with tools.client.request("PUT", _presigned(permit), body=source) as answer:
+        status, headers = answer.status, answer.headers
+    if not 200 <= status < 300:
+        raise of_status(status, headers, f"PUT {permit.url}")
+    told = digest.of_etag(headers)
+    if told:
+        return compare(permit.url, told, source)
+    if not headers.get("etag"):
+        raise Transient(f"PUT {permit.url}: the answer has no ETag, so this is no S3 that has the object")
+    return "size"
+
+
+def remove(tools: Tools, permit: Permit) -> None:
+    """Nothing: what is not whole is not there."""
+
+
+def _presigned(permit: Permit) -> str:
+    if permit.use == permit.url:
+        raise Permanent(f"{permit.url}: the engine gave no presigned URL, and a node has no keys for S3")
+    return permit.use

@@ -1,0 +1,133 @@
+"""Directories as tar: written as a stream of a size that is known beforehand, unpacked without trust.
+
+The tar of a tree depends on names, contents and execution bits only: the same results give the same bytes.
+"""
+
+import hashlib
+import os
+import stat
+import tarfile
+from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+
+from wrappers.node.names import native, portable
+from wrappers.transfer.errors import Permanent, Transient
+from wrappers.transfer.source import FileSource, Source
+
+SUFFIX = ".tar"
+_DATE = 315532800  # 1980-01-01, as in the wrapper's own archive
+_BLOCK = tarfile.BLOCKSIZE
+_PIECE = 1 << 20
+
+
+class Unpacked(NamedTuple):
+    """What a tar held."""
+
+    sums: List[Tuple[str, str]]  # name and sha256 of each file
+    size: int  # sum of the files
+
+
+class TarSource(Source):
+    """A directory, sent as the tar of it; nothing of it is on the disk."""
+
+    def __init__(
+        self,
+        directories: Sequence[str],
+        files: Sequence[Tuple[str, str]],
+        algorithms: Iterable[str] = ("sha256", "adler32"),
+    ) -> None:
+        """`directories` are relative names, parents first; `files` are relative names and paths.
+
+        Raises:
+            OSError: a file is not there.
+        """
+        self._entries = [(_header(name, 0, 0o755, tarfile.DIRTYPE), "", 0) for name in directories]
+        for name, path in files:
+            found = os.stat(path)
+            mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+            self._entries.append((_header(name, found.st_size, mode, tarfile.REGTYPE), path, found.st_size))
+        size = sum(len(header) + content + -content % _BLOCK for header, _, content in self._entries)
+        super().__init__(size + 2 * _BLOCK, algorithms)
+
+    def _read(self) -> Iterator[Any]:
+        waiting = bytearray()  # small pieces go together
+        for header, path, size in self._entries:
+            waiting += header
+            if size > _PIECE:
+                yield bytes(waiting)
+                waiting = bytearray()
+                yield from FileSource(path, ())._exactly(size)
+            elif path:
+                with open(path, "rb") as file:
+                    content = file.read(size + 1)
+                if len(content) != size:
+                    raise Permanent("a file of a result changed while it was sent")
+                waiting += content
+            waiting += bytes(-size % _BLOCK)
+            if len(waiting) > _PIECE:
+                yield bytes(waiting)
+                waiting = bytearray()
+        yield bytes(waiting) + bytes(2 * _BLOCK)
+
+
+def _header(name: str, size: int, mode: int, kind: bytes) -> bytes:
+    entry = tarfile.TarInfo(portable(name))
+    entry.size, entry.mode, entry.type, entry.mtime = size, mode, kind, _DATE
+    return entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def unpack(path: str, target: str) -> Unpacked:
+    """Unpack a tar (also a compressed one) into a directory that is made.
+
+    Raises:
+        Transient: it is damaged, or holds what has no place in a directory of inputs: links, devices, names
+            that lead out of it.
+        OSError: the disk is full.
+    """
+    os.mkdir(target)
+    sums: List[Tuple[str, str]] = []
+    total = 0
+    try:
+        with tarfile.open(path, "r:*", encoding="utf-8", errors="surrogateescape") as packed:
+            for entry in packed:
+                name = _safe(entry)
+                if not name:
+                    continue
+                place = os.path.join(target, native(name))
+                if entry.isdir():
+                    os.makedirs(place, exist_ok=True)
+                    continue
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                sums.append((native(name), _write(packed, entry, place)))
+                total += entry.size
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise Transient(f"the tar cannot be unpacked: {error}") from None
+    return Unpacked(sums, total)
+
+
+def _safe(entry: tarfile.TarInfo) -> str:
+    parts = [part for part in entry.name.split("/") if part not in ("", ".")]
+    if entry.name.startswith("/") or ".." in parts or "\0" in entry.name:
+        raise ValueError(f"{entry.name!r} leads out of it")
+    if not (entry.isdir() or entry.isreg()):
+        raise ValueError(f"{entry.name!r} is neither a file nor a directory")
+    return "/".join(parts)
+
+
+def _write(packed: tarfile.TarFile, entry: tarfile.TarInfo, place: str) -> str:
+    mode = 0o755 if entry.mode & stat.S_IXUSR else 0o644
+    hashed = hashlib.sha256()
+    content = packed.extractfile(entry)
+    try:
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except FileExistsError:
+        raise ValueError(f"{entry.name!r} is in it twice") from None
+    with open(descriptor, "wb") as file:
+        left = entry.size
+        while left and content is not None:
+            piece = content.read(min(_PIECE, left))
+            if not piece:
+                raise EOFError("it ends too early")
+            hashed.update(piece)
+            file.write(piece)
+            left -= len(piece)
+    return hashed.hexdigest()
