@@ -111,7 +111,7 @@ def named(manifest: Manifest, want: Want) -> bool:
     """Whether the orders name what is wanted: an input to read, or something below a place to write to."""
     if want.method not in _VERBS:
         return False
-    places = [manifest.outputs_to, *manifest.outputs_also]
+    places = [url for url in (manifest.outputs_to, *manifest.outputs_also) if "://" in url]
     try:
         if "?" not in want.url and any(below(want.url, place) for place in places):
             return True

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NewType
+from typing import Literal, NewType, Protocol
 
 from engine.clock import Clock, iso
 from engine.errors import CredentialExpired, SettingsError
@@ -22,6 +22,8 @@ Kind = Literal["proxy", "token", "basic", "s3", "key"]
 Expires = NewType("Expires", float)
 FOR_EVER = Expires(float("inf"))
 _LARGEST = 1 << 20
+_NEAR = 60.0
+"""Seconds before its end from which on a token of our own is made anew."""
 
 
 class Secret:
@@ -34,6 +36,9 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(...)"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not pickled")
 
     def reveal(self) -> str:
         """The text; for the wire only."""
@@ -84,6 +89,46 @@ class ApiKey:
 
 
 Credential = Proxy | Token | Basic | S3Keys | ApiKey
+
+
+class CredentialSource(Protocol):
+    """Where a storage has its credential from."""
+
+    name: str
+    kind: Kind
+
+    def current(self) -> Credential:
+        """The credential, good at this moment.
+
+        Raises:
+            SettingsError, CredentialExpired: there is none that is good.
+        """
+
+    def seconds_left(self) -> float:
+        """For how long it is good."""
+
+
+class MadeToken:
+    """A token that the engine makes itself, anew when it nears its end."""
+
+    kind: Kind = "token"
+
+    def __init__(self, name: str, make: Callable[[], tuple[str, float]], clock: Clock) -> None:
+        self.name = name
+        self._make = make
+        self._clock = clock
+        self._made = Token(Secret(""), Expires(float("-inf")))
+
+    def current(self) -> Token:
+        """A token that is good for a while."""
+        if self._made.expires - _NEAR <= self._clock.now():
+            text, expires = self._make()
+            self._made = Token(Secret(text), Expires(expires))
+        return self._made
+
+    def seconds_left(self) -> float:
+        """It is always good: it can be made."""
+        return float("inf")
 
 
 class CredentialFile:
