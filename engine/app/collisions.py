@@ -39,7 +39,7 @@ class Names:
             elif (other := own.setdefault(name, output.id)) != output.id:
                 yield f"output {output.id}: {output.path} is also output {other}"
             elif together and (first := self._taken(number, name)):
-                yield f"output {output.id}: {name} is also a result of job {first}; {_REMEDY}"
+                yield f"output {output.id} of job {number}: {name} is also a result of job {first}; {_REMEDY}"
 
     def _taken(self, number: int, name: str) -> int | None:
         """The other job that has this name, or needs it as a directory, or has a file where one is needed."""

@@ -92,7 +92,7 @@ def test_a_tool_without_image_runs_only_when_that_was_asked_for(desk: Desk) -> N
         (["--runtime", "magic"], "no runtime magic"),
         (["--runtime", "none", "--runtime", "userns"], "runtime none cannot be one of several"),
         (["--runtime", "none", "--memory", "lots"], "--memory lots: an amount such as 4G or 512Mi is needed"),
-        (["--runtime", "none", "--results-name", "x"], "--results-name x: {path} is needed in it"),
+        (["--runtime", "none", "--results-name", "x"], "--results-name x: {path} or {name} is needed in it"),
         (
             ["--runtime", "none", "--results-name", "../../{path}"],
             "--results-name ../../{path}: results stay below",
@@ -102,8 +102,8 @@ def test_a_tool_without_image_runs_only_when_that_was_asked_for(desk: Desk) -> N
             "--results-name /tmp/{path}: results stay below",
         ),
         (
-            ["--runtime", "none", "--results-name", "{name}/{path}"],
-            "--results-name {name}/{path}: {job} and {path} are",
+            ["--runtime", "none", "--results-name", "{who}/{path}"],
+            "--results-name {who}/{path}: {who} is unknown; there is {job}, {path},",
         ),
         (["--runtime", "none", "--backend", "moon"], "no back-end moon"),
         (["--runtime", "none", "--cores", "0"], "Invalid value for '--cores'"),
@@ -119,7 +119,7 @@ def test_two_jobs_that_would_write_one_name_are_refused(desk: Desk) -> None:
     tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"})
     lines = desk.lines("two.jsonl", [{"text": "a"}, {"text": "b"}])
     (line,) = refused(desk, tool, lines, *BARE, "--results-name", "{path}")
-    assert line.startswith("two.jsonl line 2, output o: o is also a result of job 1")
+    assert line.startswith("two.jsonl line 2, output o of job 2: o is also a result of job 1")
 
 
 def test_a_misspelt_command_gets_a_hint(desk: Desk) -> None:

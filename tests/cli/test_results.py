@@ -332,3 +332,95 @@ def test_a_pipe_that_closes_early_is_no_trouble(desk: Desk) -> None:
     expand.stdout.close()
     expand.stdout = None
     assert (expand.communicate()[1], expand.returncode) == ("", 0)
+
+
+def names(done: Execution) -> list[str]:
+    """The results, as they are called."""
+    return done.files("outputs")
+
+
+SCAN = {"scan": "File", "frac": "Number"}
+"""Inputs of a tool whose results all have one name."""
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{input.scan.stem}-{input.frac}/{path}", [f"{s}-{f}/out/o" for s in "ab" for f in (0.1, 0.2)]),
+        ("{parameters}/{name}", [f"scan={s}.nii.gz,frac={f}/o" for s in "ab" for f in (0.1, 0.2)]),
+        ("{job}.{name}", ["1.o", "2.o", "3.o", "4.o"]),
+    ],
+)  # fmt: skip
+def test_results_are_named_by_inputs_and_parameters(desk: Desk, template: str, expected: list[str]) -> None:
+    for name in "ab":
+        desk.write(f"{name}.nii.gz", "")
+    tool = desk.tool("mkdir out; echo [FRAC] [SCAN] > out/o", SCAN, {"o": "out/o"})
+    sweep = ("--cross", "scan=a.nii.gz,b.nii.gz", "--cross", "frac=0.1,0.2")
+    done = desk.submit(tool, *sweep, *BARE, "--results-name", template)
+    assert names(done) == sorted(expected)
+    assert [p["name"] for p in desk.ok("results", "--json").values] == expected
+
+
+def test_runs_of_a_repetition_are_numbered(desk: Desk) -> None:
+    tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"})
+    template = ("--results-name", "{input.text}/run-{run}/{path}")
+    done = desk.submit(tool, "--set", "text=x", "--repeat", "2", *BARE, *template)
+    assert names(done) == ["x/run-1/o", "x/run-2/o"]
+
+
+def test_the_template_can_be_a_setting(desk: Desk) -> None:
+    tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"})
+    setting = {"ENGINE_RESULTS_NAME": "{input.text}-{path}"}
+    assert names(desk.submit(tool, "--set", "text=x", *BARE, variables=setting)) == ["x-o"]
+    assert names(desk.submit(tool, "--set", "text=x", *BARE, "--results-name", "", variables=setting)) == [
+        "o"
+    ]
+    ran = desk.run(
+        "plan", tool, "--set", "text=x", *BARE, variables={"ENGINE_RESULTS_NAME": "{input.y}{path}"}
+    )
+    assert (ran.code, ran.lines[0]) == (
+        2, "engine: setting results_name: {input.y}{path}: the tool has no input y"
+    )  # fmt: skip
+
+
+def test_vips_results_directory_is_kept_below_the_results(desk: Desk) -> None:
+    tool = desk.tool(
+        "echo [TEXT] > [TEXT].o", outputs={"o": "[TEXT].o"}, custom={"vip:resultsDirectorySuffix": "s"}
+    )
+    asked = desk.write("i.json", {"text": ["x", "y"], "results-directory": "lfn:/vo/home/out/"})
+    done = desk.submit(tool, asked, "--vip", *BARE)
+    assert names(done) == ["vo/home/out/s/x.o", "vo/home/out/s/y.o"]
+
+
+def test_vips_results_directory_is_dated_and_iterated(desk: Desk) -> None:
+    tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"}, custom={"vip:dot": ["text", "results-directory"]})
+    asked = desk.write("i.json", {"text": ["x", "y"], "results-directory": ["/one", "/two"]})
+    first, second = names(desk.submit(tool, asked, "--vip", *BARE))
+    assert re.fullmatch(r"one/\d{4}-\d\d-\d\d_\d{6}/o", first)
+    assert re.fullmatch(r"two/\d{4}-\d\d-\d\d_\d{6}/o", second)
+
+
+def test_results_that_vip_would_overwrite_are_refused(desk: Desk) -> None:
+    tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"})
+    asked = desk.write("i.json", {"text": ["x", "y"], "results-directory": "/one"})
+    ran = desk.run("submit", tool, asked, "--vip", *BARE)
+    assert ran.code == 2
+    assert "/o is also a result of job 1; put {job} into --results-name" in ran.err
+    done = desk.submit(tool, asked, "--vip", *BARE, "--results-name", "{results-directory}/{job}/{path}")
+    assert [name[-4:] for name in names(done)] == ["/1/o", "/2/o"]
+
+
+def test_a_file_where_another_job_needs_a_directory_is_found_before_the_first_job(desk: Desk) -> None:
+    tool = desk.tool("mkdir -p a; echo > [TEXT]", outputs={"o": "[TEXT]"})
+    lines = desk.lines("two.jsonl", [{"text": "a/b"}, {"text": "a"}])
+    ran = desk.run("submit", tool, lines, *BARE, "--results-name", "{path}")
+    assert ran.code == 2
+    assert "output o of job 2: a is also a result of job 1" in ran.err
+
+
+def test_names_from_wildcards_that_meet_fail_the_second_job(desk: Desk) -> None:
+    tool = desk.tool("echo [TEXT] > part.txt", outputs={"o": {"path-template": "*.txt", "list": True}})
+    lines = desk.lines("two.jsonl", [{"text": "a"}, {"text": "b"}])
+    done = desk.submit(tool, lines, *BARE, "--results-name", "{path}", code=1)
+    assert names(done) == ["part.txt"]
+    assert "exists already" in done.ran.err

@@ -17,7 +17,7 @@ def out(path: str, id: str = "out") -> OutputFile:
 
 def test_jobs_whose_results_would_meet_are_refused_while_they_are_planned(world: World) -> None:
     with pytest.raises(
-        BadRequest, match=r"line 2, output out: out.txt is also a result of job 1; put \{job\}"
+        BadRequest, match=r"line 2, output out of job 2: out.txt is also a result of job 1; put \{job\}"
     ):
         world.submit("echo x > out.txt", jobs=2, results_name="{path}")
     assert world.engine.app.newest() == []
