@@ -90,6 +90,8 @@ def read_invocations(
         raise BadRequest(f"--repeat {sweep.repeat}: at least 1 is needed")
     settings = constants(sweep.set, tool)
     options = option_dimensions(sweep.cross, sweep.zip, tool)
+    if both := [id for dimension in options for id in dimension.ids if id in settings]:
+        raise BadRequest(f"--set {both[0]}: --cross or --zip gives this input other values")
     if not sources and not (settings or options or sweep.bids):
         raise BadRequest("there is no invocation", remedy="name a file, or - for standard input")
     items = read_sources(sources, tool, stdin) if sources else iter([Item({}, "command line", False)])

@@ -49,24 +49,31 @@ def sweep_dimensions(sweep: Any, tool: Tool, where: str) -> list[Dimension]:
         for group in groups:
             if not isinstance(group, Mapping) or not group:
                 raise BadRequest(f"{where}, {SWEEP}.{kind}: an object of input ids is needed")
-            named = {id: _values(spec, _input(tool, id, where), where) for id, spec in group.items()}
-            dimensions += _crossed(named) if kind == "cross" else [zipped(named, where)]
+            named = {
+                id: _values(spec, _input(tool, id, where), f"{where}, {SWEEP} input {id}")
+                for id, spec in group.items()
+            }
+            dimensions += _crossed(named) if kind == "cross" else [zipped(named, f"{where}, {SWEEP}.zip")]
     return without_repetition(dimensions, where)
 
 
 def option_dimensions(cross: Sequence[str], zip: Sequence[str], tool: Tool) -> list[Dimension]:
     """The dimensions of `--cross id=values` and `--zip id=values`; all zips together are one dimension."""
     crossed = {
-        id: _values_from_text(text, _input(tool, id, "--cross"), "--cross") for id, text in _pairs(cross)
+        id: _values_from_text(text, _input(tool, id, "--cross"), f"--cross {id}")
+        for id, text in _pairs("--cross", cross)
     }
-    together = {id: _values_from_text(text, _input(tool, id, "--zip"), "--zip") for id, text in _pairs(zip)}
+    together = {
+        id: _values_from_text(text, _input(tool, id, "--zip"), f"--zip {id}")
+        for id, text in _pairs("--zip", zip)
+    }
     dimensions = _crossed(crossed) + ([zipped(together, "--zip")] if together else [])
     return without_repetition(dimensions, "--cross and --zip")
 
 
 def constants(settings: Sequence[str], tool: Tool) -> dict[str, Any]:
     """The values of `--set id=value`."""
-    return {id: value_from_text(_input(tool, id, "--set"), text) for id, text in _pairs(settings)}
+    return {id: value_from_text(_input(tool, id, "--set"), text) for id, text in _pairs("--set", settings)}
 
 
 def zipped(named: Mapping[str, Sequence[Any]], where: str) -> Dimension:
@@ -93,25 +100,24 @@ def without_repetition(dimensions: list[Dimension], where: str) -> list[Dimensio
 
 def _values(spec: Any, one: ToolInput, where: str) -> Sequence[Any]:
     """The values that a specification stands for."""
-    here = f"{where}, {SWEEP} input {one.id}"
     if isinstance(spec, list):
         values: Sequence[Any] = spec
     elif not isinstance(spec, Mapping):
-        raise BadRequest(f"{here}: {_KINDS} is needed")
+        raise BadRequest(f"{where}: {_KINDS} is needed")
     elif spec.keys() == {"glob"} and isinstance(spec["glob"], str):
-        values = _as_entries(one, _files(spec["glob"], here))
+        values = _as_entries(one, _files(spec["glob"], where))
     elif spec.keys() == {"lines"} and isinstance(spec["lines"], str):
-        values = [value_from_text(one, text) for text in _lines(spec["lines"], here)]
+        values = [value_from_text(one, text) for text in _lines(spec["lines"], where)]
     elif spec.keys() == {"range"} and isinstance(spec["range"], list):
-        values = _range(spec["range"], here)
+        values = _range(spec["range"], where)
     elif spec.keys() == {"file", "column"} and all(isinstance(text, str) for text in spec.values()):
         values = [value_from_text(one, text) for text in _column(spec["file"], spec["column"])]
     else:
-        raise BadRequest(f"{here}: {_KINDS} is needed, not {{{', '.join(map(str, spec))}}}")
+        raise BadRequest(f"{where}: {_KINDS} is needed, not {{{', '.join(map(str, spec))}}}")
     if not values:
-        raise BadRequest(f"{here}: no values")
+        raise BadRequest(f"{where}: no values")
     if len(values) > MAX_VALUES:
-        raise BadRequest(f"{here}: {len(values)} values are more than {MAX_VALUES}")
+        raise BadRequest(f"{where}: {len(values)} values are more than {MAX_VALUES}")
     return values
 
 
@@ -120,11 +126,11 @@ def _values_from_text(text: str, one: ToolInput, where: str) -> Sequence[Any]:
     kind, colon, rest = text.partition(":")
     spec: Any
     if text.startswith(("[", "{")):
-        spec = parse_json(text, f"{where} {one.id}")
+        spec = parse_json(text, where)
     elif colon and kind in ("glob", "lines"):
         spec = {kind: rest}
     elif colon and kind == "range":
-        spec = {"range": [parse_json(number, f"{where} {one.id}") for number in rest.split(":")]}
+        spec = {"range": [parse_json(number, where) for number in rest.split(":")]}
     elif colon and kind == "column":
         file, _, column = rest.rpartition(":")
         spec = {"file": file, "column": column}
@@ -178,14 +184,14 @@ def _range(bounds: list[Any], where: str) -> Sequence[Any]:
     return [kind(first + position * step) for position in range(count)]
 
 
-def _pairs(options: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _pairs(option: str, given: Sequence[str]) -> Iterator[tuple[str, str]]:
     seen = set()
-    for option in options:
-        id, equals, text = option.partition("=")
+    for one in given:
+        id, equals, text = one.partition("=")
         if not equals:
-            raise BadRequest(f"{option!r}: an option of the form id=value is needed")
+            raise BadRequest(f"{option} {one}: it has no value", remedy=f"write {option} INPUT=VALUE")
         if id in seen:
-            raise BadRequest(f"{option!r}: input {id} is given twice")
+            raise BadRequest(f"{option} {one}: input {id} is given twice")
         seen.add(id)
         yield id, text
 

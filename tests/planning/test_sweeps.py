@@ -155,7 +155,11 @@ def test_a_sweep_that_means_nothing_is_refused_with_its_place(sweep: Any, messag
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cross": ["frac"]}, "'frac': an option of the form id=value is needed"),
+        ({"cross": ["frac"]}, "--cross frac: it has no value (write --cross INPUT=VALUE)"),
+        (
+            {"cross": ["frac=1"], "set": ["frac=2"]},
+            "--set frac: --cross or --zip gives this input other values",
+        ),
         ({"cross": ["nix=1"]}, "--cross: sample has no input 'nix'"),
         ({"cross": ["frac="]}, "is not a number"),
         ({"cross": ["infile=glob:*.dcm"]}, "no file matches"),
