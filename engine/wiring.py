@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from engine import holder, plugins
 from engine.app.application import Application
@@ -24,13 +23,12 @@ from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
 from engine.ids import AttemptId
+from engine.places import Places
 from engine.ports import Backend, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.settings import NodeSettings, Settings, xdg
-from engine.storages.scoping import scope_down
 from engine.store.database import Database
 from wrappers import wire
-from wrappers.wire import Grant
 
 if TYPE_CHECKING:
     from engine.api.parts import Http
@@ -63,7 +61,17 @@ class Engine:
     @cached_property
     def app(self) -> Application:
         """The use cases."""
-        return Application(self.settings, self.db, self.backends, storage_resolver(), self.clock)
+        return Application(self.settings, self.db, self.backends, self.storage, self.clock)
+
+    @cached_property
+    def storage(self) -> Callable[[str], Storage]:
+        """Finds the storage of a URL."""
+        return self.places.storage
+
+    @cached_property
+    def places(self) -> Places:
+        """Where files may lie, as the user of these settings sees it."""
+        return Places(self.settings, self.settings.owner, lambda: self.key, self.clock)
 
     @cached_property
     def key(self) -> Key:
@@ -78,15 +86,16 @@ class Engine:
         """
         from engine.api.parts import Http  # FastAPI costs a quarter of a second
 
+        @lru_cache(maxsize=100)
+        def of(owner: str) -> Places:
+            return Places(self.settings, owner, lambda: self.key, self.clock)
+
         doors = Doors(
             embedded=embedded_url(self.settings.api),
-            storage=lambda url, owner: storage_resolver()(url),
-            scope_down=self._scope_down,
+            storage=lambda url, owner: of(owner).storage(url),
+            scope_down=lambda url, method, owner, seconds: of(owner).scope_down(url, method, seconds),
         )
         return Http(self.settings.api, self.db, Manifests(self.db).make, self.key, doors, self.clock)
-
-    def _scope_down(self, url: str, method: str, owner: str, seconds: float) -> Grant:
-        return scope_down(url, method, seconds, None, self.clock)
 
     def _claim(self, attempt: AttemptId) -> str:
         return Claims(self.key).of(attempt)
@@ -98,7 +107,7 @@ class Engine:
         reconciler = Reconciler(
             self.db,
             self.backends,
-            storage_resolver(),
+            self.storage,
             manifests.make,
             manifests.describe,
             self._claim,
@@ -117,17 +126,6 @@ def build(settings: Settings, clock: Clock | None = None) -> Engine:
     if settings.server:
         raise SettingsError("setting server: handing over to a daemon is not available yet")
     return Engine(settings, clock or SystemClock())
-
-
-def storage_resolver() -> Callable[[str], Storage]:
-    """Finds the storage of a URL by its scheme."""
-
-    @lru_cache(maxsize=32)
-    def of_scheme(scheme: str) -> Storage:
-        storage: Storage = plugins.load("storages", scheme)()
-        return storage
-
-    return lambda url: of_scheme(urlsplit(url).scheme)
 
 
 def local_settings(settings: Settings) -> LocalSettings:

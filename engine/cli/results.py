@@ -17,14 +17,12 @@ def command(
     json: Json = False,
 ) -> None:
     """Show the results of an execution, or bring them home."""
-    from engine.wiring import storage_resolver
-
     app = session.engine.app
     id_ = app.resolve(execution)
     rows = []
     for product in app.products(id_):
         if download is not None:
-            storage_resolver()(product.url).get(product.url, download / product.name)
+            session.engine.storage(product.url).get(product.url, download / product.name)
         if json:
             show.json_line(product)
         else:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import SettingsError
-from engine.storages.credentials import ApiKey, Basic, CredentialFile, Proxy, S3Keys, Token
+from engine.storages.credentials import ApiKey, Basic, CredentialSource, Proxy, S3Keys, Token
 from wrappers.transfer.client import NOBODY, Access
 
 
-def access(credential: CredentialFile | None, secure: bool) -> Access:
+def access(credential: CredentialSource | None, secure: bool) -> Access:
     """What to show now; what the environment offers is shown over TLS only.
 
     Raises:

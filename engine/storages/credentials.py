@@ -272,5 +272,5 @@ _RENEW: dict[Kind, str] = {
     "token": "get a new one, e.g. with oidc-token or htgettoken",
     "basic": "see docs/reference/storages.md",
     "s3": "see docs/reference/storages.md",
-    "key": "make a key in your account there",
+    "key": "make a key in your account there, and register it with `engine keys add`",
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from engine.errors import BadRequest
-from engine.storages.credentials import CredentialFile
+from engine.storages.credentials import CredentialSource
 
 SAME = {"dav": "http", "davs": "https", "xroot": "root", "xroots": "roots"}
 """Schemes that are another word for another."""
@@ -20,7 +20,7 @@ class StorageSettings:
     url: str = ""
     """What all of its URLs begin with; empty: any URL of the scheme."""
     doors: tuple[str, ...] = ()
-    credential: CredentialFile | None = None
+    credential: CredentialSource | None = None
     """None: whatever the environment offers, or nothing."""
     api: str = ""
     region: str = "us-east-1"

@@ -24,6 +24,13 @@ CORE = {"engine.domain", "engine.ports"}
 FILE_URLS = {"engine.storages.file.to_url", "engine.storages.file.to_path"}
 """How a path of this machine is written as a URL: a rule about text, not a storage."""
 
+TRANSFER_WORDS = {
+    "wrappers.transfer.checksums",
+    "wrappers.transfer.digest",
+    "wrappers.transfer.redact",
+}
+"""What nodes and engine must do alike: sum bytes, read checksums, cut secrets."""
+
 MAY_IMPORT = {
     "wrappers": {"wrappers"},
     # the publication tool runs without an engine: it shares the words for failures, and how images are pulled
@@ -49,7 +56,18 @@ MAY_IMPORT = {
         "engine.planning",
         "engine.reconcile",
         "engine.store",
+        *TRANSFER_WORDS,
         *FILE_URLS,
+        *CORE,
+        *SHARED,
+    },
+    "engine/api": {
+        "engine.api",
+        "engine.app",
+        "engine.reconcile.place",
+        "engine.settings",
+        "engine.store",
+        *TRANSFER_WORDS,
         *CORE,
         *SHARED,
     },
@@ -71,6 +89,8 @@ MAY_IMPORT = {
 EXCEPTIONS = {
     # on this machine the engine starts the serving wrapper itself and meets it in a directory
     Path("engine/backends/local.py"): {"wrappers.serve", "wrappers.node.files"},
+    # it starts and stops what answers over HTTP
+    Path("engine/cli/serve.py"): {"engine.api.parts"},
     # it looks at this machine with the eyes of a job
     Path("engine/app/doctor.py"): {"wrappers.node.probe"},
 }

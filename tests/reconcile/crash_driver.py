@@ -131,13 +131,11 @@ def prepare(directory: Path) -> None:
 def submit_and_follow(boundaries: Boundaries) -> None:
     """What a user does; a key makes the second time the same execution."""
     made = engine_of(boundaries)
-    resolver = wiring.storage_resolver
     storage = Guarded(FileStorage(), boundaries)
-    wiring.storage_resolver = lambda: lambda _: storage  # type: ignore[assignment,return-value]
+    made.storage = lambda _: storage  # type: ignore[assignment,return-value]
     request = SubmitRequest("tool.json", ("jobs.jsonl",), key="the one", runtimes=("none",))
     view, _ = made.app.submit(made.app.plan(request))
     made.driver.follow(ExecutionId(view.id), lambda _: None)
-    wiring.storage_resolver = resolver
 
 
 def verdict(directory: Path) -> dict[str, Any]:

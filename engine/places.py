@@ -1,0 +1,95 @@
+"""The storages of the settings with their credentials, and the storage that a URL belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+
+from engine import plugins
+from engine.app import tokens
+from engine.app.key import Key
+from engine.app.needs import embedded_url
+from engine.app.platforms import PlatformKeys, default_root
+from engine.clock import Clock
+from engine.errors import SettingsError
+from engine.ports import Storage
+from engine.settings import Settings, StorageSection
+from engine.storages.credentials import CredentialFile, CredentialSource, MadeToken
+from engine.storages.places import UNCONFIGURED, StorageSettings, place_of, scheme_of
+from engine.storages.scoping import scope_down
+from wrappers.wire import Grant
+
+
+class Places:
+    """Every place where files may lie, as one user sees them."""
+
+    def __init__(self, settings: Settings, owner: str, key: Callable[[], Key], clock: Clock) -> None:
+        """Raises:
+        SettingsError: a storage names a credential that there is not.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._keys = PlatformKeys(default_root(), owner, settings.storages)
+        self._credentials = {
+            name: CredentialFile(name, section.kind, section.file, clock)
+            for name, section in settings.credentials.items()
+        }
+        self._known = [self._place(name, section) for name, section in settings.storages.items()]
+        if embedded := embedded_url(settings.api):
+            ours = MadeToken("of the engine", lambda: tokens.own(key(), clock.now()), clock)
+            self._known.append(self._like(StorageSettings(url=embedded, credential=ours, checksum="adler32")))
+        self._made = lru_cache(maxsize=256)(_make)
+
+    def storage(self, url: str) -> Storage:
+        """The storage that holds a URL: a configured one, else anybody's of that scheme.
+
+        Raises:
+            BadRequest: no storage speaks that scheme.
+        """
+        return self._made(scheme_of(url), place_of(url, self._known) or self._like(UNCONFIGURED))
+
+    def scope_down(self, url: str, method: str, seconds: float) -> Grant:
+        """A grant for a node, made from what the engine itself shows there: see `engine.storages.scoping`."""
+        return scope_down(url, method, seconds, place_of(url, self._known), self._clock)
+
+    def credentials(self) -> list[CredentialSource]:
+        """Every credential of the settings."""
+        return list(self._credentials.values())
+
+    def _place(self, name: str, section: StorageSection) -> StorageSettings:
+        return self._like(
+            StorageSettings(
+                url=section.url,
+                doors=section.doors,
+                credential=self._credential(name, section),
+                api=section.api,
+                region=section.region,
+                checksum=section.checksum,
+                rename=section.rename,
+            )
+        )
+
+    def _credential(self, name: str, section: StorageSection) -> CredentialSource | None:
+        """That of the section; else the key that its user has registered for it."""
+        if section.credential:
+            if section.credential not in self._credentials:
+                known = ", ".join(sorted(self._credentials)) or "none"
+                raise SettingsError(
+                    f"setting storages.{name}.credential: no credential is called {section.credential}",
+                    remedy=f"in the settings: {known}",
+                )
+            return self._credentials[section.credential]
+        if scheme_of(section.url) != "girder":
+            return None
+        return CredentialFile(name, "key", self._keys.file(name), self._clock)
+
+    def _like(self, place: StorageSettings) -> StorageSettings:
+        """The same place, with how patient we are everywhere."""
+        data = self._settings.data
+        return replace(place, stall=data.stall, parallel=data.parallel, authorities=data.authorities)
+
+
+def _make(scheme: str, place: StorageSettings) -> Storage:
+    storage: Storage = plugins.load("storages", scheme)(place)
+    return storage
