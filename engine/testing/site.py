@@ -77,6 +77,8 @@ class Site:
                     continue
             except (EngineError, Refused, OSError) as error:
                 log.warning("%s", error)
+            except Exception:
+                log.exception("a job could not be run")  # the slot goes on
             stop.wait(self.pause)
         pilot.close()
 

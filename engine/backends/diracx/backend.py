@@ -145,6 +145,10 @@ class DiracxBackend:
         )
         return [_told(row) for found in rows for row in found.get("LoggingInfo") or []]
 
+    def close(self) -> None:
+        """Give back the connections."""
+        self._client.close()
+
     # --- parts -------------------------------------------------------------------------------------
 
     @cached_property
@@ -207,14 +211,20 @@ class _Questions:
 
 async def _change(client: Client, ids: Sequence[str], states: Sequence[str]) -> None:
     """Ask for states, one after the other. What cannot be (a job that has ended is not killed any more) the
-    server leaves out; a change stamped before the last one it drops, so stamps are by its own clock.
+    server leaves out. A change that is stamped before the last one it drops, without a word: so stamps are
+    by its own clock, and who was not changed is asked for once more, later.
     """
-    now = datetime.fromtimestamp(client.server_time(), UTC)
-    changes = {
-        (now + timedelta(milliseconds=n)).isoformat(): {"Status": state, "Source": "grid-engine"}
-        for n, state in enumerate(states)
-    }
-    await client.ask("PATCH", "/api/jobs/status", dict.fromkeys(ids, changes))
+    for delay in (0.0, 10.0):
+        now = datetime.fromtimestamp(client.server_time() + delay, UTC)
+        changes = {
+            (now + timedelta(milliseconds=n)).isoformat(): {"Status": state, "Source": "grid-engine"}
+            for n, state in enumerate(states)
+        }
+        answer = await client.ask("PATCH", "/api/jobs/status", dict.fromkeys(ids, changes))
+        told = answer.data.get("success", {})
+        ids = [id_ for id_ in ids if id_ in told and told[id_].get("Status") != states[-1]]
+        if not ids:
+            return
 
 
 async def _bring(client: Client, native_id: str, into: Path) -> list[Path]:

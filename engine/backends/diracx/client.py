@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,8 +37,8 @@ PATIENCE = 20.0
 """Seconds for one answer: the engine's lease must outlast a few of them."""
 
 
-TICK = 0.001
-"""Seconds between two stamps."""
+TICK, STALE = 0.001, 2.0
+"""Seconds between two stamps, and by which the Date of an answer may be too early (measured: up to 1.5)."""
 
 
 class Refused(Exception):
@@ -73,10 +74,12 @@ class Client:
         self.credentials = Credentials(credential, self._refresh, proxy=proxy)
         self.authorities = authorities
         self.patience = patience
-        self._ahead = 0.0
+        self._ahead: float | None = None
         self._stamped = 0.0
         self._api: AsyncDiracClient | None = None
+        self._lib: _Library | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
     # --- for callers that wait ---------------------------------------------------------------------
@@ -86,7 +89,8 @@ class Client:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="diracx", daemon=True).start()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="diracx", daemon=True)
+                self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def call(self, method: str, path: str, body: Any = None, **query: str | int) -> Answer:
@@ -98,21 +102,23 @@ class Client:
         return self.credentials.token()
 
     def server_time(self) -> float:
-        """What the server's clock says now, or up to a second later; seconds since 1970-01-01 UTC.
+        """What the server's clock says now, or a moment later; seconds since 1970-01-01 UTC.
 
         Never the same twice: of two changes, the later one must not be stamped before the first.
         """
-        self._stamped = max(time.time() + self._ahead, self._stamped + TICK)
+        now = time.time() + (0.0 if self._ahead is None else self._ahead + STALE)
+        self._stamped = max(now, self._stamped + TICK)
         return self._stamped
 
     def close(self) -> None:
-        """Give back the connections."""
-        if self._loop is not None:
-            if self._api is not None:
-                self.run(self._api.close())
-                self._api = None
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._loop = None
+        """Give back the connections and the thread."""
+        if self._loop is None or self._thread is None:
+            return
+        self.run(self._disconnect())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = None
 
     # --- on the event loop -------------------------------------------------------------------------
 
@@ -149,23 +155,26 @@ class Client:
 
         return await asyncio.gather(*map(one, works), return_exceptions=True)
 
+    async def _disconnect(self) -> None:
+        if self._api is not None:
+            await self._api.close()
+            self._api = None
+        await asyncio.get_running_loop().shutdown_default_executor()
+
     async def _send(
         self, method: str, path: str, body: Any, query: Mapping[str, str | int], token: Token
     ) -> Answer:
-        from azure.core.exceptions import AzureError
-        from azure.core.rest import HttpRequest
-
-        api = self._api
-        if api is None:
-            api = await asyncio.to_thread(self._connect)
+        api, lib = self._api, self._lib
+        if api is None or lib is None:
+            api, lib = await asyncio.to_thread(self._connect)
         headers = {"Authorization": f"Bearer {token.text}"}
-        request = HttpRequest(method, self.url + path, params=dict(query), headers=headers, json=body)
+        request = lib.HttpRequest(method, self.url + path, params=dict(query), headers=headers, json=body)
         try:
             response = await api.send_request(
                 request, retry_total=0, connection_timeout=self.patience, read_timeout=self.patience
             )
             text = response.text()
-        except (TimeoutError, AzureError, OSError) as error:
+        except (TimeoutError, lib.AzureError, OSError) as error:
             raise self._unavailable(str(error)) from None
         return self._judge(response.status_code, text, response.headers)
 
@@ -189,29 +198,28 @@ class Client:
         raise Refused(status, detail)
 
     def _told_time(self, date: str) -> float:
-        """The time of an answer. Fractions of a second are cut off there: the truth is less than one second
-        more, and the least of several such bounds is the best.
+        """The time of an answer. It is cut off to seconds, and servers renew it when they have time: the
+        truth is later, and the greatest of several differences is the nearest.
         """
         now = time.time()
         at = _date(date)
-        most = at + 1.0 - now
-        first = self._ahead == 0.0 or abs(most - self._ahead) > 5.0  # or somebody has set a clock
-        self._ahead = most if first else min(self._ahead, most)
+        least = at - now
+        if self._ahead is None or abs(least - self._ahead) > 5.0:  # the first, or somebody has set a clock
+            self._ahead = least
+        self._ahead = max(self._ahead, least)
         return at
 
-    def _connect(self) -> AsyncDiracClient:
+    def _connect(self) -> tuple[AsyncDiracClient, _Library]:
         """The client; it asks the server for its configuration first, blocking."""
-        from diracx.client.aio import AsyncDiracClient
-        from diracx.core.preferences import DiracxPreferences
-
+        lib = self._lib = _library()
         with self._starting:
             api = self._api
             if api is None:
-                preferences = DiracxPreferences(url=self.url, credentials_path=NOBODY)
+                preferences = lib.DiracxPreferences(url=self.url, credentials_path=NOBODY)
                 verify = self.authorities or True
                 with self._trouble():
-                    api = self._api = AsyncDiracClient(diracx_preferences=preferences, verify=verify)
-            return api
+                    api = self._api = lib.AsyncDiracClient(diracx_preferences=preferences, verify=verify)
+            return api, lib
 
     def _refresh(self, refresh_token: str) -> Mapping[str, Any]:
         """The token end point's answer (RFC 6749, 6)."""
@@ -239,6 +247,34 @@ class Client:
 
     def _trouble(self) -> _Trouble:
         return _Trouble(self)
+
+
+class _Library:
+    """What is used of diracx-client; loading it takes a third of a second, so it waits until it is needed."""
+
+    def __init__(self) -> None:
+        from azure.core.exceptions import AzureError
+        from azure.core.rest import HttpRequest
+        from diracx.client.aio import AsyncDiracClient
+        from diracx.core.preferences import DiracxPreferences
+
+        self.AzureError = AzureError
+        self.HttpRequest = HttpRequest
+        self.AsyncDiracClient = AsyncDiracClient
+        self.DiracxPreferences = DiracxPreferences
+
+
+@cache
+def _loaded() -> _Library:
+    return _Library()
+
+
+def _library() -> _Library:
+    with _LOADING:  # two threads that load it together get half of it (its import hook; measured)
+        return _loaded()
+
+
+_LOADING = threading.Lock()
 
 
 class _Unauthorised(Exception):
