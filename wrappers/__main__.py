@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--into", default=".", metavar="DIR", help="where reports and logs are written")
     run.add_argument("--index", type=int, default=0, metavar="N", help="the first manifest to run, from 0")
     run.add_argument("--count", type=int, metavar="M", help="how many; without it, all that follow")
+    run.add_argument(
+        "--claims",
+        default="",
+        metavar="PATH",
+        help="directory with ATTEMPT.claim files, or a JSON object; removed once read; default: --into",
+    )
     serve = commands.add_parser("serve", help="take submissions from a spool directory")
     serve.set_defaults(command=_serve)
     serve.add_argument("spool", metavar="SPOOL")
@@ -58,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     if not orders:
         raise wire.WireError(f"{options.manifests} has no manifest at --index {options.index}")
     os.makedirs(options.into, exist_ok=True)
-    batch.run(orders, node, options.into, identify(), stop)
+    batch.run(orders, node, options.into, identify(), stop, options.claims)
     return 0
 
 

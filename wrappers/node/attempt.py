@@ -24,9 +24,11 @@ FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the
 
 
 def run_attempt(
-    manifest: wire.Manifest, node: wire.Node, into: Path, who: Identity, stop: Stop
+    manifest: wire.Manifest, node: wire.Node, into: Path, who: Identity, stop: Stop, claim: str = ""
 ) -> wire.Report:
     """Carry out one attempt. Whatever happens, `<attempt>.report.json` is written into `into`.
+
+    `claim` is what the manifest's exchange wants.
 
     The tool's own output goes to `<attempt>.out` and `<attempt>.err`. The calling process must have no
     other children (`wrappers.node.process`).
@@ -37,20 +39,21 @@ def run_attempt(
     """
     if not safe_attempt(manifest.attempt):
         raise ValueError(f"the attempt id {manifest.attempt!r} cannot name a file")
-    return _Attempt(manifest, node, str(into), who, stop).carry_out()
+    return _Attempt(manifest, node, str(into), who, stop, claim).carry_out()
 
 
 class _Attempt:
     """What is known of an attempt while it is carried out."""
 
     def __init__(
-        self, manifest: wire.Manifest, node: wire.Node, into: str, who: Identity, stop: Stop
+        self, manifest: wire.Manifest, node: wire.Node, into: str, who: Identity, stop: Stop, claim: str
     ) -> None:
         self._manifest = manifest
         self._node = node
         self._into = into
         self._who = who
         self._stop = stop
+        self._claim = claim
         self._told: Dict[str, Any] = {"started": time.time()}
         self._phases: List[wire.Phase] = []
         self._place: Optional[Place] = None
@@ -82,7 +85,7 @@ class _Attempt:
         with self._phase("probe"):
             place = self._place = make(self._manifest, self._node.scratch or self._into)
         with self._phase("inputs"):
-            self._told["inputs"] = stage(self._manifest, place.job)
+            self._told["inputs"] = stage(self._manifest, place.job, self._node, self._claim)
             furnish(place, self._manifest)
         with self._phase("image"):
             launch = self._launch = self._prepare(place)
@@ -97,11 +100,11 @@ class _Attempt:
                 raise Failure(wire.TOOL, f"the tool did not write its output {', '.join(missing)}")
         with self._phase("deliver"):
             self._keep = True
-            products, left_out = deliver(found, place.job, self._manifest.outputs_to)
+            done = deliver(found, place.job, self._manifest, self._node, self._into, self._claim)
             self._keep = False
-            self._told["products"] = products
-            if left_out:
-                self._told["message"] = f"not delivered: {'; '.join(left_out[:5])}"
+            self._told["products"] = done.products
+            if done.left_out:
+                self._told["message"] = f"not delivered: {'; '.join(done.left_out[:5])}"
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -181,6 +184,7 @@ class _Attempt:
         if failure is not None:
             self._told["failure"] = failure.kind
             self._told["message"] = reports.one_line(str(failure))
+            self._told["tried"] = failure.tried
         return wire.Report(
             attempt=self._manifest.attempt,
             manifest_sha256=reports.manifest_sha256(self._manifest),

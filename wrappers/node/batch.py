@@ -7,6 +7,7 @@ from typing import List, NamedTuple, Optional, Union
 from wrappers import wire
 from wrappers.node import reports
 from wrappers.node.attempt import run_attempt
+from wrappers.node.claims import take
 from wrappers.node.host import Identity
 from wrappers.node.names import safe_attempt
 from wrappers.node.stop import Stop
@@ -57,17 +58,20 @@ def _attempt_of(line: bytes) -> Optional[str]:
     return attempt if isinstance(attempt, str) and safe_attempt(attempt) else None
 
 
-def run(orders: List[Order], node: wire.Node, into: str, who: Identity, stop: Stop) -> None:
+def run(orders: List[Order], node: wire.Node, into: str, who: Identity, stop: Stop, claims: str = "") -> None:
     """Carry out every order in turn; after a wish to stop, the rest is reported as cancelled.
+
+    `claims` is where their claims are (`wrappers.node.claims`); "" is beside the reports.
 
     Raises:
         OSError: a report could not be written.
     """
+    found = take(claims or into, [order.attempt for order in orders])
     for order in orders:
         if isinstance(order, Unreadable) or stop.requested:
             refuse(order, "cancelled before it started", node, into, who)
         else:
-            run_attempt(order, node, Path(into), who, stop)
+            run_attempt(order, node, Path(into), who, stop, found.get(order.attempt, ""))
 
 
 def refuse(order: Order, why: str, node: wire.Node, into: str, who: Identity) -> None:

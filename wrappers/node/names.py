@@ -8,6 +8,7 @@ reverse. Where Python already speaks UTF-8 (3.7 and later, nearly everywhere) bo
 import os
 import re
 import sys
+from urllib.parse import unquote, urlsplit
 
 from wrappers import wire
 from wrappers.node.failure import Failure
@@ -24,6 +25,22 @@ def native(name: str) -> str:
 def portable(name: str) -> str:
     """The name as manifests and reports write it, of a name that Python gave."""
     return name if _UTF8 else os.fsencode(name).decode("utf-8", "surrogateescape")
+
+
+def file_path(url: str) -> str:
+    """The path that a `file:` URL names on this machine.
+
+    Raises:
+        ValueError: it names another machine, or no absolute path.
+    """
+    parts = urlsplit(url)
+    # A bare "?" or "#" is part of a file's name, not of a query: only the path was percent-encoded.
+    tail = url[len("file:") :]
+    if tail.startswith("//"):
+        tail = tail[2 + len(parts.netloc) :]
+    if parts.netloc not in ("", "localhost") or not tail.startswith("/"):
+        raise ValueError(f"{url} names no file of this machine (file:///path is needed)")
+    return native(unquote(tail, "utf-8", "surrogateescape"))
 
 
 def safe_attempt(attempt: str) -> bool:

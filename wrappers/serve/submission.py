@@ -8,6 +8,7 @@ from typing import Callable, List, NoReturn, Optional
 
 from wrappers import wire
 from wrappers.node import batch, files, reports
+from wrappers.node.claims import take
 from wrappers.node.host import Identity
 from wrappers.node.stop import Stop
 from wrappers.serve.spool import Spool, this_process
@@ -23,7 +24,8 @@ def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.
     """Carry out a submission, then whatever the server gives us next; gives the exit code.
 
     A process for each would be simpler, but costs 4 ms more (measured): nearly all pages of a forked Python
-    are copied when they are first touched. When the server has nothing, or is gone, so are we.
+    are copied when they are first touched; and what was found out about the node is found out again. When the
+    server ends, or has no use for us, so do we.
     """
     stop = Stop()
     stop.install()
@@ -57,6 +59,7 @@ def _carry_out(spool: Spool, key: str, node: wire.Node, who: Identity, stop: Sto
 def bury(spool: Spool, key: str, orders: List[batch.Order], node: wire.Node, who: Identity) -> int:
     """End a cancelled submission for nobody else will: reports where there are none, no leftovers."""
     into = spool.directory(key)
+    take(into, [order.attempt for order in orders])
     for order in orders:
         if not spool.has(key, order.attempt + ".report.json"):
             batch.refuse(order, "cancelled", node, into, who)

@@ -1,9 +1,10 @@
 """Inputs kept on a node: by content, locked, bounded, shared by its jobs. A job gets a copy: tools write.
 
-Whoever lacks a file brings it while others wait for the lock. Every use hashes the copy that it makes, so what
-was damaged on the disk is noticed and brought anew.
+Whoever lacks a file brings it while others wait for the lock. Every use hashes the copy that it makes, so
+what was damaged on the disk is noticed and brought anew.
 """
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -70,7 +71,7 @@ class InputCache:
                 return copied._replace(hit=taken.made is None)
             if last or not self._shelf.remove(name):
                 break
-        raise Damaged(5, f"the input cache holds a damaged file that cannot be replaced: {taken.path}")
+        raise Damaged(errno.EIO, f"the input cache holds a damaged file that cannot be replaced: {name}")
 
     def _make_room(self, spare: str) -> None:
         """Remove what nobody uses, the longest unused first, until the limit holds."""

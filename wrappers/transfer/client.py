@@ -10,11 +10,6 @@ from wrappers.transfer.errors import Permanent, TransferError, Transient
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
-try:  # Python 3.6 has it as an abstract base only
-    from typing import Protocol as Protocol
-except ImportError:
-    Protocol = object  # type: ignore[assignment]
-
 _AGENT = "grid-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 6
@@ -26,16 +21,17 @@ _REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "MKCOL", "PROPFIND", "OPTIONS")
 Origin = Tuple[str, str, int]
 
 
-class Body(Protocol):
+class Body:
     """What is sent: it can be sent again from its start."""
 
     size: int
 
     def pieces(self) -> Iterable[Any]:
         """The bytes, from the start."""
+        raise NotImplementedError
 
 
-class Bytes:
+class Bytes(Body):
     """A small body."""
 
     def __init__(self, data: bytes) -> None:

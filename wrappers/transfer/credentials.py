@@ -18,6 +18,7 @@ from wrappers.transfer.exchange import Exchange
 from wrappers.transfer.permit import Permit
 
 _TLS = ("https", "davs", "roots", "xroots")
+_NO_GRANT = "only the engine can give leave for it, and gave none: that needs the setting api.public_url"
 _BY_GRANT_ONLY = ("s3", "girder")
 NO_TOOL = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "X509_USER_PROXY", "X509_USER_KEY", "X509_USER_CERT")
 """Variables that a tool never sees."""
@@ -62,7 +63,7 @@ class Credentials:
             yield from self._of_environment(url)
         elif trouble is None and not granted:
             why = self._exchange.refusal(url, method) if self._exchange is not None else ""
-            raise Permanent(f"{url}: {why or 'no leave of the engine for it (setting api.public_url)'}")
+            raise Permanent(f"{url}: {why or _NO_GRANT}")
         if trouble is not None:
             raise trouble
 

@@ -1,10 +1,9 @@
 """Which module moves the files of which URLs."""
 
-from typing import Dict
+from typing import Callable, Dict, NamedTuple
 from urllib.parse import urlsplit
 
-from wrappers.transfer import file, gfal, girder, root, s3, web
-from wrappers.transfer.client import Protocol
+from wrappers.transfer import gfal, girder, local, root, s3, web
 from wrappers.transfer.errors import Permanent
 from wrappers.transfer.part import Part
 from wrappers.transfer.permit import Permit, Tools
@@ -13,43 +12,47 @@ from wrappers.transfer.source import Source
 _WEB = ("http", "https", "dav", "davs")
 _ROOT = ("root", "roots", "xroot", "xroots")
 _GFAL = ("srm", "gsiftp")
+_DOORS_BY_NAME = ("file", "s3", "girder")
 SCHEMES = ("file", *_WEB, *_ROOT, *_GFAL, "s3", "girder")
 """What a node can move, if it has the programs for it."""
 
 
-class Door(Protocol):
-    """A module for one family of URLs. Every call may raise `TransferError`, or `OSError` for files here."""
+class Door(NamedTuple):
+    """What the module for one family of URLs does. Each may raise `TransferError`, and `OSError` for files
+    of this machine.
+    """
 
-    def fetch(self, tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
-        """Bring a file here, whole and as expected; gives its checksums."""
+    fetch: Callable[[Tools, Permit, Part], Dict[str, str]]  # a file, whole and as expected: its checksums
+    store: Callable[[Tools, Permit, Source], str]  # a file: how it was verified (`wire.Product.verified`)
+    remove: Callable[[Tools, Permit], None]  # a file; nothing there is fine
 
-    def store(self, tools: Tools, permit: Permit, source: Source) -> str:
-        """Store a file; gives how it was seen to be there: the name of a checksum, "read" or "size"."""
 
-    def remove(self, tools: Tools, permit: Permit) -> None:
-        """Remove a file; nothing there is fine."""
+_DOORS = {
+    "web": Door(web.fetch, web.store, web.remove),
+    "file": Door(local.fetch, local.store, local.remove),
+    "s3": Door(s3.fetch, s3.store, s3.remove),
+    "girder": Door(girder.fetch, girder.store, girder.remove),
+    "root": Door(root.fetch, root.store, root.remove),
+    "gfal": Door(gfal.fetch, gfal.store, gfal.remove),
+}
 
 
 def door(url: str) -> Door:
-    """The module for a URL.
+    """What moves the files of a URL.
 
     Raises:
-        Permanent: there is none, or this machine has not the programs that it needs.
+        Permanent: there is nothing, or this machine has not the programs that it needs.
     """
     scheme = urlsplit(url).scheme
+    if scheme in _DOORS_BY_NAME:
+        return _DOORS[scheme]
     if scheme in _WEB:
-        return web
-    if scheme == "file":
-        return file
-    if scheme == "s3":
-        return s3
-    if scheme == "girder":
-        return girder
+        return _DOORS["web"]
     if scheme in _ROOT and root.available():
-        return root
+        return _DOORS["root"]
     if scheme in _ROOT + _GFAL:
         if gfal.available():
-            return gfal
+            return _DOORS["gfal"]
         wanted = "xrdcp and xrdfs, or gfal-copy" if scheme in _ROOT else "gfal-copy"
         raise Permanent(f"{url}: this node has no {wanted}")
     raise Permanent(f"{url}: {scheme or 'no scheme'} is not one of {', '.join(SCHEMES)}")

@@ -4,12 +4,13 @@ import os
 from typing import Any, Dict, Iterable, Iterator, Optional
 
 from wrappers.transfer.checksums import IN_USE, BackgroundHasher
+from wrappers.transfer.client import Body
 from wrappers.transfer.errors import Permanent
 
 _PIECE = 1 << 20
 
 
-class Source:
+class Source(Body):
     """Anything to send. Subclasses say how it is read; `sums` is there once it was read to its end."""
 
     def __init__(self, size: int, algorithms: Iterable[str] = ("sha256", "adler32")) -> None:

@@ -2,31 +2,14 @@
 
 import os
 from typing import IO, Dict
-from urllib.parse import unquote, urlsplit
 
-from wrappers.node.names import native
+from wrappers.node.names import file_path
 from wrappers.transfer.errors import NotHere, Permanent, Transient
 from wrappers.transfer.part import Part
 from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.source import Source
 
 _PIECE = 1 << 20
-
-
-def file_path(url: str) -> str:
-    """The path that a `file:` URL names on this machine.
-
-    Raises:
-        ValueError: it names another machine, or no absolute path.
-    """
-    parts = urlsplit(url)
-    # A bare "?" or "#" is part of a file's name, not of a query: only the path was percent-encoded.
-    tail = url[len("file:") :]
-    if tail.startswith("//"):
-        tail = tail[2 + len(parts.netloc) :]
-    if parts.netloc not in ("", "localhost") or not tail.startswith("/"):
-        raise ValueError(f"{url} names no file of this machine (file:///path is needed)")
-    return native(unquote(tail, "utf-8", "surrogateescape"))
 
 
 def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
