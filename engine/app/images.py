@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from engine.domain.tool import Tool
 from engine.errors import BadRequest, CredentialExpired, SettingsError, Unavailable
-from engine.planning.containers import IMAGE_PATH
+from engine.planning.vip_keys import IMAGE_PATH
 from engine.settings import NodeSettings
 from engine.storages.file import to_path, to_url
 from wrappers import wire
@@ -50,7 +50,8 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
         return None
     if tool.image.type == "rootfs":
         return _root_file_system(tool.image.url, tool.image.hash or "", source)
-    path = str(tool.custom.get(IMAGE_PATH) or "")
+    path = tool.custom.get(IMAGE_PATH, "")
+    path = path if isinstance(path, str) else ""
     warnings = _unreachable(path, node)
     try:
         name = reference.parse(tool.image.image, index=tool.image.index or "")

@@ -12,12 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from engine.domain.tool import Tool
-
-ALTERNATIVE = "vip:altContainerOpts"
-"""The key in `custom` with options for runtimes of the other kind."""
-
-IMAGE_PATH = "vip:imagepath"
-"""The key in `custom` with the place of the image on a node: see `engine.app.images`."""
+from engine.planning.vip_keys import OPTIONS
 
 
 @dataclass(slots=True)
@@ -119,8 +114,8 @@ def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
     if tool.image is None or tool.image.type == "rootfs":
         return found
     kind, options = tool.image.type, tool.image.options
-    if kind != family and isinstance(tool.custom.get(ALTERNATIVE), list):
-        kind, options = family, tuple(map(str, tool.custom[ALTERNATIVE]))
+    if kind != family and isinstance(tool.custom.get(OPTIONS), list):
+        kind, options = family, tuple(map(str, tool.custom[OPTIONS]))
     table = {**_SINGULARITY_TOO, **_SINGULARITY} if kind == "singularity" else {**_DOCKER_TOO, **_DOCKER}
     try:
         # An option and its value may be one entry or two: bosh pastes them all into a shell line.

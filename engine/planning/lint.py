@@ -11,6 +11,7 @@ from engine.planning.compiler import CompiledTool
 from engine.planning.containers import container_requirements
 from engine.planning.shell import Context, Scanner, top_level_separators
 from engine.planning.template import Keys
+from engine.planning.vip_keys import key_problems, unknown_inputs
 
 ERROR, WARNING = "error", "warning"
 
@@ -59,6 +60,7 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
         _spaces,
         _image,
         _container_options,
+        _vip,
         _inputs,
         _lone_flags,
     )
@@ -162,6 +164,13 @@ def _spaces(tool: Tool) -> Iterator[Finding]:
     for match in re.finditer(r"for \w+ in (\$\(ls|`ls|\$\w)", tool.command_line):
         text = f"{match.group()}...: file names with spaces fall apart"
         yield Finding("spaces", WARNING, "command-line", text)
+
+
+def _vip(tool: Tool) -> Iterator[Finding]:
+    for text in key_problems(tool):
+        yield Finding("vip-key", ERROR, "custom", text.removeprefix("custom "))
+    for text in () if key_problems(tool) else unknown_inputs(tool):
+        yield Finding("vip-key", WARNING, "custom", text.removeprefix("custom "))
 
 
 def _image(tool: Tool) -> Iterator[Finding]:

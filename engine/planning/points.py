@@ -21,7 +21,8 @@ from engine.planning.sweeps import (
     sweep_dimensions,
     without_repetition,
 )
-from engine.planning.vip import RESULTS_DIRECTORY, Lister, list_local, results_directory, vip_dimensions
+from engine.planning.vip import Lister, list_local, results_directory, vip_dimensions
+from engine.planning.vip_keys import RESULTS_DIRECTORY, key_problems
 
 _T = TypeVar("_T")
 REPEAT = "$repeat"
@@ -88,6 +89,8 @@ def read_invocations(
     sweep = sweep if sweep is not None else Sweep()
     if sweep.repeat < 1:
         raise BadRequest(f"--repeat {sweep.repeat}: at least 1 is needed")
+    if sweep.vip and (wrong := key_problems(tool)):
+        raise BadRequest(f"{tool.name}: {wrong[0]}", problems=[f"{tool.name}: {line}" for line in wrong])
     settings = constants(sweep.set, tool)
     options = option_dimensions(sweep.cross, sweep.zip, tool)
     if both := [id for dimension in options for id in dimension.ids if id in settings]:

@@ -37,6 +37,7 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
             raise BadRequest(f"{where} line 1: the column {name} appears twice")
     if not names:
         raise BadRequest(f"{where}: the table is empty")
+    line = 0
     for line, cells in rows:
         if len(cells) != len(names):
             yield Row(line, {}, f"the header has {len(names)} cells, this row {len(cells)}")
@@ -51,6 +52,8 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
             yield Row(line, {}, str(error))
         else:
             yield Row(line, values)
+    if not line:
+        raise BadRequest(f"{where}: the table has a header and no rows")
 
 
 def read_column(stream: BinaryIO, where: str, column: str, *, tabs: bool) -> list[str]:

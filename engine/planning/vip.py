@@ -23,11 +23,17 @@ from typing import Any
 from engine.domain.tool import Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.sweeps import MAX_VALUES, Dimension, zipped
+from engine.planning.vip_keys import (
+    DIRECTORIES,
+    DOT,
+    INTEGERS,
+    OVERRIDDEN,
+    RESULTS_DIRECTORY,
+    SUFFIX,
+)
 
-RESULTS_DIRECTORY = "results-directory"
 Lister = Callable[[str], Sequence[str] | None]
 """Names directly under a directory, or None when the path is not one."""
-_suffix = re.compile(r"[^/\s]+").fullmatch
 
 
 def list_local(path: str) -> Sequence[str] | None:
@@ -47,9 +53,9 @@ def vip_dimensions(
     """
     custom = tool.custom
     values = dict(invocation)
-    copies = _copied(values, custom.get("vip:overriddenInputs", {}), where)
-    _expand_directories(values, custom.get("vip:directoryInputs", {}), where, list_directory)
-    _iterate_integers(values, custom.get("vip:intIteratorInputs", ()), tool, where)
+    copies = _copied(values, custom.get(OVERRIDDEN, {}), where)
+    _expand_directories(values, custom.get(DIRECTORIES, {}), where, list_directory)
+    _iterate_integers(values, custom.get(INTEGERS, ()), tool, where)
     order = [one.id for one in tool.inputs if one.id in values] + [RESULTS_DIRECTORY]
     lists = {id: values[id] for id in order if _is_iteration(values.get(id), tool.input(id))}
     for id, entries in lists.items():
@@ -57,18 +63,14 @@ def vip_dimensions(
             raise BadRequest(f"{where}, input {id}: the list is empty")
         if len(entries) > MAX_VALUES:
             raise BadRequest(f"{where}, input {id}: {len(entries)} values are more than {MAX_VALUES}")
-    dimensions = _arranged(lists, values, copies, _names(custom.get("vip:dot", ())), where)
+    dimensions = _arranged(lists, values, copies, _names(custom.get(DOT, ())), where)
     swept = {id for dimension in dimensions for id in dimension.ids}
     return {id: value for id, value in values.items() if id not in swept}, dimensions
 
 
 def results_directory(path: str, tool: Tool, now: float | None) -> str:
-    """Where VIP puts the results of an execution that starts at `now`, in seconds since 1970.
-
-    Raises:
-        BadRequest: the descriptor's suffix is not a plain directory name.
-    """
-    suffix = tool.custom.get("vip:resultsDirectorySuffix")
+    """Where VIP puts the results of an execution that starts at `now`, in seconds since 1970."""
+    suffix = tool.custom.get(SUFFIX)
     if not re.match(r"(lfn|file):|/|[^:]*$", path):
         return path  # other storages number their directories themselves
     if suffix is None:
@@ -77,8 +79,6 @@ def results_directory(path: str, tool: Tool, now: float | None) -> str:
         suffix = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%d_%H%M%S")
     if suffix == "":
         return path
-    if not isinstance(suffix, str) or not _suffix(suffix) or ".." in suffix:
-        raise BadRequest(f"custom vip:resultsDirectorySuffix: {suffix!r} is not a directory name")
     return f"{path.rstrip('/')}/{suffix}"
 
 

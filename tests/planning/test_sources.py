@@ -207,3 +207,8 @@ def test_repetitions_are_told_apart(tmp_path: Path) -> None:
     points = read(write(tmp_path / "i.json", '{"infile": "a"}'), repeat=3)
     assert [point.parameters for point in points] == [{"$repeat": 1}, {"$repeat": 2}, {"$repeat": 3}]
     assert all(point.invocation == {"infile": "a"} for point in points)
+
+
+def test_a_table_without_rows_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=r"t\.csv: the table has a header and no rows"):
+        read(write(tmp_path / "t.csv", "infile,frac\n\n"))

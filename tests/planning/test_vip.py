@@ -10,6 +10,7 @@ import pytest
 
 from engine.errors import BadRequest
 from engine.planning import CompiledTool, Point, Sweep, read_invocations
+from engine.planning.lint import lint
 from tests.planning.samples import expansions, file, number, text, tool_of
 
 
@@ -177,3 +178,35 @@ def test_a_product_is_streamed_and_capped(tmp_path: Path) -> None:
     sweep = Sweep(vip=True, max_jobs=1000)
     with pytest.raises(BadRequest, match="more than 1000 jobs"):
         list(read_invocations([path], tool().tool, sweep))
+
+
+@pytest.mark.parametrize(
+    ("custom", "problem"),
+    [
+        ({"dot": 3}, "custom vip:dot: the id of an input, or a list of them, is needed"),
+        ({"intIteratorInputs": {"n": 1}}, "custom vip:intIteratorInputs: the id of an input"),
+        ({"directoryInputs": ["image"]}, "custom vip:directoryInputs: an object such as"),
+        ({"directoryInputs": {"image": ["*.nii"]}}, "custom vip:directoryInputs: an object such as"),
+        (
+            {"directoryInputs": {"image": {"patterns": "*.nii"}}},
+            "custom vip:directoryInputs: an object such as",
+        ),
+        ({"overriddenInputs": ["a"]}, "custom vip:overriddenInputs: an object such as"),
+        ({"altContainerOpts": "--nv"}, "custom vip:altContainerOpts: a list of options is needed"),
+        ({"imagepath": 3}, "custom vip:imagepath: a path is needed"),
+        ({"resultsDirectorySuffix": "a b"}, "'a b' is not a directory name"),
+    ],
+)
+def test_a_key_that_cannot_be_understood_is_refused_by_its_name(
+    custom: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    compiled = tool(**custom)
+    assert problem in refused(compiled, tmp_path, {"image": "a"})
+    found = [f for f in lint(compiled, {}) if f.rule == "vip-key"]
+    assert [(f.level, problem.removeprefix("custom ") in f"{f.message}") for f in found] == [("error", True)]
+
+
+def test_a_key_that_names_no_input_is_told_by_lint_only(tmp_path: Path) -> None:
+    compiled = tool(dot=["image", "results-directory", "other"])
+    found = [f for f in lint(compiled, {}) if f.rule == "vip-key"]
+    assert [(f.level, f.message) for f in found] == [("warning", "vip:dot: the tool has no input other")]
