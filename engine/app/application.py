@@ -118,7 +118,9 @@ class Application:
             name=executions.shown_name(planned.compiled.tool.name),
             key=key,
             descriptor_sha256=planned.descriptor.sha256,
-            options=planned.options._replace(places=places),
+            options=planned.options._replace(
+                places=places, replicas=self.settings.data.replicas if places else 1
+            ),
             backend=planned.backend,
             results=results,
             state=ExecutionState.PLANNING,

@@ -13,7 +13,7 @@ from engine.errors import Unavailable
 from engine.ids import ExecutionId
 from engine.reconcile.place import LEASE_SECONDS, log
 from engine.reconcile.reconciler import Reconciler
-from engine.store import executions
+from engine.store import executions, replicas
 from engine.store.database import Database
 from engine.store.lease import Lease, LeaseLost, acquire, fenced, release
 
@@ -58,7 +58,7 @@ class Driver:
                 wait = self.round()
                 view = self._app.status(id_, self.trouble)
                 watch(view)
-                if ExecutionState(view.state).is_final:
+                if ExecutionState(view.state).is_final and not self._copying(id_):
                     return view
                 self._clock.sleep(wait)
         finally:
@@ -114,6 +114,11 @@ class Driver:
             with suppress(LeaseLost, Unavailable):  # then it runs out
                 release(self._db, self._lease, now=self._clock.now())
             self._lease = None
+
+    def _copying(self, id_: ExecutionId) -> bool:
+        """Whether copies of its results are being made; one that failed is left to a later engine."""
+        with self._db.read() as connection:
+            return bool(replicas.untried(connection, id_))
 
     def _busy(self) -> bool:
         with self._db.read() as connection:

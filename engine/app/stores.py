@@ -29,9 +29,11 @@ def places_of(
         BadRequest: a storage is unknown, cannot be written, or none is configured.
     """
     names = list(asked) or ([] if home else list(settings.data.results))
-    places = [_place(name, settings, storage, execution) for name in names]
-    for place in list(places):
-        places += [Place(door, place.rename) for door in doors_of(place.url, settings.storages)]
+    places: list[Place] = []
+    for name in names:
+        place = _place(name, settings, storage, execution)
+        doors = [Place(door, place.rename, True) for door in doors_of(place.url, settings.storages)]
+        places += [place, *doors]
     if home:
         return [*places, Place(home)] if places else []
     if settings.api.public_url:

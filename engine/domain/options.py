@@ -13,9 +13,8 @@ class Place(NamedTuple):
     """Where an execution may have its results."""
 
     url: str  # of the execution's own directory there, or SANDBOX
-    rename: bool = (
-        True  # results are renamed to their final names; otherwise they stay where they were written
-    )
+    rename: bool = True  # results are renamed to their final names; else they stay where they were written
+    door: bool = False  # the same storage as the place before it, reached in another way
 
 
 class Options(NamedTuple):

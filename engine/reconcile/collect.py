@@ -17,7 +17,7 @@ from engine.reconcile.place import Round, log
 from engine.reconcile.provenance import record
 from engine.reconcile.settle import settle
 from engine.reconcile.testimony import Unbelievable, words
-from engine.store import attempts, executions, jobs, outbox, products
+from engine.store import attempts, executions, jobs, outbox, products, replicas
 from engine.store.attempts import Attempt, Word
 from engine.store.executions import Execution
 from engine.store.jobs import Job
@@ -77,7 +77,9 @@ def collect_due(round_: Round) -> bool:
     round_.flush()
     now = round_.clock.now()
     with round_.write() as connection:
-        products.add(connection, [p for v in verdicts for p in v.products])
+        made = [p for v in verdicts for p in v.products]
+        products.add(connection, made)
+        replicas.want(connection, made)
         ended = attempts.tell(connection, [v.word for v in verdicts], now=now)
         outbox.done(connection, Effect.COLLECT, [item.submission_id for item in over])
         settle(connection, ended, now=now)

@@ -62,9 +62,20 @@ def commit(
             directory=made.directory,
             adler32=made.adler32,
             packed=made.packed,
+            copies=_copies(execution, origin[made.path], names[made.path], made),
         )
         for made in report.products
     ]
+
+
+def _copies(execution: Execution, origin: Place, name: str, made: wire.Product) -> list[str]:
+    """Where further copies of a result go: to the other storages, in order."""
+    places = layout.places(execution)
+    own = next((p for p in reversed(places[: places.index(origin) + 1]) if not p.door), origin)
+    if own.url == SANDBOX:
+        own = places[0]
+    others = [place for place in places if not place.door and place.url not in (own.url, SANDBOX)]
+    return [layout.final_url(place, name, made) for place in others[: execution.options.replicas - 1]]
 
 
 def _rename(

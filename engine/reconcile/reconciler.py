@@ -13,6 +13,7 @@ from engine.ports import Backend, Observation, Storage
 from engine.reconcile.cancel import cancel_due, follow_intent, forget_due
 from engine.reconcile.collect import collect_due
 from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
+from engine.reconcile.keep import Keeper
 from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, MakeClaim, MakeManifest, Round, log
 from engine.reconcile.submit import start_ready, submit_due
@@ -22,6 +23,9 @@ from engine.store.lease import Lease
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 """Seconds for which a place that does not answer is left in peace: doubled each time, up to the second."""
+
+COPIES = 0.1
+"""Seconds between two rounds while copies of results are made."""
 
 LONGEST_WAIT = 1.0
 """Seconds between two rounds when no place is to be asked: what users want is still heard."""
@@ -54,6 +58,7 @@ class Reconciler:
             claim=claim,
             workspace=workspace,
         )
+        self._keeper = Keeper(db, storage, clock, workspace)
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
         self._asked: dict[str, float] = {}
@@ -76,13 +81,14 @@ class Reconciler:
             if self._clock.now() < until:
                 continue
             changed = self._visit(lease, backend, fresh=fresh) or changed
+        changed = self._keeper.tick(lease) or changed
         self._fence = lease.fence
         return changed
 
     def pause(self) -> float:
         """Seconds until the next round is worth while, when the last one changed nothing."""
         now = self._clock.now()
-        waits = [LONGEST_WAIT]
+        waits = [COPIES if self._keeper.busy else LONGEST_WAIT]
         for name, backend in self._backends.items():
             in_peace, _ = self._paused.get(name, (0.0, 0.0))
             waits.append(max(self._until_asked(backend), in_peace - now))

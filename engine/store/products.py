@@ -32,6 +32,8 @@ class Product:
     packed: bool = False
     """A directory, kept as a tar: size and checksums are the tar's."""
     state: ProductState = ProductState.AVAILABLE
+    copies: Sequence[str] = ()
+    """URLs where copies are wanted, when it is written."""
     job_number: int = 0
 
 

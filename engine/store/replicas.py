@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.product import ReplicaState, retry_after
 from engine.ids import ExecutionId
+from engine.store.products import Product
 from engine.store.schema import product, replica
 
 
@@ -25,17 +26,20 @@ class Copy:
     """URL of the result."""
     size: int
     sha256: str
-    directory: bool
-    packed: bool
+    is_file: bool
+    """Not a directory as it is; the tar of one is a file."""
 
 
-def want(connection: Connection, urls: Mapping[tuple[ExecutionId, str], Sequence[str]]) -> None:
-    """Ask for copies of results, named by execution and name, at these URLs."""
+def want(connection: Connection, products: Sequence[Product]) -> None:
+    """Ask for the copies that results should have; they were written in this transaction."""
     rows = []
-    for (execution_id, name), targets in urls.items():
-        query = sa.select(product.c.id).where(product.c.execution_id == execution_id, product.c.name == name)
-        id_ = connection.execute(query).scalar_one()
-        rows += [{"product_id": id_, "url": url, "state": ReplicaState.WANTED} for url in targets]
+    for one in products:
+        if one.copies:
+            query = sa.select(product.c.id).where(
+                product.c.execution_id == one.execution_id, product.c.name == one.name
+            )
+            id_ = connection.execute(query).scalar_one()
+            rows += [{"product_id": id_, "url": url, "state": ReplicaState.WANTED} for url in one.copies]
     if rows:
         connection.execute(sa.insert(replica), rows)
 
@@ -61,12 +65,16 @@ def due(connection: Connection, *, now: float, limit: int) -> list[Copy]:
     return [_copy(row) for row in connection.execute(query)]
 
 
-def waiting(connection: Connection, execution_id: ExecutionId) -> int:
-    """How many copies of an execution are still to be made."""
+def untried(connection: Connection, execution_id: ExecutionId) -> int:
+    """How many copies of an execution are still to be made, but for those that could not be made so far."""
     query = (
         sa.select(sa.func.count())
         .select_from(replica.join(product, product.c.id == replica.c.product_id))
-        .where(product.c.execution_id == execution_id, replica.c.state == ReplicaState.WANTED)
+        .where(
+            product.c.execution_id == execution_id,
+            replica.c.state == ReplicaState.WANTED,
+            replica.c.tries == 0,
+        )
     )
     return int(connection.execute(query).scalar_one())
 
@@ -103,4 +111,5 @@ def of_execution(connection: Connection, execution_id: ExecutionId) -> dict[str,
 
 
 def _copy(row: Any) -> Copy:
-    return Copy(row.id, row.url, row.tries, row.source, row.size, row.sha256, row.directory, row.packed)
+    is_file = row.packed or not row.directory
+    return Copy(row.id, row.url, row.tries, row.source, row.size, row.sha256, is_file)

@@ -87,3 +87,12 @@ def test_a_result_goes_to_the_next_storage_when_the_first_cannot_be_written(desk
     tool = desk.tool("echo x > out", outputs={"o": "out"})
     done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none")
     assert (stores / "b" / done.id / "outputs/out").read_text() == "x\n"
+
+
+def test_copies_of_results_are_made_on_the_other_storages(desk: Desk, stores: Path) -> None:
+    tool = desk.tool("echo x > out; mkdir d; echo y > d/y", outputs={"o": "out", "d": "d"})
+    variables = {"ENGINE_DATA__REPLICAS": "2"}
+    done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none", variables=variables)
+    for store in ("a", "b"):
+        assert (stores / store / done.id / "outputs/out").read_text() == "x\n"
+        assert (stores / store / done.id / "outputs/d/y").read_text() == "y\n"
