@@ -52,9 +52,10 @@ def _say(place: Place, plan: Plan, outcome: Outcome, names: int) -> None:
         return
     show.say(
         f"{len(outcome.published)} images published, {len(plan.retire)} names retired, "
-        f"{len(outcome.failures)} failures, {size_text(outcome.received)} fetched; "
-        f"nodes find them with node.cvmfs: [{place.publisher.top / place.layout.root}]"
+        f"{len(outcome.failures)} failures, {size_text(outcome.received)} fetched"
     )
+    if outcome.published:
+        show.say(f"nodes find them with node.cvmfs: [{place.publisher.top / place.layout.root}]")
 
 
 def _published(seen: Published, key: str, plan: Plan) -> bool:

@@ -1,8 +1,8 @@
 """A CVMFS repository as the place of publication, by transactions of `cvmfs_server`.
 
 Everything is made and checked before a transaction is opened, and nothing to do opens none. What was
-published is believed only when the index with our mark can be read in the new revision; a transaction is given
-up only when the journal says that it is ours.
+published is believed only when the index with our mark can be read in the new revision; a transaction is
+given up only when the journal says that it is ours.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class CvmfsPublisher:
         before = self._server.revision()
         what = tuple([tree.at for tree in changes.trees] + list(changes.links) + list(changes.removed))[:100]
         entry = Entry(uuid.uuid4().hex, time.time(), before.number, what)
-        self._journal.begin(entry)
+        entry = self._journal.begin(entry)
         try:
             entry = self._open(entry, changes)
             self._write(changes)

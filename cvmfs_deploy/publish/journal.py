@@ -48,7 +48,8 @@ class Journal:
 
     def begin(self, entry: Entry) -> Entry:
         """Write it down."""
-        self._write(replace(entry, process=os.getpid()))
+        entry = replace(entry, process=os.getpid())
+        self._write(entry)
         return entry
 
     def opened(self, entry: Entry, identity: str) -> Entry:

@@ -22,6 +22,8 @@ from engine.errors import SettingsError, Unavailable
 TOKEN = "CVMFS_DEPLOY_RUN"  # noqa: S105 - the name of a variable
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "http_proxy")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DAEMONS = (b"cvmfs2",)
+"""What a command mounts with, and leaves running."""
 _PATIENCE = 60.0  # seconds for a program to end after SIGTERM
 _HTTP_TIMEOUT = 30.0  # seconds
 _VALUE = re.compile(r"^\s*(?:export\s+)?([A-Z0-9_]+)=[\"']?([^\"'\n]*)[\"']?\s*$", re.M)
@@ -120,14 +122,12 @@ class Server:
     def at_work(self, token: str) -> bool:
         """Whether a command that was started with this token is still running, its caller dead or not."""
         wanted = f"{TOKEN}={token}".encode()
-        program = os.path.basename(self._settings.program).encode()
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                if program not in map(os.path.basename, words):
-                    continue
                 if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    return True
+                    program = (entry / "cmdline").read_bytes().split(b"\0")[0]
+                    if os.path.basename(program) not in _DAEMONS:
+                        return True
             except OSError:
                 continue  # it has ended, or is not ours to look at
         return False

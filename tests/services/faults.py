@@ -25,6 +25,8 @@ class Faults:
     cuts: int = 0
     corrupt: int = 0
     """Blobs that get one flipped byte."""
+    corrupt_above: int = 0
+    """Only blobs of more bytes than this, that is: no configurations."""
     refuse: list[int] = field(default_factory=list)
     """Statuses for the next requests, one each."""
     retry_after: str = ""
@@ -140,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         if blob:
             with self.faults.lock:
                 self.faults.blobs += 1
-            if self.faults.take("corrupt"):
+            if len(body) > self.faults.corrupt_above and self.faults.take("corrupt"):
                 body = body[:-1] + bytes([body[-1] ^ 1])
         self.send_response(answer.status)
         for name, value in answer.getheaders():
