@@ -48,6 +48,7 @@ class LocalBackend:
         self._spool = Spool(str(settings.spool))
         self._node = settings.node
         self._server: int | None = None
+        self._archive: tuple[Path, str] | None = None
         self.capabilities = Capabilities(
             batch_size=200,
             window=max(128, 8 * settings.node.slots),
@@ -215,13 +216,15 @@ class LocalBackend:
 
     def _wrapper(self) -> tuple[Path, str]:
         """The archive of this version, named by its content: a running server must keep the one it has."""
-        data = build.archive()
-        sha256 = hashlib.sha256(data).hexdigest()
-        path = Path(self._spool.root) / f"wrapper-{sha256[:16]}.pyz"
-        if path.exists():
-            os.utime(path)  # still in use
-        else:
-            replace_bytes(str(path), data)
+        if self._archive is None or not self._archive[0].exists():
+            data = build.archive()
+            sha256 = hashlib.sha256(data).hexdigest()
+            path = Path(self._spool.root) / f"wrapper-{sha256[:16]}.pyz"
+            if not path.exists():
+                replace_bytes(str(path), data)
+            self._archive = path, sha256
+        path, sha256 = self._archive
+        os.utime(path)  # still in use
         for old in path.parent.glob("wrapper-*.pyz"):
             if old.stat().st_mtime < time.time() - OLD:
                 old.unlink(missing_ok=True)

@@ -76,6 +76,7 @@ class Server:
 
     def close(self) -> None:
         """Stop listening."""
+        self._workers.dismiss_free()
         self._bell.close()
 
     def _close_in_child(self) -> None:
@@ -99,7 +100,6 @@ class Server:
             except OSError as error:
                 self._log.note(f"trying again in {RETRY_AFTER:g} s: {error}")
                 self._not_before = time.monotonic() + RETRY_AFTER
-        self._workers.dismiss_free()
 
     def _patience(self, now: float, idle_since: float) -> float:
         times = [self._queue.patience(now)]

@@ -62,7 +62,8 @@ class Workers:
         self._all: Dict[int, Worker] = {}
 
     def __len__(self) -> int:
-        return len(self._all)
+        """Those that have something to do, or are about to end."""
+        return sum(one.key is not None or one.line is None for one in self._all.values())
 
     def slots(self) -> int:
         """Slots that are taken."""
@@ -89,10 +90,13 @@ class Workers:
             OSError: no process could be made.
         """
         for one in self._all.values():
-            if one.key is None and one.line is not None and one.node is node and _send(one.line, key):
+            if one.key is not None or one.line is None:
+                continue
+            if one.node is node and _send(one.line, key):
                 one.key = key
                 one.slots = slots
                 return
+            one.dismiss()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
@@ -142,7 +146,7 @@ class Workers:
                     one.dismiss()  # the wish to end may reach it late, and would end what came next
 
     def dismiss_free(self) -> None:
-        """Let those go for whom there is no work."""
+        """Let those go who have no work: there will be none for a while."""
         for one in self._all.values():
             if one.key is None:
                 one.dismiss()
