@@ -33,7 +33,7 @@ class Capabilities:
     window: int = 1000
     """Submissions that the engine may have in flight there at a time."""
     poll_interval: float = 30.0
-    """Seconds between two `observe` calls when nothing has changed."""
+    """Seconds between two `observe` calls, whatever happens here or at other places."""
     visibility_delay: float = 0.0
     """Seconds after which `find` sees every earlier submission."""
     gone_after: float = 0.0
