@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.app import views
 from engine.app.bring import Bringer, size_of
+from engine.app.download import Downloads
 from engine.app.planner import Plan, PlannedJob, job_summary, plan, planned_jobs, results_of, validator
 from engine.app.requests import SubmitRequest
 from engine.app.stores import places_of
@@ -21,7 +22,7 @@ from engine.ports import Backend, Progress, Storage
 from engine.reconcile import layout
 from engine.settings import Settings
 from engine.storages.file import to_path, to_url
-from engine.store import attempts, events, executions, jobs, products, sources
+from engine.store import attempts, events, executions, jobs, products, replicas, sources
 from engine.store.database import Database
 from engine.store.events import Event
 from engine.store.executions import Execution
@@ -255,6 +256,19 @@ class Application:
                 return
             yield from (views.of_product(product) for _, product in page)
             after = page[-1][0]
+
+    def download(
+        self, id_: ExecutionId, into: Path, progress: Progress | None = None
+    ) -> Iterator[views.ProductView]:
+        """Bring the results of an execution into a directory; gives each when it is there.
+
+        Raises:
+            EngineError: one could not be had; the others were brought.
+        """
+        with self._db.read() as connection:
+            copies = replicas.of_execution(connection, id_)
+        downloads = Downloads(self._storage, copies, into, progress)
+        return downloads.bring_all(self.products(id_), self.settings.data.parallel)
 
     def execution(self, id_: ExecutionId) -> Execution:
         """The stored execution."""

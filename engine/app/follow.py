@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from engine.app.application import Application
 from engine.app.views import ExecutionView
@@ -96,12 +97,34 @@ class Driver:
             if now - self._renewed > LEASE_SECONDS / 3:
                 with fenced(self._db, self._lease, until=now + LEASE_SECONDS):
                     self._renewed = now
-            changed = self._reconciler.tick(self._lease)
+            with self._beating(self._lease):
+                changed = self._reconciler.tick(self._lease)
         except LeaseLost as error:
             log.warning("%s", error)
             self._lease = None
             return WATCH_EVERY
         return BREATH if changed else max(self._reconciler.pause(), BREATH)
+
+    @contextmanager
+    def _beating(self, lease: Lease) -> Iterator[None]:
+        """Keep the lease while a round lasts: a place far away may answer late."""
+        over = threading.Event()
+        beat = threading.Thread(target=self._beat, args=(lease, over), name="lease", daemon=True)
+        beat.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beat.join()
+
+    def _beat(self, lease: Lease, over: threading.Event) -> None:
+        while not over.wait(LEASE_SECONDS / 3):
+            # Lost: the next write of the round finds out. No database: neither can anybody else take it.
+            with (
+                suppress(LeaseLost, Unavailable),
+                fenced(self._db, lease, until=self._clock.now() + LEASE_SECONDS),
+            ):
+                pass
 
     @property
     def trouble(self) -> str:

@@ -111,8 +111,10 @@ class ProductView:
     size: int
     sha256: str
     directory: bool
+    packed: bool = False
+    """A directory that is kept as a tar."""
 
 
 def of_product(p: Product) -> ProductView:
     """Tell a result."""
-    return ProductView(p.job_number, p.output_id, p.name, p.url, p.size, p.sha256, p.directory)
+    return ProductView(p.job_number, p.output_id, p.name, p.url, p.size, p.sha256, p.directory, p.packed)

@@ -20,14 +20,12 @@ def command(
     app = session.engine.app
     id_ = app.resolve(execution)
     rows = []
-    for product in app.products(id_):
-        if download is not None:
-            session.engine.storage(product.url).get(product.url, download / product.name)
+    for product in app.products(id_) if download is None else app.download(id_, download):
         if json:
             show.json_line(product)
         else:
             rows.append((product.job, product.output, product.name, show.size(product.size), product.sha256))
     if not json:
         show.table(["job", "output", "name", "size", "sha256"], rows)
-    if download is not None:
+    if download is not None and not json:
         show.say(f"engine: {len(rows)} results are in {download}" if rows else "engine: there is none")

@@ -96,3 +96,25 @@ def test_copies_of_results_are_made_on_the_other_storages(desk: Desk, stores: Pa
     for store in ("a", "b"):
         assert (stores / store / done.id / "outputs/out").read_text() == "x\n"
         assert (stores / store / done.id / "outputs/d/y").read_text() == "y\n"
+
+
+def test_a_result_is_had_from_its_copy_when_the_first_is_lost_or_altered(desk: Desk, stores: Path) -> None:
+    tool = desk.tool("echo x > out; echo y > other", outputs={"o": "out", "p": "other"})
+    variables = {"ENGINE_DATA__REPLICAS": "2"}
+    done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none", variables=variables)
+    (stores / "a" / done.id / "outputs/out").unlink()
+    (stores / "a" / done.id / "outputs/other").write_text("z\n")
+    desk.ok("results", done.id, "--download", "home")
+    assert (desk.directory / "home/out").read_text() == "x\n"
+    assert (desk.directory / "home/other").read_text() == "y\n"
+
+
+def test_a_result_that_cannot_be_had_is_told_and_keeps_no_other_back(desk: Desk, stores: Path) -> None:
+    tool = desk.tool("echo x > out; echo y > other", outputs={"o": "out", "p": "other"})
+    done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none")
+    (stores / "a" / done.id / "outputs/out").write_text("z\n")
+    ran = desk.run("results", done.id, "--download", "home")
+    assert ran.code == 2
+    assert "outputs/out has sha256" in ran.err
+    assert (desk.directory / "home/other").read_text() == "y\n"
+    assert [path.name for path in (desk.directory / "home").iterdir()] == ["other"]
