@@ -37,7 +37,8 @@ def _fetch_once(client: Client, url: str, part: Part, access: Access) -> Dict[st
     headers = {} if part.expected.sums else dict(digest.ASK)
     if offset:
         # XRootD 5.5 answers an open range with nothing at all
-        last = "" if part.expected.size is None else str(part.expected.size - 1)
+        size = part.expected.size or part.total
+        last = "" if size is None else str(size - 1)
         headers["Range"] = f"bytes={offset}-{last}"
     with client.request("GET", url, headers, access=access) as answer:
         if answer.status == 416 and offset:
@@ -66,6 +67,7 @@ def _accept(answer: Response, url: str, part: Part) -> Optional[int]:
     if not part.begin(url, f"{answer.headers.get('etag', '')} {total}", start):
         part.restart()
         raise Transient(f"{url}: what comes from byte {start} on is not the rest of what came before")
+    part.total = total
     return total
 
 

@@ -39,15 +39,20 @@ class Mover:
     """Moves files, several at a time. Use as a context manager: in the end all connections are closed."""
 
     def __init__(
-        self, transfers: wire.Transfers, authorities: str = "", exchange: str = "", claim: str = ""
+        self,
+        transfers: wire.Transfers,
+        authorities: str = "",
+        exchange: str = "",
+        claim: str = "",
+        pace: Optional[Pace] = None,
     ) -> None:
         """`authorities` are certificate authorities (`Trust`); `claim` is exchanged at the URL `exchange`."""
         self.parallel = max(1, transfers.parallel)
         self.budget = Budget(transfers.budget, transfers.stall)
         self._client = Client(self.budget, Trust(authorities))
         self._tools = Tools(self._client, Uploader(self._client))
-        self._breaker = Breaker()
-        self._rounds = Rounds(Pace(transfers.rounds), self.budget, self._breaker)
+        self._breaker = Breaker(max(3, transfers.parallel))
+        self._rounds = Rounds(pace or Pace(transfers.rounds), self.budget, self._breaker)
         asks = Exchange(exchange, claim, self._client) if exchange and claim else None
         self._credentials = Credentials(asks)
 

@@ -22,6 +22,7 @@ class Part:
         OSError: the file cannot be made.
         """
         self.expected = expected
+        self.total: Optional[int] = None  # bytes of the whole, as the storage said last
         self.received = 0  # bytes that came over, those of given up tries too
         self.path = path
         # Without a checksum to compare with, the storage is asked for its own.

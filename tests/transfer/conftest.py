@@ -1,0 +1,91 @@
+"""Storages with faults on order, and hands that move files to and from them."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.services.faulty_storage import FaultyStorage, faulty_storage
+from wrappers import wire
+from wrappers.transfer.moving import Fetched, Mover, Stored
+from wrappers.transfer.part import Expected, Part
+from wrappers.transfer.rounds import Pace
+from wrappers.transfer.source import FileSource
+
+DATA = random.Random(4).randbytes(3_000_000)
+STALL = 0.5
+
+
+def sums(data: bytes) -> dict[str, str]:
+    """All the checksums that we know."""
+    return {
+        "adler32": f"{zlib.adler32(data):08x}",
+        "md5": hashlib.md5(data).hexdigest(),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+@dataclass
+class Hands:
+    """A mover that is quick to lose its patience, and the tries that it noted."""
+
+    mover: Mover
+    directory: Path
+    tried: list[wire.Tried] = field(default_factory=list)
+
+    @property
+    def target(self) -> Path:
+        """Where `fetch` puts the file."""
+        return self.directory / "target"
+
+    def fetch(self, *urls: str, expected: Expected = Expected()) -> Fetched:  # noqa: B008 - immutable
+        """Fetch a file."""
+        with Part(str(self.target), expected) as part:
+            return self.mover.fetch(urls, part, self.tried)
+
+    def store(self, data: bytes, *urls: str) -> Stored:
+        """Store a file."""
+        return self.mover.store(urls, self.source(data), self.tried)
+
+    def source(self, data: bytes) -> FileSource:
+        """A file to store."""
+        source = self.directory / "source"
+        source.write_bytes(data)
+        return FileSource(str(source))
+
+    def errors(self) -> Sequence[str]:
+        """What went wrong, in order."""
+        return [one.error for one in self.tried if one.error]
+
+
+@pytest.fixture
+def storage() -> Iterator[FaultyStorage]:
+    """A storage that holds /data, until told otherwise."""
+    with faulty_storage() as running:
+        running.files["/data"] = DATA
+        yield running
+
+
+@pytest.fixture
+def other() -> Iterator[FaultyStorage]:
+    """Another one, with the same file."""
+    with faulty_storage() as running:
+        running.files["/data"] = DATA
+        yield running
+
+
+@pytest.fixture
+def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
+    """A mover with short pauses, and no credentials of this machine."""
+    for name in ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "X509_USER_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    transfers = wire.Transfers(stall=STALL, budget=60.0)
+    with Mover(transfers, pace=Pace(rounds=3, base=0.01)) as mover:
+        yield Hands(mover, tmp_path)
