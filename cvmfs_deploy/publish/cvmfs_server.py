@@ -40,7 +40,8 @@ class CvmfsPublisher:
         self.name = settings.to
         self._layout = layout
         self._wait = settings.wait
-        self._server = Server(settings.cvmfs, settings.repository)
+        output = settings.work / f"{settings.repository}.output"
+        self._server = Server(settings.cvmfs, settings.repository, output)
         self._journal = Journal(settings.work / f"{settings.repository}.journal")
         self.top = self._server.mount
         self.staging = settings.work / f"{settings.repository}.staging"

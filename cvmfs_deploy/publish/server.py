@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _DAEMONS = (b"cvmfs2",)
 """What a command mounts with, and leaves running."""
 _PATIENCE = 60.0  # seconds for a program to end after SIGTERM
 _HTTP_TIMEOUT = 30.0  # seconds
+_TAIL = 10_000  # bytes of what a command says
 _VALUE = re.compile(r"^\s*(?:export\s+)?([A-Z0-9_]+)=[\"']?([^\"'\n]*)[\"']?\s*$", re.M)
 
 
@@ -50,8 +52,9 @@ class Revision:
 class Server:
     """One repository of this machine."""
 
-    def __init__(self, settings: CvmfsSection, repository: str) -> None:
+    def __init__(self, settings: CvmfsSection, repository: str, output: Path) -> None:
         self._settings = settings
+        self._output = output
         self.repository = repository
         self.mount = settings.mount / repository
         self._spool = settings.spool / repository
@@ -162,44 +165,47 @@ class Server:
 
     def _run(self, words: list[str], token: str) -> Ended:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        try:
-            process = subprocess.Popen(
-                [self._settings.program, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                env={"PATH": _PATH, "LC_ALL": "C", **kept, TOKEN: token},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise Unavailable(
-                f"{self._settings.program} cannot be run: {error.strerror}",
-                remedy="install cvmfs-server, or set cvmfs.program",
-            ) from None
-        try:
-            out, _ = process.communicate(timeout=self._settings.timeout)
-        except subprocess.TimeoutExpired:
-            out = self._end(process) + f"\nit took more than {self._settings.timeout:.0f} s".encode()
-        except BaseException:
-            self._end(process)
-            raise
-        return Ended(process.returncode, _last(out))
-
-    @staticmethod
-    def _end(process: subprocess.Popen[bytes]) -> bytes:
-        """SIGTERM and time to clean up: SIGKILL would leave what `abort` cannot always mend."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        # a file, not a pipe: when we are killed, the command must not die of a pipe that nobody reads
+        self._output.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._output, "w+b") as output:
             try:
-                os.killpg(process.pid, number)
-                return process.communicate(timeout=_PATIENCE)[0]
+                process = subprocess.Popen(
+                    [self._settings.program, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd="/",
+                    env={"PATH": _PATH, "LC_ALL": "C", **kept, TOKEN: token},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise Unavailable(
+                    f"{self._settings.program} cannot be run: {error.strerror}",
+                    remedy="install cvmfs-server, or set cvmfs.program",
+                ) from None
+            ending = ""
+            try:
+                process.wait(self._settings.timeout)
             except subprocess.TimeoutExpired:
-                continue
-            except ProcessLookupError:
-                break
-        return process.communicate()[0]
+                _end(process)
+                ending = f"it took more than {self._settings.timeout:.0f} s"
+            except BaseException:
+                _end(process)
+                raise
+            output.seek(0)
+            return Ended(process.returncode, _last(output.read()[-_TAIL:].decode("utf-8", "replace"), ending))
 
 
-def _last(out: bytes) -> str:
-    lines = [line.strip() for line in out.decode("utf-8", "replace").splitlines() if line.strip()]
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM and time to clean up: SIGKILL would leave what `abort` cannot always mend."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE)
+            return
+
+
+def _last(said: str, ending: str) -> str:
+    lines = [line.strip() for line in [*said.splitlines(), ending] if line.strip()]
     return "; ".join(lines[-3:])[-500:]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -88,10 +89,23 @@ def start_cvmfs(top: Path) -> Iterator[Cvmfs]:
     try:
         yield Cvmfs(top, program, repository, http)
     finally:
+        for process in processes_of(top):  # a test may have killed the caller of a command
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
         repository.unmount_all()
         http.shutdown()
         thread.join()
         http.server_close()
+
+
+def processes_of(top: Path) -> list[int]:
+    """The commands of the stand-in that still run."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.fsencode(top) in (entry / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
 
 
 class _Quiet(SimpleHTTPRequestHandler):

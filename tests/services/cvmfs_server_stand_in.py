@@ -20,7 +20,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -76,7 +75,7 @@ class Repository:
     def unmount_all(self) -> None:
         if self.overlay:
             for place in (self.mount, self.rdonly):
-                while os.path.ismount(place):
+                for _ in range(mounted(place)):
                     run("umount", "-l", place)
         else:
             empty(self.mount)
@@ -137,8 +136,8 @@ def clone(repository: Repository, template: str) -> Path:
         raise Failed(22, f"cannot clone directory tree. destination '{target}' exists, aborting")
     if not (tree / target).parent.is_dir():
         raise Failed(22, f"cannot clone directory tree. destination '{target}' not on a known path, aborting")
-    # never the same twice: the kernel may keep a directory that was under an overlay busy for a while
-    local = Path(tempfile.mkdtemp(prefix="local-", dir=repository.storage / "revisions"), "tree")
+    local = repository.storage / "revisions/local"
+    remove(local)
     run("cp", "-al", tree, local)
     run("cp", "-al", local / source, local / target)
     print(f"CernVM-FS: cloning template {source} --> {target} ... [done]")
@@ -260,6 +259,12 @@ def run(*words: str | Path) -> None:
     done = subprocess.run([os.fspath(word) for word in words], capture_output=True, text=True)
     if done.returncode:
         raise Failed(1, f"{words[0]}: {done.stderr}")
+
+
+def mounted(place: Path) -> int:
+    """How many mounts are there, one above the other; `os.path.ismount` does not see all."""
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return points.count(str(place))
 
 
 def remove(tree: Path) -> None:
