@@ -10,6 +10,7 @@ from wrappers.transfer.errors import Denied, NotHere, OutOfTime, TransferError, 
 from wrappers.transfer.redact import redact
 
 _NO_SPACE = 507
+ANOTHER_CREDENTIAL = "the storage wants another credential; see `credential` of its settings"
 
 
 def engine_error(error: TransferError) -> EngineError:
@@ -18,9 +19,7 @@ def engine_error(error: TransferError) -> EngineError:
         case NotHere():
             return NotFound(str(error))
         case Denied():
-            return CredentialExpired(
-                str(error), remedy="the storage wants another credential; see `credential` of its settings"
-            )
+            return CredentialExpired(str(error), remedy=ANOTHER_CREDENTIAL)
         case Transient() | OutOfTime():
             return Unavailable(str(error))
         case _ if error.status == _NO_SPACE:

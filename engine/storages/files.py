@@ -124,6 +124,24 @@ def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
     return {name: stat for name, stat in found if stat is not None}
 
 
+def copy(source: BinaryIO, into: Path, progress: Progress | None) -> int:
+    """Write a stream to a file; its bytes."""
+    size = 0
+    with into.open("wb") as file:
+        while piece := source.read(CHUNK):
+            file.write(piece)
+            size += len(piece)
+            if progress:
+                progress(len(piece))
+    return size
+
+
+def skip(file: BinaryIO, size: int) -> None:
+    """Leave out the next bytes of a stream."""
+    while size > 0 and (piece := file.read(min(size, CHUNK))):
+        size -= len(piece)
+
+
 def checksum_of(file: BinaryIO, algorithm: str) -> str:
     """The checksum of what is left of a stream."""
     hasher = Hasher([algorithm])

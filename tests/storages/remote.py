@@ -36,76 +36,84 @@ class RemoteContract(StorageContract):
 
     @abstractmethod
     @pytest.fixture
-    def make(self) -> Callable[[str], Storage]:
-        """A storage for a URL like `server`, that is patient for a second or two."""
+    def port(self) -> int:
+        """Where the server listens."""
+
+    @abstractmethod
+    @pytest.fixture
+    def make(self) -> Callable[[int], Storage]:
+        """A storage that looks for its server at a port, and is patient for a second or two."""
 
     @pytest.fixture
-    def storage(self, make: Callable[[str], Storage], server: str) -> Storage:
-        return make(server)
+    def storage(self, make: Callable[[int], Storage], port: int) -> Storage:
+        return make(port)
 
     @pytest.fixture
     def base(self, server: str) -> str:
         return f"{server}/{new_id()}"
 
     @pytest.fixture
-    def line(self, server: str) -> Iterator[Line]:
-        with line_to(urlsplit(server).port or 0) as line:
+    def line(self, port: int) -> Iterator[Line]:
+        with line_to(port) as line:
             yield line
 
     def at(self, url: str, port: int) -> str:
-        """The same URL at another port."""
-        return url.replace(f":{urlsplit(url).port}", f":{port}", 1)
+        """The same URL at another port, if ports are part of URLs."""
+        before = urlsplit(url).port
+        return url.replace(f":{before}", f":{port}", 1) if before else url
 
     def test_a_server_that_is_not_there_is_unavailable(
-        self, make: Callable[[str], Storage], base: str, tmp_path: Path
+        self, make: Callable[[int], Storage], base: str, tmp_path: Path
     ) -> None:
-        self.check_unavailable(make, self.at(base, free_port()), tmp_path)
+        self.check_unavailable(make, base, free_port(), tmp_path)
 
     def test_a_server_that_never_answers_is_unavailable(
-        self, make: Callable[[str], Storage], base: str, tmp_path: Path
+        self, make: Callable[[int], Storage], base: str, tmp_path: Path
     ) -> None:
         with nobody_answers() as port:
-            self.check_unavailable(make, self.at(base, port), tmp_path)
+            self.check_unavailable(make, base, port, tmp_path)
 
-    def check_unavailable(self, make: Callable[[str], Storage], base: str, tmp_path: Path) -> None:
-        storage = make(base)
+    def check_unavailable(self, make: Callable[[int], Storage], base: str, port: int, tmp_path: Path) -> None:
+        storage, url = make(port), self.below(self.at(base, port), "a")
+        (tmp_path / "into").mkdir()
         with pytest.raises(Unavailable):
-            storage.stat(self.below(base, "a"))
+            storage.stat(url)
         with pytest.raises(Unavailable):
-            storage.put(b"x", self.below(base, "a"))
+            storage.put(b"x", url)
         with pytest.raises(Unavailable):
-            storage.get(self.below(base, "a"), tmp_path / "a")
-        assert list(tmp_path.iterdir()) == []
+            storage.get(url, tmp_path / "into/a")
+        assert list((tmp_path / "into").iterdir()) == []
 
     def test_a_download_that_is_cut_leaves_nothing(
-        self, make: Callable[[str], Storage], server: str, base: str, line: Line, tmp_path: Path
+        self, make: Callable[[int], Storage], storage: Storage, base: str, line: Line, tmp_path: Path
     ) -> None:
-        make(server).put(b"x" * BIG, self.below(base, "a"))
-        storage = make(self.at(server, line.port))
+        storage.put(b"x" * BIG, self.below(base, "a"))
+        far = make(line.port)
         url = self.below(self.at(base, line.port), "a")
+        (tmp_path / "into").mkdir()
         line.cut_after(BIG // 4)
         with pytest.raises(Unavailable):
-            storage.get(url, tmp_path / "a")
-        assert list(tmp_path.iterdir()) == []
+            far.get(url, tmp_path / "into/a")
+        assert list((tmp_path / "into").iterdir()) == []
         line.mend()
-        storage.get(url, tmp_path / "a")
-        assert (tmp_path / "a").read_bytes() == b"x" * BIG
+        far.get(url, tmp_path / "into/a")
+        assert (tmp_path / "into/a").read_bytes() == b"x" * BIG
 
     def test_an_upload_that_is_cut_leaves_what_was_there(
-        self, make: Callable[[str], Storage], server: str, base: str, line: Line, tmp_path: Path
+        self, make: Callable[[int], Storage], storage: Storage, base: str, line: Line, tmp_path: Path
     ) -> None:
-        make(server).put(b"old", self.below(base, "a"))
-        storage = make(self.at(server, line.port))
+        storage.put(b"old", self.below(base, "a"))
+        far = make(line.port)
         url = self.below(self.at(base, line.port), "a")
         (tmp_path / "new").write_bytes(b"y" * BIG)
         line.cut_after(BIG // 4)
         with pytest.raises(Unavailable):
-            storage.send(tmp_path / "new", url)
+            far.send(tmp_path / "new", url)
         assert (tmp_path / "new").exists()
         line.mend()
-        assert storage.read(url) == b"old"
-        storage.send(tmp_path / "new", url)
-        assert make(server).read(self.below(base, "a")) == b"y" * BIG
+        assert far.read(url) == b"old"
+        far.send(tmp_path / "new", url)
+        assert storage.read(self.below(base, "a")) == b"y" * BIG
 
 
 def credential(directory: Path, kind: Kind, text: str) -> CredentialFile:
@@ -114,3 +122,10 @@ def credential(directory: Path, kind: Kind, text: str) -> CredentialFile:
     file.touch(0o600)
     file.write_text(text)
     return CredentialFile("test", kind, file, SystemClock())
+
+
+def port_of(url: str) -> int:
+    """The port in a URL."""
+    port = urlsplit(url).port
+    assert port
+    return port

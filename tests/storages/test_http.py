@@ -19,14 +19,14 @@ from engine.storages.http import HttpStorage
 from engine.storages.places import StorageSettings
 from tests.services.nginx import Nginx
 from tests.services.xrootd import XRootD
-from tests.storages.remote import XROOTD_NAMES, RemoteContract, credential
+from tests.storages.remote import XROOTD_NAMES, RemoteContract, credential, port_of
 
 pytestmark = pytest.mark.service
 
 
-def quick(url: str) -> HttpStorage:
+def quick(port: int) -> HttpStorage:
     """A storage that is patient for a second."""
-    return HttpStorage(StorageSettings(url=url, stall=1.0))
+    return HttpStorage(StorageSettings(url=f"http://127.0.0.1:{port}", stall=1.0))
 
 
 class TestNginx(RemoteContract):
@@ -35,7 +35,11 @@ class TestNginx(RemoteContract):
         return nginx.url
 
     @pytest.fixture
-    def make(self) -> Callable[[str], Storage]:
+    def port(self, nginx: Nginx) -> int:
+        return port_of(nginx.url)
+
+    @pytest.fixture
+    def make(self) -> Callable[[int], Storage]:
         return quick
 
 
@@ -47,7 +51,11 @@ class TestXRootD(RemoteContract):
         return xrootd.http
 
     @pytest.fixture
-    def make(self) -> Callable[[str], Storage]:
+    def port(self, xrootd: XRootD) -> int:
+        return port_of(xrootd.http)
+
+    @pytest.fixture
+    def make(self) -> Callable[[int], Storage]:
         return quick
 
     def test_its_own_checksum_is_asked_for(self, storage: Storage, base: str, xrootd: XRootD) -> None:

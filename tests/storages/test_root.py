@@ -1,0 +1,41 @@
+"""XRootD keeps the promises of every storage by its own protocol, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from engine.errors import BadRequest
+from engine.ports import Storage
+from engine.storages.places import StorageSettings
+from engine.storages.root import RootStorage
+from tests.services.xrootd import XRootD
+from tests.storages.remote import XROOTD_NAMES, RemoteContract, port_of
+
+pytestmark = pytest.mark.service
+
+
+class TestRoot(RemoteContract):
+    ODD_NAMES = XROOTD_NAMES
+
+    @pytest.fixture
+    def server(self, xrootd: XRootD) -> str:
+        return xrootd.root
+
+    @pytest.fixture
+    def port(self, xrootd: XRootD) -> int:
+        return port_of(xrootd.root)
+
+    @pytest.fixture
+    def make(self) -> Callable[[int], Storage]:
+        return lambda port: RootStorage(StorageSettings(url=f"root://127.0.0.1:{port}/", stall=2.0))
+
+    @pytest.mark.parametrize("name", ["what?", "new\nline"])
+    def test_a_name_that_it_cannot_keep_is_refused(self, storage: Storage, base: str, name: str) -> None:
+        with pytest.raises(BadRequest, match="question mark or a line break"):
+            storage.put(b"x", self.below(base, name))
+
+    def test_its_own_checksum_is_asked_for(self, storage: Storage, base: str) -> None:
+        storage.put(b"content", self.below(base, "a"))
+        assert storage.checksum(self.below(base, "a"), "adler32") == "0bcb02fc"
