@@ -6,7 +6,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.connection import Connection, connect
-from wrappers.transfer.errors import Permanent, TransferError, Transient
+from wrappers.transfer.errors import Permanent, Transient
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
@@ -141,7 +141,7 @@ class Client:
             try:
                 for piece in body.pieces():
                     connection.send(piece)
-            except TransferError:
+            except Transient:
                 if not connection.readable(0.5):  # it may have said why before it closed
                     raise
                 unsent = True

@@ -69,9 +69,11 @@ class Source(Body):
         size = 0
         for piece in self._read():
             size += len(piece)
+            if size > wanted:
+                break
             yield piece
         if size != wanted:
-            raise Permanent(f"a result has {size} bytes now; it had {wanted}")
+            raise Permanent(f"a result that had {wanted} bytes has changed while it was sent")
 
     def _read(self) -> Iterator[Any]:
         raise NotImplementedError
