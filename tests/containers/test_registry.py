@@ -265,5 +265,5 @@ def test_other_hosts_are_only_asked_by_https() -> None:
     with pytest.raises(ContainerError) as refused:
         client.resolve(parse("registry.invalid/a/b"))
     assert "registry.invalid" in str(refused.value)
-    (transport,) = client._ways_to("registry.invalid")
+    (transport,) = client.ways_to("registry.invalid")
     assert transport.base == "https://registry.invalid"

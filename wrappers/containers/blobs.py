@@ -26,8 +26,9 @@ def fetch(
     blob: Blob,
     into: Path,
     wanted: Callable[[], bool] = lambda: True,
+    resume: bool = False,
 ) -> int:
-    """Fetch a blob into a file that is made or overwritten. Returns the bytes received.
+    """Fetch a blob into a file, made or (without `resume`) overwritten. Returns the bytes received.
 
     `wanted` is asked again and again; once it says no, the transfer ends with RegistryDown.
 
@@ -38,16 +39,20 @@ def fetch(
         NodeTrouble: the file cannot be written.
     """
     received = 0
-    for _ in range(2):  # a byte may be flipped on the way once; twice is no accident
+    for _ in range(3 if resume else 2):  # a byte may be flipped on the way once; twice is no accident
         try:
-            with open(str(into), "wb") as file:
+            resume = resume and into.exists()
+            with open(str(into), "r+b" if resume else "wb") as file:
                 download = _Download(transport, reference, blob, file, wanted)
+                if resume:
+                    download.take_up()
                 download.run()
         except _Unwritable as error:
             raise NodeTrouble(f"layer {blob.digest} cannot be written to {into}: {error}") from None
         received += download.received
         if download.is_good():
             return received
+        resume = False  # what was there may have been wrong
     raise CorruptImage(
         f"registry {transport.host} sends wrong bytes for layer {blob.digest} of image {reference.text}"
     )
@@ -79,6 +84,14 @@ class _Download:
 
     def is_good(self) -> bool:
         return "sha256:" + self._hash.hexdigest() == self._blob.digest
+
+    def take_up(self) -> None:
+        """Count what is in the file as done."""
+        for chunk in iter(lambda: self._file.read(_CHUNK), b""):
+            self._hash.update(chunk)
+            self._done += len(chunk)
+        if self._done > self._blob.size:
+            self._restart()
 
     def run(self) -> None:
         fruitless = 0

@@ -5,7 +5,8 @@ Below a directory of udocker containers (`/cvmfs/REPOSITORY/vip/udocker/containe
     .store/sha256-HEX/{ROOT,container.json,imagerepo.name,manifest.json}   one per image digest, immutable
     docker.io+library+busybox@1.0 -> .store/sha256-HEX                     a name for people and for udocker
 
-No two images share a name: `+` stands for `/` and `@` for `:`, and neither occurs in an image name.
+No two images share a name: `+` stands for `/` and `@` for `:`, and neither occurs in an image name. Images
+for another platform than linux/amd64 have it at the end: `docker.io+library+busybox@1.0+linux+arm64`.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from wrappers.containers.reference import Reference
 from wrappers.containers.udocker_format import digest_of
 
 STORE = ".store"
+USUAL_PLATFORM = "linux/amd64"
 
 
 def directory_name(digest: str) -> str:
@@ -27,10 +29,11 @@ def path_for(containers: Path, digest: str) -> Path:
     return containers / STORE / directory_name(digest)
 
 
-def name_for(reference: Reference) -> str:
+def name_for(reference: Reference, platform: str = USUAL_PLATFORM) -> str:
     """The readable name beside the store."""
     place = f"{reference.host}/{reference.repository}".replace("/", "+").replace(":", "@")
-    return place + "@" + (reference.tag or directory_name(reference.digest))
+    variant = "" if platform == USUAL_PLATFORM else "+" + platform.replace("/", "+")
+    return place + "@" + (reference.tag or directory_name(reference.digest)) + variant
 
 
 def find(directories: Iterable[str], reference: Reference, digest: str) -> Optional[Path]:

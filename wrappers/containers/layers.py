@@ -33,6 +33,7 @@ class Findings(NamedTuple):
     special: List[str]  # devices, pipes: left out
     setuid: List[str]  # unpacked without the bit
     xattrs: List[str]  # unpacked without their extended attributes
+    closed: List[str] = []  # to other accounts, in the image; opened to them if `readable`
 
     def warnings(self) -> List[str]:
         """One line for each kind of loss."""
@@ -92,9 +93,10 @@ class _Extraction:
         self._special: List[str] = []
         self._setuid: List[str] = []
         self._xattrs: List[str] = []
+        self._closed: List[str] = []
 
     def findings(self) -> Findings:
-        return Findings(self._files, self._size, self._special, self._setuid, self._xattrs)
+        return Findings(self._files, self._size, self._special, self._setuid, self._xattrs, self._closed)
 
     def apply(self, stream: TarStream) -> None:
         self._made.clear()
@@ -236,6 +238,8 @@ class _Extraction:
         if mode & 0o111:
             mode |= stat.S_IXUSR
         if self._readable:
+            if not member.mode & 0o004:
+                self._closed.append(member.name)
             mode |= 0o444 | (0o111 if mode & stat.S_IXUSR or member.isdir() else 0)
             mode &= ~0o022
         return mode

@@ -34,7 +34,7 @@ def pull(client: Client, image: Resolved, into: Path, readable: bool = False, wa
         ContainerError: whichever says what went wrong, see `Client.resolve` and `layers.extract`.
     """
     config = client.config(image)
-    diff_ids = _diff_ids(config, image, wanted or platform())
+    diff_ids = diff_ids_of(config, image, wanted or platform())
     os.mkdir(str(into), 0o755)
     fetching = _Fetching(client, image, into)
     try:
@@ -77,7 +77,13 @@ class _Fetching:
         return self._into / f"layer-{number}"
 
 
-def _diff_ids(config: bytes, image: Resolved, wanted: str) -> List[str]:
+def diff_ids_of(config: bytes, image: Resolved, wanted: str) -> List[str]:
+    """The digests of the unpacked layers, after a check that the image is for the wanted platform.
+
+    Raises:
+        CorruptImage: it is no configuration of this image.
+        ImageMissing: it is for another platform.
+    """
     name = image.reference.text
     try:
         document = json.loads(config.decode("utf-8"))

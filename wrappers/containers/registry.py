@@ -92,12 +92,12 @@ class Client:
             CorruptImage: the registry sends something else than the digest asked for.
         """
         raw = self._manifest(reference, reference.digest or reference.tag)
-        document = _document(raw, reference)
-        if _is_index(document):
-            digest = _choose(document, wanted or platform(), reference)
+        document = read_document(raw, reference)
+        if is_index(document):
+            digest = choose_platform(document, wanted or platform(), reference)
             raw = self._manifest(reference, digest)
-            document = _document(raw, reference)
-        return _resolved(reference, raw, document)
+            document = read_document(raw, reference)
+        return read_image(reference, raw, document)
 
     def config(self, image: Resolved) -> bytes:
         """The image's configuration, verified. Raises like `resolve`."""
@@ -109,17 +109,27 @@ class Client:
         return self._first_good(image.reference, read)
 
     def fetch(
-        self, reference: Reference, blob: Blob, into: Path, wanted: Callable[[], bool] = lambda: True
+        self,
+        reference: Reference,
+        blob: Blob,
+        into: Path,
+        wanted: Callable[[], bool] = lambda: True,
+        resume: bool = False,
     ) -> int:
         """Fetch a blob into a file, verified; a cut transfer goes on where it ended.
 
-        Once `wanted` says no, the transfer is given up. Returns the bytes received. Raises like `resolve`,
-        and NodeTrouble when the file cannot be written.
+        Once `wanted` says no, the transfer is given up. `resume` takes up what an earlier transfer left in
+        the file. Returns the bytes received. Raises like `resolve`, and NodeTrouble when the file cannot be
+        written.
         """
-        return self._first_good(reference, lambda transport: fetch(transport, reference, blob, into, wanted))
+
+        def ask(transport: Transport) -> int:
+            return fetch(transport, reference, blob, into, wanted, resume)
+
+        return self._first_good(reference, ask)
 
     def _first_good(self, reference: Reference, ask: Callable[[Transport], _T]) -> _T:
-        transports = self._ways_to(reference.host)
+        transports = self.ways_to(reference.host)
         for transport in transports[:-1]:
             try:
                 return ask(transport)
@@ -127,7 +137,8 @@ class Client:
                 continue  # the registry itself has the last word
         return ask(transports[-1])
 
-    def _ways_to(self, host: str) -> List[Transport]:
+    def ways_to(self, host: str) -> List[Transport]:
+        """How to reach a registry: through its mirrors in order, and last by itself."""
         if host not in self._transports:
             # a mirror is an optimisation: little patience, and never the registry's credentials
             quick = self._patience._replace(tries=min(2, self._patience.tries))
@@ -210,7 +221,8 @@ def _sha256(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _document(raw: bytes, reference: Reference) -> Dict[str, Any]:
+def read_document(raw: bytes, reference: Reference) -> Dict[str, Any]:
+    """A manifest or index, parsed. Raises CorruptImage."""
     try:
         document = json.loads(raw.decode("utf-8"))
     except ValueError:
@@ -222,11 +234,12 @@ def _document(raw: bytes, reference: Reference) -> Dict[str, Any]:
     return document
 
 
-def _is_index(document: Dict[str, Any]) -> bool:
+def is_index(document: Dict[str, Any]) -> bool:
+    """Whether a document lists the images of several platforms."""
     return document.get("mediaType") in _INDEXES or "manifests" in document
 
 
-def _choose(index: Dict[str, Any], wanted: str, reference: Reference) -> str:
+def choose_platform(index: Dict[str, Any], wanted: str, reference: Reference) -> str:
     """The digest of the platform's manifest: the first that fits, as containerd and Docker do."""
     system, _, rest = wanted.partition("/")
     architecture, _, variant = rest.partition("/")
@@ -247,7 +260,8 @@ def _choose(index: Dict[str, Any], wanted: str, reference: Reference) -> str:
     raise ImageMissing(f"image {reference.text} does not exist for {wanted}: there is {there}")
 
 
-def _resolved(reference: Reference, raw: bytes, document: Dict[str, Any]) -> Resolved:
+def read_image(reference: Reference, raw: bytes, document: Dict[str, Any]) -> Resolved:
+    """The image that a manifest describes. Raises CorruptImage."""
     try:
         config, layers = _blob(document["config"]), [_blob(layer) for layer in document["layers"]]
     except (KeyError, TypeError, ValueError):
