@@ -31,6 +31,11 @@ def sums(data: bytes) -> dict[str, str]:
     }
 
 
+def quick_mover(**given: str) -> Mover:
+    """A mover with short pauses."""
+    return Mover(wire.Transfers(stall=STALL, budget=60.0), pace=Pace(rounds=3, base=0.01), **given)
+
+
 @dataclass
 class Hands:
     """A mover that is quick to lose its patience, and the tries that it noted."""
@@ -59,6 +64,11 @@ class Hands:
         source.write_bytes(data)
         return FileSource(str(source))
 
+    def exchange_at(self, point: str, claim: str) -> None:
+        """Exchange a claim at a node end point from now on."""
+        self.mover.stop()
+        self.mover = quick_mover(exchange=point, claim=claim)
+
     def errors(self) -> Sequence[str]:
         """What went wrong, in order."""
         return [one.error for one in self.tried if one.error]
@@ -86,6 +96,6 @@ def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
     for name in ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "X509_USER_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    transfers = wire.Transfers(stall=STALL, budget=60.0)
-    with Mover(transfers, pace=Pace(rounds=3, base=0.01)) as mover:
-        yield Hands(mover, tmp_path)
+    hands = Hands(quick_mover(), tmp_path)
+    yield hands
+    hands.mover.stop()
