@@ -32,10 +32,12 @@ class Rule:
 
 
 RULES: Final[Mapping[Failure, Rule]] = {
-    Failure.LOST: Rule(again=1, delay=1.0),
-    Failure.NODE: Rule(again=1, delay=1.0),
+    Failure.LOST: Rule(again=2, delay=1.0),
+    Failure.NODE: Rule(again=2, delay=1.0),
+    Failure.IMAGE: Rule(again=2, delay=2.0),
 }
-"""Classes that are not here are not tried again: a tool that failed would fail once more (issue 2)."""
+"""Classes that are not here are not tried again: a tool that failed would fail once more. On a grid the next
+attempt goes elsewhere (`engine.domain.site`)."""
 
 
 def try_again(failure: Failure, earlier: int) -> float | None:

@@ -10,7 +10,7 @@ from engine.ids import SubmissionId
 from engine.ports import Observation, Seen
 from engine.reconcile.place import Round
 from engine.reconcile.settle import settle
-from engine.store import attempts
+from engine.store import attempts, sites
 from engine.store.attempts import Live, Word
 
 PAGE = 1000
@@ -64,6 +64,7 @@ def _tell_page(
         attempts.set_unknown_since(connection, missed, now)
         attempts.set_unknown_since(connection, back, None)
         attempts.set_detail(connection, _details(page, new))
+        sites.place(connection, _moved(new, known))
         settle(connection, attempts.tell(connection, words, now=now), now=now)
     known.update({o.native_id: o for o in new.values()})
     return bool(words)
@@ -72,6 +73,17 @@ def _tell_page(
 def _is_new(item: Live, seen: Mapping[str, Observation], known: Mapping[str, Observation]) -> bool:
     native_id = item.native_id or ""
     return native_id in seen and known.get(native_id) != seen[native_id]
+
+
+def _moved(
+    new: Mapping[SubmissionId, Observation], known: Mapping[str, Observation]
+) -> dict[SubmissionId, str]:
+    """Submissions that have come to a site, or to another one."""
+    return {
+        id_: o.site
+        for id_, o in new.items()
+        if o.site and (o.native_id not in known or known[o.native_id].site != o.site)
+    }
 
 
 def _is_stale(a: attempts.Attempt) -> bool:

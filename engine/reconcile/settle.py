@@ -11,6 +11,7 @@ from engine.domain.attempt import AttemptState, News
 from engine.domain.execution import Intent
 from engine.domain.job import JobState
 from engine.domain.retry import Failure, try_again
+from engine.reconcile.elsewhere import learn
 from engine.store import attempts, events, executions, jobs
 from engine.store.attempts import Word
 from engine.store.jobs import Job, Move
@@ -20,6 +21,7 @@ def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> None
     """Move the jobs of attempts that became final."""
     if not ended:
         return
+    learn(connection, ended, now=now)
     found = jobs.by_ids(connection, [w.attempt.job_id for w in ended])
     failures = attempts.failures_of(connection, list(found))
     intents = {id_: executions.get(connection, id_).intent for id_ in {w.attempt.execution_id for w in ended}}

@@ -13,6 +13,7 @@ from engine.domain.retry import Failure
 from engine.errors import BadRequest
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.ports import Accepted, Rejected, Submission
+from engine.reconcile.elsewhere import avoid
 from engine.reconcile.place import Round, log
 from engine.reconcile.settle import settle
 from engine.store import attempts, executions, jobs, outbox
@@ -75,6 +76,7 @@ def submit_due(round_: Round) -> bool:
         if not due:
             return False
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
+        away = avoid(connection, round_.backend.name, held, now=now)
         orders, broken = _orders(round_, due, held)
     adopted = _adopt(round_, [d for d in due if d.tries > 0])
     again_at = now + can.visibility_delay  # before that, `find` could miss what a crash left behind
@@ -92,7 +94,7 @@ def submit_due(round_: Round) -> bool:
     answers: dict[SubmissionId, Accepted | Rejected] = {**broken, **adopted}
     fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
-    batch = [_submission(round_, d, orders[d.submission_id]) for d in wanted]
+    batch = [_submission(round_, d, orders[d.submission_id], away.get(d.submission_id, ())) for d in wanted]
     if batch:
         replies = round_.backend.submit(batch)
         answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
@@ -101,10 +103,10 @@ def submit_due(round_: Round) -> bool:
     return True
 
 
-def _submission(round_: Round, due: Due, manifests: Sequence[Manifest]) -> Submission:
+def _submission(round_: Round, due: Due, manifests: Sequence[Manifest], away: Sequence[str]) -> Submission:
     """What the place gets; a claim for each attempt that has something to exchange it for."""
     claims = {m.attempt: round_.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}
-    return Submission(due.submission_id, due.execution_id, manifests, claims)
+    return Submission(due.submission_id, due.execution_id, manifests, claims, away)
 
 
 def _orders(

@@ -109,9 +109,25 @@ submission = Table(
     Column("live", Boolean, nullable=False),  # until all its attempts are final
     Column("detail", Text, nullable=False, default=""),  # the place's last own words
     Column("unknown_since", Float),  # first time that the place did not know it
+    Column("site", String(255), nullable=False, server_default=""),  # of a grid, once that is settled
     Column("created_at", Float, nullable=False),
     Index("ix_submission_backend_live", "backend", "live"),
     Index("ix_submission_execution_id", "execution_id"),
+)
+
+site = Table(
+    "site",  # of a grid, as the attempts of all executions found it
+    metadata,
+    Column("backend", String(64), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),  # with a failure that may be the site's fault
+    Column("in_a_row", Integer, nullable=False),  # such failures since the last success
+    Column("rest_until", Float, nullable=False),
+    Column("failure", String(16), nullable=False),  # the class of the last one
+    Column("message", Text, nullable=False),
+    Column("runtimes", Text, nullable=False),  # JSON: container runtime -> how often it worked
+    Column("seen_at", Float, nullable=False),
 )
 
 attempt = Table(
@@ -205,6 +221,17 @@ source = Table(
     Column("checksums", Text, nullable=False),  # JSON, algorithm -> hexadecimal
     Column("size", BigInteger),
     Column("packed", Boolean, nullable=False, default=False),  # a tar of a directory
+)
+
+entry = Table(
+    "entry",  # a file under a logical name, as it was imported
+    metadata,
+    Column("name_sha256", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("size", BigInteger),
+    Column("checksums", Text, nullable=False),  # JSON, algorithm -> hexadecimal
+    Column("replicas", Text, nullable=False),  # JSON list of URLs, the preferred one first
+    Index("ix_entry_name", "name"),
 )
 
 lease = Table(

@@ -87,12 +87,10 @@ class _Job:
     """One job from its match to its end, as DIRAC's JobWrapper would report it."""
 
     def __init__(self, site: Site, match: Mapping[str, Any], stop: threading.Event) -> None:
-        from DIRACCommon.Core.Utilities.ClassAd.ClassAdLight import ClassAd
-
         self._site = site
         self._stop = stop
         self.id = str(match["JobID"])
-        self._description = ClassAd(match["JDL"])
+        self._description = match["Description"]
         self._work = Path(tempfile.mkdtemp(prefix=f"job-{self.id}-", dir=site.scratch))
         token = self._work / ".credentials.json"
         with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
@@ -193,10 +191,10 @@ class _Job:
         }
 
     def _text(self, name: str) -> str:
-        return str(self._description.getAttributeString(name))
+        return str(self._description.get(name) or "")
 
     def _list(self, name: str) -> list[str]:
-        return [str(item) for item in self._description.getListFromExpression(name) or []]
+        return [str(item) for item in self._description.get(name) or []]
 
 
 def fetch(client: Client, name: str, into: Path) -> None:

@@ -58,8 +58,8 @@ def test_a_tool_that_failed_is_not_tried_again(desk: Desk) -> None:
     assert jobs(desk)[0]["attempts"] == 1
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_job_whose_process_was_killed_is_tried_once_more(desk: Desk, times: int) -> None:
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_job_whose_process_was_killed_is_tried_twice_more(desk: Desk, times: int) -> None:
     tool = desk.tool("[ -e '[FLAG]' ] || sleep 600; echo done > o", {"flag": "String"}, {"o": "o"})
     flag = desk.directory / "go"
     submit = desk.start("submit", tool, desk.write("i.json", {"flag": str(flag)}), *BARE)
@@ -77,7 +77,7 @@ def test_a_job_whose_process_was_killed_is_tried_once_more(desk: Desk, times: in
         assert (submit.returncode, job["state"], job["attempts"]) == (0, "succeeded", 2), err
         assert "it is lost" in desk.ok("explain").out
     else:
-        assert (submit.returncode, job["state"], job["failure"], job["attempts"]) == (1, "failed", "lost", 2)
+        assert (submit.returncode, job["state"], job["failure"], job["attempts"]) == (1, "failed", "lost", 3)
     assert [path for path in desk.spool.glob("jobs/*/*") if path.is_dir()] == []
 
 
@@ -92,11 +92,11 @@ def _wrappers(desk: Desk) -> set[int]:
     return found
 
 
-def test_a_place_that_is_not_fit_is_tried_once_more_and_then_told(desk: Desk) -> None:
+def test_a_place_that_is_not_fit_is_tried_twice_more_and_then_told(desk: Desk) -> None:
     settings = {"ENGINE_LIMITS__DISK": str(10**18)}
     done = desk.submit(desk.tool("echo"), desk.write("i.json", {}), *BARE, code=1, variables=settings)
     (job,) = jobs(desk)
-    assert (job["failure"], job["attempts"]) == ("node", 2)
+    assert (job["failure"], job["attempts"]) == ("node", 3)
     assert "bytes free; the job needs 1000000000000000000" in job["message"]
     assert done.files() == ["provenance/1.1.json", "provenance/1.2.json"]
 

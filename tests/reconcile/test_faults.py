@@ -55,7 +55,7 @@ def test_a_job_that_the_place_forgot_is_lost_and_tried_once_more(world: World) -
     assert any("tried again" in w for w in words)
 
 
-def test_a_job_that_is_lost_twice_has_failed_and_says_so(world: World) -> None:
+def test_a_job_that_is_lost_three_times_has_failed_and_says_so(world: World) -> None:
     class Everything(set[str]):
         def __contains__(self, _: object) -> bool:
             return True
@@ -64,7 +64,7 @@ def test_a_job_that_is_lost_twice_has_failed_and_says_so(world: World) -> None:
     id_ = world.submit("true")
     view = world.end(id_)
     [job] = world.jobs(id_)
-    assert (view.state, job.failure, job.attempts) == ("failed", "lost", 2)
+    assert (view.state, job.failure, job.attempts) == ("failed", "lost", 3)
     assert job.message == "the place no longer knows it"
 
 
@@ -112,7 +112,7 @@ def test_only_a_believable_report_ends_a_job(world: World, spoil, words: str) ->
     id_ = world.submit("true")
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)
-    assert (job.failure, job.attempts) == ("lost", 2)
+    assert (job.failure, job.attempts) == ("lost", 3)
     assert words in job.message
 
 
@@ -331,10 +331,10 @@ def test_a_retry_of_the_user_brings_automatic_ones_with_it(world: World) -> None
     world.place.forgets = Everything()
     id_ = world.submit("true")
     assert world.end(id_).state == "failed"
-    assert world.jobs(id_)[0].attempts == 2
+    assert world.jobs(id_)[0].attempts == 3
     world.engine.app.retry(id_, [JobState.FAILED])
     assert world.end(id_).state == "failed"
-    assert world.jobs(id_)[0].attempts == 4
+    assert world.jobs(id_)[0].attempts == 6
 
 
 def test_a_key_whose_planner_died_can_be_used_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

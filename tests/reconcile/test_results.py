@@ -73,7 +73,7 @@ def test_a_report_with_numbers_that_cannot_be_is_not_believed(world: World, valu
     id_ = world.submit("true")
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)
-    assert (job.failure, job.attempts) == ("lost", 2)
+    assert (job.failure, job.attempts) == ("lost", 3)
     assert "numbers that cannot be" in job.message
 
 

@@ -18,7 +18,7 @@ from engine.backends.diracx.observe import Watch
 from engine.backends.diracx.search import Filter, Row, one_of, search, summary
 from engine.backends.diracx.submit import Described, Outcome, find, submit
 from engine.backends.wms import payload
-from engine.backends.wms.jdl import Wishes, describe, job_group
+from engine.backends.wms.jdl import Wishes, banned, describe, job_group
 from engine.backends.wms.resources import Rates, needs, tags
 from engine.errors import CredentialExpired
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Submission
@@ -168,7 +168,7 @@ class DiracxBackend:
         usual, rates = self._settings.wishes, self._settings.rates
         wishes = Wishes(
             usual.sites,
-            tuple(dict.fromkeys([*usual.banned, *item.avoid])),
+            banned(usual, item.avoid),
             tuple(dict.fromkeys([*usual.tags, *tags(item.manifests, rates)])),
             usual.priority,
             usual.job_type,

@@ -11,8 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -76,8 +80,7 @@ class Client:
         self.patience = patience
         self._ahead: float | None = None
         self._stamped = 0.0
-        self._api: AsyncDiracClient | None = None
-        self._lib: _Library | None = None
+        self._connected: tuple[AsyncDiracClient, _Library] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -143,6 +146,22 @@ class Client:
                 remedy="log in with `engine login`, or `dirac login`",
             ) from None
 
+    async def store(self, method: str, url: str, **content: Any) -> bytes:
+        """One request to the sandbox store, with the leave that is in the URL and nothing else.
+
+        Raises:
+            Refused: the store says that the request is wrong.
+            BackendUnavailable: it does not answer, or fails.
+        """
+        response = await self._pipeline(method, url, **content)
+        status = response.status_code
+        if status >= 500 or status in (403, 408, 429):  # 403: the leave has run out
+            raise self._unavailable(f"its sandbox store says HTTP {status}")
+        if status >= 300:
+            raise Refused(status, f"the sandbox store says HTTP {status}")
+        data: bytes = response.content
+        return data
+
     async def together(
         self, works: Sequence[Callable[[], Awaitable[_T]]], at_once: int
     ) -> list[_T | BaseException]:
@@ -156,27 +175,34 @@ class Client:
         return await asyncio.gather(*map(one, works), return_exceptions=True)
 
     async def _disconnect(self) -> None:
-        if self._api is not None:
-            await self._api.close()
-            self._api = None
+        if self._connected is not None:
+            await self._connected[0].close()
+            self._connected = None
         await asyncio.get_running_loop().shutdown_default_executor()
 
     async def _send(
         self, method: str, path: str, body: Any, query: Mapping[str, str | int], token: Token
     ) -> Answer:
-        api, lib = self._api, self._lib
-        if api is None or lib is None:
-            api, lib = await asyncio.to_thread(self._connect)
         headers = {"Authorization": f"Bearer {token.text}"}
-        request = lib.HttpRequest(method, self.url + path, params=dict(query), headers=headers, json=body)
+        url = self.url + path
+        response = await self._pipeline(method, url, params=dict(query), headers=headers, json=body)
+        return self._judge(response.status_code, response.text(), response.headers)
+
+    async def _pipeline(self, method: str, url: str, **content: Any) -> Any:
+        """The response, whatever its status."""
+        connected = self._connected
+        if connected is None:
+            connected = await asyncio.to_thread(self._connect)
+        api, lib = connected
         try:
-            response = await api.send_request(
-                request, retry_total=0, connection_timeout=self.patience, read_timeout=self.patience
+            return await api.send_request(
+                lib.HttpRequest(method, url, **content),
+                retry_total=0,
+                connection_timeout=self.patience,
+                read_timeout=self.patience,
             )
-            text = response.text()
         except (TimeoutError, lib.AzureError, OSError) as error:
-            raise self._unavailable(str(error)) from None
-        return self._judge(response.status_code, text, response.headers)
+            raise self._unavailable(str(error) or type(error).__name__) from None
 
     def _judge(self, status: int, text: str, headers: Mapping[str, str]) -> Answer:
         if 200 <= status < 300:
@@ -211,42 +237,49 @@ class Client:
 
     def _connect(self) -> tuple[AsyncDiracClient, _Library]:
         """The client; it asks the server for its configuration first, blocking."""
-        lib = self._lib = _library()
+        lib = _library()
         with self._starting:
-            api = self._api
-            if api is None:
+            if self._connected is None:
                 preferences = lib.DiracxPreferences(url=self.url, credentials_path=NOBODY)
-                verify = self.authorities or True
-                with self._trouble():
-                    api = self._api = lib.AsyncDiracClient(diracx_preferences=preferences, verify=verify)
-            return api, lib
+                try:
+                    verify = self.authorities or True
+                    api = lib.AsyncDiracClient(diracx_preferences=preferences, verify=verify)
+                except Exception as error:  # whatever its HTTP library of the day raises
+                    raise self._unavailable(str(error) or type(error).__name__) from None
+                self._connected = api, lib
+        assert self._connected is not None  # noqa: S101  # else there was trouble
+        return self._connected
 
     def _refresh(self, refresh_token: str) -> Mapping[str, Any]:
         """The token end point's answer (RFC 6749, 6)."""
-        import httpx2
-
-        data = {"client_id": "myDIRACClientID", "grant_type": "refresh_token", "refresh_token": refresh_token}
-        verify: Any = self.authorities or True
-        with self._trouble():
-            answer = httpx2.post(
-                f"{self.url}/api/auth/token", data=data, verify=verify, timeout=self.patience
-            )
-        if answer.is_success:
-            found: Mapping[str, Any] = answer.json()
-            return found
-        if answer.status_code >= 500:
-            raise self._unavailable(f"no new token: {_detail(answer.text) or answer.status_code}")
-        raise CredentialExpired(
-            f"DiracX at {self.url} does not renew the session: {_detail(answer.text)}",
-            remedy="log in with `engine login`, or `dirac login`",
+        words = {
+            "client_id": "myDIRACClientID",  # the one that every installation knows
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+        }
+        request = urllib.request.Request(
+            f"{self.url}/api/auth/token", data=urllib.parse.urlencode(words).encode(), method="POST"
         )
+        trusted = ssl.create_default_context(cafile=self.authorities or None)
+        try:
+            with urllib.request.urlopen(request, timeout=self.patience, context=trusted) as answer:
+                found: Mapping[str, Any] = json.load(answer)
+                return found
+        except urllib.error.HTTPError as error:
+            with error:
+                why = _detail(error.read().decode(errors="replace")) or f"HTTP {error.code}"
+            if error.code >= 500:
+                raise self._unavailable(f"no new token: {why}") from None
+            raise CredentialExpired(
+                f"DiracX at {self.url} does not renew the session: {why}",
+                remedy="log in with `engine login`, or `dirac login`",
+            ) from None
+        except (OSError, ValueError) as error:
+            raise self._unavailable(f"no new token: {error}") from None
 
     def _unavailable(self, why: str, again_in: float = 0.0) -> BackendUnavailable:
         words = " ".join(why.split())[:300]
         return BackendUnavailable(f"DiracX at {self.url} does not answer: {words}", again_in=again_in)
-
-    def _trouble(self) -> _Trouble:
-        return _Trouble(self)
 
 
 class _Library:
@@ -279,24 +312,6 @@ _LOADING = threading.Lock()
 
 class _Unauthorised(Exception):
     """The server does not accept the token."""
-
-
-class _Trouble:
-    """Turns what goes wrong on the way to the server into the engine's own words."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            return
-        import httpx2
-
-        if isinstance(error, httpx2.HTTPError | httpx2.InvalidURL | OSError | RuntimeError | ValueError):
-            raise self._client._unavailable(str(error) or type(error).__name__) from None
 
 
 def _detail(text: str) -> str:

@@ -8,13 +8,12 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import zstandard
 
 from engine.backends.diracx.client import Client, Refused
 from engine.backends.wms.payload import Archive
-from engine.errors import BackendUnavailable
 
 LARGEST_FILE = 64 << 20
 """Bytes of one file that is taken from an output sandbox: DiracX takes sandboxes of up to 100 MiB."""
@@ -38,7 +37,7 @@ async def upload(client: Client, archive: Archive, form: str = "tar.zst") -> str
     answer = (await client.ask("POST", "/api/jobs/sandbox", told)).data
     if answer.get("url"):
         files = {"file": ("file", archive.data)}
-        await _store(client, "POST", answer["url"], data=answer["fields"], files=files)
+        await client.store("POST", answer["url"], data=answer["fields"], files=files)
     return str(answer["pfn"])
 
 
@@ -50,7 +49,7 @@ async def download(client: Client, name: str) -> bytes:
         BackendUnavailable, CredentialExpired: as for every request.
     """
     answer = (await client.ask("GET", "/api/jobs/sandbox", pfn=name)).data
-    return await _store(client, "GET", answer["url"])
+    return await client.store("GET", answer["url"])
 
 
 async def outputs_of(client: Client, native_id: str) -> list[str]:
@@ -98,21 +97,3 @@ def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> Path:
         while content is not None and (piece := content.read(1 << 20)):
             file.write(piece)
     return target
-
-
-async def _store(client: Client, method: str, url: str, **more: Any) -> bytes:
-    """One request to the store, with the leave that is in the URL."""
-    import httpx2
-
-    verify: Any = client.authorities or True
-    try:
-        async with httpx2.AsyncClient(verify=verify, timeout=client.patience) as http:
-            answer = await http.request(method, url, **more)
-    except (httpx2.HTTPError, OSError) as error:
-        words = str(error) or type(error).__name__
-        raise BackendUnavailable(f"the sandbox store of {client.url} does not answer: {words}") from None
-    if answer.status_code >= 500 or answer.status_code in (403, 408, 429):  # 403: the leave has run out
-        raise BackendUnavailable(f"the sandbox store of {client.url} fails: HTTP {answer.status_code}")
-    if not answer.is_success:
-        raise Refused(answer.status_code, f"the sandbox store says HTTP {answer.status_code}")
-    return answer.content

@@ -44,6 +44,14 @@ class Wishes:
     job_type: str = "User"
 
 
+def banned(wishes: Wishes, avoid: Sequence[str]) -> tuple[str, ...]:
+    """Where a job must not run: what it had better avoid is left out when it could go nowhere then."""
+    allowed = set(wishes.sites) - set(wishes.banned)
+    if allowed and allowed <= set(avoid):
+        return wishes.banned
+    return tuple(dict.fromkeys([*wishes.banned, *avoid]))
+
+
 def describe(
     key: str,
     group: str,

@@ -89,11 +89,20 @@ async def match(
         await job_logging_db.insert_records([record(job.JobID, now)])
         return {
             "JobID": job.JobID,
-            "JDL": jdl,
+            "Description": description_of(ClassAd(jdl)),
             "Token": token_for(job, settings, now + timedelta(minutes=pilot.token_minutes)),
             "InputSandbox": await sandbox_db.get_sandbox_assigned_to_job(job.JobID, SandboxType.Input),
         }
     return {}
+
+
+def description_of(jdl: ClassAd) -> dict[str, Any]:
+    """What a site must know of a job."""
+    texts = {
+        name: jdl.getAttributeString(name) for name in ("Executable", "Arguments", "StdOutput", "StdError")
+    }
+    lists = {name: jdl.getListFromExpression(name) or [] for name in ("InputSandbox", "OutputSandbox")}
+    return {**texts, **lists}
 
 
 def suits(description: ClassAd, pilot: Pilot) -> bool:

@@ -1,0 +1,43 @@
+"""Learning from sites of a grid, and sending jobs elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from engine.domain.site import elsewhere
+from engine.ids import SubmissionId
+from engine.store import sites
+from engine.store.attempts import Attempt, Word
+
+
+def learn(connection: Connection, ended: Sequence[Word], *, now: float) -> None:
+    """Note what the ends of attempts tell about the sites where they ran."""
+    known = [sites.Ended(w.attempt.submission_id, w.failure, w.detail, _runtime(w.report)) for w in ended]
+    sites.note(connection, known, now=now)
+
+
+def avoid(
+    connection: Connection, backend: str, held: Mapping[SubmissionId, Sequence[Attempt]], *, now: float
+) -> dict[SubmissionId, Sequence[str]]:
+    """Where submissions had better not go."""
+    known = sites.known(connection, backend)
+    if not known:
+        return {}
+    resting = [s.name for s in known if s.rest_until > now]
+    again = [a.job_id for group in held.values() for a in group if a.ordinal > 1]
+    failed = sites.failed_at(connection, again)
+    names = [s.name for s in known]
+    found = {
+        id_: elsewhere({name for a in group for name in failed.get(a.job_id, ())}, resting, names)
+        for id_, group in held.items()
+    }
+    return {id_: names for id_, names in found.items() if names}
+
+
+def _runtime(report: str | None) -> str:
+    found: Any = json.loads(report).get("runtime") if report else None
+    return str(found.get("name", "")) if isinstance(found, dict) else ""
