@@ -113,6 +113,7 @@ class Application:
         results = to_url(results_of(planned.request, self.settings) / id_)
         home = "" if planned.remote else results
         places = places_of(planned.request.stores, self.settings, self._storage, id_, home=home)
+        planned.offer.require(place.url for place in places)
         new = Execution(
             id=id_,
             owner=self.settings.owner,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from engine.domain.options import SANDBOX
 from engine.domain.tool import Tool
 from engine.ids import AttemptId, job_name
 from engine.planning import CompiledTool, Descriptor, InputFile, compile_tool
@@ -40,6 +41,7 @@ class Manifests:
         compiled = self.tool(execution)
         tool = compiled.tool
         expansion = compiled.expand(job.invocation, stage=True)
+        inputs = self._inputs(execution, expansion.inputs)
         first, *others = [layout.attempt_url(p, job.number, attempt) for p in layout.places(execution)]
         return Manifest(
             attempt=attempt,
@@ -50,7 +52,7 @@ class Manifests:
             shell=tool.shell,
             environment={**expansion.environment, **options.environment},
             invocation=dict(expansion.invocation),
-            inputs=self._inputs(execution, expansion.inputs),
+            inputs=inputs,
             files=[TextFile(path, text) for path, text in expansion.config_files.items()],
             outputs=[Output(o.id, o.path, o.optional, o.list) for o in expansion.output_files],
             image=options.image,
@@ -61,7 +63,7 @@ class Manifests:
             entrypoint=tool.image.entrypoint if tool.image else False,
             limits=options.limits,
             outputs_also=others,
-            exchange=options.exchange,
+            exchange=options.exchange if _leaves(inputs, [first, *others]) else "",
             transfers=options.transfers,
         )
 
@@ -85,6 +87,12 @@ class Manifests:
             compat=compat,
             check=False,
         )
+
+
+def _leaves(inputs: Sequence[Input], places: Sequence[str]) -> bool:
+    """Whether anything comes from or goes to another place than files of the node's machine."""
+    urls = [*places, *(url for one in inputs for url in (one.url, *one.replicas))]
+    return any(not url.startswith(("file:", SANDBOX)) for url in urls)
 
 
 def _input(file: InputFile, known: Source | None) -> Input:

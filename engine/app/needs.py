@@ -9,11 +9,11 @@ import http.client
 import ipaddress
 import json
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from engine.errors import BadRequest, SettingsError, Unavailable
-from engine.settings import ApiSection, CredentialSection, StorageSection
+from engine.settings import ApiSection
 
 SERVICE = "grid-engine"
 """What `/health` calls itself."""
@@ -54,51 +54,40 @@ def public_url(api: ApiSection) -> str:
     return api.public_url.rstrip("/")
 
 
-def exchange_url(
-    urls: Iterable[str],
-    api: ApiSection,
-    storages: Mapping[str, StorageSection],
-    credentials: Mapping[str, CredentialSection],
-) -> str:
-    """The node end point that jobs with these inputs and places for results need; empty when they need none.
+class Offer:
+    """What the engine offers to worker nodes over HTTP, as far as one plan needs it."""
 
-    Raises:
-        BadRequest: they cannot do without, and `api.public_url` is not set.
-    """
-    embedded = embedded_url(api)
-    helped = False
-    for url in urls:
+    def __init__(self, api: ApiSection) -> None:
+        """Raises:
+        SettingsError: `api.public_url` cannot be one.
+        """
+        self._api = api
+        self._embedded = embedded_url(api)
+        self._answers = False
+
+    @property
+    def exchange(self) -> str:
+        """The node end point; empty where there is none."""
+        return f"{public_url(self._api)}/node/exchange" if self._embedded else ""
+
+    def require(self, urls: Iterable[str]) -> None:
+        """Return if nodes can use these, as inputs or as places for results.
+
+        Raises:
+            BadRequest: one needs the engine, and `api.public_url` is not set.
+            Unavailable: one needs the engine, which does not answer.
+        """
+        needed = [url for url in urls if self._needed(url)]
+        if needed and not self._answers:
+            check_answers(self._api)
+            self._answers = True  # once in a plan: a sweep has many files
+
+    def _needed(self, url: str) -> bool:
         scheme = urlsplit(url).scheme
-        if scheme in _PRESIGNED and not embedded:
+        if scheme in _PRESIGNED and not self._embedded:
             raise BadRequest(f"{url}: {_PRESIGNED[scheme]}: api.public_url is not set", remedy=_SETTING)
-        inside = bool(embedded) and (url == embedded or url.startswith(f"{embedded}/"))
-        helped = helped or scheme in _PRESIGNED or inside or _may_be_helped(url, storages, credentials)
-    return f"{public_url(api)}/node/exchange" if helped and embedded else ""
-
-
-def require_embedded(api: ApiSection, why: str) -> str:
-    """The URL of the embedded storage, which is needed.
-
-    Raises:
-        BadRequest: there is none; `why` says what needs it.
-    """
-    url = embedded_url(api)
-    if not url:
-        raise BadRequest(f"{why} needs the embedded storage: api.public_url is not set", remedy=_SETTING)
-    return url
-
-
-def _may_be_helped(
-    url: str, storages: Mapping[str, StorageSection], credentials: Mapping[str, CredentialSection]
-) -> bool:
-    """Whether a token of the engine's can be scoped down for nodes, who may do without."""
-    for section in storages.values():
-        credential = credentials.get(section.credential)
-        if credential is not None and credential.kind == "token":
-            for door in (section.url, *section.doors):
-                if url == door.rstrip("/") or url.startswith(door.rstrip("/") + "/"):
-                    return True
-    return False
+        inside = bool(self._embedded) and (url == self._embedded or url.startswith(f"{self._embedded}/"))
+        return inside or scheme in _PRESIGNED
 
 
 def check_answers(api: ApiSection) -> None:

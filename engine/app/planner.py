@@ -14,6 +14,7 @@ from engine.app.bring import staging
 from engine.app.collisions import Names
 from engine.app.files import Files
 from engine.app.images import pin
+from engine.app.needs import Offer
 from engine.app.remote import Remote
 from engine.app.requests import SubmitRequest
 from engine.app.views import image_name
@@ -65,6 +66,8 @@ class Plan:
     files: Files
     remote: bool
     """Whether jobs run on other machines: files of this one are brought to a storage first."""
+    offer: Offer
+    """What nodes can have of the engine."""
 
 
 @dataclass(slots=True)
@@ -99,11 +102,12 @@ def plan(
     options = _options(request, compiled.tool, needs, settings, can, descriptor.source)
     asks = options.runtimes != ["none"]
     pinned = pin(compiled.tool, settings.node, descriptor.source) if asks else None
+    offer = Offer(settings.api)
     return Plan(
         request=request,
         descriptor=descriptor,
         compiled=compiled,
-        options=options._replace(image=pinned.image) if pinned else options,
+        options=options._replace(image=pinned.image if pinned else None, exchange=offer.exchange),
         pinned_by=pinned.by if pinned else "",
         backend=request.backend or settings.backend,
         warnings=(*needs.warnings, *(pinned.warnings if pinned else ())),
@@ -111,10 +115,18 @@ def plan(
         files=Files(
             Remote(storage, settings.storages, settings.data.parallel),
             settings.storages,
-            partial(staging, settings),
+            partial(_staging, settings, offer),
         ),
         remote=can.remote,
+        offer=offer,
     )
+
+
+def _staging(settings: Settings, offer: Offer) -> str:
+    """The storage for files of this machine, from which nodes can fetch them."""
+    url = staging(settings)
+    offer.require([url])
+    return url
 
 
 def _options(
@@ -166,7 +178,9 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
         if wrong:
             raise InvocationError(wrong)
         new = NewJob(number, invocation, point.parameters, pending=min(point.stage, 1), names=fields)
-        return PlannedJob(new, expansion, files.sources(expansion.inputs, bring=plan.remote))
+        sources = files.sources(expansion.inputs, bring=plan.remote)
+        plan.offer.require(url for one in sources for url in (one.url, *one.replicas))
+        return PlannedJob(new, expansion, sources)
 
     return expand_points(_looked_at(plan), expand)
 

@@ -3,92 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.api.parts import Http
 from engine.app.claims import Claims
 from engine.app.exchange import Doors, named
 from engine.app.key import Key
-from engine.app.living import MEMORY
 from engine.clock import Clock
 from engine.domain.attempt import News
 from engine.errors import BadRequest
 from engine.ids import AttemptId
 from engine.ports import Storage
-from engine.settings import ApiSection
 from engine.storages.scoping import scope_down
-from engine.store import attempts
-from engine.store.attempts import Attempt, Word
-from engine.store.database import Database
-from engine.store.executions import Execution
-from engine.store.jobs import Job
 from engine.testing.clock import FakeClock
-from tests.services.registry import free_port
-from tests.store.samples import an_execution, attempts_of
+from tests.api.post import KEY, Post, access_of, serving
 from wrappers import wire
-from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Access, Bytes, Client
+from wrappers.transfer.client import Access
 from wrappers.transfer.errors import Denied
-from wrappers.transfer.exchange import Exchange
 from wrappers.transfer.source import FileSource
 from wrappers.transfer.webdav import Uploader
-from wrappers.wire import Grant, Input, Manifest, Want
-
-KEY = Key(b"k" * 32)
-
-
-@dataclass
-class Post:
-    """A running engine's HTTP side, with two attempts in its database."""
-
-    http: Http
-    db: Database
-    clock: FakeClock
-    held: Sequence[Attempt]
-    client: Client
-
-    @property
-    def end_point(self) -> str:
-        return f"{self.http.url}/node/exchange"
-
-    def claim(self, number: int = 0) -> str:
-        return Claims(KEY).of(self.held[number].id)
-
-    def place(self, number: int = 0) -> str:
-        return f"{self.http.url}/se/{self.held[number].execution_id}/{self.held[number].id}"
-
-    def exchange(self, number: int = 0, claim: str = "") -> Exchange:
-        """What a node uses."""
-        return Exchange(self.end_point, claim or self.claim(number), self.client)
-
-    def ask(self, body: bytes, **headers: str) -> tuple[int, bytes]:
-        """A request as no node sends it."""
-        with self.client.request("POST", self.end_point, {}, Bytes(body), Access(dict(headers))) as answer:
-            return answer.status, answer.read()
-
-    def put(self, url: str, data: bytes, access: Access) -> None:
-        with self.client.request("PUT", url, {}, Bytes(data), access) as answer:
-            answer.read()
-            assert answer.status in (201, 204)
-
-    def status(self, method: str, url: str, access: Access) -> int:
-        body = Bytes(b"x") if method == "PUT" else None
-        with self.client.request(method, url, {}, body, access) as answer:
-            answer.read()
-            return answer.status
-
-    def tell(self, *news: News) -> None:
-        """Let things happen to the first attempt."""
-        for one in news:
-            with self.db.write() as connection:
-                found = attempts.find(connection, self.held[0].id)
-                assert found is not None
-                attempts.tell(connection, [Word(found, one)], now=self.clock.now())
-        self.clock.advance(MEMORY)
+from wrappers.wire import Grant, Manifest, Want
 
 
 def storage_of(url: str, owner: str) -> Storage:
@@ -104,40 +40,12 @@ def doors(url: str, clock: Clock) -> Doors:
 
 @pytest.fixture
 def post(tmp_path: Path, clock: FakeClock) -> Iterator[Post]:
-    db = Database(f"sqlite:///{tmp_path / 'engine.db'}")
-    execution = an_execution(db, 2)
-    attempts_of(db, execution)
-    with db.read() as connection:
-        held = [a for n in (1, 2) for a in attempts.of_job(connection, n)]  # type: ignore[arg-type]
-    url = f"http://127.0.0.1:{free_port()}"
+    def inputs(url: str) -> list[str]:
+        return [f"{url}/se/inputs/file", "https://se.example.org/vo/file", "s3://bucket/file"]
 
-    def make(execution: Execution, job: Job, attempt: AttemptId) -> Manifest:
-        return Manifest(
-            attempt=attempt,
-            job="x:1",
-            execution=execution.id,
-            command="true",
-            inputs=[
-                Input("in", f"{url}/se/inputs/file", "file", replicas=["https://se.example.org/vo/file"]),
-                Input("s3", "s3://bucket/file", "other"),
-            ],
-            outputs_to="https://se.example.org/vo/out",
-            outputs_also=[f"{url}/se/{execution.id}/{attempt}", "sandbox:"],
-        )
-
-    section = ApiSection(listen=url.removeprefix("http://"), public_url=url, root=tmp_path / "storage")
-    http = Http(section, db, make, KEY, doors(url, clock), clock)
-    http.start()
-    client = Client(Budget(60.0))
-    yield Post(http, db, clock, held, client)
-    client.close()
-    http.stop()
-    db.close()
-
-
-def access_of(grant: Grant | None) -> Access:
-    assert grant is not None
-    return Access(dict(grant.headers))
+    place = "https://se.example.org/vo/out"
+    with serving(tmp_path, clock, lambda url: doors(url, clock), inputs, place) as post:
+        yield post
 
 
 def test_a_claim_gets_leave_to_write_below_its_own_place_and_nowhere_else(post: Post, tmp_path: Path) -> None:

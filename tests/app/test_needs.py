@@ -4,61 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from engine.app.needs import check_answers, embedded_url, exchange_url, public_url, require_embedded
+from engine.app.needs import Offer, check_answers, embedded_url, public_url
 from engine.errors import BadRequest, SettingsError, Unavailable
-from engine.settings import ApiSection, CredentialSection, StorageSection
+from engine.settings import ApiSection
 from tests.services.registry import free_port
 
 NONE = ApiSection()
 SET = ApiSection(public_url="https://engine.example.org/grid/")
-GRID = {
-    "se": StorageSection(
-        url="https://se.example.org/vo", doors=("root://se.example.org//vo",), credential="t"
-    )
-}
-TOKEN = {"t": CredentialSection(kind="token", file=Path("/nowhere"))}
-PROXY = {"t": CredentialSection(kind="proxy", file=Path("/nowhere"))}
+OPEN = ["https://se.example.org/vo/a", "root://se.example.org//vo/a", "file:///a", "sandbox:", ""]
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/key", "girder://girder.example.org/collection/x"])
 def test_what_only_the_engine_can_open_needs_its_public_url(url: str) -> None:
     with pytest.raises(BadRequest, match=r"api\.public_url is not set") as caught:
-        exchange_url(["https://se.example.org/vo/a", url], NONE, {}, {})
+        Offer(NONE).require([*OPEN, url])
     assert caught.value.message.startswith(f"{url}: ")
     assert "api.public_url" in caught.value.remedy
-    assert exchange_url([url], SET, {}, {}) == "https://engine.example.org/grid/node/exchange"
 
 
-@pytest.mark.parametrize(
-    "url", ["https://se.example.org/vo/a", "root://se.example.org//vo/a", "file:///a", "sandbox:"]
-)
-def test_what_nodes_open_by_themselves_needs_nothing(url: str) -> None:
-    assert exchange_url([url], NONE, GRID, PROXY) == ""
-    assert exchange_url([url], SET, GRID, PROXY) == ""
-    assert exchange_url([url], NONE, GRID, TOKEN) == ""
+def test_what_nodes_open_by_themselves_needs_nothing() -> None:
+    Offer(NONE).require(OPEN)
+    nobody = Offer(ApiSection(public_url=f"http://127.0.0.1:{free_port()}"))
+    nobody.require([*OPEN, "https://127.0.0.1/se/x"])
 
 
-def test_a_token_of_the_engine_is_offered_where_it_can_be() -> None:
-    exchange = "https://engine.example.org/grid/node/exchange"
-    for url in ("https://se.example.org/vo/a", "root://se.example.org//vo/a"):
-        assert exchange_url([url], SET, GRID, TOKEN) == exchange
-    assert exchange_url(["https://se.example.org/vo2/a"], SET, GRID, TOKEN) == ""
+@pytest.mark.parametrize("path", ["se", "se/execution", "se/inputs/x"])
+def test_the_embedded_storage_must_answer(path: str) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    offer = Offer(ApiSection(public_url=url))
+    offer.require([f"{url}/second"])
+    with pytest.raises(Unavailable, match="no engine answers"):
+        offer.require([f"{url}/{path}"])
 
 
-def test_the_embedded_storage_needs_the_exchange() -> None:
-    place = "https://engine.example.org/grid/se/execution"
+def test_the_urls_follow_from_the_public_one() -> None:
     assert embedded_url(SET) == "https://engine.example.org/grid/se"
-    assert exchange_url([place], SET, {}, {}) == "https://engine.example.org/grid/node/exchange"
-    assert exchange_url(["https://engine.example.org/grid/second"], SET, {}, {}) == ""
-    assert embedded_url(NONE) == ""
-    with pytest.raises(BadRequest, match=r"staging needs the embedded storage: api\.public_url is not set"):
-        require_embedded(NONE, "staging")
-    assert require_embedded(SET, "staging") == embedded_url(SET)
+    assert Offer(SET).exchange == "https://engine.example.org/grid/node/exchange"
+    assert (embedded_url(NONE), Offer(NONE).exchange) == ("", "")
 
 
 @pytest.mark.parametrize(
