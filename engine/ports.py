@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
+from engine.domain.catalogue import Entry
 from wrappers.wire import Grant, Manifest
 
 
@@ -236,7 +237,7 @@ class Catalogue(Protocol):
     """
 
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
-        """What is known of these logical names."""
+        """What is known of these logical names. Any call may raise `Unavailable` or `CredentialExpired`."""
 
     def register(self, entries: Sequence[Entry]) -> Mapping[str, str]:
         """Make these known; adds replicas to a name with the same content. Gives name -> why not."""
@@ -246,19 +247,6 @@ class Catalogue(Protocol):
 
     def list(self, prefix: str) -> Sequence[str]:
         """Names below a logical directory, sorted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A file under its logical name."""
-
-    name: str
-    """Absolute, like `/biomed/user/x`; `lfn:` before it makes it a URL."""
-    size: int
-    checksums: Mapping[str, str]
-    """Algorithm -> hexadecimal."""
-    replicas: tuple[str, ...]
-    """URLs, the preferred one first."""
 
 
 @runtime_checkable

@@ -199,6 +199,9 @@ class DataSection(_Section):
     """Storages for the results of jobs that run elsewhere, in order; the first that takes them has them."""
     staging: str = ""
     """The storage to which files of this machine are brought for jobs that run elsewhere."""
+    catalogue: str = ""
+    """URL of a catalogue beside the engine's own, which is told of results and asked for `lfn:` inputs, like
+    `replica-map:///shared/map.json`."""
     replicas: int = Field(default=1, ge=1)
     """Copies of each result, each on another storage of `results`; made when the job has ended."""
     sandbox: int = Field(default=10 << 20, ge=0)

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from engine import holder, plugins
 from engine.app.application import Application
+from engine.app.catalogue import InternalCatalogue, entry_of
 from engine.app.claims import Claims
 from engine.app.exchange import Doors
 from engine.app.follow import Driver
@@ -24,8 +26,9 @@ from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
 from engine.ids import AttemptId
 from engine.places import Places
-from engine.ports import Backend, Storage
+from engine.ports import Backend, Catalogue, Storage
 from engine.reconcile.reconciler import Reconciler
+from engine.reconcile.register import Registrar
 from engine.settings import NodeSettings, Settings, xdg
 from engine.store.database import Database
 from wrappers import wire
@@ -61,7 +64,26 @@ class Engine:
     @cached_property
     def app(self) -> Application:
         """The use cases."""
-        return Application(self.settings, self.db, self.backends, self.storage, self.clock)
+        return Application(self.settings, self.db, self.backends, self.storage, self.catalogues, self.clock)
+
+    @cached_property
+    def catalogue(self) -> InternalCatalogue:
+        """The engine's own catalogue."""
+        return InternalCatalogue(self.db)
+
+    @cached_property
+    def outer_catalogue(self) -> Catalogue | None:
+        """The one that is told of results; None when the settings name none."""
+        url = self.settings.data.catalogue
+        if not url:
+            return None
+        made: Catalogue = plugins.load("catalogues", urlsplit(url).scheme)(url)
+        return made
+
+    @property
+    def catalogues(self) -> list[Catalogue]:
+        """Those that are asked for logical names, in order."""
+        return [self.catalogue, *([self.outer_catalogue] if self.outer_catalogue else [])]
 
     @cached_property
     def storage(self) -> Callable[[str], Storage]:
@@ -113,6 +135,7 @@ class Engine:
             self._claim,
             self.clock,
             _workspace(),
+            Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
         )
         return Driver(self.app, self.db, reconciler, self.clock, holder.this_process(), holder.is_dead)
 

@@ -18,7 +18,7 @@ from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ids import ExecutionId, new_id
-from engine.ports import Backend, Progress, Storage
+from engine.ports import Backend, Catalogue, Progress, Storage
 from engine.reconcile import layout
 from engine.settings import Settings
 from engine.storages.file import to_path, to_url
@@ -42,10 +42,12 @@ class Application:
         db: Database,
         backends: Mapping[str, Backend],
         storage: Callable[[str], Storage],
+        catalogues: Sequence[Catalogue],
         clock: Clock,
     ) -> None:
         self.settings = settings
         self._storage = storage
+        self._catalogues = catalogues
         self._db = db
         self._backends = backends
         self._clock = clock
@@ -59,7 +61,7 @@ class Application:
             BadRequest, Unavailable: see `engine.app.planner.plan`.
         """
         can = self._backend(request.backend).capabilities
-        return plan(request, self.settings, self._db, can, self._storage)
+        return plan(request, self.settings, self._db, can, self._storage, self._catalogues)
 
     def dry_run(self, planned: Plan) -> Iterator[Mapping[str, Any]]:
         """Each job as it would run; nothing is written.
@@ -121,7 +123,9 @@ class Application:
             key=key,
             descriptor_sha256=planned.descriptor.sha256,
             options=planned.options._replace(
-                places=places, replicas=self.settings.data.replicas if places else 1
+                places=places,
+                replicas=self.settings.data.replicas if places else 1,
+                registered=bool(places and self.settings.data.catalogue),
             ),
             backend=planned.backend,
             results=results,

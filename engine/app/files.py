@@ -96,7 +96,7 @@ class Files:
             Unavailable, CredentialExpired: its storage cannot say.
         """
         if url := url_of(value, self._storages):
-            return self._remote.source(url).url
+            return self._remote.source(url).value
         path = path_of(value) if "://" in value else value
         full = os.path.normpath(os.path.join(self._directory, path))
         problem = self._kind(full)

@@ -1,10 +1,13 @@
-"""Where files are, as people write it: `storage:path` of a configured storage, a URL, or a local path."""
+"""Where files are, as people write it: `storage:path` of a configured storage, a URL, a logical name or a
+path of this machine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
+from engine.domain.catalogue import SCHEME, name_of
 from engine.errors import BadRequest
 from engine.settings import StorageSection
 
@@ -15,6 +18,8 @@ def url_of(text: str, storages: Mapping[str, StorageSection]) -> str | None:
     Raises:
         BadRequest: a path leaves its storage.
     """
+    if name := name_of(text):
+        return f"{SCHEME}{name}"
     if "://" in text:
         parts = urlsplit(text)
         return None if parts.scheme == "file" else text
@@ -36,6 +41,16 @@ def doors_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
             if url == base or url.startswith(base + "/"):
                 return [door + url[len(base) :] for door in every if door != base]
     return []
+
+
+def storage_name(url: str, storages: Mapping[str, StorageSection]) -> str:
+    """The name of the storage that a URL belongs to; its host when it is none of the settings."""
+    for name, section in storages.items():
+        for door in (section.url, *section.doors):
+            base = door.rstrip("/")
+            if url == base or url.startswith(base + "/"):
+                return name
+    return urlsplit(url).hostname or "localhost"
 
 
 def path_of(url: str) -> str:

@@ -38,7 +38,7 @@ from engine.planning import (
     read_invocations,
     result_fields,
 )
-from engine.ports import Capabilities, Storage
+from engine.ports import Capabilities, Catalogue, Storage
 from engine.settings import RuntimeName, Settings
 from engine.store import executions
 from engine.store.database import Database
@@ -86,6 +86,7 @@ def plan(
     db: Database | None,
     can: Capabilities,
     storage: Callable[[str], Storage],
+    catalogues: Sequence[Catalogue],
 ) -> Plan:
     """Settle everything but the jobs. `db`, when given, spares checking a known descriptor again.
 
@@ -113,7 +114,7 @@ def plan(
         warnings=(*needs.warnings, *(pinned.warnings if pinned else ())),
         points=read_invocations(request.invocations, compiled.tool, request.sweep),
         files=Files(
-            Remote(storage, settings.storages, settings.data.parallel),
+            Remote(storage, catalogues, settings.storages, settings.data.parallel),
             settings.storages,
             partial(_staging, settings, offer),
         ),
@@ -204,7 +205,7 @@ def _looked_at(plan: Plan) -> Iterator[Point]:
 
 def _by_default(one: InputFile, invocation: Mapping[str, Any]) -> bool:
     """Whether it is a file that the descriptor names, and was not looked for yet."""
-    return not os.path.isabs(one.source) and ("://" not in one.source or one.id not in invocation)
+    return not os.path.isabs(one.source) and (":/" not in one.source or one.id not in invocation)
 
 
 def _expand(compiled: CompiledTool, invocation: Mapping[str, Any], wrong: list[str]) -> Expansion:

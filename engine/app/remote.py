@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from engine.app.locations import doors_of
+from engine.domain.catalogue import Entry, name_of
 from engine.errors import BadRequest, NotFound
-from engine.ports import Stat, Storage
+from engine.ports import Catalogue, Storage
 from engine.settings import StorageSection
 from engine.store.sources import Source
 
@@ -21,13 +22,16 @@ class Remote:
     def __init__(
         self,
         storage: Callable[[str], Storage],
+        catalogues: Sequence[Catalogue],
         storages: Mapping[str, StorageSection],
         parallel: int,
     ) -> None:
+        """`catalogues` are asked in order for logical names."""
         self._storage = storage
+        self._catalogues = catalogues
         self._storages = storages
         self._parallel = parallel
-        self._known: dict[str, Stat | str] = {}
+        self._known: dict[str, Source | str] = {}
 
     def prefetch(self, urls: Iterable[str]) -> None:
         """Look at these at a time; what is wrong with them is told when they are asked for.
@@ -38,6 +42,10 @@ class Remote:
         new = [url for url in dict.fromkeys(urls) if url not in self._known]
         if len(self._known) + len(new) > _MANY:
             self._known.clear()
+        logical = {url: name for url in new if (name := name_of(url))}
+        if logical:
+            self._known.update(self._catalogued(logical))
+        new = [url for url in new if url not in logical]
         if len(new) > 1:
             with ThreadPoolExecutor(min(self._parallel, len(new))) as pool:
                 self._known.update(zip(new, pool.map(self._look, new), strict=True))
@@ -45,20 +53,34 @@ class Remote:
             self._known[new[0]] = self._look(new[0])
 
     def source(self, url: str) -> Source:
-        """The file of a URL, which every replica of its storage has too.
+        """The file of a URL, which every replica of its storage has too, or of a logical name.
 
         Raises:
             BadRequest: there is none, or it cannot be used.
-            Unavailable, CredentialExpired: its storage cannot say.
+            Unavailable, CredentialExpired: its storage or catalogue cannot say.
         """
         self.prefetch([url])
         found = self._known[url]
         if isinstance(found, str):
             raise BadRequest(found)
-        checksums = {**found.checksums, **({"sha256": found.sha256} if found.sha256 else {})}
-        return Source(url, url, tuple(doors_of(url, self._storages)), checksums, found.size)
+        return found
 
-    def _look(self, url: str) -> Stat | str:
+    def _catalogued(self, logical: Mapping[str, str]) -> dict[str, Source | str]:
+        """What the first catalogue that knows a name says of it."""
+        entries: dict[str, Entry] = {}
+        for catalogue in self._catalogues:
+            if wanted := [name for name in logical.values() if name not in entries]:
+                entries.update(catalogue.lookup(wanted))
+        return {url: self._of_entry(url, entries.get(name)) for url, name in logical.items()}
+
+    def _of_entry(self, url: str, entry: Entry | None) -> Source | str:
+        if entry is None or not entry.replicas:
+            return f"{url}: no catalogue knows this file"
+        every = [door for one in entry.replicas for door in (one, *doors_of(one, self._storages))]
+        first, *others = dict.fromkeys(every)
+        return Source(url, first, tuple(others), entry.checksums, entry.size)
+
+    def _look(self, url: str) -> Source | str:
         try:
             found = self._storage(url).stat(url)
         except (BadRequest, NotFound) as error:
@@ -67,4 +89,5 @@ class Remote:
             return f"{url}: there is no such file"
         if found.directory:
             return f"{url}: is a directory; name its files, or a tar of it"
-        return found
+        checksums = {**found.checksums, **({"sha256": found.sha256} if found.sha256 else {})}
+        return Source(url, url, tuple(doors_of(url, self._storages)), checksums, found.size)

@@ -15,6 +15,7 @@ import typer
 from engine import __version__
 from engine.cli import (
     cancel,
+    catalogue,
     doctor,
     ending,
     executions,
@@ -83,6 +84,7 @@ for _module, _name in (
     (settings, "settings"),
 ):
     cli.command(_name)(_module.command)
+cli.add_typer(catalogue.app, name="catalogue")
 cli.add_typer(keys.app, name="keys")
 cli.command("retry")(cancel.retry)
 cli.command("tick")(serve.tick)

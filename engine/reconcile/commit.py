@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.domain import naming
 from engine.domain.options import SANDBOX, Place
+from engine.domain.product import ProductState
 from engine.errors import BadRequest, NotFound
 from engine.ports import Stat, Storage
 from engine.reconcile import layout
@@ -62,6 +63,7 @@ def commit(
             directory=made.directory,
             adler32=made.adler32,
             packed=made.packed,
+            state=ProductState.UNREGISTERED if execution.options.registered else ProductState.AVAILABLE,
             copies=_copies(execution, origin[made.path], names[made.path], made),
         )
         for made in report.products

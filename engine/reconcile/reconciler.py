@@ -16,6 +16,7 @@ from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
 from engine.reconcile.keep import Keeper
 from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, MakeClaim, MakeManifest, Round, log
+from engine.reconcile.register import Registrar
 from engine.reconcile.submit import start_ready, submit_due
 from engine.store import outbox
 from engine.store.database import Database
@@ -44,6 +45,7 @@ class Reconciler:
         claim: MakeClaim,
         clock: Clock,
         workspace: Path,
+        registrar: Registrar | None = None,
     ) -> None:
         self._db = db
         self._backends = backends
@@ -58,6 +60,7 @@ class Reconciler:
             claim=claim,
             workspace=workspace,
         )
+        self._registrar = registrar
         self._keeper = Keeper(db, storage, clock, workspace)
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
@@ -82,6 +85,8 @@ class Reconciler:
                 continue
             changed = self._visit(lease, backend, fresh=fresh) or changed
         changed = self._keeper.tick(lease) or changed
+        if self._registrar is not None:
+            changed = self._registrar.tick(lease) or changed
         self._fence = lease.fence
         return changed
 

@@ -66,14 +66,52 @@ def page(
     connection: Connection, execution_id: ExecutionId, *, after: int = 0, limit: int = 1000
 ) -> list[tuple[int, Product]]:
     """Results in the order in which they were committed, with the cursor for the next page."""
+    query = _of(execution_id).where(product.c.id > after).order_by(product.c.id).limit(limit)
+    return [(row.id, _from_row(row)) for row in connection.execute(query)]
+
+
+def named(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> list[Product]:
+    """Results of these names."""
+    return [
+        _from_row(row)
+        for some in slices(names)
+        for row in connection.execute(_of(execution_id).where(product.c.name.in_(some)))
+    ]
+
+
+def every(connection: Connection, execution_id: ExecutionId) -> list[Product]:
+    """All results of an execution."""
+    return [_from_row(row) for row in connection.execute(_of(execution_id).order_by(product.c.id))]
+
+
+def in_state(connection: Connection, state: ProductState, limit: int) -> list[Product]:
+    """Some results in a state, oldest first."""
     query = (
         sa.select(product, job.c.number)
         .join(job, job.c.id == product.c.job_id)
-        .where(product.c.execution_id == execution_id, product.c.id > after)
+        .where(product.c.state == state)
         .order_by(product.c.id)
         .limit(limit)
     )
-    return [(row.id, _from_row(row)) for row in connection.execute(query)]
+    return [_from_row(row) for row in connection.execute(query)]
+
+
+def set_state(connection: Connection, one: Product, state: ProductState, *, url: str | None = None) -> None:
+    """Note what is known of a result now, and where it lies when that has changed."""
+    values: dict[str, Any] = {"state": state} if url is None else {"state": state, "url": url}
+    connection.execute(
+        sa.update(product)
+        .where(product.c.execution_id == one.execution_id, product.c.name == one.name)
+        .values(**values)
+    )
+
+
+def _of(execution_id: ExecutionId) -> sa.Select[Any]:
+    return (
+        sa.select(product, job.c.number)
+        .join(job, job.c.id == product.c.job_id)
+        .where(product.c.execution_id == execution_id)
+    )
 
 
 def taken(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> dict[str, JobId]:

@@ -27,9 +27,11 @@ FILE_URLS = {"engine.storages.file.to_url", "engine.storages.file.to_path"}
 TRANSFER_WORDS = {
     "wrappers.transfer.checksums",
     "wrappers.transfer.digest",
+    "wrappers.transfer.errors",
     "wrappers.transfer.redact",
+    "wrappers.transfer.tree",
 }
-"""What nodes and engine must do alike: sum bytes, read checksums, cut secrets."""
+"""What nodes and engine must do alike: sum bytes, read checksums, cut secrets, pack directories."""
 
 MAY_IMPORT = {
     "wrappers": {"wrappers"},

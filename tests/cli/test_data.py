@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,49 @@ def test_a_result_that_cannot_be_had_is_told_and_keeps_no_other_back(desk: Desk,
     assert "outputs/out has sha256" in ran.err
     assert (desk.directory / "home/other").read_text() == "y\n"
     assert [path.name for path in (desk.directory / "home").iterdir()] == ["other"]
+
+
+def test_a_result_is_an_input_by_its_logical_name(desk: Desk, stores: Path) -> None:
+    first = desk.submit(
+        desk.tool("echo hello > out", outputs={"o": "out"}), desk.write("i.json", {}), "--runtime", "none"
+    )
+    name = f"lfn:/executions/{first.id}/out"
+    done = desk.submit(upper(desk), desk.write("j.json", {"text": name}), "--runtime", "none")
+    assert (stores / "a" / done.id / "outputs/out.up").read_text() == "HELLO\n"
+    assert desk.ok("catalogue", "ls", f"/executions/{first.id}").out == f"{name[4:]}\n"
+
+
+def test_a_replica_map_goes_out_and_comes_in(desk: Desk, stores: Path) -> None:
+    tool = desk.tool("echo hello > out", outputs={"o": "out"})
+    first = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none")
+    exported = desk.ok("catalogue", "export", first.id).value
+    [entry] = exported.values()
+    assert entry["size_bytes"] == 6
+    assert entry["replicas"] == [{"url": (stores / "a" / first.id / "outputs/out").as_uri(), "se": "a"}]
+    desk.write("map.json", {"/vo/greeting": entry})
+    desk.ok("catalogue", "import", "map.json")
+    done = desk.submit(upper(desk), desk.write("j.json", {"text": "LFN:/vo/greeting"}), "--runtime", "none")
+    assert (stores / "a" / done.id / "outputs/greeting.up").read_text() == "HELLO\n"
+    desk.ok("catalogue", "rm", "/vo/greeting")
+    ran = desk.run("submit", upper(desk), "j.json", "--runtime", "none")
+    assert ran.code == 2
+    assert "no catalogue knows" in ran.err
+
+
+def test_a_catalogued_file_that_was_altered_is_not_used(desk: Desk, stores: Path) -> None:
+    (stores / "b" / "x").write_text("hello")
+    entry = {"replicas": [{"url": (stores / "b/x").as_uri(), "se": "b"}], "checksum": {"adler32": "00000002"}}
+    desk.write("map.json", {"/vo/x": entry})
+    desk.ok("catalogue", "import", "map.json")
+    done = desk.submit(upper(desk), desk.write("j.json", {"text": "lfn:/vo/x"}), "--runtime", "none", code=1)
+    assert "adler32" in done.ran.err
+
+
+def test_another_catalogue_is_told_of_results_and_asked_for_inputs(desk: Desk, stores: Path) -> None:
+    variables = {
+        "ENGINE_DATA__CATALOGUE": (desk.directory / "map.json").as_uri().replace("file", "replica-map")
+    }
+    tool = desk.tool("echo hello > out", outputs={"o": "out"})
+    first = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none", variables=variables)
+    known = json.loads((desk.directory / "map.json").read_text())
+    assert list(known) == [f"/executions/{first.id}/out"]
