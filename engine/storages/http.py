@@ -39,8 +39,20 @@ class HttpStorage:
         with clearly(url):
             found = self._dav.propfind(url, "0")
             if found is None:
-                return self._dav.head(url)
+                return self._plain(url)
             return found[0].stat if found else None
+
+    def _plain(self, url: str) -> Stat | None:
+        """What lies on a server that is not known to speak WebDAV; it may, once it has seen a credential."""
+        strict = self._dav.is_strict(url)
+        try:
+            found = self._dav.head(url)
+        except TransferError:
+            if strict or not self._dav.is_strict(url):
+                raise
+            found = None
+        listed = None if strict else self._dav.is_strict(url) and self._dav.propfind(url, "0")
+        return listed[0].stat if listed else found
 
     def list(self, url: str) -> Sequence[str]:
         """Names directly under a directory."""
@@ -50,8 +62,10 @@ class HttpStorage:
         """Names directly under a directory, and what they are."""
         with clearly(url):
             found = self._dav.propfind(url, "1")
-            if found is None and self._dav.head(url) is not None:
-                raise BadRequest(f"{url}: this web server cannot list directories")
+            if found is None and self._plain(url) is not None:
+                found = self._dav.propfind(url, "1")
+                if found is None:
+                    raise BadRequest(f"{url}: this web server cannot list directories")
             if not found or not found[0].stat.directory:
                 return {}
             escaped = self._escaped(url, found)
@@ -82,12 +96,12 @@ class HttpStorage:
     def _store(self, source: Source, url: str) -> None:
         with clearly(url):
             if not self.capabilities.rename:
-                self._dav.uploader.store(_url(url), source, self._dav.access(url))
+                self._dav.insist(url, lambda shown: self._dav.uploader.store(_url(url), source, shown))
                 return
             target = _url(url)
             part = child(target.rpartition("/")[0], files.part_name())
             try:
-                self._dav.uploader.store(part, source, self._dav.access(url))
+                self._dav.insist(part, lambda shown: self._dav.uploader.store(part, source, shown))
                 _check(self._dav.rename(part, target, replace=True), f"MOVE {part}")
             except BaseException:
                 with suppress(TransferError, CredentialExpired):  # what went wrong before is what is told
@@ -158,7 +172,9 @@ class HttpStorage:
             with files.arriving(into) as part:
                 expected = Expected(found.size)
                 with files.WatchedPart(part, expected, progress) as arriving:
-                    http.fetch(self._dav.client, _url(url), arriving, self._dav.access(url))
+                    self._dav.insist(
+                        url, lambda shown: http.fetch(self._dav.client, _url(url), arriving, shown)
+                    )
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The checksum that the server tells, else that of what is read back."""

@@ -59,7 +59,7 @@ def child(url: str, name: str) -> str:
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of a URL.
+    """The scheme of a URL, in its first spelling.
 
     Raises:
         BadRequest: it has none.
@@ -67,7 +67,7 @@ def scheme_of(url: str) -> str:
     scheme = urlsplit(url).scheme.lower()
     if not scheme:
         raise BadRequest(f"{url!r} is no URL", remedy="write STORAGE:PATH or SCHEME://...")
-    return scheme
+    return SAME.get(scheme, scheme)
 
 
 def _by_door(place: StorageSettings, door: str) -> StorageSettings:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from engine.ports import Stat
 from engine.storages import multistatus
-from engine.storages.access import access
+from engine.storages.access import access, of_environment
 from engine.storages.multistatus import Listed
 from engine.storages.places import StorageSettings
 from wrappers.transfer import http
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Access, Client
-from wrappers.transfer.errors import Permanent, of_status
+from wrappers.transfer.errors import Denied, Permanent, of_status
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 from wrappers.transfer.webdav import Uploader
 
+_T = TypeVar("_T")
 GONE = (404, 410)
 _LISTING = 1 << 28
 """Bytes of the longest list of a directory that is read."""
@@ -34,42 +37,86 @@ class WebDav:
         self.client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
         self.uploader = Uploader(self.client)
         self._speaks_dav: dict[str, bool] = {}
+        self._strict: set[str] = set()
+        """Servers that do not do without a credential."""
         self._wants_raw: dict[str, bool] = {}
         """Whether a server takes a Destination as it is: XRootD 5.5 does not unescape it."""
         weakref.finalize(self, self.client.close)
 
     def access(self, url: str) -> Access:
-        """What is shown there."""
-        return access(self._credential, urlsplit(url).scheme in ("https", "davs"))
+        """What is shown there: the credential; without one what the environment offers, to servers that did
+        not do without.
+        """
+        if self._credential is None and urlsplit(url).netloc in self._strict:
+            return of_environment()
+        return access(self._credential)
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str] = {}) -> Response:
-        """The answer to a request without a body."""
-        return self.client.request(method, url, dict(headers), access=self.access(url))
+    def insist(self, url: str, act: Callable[[Access], _T]) -> _T:
+        """Do something; once more with what the environment offers, when the server refuses nobody in
+        particular.
+
+        Raises:
+            Denied: it refuses what there is.
+        """
+        try:
+            return act(self.access(url))
+        except Denied:
+            server = urlsplit(url)
+            secure = server.scheme in ("https", "davs")  # not in clear text
+            if self._credential is not None or not secure or server.netloc in self._strict:
+                raise
+            self._strict.add(server.netloc)
+            return act(self.access(url))
+
+    def is_strict(self, url: str) -> bool:
+        """Whether the server is shown what the environment offers."""
+        return urlsplit(url).netloc in self._strict
+
+    def ask(self, method: str, url: str, headers: Mapping[str, str] = {}, *, insist: bool = True) -> Response:
+        """The answer to a request without a body.
+
+        Raises:
+            Denied: the server refuses what there is.
+        """
+
+        def act(shown: Access) -> Response:
+            answer = self.client.request(method, url, dict(headers), access=shown)
+            if answer.status in (401, 403):
+                answer.close()
+                raise of_status(answer.status, answer.headers, f"{method} {url}")
+            return answer
+
+        return self.insist(url, act) if insist else act(self.access(url))
 
     def propfind(self, url: str, depth: str) -> Sequence[Listed] | None:
         """What is there, the URL's own resource first; nothing when there is none; None: not a DAV server."""
         server = urlsplit(url).netloc
         if self._speaks_dav.get(server) is False:
             return None
-        with self.ask("PROPFIND", url, {"Depth": depth}) as answer:
-            status, headers = answer.status, answer.headers
-            text = answer.read(_LISTING) if status == 207 else b""
+        known = bool(self._speaks_dav.get(server))
+        try:  # a web server that is only read refuses this to everybody: no reason to show it anything
+            with self.ask("PROPFIND", url, {"Depth": depth}, insist=known) as answer:
+                status, headers = answer.status, answer.headers
+                text = answer.read(_LISTING) if status == 207 else b""
+        except Denied:
+            if known:
+                raise
+            return None
         if status == 207:
             self._speaks_dav[server] = True
             return multistatus.parse(text, url)
-        if status in GONE and self._speaks_dav.get(server):
+        if status in GONE and known:
             return []
-        if status >= 500 and status != 501:
-            raise of_status(status, headers, f"PROPFIND {url}")
-        if self._speaks_dav.get(server):
+        if known or (status >= 500 and status != 501):
             raise of_status(status, headers, f"PROPFIND {url}")
         return None
 
     def head(self, url: str) -> Stat | None:
         """A file of a server that knows no PROPFIND."""
-        with self.ask("HEAD", url) as answer:
+        status, headers, size = 405, {}, None
+        with suppress(Denied), self.ask("HEAD", url, insist=False) as answer:
             status, headers, size = answer.status, answer.headers, answer.length
-        if status in (401, 403, 405) or (200 <= status < 300 and size is None):
+        if status == 405 or (200 <= status < 300 and size is None):
             # a presigned URL is good for one method, and some servers tell no size
             with self.ask("GET", url, {"Range": "bytes=0-0"}) as answer:
                 status, headers, size = answer.status, answer.headers, answer.length
