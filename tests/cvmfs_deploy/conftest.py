@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.desk import Desk, desk_in
 from tests.cvmfs_deploy.site import Site, cvmfs_site, directory_site
 from tests.services.cvmfs import Cvmfs, start_cvmfs
 from tests.services.faults import Faults, faulty
 from tests.services.registry import Registry
+from tests.services.unprivileged import Unprivileged
 
 
 @pytest.fixture
@@ -44,6 +46,21 @@ def faults(registry: Registry) -> Iterator[Faults]:
     """A registry that misbehaves when told to, and counts."""
     with faulty(registry.host) as running:
         yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A user of the engine."""
+    with desk_in(tmp_path) as desk:
+        yield desk
+
+
+@pytest.fixture
+def ordinary_desk(unprivileged: Unprivileged) -> Iterator[Desk]:
+    """A user who is not root."""
+    with desk_in(unprivileged.directory, become=unprivileged.command) as desk:
+        unprivileged.give(desk.directory, desk.home)
+        yield desk
 
 
 def _home(tmp_path: Path) -> Path:

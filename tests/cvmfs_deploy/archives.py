@@ -1,0 +1,79 @@
+"""Archives of images: what `docker save` wrote before Docker 25, and OCI archives."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.services.images import add, digest_of
+
+_OCI = "application/vnd.oci.image"
+
+
+def config(layers: Sequence[bytes], architecture: str = "amd64") -> bytes:
+    """The configuration of an image of uncompressed layers."""
+    document = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Env": ["LANG=C.UTF-8"]},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
+    }
+    return json.dumps(document).encode()
+
+
+def saved(path: Path, name: str, layers: Sequence[bytes]) -> None:
+    """Write what an older `docker save` writes; a layer that comes again is a link to the first."""
+    names = [f"{digest_of(layer)[7:19]}-{number}/layer.tar" for number, layer in enumerate(layers)]
+    first: dict[bytes, str] = {}
+    with tarfile.open(path, "w") as tar:
+        add(tar, "config.json", config(layers))
+        for member, content in zip(names, layers, strict=True):
+            if content in first:
+                add(tar, member, link=f"../{first[content]}", kind=tarfile.SYMTYPE)
+            else:
+                add(tar, member, content)
+                first[content] = member
+        entry = {"Config": "config.json", "RepoTags": [name] if name else None, "Layers": names}
+        add(tar, "manifest.json", json.dumps([entry]))
+
+
+def oci(path: Path, images: Mapping[str, Sequence[bytes]], *, nested: bool = False) -> dict[str, str]:
+    """Write an OCI archive; returns the digest of each image. `nested` puts an index around each."""
+    blobs: dict[str, bytes] = {}
+    entries = []
+    digests = {}
+    for name, layers in images.items():
+        packed = [gzip.compress(layer, mtime=0) for layer in layers]
+        document = config(layers)
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": f"{_OCI}.manifest.v1+json",
+                "config": _blob(blobs, document, f"{_OCI}.config.v1+json"),
+                "layers": [_blob(blobs, layer, f"{_OCI}.layer.v1.tar+gzip") for layer in packed],
+            }
+        ).encode()
+        entry = _blob(blobs, manifest, f"{_OCI}.manifest.v1+json")
+        digests[name] = str(entry["digest"])
+        if nested:
+            listed = {**entry, "platform": {"os": "linux", "architecture": "amd64"}}
+            index = json.dumps({"schemaVersion": 2, "manifests": [listed]}).encode()
+            entry = _blob(blobs, index, f"{_OCI}.index.v1+json")
+        entries.append(
+            {**entry, "annotations": {"org.opencontainers.image.ref.name": name}} if name else entry
+        )
+    with tarfile.open(path, "w") as tar:
+        add(tar, "oci-layout", '{"imageLayoutVersion": "1.0.0"}')
+        add(tar, "index.json", json.dumps({"schemaVersion": 2, "manifests": entries}))
+        for digest, data in blobs.items():
+            add(tar, f"blobs/{digest.replace(':', '/')}", data)
+    return digests
+
+
+def _blob(blobs: dict[str, bytes], data: bytes, media: str) -> dict[str, Any]:
+    blobs[digest_of(data)] = data
+    return {"mediaType": media, "size": len(data), "digest": digest_of(data)}
