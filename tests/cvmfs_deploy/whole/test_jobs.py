@@ -93,10 +93,14 @@ def test_forty_jobs_at_once_run_from_a_read_only_tree_of_another_account(
         "--read-only",
         variables=settings(mounted, ENGINE_NODE__PROOT=proot, ENGINE_LOCAL__SLOTS=str(JOBS)),
     )
-    for number in range(JOBS):
-        assert done.read(f"outputs/{number + 1}/o") == f"{number}\n"
-        runtime = done.record(number + 1)["additional-information"]["runtime"]
-        assert (runtime["name"], runtime["mode"], runtime["origin"]) == ("udocker", "P1 readonly", "cvmfs")
+    outputs = done.files("outputs")
+    assert [done.read(f"outputs/{name}") for name in outputs] == [f"{number}\n" for number in range(JOBS)]
+    records = [json.loads(path.read_text()) for path in done.results.glob("provenance/*.json")]
+    runtimes = [record["additional-information"]["runtime"] for record in records]
+    assert len(runtimes) == JOBS
+    assert {(one["name"], one["mode"], one["origin"]) for one in runtimes} == {
+        ("udocker", "P1 readonly", "cvmfs")
+    }
     assert faults.bytes == bytes_before
     assert times(open_site.top) == before
     open_site.ok("verify", "--deep", "--offline")
