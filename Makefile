@@ -5,10 +5,10 @@ PYTEST := $(BIN)/python -m pytest
 # Each worker starts its own services; the tests of one file stay together and share theirs.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup services lint format check test long bench demo wheel lock clean
+.PHONY: help setup services lint format check test long bench demo demo-storage wheel lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Make .venv from requirements.lock (does nothing when it is up to date)
 	@.ci/setup
@@ -40,6 +40,10 @@ bench: setup services ## Measure speed and memory beside other programs, and pri
 demo: setup ## Convert real DICOM files in a real container, end to end
 	@$(BIN)/python -m tests.services docker-registry curl proot
 	@$(BIN)/python -m tests.demo
+
+demo-storage: setup ## Run a sweep between real storages, one of which is killed half-way
+	@$(BIN)/python -m tests.services docker-registry curl proot xrootd nginx
+	@$(BIN)/python -m tests.demo.storage
 
 wheel: setup ## Build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel

@@ -6,26 +6,17 @@ Downloads and the container image are kept in .cache/demo, so that a second run 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from tests.demo.data import MADE, REAL, obtain_template, write_made_series, write_real_series
 from tests.demo.nifti import read_header, read_nifti
-from tests.services.images import dcm2niix_layer, push_dcm2niix
-from tests.services.registry import start_registry
+from tests.demo.steps import CACHE, DESCRIPTOR, image_in_registry, shown, step, tell
 
-ROOT = Path(__file__).resolve().parents[2]
-CACHE = ROOT / ".cache" / "demo"
-DESCRIPTOR = ROOT / "config" / "examples" / "dcm2niix" / "descriptor.json"
-VERSION = "1.0.20220720"
-"""Of dcm2niix in Debian 12."""
 SHAPES = {MADE: (197, 233, 189), "mr-slice": (64, 64, 1), "ct-slice": (128, 128, 1), "heart-ct": (16, 16, 5)}
 
 
@@ -38,13 +29,8 @@ def main() -> None:
         series = {MADE: write_made_series(template, CACHE / "dicom"), **write_real_series(CACHE / "dicom")}
     tell(f"{MADE}: the MNI152 brain template (from nilearn), written out as 189 DICOM slices for this demo")
     tell(f"{', '.join(REAL)}: real DICOM images, as they come with pydicom")
-    with step("Building a container image from Debian packages, without Docker"):
-        dcm2niix_layer(CACHE)
-    with start_registry(CACHE / "registry") as registry:
-        with step(f"Pushing it to a registry on {registry.host}"):
-            image = push_dcm2niix(registry, CACHE, f"demo/dcm2niix:{VERSION}")
-        tell(image)
-        results = convert(write_descriptor(image), series, template)
+    with image_in_registry() as descriptor:
+        results = convert(descriptor, series, template)
     conclude(results)
 
 
@@ -56,31 +42,6 @@ def convert(descriptor: Path, series: Mapping[str, Path], template: Path) -> Pat
     for name in series:
         check_shape(find(results, name), name)
     return results
-
-
-@contextmanager
-def step(words: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
-    print(f"\n* {words} ... ", end="", flush=True)
-    start = time.monotonic()
-    yield
-    print(f"{time.monotonic() - start:.1f} s", flush=True)
-
-
-def tell(words: str) -> None:
-    """One detail of a step."""
-    print(f"  {words}", flush=True)
-
-
-def write_descriptor(image: str) -> Path:
-    """The shipped example with the demo's own image: nothing else differs. Returns the file."""
-    descriptor = json.loads(DESCRIPTOR.read_text())
-    tell(f"it takes the place of {descriptor['container-image']['image']} in {shown(DESCRIPTOR)}")
-    descriptor["container-image"]["image"] = image
-    descriptor["tool-version"] = VERSION
-    file = CACHE / "descriptor.json"
-    file.write_text(json.dumps(descriptor, indent=2))
-    return file
 
 
 def write_lines(file: Path, series: Mapping[str, Path]) -> Path:
@@ -133,11 +94,6 @@ def conclude(results: Path) -> None:
     tell("the story of a job:  .venv/bin/engine explain " + f"{results.name}:1")
     print("\nWith a connection to the internet, the example runs as it is, image included:")
     tell(f".venv/bin/engine submit {shown(DESCRIPTOR)} {shown(CACHE / 'one.json')}")
-
-
-def shown(path: Path) -> str:
-    """A path as somebody in the current directory would type it."""
-    return os.path.relpath(path)
 
 
 main()
