@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from engine.app import doctor_access
+from engine.app.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import EngineError
 from engine.settings import Settings
 from engine.store.database import Database, file_system
@@ -20,7 +21,6 @@ from wrappers.containers.registry import Client
 from wrappers.node.probe import probe
 from wrappers.wire import Node
 
-OK, WARNING, FAILURE = "ok", "warning", "failure"
 _ENOUGH_DISK = 2 * 10**9
 _PROOT = (
     "user namespaces do without it; otherwise fetch udocker's own tools tarball (udockertools, static proot, "
@@ -29,18 +29,13 @@ _PROOT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The outcome of one check."""
+def examine(
+    settings: Settings, node: Node, credentials_left: Mapping[str, Callable[[], float]]
+) -> Iterator[Finding]:
+    """Every check in turn; none of them changes anything but the database's schema.
 
-    check: str
-    verdict: str
-    words: str
-    remedy: str = ""
-
-
-def examine(settings: Settings, node: Node) -> Iterator[Finding]:
-    """Every check in turn; none of them changes anything but the database's schema."""
+    `credentials_left` tells, by the name of a credential, for how many seconds it is good.
+    """
     facts = probe(node._replace(scratch=node.scratch or _existing(settings.local.spool)))
     checks: list[Callable[[], Finding]] = [
         _python,
@@ -58,6 +53,8 @@ def examine(settings: Settings, node: Node) -> Iterator[Finding]:
     ]
     for check in checks:
         yield check()
+    yield from doctor_access.credentials(credentials_left)
+    yield doctor_access.public_url(settings.api)
 
 
 def _python() -> Finding:

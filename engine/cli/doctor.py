@@ -10,12 +10,14 @@ from engine.cli.session import Json, session
 
 def command(json: Json = False) -> None:
     """Check this machine; exit code 3 when something must be mended before jobs can run."""
-    from engine.app.doctor import FAILURE, examine
+    from engine.app.doctor import examine
+    from engine.app.findings import FAILURE
     from engine.wiring import local_settings
 
     settings = session.engine.settings
+    left = {one.name: one.seconds_left for one in session.engine.places.credentials()}
     broken = False
-    for finding in examine(settings, local_settings(settings).node):
+    for finding in examine(settings, local_settings(settings).node, left):
         broken = broken or finding.verdict == FAILURE
         if json:
             show.json_line(finding)

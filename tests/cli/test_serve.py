@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import socket
@@ -241,3 +242,33 @@ def test_what_is_not_there_is_not_there(served: Served) -> None:
             with client.request("GET", f"{served.url}{path}", {}, None, NOBODY) as answer:
                 answer.read()
             assert answer.status in (401, 404, 405), path
+
+
+def jwt(**fields: object) -> str:
+    parts = [json.dumps(part).encode() for part in ({"alg": "none"}, fields)]
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + ".c2ln"
+
+
+def test_the_doctor_tells_how_long_credentials_last_and_whether_the_engine_is_reached(served: Served) -> None:
+    desk, now = served.desk, SystemClock().now()
+    lines = []
+    for name, left in (("long", 100), ("short", 2), ("over", -3)):
+        path = desk.directory / name
+        path.write_text(jwt(exp=now + left * 3600, secret="s3cr3t"))
+        path.chmod(0o600)
+        lines.append(f"  {name}: {{kind: token, file: {path}}}\n")
+    lines.append(f"  lost: {{kind: proxy, file: {desk.directory / 'nothing'}}}\n")
+    desk.write("engine.yaml", "credentials:\n" + "".join(lines))
+    ran = desk.run("--config", "engine.yaml", "doctor", "--json", variables=served.variables)
+    assert ran.code == 3
+    found = {one["check"]: (one["verdict"], one["words"]) for one in ran.values}
+    assert found["credential long"] == ("ok", "100.0 hours left")
+    assert found["credential short"] == ("warning", "2.0 hours left")
+    assert found["credential over"] == ("failure", "ended 3.0 hours ago")
+    assert found["credential lost"][0] == "failure"
+    assert found["public URL"] == ("ok", f"an engine answers at {served.url}, seen from here")
+    assert "c2ln" not in ran.out
+    served.process.kill()
+    served.process.wait()
+    ran = desk.run("doctor", "--json", variables=served.variables)
+    assert next(one for one in ran.values if one["check"] == "public URL")["verdict"] == "warning"

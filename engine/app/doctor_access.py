@@ -1,0 +1,44 @@
+"""What `engine doctor` says of credentials, and of the way in which worker nodes reach the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from engine.app.findings import FAILURE, OK, WARNING, Finding
+from engine.app.needs import check_answers
+from engine.errors import EngineError
+from engine.settings import ApiSection
+
+_SOON = 12 * 3600.0
+"""Seconds below which whoever renews a credential is told."""
+
+
+def credentials(left: Mapping[str, Callable[[], float]]) -> Iterator[Finding]:
+    """How long each credential of the settings is good, by its name."""
+    for name, seconds_left in left.items():
+        check = f"credential {name}"
+        try:
+            seconds = seconds_left()
+        except EngineError as error:
+            yield Finding(check, FAILURE, error.message, error.remedy)
+            continue
+        if seconds == float("inf"):
+            yield Finding(check, OK, "can be used; it has no end")
+        elif seconds <= 0:
+            yield Finding(check, FAILURE, f"ended {-seconds / 3600:.1f} hours ago", "renew it")
+        else:
+            soon = seconds < _SOON
+            words = f"{seconds / 3600:.1f} hours left"
+            yield Finding(check, WARNING if soon else OK, words, "renew it" if soon else "")
+
+
+def public_url(api: ApiSection) -> Finding:
+    """Whether nodes can be answered."""
+    check = "public URL"
+    if not api.public_url:
+        return Finding(check, OK, "none is set: no embedded storage, no presigned URLs (api.public_url)")
+    try:
+        check_answers(api)
+    except EngineError as error:
+        return Finding(check, WARNING, error.message, error.remedy)
+    return Finding(check, OK, f"an engine answers at {api.public_url}, seen from here")

@@ -1,0 +1,17 @@
+"""What `engine doctor` finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check."""
+
+    check: str
+    verdict: str
+    words: str
+    remedy: str = ""

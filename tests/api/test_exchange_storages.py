@@ -1,0 +1,97 @@
+"""Grants for real storages: what nodes get works there, for as long as it should, and holds no key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.app.exchange import Doors
+from engine.places import Places
+from engine.settings import CredentialSection, Settings, StorageSection
+from engine.storages.s3 import S3Storage
+from engine.testing.clock import FakeClock
+from tests.api.post import KEY, Post, serving
+from tests.services.s3 import S3
+from wrappers import wire
+from wrappers.transfer.client import NOBODY
+
+pytestmark = pytest.mark.service
+WEEK = 7 * 86_400.0
+
+
+def doors_of(settings: Settings, clock: FakeClock, url: str) -> Doors:
+    """The storages as `engine serve` has them, for whoever owns the execution."""
+
+    def places(owner: str) -> Places:
+        return Places(settings, owner, lambda: KEY, clock)
+
+    return Doors(
+        f"{url}/se",
+        lambda url, owner: places(owner).storage(url),
+        lambda url, method, owner, seconds: places(owner).scope_down(url, method, seconds),
+    )
+
+
+def own(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def bucket(home: Path, tmp_path: Path, moto: S3) -> Settings:
+    """Settings with an S3 storage."""
+    pair = {"access_key_id": moto.access_key_id, "secret_access_key": moto.secret_access_key}
+    file = own(tmp_path / "s3.json", json.dumps(pair))
+    return Settings(
+        credentials={"keys": CredentialSection(kind="s3", file=file)},
+        storages={"s3": StorageSection(url=f"s3://{moto.bucket}", credential="keys", api=moto.endpoint)},
+    )
+
+
+@pytest.fixture
+def with_bucket(bucket: Settings, tmp_path: Path, clock: FakeClock, moto: S3) -> Iterator[Post]:
+    def inputs(url: str) -> list[str]:
+        return [f"s3://{moto.bucket}/input"]
+
+    with serving(
+        tmp_path, clock, lambda url: doors_of(bucket, clock, url), inputs, f"s3://{moto.bucket}/out"
+    ) as post:
+        yield post
+
+
+def test_objects_are_read_and_written_without_a_key_on_the_node(
+    with_bucket: Post, bucket: Settings, moto: S3
+) -> None:
+    exchange = with_bucket.exchange()
+    target = f"s3://{moto.bucket}/out/with%20space"
+    put = exchange.grant(target, "PUT")
+    assert put is not None
+    with_bucket.put(put.use, b"result", NOBODY)
+    got = exchange.grant(target, "GET")
+    assert got is not None
+    with with_bucket.client.request("GET", got.use, {}, None, NOBODY) as answer:
+        assert answer.read() == b"result"
+    shown = wire.dumps(put) + wire.dumps(got)
+    assert moto.secret_access_key not in shown
+    assert exchange.grant(f"s3://{moto.bucket}/input", "PUT") is None
+    assert exchange.grant(f"s3://{moto.bucket}/other", "GET") is None
+
+
+def test_a_missing_key_is_told_to_the_node_in_one_line(with_bucket: Post, tmp_path: Path, moto: S3) -> None:
+    (tmp_path / "s3.json").unlink()
+    exchange = with_bucket.exchange()
+    assert exchange.grant(f"s3://{moto.bucket}/input", "GET") is None
+    reason = exchange.refusal(f"s3://{moto.bucket}/input", "GET")
+    assert reason.startswith("credential keys: ")
+    assert "\n" not in reason
+
+
+def test_the_engine_finds_its_storages_by_the_settings(bucket: Settings, clock: FakeClock, moto: S3) -> None:
+    places = Places(bucket, "somebody", lambda: KEY, clock)
+    assert isinstance(places.storage(f"s3://{moto.bucket}/a"), S3Storage)
+    assert places.storage(f"s3://{moto.bucket}/a") is places.storage(f"s3://{moto.bucket}/b")
+    assert places.storage("s3://another/b") is not places.storage(f"s3://{moto.bucket}/b")
