@@ -173,6 +173,7 @@ class RuntimeUsed(NamedTuple):
     image: str = ""  # where the image was taken from: a path, or a registry reference
     digest: str = ""  # the digest of the image that ran
     origin: str = ""  # cvmfs, cache, pulled
+    received: int = 0  # bytes of the image that came over the network
     uid_map: str = ""  # "single" or "range" with user namespaces
     why: str = ""  # why earlier runtimes in the order were not taken
     warnings: List[str] = []  # what may surprise, one sentence each

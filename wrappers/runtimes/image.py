@@ -143,6 +143,7 @@ def used(job: Job, tree: Tree, name: str, mode: str) -> wire.RuntimeUsed:
         image=_image_of(job, tree),
         digest=job.manifest.image.digest if job.manifest.image and tree.found.origin != "site" else "",
         origin=tree.found.origin,
+        received=tree.found.received,
         warnings=list(tree.found.warnings),
     )
 

@@ -140,7 +140,9 @@ def test_an_image_that_is_not_published_is_pulled(
     done = desk.submit(
         tool, desk.write("i.json", {}), "--runtime", "userns", variables=settings(open_site.containers)
     )
-    assert done.record()["additional-information"]["runtime"]["origin"] == "pulled"
+    runtime = done.record()["additional-information"]["runtime"]
+    assert runtime["origin"] == "pulled"
+    assert 0 < runtime["received"] <= faults.bytes
 
 
 def test_an_image_that_no_registry_has_is_found_by_its_name(open_site: Site, desk: Desk) -> None:
@@ -194,7 +196,7 @@ def test_nodes_run_with_the_published_tools_and_nothing_from_outside(
             udocker=told["node"]["udocker"],
         )
         result = account.run(pinned, "echo here", runtimes=["udocker"], node=node)
-        assert (result.out, result.used.origin) == ("here\n", "cvmfs"), result.told
+        assert (result.out, result.used.origin, result.used.received) == ("here\n", "cvmfs", 0), result.told
 
 
 def test_tools_that_are_there_are_not_published_again(site: Site) -> None:
