@@ -65,6 +65,7 @@ class Client:
         self._idle: Dict[Tuple[Origin, str], List[Connection]] = {}
         self._busy: Set[Connection] = set()
         self._asks: Set[Origin] = set()  # servers that want to be asked before a body is sent
+        self._silent: Set[Origin] = set()  # servers that tell no checksums
         self._deaf: Set[Origin] = set()  # servers that never say "100 Continue"
         self._lock = threading.Lock()
 
@@ -77,6 +78,15 @@ class Client:
             self._idle.clear()
             for connection in self._busy:
                 connection.abort()
+
+    def note_no_checksum(self, url: str) -> None:
+        """Remember that the server of this URL tells no checksums."""
+        with self._lock:
+            self._silent.add(_origin(_normal(url)))
+
+    def tells_no_checksum(self, url: str) -> bool:
+        """Whether that is known of the server."""
+        return _origin(_normal(url)) in self._silent
 
     def request(
         self,

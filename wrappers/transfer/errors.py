@@ -2,6 +2,7 @@
 
     TransferError
     ├── Transient     try again later, here or elsewhere (5xx, 408, 409, 423, 425, 429, reset, mismatch)
+    │   └── Mismatch  the storage holds something else than was sent to it
     ├── Permanent     not here any more (400 401 403 404 405 410 507, TLS): another replica or place may do
     │   ├── NotHere   there is no such file
     │   └── Denied    the credential is not accepted: a fresh one may be
@@ -35,6 +36,10 @@ class Transient(TransferError):
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Mismatch(Transient):
+    """A storage holds something else than was sent to it."""
 
 
 class Permanent(TransferError):

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 from wrappers.transfer import http
 from wrappers.transfer.client import Bytes
-from wrappers.transfer.errors import NotHere, Permanent, Transient, of_status
+from wrappers.transfer.errors import Mismatch, NotHere, Permanent, Transient, of_status
 from wrappers.transfer.part import Part
 from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.source import Source
@@ -30,7 +30,7 @@ def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
     """
     use = permit.use
     if not use.endswith("/download"):
-        found = _Rest(tools, permit).lookup(_path(permit))
+        found = Rest(tools, permit).lookup(_path(permit))
         if found["_modelType"] not in ("item", "file"):
             raise Permanent(f"{permit.url} is a {found['_modelType']}, not a file")
         use = f"{use.rstrip('/')}/{found['_modelType']}/{found['_id']}/download"
@@ -44,7 +44,7 @@ def store(tools: Tools, permit: Permit, source: Source) -> str:
         TransferError: it is not there, or has another size.
         OSError: the source cannot be read.
     """
-    rest = _Rest(tools, permit)
+    rest = Rest(tools, permit)
     path = _path(permit)
     name = posixpath.basename(path)
     rest.discard(path)  # of a try that was cut, or whose answer was
@@ -52,7 +52,7 @@ def store(tools: Tools, permit: Permit, source: Source) -> str:
     stored = upload if source.size == 0 else rest.send(upload["_id"], source)
     size = rest.json("GET", f"file/{stored['_id']}").get("size")
     if size != source.size:
-        raise Transient(f"{permit.url}: the server holds {size} bytes of {source.size}")
+        raise Mismatch(f"{permit.url}: the server holds {size} bytes of {source.size}")
     source.sums()
     return "size"
 
@@ -63,10 +63,10 @@ def remove(tools: Tools, permit: Permit) -> None:
     Raises:
         TransferError: it may still be there.
     """
-    _Rest(tools, permit).discard(_path(permit))
+    Rest(tools, permit).discard(_path(permit))
 
 
-class _Rest:
+class Rest:
     """The REST interface of one server."""
 
     def __init__(self, tools: Tools, permit: Permit) -> None:
@@ -77,20 +77,28 @@ class _Rest:
         self._access = permit.access
 
     def json(self, method: str, what: str, body: bytes = b"", **query: Any) -> Dict[str, Any]:
-        """The answer to a request."""
+        """The object that answers a request."""
+        found = self.ask(method, what, body, **query)
+        return found if isinstance(found, dict) else {}
+
+    def ask(self, method: str, what: str, body: bytes = b"", **query: Any) -> Any:
+        """The JSON that answers a request.
+
+        Raises:
+            TransferError: there is none.
+        """
         url = f"{self._base}/{what}" + ("?" + urlencode(query) if query else "")
         given = Bytes(body) if method in ("POST", "PUT") else None
         with self._client.request(method, url, body=given, access=self._access) as answer:
             text = answer.read()
-            if answer.status == 400 and b"resource" in text.lower() and what == "resource/lookup":
+            if answer.status == 400 and b"not found" in text.lower() and what == "resource/lookup":
                 raise NotHere(f"{query.get('path')}: there is none")
             if not 200 <= answer.status < 300:
                 raise of_status(answer.status, answer.headers, f"{method} {url}")
         try:
-            found = json.loads(text.decode("utf-8") or "null")
+            return json.loads(text.decode("utf-8") or "null")
         except ValueError:
             raise Transient(f"{method} {url}: the answer is not JSON") from None
-        return found if isinstance(found, dict) else {}
 
     def lookup(self, path: str) -> Dict[str, Any]:
         """The resource at a path: its `_id` and `_modelType`.

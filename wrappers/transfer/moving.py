@@ -9,7 +9,7 @@ from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Client
 from wrappers.transfer.credentials import Credentials
 from wrappers.transfer.doors import door
-from wrappers.transfer.errors import Denied, Permanent, TransferError
+from wrappers.transfer.errors import Denied, Mismatch, Permanent, TransferError
 from wrappers.transfer.exchange import Exchange
 from wrappers.transfer.part import Part
 from wrappers.transfer.permit import Permit, Tools
@@ -96,7 +96,12 @@ class Mover:
         def attempt(url: str) -> Stored:
             way = door(url)
             failed.append(url)
-            how = self._permitted(url, "PUT", lambda permit: way.store(self._tools, permit, source))
+            try:
+                how = self._permitted(url, "PUT", lambda permit: way.store(self._tools, permit, source))
+            except Mismatch:
+                # XRootD keeps the checksum of a file that is written over within the same second.
+                self._discard(url)
+                raise
             return Stored(url, how)
 
         stored = self._rounds.first(urls, attempt, lambda: source.sent, tried)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from wrappers.transfer import digest
 from wrappers.transfer.checksums import Hasher
 from wrappers.transfer.client import NOBODY, Access, Client
-from wrappers.transfer.errors import NotHere, Permanent, Transient, of_status
+from wrappers.transfer.errors import Mismatch, NotHere, Permanent, Transient, of_status
 from wrappers.transfer.source import Source
 
 READ_BACK = 64 << 20  # bytes: larger files are compared by size where a server tells no checksum
@@ -23,7 +23,6 @@ class Uploader:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._silent: Set[str] = set()  # servers that tell no checksums
         self._made: Set[str] = set()  # collections that are there
         self._lock = threading.Lock()
 
@@ -58,9 +57,8 @@ class Uploader:
             return answer.status, answer.headers
 
     def _verify(self, url: str, source: Source, access: Access) -> str:
-        server = urlsplit(url).netloc
         small = source.size <= READ_BACK
-        if server in self._silent and small:
+        if small and self._client.tells_no_checksum(url):
             return self._read_back(url, source, access)
         with self._client.request("HEAD", url, dict(digest.ASK), access=access) as answer:
             status, headers, size = answer.status, answer.headers, answer.length
@@ -68,12 +66,11 @@ class Uploader:
             error = of_status(status, headers, f"HEAD {url}")
             raise Transient(f"{error}, though it was just stored") if isinstance(error, NotHere) else error
         if size is not None and size != source.size:
-            raise Transient(f"{url}: the server holds {size} bytes of {source.size}")
+            raise Mismatch(f"{url}: the server holds {size} bytes of {source.size}")
         told = digest.told(headers)
         if told:
             return compare(url, told, source)
-        with self._lock:
-            self._silent.add(server)
+        self._client.note_no_checksum(url)
         if small or size is None:
             return self._read_back(url, source, access)
         return "size"
@@ -87,7 +84,7 @@ class Uploader:
             for piece in answer.pieces():
                 hasher.update(piece)  # type: ignore[arg-type]  # any buffer will do
         if hasher.results()[algorithm] != source.sum(algorithm):
-            raise Transient(f"{url}: the server gives back something else than was stored")
+            raise Mismatch(f"{url}: the server gives back something else than was stored")
         return "read"
 
     def make_parents(self, url: str, access: Access) -> bool:
@@ -122,7 +119,7 @@ def compare(url: str, told: Dict[str, str], source: Source) -> str:
     """The name of the checksum by which storage and source agree.
 
     Raises:
-        Transient: they do not.
+        Mismatch: they do not.
     """
     known = [name for name in _PREFERRED if name in told]
     cheap = [name for name in known if name in source.sums()]
@@ -130,7 +127,7 @@ def compare(url: str, told: Dict[str, str], source: Source) -> str:
         raise Permanent(f"{url}: no checksum that is known here")
     for name in cheap or known:
         if source.sum(name) != told[name]:
-            raise Transient(f"{url}: the storage holds {name} {told[name]}, not {source.sum(name)}")
+            raise Mismatch(f"{url}: the storage holds {name} {told[name]}, not {source.sum(name)}")
     return (cheap or known)[0]
 
 
