@@ -67,6 +67,9 @@ from girder.models.api_key import ApiKey
 from girder.models.assetstore import Assetstore
 from girder.models.collection import Collection
 from girder.models.user import User
+from girder_worker.app import app as tasks
+
+tasks.conf.task_always_eager = True  # without a queue: folders are removed in the request itself
 
 
 def main(port: int, directory: str) -> None:

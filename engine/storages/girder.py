@@ -1,0 +1,285 @@
+"""girder: a data platform, `girder://HOST/collection/X/folder/file`, by its REST interface.
+
+The same requests as on a worker node; there a token of the engine, here one made from the user's API key.
+Girder tells no checksum: what is stored is compared by size.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlencode, urlsplit
+
+from engine.clock import Clock, SystemClock
+from engine.errors import BadRequest, NotFound, SettingsError, Unavailable
+from engine.ports import Progress, Stat, StorageCapabilities
+from engine.storages import files
+from engine.storages.credentials import ApiKey
+from engine.storages.failures import clearly
+from engine.storages.places import UNCONFIGURED, StorageSettings, child
+from wrappers.transfer import girder
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.client import Access, Client
+from wrappers.transfer.errors import NotHere, TransferError, of_status
+from wrappers.transfer.part import Expected
+from wrappers.transfer.permit import Permit, Tools
+from wrappers.transfer.response import Response
+from wrappers.transfer.source import Source
+from wrappers.transfer.trust import Trust
+from wrappers.transfer.webdav import Uploader
+from wrappers.wire import Grant
+
+_DAY = 86_400.0
+_OURS = 3_600.0
+"""Seconds for which a token of the engine's own is made."""
+_RENEW = 60.0
+"""Seconds before its end at which a token is made anew."""
+_LOOK_AGAIN = 0.2
+_TOPS = {"/": ("collection", "user"), "/collection": None, "/user": None}
+"""Directories that are no resources."""
+
+
+class GirderStorage:
+    """Implements `engine.ports.Storage`. A file is an item with one file of the same name in it."""
+
+    def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        self._tools = Tools(client, Uploader(client))
+        self._token: tuple[str, str, float] = ("", "", 0.0)
+        self._lock = threading.Lock()
+        self._naming = threading.Lock()
+        weakref.finalize(self, client.close)
+        self.capabilities = StorageCapabilities(rename=False, presign=settings.credential is not None)
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def stat(self, url: str) -> Stat | None:
+        """What lies there."""
+        if _path(url) in _TOPS:
+            return Stat(0, 0.0, directory=True)
+        with clearly(url):
+            found = self._lookup(url)
+        return None if found is None else _stat(found)
+
+    def list(self, url: str) -> Sequence[str]:
+        """Names directly under a directory."""
+        return sorted(self.entries(url))
+
+    def entries(self, url: str) -> Mapping[str, Stat]:
+        """Names directly under a directory, and what they are."""
+        path = _path(url)
+        with clearly(url):
+            rest = self._rest(url)
+            if path == "/":
+                return {name: Stat(0, 0.0, directory=True) for name in ("collection", "user")}
+            if path in _TOPS:
+                found = rest.ask("GET", path[1:], limit=0)
+                return {item["name" if path == "/collection" else "login"]: _stat(item) for item in found}
+            parent = self._lookup(url)
+            if parent is None or parent["_modelType"] == "item":
+                return {}
+            query = {"parentType": parent["_modelType"], "parentId": parent["_id"], "limit": 0}
+            below = rest.ask("GET", "folder", **query)
+            if parent["_modelType"] == "folder":
+                below += rest.ask("GET", "item", folderId=parent["_id"], limit=0)
+            return {item["name"]: _stat(item) for item in below}
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file."""
+        with clearly(url):
+            self._store(files.BytesSource(data), url)
+
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there."""
+        with clearly(url):
+            self._store(files.WatchedSource(source, progress), url)
+            if not keep:
+                source.unlink(missing_ok=True)
+
+    def _store(self, source: Source, url: str) -> None:
+        """Upload under another name; what was there before goes when the new file is complete."""
+        part = child(url.rpartition("/")[0], files.part_name())
+        try:
+            girder.store(self._tools, self._permit(part), source)
+            with self._naming:
+                rest = self._rest(url)
+                rest.discard(_path(url))
+                item = rest.lookup(_path(part))
+                rest.ask("PUT", f"item/{item['_id']}", name=_name(url))
+                for file in rest.ask("GET", f"item/{item['_id']}/files", limit=0):
+                    rest.ask("PUT", f"file/{file['_id']}", name=_name(url))
+        except BaseException:
+            with suppress(TransferError):  # what went wrong before is what is told
+                girder.remove(self._tools, self._permit(part))
+            raise
+
+    def move(self, source: str, target: str) -> None:
+        """Rename; not for results, since Girder can keep two items of one name."""
+        with clearly(target), self._naming:
+            rest = self._rest(source)
+            found = self._lookup(source)
+            if found is None:
+                raise NotFound(f"nothing to move at {source}")
+            if found["_modelType"] not in ("item", "folder"):
+                raise BadRequest(f"{source}: a {found['_modelType']} stays where it is")
+            if self._lookup(target) is not None:
+                raise BadRequest(f"{target} exists already")
+            parent = rest.folder(posixpath.dirname(_path(target)))
+            above = {"parentType": parent["_modelType"], "parentId": parent["_id"]}
+            if found["_modelType"] == "item":
+                above = {"folderId": parent["_id"]}
+            rest.ask("PUT", f"{found['_modelType']}/{found['_id']}", name=_name(target), **above)
+
+    def delete(self, url: str) -> None:
+        """Remove a file or a directory with all it holds."""
+        with clearly(url):
+            found = self._lookup(url)
+            if found is None:
+                return
+            if found["_modelType"] not in ("item", "folder"):
+                raise BadRequest(f"{url}: a {found['_modelType']} is not removed from here")
+            self._rest(url).ask("DELETE", f"{found['_modelType']}/{found['_id']}")
+            self._wait_until_gone(url)
+
+    def _wait_until_gone(self, url: str) -> None:
+        """Girder only marks folders for deletion: a task of its own removes them."""
+        end = self._clock.now() + self._settings.stall
+        while self._lookup(url) is not None:
+            if self._clock.now() > end:
+                raise Unavailable(f"{url}: it is marked for deletion, but still there")
+            self._clock.sleep(_LOOK_AGAIN)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """A piece of a file."""
+        with clearly(url):
+            found = self._lookup(url)
+            size = 0 if found is None or found["_modelType"] != "item" else int(found["size"])
+            end = size if length is None else min(size, offset + length)
+            if found is None or offset >= end:
+                return b""
+            with self._download(url, found, {"Range": f"bytes={offset}-{end - 1}"}) as answer:
+                return answer.read()
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[BinaryIO]:
+        """A file as a stream."""
+        with clearly(url):
+            found = self._lookup(url)
+            if found is None or found["_modelType"] != "item":
+                raise NotFound(f"no file at {url}")
+            with self._download(url, found, {}) as answer:
+                yield files.stream(answer.pieces())
+
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
+        """Bring a file or directory to this machine."""
+        found = self.stat(url)
+        if found is None:
+            raise NotFound(f"nothing at {url}")
+        if found.directory:
+            files.get_directory(self, url, into, progress)
+            return
+        with (
+            clearly(url),
+            files.arriving(into) as part,
+            files.WatchedPart(part, Expected(found.size), progress) as arriving,
+        ):
+            girder.fetch(self._tools, self._permit(url), arriving)
+
+    def _download(self, url: str, item: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+        permit = self._permit(url)
+        place = f"{permit.use}/item/{item['_id']}/download"
+        answer = self._tools.client.request("GET", place, dict(headers), access=permit.access)
+        if not 200 <= answer.status < 300:
+            answer.close()
+            raise of_status(answer.status, answer.headers, f"GET {url}")
+        return answer
+
+    def checksum(self, url: str, algorithm: str = "sha256") -> str:
+        """The checksum of what is read back."""
+        with self.open(url) as file:
+            return files.checksum_of(file, algorithm)
+
+    def presign(self, url: str, method: str, seconds: float) -> Grant:
+        """A token for so long, with what the user's API key allows: Girder scopes keys, not tokens."""
+        if self._settings.credential is None:
+            raise BadRequest(f"{url}: there is no API key for this Girder")
+        with clearly(url):
+            token, expires = self._make_token(self._key(), seconds)
+        return Grant(url, method, use=self._api(url), headers={"Girder-Token": token}, expires=expires)
+
+    # --- the interface ----------------------------------------------------------------------------
+
+    def _lookup(self, url: str) -> Mapping[str, Any] | None:
+        try:
+            return self._rest(url).lookup(_path(url))
+        except NotHere:
+            return None
+
+    def _rest(self, url: str) -> girder.Rest:
+        return girder.Rest(self._tools, self._permit(url))
+
+    def _permit(self, url: str) -> Permit:
+        if self._settings.credential is None:
+            return Permit(url, self._api(url))
+        return Permit(url, self._api(url), Access({"Girder-Token": self._own_token()}))
+
+    def _api(self, url: str) -> str:
+        return (self._settings.api or f"https://{urlsplit(url).netloc}/api/v1").rstrip("/")
+
+    def _own_token(self) -> str:
+        with self._lock:
+            key = self._key()
+            made_from, token, expires = self._token
+            if made_from != key or expires - _RENEW <= self._clock.now():
+                token, expires = self._make_token(key, _OURS)
+                self._token = key, token, expires
+            return token
+
+    def _make_token(self, key: str, seconds: float) -> tuple[str, float]:
+        """A token and its end."""
+        fields = urlencode({"key": key, "duration": seconds / _DAY}).encode()  # in the body: URLs are logged
+        api = self._api(self._settings.url)
+        rest = girder.Rest(self._tools, Permit(self._settings.url, api, Access(_FORM)))
+        answer = rest.json("POST", "api_key/token", fields)
+        return str(answer["authToken"]["token"]), self._clock.now() + seconds
+
+    def _key(self) -> str:
+        credential = self._settings.credential
+        found = credential.current() if credential else None
+        if credential is None or not isinstance(found, ApiKey):
+            kind = credential.kind if credential else "nothing"
+            raise SettingsError(f"{self._settings.url}: Girder wants an API key, not {kind}")
+        return found.value.reveal()
+
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def _path(url: str) -> str:
+    return "/" + unquote(urlsplit(url).path).strip("/")
+
+
+def _name(url: str) -> str:
+    return posixpath.basename(_path(url))
+
+
+def _stat(found: Mapping[str, Any]) -> Stat:
+    directory = found.get("_modelType", "item") != "item"
+    size = 0 if directory else int(found.get("size", 0))
+    try:
+        changed = datetime.fromisoformat(found.get("updated") or found.get("created") or "")
+    except (ValueError, TypeError):
+        return Stat(size, 0.0, directory)
+    return Stat(size, changed.timestamp(), directory)
