@@ -150,7 +150,7 @@ def test_a_registry_that_is_down_is_a_service_to_try_later(desk: Desk) -> None:
     told = refused(desk, desk.tool("echo", image=f"{host}/x:1"), desk.write("i.json", {}), code=3)
     assert told == [
         f"registry {host} cannot be reached: Connection refused",
-        "try later, or set a mirror in node.mirrors",
+        f"try later, name the image by its digest ({host}/x@sha256:...), or set a mirror in node.mirrors",
     ]
 
 

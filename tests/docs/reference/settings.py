@@ -39,7 +39,10 @@ def every() -> Iterator[Setting]:
 
 
 def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
-    types, meanings = written_types(model), field_docstrings(model)
+    types, meanings = dict[str, str](), dict[str, str]()
+    for base in reversed([base for base in model.__mro__ if base.__module__ == settings.__name__]):
+        types |= written_types(base)
+        meanings |= field_docstrings(base)
     for name, field in model.model_fields.items():
         key = prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -68,6 +71,9 @@ def _type(text: str) -> str:
         "float": "number",
         "bool": "true or false",
         "Path": "path",
+        "Path | None": "path or null",
+        "GridName": "name: letters, digits, `.`, `_` and `-`",
+        "tuple[GridName, ...]": "list of names",
         "int | None": "whole number or null",
         "float | None": "number or null",
         "bool | None": "true, false or null",
