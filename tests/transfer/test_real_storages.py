@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -10,6 +12,7 @@ import pytest
 
 from engine.ids import new_id
 from engine.storages.s3 import S3Storage
+from tests.conftest import ROOT
 from tests.services.debian import require
 from tests.services.girder import Girder, start_girder
 from tests.services.granting import CLAIM, granting
@@ -192,3 +195,46 @@ def girder_token(girder: Girder) -> str:
     request = urllib.request.Request(f"{girder.api}/api_key/token?key={girder.key}", b"", method="POST")
     with urllib.request.urlopen(request) as answer:
         return str(json.load(answer)["authToken"]["token"])
+
+
+_MOVE = """
+import sys
+from wrappers import wire
+from wrappers.transfer.moving import Mover
+from wrappers.transfer.part import Expected, Part
+from wrappers.transfer.source import FileSource
+source, url, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with Mover(wire.Transfers()) as mover:
+    print(mover.store([url], FileSource(source), []).verified)
+    with Part("/dev/null", Expected(size)) as part:
+        mover.fetch([url], part, [])
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [
+        ("xrootd-http", 1 << 30),
+        *[
+            pytest.param(kind, 10 << 30, marks=pytest.mark.long)
+            for kind in ("nginx", "xrootd-http", "xrootd-root")
+        ],
+    ],
+)
+def test_memory_stays_flat(request: pytest.FixtureRequest, tmp_path: Path, kind: str, size: int) -> None:
+    server = request.getfixturevalue(kind.partition("-")[0])
+    base = {"nginx": "url", "xrootd-http": "http", "xrootd-root": "root"}[kind]
+    source = tmp_path / "sparse"
+    with open(source, "wb") as file:
+        file.truncate(size)
+    name = new_id()
+    command = [sys.executable, "-c", _MOVE, str(source), f"{getattr(server, base)}/{name}", str(size)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        verified, peak = done.stdout.split()
+        assert verified == ("size" if kind == "nginx" else "adler32")
+        assert int(peak) < 64 << 10
+    finally:
+        (server.files / name).unlink(missing_ok=True)
