@@ -9,12 +9,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-from engine.errors import BadRequest, EngineError, NotFound
+from engine.errors import BadRequest, EngineError, NotFound, Unavailable
 from engine.ids import new_id
 from engine.ports import Accepted, Backend, Browsable, Observation, Seen, Storage, Submission
 from wrappers import wire
@@ -372,8 +373,14 @@ class StorageContract(ABC):
 
     def test_puts_at_the_same_time_leave_one_of_them_whole(self, storage: Storage, base: str) -> None:
         contents = [bytes([65 + n]) * (1 << 18) for n in range(4)]
+
+        def put(content: bytes) -> None:
+            # where nothing can be renamed, a writer may see that another one was faster
+            with nullcontext() if storage.capabilities.rename else suppress(Unavailable):
+                storage.put(content, self.below(base, "a"))
+
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda content: storage.put(content, self.below(base, "a")), contents))
+            list(pool.map(put, contents))
         assert storage.read(self.below(base, "a")) in contents
         assert list(storage.list(base)) == ["a"]
 

@@ -1,0 +1,253 @@
+"""carmin: another platform that speaks CARMIN-Data 0.3.1, `carmin://HOST/path`.
+
+It is spoken to in the dialect of VIP where the two differ. There is no rename and no range: a piece of a file
+costs the whole file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote, unquote, urlsplit
+
+from engine.clock import Clock, SystemClock
+from engine.errors import BadRequest, NotFound, SettingsError, Unavailable
+from engine.ports import Progress, Stat, StorageCapabilities
+from engine.storages import files
+from engine.storages.credentials import ApiKey, Token
+from engine.storages.failures import clearly
+from engine.storages.places import UNCONFIGURED, StorageSettings
+from wrappers.transfer import http
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.client import NOBODY, Access, Body, Bytes, Client
+from wrappers.transfer.errors import Permanent, Transient, of_status
+from wrappers.transfer.part import Expected
+from wrappers.transfer.response import Response
+from wrappers.transfer.source import Source
+from wrappers.transfer.trust import Trust
+from wrappers.wire import Grant
+
+_GENERAL_REFUSAL = 400
+"""CARMIN's answer to nearly everything that does not work, files that are not there included."""
+_LOOK_AGAIN = 0.2
+
+
+class CarminStorage:
+    """Implements `engine.ports.Storage` over the REST interface of another platform."""
+
+    def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        weakref.finalize(self, self._client.close)
+        self.capabilities = StorageCapabilities(
+            rename=False, checksums=(settings.checksum,) if settings.checksum else ()
+        )
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def stat(self, url: str) -> Stat | None:
+        """What lies there."""
+        with clearly(url):
+            found = self._look(url, "properties")
+        if found is None or found.get("exists") is False:
+            return None
+        return _stat(found)
+
+    def list(self, url: str) -> Sequence[str]:
+        """Names directly under a directory."""
+        return sorted(self.entries(url))
+
+    def entries(self, url: str) -> Mapping[str, Stat]:
+        """Names directly under a directory, and what they are."""
+        with clearly(url):
+            found = self._look(url, "list") or []
+        return {_name(item): _stat(item) for item in found}
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file."""
+        with clearly(url):
+            self._store(files.BytesSource(data), url)
+
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there."""
+        with clearly(url):
+            self._store(files.WatchedSource(source, progress), url)
+            if not keep:
+                source.unlink(missing_ok=True)
+
+    def _store(self, source: Source, url: str) -> None:
+        self._make_directory(url.rpartition("/")[0])
+        if source.size:
+            self._put(url, source, "application/octet-stream")
+        else:  # an empty body makes a directory
+            empty = {"base64Content": base64.b64encode(b"").decode(), "type": "File"}
+            self._put(url, Bytes(json.dumps(empty).encode()), "application/carmin+json")
+        found = self._look(url, "properties")
+        if found is None or _stat(found).size != source.size:
+            raise Transient(f"{url}: the platform does not hold the {source.size} bytes that it took")
+        told = self._told_md5(url)
+        if told is not None and told != source.sum("md5"):
+            raise Transient(f"{url}: the platform holds md5 {told}, not {source.sum('md5')}")
+
+    def _make_directory(self, url: str) -> None:
+        if not urlsplit(url).path.strip("/") or self._look(url, "exists"):
+            return
+        self._make_directory(url.rpartition("/")[0])
+        self._put(url + "/", Bytes(b""), "application/octet-stream")
+
+    def move(self, source: str, target: str) -> None:
+        """CARMIN knows no rename."""
+        raise BadRequest(
+            f"{source} cannot be renamed: CARMIN has no such request", remedy="copy, then remove"
+        )
+
+    def delete(self, url: str) -> None:
+        """Remove a file or a directory with all it holds; VIP does so some time after it has said so."""
+        with clearly(url):
+            if not self._look(url, "exists"):
+                return
+            with self._ask("DELETE", url) as answer:
+                if not 200 <= answer.status < 300:
+                    raise _refusal(answer, f"DELETE {url}")
+            end = self._clock.now() + self._settings.stall
+            while self._look(url, "exists"):
+                if self._clock.now() > end:
+                    raise Unavailable(f"{url}: it was to be removed, but is still there")
+                self._clock.sleep(_LOOK_AGAIN)
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """A piece of a file."""
+        found = self.stat(url)
+        if found is None or found.directory or offset >= found.size:
+            return b""
+        with self.open(url) as file:
+            files.skip(file, offset)
+            return file.read(found.size if length is None else length)
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[BinaryIO]:
+        """A file as a stream."""
+        with clearly(url):
+            if not self._look(url, "exists"):
+                raise NotFound(f"nothing at {url}")
+            with self._ask("GET", url, "content") as answer:
+                if not 200 <= answer.status < 300:
+                    raise _refusal(answer, f"GET {url}")
+                yield files.stream(answer.pieces())
+
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
+        """Bring a file or directory to this machine."""
+        found = self.stat(url)
+        if found is None:
+            raise NotFound(f"nothing at {url}")
+        if found.directory:
+            files.get_directory(self, url, into, progress)
+            return
+        with (
+            clearly(url),
+            files.arriving(into) as part,
+            files.WatchedPart(part, Expected(found.size), progress) as arriving,
+        ):
+            http.fetch(self._client, self._place(url, "content"), arriving, self._access())
+
+    def checksum(self, url: str, algorithm: str = "sha256") -> str:
+        """The platform's md5 where it tells one, else that of what is read back."""
+        with clearly(url):
+            told = self._told_md5(url) if algorithm == "md5" else None
+        if told is not None:
+            return told
+        with self.open(url) as file:
+            return files.checksum_of(file, algorithm)
+
+    def presign(self, url: str, method: str, seconds: float) -> Grant:
+        """There is no such thing."""
+        raise BadRequest(f"{url}: CARMIN cannot presign")
+
+    # --- the interface ----------------------------------------------------------------------------
+
+    def _look(self, url: str, action: str) -> Any:
+        """What the platform says; None when nothing is there."""
+        with self._ask("GET", url, action) as answer:
+            if answer.status == 404:
+                return None
+            if answer.status == _GENERAL_REFUSAL:
+                if action == "exists" or self._look(url, "exists"):
+                    raise _refusal(answer, f"{action} {url}")
+                return None
+            if not 200 <= answer.status < 300:
+                raise _refusal(answer, f"{action} {url}")
+            text = answer.read()
+        try:
+            found = json.loads(text)
+        except ValueError:
+            raise Transient(f"{action} {url}: the answer is not JSON") from None
+        return found["exists"] if action == "exists" else found
+
+    def _told_md5(self, url: str) -> str | None:
+        with self._ask("GET", url, "md5") as answer:
+            if not 200 <= answer.status < 300:  # VIP has not implemented it
+                return None
+            found = json.loads(answer.read())
+        value = found.get("md5") if isinstance(found, dict) else None
+        return value.lower() if isinstance(value, str) else None
+
+    def _put(self, url: str, body: Body, kind: str) -> None:
+        headers = {"Content-Type": kind}
+        with self._client.request("PUT", self._place(url), headers, body, self._access()) as answer:
+            if not 200 <= answer.status < 300:
+                raise _refusal(answer, f"PUT {url}")
+
+    def _ask(self, method: str, url: str, action: str = "") -> Response:
+        return self._client.request(method, self._place(url, action), access=self._access())
+
+    def _place(self, url: str, action: str = "") -> str:
+        parts = urlsplit(url)
+        api = (self._settings.api or f"https://{parts.netloc}/rest").rstrip("/")
+        path = quote(unquote(parts.path).lstrip("/"))
+        return f"{api}/path/{path}{'?action=' + action if action else ''}"
+
+    def _access(self) -> Access:
+        credential = self._settings.credential
+        if credential is None:
+            return NOBODY
+        match credential.current():
+            case ApiKey(value):
+                return Access({"apikey": value.reveal()})
+            case Token(value):
+                return Access({"Authorization": f"Bearer {value.reveal()}"})
+            case _:
+                raise SettingsError(
+                    f"credential {credential.name}: CARMIN knows key and token, not {credential.kind}"
+                )
+
+
+def _refusal(answer: Response, doing: str) -> Exception:
+    """What the platform says about it, where it says something."""
+    if answer.status != _GENERAL_REFUSAL:
+        return of_status(answer.status, answer.headers, doing)
+    try:
+        words = json.loads(answer.read(1 << 16)).get("errorMessage", "")
+    except (ValueError, AttributeError):
+        words = ""
+    return Permanent(f"{doing}: {words or 'refused'}")
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    path = str(found.get("path") or found.get("platformPath") or "")
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _stat(found: Mapping[str, Any]) -> Stat:
+    directory = bool(found.get("isDirectory"))
+    size = 0 if directory else int(found.get("size") or 0)
+    return Stat(size, float(found.get("lastModificationDate") or 0), directory)

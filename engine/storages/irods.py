@@ -1,0 +1,246 @@
+"""irods: iRODS, `irods://HOST[:PORT]/ZONE/path`, over python-irodsclient. Experimental.
+
+No server could be had to test it against: its tests run against what the client's documentation promises.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound, SettingsError, Unavailable
+from engine.ports import Progress, Stat, StorageCapabilities
+from engine.storages import files
+from engine.storages.credentials import Basic
+from engine.storages.failures import ANOTHER_CREDENTIAL
+from engine.storages.places import UNCONFIGURED, StorageSettings
+from wrappers.transfer.checksums import CHUNK, Hasher
+from wrappers.transfer.redact import redact
+from wrappers.wire import Grant
+
+_PORT = 1247
+_DENIED = (
+    "CAT_INVALID_AUTHENTICATION",
+    "CAT_INVALID_USER",
+    "CAT_NO_ACCESS_PERMISSION",
+    "PAM_AUTH_PASSWORD_FAILED",
+)
+Connect = Callable[..., Any]
+
+
+class IrodsStorage:
+    """Implements `engine.ports.Storage`. Writes are a temporary name, a comparison and a rename."""
+
+    def __init__(self, settings: StorageSettings = UNCONFIGURED, connect: Connect | None = None) -> None:
+        """`connect` makes a session: `irods.session.iRODSSession`, by default."""
+        self._settings = settings
+        self._connect = connect or _library()
+        self._sessions: dict[tuple[object, ...], Any] = {}
+        self._lock = threading.Lock()
+        self.capabilities = StorageCapabilities(checksums=("sha256",))
+
+    def stat(self, url: str) -> Stat | None:
+        """What lies there."""
+        with self._at(url) as (session, path):
+            if session.data_objects.exists(path):
+                return _stat(session.data_objects.get(path))
+            return Stat(0, 0.0, directory=True) if session.collections.exists(path) else None
+
+    def list(self, url: str) -> Sequence[str]:
+        """Names directly under a collection."""
+        return sorted(self.entries(url))
+
+    def entries(self, url: str) -> Mapping[str, Stat]:
+        """Names directly under a collection, and what they are."""
+        with self._at(url) as (session, path):
+            if not session.collections.exists(path):
+                return {}
+            found = session.collections.get(path)
+            below = {item.name: Stat(0, 0.0, directory=True) for item in found.subcollections}
+            return below | {item.name: _stat(item) for item in found.data_objects}
+
+    def move(self, source: str, target: str) -> None:
+        """Rename; an existing collection would take the source in, so the target is looked at first."""
+        with self._at(source) as (session, old):
+            _, new = self._address(target)
+            if session.data_objects.exists(new) or session.collections.exists(new):
+                raise BadRequest(f"{target} exists already")
+            self._rename(session, old, new, source)
+
+    def _rename(self, session: Any, old: str, new: str, source: str) -> None:
+        session.collections.create(new.rpartition("/")[0], recurse=True)
+        if session.data_objects.exists(old):
+            session.data_objects.move(old, new)
+        elif session.collections.exists(old):
+            session.collections.move(old, new)
+        else:
+            raise NotFound(f"nothing to move at {source}")
+
+    def delete(self, url: str) -> None:
+        """Remove an object or a collection with all it holds, past the trash."""
+        with self._at(url) as (session, path):
+            if session.data_objects.exists(path):
+                session.data_objects.unlink(path, force=True)
+            elif session.collections.exists(path):
+                session.collections.remove(path, recurse=True, force=True)
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small object."""
+        self._store([data] if data else [], url, None)
+
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there."""
+        with self._at(url), source.open("rb") as file:
+            self._store(iter(lambda: file.read(CHUNK), b""), url, progress)
+        if not keep:
+            source.unlink(missing_ok=True)
+
+    def _store(self, pieces: Any, url: str, progress: Progress | None) -> None:
+        hasher = Hasher(["sha256"])
+        with self._at(url) as (session, path):
+            above = path.rpartition("/")[0]
+            part = f"{above}/{files.part_name()}"
+            session.collections.create(above, recurse=True)
+            try:
+                with session.data_objects.open(part, "w") as file:
+                    for piece in pieces:
+                        file.write(piece)
+                        hasher.update(piece)
+                        if progress:
+                            progress(len(piece))
+                held = _hexadecimal(session.data_objects.chksum(part))
+                if held not in ("", hasher.results()["sha256"]):
+                    raise Unavailable(f"{url}: the server holds {held}, not {hasher.results()['sha256']}")
+                with self._lock:  # it does not rename over what is there
+                    if session.data_objects.exists(path):
+                        session.data_objects.unlink(path, force=True)
+                    session.data_objects.move(part, path)
+            except BaseException:
+                with suppress(Exception):  # what went wrong before is what is told
+                    session.data_objects.unlink(part, force=True)
+                raise
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """A piece of an object."""
+        found = self.stat(url)
+        if found is None or found.directory:
+            return b""
+        with self.open(url) as file:
+            file.seek(offset)
+            return file.read(-1 if length is None else length)
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[BinaryIO]:
+        """An object as a stream."""
+        with self._at(url) as (session, path):
+            if not session.data_objects.exists(path):
+                raise NotFound(f"nothing at {url}")
+            with session.data_objects.open(path, "r") as file:
+                yield file
+
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
+        """Bring an object or collection to this machine."""
+        found = self.stat(url)
+        if found is None:
+            raise NotFound(f"nothing at {url}")
+        if found.directory:
+            files.get_directory(self, url, into, progress)
+            return
+        with self._at(url), files.arriving(into) as part, self.open(url) as source:
+            size = files.copy(source, part, progress)
+            if size != found.size:
+                raise Unavailable(f"{url}: {size} of {found.size} bytes came")
+
+    def checksum(self, url: str, algorithm: str = "sha256") -> str:
+        """The server's sha256 where it computes one, else that of what is read back."""
+        with self._at(url) as (session, path):
+            if not session.data_objects.exists(path):
+                raise NotFound(f"nothing at {url}")
+            told = _hexadecimal(session.data_objects.chksum(path)) if algorithm == "sha256" else ""
+            if told:
+                return told
+            with self.open(url) as file:
+                return files.checksum_of(file, algorithm)
+
+    def presign(self, url: str, method: str, seconds: float) -> Grant:
+        """There are tickets, which this does not use."""
+        raise BadRequest(f"{url}: iRODS cannot presign")
+
+    # --- the library ------------------------------------------------------------------------------
+
+    @contextmanager
+    def _at(self, url: str) -> Iterator[tuple[Any, str]]:
+        """A session and the path there; failures in our words."""
+        try:
+            yield self._address(url)
+        except EngineError:
+            raise
+        except OSError as error:
+            raise Unavailable(f"{redact(url)}: {error.strerror or error}") from error
+        except Exception as error:  # the library has hundreds of classes, one for each code of the server
+            kind = type(error).__name__
+            words = redact(f"{url}: {kind}: {' '.join(str(error).split())[:300]}".rstrip(": "))
+            if kind in _DENIED:
+                raise CredentialExpired(words, remedy=ANOTHER_CREDENTIAL) from None
+            if kind.endswith("DoesNotExist"):
+                raise NotFound(words) from None
+            raise Unavailable(words) from error
+
+    def _address(self, url: str) -> tuple[Any, str]:
+        parts = urlsplit(url)
+        path = "/" + unquote(parts.path).strip("/")
+        zone = path.split("/")[1]
+        if not zone or not parts.hostname:
+            raise BadRequest(f"{redact(url)}: irods://HOST/ZONE/path is needed")
+        user, password = self._login()
+        key = (parts.hostname, parts.port or _PORT, zone, user, password)
+        with self._lock:
+            if key not in self._sessions:
+                session = self._connect(host=key[0], port=key[1], zone=zone, user=user, password=password)
+                session.connection_timeout = self._settings.stall
+                self._sessions[key] = session
+            return self._sessions[key], path
+
+    def _login(self) -> tuple[str, str]:
+        credential = self._settings.credential
+        found = credential.current() if credential else None
+        if credential is None or not isinstance(found, Basic):
+            kind = credential.kind if credential else "nothing"
+            raise SettingsError(f"{self._settings.url}: iRODS wants a name and a password, not {kind}")
+        return found.username, found.password.reveal()
+
+
+def _library() -> Connect:
+    try:
+        connect: Connect = import_module("irods.session").iRODSSession
+    except ImportError:
+        raise BadRequest(
+            "irods: the package python-irodsclient is missing", remedy="pip install 'grid-engine[irods]'"
+        ) from None
+    return connect
+
+
+def _hexadecimal(told: str | None) -> str:
+    """iRODS writes `sha2:BASE64` for sha256; its md5 has no prefix and is of no use here."""
+    kind, _, value = (told or "").partition(":")
+    if kind != "sha2":
+        return ""
+    with suppress(binascii.Error):
+        return base64.b64decode(value).hex()
+    return ""
+
+
+def _stat(found: Any) -> Stat:
+    changed = found.modify_time
+    seconds = (
+        changed.replace(tzinfo=changed.tzinfo or UTC).timestamp() if isinstance(changed, datetime) else 0.0
+    )
+    return Stat(int(found.size), seconds)
