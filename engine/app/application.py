@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.app import views
 from engine.app.bring import Bringer, size_of
+from engine.app.check import Checked, check
 from engine.app.download import Downloads
 from engine.app.planner import Plan, PlannedJob, job_summary, plan, planned_jobs, results_of, validator
 from engine.app.requests import SubmitRequest
@@ -274,6 +275,10 @@ class Application:
             copies = replicas.of_execution(connection, id_)
         downloads = Downloads(self._storage, copies, into, progress)
         return downloads.bring_all(self.products(id_), self.settings.data.parallel)
+
+    def check(self, id_: ExecutionId, *, deep: bool = False) -> Iterator[Checked]:
+        """Look whether the results of an execution are where they were put: see `engine.app.check`."""
+        return check(self._db, self._storage, id_, deep=deep, parallel=self.settings.data.parallel)
 
     def execution(self, id_: ExecutionId) -> Execution:
         """The stored execution."""

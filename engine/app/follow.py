@@ -83,6 +83,16 @@ class Driver:
         finally:
             self.release()
 
+    def tick(self) -> None:
+        """One round, and what it takes to finish the copies of results that it began."""
+        try:
+            wait = self.round()
+            while self._reconciler.copying:
+                self._clock.sleep(wait)
+                wait = self.round()
+        finally:
+            self.release()
+
     def round(self) -> float:
         """One round if the lease can be had; returns the seconds until the next is worth while."""
         now = self._clock.now()
@@ -144,6 +154,8 @@ class Driver:
             return bool(replicas.untried(connection, id_))
 
     def _busy(self) -> bool:
+        if self._reconciler.copying:
+            return True
         with self._db.read() as connection:
             states = [ExecutionState.PLANNING, ExecutionState.ACTIVE]
             return bool(executions.in_state(connection, states, limit=1))

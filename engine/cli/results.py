@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli import show
 from engine.cli.session import ExecutionArgument, Json, session
 
+if TYPE_CHECKING:
+    from engine.app.check import Checked
+
 
 def command(
     execution: ExecutionArgument = None,
     download: Annotated[Path | None, typer.Option(help="Copy them into this directory.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="See that each is still there; mend what has a copy.")
+    ] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="With --check: compare checksums too.")] = False,
     json: Json = False,
 ) -> None:
-    """Show the results of an execution, or bring them home."""
+    """Show the results of an execution, bring them home, or see that they are still there."""
     app = session.engine.app
     id_ = app.resolve(execution)
+    if check or deep:
+        raise typer.Exit(_check(app.check(id_, deep=deep), json=json))
     rows = []
     for product in app.products(id_) if download is None else app.download(id_, download):
         if json:
@@ -29,3 +39,19 @@ def command(
         show.table(["job", "output", "name", "size", "sha256"], rows)
     if download is not None and not json:
         show.say(f"engine: {len(rows)} results are in {download}" if rows else "engine: there is none")
+
+
+def _check(found: Iterator[Checked], *, json: bool) -> int:
+    """Tell how each result was found; the exit code."""
+    from engine.app.check import Health
+
+    rows, worst = [], 0
+    for one in found:
+        worst = max(worst, {Health.LOST: 1, Health.UNKNOWN: 3}.get(one.health, 0))
+        if json:
+            show.json_line(one)
+        else:
+            rows.append((one.job, one.name, one.health, one.url))
+    if not json:
+        show.table(["job", "name", "found", "where"], rows)
+    return worst

@@ -65,10 +65,7 @@ def _serve_both(server: Http, stop: Event, *, until_idle: bool) -> None:
 def tick(json: Json = False) -> None:
     """Do one round, for cron or for looking closely."""
     driver = session.engine.driver
-    try:
-        driver.round()
-    finally:
-        driver.release()
+    driver.tick()
     if json:
         show.json_line({"trouble": driver.trouble})
     elif driver.trouble:

@@ -90,10 +90,15 @@ class Reconciler:
         self._fence = lease.fence
         return changed
 
+    @property
+    def copying(self) -> bool:
+        """Whether copies of results are being made at the moment."""
+        return self._keeper.busy
+
     def pause(self) -> float:
         """Seconds until the next round is worth while, when the last one changed nothing."""
         now = self._clock.now()
-        waits = [COPIES if self._keeper.busy else LONGEST_WAIT]
+        waits = [COPIES if self.copying else LONGEST_WAIT]
         for name, backend in self._backends.items():
             in_peace, _ = self._paused.get(name, (0.0, 0.0))
             waits.append(max(self._until_asked(backend), in_peace - now))

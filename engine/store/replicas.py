@@ -96,6 +96,18 @@ def failed(connection: Connection, one: Copy, why: str, *, now: float) -> None:
     )
 
 
+def exchange(connection: Connection, one: Product, *, copy: str) -> None:
+    """The copy at a URL has become the result: where the result was, a copy is wanted in its place."""
+    owner = sa.select(product.c.id).where(
+        product.c.execution_id == one.execution_id, product.c.name == one.name
+    )
+    connection.execute(
+        sa.update(replica)
+        .where(replica.c.product_id == owner.scalar_subquery(), replica.c.url == copy)
+        .values(url=one.url, state=ReplicaState.WANTED, tries=0, not_before=0.0, detail="")
+    )
+
+
 def of_execution(connection: Connection, execution_id: ExecutionId) -> dict[str, list[str]]:
     """URLs of the copies that are there, by the name of the result."""
     query = (

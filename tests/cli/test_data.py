@@ -165,3 +165,29 @@ def test_another_catalogue_is_told_of_results_and_asked_for_inputs(desk: Desk, s
     first = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none", variables=variables)
     known = json.loads((desk.directory / "map.json").read_text())
     assert list(known) == [f"/executions/{first.id}/out"]
+
+
+def test_a_lost_result_is_taken_from_its_copy_and_made_anew(desk: Desk, stores: Path) -> None:
+    tool = desk.tool("echo x > out; echo y > other", outputs={"o": "out", "p": "other"})
+    variables = {"ENGINE_DATA__REPLICAS": "2"}
+    done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none", variables=variables)
+    first = stores / "a" / done.id / "outputs"
+    (first / "out").unlink()
+    (first / "other").write_text("z\n")
+    found = {one["name"]: one["health"] for one in desk.ok("results", done.id, "--check", "--json").values}
+    assert found == {"out": "from copy", "other": "good"}
+    found = {one["name"]: one["health"] for one in desk.ok("results", done.id, "--deep", "--json").values}
+    assert found == {"out": "good", "other": "from copy"}
+    desk.ok("tick")
+    assert (first / "out").read_text() == "x\n"
+
+
+def test_a_result_without_a_copy_is_lost(desk: Desk, stores: Path) -> None:
+    done = desk.submit(
+        desk.tool("echo x > out", outputs={"o": "out"}), desk.write("i.json", {}), "--runtime", "none"
+    )
+    (stores / "a" / done.id / "outputs/out").unlink()
+    ran = desk.run("results", done.id, "--check", "--json")
+    assert ran.code == 1
+    assert ran.value["health"] == "lost"
+    assert "no catalogue" in desk.run("catalogue", "show", f"/executions/{done.id}/out").err

@@ -1,0 +1,95 @@
+"""Looking whether results are still where they were put, and making good what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+
+from engine.domain.product import ProductState
+from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
+from engine.ids import ExecutionId
+from engine.ports import Storage
+from engine.store import products, replicas
+from engine.store.database import Database
+from engine.store.products import Product
+
+
+class Health(StrEnum):
+    """How a result was found."""
+
+    GOOD = "good"
+    FROM_COPY = "from copy"  # what was lost is made anew from a copy, which is the result meanwhile
+    LOST = "lost"
+    UNKNOWN = "unknown"  # its storage does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A result as it was found."""
+
+    job: int
+    name: str
+    url: str
+    health: Health
+
+
+def check(
+    db: Database,
+    storage: Callable[[str], Storage],
+    id_: ExecutionId,
+    *,
+    deep: bool,
+    parallel: int,
+) -> Iterator[Checked]:
+    """Look for every result of an execution; `deep` compares checksums too, which may mean reading it.
+
+    What is lost is noted, and what has a copy is taken from it from then on.
+    """
+    with db.read() as connection:
+        every = products.every(connection, id_)
+        copies = replicas.of_execution(connection, id_)
+    with ThreadPoolExecutor(parallel) as pool:
+        look = partial(_look, storage, deep)
+        found = pool.map(lambda one: look(one, copies.get(one.name, ())), every)
+        for one, (health, url) in zip(every, found, strict=True):
+            if health != Health.UNKNOWN:
+                _note(db, one, health, url)
+            yield Checked(one.job_number, one.name, url, health)
+
+
+def _look(
+    storage: Callable[[str], Storage], deep: bool, one: Product, copies: Sequence[str]
+) -> tuple[Health, str]:
+    down = False
+    for url in (one.url, *copies):
+        try:
+            if _is_there(storage(url), one, url, deep=deep):
+                return (Health.GOOD if url == one.url else Health.FROM_COPY), url
+        except (Unavailable, CredentialExpired):
+            down = True
+    return (Health.UNKNOWN if down else Health.LOST), one.url
+
+
+def _is_there(storage: Storage, one: Product, url: str, *, deep: bool) -> bool:
+    try:
+        found = storage.stat(url)
+        if found is None or found.directory != (one.directory and not one.packed):
+            return False
+        if found.directory:
+            return True
+        return found.size == one.size and (not deep or storage.checksum(url) == one.sha256)
+    except (BadRequest, NotFound):
+        return False
+
+
+def _note(db: Database, one: Product, health: Health, url: str) -> None:
+    state = ProductState.LOST if health == Health.LOST else ProductState.AVAILABLE
+    if health == Health.GOOD and one.state != ProductState.LOST:
+        return
+    with db.write() as connection:
+        products.set_state(connection, one, state, url=url)
+        if health == Health.FROM_COPY:
+            replicas.exchange(connection, one, copy=url)
