@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,26 @@ def test_without_python_every_attempt_gets_a_report(site: Site, shell: list[str]
     assert report.manifest_sha256 == hashlib.sha256(wire.dumps(manifests[1]).encode()).hexdigest()
     assert "no Python 3.6" in report.message
     assert report.host["name"] == os.uname().nodename
+
+
+def test_an_end_before_there_is_a_python_is_reported(site: Site, shell: list[str], bundle: Path) -> None:
+    slow, begun = site.root / "slow-python", site.root / "begun"
+    slow.write_text(f"#!/bin/sh\n: >'{begun}'\nsleep 1\nexit 1\n")
+    slow.chmod(0o755)
+    manifests = [site.manifest("true") for _ in range(2)]
+    arguments = site.command(manifests)[4:]
+    running = subprocess.Popen(
+        [*shell, str(bundle / "launch.sh"), *arguments], env={"ENGINE_PYTHON": str(slow), "PATH": os.defpath}
+    )
+    deadline = time.monotonic() + 60
+    while not begun.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    running.terminate()
+    assert running.wait(60) == 143
+    for manifest in manifests:
+        report = site.report(manifest)
+        assert (report.outcome, report.failure) == (wire.FAILED, wire.CANCELLED)
+        assert report.manifest_sha256 == hashlib.sha256(wire.dumps(manifest).encode()).hexdigest()
 
 
 def test_launch_sh_stays_short() -> None:

@@ -43,6 +43,7 @@ def run(job, node, place):
         "code": ended.exit_code,
         "signal": ended.signal,
         "why": ended.why,
+        "stopped": ended.stopped,
         "started": launch.started is None or launch.started(),
         "used": wire.to_json(launch.used),
     }

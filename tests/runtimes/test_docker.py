@@ -115,6 +115,13 @@ def test_the_entry_point_runs_only_when_asked_for(run: Run, registry: Registry) 
     assert run("echo $FROM_ENTRYPOINT", image=image, entrypoint=True).out == "yes\n"
 
 
+def test_a_tool_that_outgrows_its_memory_is_told(run: Run) -> None:
+    greedy = "a=x; while true; do a=$a$a; done"
+    told = run(greedy, limits=wire.Limits(memory=64 << 20)).told
+    assert told["stopped"] == wire.LIMIT, told
+    assert "memory" in told["why"]
+
+
 def test_a_missing_image_is_the_images_fault(run: Run, busybox: wire.Image) -> None:
     missing = busybox._replace(digest="sha256:" + "0" * 64)
     told = run("true", image=missing).told

@@ -70,6 +70,9 @@ class _Watch:
         if stopped and self._launch.kill is not None:
             self._launch.kill()
         self._end_all()
+        if not stopped and self._launch.excess is not None:
+            why = self._launch.excess()
+            stopped = wire.LIMIT if why else ""
         status = self._status if self._status is not None else 0
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = 128 + number if number is not None else os.WEXITSTATUS(status)

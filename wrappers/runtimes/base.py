@@ -38,4 +38,5 @@ class Launch(NamedTuple):
     enter: Optional[Callable[[], None]] = None
     kill: Optional[Callable[[], None]] = None  # extra step to end the tool (docker: by the engine)
     started: Optional[Callable[[], bool]] = None  # after the end: did the tool itself ever start?
+    excess: Optional[Callable[[], str]] = None  # after the end: words when its memory limit ended the tool
     cleanup: Optional[Callable[[], None]] = None

@@ -16,6 +16,7 @@ from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.image import TEMPORARY, Image, container_name, workdir
 from wrappers.runtimes.relay import ignore_signals, on_death_of_parent
 
+_LEAST_MEMORY = 6 << 20  # bytes; the engine refuses less
 _TIMEOUT = 600  # seconds for one answer of the engine; following the output has no limit
 
 
@@ -35,6 +36,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         client.close()
     name = container_name(job)
     started = job.private / "docker.started"
+    excess = job.private / "docker.excess"
     return Launch(
         argv=[],  # `enter` does not return
         environment={},
@@ -46,9 +48,10 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
             digest=pinned.digest,
             origin=origin,
         ),
-        enter=lambda: _run(job, name, pinned, started),
+        enter=lambda: _run(job, name, pinned, started, excess),
         kill=lambda: _remove(name),
         started=started.exists,
+        excess=lambda: excess.read_text() if excess.exists() else "",
         cleanup=lambda: _remove(name),
     )
 
@@ -88,7 +91,7 @@ def _ensure(client: Any, sdk: Any, pinned: wire.Image, node: wire.Node) -> str:
     return "pulled"
 
 
-def _run(job: Job, name: str, pinned: wire.Image, started: Path) -> None:
+def _run(job: Job, name: str, pinned: wire.Image, started: Path, excess: Path) -> None:
     """In the child: start the container, pass on what it writes, end with its exit code."""
     ignore_signals()
     on_death_of_parent(lambda: _remove(name))
@@ -105,6 +108,8 @@ def _run(job: Job, name: str, pinned: wire.Image, started: Path) -> None:
         _write(1, out)
         _write(2, err)
     code = int(client.api.wait(container, timeout=None)["StatusCode"])
+    if client.api.inspect_container(container)["State"].get("OOMKilled"):
+        excess.write_text(f"the tool needed more than its {job.manifest.limits.memory} bytes of memory")
     os._exit(code & 0xFF)
 
 
@@ -120,6 +125,9 @@ def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
         "read_only": job.manifest.root == "readonly",
         "log_config": {"Type": "none"},  # we follow the output; the engine need not keep it
     }
+    memory = job.manifest.limits.memory
+    if memory is not None:  # we see only ourselves waiting: the engine must watch, and gives no swap on top
+        host["mem_limit"] = host["memswap_limit"] = max(memory, _LEAST_MEMORY)
     binds = [(job.directory, str(job.directory)), *((job.tmp, target) for target in TEMPORARY)]
     mounts = [{"Type": "bind", "Source": str(source), "Target": target} for source, target in binds]
     if job.manifest.gpu:
