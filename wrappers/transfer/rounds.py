@@ -61,7 +61,7 @@ class Rounds:
         """
         live = list(dict.fromkeys(urls))
         until: Dict[str, float] = {}
-        for number in range(max(1, self._pace.rounds)):
+        for number in range(max(1, self._pace.rounds) if live else 0):
             if number:
                 self._budget.pause(self._pace.pause(number))
             for url in self._ready(live, until):
