@@ -71,6 +71,8 @@ class Record:
     created: str
     tree: str
     """sha256 of the list of files."""
+    index: str = ""
+    """The digest of the index that it was chosen from."""
     tool: str = TOOL
     version: int = 1
     changes: tuple[Change, ...] = field(default=())
@@ -104,7 +106,7 @@ def create(
         except CorruptImage:
             layers.forget(image.layers)
             raise
-        udocker_format.write(into, image.reference, config, image.manifest)
+        udocker_format.write(into, image.reference, config, image.manifest, image.index_document)
         changes = [*_told(findings), *_scrub(into)]
         entries = _listed(into, catalog_entries)
         return _sign(into, entries, changes, image, platform, source.name, now)
@@ -245,6 +247,7 @@ def _sign(
         layers=tuple(layer.digest for layer in image.layers),
         created=now,
         tree=hashlib.sha256(text).hexdigest(),
+        index="sha256:" + hashlib.sha256(image.index_document).hexdigest() if image.index_document else "",
         changes=tuple(changes),
     )
     (into / RECORD).write_text(json.dumps(_plain(record), indent=1) + "\n", encoding="utf-8")

@@ -35,6 +35,8 @@ class Image(_Part):
     layers: tuple[str, ...]
     published: str
     tool: str
+    index: str = ""
+    """The digest of the index that it was chosen from; descriptors often name that one."""
     grace: float = 0.0
     """Seconds that it stays after the last name has left it."""
     retired: float | None = None

@@ -2,6 +2,7 @@
 
 vip/udocker/containers/                    `root` in the settings: udocker containers, for nodes and loops
   .store/sha256-HEX/                       one per image digest, never changed: see `create`
+  .store/sha256-INDEX                      -> sha256-HEX, when the image was chosen from an index
   .store/index.json                        what there is, and what every name means: see `index`
   docker.io+library+busybox@1.36           -> .store/sha256-HEX
 vip/udocker/singularity/busybox-1.36       -> ../containers/.store/sha256-HEX/ROOT, when asked for
@@ -60,6 +61,10 @@ class Layout:
     def name_link(self, name: str, digest: str) -> tuple[str, str]:
         """The link that people and udocker use, and where it leads."""
         return f"{self.root}/{name}", f"{cvmfs.STORE}/{cvmfs.directory_name(digest)}"
+
+    def index_link(self, index: str, digest: str) -> tuple[str, str]:
+        """The link that stands for an index of several platforms, and the image that it means here."""
+        return self.image(index), cvmfs.directory_name(digest)
 
     def singularity_link(self, name: str, digest: str) -> tuple[str, str]:
         """The link that VIP uses, and where it leads."""

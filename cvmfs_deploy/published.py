@@ -73,7 +73,7 @@ def look(top: Path, layout: Layout, rebuild: bool = False) -> Published:
     except FileNotFoundError:
         index = rebuilt(top, layout)
     links = {**existing_links(top, layout.root), **existing_links(top, layout.singularity)}
-    links |= existing_links(top, layout.tools)
+    links |= {**existing_links(top, layout.tools), **existing_links(top, layout.store)}
     return Published(
         top,
         layout,
@@ -143,6 +143,7 @@ def image_of(record: Record, grace: float = 30 * 86400.0) -> Image:
         layers=record.layers,
         published=record.created,
         tool=record.tool,
+        index=record.index,
         grace=grace,
     )
 
@@ -165,6 +166,9 @@ def links_of(layout: Layout, index: Index) -> dict[str, str]:
         if name.singularity:
             link, target = layout.singularity_link(name.singularity, name.digest)
             links[link] = target
+    for image in index.images.values():
+        if image.index and image.platform == cvmfs.USUAL_PLATFORM:  # nodes of others would be misled
+            links.update([layout.index_link(image.index, image.digest)])
     if index.tools_current:
         link, target = layout.tools_link(index.tools_current)
         links[link] = target

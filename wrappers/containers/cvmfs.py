@@ -3,6 +3,7 @@
 Below a directory of udocker containers (`/cvmfs/REPOSITORY/vip/udocker/containers`, or any directory):
 
     .store/sha256-HEX/{ROOT,container.json,imagerepo.name,manifest.json}   one per image digest, immutable
+    .store/sha256-INDEX -> sha256-HEX                                      when it was chosen from an index
     docker.io+library+busybox@1.0 -> .store/sha256-HEX                     a name for people and for udocker
 
 No two images share a name: `+` stands for `/` and `@` for `:`, and neither occurs in an image name. Images
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Iterable, Optional
 
 from wrappers.containers.reference import Reference
-from wrappers.containers.udocker_format import digest_of
+from wrappers.containers.udocker_format import stands_for
 
 STORE = ".store"
 USUAL_PLATFORM = "linux/amd64"
@@ -40,6 +41,6 @@ def find(directories: Iterable[str], reference: Reference, digest: str) -> Optio
     """The first pre-deployed container that was made from this very image."""
     for directory in map(Path, directories):
         for path in (path_for(directory, digest), directory / name_for(reference)):
-            if digest_of(path) == digest:
+            if stands_for(path, digest):
                 return path
     return None

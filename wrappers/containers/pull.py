@@ -41,7 +41,7 @@ def pull(client: Client, image: Resolved, into: Path, readable: bool = False, wa
         findings = extract(fetching.layers(diff_ids), into / udocker_format.ROOT, readable)
     finally:
         fetching.stop()
-    udocker_format.write(into, image.reference, config, image.manifest)
+    udocker_format.write(into, image.reference, config, image.manifest, image.index_document)
     return Pulled(fetching.received + len(config) + len(image.manifest), findings)
 
 

@@ -53,6 +53,7 @@ class Resolved(NamedTuple):
     manifest: bytes  # raw: its sha256 is `digest`
     config: Blob
     layers: List[Blob]
+    index_document: bytes = b""  # raw, when the name led to the images of several platforms
 
     @property
     def size(self) -> int:
@@ -91,13 +92,15 @@ class Client:
             RegistryDown: no answer.
             CorruptImage: the registry sends something else than the digest asked for.
         """
+        index = b""
         raw = self._manifest(reference, reference.digest or reference.tag)
         document = read_document(raw, reference)
         if is_index(document):
+            index = raw
             digest = choose_platform(document, wanted or platform(), reference)
             raw = self._manifest(reference, digest)
             document = read_document(raw, reference)
-        return read_image(reference, raw, document)
+        return read_image(reference, raw, document)._replace(index_document=index)
 
     def config(self, image: Resolved) -> bytes:
         """The image's configuration, verified. Raises like `resolve`."""

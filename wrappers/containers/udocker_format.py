@@ -2,7 +2,8 @@
 
 As in udocker 1.3.17 (container/localrepo.py, container/structure.py): a directory with `ROOT` (the tree),
 `container.json` (the image's configuration as the registry has it) and `imagerepo.name` (repository:tag).
-We add `manifest.json`, the raw image manifest: its sha256 is the digest that the tree was made from.
+We add `manifest.json`, the raw image manifest: its sha256 is the digest that the tree was made from. When it
+was chosen from an index of several platforms, the raw index is there too, as `index.json`.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ ROOT = "ROOT"
 _CONFIG = "container.json"
 _NAME = "imagerepo.name"
 _MANIFEST = "manifest.json"
+_INDEX = "index.json"
 
 
 class Settings(NamedTuple):
@@ -27,7 +29,7 @@ class Settings(NamedTuple):
     workdir: str
 
 
-def write(directory: Path, reference: Reference, config: bytes, manifest: bytes) -> None:
+def write(directory: Path, reference: Reference, config: bytes, manifest: bytes, index: bytes = b"") -> None:
     """Write the files beside ROOT."""
     document = _object(config)
     if not isinstance(document.get("config"), dict):  # udocker falls over without
@@ -35,6 +37,8 @@ def write(directory: Path, reference: Reference, config: bytes, manifest: bytes)
     (directory / _CONFIG).write_bytes(config)
     (directory / _NAME).write_text(_udocker_name(reference), encoding="utf-8")
     (directory / _MANIFEST).write_bytes(manifest)
+    if index:
+        (directory / _INDEX).write_bytes(index)
 
 
 def settings(directory: Path) -> Settings:
@@ -63,6 +67,24 @@ def digest_of(directory: Path) -> str:
         return "sha256:" + hashlib.sha256((directory / _MANIFEST).read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def stands_for(directory: Path, digest: str) -> bool:
+    """Whether a container directory was made from this image, or chosen for this machine from this index."""
+    found = digest_of(directory)
+    if found == digest or not found:
+        return found == digest
+    try:
+        raw = (directory / _INDEX).read_bytes()
+    except OSError:
+        return False
+    if "sha256:" + hashlib.sha256(raw).hexdigest() != digest:
+        return False
+    from wrappers.containers.registry import platform  # slow to load, and seldom needed
+
+    listed = [entry for entry in _object(raw).get("manifests") or () if entry.get("digest") == found]
+    places = [entry.get("platform") or {} for entry in listed]
+    return any(f"{place.get('os')}/{place.get('architecture')}" == platform() for place in places)
 
 
 def _object(data: bytes) -> Dict[str, Any]:

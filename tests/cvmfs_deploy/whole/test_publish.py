@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -18,7 +19,7 @@ from tests.services.faults import Faults
 from tests.services.images import add, busybox_layer, push, push_busybox
 from tests.services.proot import proot_for_tests
 from tests.services.registry import Registry
-from wrappers.containers import udocker_format
+from wrappers.containers import cvmfs, udocker_format
 from wrappers.containers.reference import parse
 from wrappers.containers.registry import Client
 
@@ -346,3 +347,22 @@ def test_everything_runs_with_a_closed_umask(directory: Site, registry: Registry
         if path.name != ".staging"
     ]
     assert closed == []
+
+
+def test_an_image_is_found_by_the_digest_of_its_index_too(site: Site, registry: Registry) -> None:
+    name = f"publish/index-{'a' if site.cvmfs else 'b'}"
+    push(registry.url, f"{name}:1", [layer({"what": "x"})], index=True)
+    image = parse(f"{registry.host}/{name}:1")
+    resolved = Client().resolve(image)
+    index = "sha256:" + hashlib.sha256(resolved.index_document).hexdigest()
+    site.ok("add", image.text)
+    for digest in (resolved.digest, index):
+        found = cvmfs.find([str(site.containers)], image._replace(tag="", digest=digest), digest)
+        assert found is not None
+        assert (found / "ROOT/what").read_text() == "x"
+    assert cvmfs.find([str(site.containers)], image, "sha256:" + "0" * 64) is None
+    assert site.ok("verify", "--deep").code == 0
+    assert "nothing to do" in site.ok("add", image.text).err
+    site.ok("retire", image.text)
+    site.ok("prune", "--grace", "0d")
+    assert [path.name for path in (site.containers / ".store").iterdir() if path.name.startswith("sha")] == []
