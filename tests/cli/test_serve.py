@@ -8,83 +8,16 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from engine.app import tokens
-from engine.app.key import load_key
-from engine.app.tokens import VERBS, Leave
 from engine.clock import SystemClock
 from tests.cli.desk import Desk, ended, until
-from tests.services.registry import free_port
-from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import NOBODY, Access, Bytes, Client
-from wrappers.transfer.errors import TransferError
+from tests.cli.served import Served, a_client, answers, serving
+from wrappers.transfer.client import NOBODY, Access, Bytes
 
 PIECE = bytes(range(256)) * 4096
-
-
-@dataclass(frozen=True)
-class Served:
-    """A desk with a service."""
-
-    desk: Desk
-    url: str
-    process: subprocess.Popen[str]
-    variables: dict[str, str]
-
-    @property
-    def storage(self) -> Path:
-        return self.desk.home / ".local/share/grid-engine/storage"
-
-    @property
-    def key_file(self) -> Path:
-        return self.desk.home / ".local/share/grid-engine/key"
-
-    def token(self) -> str:
-        until(self.key_file.exists)
-        now = SystemClock().now()
-        return tokens.mint(load_key(self.key_file), Leave((), frozenset(VERBS), now + 600))
-
-    def peak(self) -> int:
-        """Bytes of memory that it has used at most."""
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(text.split("VmHWM:")[1].split()[0]) << 10
-
-
-@contextmanager
-def a_client() -> Iterator[Client]:
-    client = Client(Budget(30.0))
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def answers(url: str) -> bool:
-    with a_client() as client:
-        try:
-            with client.request("GET", f"{url}/health", {}, None, NOBODY) as answer:
-                return b"grid-engine" in answer.read()
-        except TransferError:
-            return False
-
-
-@contextmanager
-def serving(desk: Desk, *words: str) -> Iterator[Served]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    variables = {"ENGINE_API__LISTEN": f"127.0.0.1:{port}", "ENGINE_API__PUBLIC_URL": url}
-    process = desk.start("serve", *words, variables=variables)
-    try:
-        until(lambda: answers(url) or process.poll() is not None)
-        yield Served(desk, url, process, variables)
-    finally:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture
