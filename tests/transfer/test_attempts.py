@@ -201,6 +201,12 @@ def test_small_results_come_beside_the_report_where_no_storage_takes_them(
     assert "500" in file.tried[0].error
 
 
+def test_results_may_have_no_other_place_than_beside_the_report(site: Site) -> None:
+    report = site.one("echo 1 > out", outputs=outputs(o="out"), outputs_to="sandbox:", transfers=QUICK)
+    assert report.outcome == wire.SUCCEEDED, report.message
+    assert report.products[0].url == "sandbox:out"
+
+
 def test_results_that_nobody_takes_are_kept(site: Site, storage: FaultyStorage) -> None:
     storage.always["PUT"] = status(403)
     report = site.one(

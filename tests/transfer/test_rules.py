@@ -128,15 +128,17 @@ def test_checksums_are_understood_however_they_are_written(data: bytes) -> None:
     md5, sha256, adler = hashlib.md5(data), hashlib.sha256(data), f"{zlib.adler32(data):08x}"
     wanted = {"adler32": adler, "md5": md5.hexdigest(), "sha256": sha256.hexdigest()}
     for text in (
-        f"adler32={adler},md5={base64.b64encode(md5.digest()).decode()},"
-        f"SHA-256={base64.b64encode(sha256.digest()).decode()}",
+        f"adler32={adler},md5={_base64(md5.digest())},SHA-256={_base64(sha256.digest())}",
         f"ADLER32={adler.lstrip('0') or '0'}, md5={md5.hexdigest()}, sha-256={sha256.hexdigest()}",
-        f"adler32={adler}, md5={base64.b64encode(md5.hexdigest().encode()).decode()}, "
-        f"sha-256=:{base64.b64encode(sha256.digest()).decode()}:",
+        f"adler32={adler}, md5={_base64(md5.hexdigest().encode())}, sha-256=:{_base64(sha256.digest())}:",
     ):
         assert digest.told({"digest": text}) == wanted
     assert digest.of_etag({"etag": f'"{md5.hexdigest()}"'}) == {"md5": md5.hexdigest()}
     assert digest.of_etag({"etag": f'"{md5.hexdigest()}-2"'}) == {}
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
 
 
 @given(st.text(max_size=60))

@@ -62,8 +62,9 @@ def deliver(
     try:
         items = {one.name: _item(one, tree) for one, tree in found}
         first = [] if trouble else [manifest.outputs_to]
-        places = [place for place in [*first, *manifest.outputs_also] if place != SANDBOX]
-        box = _Sandbox(manifest, into) if SANDBOX in manifest.outputs_also else None
+        named = [*first, *manifest.outputs_also]
+        places = [place for place in named if place != SANDBOX]
+        box = _Sandbox(manifest, into) if SANDBOX in named else None
         with Mover(manifest.transfers, node.authorities, manifest.exchange, claim) as mover:
             _Delivery(mover, places, box).carry_out(list(items.values()))
     except OSError as error:
