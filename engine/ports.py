@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from engine.domain.catalogue import Entry
+from engine.domain.urls import child, leaves
+from engine.errors import BadRequest
 from wrappers.wire import Grant, Manifest
 
 
@@ -119,7 +121,8 @@ class Backend(Protocol):
 
     def retrieve(self, native_id: str, into: Path) -> Sequence[Path]:
         """Bring the small files of a finished submission into `into`: `<attempt>.report.json`,
-        `<attempt>.out`, `<attempt>.err`. What is not there is not in the answer. May be repeated.
+        `<attempt>.out`, `<attempt>.err`, and `<attempt>.debug` where the wrapper itself failed. What is not
+        there is not in the answer. May be repeated.
         """
 
     def log(self, native_id: str, name: str, offset: int) -> bytes:
@@ -263,3 +266,19 @@ class Browsable(Protocol):
 
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are; none when there is no such directory."""
+
+
+def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
+    """Names directly under a directory of any storage, and what they are.
+
+    Raises:
+        BadRequest: a name would lead out of the directory.
+    """
+    if isinstance(storage, Browsable):
+        found = dict(storage.entries(url))
+    else:
+        told = ((name, storage.stat(child(url, name))) for name in storage.list(url))
+        found = {name: stat for name, stat in told if stat is not None}
+    if wrong := next((name for name in found if leaves(name)), None):
+        raise BadRequest(f"{url} holds the name {wrong!r}, which would lead out of it")
+    return found

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,8 @@ from wrappers.wire import Grant
 
 _MANY = 10_000
 """Directories that are remembered to be on the disk."""
+_TOGETHER = 16
+"""Files that are written to the disk at a time."""
 
 
 def to_url(path: Path) -> str:
@@ -49,6 +52,8 @@ class FileStorage:
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._safe: set[Path] = set()
         """Directories whose own name is on the disk."""
+        self._written: set[Path] = set()
+        """Files that were put since the last flush: their content may still be in memory only."""
 
     def stat(self, url: str) -> Stat | None:
         """What lies there."""
@@ -96,7 +101,8 @@ class FileStorage:
                 _copy_across(old, new)
 
     def flush(self, urls: Sequence[str]) -> None:
-        """Have names on the disk. Directories above them are synced only the first time."""
+        """Have names on the disk, and what was put under them. Directories above are synced only once."""
+        self._flush_contents({to_path(url) for url in urls} & self._written)
         level = {to_path(url).parent for url in urls}
         new = set[Path]()
         while level:
@@ -107,6 +113,13 @@ class FileStorage:
             new |= level
             level = above
         self._safe = new if len(self._safe) > _MANY else self._safe | new
+
+    def _flush_contents(self, files: set[Path]) -> None:
+        """Several at a time: a file system writes its journal once for all."""
+        if files:
+            with ThreadPoolExecutor(_TOGETHER) as pool, _clear(to_url(min(files))):
+                list(pool.map(_sync, files))
+            self._written -= files
 
     def delete(self, url: str) -> None:
         """Remove a file or a directory with all it holds."""
@@ -122,7 +135,7 @@ class FileStorage:
         path = to_path(url)
         with _clear(url), _replacing(path) as part:
             part.write_bytes(data)
-            _sync(part)
+            self._written.add(path)
 
     def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
         """Bring a file there; on one file system it is moved, not copied, when it need not be kept."""

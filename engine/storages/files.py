@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from engine.domain.urls import child
 from engine.ids import new_id
-from engine.ports import Browsable, Progress, Stat, Storage
-from engine.storages.places import child
+from engine.ports import Progress, Storage, entries
 from wrappers.transfer.checksums import CHUNK, Hasher
 from wrappers.transfer.part import Expected, Part
 from wrappers.transfer.source import FileSource, Source
@@ -114,14 +114,6 @@ def get_directory(storage: Storage, url: str, into: Path, progress: Progress | N
             get_directory(storage, child(url, name), into / name, progress)
         else:
             storage.get(child(url, name), into / name, progress)
-
-
-def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
-    """Names directly under a directory, and what they are; a name that a listing gave may have gone."""
-    if isinstance(storage, Browsable):
-        return storage.entries(url)
-    found = ((name, storage.stat(child(url, name))) for name in storage.list(url))
-    return {name: stat for name, stat in found if stat is not None}
 
 
 def copy(source: BinaryIO, into: Path, progress: Progress | None) -> int:

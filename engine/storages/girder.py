@@ -17,12 +17,13 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlencode, urlsplit
 
 from engine.clock import Clock, SystemClock
+from engine.domain.urls import child
 from engine.errors import BadRequest, NotFound, SettingsError, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import ApiKey
 from engine.storages.failures import clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings, child
+from engine.storages.places import UNCONFIGURED, StorageSettings
 from wrappers.transfer import girder
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Access, Client

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+from engine.domain.urls import child
 from engine.errors import BadRequest, CredentialExpired, NotFound
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files, multistatus
 from engine.storages.failures import clearly
 from engine.storages.multistatus import Listed
-from engine.storages.places import UNCONFIGURED, StorageSettings, child
+from engine.storages.places import UNCONFIGURED, StorageSettings
 from engine.storages.webdav import GONE, WebDav
 from wrappers.transfer import digest, http
 from wrappers.transfer.errors import TransferError, of_status

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from engine.errors import BadRequest
 from engine.storages.credentials import CredentialSource
@@ -50,12 +50,6 @@ def place_of(url: str, places: Iterable[StorageSettings]) -> StorageSettings | N
 
 
 UNCONFIGURED = StorageSettings()
-
-
-def child(url: str, name: str) -> str:
-    """The URL of a name below a directory."""
-    base, query, rest = url.partition("?")
-    return f"{base.rstrip('/')}/{quote(name, safe='')}{query}{rest}"
 
 
 def scheme_of(url: str) -> str:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
 
+from engine.domain.urls import child
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import Proxy, Token
 from engine.storages.failures import ANOTHER_CREDENTIAL, clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings, child
+from engine.storages.places import UNCONFIGURED, StorageSettings
 from wrappers.transfer.redact import redact
 from wrappers.wire import Grant
 

@@ -1,4 +1,4 @@
-"""iRODS, as the documentation of its client describes it; no server was available, and this proves no more."""
+"""iRODS, as the documentation of its client describes it; no server could be had, so it proves no more."""
 
 from __future__ import annotations
 
