@@ -13,6 +13,7 @@ from engine.store import attempts, events
 from engine.store.database import Database
 from engine.store.events import Told
 from engine.store.jobs import Job
+from wrappers import wire
 
 _WORDS: Final[Mapping[str, str]] = {
     "created": "the execution was created",
@@ -73,7 +74,10 @@ def story_of(db: Database, id_: ExecutionId, job: Job) -> Story:
         told = list(tell(events.story(connection, id_, job.id)))
         tries = attempts.of_job(connection, job.id)
         report = attempts.report_of(connection, tries[-1].id) if tries else None
-    return Story(told, [f"job {job.number} is {job.state}", *_report_words(report or {})])
+    summary = [f"job {job.number} is {job.state}", *_report_words(report or {})]
+    if (report or {}).get("failure") == wire.ENGINE:
+        summary.append(f"a defect of ours; where: engine logs --debug {id_}:{job.number}")
+    return Story(told, summary)
 
 
 def _report_words(report: Mapping[str, Any]) -> Iterator[str]:

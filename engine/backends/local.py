@@ -103,11 +103,11 @@ class LocalBackend:
             self._wake()
 
     def retrieve(self, native_id: str, into: Path) -> Sequence[Path]:
-        """Reports and logs; linked, not copied, where the file system allows it."""
+        """Reports, logs and tracebacks; linked, not copied, where the file system allows it."""
         brought = []
         job = self._job(native_id)
         for name in sorted(os.listdir(job)) if job.is_dir() else []:
-            if name.endswith((".report.json", ".out", ".err")):
+            if name.endswith((".report.json", ".out", ".err", ".debug")):
                 target = into / name
                 try:
                     os.link(job / name, target)

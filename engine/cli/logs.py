@@ -19,6 +19,9 @@ JobArgument = Annotated[
 def command(
     job: JobArgument = None,
     stderr: Annotated[bool, typer.Option("--stderr", help="Its standard error instead.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="The traceback of a defect of ours instead, for a report of it.")
+    ] = False,
     attempt: Annotated[
         int | None, typer.Option("--try", min=1, help="Which try; the last by default.")
     ] = None,
@@ -30,6 +33,7 @@ def command(
 
     id_, number = job_of(job)
     app = session.engine.app
+    stream = "debug" if debug else "err" if stderr else "out"
     shown, offset = 0, 0
     while True:
         current = app.job(id_, number)
@@ -39,9 +43,7 @@ def command(
         which = attempt or len(tries)
         if which != shown:  # a new try writes a log of its own
             shown, offset = which, 0
-        while 0 < which <= len(tries) and (
-            data := app.log(id_, current, tries[which - 1], "err" if stderr else "out", offset)
-        ):
+        while 0 < which <= len(tries) and (data := app.log(id_, current, tries[which - 1], stream, offset)):
             _print(data, offset, json=json)
             offset += len(data)
         if current.state.is_final or not follow:

@@ -136,8 +136,8 @@ def _host(report: Report) -> str:
 
 
 def keep_logs(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> None:
-    """Put what the tool printed beside the results; empty logs are not kept."""
-    for stream in ("out", "err"):
+    """Put what the tool printed beside the results, and tracebacks of ours; empty logs are not kept."""
+    for stream in ("out", "err", "debug"):
         path = into / f"{attempt.id}.{stream}"
         if path.exists() and path.stat().st_size:
             url = layout.log_url(execution, job.number, attempt.ordinal, stream)

@@ -1,7 +1,7 @@
 """Where things lie below the results of an execution.
 
 <results>/outputs/...            results, by the execution's naming
-<results>/logs/<job>.<try>.out   what the tools printed (.err beside it)
+<results>/logs/<job>.<try>.out   what the tools printed (.err beside it; .debug of a defect of ours)
 <results>/provenance/<job>.<try>.json
 <results>/.attempts/<job>/<attempt>/   where one attempt alone writes; gone when the execution ends
 <results>/jobs/<job>/<attempt>/        the same, on storages that cannot rename: what succeeded stays there
@@ -47,7 +47,7 @@ def final_url(place: Place, name: str, made: Product) -> str:
 
 
 def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str:
-    """Where the log of an attempt lies; `stream` is out or err."""
+    """Where the log of an attempt lies; `stream` is out, err or debug."""
     return f"{execution.results}/logs/{number}.{ordinal}.{stream}"
 
 

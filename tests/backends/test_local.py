@@ -100,6 +100,18 @@ class TestLocal(BackendContract):
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
         self.wait(backend, self.start(backend, item), Seen.FINISHED)
 
+    def test_the_traceback_of_a_defect_comes_with_the_logs(
+        self, backend: LocalBackend, spool: Path, outputs: str, tmp_path: Path
+    ) -> None:
+        item = self.item(outputs, "true")
+        id_ = self.start(backend, item)
+        self.wait(backend, id_, Seen.FINISHED)
+        name = f"{item.manifests[0].attempt}.debug"
+        (spool / "jobs" / id_ / name).write_text("Traceback\n")
+        (tmp_path / "home").mkdir()
+        backend.retrieve(id_, tmp_path / "home")
+        assert (tmp_path / "home" / name).read_text() == "Traceback\n"
+
     def test_a_server_that_cannot_serve_is_told_with_its_log(
         self, backend: LocalBackend, spool: Path, outputs: str
     ) -> None:

@@ -22,6 +22,16 @@ def jobs(desk: Desk) -> list[Any]:
     return list(desk.ok("jobs", "--json").values)
 
 
+def test_a_defect_of_the_wrapper_leaves_its_traceback_within_reach(desk: Desk) -> None:
+    # what the wrapper does not foresee: a tool that removes the script it is run by
+    desk.submit(desk.tool("rm .grid-engine-command"), desk.write("i.json", {}), *BARE, code=1)
+    [job] = jobs(desk)
+    assert job["failure"] == "engine", job
+    told = desk.ok("explain")
+    assert "engine logs --debug" in told.out + told.err
+    assert "Traceback (most recent call last)" in desk.ok("logs", "--debug").out
+
+
 @pytest.mark.parametrize(
     ("option", "command", "words"),
     [
