@@ -55,6 +55,10 @@ def test_names_are_on_the_disk_once_they_are_flushed(tmp_path: Path, monkeypatch
     storage.move(to_url(tmp_path / "made"), to_url(tmp_path / "a/b/one"))
     storage.flush([to_url(tmp_path / "a/b/one")])
     assert {str(tmp_path / "a/b"), str(tmp_path / "a"), str(tmp_path)} <= set(synced)
+    storage.put(b"text", to_url(tmp_path / "a/b/record"))
+    assert str(tmp_path / "a/b/record") not in synced
+    storage.flush([to_url(tmp_path / "a/b/record")])
+    assert str(tmp_path / "a/b/record") in synced
     synced.clear()
     storage.flush([to_url(tmp_path / f"a/b/{n}") for n in range(100)])
     assert synced == [str(tmp_path / "a/b")]
