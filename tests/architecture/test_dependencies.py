@@ -13,9 +13,9 @@ from tests.services.debian import PACKAGES as DEBIAN
 DOCUMENT = (ROOT / "docs" / "dependencies.md").read_text()
 EXTRA = {
     Path("engine/testing/contracts.py"): {"pytest"},
-    Path("engine/testing/localsite/matcher.py"): {"DIRACCommon", "diracx", "fastapi", "pydantic", "uuid_utils"},
+    Path("engine/testing/localsite/matcher.py"): {"DIRACCommon", "diracx", "fastapi", "uuid_utils"},
 }
-"""What only an optional part needs (`testing` in pyproject.toml), or what runs in a DiracX server's Python."""
+"""What only an optional part needs (`testing` in pyproject.toml), or a DiracX server's own Python has."""
 
 IMPORTED_AS = {"pyyaml": "yaml", "python-ulid": "ulid", "diracx-client": "diracx", "azure-core": "azure"}
 

@@ -195,14 +195,17 @@ class Client:
             connected = await asyncio.to_thread(self._connect)
         api, lib = connected
         try:
-            return await api.send_request(
+            response = await api.send_request(
                 lib.HttpRequest(method, url, **content),
+                stream=True,  # else the client parses what it thinks that it is
                 retry_total=0,
                 connection_timeout=self.patience,
                 read_timeout=self.patience,
             )
+            await response.read()
         except (TimeoutError, lib.AzureError, OSError) as error:
             raise self._unavailable(str(error) or type(error).__name__) from None
+        return response
 
     def _judge(self, status: int, text: str, headers: Mapping[str, str]) -> Answer:
         if 200 <= status < 300:
@@ -257,12 +260,13 @@ class Client:
             "grant_type": "refresh_token",
             "refresh_token": refresh_token,
         }
-        request = urllib.request.Request(
-            f"{self.url}/api/auth/token", data=urllib.parse.urlencode(words).encode(), method="POST"
-        )
+        data = urllib.parse.urlencode(words).encode()
+        request = urllib.request.Request(f"{self.url}/api/auth/token", data)  # noqa: S310  # http(s), by settings
         trusted = ssl.create_default_context(cafile=self.authorities or None)
         try:
-            with urllib.request.urlopen(request, timeout=self.patience, context=trusted) as answer:
+            with urllib.request.urlopen(  # noqa: S310  # the same
+                request, timeout=self.patience, context=trusted
+            ) as answer:
                 found: Mapping[str, Any] = json.load(answer)
                 return found
         except urllib.error.HTTPError as error:
