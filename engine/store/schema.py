@@ -234,6 +234,107 @@ entry = Table(
     Index("ix_entry_name", "name"),
 )
 
+account = Table(
+    "account",  # a user of the portal; locked, never removed: its id stands in executions and the audit trail
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("locked", Boolean, nullable=False, server_default=false()),
+    Column("password", Text, nullable=False, server_default=""),  # scrypt, see engine.app.passwords; "": none
+    Column("issuer", String(255), nullable=False, server_default=""),  # of OpenID Connect
+    Column("subject", String(255), nullable=False, server_default=""),  # its name for this user; "": local
+    Column("running", Integer),  # quotas; NULL: those of the settings
+    Column("waiting", Integer),
+    Column("jobs", Integer),
+    Column("bytes", BigInteger),
+    Column("created_at", Float, nullable=False),
+    Index("ix_account_issuer_subject", "issuer", "subject"),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("sha256", String(64), primary_key=True),  # the key itself is kept by nobody
+    Column("account_id", _ID, ForeignKey("account.id"), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("account_id", "name"),
+)
+
+user_group = Table(
+    "user_group",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("name", String(255), nullable=False, unique=True),
+    Column("created_at", Float, nullable=False),
+)
+
+membership = Table(
+    "membership",
+    metadata,
+    Column("account_id", _ID, ForeignKey("account.id"), primary_key=True),
+    Column("group_id", _ID, ForeignKey("user_group.id"), primary_key=True),
+)
+
+pipeline = Table(
+    "pipeline",
+    metadata,
+    Column("identifier", String(255), primary_key=True),  # name/version
+    Column("descriptor_sha256", String(64), ForeignKey("descriptor.sha256"), nullable=False),
+    Column("hidden", Boolean, nullable=False, server_default=false()),  # withdrawn, but executions know it
+    Column("created_at", Float, nullable=False),
+)
+
+pipeline_group = Table(
+    "pipeline_group",  # who may use a pipeline; none: everybody
+    metadata,
+    Column("identifier", String(255), ForeignKey("pipeline.identifier"), primary_key=True),
+    Column("group_id", _ID, ForeignKey("user_group.id"), primary_key=True),
+)
+
+launch = Table(
+    "launch",  # what the portal knows of an execution that was started through it
+    metadata,
+    Column("execution_id", _ID, ForeignKey("execution.id"), primary_key=True),
+    Column("account_id", _ID, ForeignKey("account.id"), nullable=False),
+    Column("pipeline", String(255), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("inputs", Text, nullable=False),  # JSON, as they were asked for
+    Column("location", Text, nullable=False),  # where results were wanted, as it was asked for
+    Column("study", String(255), nullable=False, server_default=""),
+    Column("waiting", Boolean, nullable=False, server_default=false()),  # for its turn
+    Column("told", Boolean, nullable=False, server_default=false()),  # its end is in the audit trail
+    Column("hidden", Boolean, nullable=False, server_default=false()),  # its user has deleted it
+    Column("keep_until", Float),  # `engine purge` removes it after that; NULL: it has not ended, or for ever
+    Index("ix_launch_account_id_execution_id", "account_id", "execution_id"),
+    Index("ix_launch_waiting", "waiting"),
+    Index("ix_launch_told", "told"),
+)
+
+audit = Table(
+    "audit",  # who did what, append-only: each line's hash covers the line before it
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("account_id", _ID, nullable=False),  # "": nobody who is known
+    Column("action", String(32), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("execution_id", _ID, nullable=False, server_default=""),
+    Column("pipeline", String(255), nullable=False, server_default=""),
+    Column("descriptor_sha256", String(64), nullable=False, server_default=""),
+    Column("data", Text, nullable=False, server_default="[]"),  # JSON list of keyed hashes of logical names
+    Column("sha256", String(64), nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",  # one row: how long the trail is, and the hash of its last line
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
+
 lease = Table(
     "lease",  # who may tell news and perform effects
     metadata,

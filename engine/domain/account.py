@@ -1,0 +1,57 @@
+"""Who uses a portal: accounts, their roles and groups, and how much each may have.
+
+An account is its id, for ever: names are shown, and decide nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What an account is for."""
+
+    USER = "user"
+    ADMIN = "admin"  # manages accounts, groups and pipelines, and sees every execution
+    SERVICE = "service"  # another program: sees how executions stand, and reads nobody's data
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """People who share data and pipelines."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much one account may have; None leaves it to the settings."""
+
+    running: int | None = None
+    """Executions that run at a time; further ones wait for their turn."""
+    waiting: int | None = None
+    """Executions that may wait."""
+    jobs: int | None = None
+    """Jobs of one execution."""
+    bytes: int | None = None
+    """Bytes of files below its home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user of the portal."""
+
+    id: str
+    name: str
+    role: Role = Role.USER
+    groups: tuple[Group, ...] = ()
+    quota: Quota = field(default_factory=Quota)
+    locked: bool = False
+    created_at: float = 0.0
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it manages the portal."""
+        return self.role is Role.ADMIN
