@@ -250,6 +250,21 @@ def test_a_killed_process_is_not_finished_leaves_nothing_running_and_is_not_run_
     assert not (engine.job("k") / "k.report.json").exists()
 
 
+def test_a_tool_whose_wrapper_and_server_were_both_killed_is_ended_by_the_next(engine: Engine) -> None:
+    pids = engine.site.root / "pids"
+    job(engine, "k", f"sleep 600 & echo $! $$ > '{pids}'; sleep 600")
+    server = engine.start_server()
+    engine.until(lambda: pids.exists() and pids.read_text())
+    process = engine.spool.claimed_by("k")
+    assert process is not None
+    server.kill()
+    os.kill(process.pid, signal.SIGKILL)
+    server.wait()
+    engine.start_server()
+    engine.until(lambda: not any(alive(int(pid)) for pid in pids.read_text().split()))
+    engine.until(lambda: not (engine.job("k") / "k").exists())
+
+
 @pytest.mark.long  # 15 s: the patience of the server
 def test_a_process_that_does_not_hear_is_killed_and_reported_as_cancelled(engine: Engine) -> None:
     pids = engine.site.root / "pids"

@@ -41,6 +41,13 @@ def descendants(pid: int) -> List[int]:
     return found
 
 
+def at_home(directory: str) -> List[int]:
+    """Processes that were started with a HOME in this directory, wherever they have gone since."""
+    mark = f"HOME={directory}/"
+    pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    return [p for p in pids if any(v.startswith(mark) for v in _read(f"/proc/{p}/environ").split("\0"))]
+
+
 def resident(pids: Iterable[int]) -> int:
     """Bytes of resident memory; what several processes share is counted for each."""
     total = 0

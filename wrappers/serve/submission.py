@@ -1,13 +1,15 @@
 """What processes forked by the server do: carry out submissions, or tidy up after one."""
 
 import os
+import signal
 import socket
 import sys
+import time
 import traceback
 from typing import Callable, List, NoReturn, Optional
 
 from wrappers import wire
-from wrappers.node import batch, files, reports
+from wrappers.node import batch, files, procfs, reports
 from wrappers.node.claims import take
 from wrappers.node.host import Identity
 from wrappers.node.stop import Stop
@@ -18,6 +20,7 @@ NOT_OURS = 3  # another process had started it
 NOT_STARTED = 4  # it could not be claimed (a full disk): it may be tried again
 BROKEN = 5  # it was started, and its end could not be written
 LONGEST_KEY = 4096
+PATIENCE = 5.0  # seconds for killed processes to be gone
 
 
 def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.socket) -> int:
@@ -69,12 +72,31 @@ def bury(spool: Spool, key: str, orders: List[batch.Order], node: wire.Node, who
 
 
 def sweep(spool: Spool, key: str, orders: List[batch.Order], node: wire.Node, who: Identity) -> int:
-    """Remove the job directories of a submission whose process was killed, unless results are kept there."""
+    """Tidy up after a submission whose process was killed: end what its tools still run, if nobody was left
+    to do that, and remove the job directories, unless results are kept there.
+    """
     for order in orders:
+        _end_all(os.path.join(node.scratch or spool.directory(key), order.attempt))
         report = reports.path(order.attempt, spool.directory(key))
         if not _kept(report):
             files.remove(os.path.join(node.scratch or spool.directory(key), order.attempt))
     return DONE
+
+
+def _end_all(directory: str) -> None:
+    """Kill the tools of a job directory; those that are born meanwhile too."""
+    home = os.path.realpath(directory)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        left = procfs.at_home(home)
+        if not left:
+            return
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass  # gone already, or another user's by a set-uid program
+        time.sleep(0.01)
 
 
 def _kept(path: str) -> bool:
