@@ -26,8 +26,6 @@ def _level(running: Mapping[str, int], ready: Mapping[str, int], places: int) ->
     low, high = 0, max((running.get(owner, 0) + count for owner, count in ready.items()), default=0)
     while low < high:
         middle = (low + high + 1) // 2
-        needed = sum(
-            min(max(middle - running.get(owner, 0), 0), count) for owner, count in ready.items()
-        )
+        needed = sum(min(max(middle - running.get(owner, 0), 0), count) for owner, count in ready.items())
         low, high = (middle, high) if needed <= places else (low, middle - 1)
     return low

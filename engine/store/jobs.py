@@ -12,11 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.domain.execution import ExecutionState, Intent
+from engine.domain.fair_share import fair_shares
 from engine.domain.job import MAY_BECOME, JobState
 from engine.errors import Bug, NotFound
 from engine.ids import ExecutionId, JobId
 from engine.store import executions
-from engine.store.schema import execution, job
+from engine.store.schema import execution, job, tally
 from engine.store.statements import slices
 
 
@@ -97,7 +98,46 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob]
 
 
 def ready(connection: Connection, backend: str, *, now: float, limit: int) -> list[Job]:
-    """Jobs that may start there now, oldest execution first."""
+    """Jobs that may start there now: to each owner a fair share, whoever runs least first; of one owner the
+    oldest execution first.
+    """
+    running, ready_ = _by_owner(connection, backend)
+    if len(ready_) < 2:
+        return _ready(connection, backend, now=now, limit=limit)
+    shares = fair_shares(running, ready_, limit)
+    found: list[Job] = []
+    for owner in sorted(shares, key=lambda one: running.get(one, 0)):
+        found += _ready(connection, backend, now=now, limit=shares[owner], owner=owner)
+    if len(found) < limit:  # some may not start yet: nobody else need wait for them
+        known = {one.id for one in found}
+        more = _ready(connection, backend, now=now, limit=limit)
+        found += [one for one in more if one.id not in known][: limit - len(found)]
+    return found
+
+
+def _by_owner(connection: Connection, backend: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Active and ready jobs at a place, by owner."""
+    query = (
+        sa.select(execution.c.owner, tally.c.state, sa.func.sum(tally.c.jobs))
+        .join(execution, execution.c.id == tally.c.execution_id)
+        .where(
+            execution.c.state == ExecutionState.ACTIVE,
+            execution.c.intent == Intent.RUN,
+            execution.c.backend == backend,
+            tally.c.state.in_([JobState.READY, JobState.ACTIVE]),
+            tally.c.jobs > 0,
+        )
+        .group_by(execution.c.owner, tally.c.state)
+    )
+    counts: dict[str, dict[str, int]] = {JobState.ACTIVE: {}, JobState.READY: {}}
+    for owner, state, number in connection.execute(query):
+        counts[state][owner] = int(number)
+    return counts[JobState.ACTIVE], counts[JobState.READY]
+
+
+def _ready(
+    connection: Connection, backend: str, *, now: float, limit: int, owner: str | None = None
+) -> list[Job]:
     query = (
         sa.select(job)
         .join(execution, execution.c.id == job.c.execution_id)
@@ -111,6 +151,8 @@ def ready(connection: Connection, backend: str, *, now: float, limit: int) -> li
         .order_by(job.c.execution_id, job.c.number)
         .limit(limit)
     )
+    if owner is not None:
+        query = query.where(execution.c.owner == owner)
     return [_from_row(row) for row in connection.execute(query)]
 
 

@@ -1,0 +1,197 @@
+"""Accounts, their keys and their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.account import Account, Group, Quota, Role
+from engine.errors import BadRequest, NotFound
+from engine.store.schema import account, api_key, membership, user_group
+from engine.store.statements import insert_new
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """That there is a key; the key itself is nowhere."""
+
+    account_id: str
+    name: str
+    created_at: float
+
+
+def add(connection: Connection, new: Account, *, issuer: str = "", subject: str = "") -> None:
+    """Write an account.
+
+    Raises:
+        BadRequest: the name is taken.
+    """
+    row = {
+        "id": new.id,
+        "name": new.name,
+        "role": new.role,
+        "issuer": issuer,
+        "subject": subject,
+        "running": new.quota.running,
+        "waiting": new.quota.waiting,
+        "jobs": new.quota.jobs,
+        "bytes": new.quota.bytes,
+        "created_at": new.created_at,
+    }
+    if not insert_new(connection, account, row):
+        raise BadRequest(f"there is a user {new.name} already")
+
+
+def by_id(connection: Connection, id_: str) -> Account | None:
+    """The account of an id."""
+    return _one(connection, sa.select(account).where(account.c.id == id_))
+
+
+def named(connection: Connection, name: str) -> Account:
+    """The account of a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = _one(connection, sa.select(account).where(account.c.name == name))
+    if found is None:
+        raise NotFound(f"no user {name}", remedy="engine user list shows them")
+    return found
+
+
+def by_key(connection: Connection, sha256: str) -> Account | None:
+    """The account that a key opens."""
+    query = sa.select(account).join(api_key, api_key.c.account_id == account.c.id)
+    return _one(connection, query.where(api_key.c.sha256 == sha256))
+
+
+def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
+    """The account that an identity provider calls `subject`."""
+    query = sa.select(account).where(account.c.issuer == issuer, account.c.subject == subject)
+    return _one(connection, query)
+
+
+def every(connection: Connection) -> list[Account]:
+    """All accounts, by name."""
+    rows = connection.execute(sa.select(account).order_by(account.c.name)).all()
+    query = sa.select(membership.c.account_id, user_group).join(
+        user_group, user_group.c.id == membership.c.group_id
+    )
+    groups: dict[str, list[Group]] = {}
+    for row in connection.execute(query.order_by(user_group.c.name)):
+        groups.setdefault(row.account_id, []).append(Group(row.id, row.name))
+    return [_from_row(row, groups.get(row.id, ())) for row in rows]
+
+
+def change(connection: Connection, id_: str, **values: Any) -> None:
+    """Set columns of an account: role, locked, password, or quotas."""
+    connection.execute(sa.update(account).where(account.c.id == id_).values(**values))
+
+
+def password_of(connection: Connection, id_: str) -> str:
+    """The stored form of its password; empty when it has none."""
+    query = sa.select(account.c.password).where(account.c.id == id_)
+    return connection.execute(query).scalar() or ""
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+def add_key(connection: Connection, id_: str, name: str, sha256: str, *, now: float) -> None:
+    """Write the hash of a key.
+
+    Raises:
+        BadRequest: the account has a key of that name.
+    """
+    row = {"sha256": sha256, "account_id": id_, "name": name, "created_at": now}
+    if not insert_new(connection, api_key, row):
+        raise BadRequest(f"there is a key {name} already", remedy="revoke it, or choose another name")
+
+
+def revoke_key(connection: Connection, id_: str, name: str) -> None:
+    """Make a key worthless.
+
+    Raises:
+        NotFound: the account has none of that name.
+    """
+    query = sa.delete(api_key).where(api_key.c.account_id == id_, api_key.c.name == name)
+    if not connection.execute(query).rowcount:
+        raise NotFound(f"no key {name}", remedy="engine user keys shows them")
+
+
+def keys(connection: Connection, id_: str) -> list[KeyRow]:
+    """Its keys, oldest first."""
+    query = sa.select(api_key).where(api_key.c.account_id == id_).order_by(api_key.c.created_at)
+    return [KeyRow(row.account_id, row.name, row.created_at) for row in connection.execute(query)]
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+def add_group(connection: Connection, new: Group, *, now: float) -> None:
+    """Write a group.
+
+    Raises:
+        BadRequest: the name is taken.
+    """
+    if not insert_new(connection, user_group, {"id": new.id, "name": new.name, "created_at": now}):
+        raise BadRequest(f"there is a group {new.name} already")
+
+
+def group_named(connection: Connection, name: str) -> Group:
+    """The group of a name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = connection.execute(sa.select(user_group).where(user_group.c.name == name)).first()
+    if row is None:
+        raise NotFound(f"no group {name}", remedy="engine user group add makes one")
+    return Group(row.id, row.name)
+
+
+def groups(connection: Connection) -> list[Group]:
+    """All groups, by name."""
+    rows = connection.execute(sa.select(user_group).order_by(user_group.c.name))
+    return [Group(row.id, row.name) for row in rows]
+
+
+def join(connection: Connection, id_: str, group: Group) -> None:
+    """Make an account a member; again is fine."""
+    insert_new(connection, membership, {"account_id": id_, "group_id": group.id})
+
+
+def leave(connection: Connection, id_: str, group: Group) -> None:
+    """End a membership; none is fine."""
+    connection.execute(
+        sa.delete(membership).where(membership.c.account_id == id_, membership.c.group_id == group.id)
+    )
+
+
+def _one(connection: Connection, query: sa.Select[Any]) -> Account | None:
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    members = (
+        sa.select(user_group.c.id, user_group.c.name)
+        .join(membership, membership.c.group_id == user_group.c.id)
+        .where(membership.c.account_id == row.id)
+        .order_by(user_group.c.name)
+    )
+    return _from_row(row, [Group(each.id, each.name) for each in connection.execute(members)])
+
+
+def _from_row(row: Any, groups: Sequence[Group]) -> Account:
+    return Account(
+        id=row.id,
+        name=row.name,
+        role=Role(row.role),
+        groups=tuple(groups),
+        quota=Quota(row.running, row.waiting, row.jobs, row.bytes),
+        locked=row.locked,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,134 @@
+"""The audit trail: append-only, each line bound to the one before it by its hash.
+
+The hash of a line covers the hash of the line before and its own canonical JSON, so that altering, removing
+or reordering any line breaks every later one; the head says how long the trail is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.store.schema import audit, audit_head
+from engine.store.statements import insert_new
+
+START = "0" * 64
+"""What stands before the first line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """Who did what. Neither names of files nor values are in it: they can carry a patient's name."""
+
+    at: float
+    account_id: str
+    action: str
+    status: str
+    execution_id: str = ""
+    pipeline: str = ""
+    descriptor_sha256: str = ""
+    data: Sequence[str] = ()
+    """Keyed hashes of the logical names of data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A deed in its place."""
+
+    number: int
+    deed: Deed
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the trail."""
+
+    number: int
+    sha256: str
+
+
+def digest(before: str, number: int, deed: Deed) -> str:
+    """The hash of a line."""
+    fields = [
+        number,
+        repr(deed.at),
+        deed.account_id,
+        deed.action,
+        deed.status,
+        deed.execution_id,
+        deed.pipeline,
+        deed.descriptor_sha256,
+        list(deed.data),
+    ]
+    text = before + json.dumps(fields, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def append(connection: Connection, deeds: Sequence[Deed]) -> None:
+    """Write lines at the end; whoever else wants to write waits for the end of this transaction."""
+    insert_new(connection, audit_head, {"id": 1, "number": 0, "sha256": START})
+    current = head(connection, lock=True)
+    number, before, rows = current.number, current.sha256, []
+    for deed in deeds:
+        number += 1
+        before = digest(before, number, deed)
+        rows.append(
+            {
+                "number": number,
+                "at": deed.at,
+                "account_id": deed.account_id,
+                "action": deed.action,
+                "status": deed.status,
+                "execution_id": deed.execution_id,
+                "pipeline": deed.pipeline,
+                "descriptor_sha256": deed.descriptor_sha256,
+                "data": json.dumps(list(deed.data), separators=(",", ":")),
+                "sha256": before,
+            }
+        )
+    if rows:
+        connection.execute(sa.insert(audit), rows)
+        connection.execute(sa.update(audit_head).values(number=number, sha256=before))
+
+
+def head(connection: Connection, *, lock: bool = False) -> Head:
+    """The end of the trail."""
+    query = sa.select(audit_head)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    return Head(row.number, row.sha256) if row else Head(0, START)
+
+
+def lines(connection: Connection, after: int = 0) -> Iterator[Line]:
+    """All lines after a number, in order, a page at a time."""
+    while True:
+        query = sa.select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(1000)
+        page = connection.execute(query).all()
+        if not page:
+            return
+        yield from (_from_row(row) for row in page)
+        after = page[-1].number
+
+
+def _from_row(row: Any) -> Line:
+    try:
+        data = tuple(json.loads(row.data))
+    except (ValueError, TypeError):
+        data = (f"not what was written: {row.data}",)  # its hash will not fit
+    deed = Deed(
+        at=row.at,
+        account_id=row.account_id,
+        action=row.action,
+        status=row.status,
+        execution_id=row.execution_id,
+        pipeline=row.pipeline,
+        descriptor_sha256=row.descriptor_sha256,
+        data=data,
+    )
+    return Line(row.number, deed, row.sha256)

@@ -1,0 +1,196 @@
+"""What the portal knows of the executions that were started through it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.execution import FINAL, ExecutionState
+from engine.ids import ExecutionId
+from engine.store.schema import execution, launch
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One request of a portal's user."""
+
+    execution_id: ExecutionId
+    account_id: str
+    pipeline: str
+    """Identifier of the pipeline, or the DOI; empty for a descriptor that was uploaded."""
+    name: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    """As they were asked for."""
+    location: str = ""
+    """Where results were wanted, as it was asked for."""
+    study: str = ""
+    waiting: bool = False
+    """Whether it waits for its turn."""
+    hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of a list of executions."""
+
+    launch: Launch
+    state: ExecutionState
+    jobs: int
+    created_at: float
+    ended_at: float | None
+
+
+def add(connection: Connection, new: Launch) -> None:
+    """Write a launch, with its execution."""
+    connection.execute(
+        sa.insert(launch).values(
+            execution_id=new.execution_id,
+            account_id=new.account_id,
+            pipeline=new.pipeline,
+            name=new.name,
+            inputs=json.dumps(new.inputs, separators=(",", ":")),
+            location=new.location,
+            study=new.study,
+            waiting=new.waiting,
+        )
+    )
+
+
+def get(connection: Connection, id_: str) -> Launch | None:
+    """One launch."""
+    row = connection.execute(sa.select(launch).where(launch.c.execution_id == id_)).first()
+    return _from_row(row) if row else None
+
+
+def newest(
+    connection: Connection,
+    account_id: str | None,
+    *,
+    limit: int,
+    offset: int = 0,
+    study: str | None = None,
+    before: str | None = None,
+) -> list[Listed]:
+    """Launches of an account, or of all, newest first."""
+    query = (
+        sa.select(launch, execution.c.state, execution.c.jobs, execution.c.created_at, execution.c.ended_at)
+        .join(execution, execution.c.id == launch.c.execution_id)
+        .where(launch.c.hidden.is_(False))
+        .order_by(launch.c.execution_id.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    if account_id is not None:
+        query = query.where(launch.c.account_id == account_id)
+    if study is not None:
+        query = query.where(launch.c.study == study)
+    if before is not None:
+        query = query.where(launch.c.execution_id < before)
+    return [
+        Listed(_from_row(row), ExecutionState(row.state), row.jobs, row.created_at, row.ended_at)
+        for row in connection.execute(query)
+    ]
+
+
+def count(connection: Connection, account_id: str | None, study: str | None = None) -> int:
+    """How many launches an account has, or all have."""
+    query = sa.select(sa.func.count()).select_from(launch).where(launch.c.hidden.is_(False))
+    if account_id is not None:
+        query = query.where(launch.c.account_id == account_id)
+    if study is not None:
+        query = query.where(launch.c.study == study)
+    return int(connection.execute(query).scalar_one())
+
+
+def rename(connection: Connection, id_: str, name: str) -> None:
+    """Give a launch another name."""
+    connection.execute(sa.update(launch).where(launch.c.execution_id == id_).values(name=name))
+
+
+def hide(connection: Connection, id_: str) -> None:
+    """Its user is done with it."""
+    connection.execute(sa.update(launch).where(launch.c.execution_id == id_).values(hidden=True))
+
+
+# --- turns ----------------------------------------------------------------------------------------
+
+
+def in_progress(connection: Connection, account_id: str) -> tuple[int, int]:
+    """How many executions of an account run, and how many wait for their turn."""
+    query = (
+        sa.select(launch.c.waiting, sa.func.count())
+        .join(execution, execution.c.id == launch.c.execution_id)
+        .where(launch.c.account_id == account_id, execution.c.state.not_in(FINAL))
+        .group_by(launch.c.waiting)
+    )
+    counts = {bool(waiting): number for waiting, number in connection.execute(query)}
+    return counts.get(False, 0), counts.get(True, 0)
+
+
+def waiting(connection: Connection, limit: int = 1000) -> list[Launch]:
+    """Launches that wait for their turn, oldest first."""
+    query = (
+        sa.select(launch)
+        .join(execution, execution.c.id == launch.c.execution_id)
+        .where(launch.c.waiting.is_(True), execution.c.state == ExecutionState.ACTIVE)
+        .order_by(launch.c.execution_id)
+        .limit(limit)
+    )
+    return [_from_row(row) for row in connection.execute(query)]
+
+
+def admit(connection: Connection, ids: Sequence[ExecutionId]) -> None:
+    """It is their turn."""
+    connection.execute(sa.update(launch).where(launch.c.execution_id.in_(ids)).values(waiting=False))
+
+
+# --- ends -----------------------------------------------------------------------------------------
+
+
+def ended_untold(connection: Connection, limit: int = 100) -> list[Listed]:
+    """Launches that are over, and whose end nobody was told."""
+    query = (
+        sa.select(launch, execution.c.state, execution.c.jobs, execution.c.created_at, execution.c.ended_at)
+        .join(execution, execution.c.id == launch.c.execution_id)
+        .where(launch.c.told.is_(False), execution.c.state.in_(FINAL))
+        .limit(limit)
+    )
+    return [
+        Listed(_from_row(row), ExecutionState(row.state), row.jobs, row.created_at, row.ended_at)
+        for row in connection.execute(query)
+    ]
+
+
+def told(connection: Connection, id_: str, keep_until: float | None) -> None:
+    """Its end is told, and it may be purged after that time."""
+    connection.execute(
+        sa.update(launch)
+        .where(launch.c.execution_id == id_)
+        .values(told=True, waiting=False, keep_until=keep_until)
+    )
+
+
+def untold(connection: Connection, id_: str) -> None:
+    """It runs again."""
+    connection.execute(
+        sa.update(launch).where(launch.c.execution_id == id_).values(told=False, keep_until=None)
+    )
+
+
+def _from_row(row: Any) -> Launch:
+    return Launch(
+        execution_id=ExecutionId(row.execution_id),
+        account_id=row.account_id,
+        pipeline=row.pipeline,
+        name=row.name,
+        inputs=json.loads(row.inputs),
+        location=row.location,
+        study=row.study,
+        waiting=row.waiting,
+        hidden=row.hidden,
+    )
