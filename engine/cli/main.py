@@ -16,6 +16,7 @@ from engine import __version__
 from engine.cli import (
     cancel,
     catalogue,
+    data,
     doctor,
     ending,
     executions,
@@ -85,6 +86,7 @@ for _module, _name in (
 ):
     cli.command(_name)(_module.command)
 cli.add_typer(catalogue.app, name="catalogue")
+cli.add_typer(data.app, name="data")
 cli.add_typer(keys.app, name="keys")
 cli.command("retry")(cancel.retry)
 cli.command("tick")(serve.tick)

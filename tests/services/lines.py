@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ class Line:
     port: int
     left: int
     """Bytes until the cut; negative: no cut."""
+    slow: float = 0.0
+    """Seconds that each piece waits."""
 
     def cut_after(self, size: int) -> None:
         """Let so many bytes through and then nothing, ever; until it is mended."""
@@ -68,6 +71,7 @@ def _serve(client: socket.socket, port: int, line: Line) -> None:
 def _pump(source: socket.socket, target: socket.socket, line: Line) -> None:
     with suppress(OSError):
         while piece := source.recv(_PIECE):
+            time.sleep(line.slow)
             if line.left >= 0:
                 piece = piece[: line.left]
                 line.left -= len(piece)
