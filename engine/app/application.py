@@ -7,6 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from engine.app import views
 from engine.app.bring import Bringer, size_of
 from engine.app.check import Checked, check
@@ -74,12 +76,17 @@ class Application:
             yield job_summary(planned, job, self.settings)
 
     def submit(
-        self, planned: Plan, progress: Callable[[int, int], Progress | None] | None = None
+        self,
+        planned: Plan,
+        progress: Callable[[int, int], Progress | None] | None = None,
+        also: Callable[[Connection, Execution], None] | None = None,
     ) -> tuple[views.ExecutionView, bool]:
         """Write an execution with all its jobs; they may run from the commit that ends this.
 
         `progress` is told how many files and bytes of this machine are brought to a storage, if any, and
         gives what is told of each piece.
+
+        `also` is done in the commit that makes it active: what it writes is there with the execution, or not.
 
         The second value tells whether it is new: a key that was used before gives the execution of then.
 
@@ -103,6 +110,8 @@ class Application:
             _make_results_directory(directory)
             with self._db.write() as connection:
                 executions.activate(connection, new.id, jobs=count, now=self._clock.now())
+                if also is not None:
+                    also(connection, new)
         except BaseException:
             self._remove(new.id)
             with suppress(OSError):

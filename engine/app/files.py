@@ -32,15 +32,25 @@ class Files:
         storages: Mapping[str, StorageSection],
         staging: Callable[[], str],
         directory: Path | None = None,
+        *,
+        understand: Callable[[str], str] | None = None,
     ) -> None:
         self._remote = remote
         self._storages = storages
         self._staging = staging
         self._directory = directory or Path.cwd()
+        self._understand = understand
         self._kind = lru_cache(maxsize=_MANY)(_kind_of)
+
+    @property
+    def understands(self) -> bool:
+        """Whether File values are anything but paths and URLs as they are."""
+        return self._understand is not None
 
     def prefetch(self, tool: Tool, invocations: Iterable[Mapping[str, Any]]) -> None:
         """Look at all their files on storages together: one after the other would take long."""
+        if self._understand is not None:
+            return
         ids = [wanted.id for wanted in tool.inputs if wanted.type == InputType.FILE]
         values = (value for one in invocations for id_ in ids for value in _texts(one.get(id_)))
         urls: list[str] = []
@@ -95,6 +105,8 @@ class Files:
             BadRequest: there is no such file, it cannot be read, or its scheme is not available.
             Unavailable, CredentialExpired: its storage cannot say.
         """
+        if self._understand is not None:
+            value = self._understand(value)
         if url := url_of(value, self._storages):
             return self._remote.source(url).value
         path = path_of(value) if "://" in value else value

@@ -94,7 +94,12 @@ def plan(
         BadRequest: descriptor, image, container options or runtime cannot be used.
         Unavailable: the registry does not answer.
     """
-    descriptor = load_descriptor(request.descriptor, network=request.network, endpoint=settings.zenodo)
+    given = request.descriptor
+    descriptor = (
+        given
+        if isinstance(given, Descriptor)
+        else load_descriptor(given, network=request.network, endpoint=settings.zenodo)
+    )
     compiled = compile_tool(descriptor, compat=request.compat, check=not _is_checked(db, descriptor.sha256))
     needs = container_requirements(compiled.tool)
     if needs.errors:
@@ -117,6 +122,7 @@ def plan(
             Remote(storage, catalogues, settings.storages, settings.data.parallel),
             settings.storages,
             partial(_staging, settings, offer),
+            understand=request.understand,
         ),
         remote=can.remote,
         offer=offer,
@@ -170,7 +176,7 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
     def expand(point: Point) -> PlannedJob:
         invocation, wrong = files.settle(tool, point.invocation)
         expansion = _expand(plan.compiled, invocation, wrong)
-        if used := {i.id for i in expansion.inputs if _by_default(i, invocation)}:
+        if used := {i.id for i in expansion.inputs if _by_default(i, invocation, files.understands)}:
             invocation, wrong = files.settle(tool, point.invocation, used)
             expansion = _expand(plan.compiled, invocation, wrong)
         fields = result_fields(plan.options.naming, tool, expansion.invocation, point)
@@ -203,8 +209,10 @@ def _looked_at(plan: Plan) -> Iterator[Point]:
         raise trouble
 
 
-def _by_default(one: InputFile, invocation: Mapping[str, Any]) -> bool:
+def _by_default(one: InputFile, invocation: Mapping[str, Any], understands: bool) -> bool:
     """Whether it is a file that the descriptor names, and was not looked for yet."""
+    if understands:  # nothing that a descriptor says is a path of this machine
+        return one.id not in invocation
     return not os.path.isabs(one.source) and (":/" not in one.source or one.id not in invocation)
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from engine.planning import Sweep
+from engine.planning import Descriptor, Sweep
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitRequest:
     """A descriptor, what to run it over, and how."""
 
-    descriptor: str
-    invocations: Sequence[str]
-    """Files, directories, or `-` for standard input; see `engine.planning`."""
+    descriptor: str | Descriptor
+    invocations: Sequence[str | Mapping[str, Any]]
+    """Files, directories, `-` for standard input, or plain values; see `engine.planning`."""
     sweep: Sweep = field(default_factory=Sweep)
     """How they are multiplied."""
     backend: str | None = None
@@ -33,5 +34,8 @@ class SubmitRequest:
     results_name: str | None = None
     """Template of the names of results, see `engine.domain.naming`; None takes the setting."""
     compat: bool = False
+    understand: Callable[[str], str] | None = None
+    """What File values mean, for users who have no business with the files of this machine: turns each into
+    an absolute path or a URL, or raises BadRequest. None: they are paths and URLs."""
     network: bool = False
     """Whether a descriptor that is not in bosh's cache may be fetched from Zenodo."""

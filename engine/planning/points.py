@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from engine.domain.tool import Tool
 from engine.errors import BadRequest
 from engine.planning.bids import Dataset, bids_levels
 from engine.planning.rules import MAX_PROBLEMS, InvocationError
-from engine.planning.sources import Item, read_sources
+from engine.planning.sources import Item, Source, read_sources
 from engine.planning.sweeps import (
     SWEEP,
     Dimension,
@@ -73,12 +72,13 @@ class Point:
 
 
 def read_invocations(
-    sources: Sequence[str | Path], tool: Tool, sweep: Sweep | None = None, *, stdin: BinaryIO | None = None
+    sources: Sequence[Source], tool: Tool, sweep: Sweep | None = None, *, stdin: BinaryIO | None = None
 ) -> Iterator[Point]:
     """The jobs that a request asks for, streamed.
 
     Args:
-        sources: files and directories, `-` for standard input; their content tells what they are.
+        sources: files and directories, `-` for standard input; their content tells what they are. Or
+            invocations themselves.
         tool: types the values of tables and options.
         sweep: options that multiply.
         stdin: read for `-` instead of the process's own.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -29,7 +29,11 @@ class Item(NamedTuple):
     """Why it cannot be read; the others can."""
 
 
-def read_sources(sources: Sequence[str | Path], tool: Tool, stdin: BinaryIO | None = None) -> Iterator[Item]:
+Source = str | Path | Mapping[str, Any]
+"""A file, a directory, `-`, or an invocation itself."""
+
+
+def read_sources(sources: Sequence[Source], tool: Tool, stdin: BinaryIO | None = None) -> Iterator[Item]:
     """The invocations in all sources, in order, one at a time in memory.
 
     Raises:
@@ -37,7 +41,9 @@ def read_sources(sources: Sequence[str | Path], tool: Tool, stdin: BinaryIO | No
     """
     many = len(sources) > 1
     for source in sources:
-        if str(source) == "-":
+        if isinstance(source, Mapping):
+            yield Item(dict(source), "invocation", many)
+        elif str(source) == "-":
             stream = stdin if stdin is not None else sys.stdin.buffer
             yield from _read_stream(stream, "standard input", tool, many, suffix="")
         elif Path(source).is_dir():
