@@ -12,13 +12,16 @@ from engine.app.key import Key
 from engine.app.needs import embedded_url
 from engine.app.platforms import PlatformKeys, default_root
 from engine.clock import Clock
-from engine.errors import SettingsError
+from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings import Settings, StorageSection
 from engine.storages.credentials import CredentialFile, CredentialSource, MadeToken
 from engine.storages.places import UNCONFIGURED, StorageSettings, place_of, scheme_of
 from engine.storages.scoping import scope_down
 from wrappers.wire import Grant
+
+_WITH_KEYS = frozenset({"girder"})
+"""Schemes of platforms at which each user has a key of their own."""
 
 
 class Places:
@@ -30,10 +33,15 @@ class Places:
         """
         self._settings = settings
         self._clock = clock
-        self._keys = PlatformKeys(default_root(), owner, settings.storages)
         self._credentials = {
             name: CredentialFile(name, section.kind, section.file, clock)
             for name, section in settings.credentials.items()
+        }
+        self._keys = PlatformKeys(default_root(), owner, settings.storages)
+        self._registered: dict[str, CredentialSource] = {
+            name: CredentialFile(name, "key", self._keys.file(name), clock)
+            for name, section in settings.storages.items()
+            if scheme_of(section.url) in _WITH_KEYS
         }
         self._known = [self._place(name, section) for name, section in settings.storages.items()]
         if embedded := embedded_url(settings.api):
@@ -47,11 +55,14 @@ class Places:
         Raises:
             BadRequest: no storage speaks that scheme.
         """
-        return self._made(scheme_of(url), place_of(url, self._known) or self._like(UNCONFIGURED))
+        return self._made(scheme_of(url), self._place_of(url) or self._like(UNCONFIGURED))
 
     def scope_down(self, url: str, method: str, seconds: float) -> Grant:
         """A grant for a node, made from what the engine itself shows there: see `engine.storages.scoping`."""
-        return scope_down(url, method, seconds, place_of(url, self._known), self._clock)
+        place = self._place_of(url)
+        if place and place.credential is None and scheme_of(place.url) in _WITH_KEYS:
+            raise BadRequest(f"no API key is registered for {place.url}", remedy="engine keys add")
+        return scope_down(url, method, seconds, place, self._clock)
 
     def credentials(self) -> list[CredentialSource]:
         """Every credential of the settings."""
@@ -71,18 +82,24 @@ class Places:
         )
 
     def _credential(self, name: str, section: StorageSection) -> CredentialSource | None:
-        """That of the section; else the key that its user has registered for it."""
-        if section.credential:
-            if section.credential not in self._credentials:
-                known = ", ".join(sorted(self._credentials)) or "none"
-                raise SettingsError(
-                    f"setting storages.{name}.credential: no credential is called {section.credential}",
-                    remedy=f"in the settings: {known}",
-                )
-            return self._credentials[section.credential]
-        if scheme_of(section.url) != "girder":
-            return None
-        return CredentialFile(name, "key", self._keys.file(name), self._clock)
+        """That of the section; else the key that its user may register for it."""
+        if not section.credential:
+            return self._registered.get(name)
+        if section.credential not in self._credentials:
+            known = ", ".join(sorted(self._credentials)) or "none"
+            raise SettingsError(
+                f"setting storages.{name}.credential: no credential is called {section.credential}",
+                remedy=f"in the settings: {known}",
+            )
+        return self._credentials[section.credential]
+
+    def _place_of(self, url: str) -> StorageSettings | None:
+        """The place of a URL as it is now: a key may have been registered, or forgotten, since."""
+        place = place_of(url, self._known)
+        held = place.credential if place else None
+        if place is None or held is None or held not in self._registered.values():
+            return place
+        return place if self._keys.file(held.name).exists() else replace(place, credential=None)
 
     def _like(self, place: StorageSettings) -> StorageSettings:
         """The same place, with how patient we are everywhere."""

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from engine.app.exchange import Doors
+from engine.app.platforms import PlatformKeys, default_root
 from engine.places import Places
 from engine.settings import CredentialSection, Settings, StorageSection
 from engine.storages.s3 import S3Storage
 from engine.testing.clock import FakeClock
 from tests.api.post import KEY, Post, serving
+from tests.services.girder import Girder
 from tests.services.s3 import S3
 from wrappers import wire
-from wrappers.transfer.client import NOBODY
+from wrappers.transfer.client import NOBODY, Access
+from wrappers.wire import Grant
 
 pytestmark = pytest.mark.service
 WEEK = 7 * 86_400.0
@@ -25,6 +29,7 @@ WEEK = 7 * 86_400.0
 def doors_of(settings: Settings, clock: FakeClock, url: str) -> Doors:
     """The storages as `engine serve` has them, for whoever owns the execution."""
 
+    @lru_cache
     def places(owner: str) -> Places:
         return Places(settings, owner, lambda: KEY, clock)
 
@@ -95,3 +100,72 @@ def test_the_engine_finds_its_storages_by_the_settings(bucket: Settings, clock: 
     assert isinstance(places.storage(f"s3://{moto.bucket}/a"), S3Storage)
     assert places.storage(f"s3://{moto.bucket}/a") is places.storage(f"s3://{moto.bucket}/b")
     assert places.storage("s3://another/b") is not places.storage(f"s3://{moto.bucket}/b")
+
+
+@pytest.fixture
+def warehouse(home: Path, girder: Girder) -> Settings:
+    """Settings with a Girder for which nobody has registered a key yet."""
+    url = f"girder://{girder.host}/collection/tests"
+    return Settings(owner="somebody", storages={"warehouse": StorageSection(url=url, api=girder.api)})
+
+
+@pytest.fixture
+def with_girder(warehouse: Settings, tmp_path: Path, clock: FakeClock, girder: Girder) -> Iterator[Post]:
+    def inputs(url: str) -> list[str]:
+        return [f"girder://{girder.host}/collection/tests/data/input"]
+
+    place = f"girder://{girder.host}/collection/tests/out"
+    with serving(tmp_path, clock, lambda url: doors_of(warehouse, clock, url), inputs, place) as post:
+        yield post
+
+
+def who(post: Post, grant: Grant | None) -> bytes:
+    """Who a Girder takes a node for."""
+    assert grant is not None
+    access = Access(dict(grant.headers))
+    with post.client.request("GET", f"{grant.use}/user/me", {}, None, access) as answer:
+        return answer.read()
+
+
+def test_a_job_that_waited_for_a_week_has_a_fresh_token(
+    with_girder: Post, warehouse: Settings, girder: Girder
+) -> None:
+    keys = PlatformKeys(default_root(), "somebody", warehouse.storages)
+    keys.add("warehouse", girder.key)
+    url = f"girder://{girder.host}/collection/tests/data/input"
+    first = with_girder.exchange().grant(url, "GET")
+    with_girder.clock.advance(WEEK)
+    second = with_girder.exchange().grant(url, "GET")
+    assert b'"login": "admin"' in who(with_girder, second)
+    assert first is not None
+    assert second is not None
+    assert first.headers != second.headers
+    assert girder.key not in wire.dumps(first) + wire.dumps(second)
+    assert with_girder.exchange().grant(f"girder://{girder.host}/collection/tests/other", "GET") is None
+
+
+def test_a_key_counts_from_when_it_is_registered_until_it_is_forgotten(
+    with_girder: Post, warehouse: Settings, girder: Girder
+) -> None:
+    url = f"girder://{girder.host}/collection/tests/data/input"
+    keys = PlatformKeys(default_root(), "somebody", warehouse.storages)
+    others = PlatformKeys(default_root(), "somebody else", warehouse.storages)
+    others.add("warehouse", girder.key)
+    exchange = with_girder.exchange()
+    assert exchange.grant(url, "GET") is None
+    assert "engine keys add" in exchange.refusal(url, "GET")
+    keys.add("warehouse", girder.key)
+    assert b'"login": "admin"' in who(with_girder, with_girder.exchange().grant(url, "GET"))
+    keys.remove("warehouse")
+    assert with_girder.exchange().grant(url, "GET") is None
+
+
+def test_a_wrong_key_is_refused_without_being_shown(
+    with_girder: Post, warehouse: Settings, girder: Girder
+) -> None:
+    PlatformKeys(default_root(), "somebody", warehouse.storages).add("warehouse", "swordfish")
+    url = f"girder://{girder.host}/collection/tests/data/input"
+    exchange = with_girder.exchange()
+    assert exchange.grant(url, "GET") is None
+    assert exchange.refusal(url, "GET")
+    assert "swordfish" not in exchange.refusal(url, "GET")
