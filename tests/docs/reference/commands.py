@@ -29,8 +29,16 @@ def reference() -> str:
     commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
     parts = [_options(group, context)]
     for name, command in commands.items():
-        parts += [f"## engine {name}\n", _section(name, command, type(context)(command, context, name))]
+        parts += _with_those_below(f"engine {name}", command, type(context)(command, context, name))
     return "\n".join(parts)
+
+
+def _with_those_below(name: str, command: Any, context: Any) -> list[str]:
+    """The sections of a command, and of those that are spelt with its name in front."""
+    parts = [f"## {name}\n", _section(name.removeprefix("engine "), command, context)]
+    for below, each in getattr(command, "commands", {}).items():
+        parts += _with_those_below(f"{name} {below}", each, type(context)(each, context, below))
+    return parts
 
 
 def names() -> list[str]:
@@ -49,7 +57,8 @@ def _options(command: Any, context: Any) -> str:
     params = sorted(command.get_params(context), key=lambda p: p.param_type_name)  # arguments first
     records = [p.get_help_record(context) for p in params]
     rows = [(code(_plain(name)), sentence(" ".join(words.split()))) for name, words in filter(None, records)]
-    return table(["argument or option", "meaning"], [row for row in rows if "--help" not in row[0]])
+    rows = [row for row in rows if "--help" not in row[0]]
+    return table(["argument or option", "meaning"], rows) if rows else ""
 
 
 def _plain(name: str) -> str:
