@@ -15,9 +15,12 @@ from engine.domain.urls import child, name_of
 from engine.errors import BadRequest, NotFound
 from engine.ports import Stat, Storage, entries
 from engine.storages.file import to_path, to_url
+from wrappers.transfer.checksums import ALGORITHMS
 
 if TYPE_CHECKING:
     from engine.settings import Settings
+
+__all__ = ["ALGORITHMS", "Data", "Found", "Wanted"]
 
 
 @dataclass(frozen=True, slots=True)

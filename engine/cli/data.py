@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +17,6 @@ from engine.cli.session import Json, session
 if TYPE_CHECKING:
     from engine.app.copying import Copied
     from engine.app.data import Data, Found
-    from engine.ports import Progress
 
 app = typer.Typer(
     help="Files on storages. A place is STORAGE:PATH with a storage of the settings, a URL, or a local path.",
@@ -56,8 +55,8 @@ def stat(
     json: Json = False,
 ) -> None:
     """Show size, time and checksums."""
+    from engine.app.data import ALGORITHMS
     from engine.errors import BadRequest
-    from wrappers.transfer.checksums import ALGORITHMS
 
     if unknown := set(checksum or ()) - set(ALGORITHMS):
         raise BadRequest(f"--checksum {min(unknown)}: it is one of {', '.join(ALGORITHMS)}")
@@ -202,7 +201,7 @@ def _conclude(done: Sequence[Copied], seconds: float) -> None:
 
 
 @contextmanager
-def _shown() -> Iterator[Progress | None]:
+def _shown() -> Iterator[Callable[[int], None] | None]:
     """A line of progress on a terminal; nothing anywhere else."""
     if not sys.stderr.isatty():
         yield None

@@ -12,6 +12,7 @@ from tests.services.debian import PACKAGES as DEBIAN
 
 DOCUMENT = (ROOT / "docs" / "dependencies.md").read_text()
 EXTRA = {
+    Path("engine/storages/s3.py"): {"obstore"},
     Path("engine/testing/contracts.py"): {"pytest"},
     Path("engine/testing/localsite/matcher.py"): {"DIRACCommon", "diracx", "fastapi", "uuid_utils"},
 }
@@ -40,6 +41,16 @@ def test_every_dependency_is_justified_and_nothing_else() -> None:
     assert justified("To run the engine") == declared("run")
     assert justified("To build and test") == declared("dev")
     assert not [package for package in DEBIAN.values() if package not in DOCUMENT]
+
+
+def test_what_only_some_storages_need_is_justified_and_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [
+        one for name, group in project["optional-dependencies"].items() if name != "testing" for one in group
+    ]
+    names = {canonical(re.split(r"[^\w.-]", one)[0]) for one in extras}
+    assert justified("For some storages") == names
+    assert names <= declared("dev")
 
 
 def test_every_dependency_is_locked() -> None:
