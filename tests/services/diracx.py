@@ -233,7 +233,7 @@ def start_site(server: Diracx, directory: Path, *words: str) -> Iterator[None]:
                 "--scratch",
                 str(directory / "jobs"),
                 "--heartbeat",
-                "0.5",
+                "1.1",
                 *words,
             ],
             stdin=subprocess.DEVNULL,

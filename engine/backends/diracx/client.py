@@ -98,7 +98,7 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, **query: str | int) -> Answer:
         """`ask`, waited for."""
-        return self.run(self.ask(method, path, body, **query))
+        return self.run(self.ask(method, path, body, repeat=True, **query))
 
     def token(self) -> Token:
         """Who we are there."""
@@ -125,8 +125,10 @@ class Client:
 
     # --- on the event loop -------------------------------------------------------------------------
 
-    async def ask(self, method: str, path: str, body: Any = None, **query: str | int) -> Answer:
-        """One request with a JSON body.
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, repeat: bool = True, **query: str | int
+    ) -> Answer:
+        """One request with a JSON body. `repeat`: making it twice does no harm.
 
         Raises:
             Refused: 4xx; the request is wrong.
@@ -134,12 +136,13 @@ class Client:
             BackendUnavailable: no answer, or the server has failed: it may have done what was asked.
         """
         token = await asyncio.to_thread(self.credentials.token)
+        content = {"params": query, "json": body, "repeat": repeat}
         try:
-            return await self._send(method, path, body, query, token)
+            return await self._send(method, path, token, content)
         except _Unauthorised:
             token = await asyncio.to_thread(lambda: self.credentials.token(anew=True))
         try:
-            return await self._send(method, path, body, query, token)
+            return await self._send(method, path, token, content)
         except _Unauthorised as error:
             raise CredentialExpired(
                 f"DiracX at {self.url} does not accept the token in {self.credentials.file}: {error}",
@@ -180,16 +183,23 @@ class Client:
             self._connected = None
         await asyncio.get_running_loop().shutdown_default_executor()
 
-    async def _send(
-        self, method: str, path: str, body: Any, query: Mapping[str, str | int], token: Token
-    ) -> Answer:
+    async def _send(self, method: str, path: str, token: Token, content: Mapping[str, Any]) -> Answer:
         headers = {"Authorization": f"Bearer {token.text}"}
-        url = self.url + path
-        response = await self._pipeline(method, url, params=dict(query), headers=headers, json=body)
+        response = await self._pipeline(method, self.url + path, headers=headers, **content)
         return self._judge(response.status_code, response.text(), response.headers)
 
-    async def _pipeline(self, method: str, url: str, **content: Any) -> Any:
-        """The response, whatever its status."""
+    async def _pipeline(self, method: str, url: str, *, repeat: bool = True, **content: Any) -> Any:
+        """The response, whatever its status. When the connection breaks, a request that may be made twice
+        is: servers close connections that they have kept open, at any time.
+        """
+        try:
+            return await self._once(method, url, **content)
+        except BackendUnavailable:
+            if not repeat:
+                raise
+        return await self._once(method, url, **content)
+
+    async def _once(self, method: str, url: str, **content: Any) -> Any:
         connected = self._connected
         if connected is None:
             connected = await asyncio.to_thread(self._connect)

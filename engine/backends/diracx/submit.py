@@ -71,7 +71,7 @@ async def find(client: Client, group: str, keys: Sequence[str]) -> Mapping[str, 
 
 async def _send(client: Client, items: Sequence[Described]) -> Outcome:
     try:
-        answer = await client.ask("POST", "/api/jobs/jdl", [item.jdl for item in items])
+        answer = await client.ask("POST", "/api/jobs/jdl", [item.jdl for item in items], repeat=False)
     except Refused as error:
         if len(items) == 1:
             return Outcome({items[0].key: Rejected(f"DiracX refuses it: {error}")})
