@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest
 # Each worker starts its own services; the tests of one file stay together and share theirs.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup services lint format check test long bench demo demo-storage wheel lock clean
+.PHONY: help setup services lint format check test long bench demo demo-storage demo-cvmfs wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ demo: setup ## Convert real DICOM files in a real container, end to end
 demo-storage: setup ## Run a sweep between real storages, one of which is killed half-way
 	@$(BIN)/python -m tests.services docker-registry curl proot xrootd nginx
 	@$(BIN)/python -m tests.demo.storage
+
+demo-cvmfs: setup ## Publish an image with cvmfs-deploy, and run a job from it without any registry
+	@$(BIN)/python -m tests.services docker-registry proot
+	@$(BIN)/python -m tests.demo.cvmfs
 
 wheel: setup ## Build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.docs.pages import ROOT, pages
-from tests.docs.reference import commands, errors, schemas, settings, states
+from tests.docs.reference import commands, errors, publisher, schemas, settings, states
 
 PARTS: Mapping[str, Callable[[], str]] = {
     **commands.PARTS,
     **errors.PARTS,
+    **publisher.PARTS,
     **settings.PARTS,
     **states.PARTS,
     **schemas.PARTS,

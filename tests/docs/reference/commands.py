@@ -1,12 +1,15 @@
-"""The commands of `engine` with their arguments and options, from the program itself."""
+"""The commands of our programs with their arguments and options, from the programs themselves."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+import typer
 import typer.main
 
+from cvmfs_deploy.cli.main import cli as cvmfs_deploy
 from engine.cli.main import cli
 from tests.docs.markdown import code, sentence, table
 
@@ -22,23 +25,33 @@ EXITS = {
 """What the exit codes of a command mean beyond those of all commands."""
 
 
+CVMFS_DEPLOY_EXITS = {
+    "add": "0 all images are as they should be; 1 some are not; else as for all commands",
+    "sync": "as of `add`",
+    "plan": "0; else as of `add`, for what could not be asked",
+    "verify": "0 nothing is damaged; 1 something is",
+}
+
+
 def reference() -> str:
     """A section for each command, in the order of `engine --help`."""
-    group = typer.main.get_command(cli)
-    context = group.make_context("engine", ["--help"], resilient_parsing=True)
+    return _reference("engine", cli, EXITS)
+
+
+def cvmfs_deploy_reference() -> str:
+    """A section for each command, in the order of `cvmfs-deploy --help`."""
+    return _reference("cvmfs-deploy", cvmfs_deploy, CVMFS_DEPLOY_EXITS)
+
+
+def _reference(program: str, app: typer.Typer, exits: Mapping[str, str]) -> str:
+    group = typer.main.get_command(app)
+    context = group.make_context(program, ["--help"], resilient_parsing=True)
     commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
     parts = [_options(group, context)]
     for name, command in commands.items():
-        parts += _with_those_below(f"engine {name}", command, type(context)(command, context, name))
+        section = _section(command, type(context)(command, context, name), exits.get(name, ""))
+        parts += [f"## {program} {name}\n", section]
     return "\n".join(parts)
-
-
-def _with_those_below(name: str, command: Any, context: Any) -> list[str]:
-    """The sections of a command, and of those that are spelt with its name in front."""
-    parts = [f"## {name}\n", _section(name.removeprefix("engine "), command, context)]
-    for below, each in getattr(command, "commands", {}).items():
-        parts += _with_those_below(f"{name} {below}", each, type(context)(each, context, below))
-    return parts
 
 
 def names() -> list[str]:
@@ -46,10 +59,10 @@ def names() -> list[str]:
     return list(typer.main.get_command(cli).commands)  # type: ignore[attr-defined]
 
 
-def _section(name: str, command: Any, context: Any) -> str:
+def _section(command: Any, context: Any, exits: str) -> str:
     usage = " ".join(command.get_usage(context).split()).removeprefix("Usage: ")
     words = " ".join((command.help or "").split())
-    ends = f"Exit codes: {EXITS[name]}.\n" if name in EXITS else ""
+    ends = f"Exit codes: {exits}.\n" if exits else ""
     return "\n".join(filter(None, [f"{words}\n", f"```\n{usage}\n```\n", _options(command, context), ends]))
 
 
@@ -66,4 +79,4 @@ def _plain(name: str) -> str:
     return re.sub(r"<(?:list\[)?(.*?)(?: range)?\]?>", r"<\1>", name)
 
 
-PARTS = {"commands": reference}
+PARTS = {"commands": reference, "cvmfs-deploy": cvmfs_deploy_reference}
