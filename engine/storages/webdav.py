@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 GONE = (404, 410)
 _LISTING = 1 << 28
 """Bytes of the longest list of a directory that is read."""
-_WITH_SLASH = (400, 404, 409)
+_WITH_SLASH = (400, 404, 409)  # Apache says 500 when there is no directory for the target
 """What servers say to a directory's URL without a slash; and, some of them, with one."""
 
 
@@ -135,7 +135,7 @@ class WebDav:
         target exists, but XRootD does not heed that.
         """
         status = self._move(source, target, replace, "")
-        if status in _WITH_SLASH and self.uploader.make_parents(target, self.access(target)):
+        if status in (*_WITH_SLASH, 500) and self.uploader.make_parents(target, self.access(target)):
             status = self._move(source, target, replace, "")
         if status in _WITH_SLASH and directory:
             status = self._move(source, target, replace, "/")

@@ -1,21 +1,26 @@
-"""`make services`: install what the tests need, or say what to type. With names: only those programs."""
+"""`make services`: install what the tests need, or say what to type. With names: only those programs.
+
+`grid` stands for what `make test-storage` needs besides.
+"""
 
 import os
 import sys
 
-from tests.services.debian import PACKAGES, require
+from tests.services.debian import GRID_PACKAGES, PACKAGES, require
 
 
 def main(programs: list[str]) -> int:
     """Returns the exit code: 1 when something is missing and may not be installed."""
     missing = []
-    for program in programs or PACKAGES:
+    every = {**PACKAGES, **GRID_PACKAGES}
+    wanted = every if programs == ["grid"] else programs or PACKAGES
+    for program in wanted:
         try:
             require(program)
         except RuntimeError as error:
             if os.geteuid() == 0:
                 print(f"services: {error}", file=sys.stderr)
-            missing.append(PACKAGES[program])
+            missing.append(every[program])
     if missing:
         command = f"sudo apt-get install --no-install-recommends {' '.join(missing)}"
         print(f"services: missing Debian packages; type: {command}", file=sys.stderr)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGES = {
+    "/usr/lib/apache2/modules/mod_dav.so": "apache2-bin",
     "/usr/lib/*/libXrdHttp-5.so": "xrootd-server-plugins",
     "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so": "libnginx-mod-http-dav-ext",
     "busybox": "busybox-static",
@@ -28,6 +29,18 @@ PACKAGES = {
 }
 """Everything beyond Python that the tests and the demo run: program or file, and its Debian package."""
 
+GRID_PACKAGES = {
+    "/usr/lib/*/gfal2-plugins/libgfal_plugin_file.so": "gfal2-plugin-file",
+    "/usr/lib/*/gfal2-plugins/libgfal_plugin_http.so": "gfal2-plugin-http",
+    "/usr/lib/*/gfal2-plugins/libgfal_plugin_xrootd.so": "gfal2-plugin-xrootd",
+    "/usr/lib/*/libXrdAccSciTokens-5.so": "xrootd-scitokens-plugins",
+    "/usr/lib/*/libXrdVoms-5.so": "xrootd-voms-plugins",
+    "gfal-copy": "gfal2-util-scripts",
+    "openssl": "openssl",
+    "voms-proxy-fake": "voms-clients",
+}
+"""What only `make test-storage` needs."""
+
 _SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -35,7 +48,7 @@ def require(program: str, package: str = "") -> str:
     """The path of `program`, or of a file by its pattern; its Debian package is installed when it is missing
     and we are root.
     """
-    package = package or PACKAGES[program]
+    package = package or {**PACKAGES, **GRID_PACKAGES}[program]
     found = _which(program)
     if found is None and os.geteuid() == 0:
         with _alone():

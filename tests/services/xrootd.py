@@ -58,7 +58,7 @@ def start_xrootd() -> Iterator[XRootD]:
         configuration.write_text(_CONFIGURATION.format(directory=directory, port=port))
         command = [xrootd, "-c", str(configuration), "-n", "se", "-l", str(directory / "log"), "-I", "v4"]
         program = Program(
-            isolated(ordinary(command), [port]), directory / "outer.log", lambda: answers(port), root=True
+            isolated([ordinary(command)], [port]), directory / "outer.log", lambda: answers(port), root=True
         )
         with started(program):
             yield XRootD(
@@ -74,9 +74,13 @@ def ordinary(command: Sequence[str]) -> list[str]:
     return ["setpriv", "--pdeathsig=KILL", *become, *command]
 
 
-def isolated(command: Sequence[str], ports: Sequence[int]) -> list[str]:
-    """The command in a network namespace of its own, reached at these loopback ports."""
-    return [sys.executable, netns.__file__, ",".join(str(port) for port in ports), *command]
+def isolated(commands: Sequence[Sequence[str]], ports: Sequence[int], *over: str) -> list[str]:
+    """The commands in a network namespace of their own, reached at these loopback ports.
+
+    `over` has FILE:PLACE, for files that are seen in the place of others.
+    """
+    words = [word for command in commands for word in ("--", *command)]
+    return [sys.executable, netns.__file__, ",".join(str(port) for port in ports), *over, *words]
 
 
 def answers(port: int) -> bool:

@@ -17,11 +17,18 @@ from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages.http import HttpStorage
 from engine.storages.places import StorageSettings
+from tests.services.apache import Apache, start_apache
 from tests.services.nginx import Nginx
 from tests.services.xrootd import XRootD
 from tests.storages.remote import XROOTD_NAMES, RemoteContract, credential, port_of
 
 pytestmark = pytest.mark.service
+
+
+@pytest.fixture(scope="module")
+def apache() -> Iterator[Apache]:
+    with start_apache() as running:
+        yield running
 
 
 def quick(port: int) -> HttpStorage:
@@ -37,6 +44,20 @@ class TestNginx(RemoteContract):
     @pytest.fixture
     def port(self, nginx: Nginx) -> int:
         return port_of(nginx.url)
+
+    @pytest.fixture
+    def make(self) -> Callable[[int], Storage]:
+        return quick
+
+
+class TestApache(RemoteContract):
+    @pytest.fixture
+    def server(self, apache: Apache) -> str:
+        return apache.url
+
+    @pytest.fixture
+    def port(self, apache: Apache) -> int:
+        return port_of(apache.url)
 
     @pytest.fixture
     def make(self) -> Callable[[int], Storage]:

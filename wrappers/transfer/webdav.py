@@ -3,8 +3,7 @@
 The caller's path is its own (an attempt's, or a temporary name): so there is no temporary name here.
 """
 
-import threading
-from typing import Dict, List, Set
+from typing import Dict, List
 from urllib.parse import urlsplit, urlunsplit
 
 from wrappers.transfer import digest
@@ -23,8 +22,6 @@ class Uploader:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._made: Set[str] = set()  # collections that are there
-        self._lock = threading.Lock()
 
     def store(self, url: str, source: Source, access: Access = NOBODY) -> str:
         """Store one file; gives how the server was seen to hold it: the name of a checksum, `read` (it was
@@ -96,8 +93,6 @@ class Uploader:
         missing: List[str] = []
         made = False
         for collection in _above(url):
-            if collection in self._made:
-                break
             if self._make(collection, access) not in _NO_PARENT:
                 made = True
                 break
@@ -107,12 +102,9 @@ class Uploader:
         return made
 
     def _make(self, collection: str, access: Access) -> int:
+        """The status of the answer; 405 says that it is there (RFC 4918, 9.3.1)."""
         with self._client.request("MKCOL", collection, access=access) as answer:
-            status = answer.status
-        if 200 <= status < 300 or status == 405:  # 405: it is there (RFC 4918, 9.3.1)
-            with self._lock:
-                self._made.add(collection)
-        return status
+            return answer.status
 
 
 def compare(url: str, told: Dict[str, str], source: Source) -> str:
