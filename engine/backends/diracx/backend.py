@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
@@ -16,6 +16,7 @@ from engine.backends.diracx import sandbox
 from engine.backends.diracx.client import Client, Refused
 from engine.backends.diracx.observe import Watch
 from engine.backends.diracx.search import Filter, Row, one_of, search, summary
+from engine.backends.diracx.status import change
 from engine.backends.diracx.submit import Described, Outcome, find, submit
 from engine.backends.wms import payload
 from engine.backends.wms.jdl import Wishes, banned, describe, job_group
@@ -190,7 +191,7 @@ class DiracxBackend:
     def _set_states(self, native_ids: Sequence[str], states: Sequence[str]) -> None:
         ids = [id_ for id_ in native_ids if id_.isdigit()]
         for start in range(0, len(ids), STATUSES):
-            self._client.run(_change(self._client, ids[start : start + STATUSES], states))
+            self._client.run(change(self._client, ids[start : start + STATUSES], states))
 
 
 class _Questions:
@@ -206,25 +207,7 @@ class _Questions:
         return self._client.run(summary(self._client, filters, by))
 
     def cancel(self, native_ids: Sequence[str]) -> None:
-        self._client.run(_change(self._client, native_ids, ["Killed"]))
-
-
-async def _change(client: Client, ids: Sequence[str], states: Sequence[str]) -> None:
-    """Ask for states, one after the other. What cannot be (a job that has ended is not killed any more) the
-    server leaves out. A change that is stamped before the last one it drops, without a word: so stamps are
-    by its own clock, and who was not changed is asked for once more, later.
-    """
-    for delay in (0.0, 10.0):
-        now = datetime.fromtimestamp(client.server_time() + delay, UTC)
-        changes = {
-            (now + timedelta(milliseconds=n)).isoformat(): {"Status": state, "Source": "grid-engine"}
-            for n, state in enumerate(states)
-        }
-        answer = await client.ask("PATCH", "/api/jobs/status", dict.fromkeys(ids, changes))
-        told = answer.data.get("success", {})
-        ids = [id_ for id_ in ids if id_ in told and told[id_].get("Status") != states[-1]]
-        if not ids:
-            return
+        self._client.run(change(self._client, native_ids, ["Killed"]))
 
 
 async def _bring(client: Client, native_id: str, into: Path) -> list[Path]:

@@ -1,0 +1,49 @@
+"""Asking DiracX for other states of jobs: killed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from engine.backends.diracx.client import Client
+from engine.backends.diracx.search import one_of, search
+from engine.errors import CredentialExpired
+
+PATH = "/api/jobs/status"
+
+
+async def change(client: Client, ids: Sequence[str], states: Sequence[str]) -> None:
+    """Ask for states, one after the other. What cannot be (a job that has ended is not killed any more) the
+    server leaves out. A change that is stamped before the last one it drops, without a word: so stamps are
+    by its own clock, and who was not changed is asked for once more, later.
+
+    Raises:
+        BackendUnavailable, CredentialExpired: as for every request.
+    """
+    for delay in (0.0, 10.0):
+        now = datetime.fromtimestamp(client.server_time() + delay, UTC)
+        changes = {
+            (now + timedelta(milliseconds=n)).isoformat(): {"Status": state, "Source": "grid-engine"}
+            for n, state in enumerate(states)
+        }
+        told = await _change_known(client, ids, changes)
+        ids = [id_ for id_ in ids if id_ in told and told[id_].get("Status") != states[-1]]
+        if not ids:
+            return
+
+
+async def _change_known(client: Client, ids: Sequence[str], changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What has become of each. One job that is no longer there makes the server forbid all."""
+    try:
+        answer = await client.ask("PATCH", PATH, dict.fromkeys(ids, changes))
+    except CredentialExpired:
+        rows, _ = await search(client, [one_of("JobID", [int(id_) for id_ in ids])], ["JobID"])
+        there = [str(row["JobID"]) for row in rows]
+        if len(there) == len(ids):
+            raise
+        if not there:
+            return {}
+        answer = await client.ask("PATCH", PATH, dict.fromkeys(there, changes))
+    told: Mapping[str, Any] = answer.data.get("success", {})
+    return told
