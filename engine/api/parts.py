@@ -6,7 +6,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from engine.api.app import Application, routes
-from engine.api.se import StorageElement, leaves
+from engine.api.guard import Guard
+from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
 from engine.app.exchange import Doors, Exchange
@@ -38,7 +39,7 @@ class Http:
         self._tree = Tree(settings.root)
         try:
             self._storage = StorageElement(
-                self._tree, leaves(key, clock.now, living), settings.quota, public_path
+                self._tree, Guard(key, clock.now, living), settings.quota, public_path
             )
             exchange = Exchange(db, make, key, living, doors, clock)
             app = Application(self._storage, routes(exchange, _check(db)))

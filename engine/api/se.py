@@ -21,12 +21,11 @@ from urllib.parse import urlsplit
 
 from engine.api import dav, digests, ranges
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Reply, Request, Send, answer, begin
+from engine.api.guard import Guard
 from engine.api.quotas import QuotaExceeded, Quotas
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import PIECE, send_file
 from engine.api.tree import Tree
-from engine.app import tokens
-from engine.app.key import Key
 from engine.app.paths import BadPath, segments
 from engine.app.tokens import DELETE, READ, WRITE, Leave, Segments
 from engine.errors import Unavailable
@@ -64,13 +63,11 @@ class _Opened:
 
 
 class StorageElement:
-    """The ASGI application. `leave_of` reads a token: what it allows now, or None."""
+    """The ASGI application."""
 
-    def __init__(
-        self, tree: Tree, leave_of: Callable[[str], Leave | None], quota: int | None, public_path: str = ""
-    ) -> None:
+    def __init__(self, tree: Tree, guard: Guard, quota: int | None, public_path: str = "") -> None:
         self._tree = tree
-        self._leave_of = leave_of
+        self._guard = guard
         self._quotas = Quotas(quota, lambda execution: tree.size((execution,)))
         self._digests = digests.Digests()
         self._public_path = public_path.rstrip("/")
@@ -126,16 +123,23 @@ class StorageElement:
         Raises:
             Refusal: 401 without a good token, 403 when it does not go so far.
         """
-        kind, _, token = request.header("authorization").partition(" ")
-        leave = await self._run(self._leave_of, token.strip()) if kind.lower() == "bearer" else None
-        if leave is None:
+        leave = self._guard.leave(request.header("authorization"))
+        if leave is None or (leave.attempt and not await self._run(self._guard.alive, leave.attempt)):
             raise Refusal(401, "a token of this engine is needed", WWW_Authenticate="Bearer")
         if not leave.allows(verb, path):
             raise Refusal(403, f"this token gives no leave to {verb} here")
         return leave
 
     async def _run(self, function: Callable[..., _T], *arguments: Any) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *arguments))
+        """Call something that blocks, in a thread; come back only when it is done, even if cancelled: what
+        it works on is then closed.
+        """
+        task = asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *arguments))
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
 
     # --- verbs ------------------------------------------------------------------------------------
 
@@ -164,7 +168,7 @@ class StorageElement:
                 size, replaced = incoming.size, await self._run(incoming.publish, request.path)
                 self._quotas.changed(request.path[0], size - replaced)
         finally:
-            await self._run(incoming.close)
+            incoming.close()
         algorithm = asked or "adler32"
         return Reply(204 if replaced else 201, {"Digest": digests.told(algorithm, results[algorithm])})
 
@@ -254,16 +258,6 @@ class StorageElement:
         below = await self._run(self._tree.items, request.path) if deep and item.directory else []
         body = dav.multistatus(request.url_path, item, below)
         return Reply(207, {"Content-Type": "application/xml; charset=utf-8"}, body)
-
-
-def leaves(key: Key, now: Callable[[], float], alive: Callable[[str], bool]) -> Callable[[str], Leave | None]:
-    """Reads tokens: those of attempts are worth something only while their attempt lives."""
-
-    def leave_of(token: str) -> Leave | None:
-        leave = tokens.read(key, token, now=now())
-        return leave if leave and (not leave.attempt or alive(leave.attempt)) else None
-
-    return leave_of
 
 
 def _refusal(error: Refusal | QuotaExceeded | Unavailable | OSError, method: str) -> Refusal:

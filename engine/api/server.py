@@ -73,7 +73,8 @@ def _bind(listen: str) -> socket.socket:
         [(family, _, _, _, address), *_] = socket.getaddrinfo(
             host or None, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-        made = socket.socket(family, socket.SOCK_STREAM)
+        # said in full, or asyncio does not see that it is TCP, and small answers wait 40 ms for an ACK
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
         made.listen(2048)

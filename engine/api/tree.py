@@ -162,7 +162,6 @@ class Tree:
                 os.link(old_name, new_name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
                 os.unlink(old_name, dir_fd=old)
             os.fsync(new)
-            os.fsync(old)
 
     def remove(self, path: Segments) -> int:
         """Remove a file, or a directory with all it holds; gives the bytes that it held."""

@@ -12,7 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from engine.api.app import Application
-from engine.api.se import StorageElement, leaves
+from engine.api.guard import Guard
+from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
 from engine.app import tokens
@@ -76,7 +77,7 @@ def start_house(root: Path, quota: int | None = None) -> tuple[House, StorageEle
     key = Key(b"k" * 32)
     house: House
     storage = StorageElement(
-        tree, leaves(key, lambda: house.now, lambda attempt: attempt not in house.dead), quota
+        tree, Guard(key, lambda: house.now, lambda attempt: attempt not in house.dead), quota
     )
     server = HttpServer(Application(storage, FastAPI()), "127.0.0.1:0")
     house = House(root, key, server)

@@ -101,8 +101,8 @@ def test_what_a_killed_service_was_receiving_is_nowhere(served: Served) -> None:
         assert [p for p in served.storage.rglob("*") if p.is_file()] == []
 
 
-def test_a_gigabyte_goes_through_in_flat_memory(served: Served, tmp_path: Path) -> None:
-    size = 1 << 30
+@pytest.mark.parametrize("size", [1 << 30, pytest.param(10 << 30, marks=pytest.mark.long)])
+def test_big_files_go_through_in_flat_memory(served: Served, tmp_path: Path, size: int) -> None:
     with (tmp_path / "big").open("wb") as file:
         file.truncate(size)
     header = f"Authorization: Bearer {served.token()}"

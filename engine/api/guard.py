@@ -1,0 +1,24 @@
+"""Who comes in: what a request's token allows at this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.app import tokens
+from engine.app.key import Key
+from engine.app.tokens import Leave
+
+
+class Guard:
+    """Reads tokens; those of attempts are worth something only while their attempt lives."""
+
+    def __init__(self, key: Key, now: Callable[[], float], alive: Callable[[str], bool]) -> None:
+        self._key = key
+        self._now = now
+        self.alive = alive
+        """Whether an attempt lives; may ask the database."""
+
+    def leave(self, authorization: str) -> Leave | None:
+        """What an `Authorization` header allows, apart from whether its attempt lives. Quick."""
+        kind, _, token = authorization.partition(" ")
+        return tokens.read(self._key, token.strip(), now=self._now()) if kind.lower() == "bearer" else None
