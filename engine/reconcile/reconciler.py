@@ -28,6 +28,9 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 COPIES = 0.1
 """Seconds between two rounds while copies of results are made."""
 
+RENEWED = 10.0
+"""Seconds between two looks for a renewed credential: they cost the place nothing."""
+
 LONGEST_WAIT = 1.0
 """Seconds between two rounds when no place is to be asked: what users want is still heard."""
 
@@ -161,7 +164,9 @@ class Reconciler:
 
     def _leave_in_peace(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))
-        wait = min(max(last * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        longest = RENEWED if isinstance(error, CredentialExpired) else LONGEST_PAUSE
+        wait = min(max(last * 2, FIRST_PAUSE), longest)
+        wait = max(wait, min(getattr(error, "again_in", 0.0), LONGEST_PAUSE))
         self._paused[name] = (self._clock.now() + wait, wait)
         self.trouble[name] = str(error)
         log.warning("back-end %s is left in peace for %.0f s: %s", name, wait, error)
