@@ -91,8 +91,11 @@ def test_what_a_killed_service_was_receiving_is_nowhere(served: Served) -> None:
     head = f"PUT /se/e/1/a/out HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {served.token()}\r\n"
     with socket.create_connection((address[0], int(address[1]))) as client:
         client.sendall(f"{head}Content-Length: 100000000\r\n\r\n".encode())
-        for _ in range(20):
-            client.sendall(PIECE)
+        try:
+            for _ in range(20):
+                client.sendall(PIECE)
+        except OSError:
+            raise AssertionError(f"it hung up: {client.recv(1000)!r}") from None
         until(lambda: [p for p in (served.storage / ".parts").iterdir() if p.stat().st_size])
         served.process.kill()
         served.process.wait()
