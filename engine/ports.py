@@ -134,6 +134,33 @@ class Backend(Protocol):
         """The engine has all it needs: what the place still keeps of them may go."""
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A back-end that keeps a story of its own for each submission."""
+
+    def history(self, native_id: str) -> Sequence[tuple[float, str]]:
+        """What happened: seconds since 1970-01-01 UTC, and the place's words. Nothing for an unknown one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are at a place, and for how long."""
+
+    owner: str
+    community: str
+    """Virtual organisation and group, as the place writes them."""
+    ends: float
+    """Seconds since 1970-01-01 UTC at which the credential cannot be renewed any more."""
+
+
+@runtime_checkable
+class Personal(Protocol):
+    """A back-end that wants to know who asks."""
+
+    def identity(self) -> Identity:
+        """As whom it knows us. May raise `CredentialExpired` and `BackendUnavailable`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
     """A stored file."""

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from engine.cli import show
 from engine.cli.session import Json, session
 
 
-def command(json: Json = False) -> None:
+def command(
+    backend: Annotated[
+        str, typer.Option(help="Check whether this back-end takes jobs, in place of this machine.")
+    ] = "",
+    json: Json = False,
+) -> None:
     """Check this machine; exit code 3 when something must be mended before jobs can run."""
     from engine.app.doctor import examine
     from engine.app.findings import FAILURE
+    from engine.app.grid import examine_backend
     from engine.wiring import local_settings
 
-    settings = session.engine.settings
-    left = {one.name: one.seconds_left for one in session.engine.places.credentials()}
+    engine = session.engine
+    if backend:
+        findings = examine_backend(engine.backends, backend, engine.db)
+    else:
+        left = {one.name: one.seconds_left for one in engine.places.credentials()}
+        findings = examine(engine.settings, local_settings(engine.settings).node, left)
     broken = False
-    for finding in examine(settings, local_settings(settings).node, left):
+    for finding in findings:
         broken = broken or finding.verdict == FAILURE
         if json:
             show.json_line(finding)

@@ -10,6 +10,7 @@ from engine.cli.session import Json, job_of, session
 def command(job: JobArgument = None, json: Json = False) -> None:
     """Tell what happened to a job, from the event log."""
     from engine.app.explain import story_of
+    from engine.app.grid import story_there
 
     id_, number = job_of(job)
     engine = session.engine
@@ -21,5 +22,7 @@ def command(job: JobArgument = None, json: Json = False) -> None:
             which = f"try {line['try']}: " if line["try"] else ""
             print(f"{line['at']}  {which}{show.cell(line['words'])}")
     if not json:
-        for text in told.summary:
+        execution = engine.app.execution(id_)
+        there = story_there(engine.db, engine.backends, execution.backend, engine.app.job(id_, number))
+        for text in (*told.summary, *there):
             print(show.cell(text))

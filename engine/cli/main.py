@@ -31,6 +31,7 @@ from engine.cli import (
     serve,
     settings,
     show,
+    sites,
     status,
     submit,
     test,
@@ -82,6 +83,7 @@ for _module, _name in (
     (cancel, "cancel"),
     (serve, "serve"),
     (doctor, "doctor"),
+    (sites, "sites"),
     (settings, "settings"),
 ):
     cli.command(_name)(_module.command)
@@ -89,6 +91,7 @@ cli.add_typer(catalogue.app, name="catalogue")
 cli.add_typer(data.app, name="data")
 cli.add_typer(keys.app, name="keys")
 cli.command("retry")(cancel.retry)
+cli.command("login")(sites.login)
 cli.command("tick")(serve.tick)
 
 

@@ -87,7 +87,7 @@ def states(backend: DiracxBackend, ids: list[str]) -> dict[str, Seen]:
 
 
 def waiting(backend: DiracxBackend, ids: list[str]) -> None:
-    """The optimizer is done with them: DiracX lets it overwrite what it is told meanwhile (no compare-and-set;
+    """The optimizer is done with them: DiracX lets it overwrite what it is told meanwhile (not compared;
     the engine asks again).
     """
     assert until(lambda: all(o.detail.startswith("Waiting") for o in backend.observe(ids)))

@@ -37,3 +37,26 @@ def test_a_sweep_runs_on_the_grid_and_its_results_come_home(grid: Desk, busybox_
     assert done.read("outputs/2/out.txt") == "hello job 1\n"
     told = grid.ok("explain", f"{done.id}:1").out
     assert "it ran with" in told
+    assert "says JobWrapper" in told
+    [site] = grid.ok("sites", "--json").values
+    assert (site["site"], site["state"], site["succeeded"]) == ("LOCAL.Site.xx", "good", 3)
+    assert site["runtimes"] == {"userns": 3}
+
+
+def test_the_doctor_tells_whether_the_grid_takes_jobs(grid: Desk) -> None:
+    told = grid.ok("doctor", "--backend", "diracx").out
+    assert "alice (biomed biomed_user)" in told
+    assert "diracx takes jobs" in told
+    assert "logged in as alice" in grid.ok("login").out
+    wrong = grid.run("doctor", "--backend", "diracx", variables={"ENGINE_DIRACX__GROUP": "another"})
+    assert (wrong.code, "not another" in wrong.out) == (3, True)
+    nowhere = {"ENGINE_DIRACX__TOKEN": str(grid.directory / "none.json")}
+    assert "dirac login" in grid.ok("login", variables=nowhere).out
+
+
+def test_nothing_is_written_when_the_credential_is_missing(grid: Desk) -> None:
+    nowhere = {"ENGINE_DIRACX__TOKEN": str(grid.directory / "none.json")}
+    tool = grid.tool("true", image="127.0.0.1:9/x@sha256:" + "0" * 64)
+    refused = grid.run("submit", tool, grid.write("i.json", {}), variables=nowhere)
+    assert refused.code in (3, 4), refused
+    assert grid.debris() == []

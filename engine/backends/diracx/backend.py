@@ -22,7 +22,7 @@ from engine.backends.wms import payload
 from engine.backends.wms.jdl import Wishes, banned, describe, job_group
 from engine.backends.wms.resources import Rates, needs, tags
 from engine.errors import CredentialExpired
-from engine.ports import Accepted, Capabilities, Observation, Rejected, Submission
+from engine.ports import Accepted, Capabilities, Identity, Observation, Rejected, Submission
 from wrappers import wire
 
 REMEMBERED = 20_000
@@ -145,6 +145,11 @@ class DiracxBackend:
             search(self._client, [one_of("JobID", [int(native_id)])], ["JobID", "LoggingInfo"])
         )
         return [_told(row) for found in rows for row in found.get("LoggingInfo") or []]
+
+    def identity(self) -> Identity:
+        """What the credential says. The server is not asked, unless the token must be renewed."""
+        token = self._client.token()
+        return Identity(token.owner, f"{token.vo} {token.group}".strip(), self._client.credentials.ends())
 
     def close(self) -> None:
         """Give back the connections."""
