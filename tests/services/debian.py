@@ -35,7 +35,7 @@ GRID_PACKAGES = {
     "/usr/lib/*/gfal2-plugins/libgfal_plugin_xrootd.so": "gfal2-plugin-xrootd",
     "/usr/lib/*/libXrdAccSciTokens-5.so": "xrootd-scitokens-plugins",
     "/usr/lib/*/libXrdVoms-5.so": "xrootd-voms-plugins",
-    "gfal-copy": "gfal2-util-scripts",
+    "/usr/lib/python3/dist-packages/gfal2*.so": "python3-gfal2",
     "openssl": "openssl",
     "voms-proxy-fake": "voms-clients",
 }
