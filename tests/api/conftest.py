@@ -19,6 +19,7 @@ from engine.api.tree import Tree
 from engine.app import tokens
 from engine.app.key import Key
 from engine.app.tokens import VERBS, Leave
+from engine.errors import Unavailable
 
 NOW = 1_800_000_000.0
 ALL = frozenset(VERBS)
@@ -42,6 +43,14 @@ class House:
     server: HttpServer
     now: float = NOW
     dead: set[str] = field(default_factory=set)
+    dead_reason: str = ""
+    """Why nobody can say which attempts live."""
+
+    def alive(self, attempt: str) -> bool:
+        """Whether an attempt lives."""
+        if self.dead_reason:
+            raise Unavailable(self.dead_reason)
+        return attempt not in self.dead
 
     @property
     def url(self) -> str:
@@ -76,9 +85,7 @@ def start_house(root: Path, quota: int | None = None) -> tuple[House, StorageEle
     tree = Tree(root)
     key = Key(b"k" * 32)
     house: House
-    storage = StorageElement(
-        tree, Guard(key, lambda: house.now, lambda attempt: attempt not in house.dead), quota
-    )
+    storage = StorageElement(tree, Guard(key, lambda: house.now, lambda attempt: house.alive(attempt)), quota)
     server = HttpServer(Application(storage, FastAPI()), "127.0.0.1:0")
     house = House(root, key, server)
     server.start()

@@ -192,3 +192,26 @@ def test_everything_in_the_storage_is_its_owners_alone(house: House) -> None:
     house.ask("PUT", "e/1/a/file", b"x")
     found = [house.root, *house.root.rglob("*")]
     assert [p for p in found if p.stat().st_mode & 0o077] == []
+
+
+def test_what_the_disk_cannot_hold_is_refused_before_it_is_sent(house: House) -> None:
+    head = f"PUT /se/e/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.token()}\r\n"
+    status = raw(house, f"{head}Content-Length: {1 << 60}\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert status.split()[1] == b"507"
+    assert house.files() == []
+
+
+def test_a_body_is_asked_for_only_when_it_would_be_kept(house: House) -> None:
+    head = f"PUT /se/e/a HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {house.token()}\r\n"
+    rest = "Content-Length: 1\r\nExpect: 100-continue\r\n\r\n"
+    assert raw(house, f"{head}{rest}".encode()).split()[1] == b"100"
+    assert raw(house, f"{head}Content-Range: bytes 0-0/1\r\n{rest}".encode()).split()[1] == b"400"
+    assert raw(house, f"PUT /se/e/a HTTP/1.1\r\nHost: x\r\n{rest}".encode()).split()[1] == b"401"
+
+
+def test_a_database_that_does_not_answer_is_no_refusal(house: House) -> None:
+    house.dead_reason = "the database fails"
+    answer = house.ask("PUT", "e/a", b"x", token=house.token(attempt="A1"))
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert b"database" not in answer.body
+    assert house.ask("PUT", "e/a", b"x").status == 201  # the engine itself
