@@ -19,6 +19,7 @@ from engine.storages.webdav import GONE, WebDav
 from wrappers.transfer import digest, http
 from wrappers.transfer.errors import TransferError, of_status
 from wrappers.transfer.part import Expected
+from wrappers.transfer.redact import redact
 from wrappers.transfer.source import Source
 from wrappers.wire import Grant
 
@@ -66,7 +67,7 @@ class HttpStorage:
             if found is None and self._plain(url) is not None:
                 found = self._dav.propfind(url, "1")
                 if found is None:
-                    raise BadRequest(f"{url}: this web server cannot list directories")
+                    raise BadRequest(f"{redact(url)}: this web server cannot list directories")
             if not found or not found[0].stat.directory:
                 return {}
             escaped = self._escaped(url, found)
@@ -166,7 +167,7 @@ class HttpStorage:
         with clearly(url):
             found = self.stat(url)
             if found is None:
-                raise NotFound(f"nothing at {url}")
+                raise NotFound(f"nothing at {redact(url)}")
             if found.directory:
                 files.get_directory(self, url, into, progress)
                 return
@@ -183,7 +184,7 @@ class HttpStorage:
         with clearly(url):
             with self._dav.ask("HEAD", url, {"Want-Digest": name}) as answer:
                 if answer.status in GONE:
-                    raise NotFound(f"nothing at {url}")
+                    raise NotFound(f"nothing at {redact(url)}")
                 told = digest.told(answer.headers)
             if algorithm in told:
                 return told[algorithm]
@@ -192,7 +193,7 @@ class HttpStorage:
 
     def presign(self, url: str, method: str, seconds: float) -> Grant:
         """There is no such thing."""
-        raise BadRequest(f"{url}: an HTTP storage cannot presign")
+        raise BadRequest(f"{redact(url)}: an HTTP storage cannot presign")
 
 
 def _url(url: str) -> str:

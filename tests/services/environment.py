@@ -12,19 +12,24 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 _LOCK = Path(__file__).with_name("requirements.lock")
 _ENVIRONMENT = ROOT / ".cache" / "tests" / "servers"
+_STAMP = _ENVIRONMENT / "stamp"
 
 
 def server_program(name: str) -> str:
     """The path of a program of that environment, such as `python` or `moto_server`."""
     wanted = hashlib.sha256(_LOCK.read_bytes() + str(_ENVIRONMENT).encode()).hexdigest()
-    stamp = _ENVIRONMENT / "stamp"
-    _ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
-    with open(_ENVIRONMENT.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != wanted:
-            _make()
-            stamp.write_text(wanted)
+    if not _is_there(wanted):
+        _ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
+        with open(_ENVIRONMENT.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_there(wanted):
+                _make()
+                _STAMP.write_text(wanted)
     return str(_ENVIRONMENT / "bin" / name)
+
+
+def _is_there(wanted: str) -> bool:
+    return _STAMP.exists() and _STAMP.read_text() == wanted
 
 
 def _make() -> None:
