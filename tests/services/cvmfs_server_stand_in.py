@@ -64,7 +64,8 @@ class Repository:
         for place in (self.mount, self.rdonly, self.upper, self.spool / "ofs_workdir"):
             place.mkdir(parents=True, exist_ok=True)
         if not self.overlay:
-            subprocess.run(["cp", "-a", f"{lower}/.", self.mount], check=True)
+            # a clone is made of second names, which must not be one file here
+            run("cp", "-a", "--no-preserve=links", f"{lower}/.", self.mount)
             return
         run("mount", "--bind", lower, self.rdonly)
         run("mount", "-o", "remount,bind,ro", self.rdonly)
