@@ -35,6 +35,10 @@ def request(
     cores: Annotated[int | None, typer.Option(min=1, help="Cores of each job.")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory of each job, e.g. 4G.")] = None,
     wall: Annotated[float | None, typer.Option(min=0.001, help="Seconds that each job may run.")] = None,
+    group: Annotated[
+        int,
+        typer.Option(min=1, max=1000, help="Short jobs that share one job of the grid, one after the other."),
+    ] = 1,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="The tool never writes to the image's root.")
     ] = False,
@@ -69,6 +73,7 @@ def request(
         cores=cores,
         memory=bytes_of(memory, "--memory") if memory else None,
         wall=wall,
+        group=group,
         results_name=results_name,
         compat=bosh_compat,
         network=network,
