@@ -306,6 +306,7 @@ def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
     else:
         told = ((name, storage.stat(child(url, name))) for name in storage.list(url))
         found = {name: stat for name, stat in told if stat is not None}
-    if wrong := next((name for name in found if leaves(name)), None):
+    wrong = next((name for name in found if leaves(name)), None)
+    if wrong is not None:
         raise BadRequest(f"{url} holds the name {wrong!r}, which would lead out of it")
     return found

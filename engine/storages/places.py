@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from engine.errors import BadRequest
@@ -65,8 +65,8 @@ def scheme_of(url: str) -> str:
 
 
 def _by_door(place: StorageSettings, door: str) -> StorageSettings:
-    fields = {name: getattr(place, name) for name in StorageSettings.__slots__}
-    return StorageSettings(**{**fields, "url": door, "doors": (place.url, *place.doors)})
+    others = tuple(other for other in (place.url, *place.doors) if other != door)
+    return replace(place, url=door, doors=others)
 
 
 def _depth_below(url: str, base: str) -> int | None:

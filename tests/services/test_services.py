@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -16,8 +18,13 @@ import sqlalchemy
 
 from engine.testing.clock import FakeClock
 from tests.conftest import processes_of
+from tests.services.lines import line_to
+from tests.services.nginx import Nginx
 from tests.services.postgres import Postgres
+from tests.services.programs import connects
 from tests.services.unprivileged import Unprivileged
+from tests.services.wan import far_away
+from tests.services.xrootd import XRootD
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -49,6 +56,51 @@ def test_postgresql_ends_with_the_process_that_started_it() -> None:
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(host=directory, user="engine", dbname="postgres")
     subprocess.run(["rm", "-rf", directory], check=True)
+
+
+@pytest.mark.service
+def test_xrootd_is_reached_on_loopback_only_though_it_listens_everywhere(xrootd: XRootD) -> None:
+    port = int(xrootd.http.rpartition(":")[2])
+    told = subprocess.run(["ss", "-Hltn", f"sport = :{port}"], capture_output=True, text=True, check=True)
+    assert [line.split()[3] for line in told.stdout.splitlines()] == [f"127.0.0.1:{port}"]
+
+
+@pytest.mark.service
+def test_a_server_that_was_stopped_starts_again_on_its_port(nginx: Nginx) -> None:
+    port = int(nginx.url.rpartition(":")[2])
+    nginx.program.stop()
+    assert not connects(port)
+    nginx.program.start()
+    assert connects(port)
+
+
+def test_a_line_far_away_brings_everything_in_order() -> None:
+    content = bytes(range(256)) * 8192
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with far_away(listening.getsockname()[1], 0.02) as port:
+            client = socket.create_connection(("127.0.0.1", port))
+            server, _ = listening.accept()
+            with client, server:
+                threading.Thread(target=client.sendall, args=(content,)).start()
+                received = b""
+                while len(received) < len(content):
+                    received += server.recv(1 << 20)
+    assert received == content
+
+
+def test_a_line_is_cut_after_so_many_bytes_and_mended() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, line_to(listening.getsockname()[1]) as line:
+        for left, expected in ((3, b"abc"), (-1, b"abcdef")):
+            line.left = left
+            with socket.create_connection(("127.0.0.1", line.port)) as client:
+                server, _ = listening.accept()
+                with server:
+                    client.sendall(b"abcdef")
+                    client.shutdown(socket.SHUT_WR)
+                    received = b""
+                    while piece := server.recv(100):
+                        received += piece
+            assert received == expected
 
 
 def test_an_unprivileged_program_is_not_root_and_owns_its_directory(unprivileged: Unprivileged) -> None:

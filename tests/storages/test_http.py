@@ -7,12 +7,12 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from engine.errors import BadRequest, CredentialExpired
+from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages.http import HttpStorage
@@ -156,3 +156,68 @@ def test_a_plain_web_server_takes_and_lists_nothing(web: str) -> None:
         storage.list(f"{web}/dir/")
     with pytest.raises(BadRequest):
         storage.put(b"x", f"{web}/b")
+
+
+class _Faulty(BaseHTTPRequestHandler):
+    """A WebDAV server with one fault, named by the first part of the path."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(507 if self.path.startswith("/full") else 201)
+
+    def do_GET(self) -> None:
+        self._answer(200, b"content", Digest="adler32=deadbeef")
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.server.deleted.append(self.path)  # type: ignore[attr-defined]
+        self._answer(204)
+
+
+@pytest.fixture
+def faulty() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Faulty) as server:
+        server.daemon_threads = True
+        server.deleted = []  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_full_storage_may_have_room_later(faulty: ThreadingHTTPServer) -> None:
+    with pytest.raises(Unavailable, match="507") as told:
+        HttpStorage().put(b"content", f"http://127.0.0.1:{faulty.server_port}/full/a")
+    assert "free some space" in told.value.remedy
+
+
+def test_an_upload_that_the_storage_sums_otherwise_is_refused_and_removed(
+    faulty: ThreadingHTTPServer,
+) -> None:
+    with pytest.raises(Unavailable, match="adler32"):
+        HttpStorage().put(b"content", f"http://127.0.0.1:{faulty.server_port}/sum/a")
+    [removed] = faulty.deleted  # type: ignore[attr-defined]
+    assert removed.endswith(".part")
+
+
+def test_a_download_that_the_storage_sums_otherwise_is_refused(
+    faulty: ThreadingHTTPServer, tmp_path: Path
+) -> None:
+    with pytest.raises(Unavailable, match="adler32"):
+        HttpStorage().get(f"http://127.0.0.1:{faulty.server_port}/sum/a", tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
