@@ -36,6 +36,7 @@ GRID_PACKAGES = {
     "/usr/lib/*/libXrdAccSciTokens-5.so": "xrootd-scitokens-plugins",
     "/usr/lib/*/libXrdVoms-5.so": "xrootd-voms-plugins",
     "/usr/lib/python3/dist-packages/gfal2*.so": "python3-gfal2",
+    "gfal-copy": "gfal2-util-scripts",
     "openssl": "openssl",
     "voms-proxy-fake": "voms-clients",
 }

@@ -9,12 +9,8 @@ from wrappers.transfer.part import Part
 from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.source import Source
 
-_WEB = ("http", "https", "dav", "davs")
 _ROOT = ("root", "roots", "xroot", "xroots")
 _GFAL = ("srm", "gsiftp")
-_DOORS_BY_NAME = ("file", "s3", "girder")
-SCHEMES = ("file", *_WEB, *_ROOT, *_GFAL, "s3", "girder")
-"""What a node can move, if it has the programs for it."""
 
 
 class Door(NamedTuple):
@@ -27,14 +23,20 @@ class Door(NamedTuple):
     remove: Callable[[Tools, Permit], None]  # a file; nothing there is fine
 
 
+_WEB = Door(web.fetch, web.store, web.remove)
+_XROOTD = Door(root.fetch, root.store, root.remove)
+_GFAL_COPY = Door(gfal.fetch, gfal.store, gfal.remove)
 _DOORS = {
-    "web": Door(web.fetch, web.store, web.remove),
     "file": Door(local.fetch, local.store, local.remove),
+    "http": _WEB,
+    "https": _WEB,
+    "dav": _WEB,
+    "davs": _WEB,
     "s3": Door(s3.fetch, s3.store, s3.remove),
     "girder": Door(girder.fetch, girder.store, girder.remove),
-    "root": Door(root.fetch, root.store, root.remove),
-    "gfal": Door(gfal.fetch, gfal.store, gfal.remove),
 }
+SCHEMES = (*_DOORS, *_ROOT, *_GFAL)
+"""What a node can move, if it has the programs for it."""
 
 
 def door(url: str) -> Door:
@@ -44,15 +46,13 @@ def door(url: str) -> Door:
         Permanent: there is nothing, or this machine has not the programs that it needs.
     """
     scheme = urlsplit(url).scheme
-    if scheme in _DOORS_BY_NAME:
+    if scheme in _DOORS:
         return _DOORS[scheme]
-    if scheme in _WEB:
-        return _DOORS["web"]
     if scheme in _ROOT and root.available():
-        return _DOORS["root"]
+        return _XROOTD
     if scheme in _ROOT + _GFAL:
         if gfal.available():
-            return _DOORS["gfal"]
+            return _GFAL_COPY
         wanted = "xrdcp and xrdfs, or gfal-copy" if scheme in _ROOT else "gfal-copy"
         raise Permanent(f"{url}: this node has no {wanted}")
     raise Permanent(f"{url}: {scheme or 'no scheme'} is not one of {', '.join(SCHEMES)}")

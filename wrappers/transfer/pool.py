@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from typing import Callable, List, Optional, Sequence, TypeVar
 
 _T = TypeVar("_T")
@@ -43,8 +44,9 @@ def run(tasks: Sequence[Callable[[], _T]], parallel: int, stop: Callable[[], Non
     except BaseException:
         _empty(todo)
         stop()
+        until = time.monotonic() + _FAREWELL
         for thread in threads:
-            thread.join(_FAREWELL)
+            thread.join(max(0.0, until - time.monotonic()))
         raise
     for thread in threads:
         thread.join()
