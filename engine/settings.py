@@ -233,6 +233,56 @@ class ApiSection(_Section):
     """Seconds for which an attempt may fetch fresh credentials, whether it waits or runs."""
 
 
+class IssuerSection(_Section):
+    """An OpenID Connect provider whose tokens open the portal (EGI Check-in, Keycloak)."""
+
+    url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    """The issuer, as tokens name it; its keys are found below it."""
+    audience: str
+    """What tokens must be for."""
+    name: str = "preferred_username"
+    """The claim that an account made on the first visit is named by."""
+    create: bool = True
+    """Whether somebody who comes for the first time gets an account."""
+    authorities: str = ""
+    """File of certificate authorities of the provider; empty: the system's."""
+
+
+class PortalSection(_Section):
+    """The portal's interface (CARMIN), served by `engine serve` beside the rest of HTTP."""
+
+    name: str = "Grid engine"
+    """What the platform calls itself."""
+    description: str = "Boutiques pipelines on this machine and on the grid"
+    """What it says of itself."""
+    email: str = ""
+    """Whom users may write to."""
+    running: int = Field(default=10, ge=1)
+    """Executions of one user that run at a time; further ones wait for their turn."""
+    waiting: int = Field(default=100, ge=0)
+    """Executions of one user that may wait; further ones are refused."""
+    jobs: int = Field(default=100_000, ge=1)
+    """Jobs of one execution."""
+    bytes: int | None = Field(default=None, gt=0)
+    """Bytes of files that one user may keep."""
+    retention: float | None = Field(default=None, gt=0)
+    """Seconds for which an ended execution is kept before `engine purge` may remove it; none: for ever."""
+    runtimes: tuple[RuntimeName, ...] = ()
+    """Container runtimes of published pipelines; empty: those of the node. `none` is for tests."""
+    uploads: bool = True
+    """Whether users may launch descriptors of their own."""
+    registries: tuple[str, ...] = ("docker.io", "ghcr.io", "quay.io")
+    """Registries from which descriptors of their own may take images."""
+    zenodo: bool = True
+    """Whether descriptors may be fetched from Zenodo by their DOI."""
+    origins: tuple[str, ...] = ()
+    """Web pages (`https://portal.example.org`) whose scripts may use the interface."""
+    failures: int = Field(default=20, ge=1)
+    """Wrong keys or passwords from one address in a minute, after which it must wait."""
+    issuers: dict[str, IssuerSection] = Field(default_factory=dict)
+    """OpenID Connect providers by name."""
+
+
 class Settings(_Section):
     """Everything that can be set."""
 
@@ -263,6 +313,7 @@ class Settings(_Section):
     """Credentials by name."""
     data: DataSection = DataSection()
     api: ApiSection = ApiSection()
+    portal: PortalSection = PortalSection()
 
 
 def load(path: Path | None = None) -> Settings:

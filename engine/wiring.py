@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine import holder, plugins
 from engine.app.application import Application
+from engine.app.audit import AuditTrail
 from engine.app.catalogue import InternalCatalogue, entry_of
 from engine.app.claims import Claims
 from engine.app.exchange import Doors
@@ -21,6 +22,10 @@ from engine.app.follow import Driver
 from engine.app.key import Key, default_path, load_key
 from engine.app.manifests import Manifests
 from engine.app.needs import embedded_url
+from engine.app.pipelines import Pipelines
+from engine.app.portal import open_portal
+from engine.app.turns import Turns
+from engine.app.users import Users
 from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
@@ -100,6 +105,35 @@ class Engine:
         """The engine's own secret, made on first use."""
         return load_key(default_path())
 
+    @cached_property
+    def users(self) -> Users:
+        """The accounts of the portal."""
+        return Users(self.db, lambda: self.key, self.clock)
+
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        """The pipelines of the portal."""
+        return Pipelines(self.db, self.clock)
+
+    @cached_property
+    def trail(self) -> AuditTrail:
+        """The audit trail."""
+        return AuditTrail(self.db, lambda: self.key, self.clock)
+
+    def app_of(self, account: str) -> Application:
+        """The use cases as an account of the portal has them: its executions, its keys."""
+        settings = self.settings.model_copy(update={"owner": account})
+        storage = self._places_of(account).storage
+        return Application(settings, self.db, self.backends, storage, self.catalogues, self.clock)
+
+    @cached_property
+    def _places_of(self) -> Callable[[str], Places]:
+        @lru_cache(maxsize=100)
+        def of(owner: str) -> Places:
+            return Places(self.settings, owner, lambda: self.key, self.clock)
+
+        return of
+
     def http(self) -> Http:
         """The HTTP side of `engine serve`.
 
@@ -108,16 +142,18 @@ class Engine:
         """
         from engine.api.parts import Http  # FastAPI costs a quarter of a second
 
-        @lru_cache(maxsize=100)
-        def of(owner: str) -> Places:
-            return Places(self.settings, owner, lambda: self.key, self.clock)
-
+        of = self._places_of
         doors = Doors(
             embedded=embedded_url(self.settings.api),
             storage=lambda url, owner: of(owner).storage(url),
             scope_down=lambda url, method, owner, seconds: of(owner).scope_down(url, method, seconds),
         )
-        return Http(self.settings.api, self.db, Manifests(self.db).make, self.key, doors, self.clock)
+        applications = lru_cache(maxsize=1000)(self.app_of)
+        portal = partial(
+            open_portal, self.settings, self.db, self.users, self.pipelines, self.trail, applications
+        )
+        make = Manifests(self.db).make
+        return Http(self.settings, self.db, make, self.key, doors, portal, self.clock)
 
     def _claim(self, attempt: AttemptId) -> str:
         return Claims(self.key).of(attempt)
@@ -137,7 +173,10 @@ class Engine:
             _workspace(),
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
         )
-        return Driver(self.app, self.db, reconciler, self.clock, holder.this_process(), holder.is_dead)
+        turns = Turns(self.db, self.settings.portal, self.trail, self.clock)
+        return Driver(
+            self.app, self.db, reconciler, self.clock, holder.this_process(), holder.is_dead, turns.tick
+        )
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Engine:

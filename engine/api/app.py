@@ -1,11 +1,10 @@
 """The HTTP application of `engine serve`: the embedded storage, the node end point, and whether all is well.
 
-    /se/...            the embedded storage (engine.api.se)
-    /node/exchange     where an attempt's claim becomes grants (engine.api.node)
-    /health            this is the engine, and it answers
-    /health/ready      it can work: the database answers, the storage has room
-
-The portal's interface (CARMIN) has `/rest/` to itself.
+/se/...            the embedded storage (engine.api.se)
+/node/exchange     where an attempt's claim becomes grants (engine.api.node)
+/rest/...          the portal's interface (engine.api.carmin)
+/health            this is the engine, and it answers
+/health/ready      it can work: the database answers, the storage has room
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from fastapi.responses import JSONResponse
 
 from engine import __version__
 from engine.api.asgi import Message, Receive, Send
+from engine.api.carmin.app import PREFIX
+from engine.api.carmin.rest import Rest
 from engine.api.node import node_routes
 from engine.api.se import MOUNT, StorageElement
 from engine.app.exchange import Exchange
@@ -29,8 +30,9 @@ class Application:
     are not made for bodies of gigabytes and names of any characters.
     """
 
-    def __init__(self, storage: StorageElement, rest: FastAPI) -> None:
+    def __init__(self, storage: StorageElement, others: FastAPI, rest: Rest | None = None) -> None:
         self._storage = storage
+        self._others = others
         self._rest = rest
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -38,8 +40,10 @@ class Application:
         raw = scope.get("raw_path", b"")
         if scope["type"] == "http" and (raw == MOUNT or raw.startswith(MOUNT + b"/")):
             await self._storage(scope, receive, send)
-        else:
+        elif self._rest is not None and scope.get("path", "").startswith(PREFIX + "/"):
             await self._rest(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
 
 
 def routes(exchange: Exchange, check: Callable[[], None]) -> FastAPI:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from engine.api.app import Application, routes
+from engine.api.carmin.rest import Rest
 from engine.api.guard import Guard
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
@@ -14,19 +15,27 @@ from engine.app.exchange import Doors, Exchange
 from engine.app.key import Key
 from engine.app.living import Living
 from engine.app.needs import public_url
+from engine.app.portal import Portal
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.reconcile.place import MakeManifest
-from engine.settings import ApiSection
+from engine.settings import Settings
 from engine.store import executions
 from engine.store.database import Database
 
 
 class Http:
-    """Embedded storage, node end point and health, behind one address."""
+    """Embedded storage, node end point, health and the portal's interface, behind one address."""
 
     def __init__(
-        self, settings: ApiSection, db: Database, make: MakeManifest, key: Key, doors: Doors, clock: Clock
+        self,
+        every: Settings,
+        db: Database,
+        make: MakeManifest,
+        key: Key,
+        doors: Doors,
+        portal: Callable[[Tree], Portal],
+        clock: Clock,
     ) -> None:
         """Takes the address and the storage; nothing is answered before `start`.
 
@@ -34,6 +43,7 @@ class Http:
             SettingsError: `api.listen` or `api.public_url` cannot be one.
             Unavailable: the port is taken, or the storage cannot be opened.
         """
+        settings = every.api
         living = Living(db, clock, settings.claims)
         public_path = urlsplit(public_url(settings)).path if settings.public_url else ""
         self._tree = Tree(settings.root)
@@ -42,7 +52,8 @@ class Http:
                 self._tree, Guard(key, clock.now, living), settings.quota, public_path
             )
             exchange = Exchange(db, make, key, living, doors, clock)
-            app = Application(self._storage, routes(exchange, _check(db)))
+            self._rest = Rest(portal(self._tree), self._tree, clock)
+            app = Application(self._storage, routes(exchange, _check(db)), self._rest)
             self._server = HttpServer(app, settings.listen)
         except BaseException:
             self._tree.close()
@@ -66,6 +77,7 @@ class Http:
         """Let requests that are under way end, then give everything back."""
         self._server.stop()
         self._storage.close()
+        self._rest.close()
         self._tree.close()
 
 

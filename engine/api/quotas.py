@@ -1,4 +1,4 @@
-"""How much each execution keeps in the embedded storage, and whether more may come."""
+"""How much each execution (or account) keeps in the embedded storage, and whether more may come."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class QuotaExceeded(Exception):
 
 
 class Quotas:
-    """Bytes by execution (the first part of a path): what lies there, and what is on its way.
+    """Bytes by execution (the first part of a path), or by account: what lies there, and what is on its way.
 
     What lies there is measured when an execution is first heard of, and once more before anything is refused:
     files may have gone by another way.
     """
 
-    def __init__(self, most: int | None, measure: Callable[[str], int]) -> None:
+    def __init__(self, most: Callable[[str], int | None], measure: Callable[[str], int]) -> None:
         self._most = most
         self._measure = measure
         self._lock = Lock()
@@ -65,15 +65,15 @@ class Quotas:
                 self._kept.pop(execution, None)
 
     def _ask(self, execution: str, size: int) -> None:
-        if self._most is not None:
+        most = self._most(execution)
+        if most is not None:
             if execution not in self._kept:
                 self._kept[execution] = self._measure(execution)
-            if self._too_many(execution, size):
+            if self._too_many(execution, size, most):
                 self._kept[execution] = self._measure(execution)
-                if self._too_many(execution, size):
-                    raise QuotaExceeded(f"this execution may keep {self._most} bytes here")
+                if self._too_many(execution, size, most):
+                    raise QuotaExceeded(f"no more than {most} bytes may be kept here")
         self._coming[execution] = self._coming.get(execution, 0) + size
 
-    def _too_many(self, execution: str, size: int) -> bool:
-        kept = self._kept[execution] + self._coming.get(execution, 0)
-        return self._most is not None and kept + size > self._most
+    def _too_many(self, execution: str, size: int, most: int) -> bool:
+        return self._kept[execution] + self._coming.get(execution, 0) + size > most

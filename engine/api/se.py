@@ -68,7 +68,7 @@ class StorageElement:
     def __init__(self, tree: Tree, guard: Guard, quota: int | None, public_path: str = "") -> None:
         self._tree = tree
         self._guard = guard
-        self._quotas = Quotas(quota, lambda execution: tree.size((execution,)))
+        self._quotas = Quotas(lambda _: quota, lambda execution: tree.size((execution,)))
         self._digests = digests.Digests()
         self._public_path = public_path.rstrip("/")
         self._executor = ThreadPoolExecutor(_THREADS, "storage")

@@ -354,6 +354,10 @@ class Application:
                     executions.reopen(connection, current, now=now)
         return count
 
+    def is_remote(self, backend: str | None = None) -> bool:
+        """Whether jobs of a back-end run on other machines."""
+        return self._backend(backend).capabilities.remote
+
     def _backend(self, name: str | None) -> Backend:
         wanted = name or self.settings.backend
         try:

@@ -39,13 +39,16 @@ class Driver:
         clock: Clock,
         holder: str,
         is_dead: Callable[[str], bool],
+        beside: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`beside` is done in each round of whoever holds the lease; it tells whether anything changed."""
         self._app = app
         self._db = db
         self._reconciler = reconciler
         self._clock = clock
         self._holder = holder
         self._is_dead = is_dead
+        self._beside = beside
         self._lease: Lease | None = None
         self._renewed = 0.0
 
@@ -109,6 +112,7 @@ class Driver:
                     self._renewed = now
             with self._beating(self._lease):
                 changed = self._reconciler.tick(self._lease)
+                changed = self._beside() or changed
         except LeaseLost as error:
             log.warning("%s", error)
             self._lease = None

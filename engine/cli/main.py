@@ -14,6 +14,7 @@ import typer
 
 from engine import __version__
 from engine.cli import (
+    audit,
     cancel,
     catalogue,
     data,
@@ -26,6 +27,7 @@ from engine.cli import (
     keys,
     lint,
     logs,
+    pipeline,
     plan,
     results,
     serve,
@@ -35,6 +37,7 @@ from engine.cli import (
     status,
     submit,
     test,
+    user,
 )
 from engine.cli.session import session
 from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
@@ -90,6 +93,9 @@ for _module, _name in (
 cli.add_typer(catalogue.app, name="catalogue")
 cli.add_typer(data.app, name="data")
 cli.add_typer(keys.app, name="keys")
+cli.add_typer(user.app, name="user")
+cli.add_typer(pipeline.app, name="pipeline")
+cli.add_typer(audit.app, name="audit")
 cli.command("retry")(cancel.retry)
 cli.command("login")(sites.login)
 cli.command("tick")(serve.tick)

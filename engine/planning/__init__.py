@@ -3,7 +3,7 @@
 from engine.planning.bids import Dataset
 from engine.planning.compiler import CompiledTool, Expansion, compile_tool
 from engine.planning.containers import Requirements, container_requirements
-from engine.planning.descriptors import Descriptor, load_descriptor
+from engine.planning.descriptors import Descriptor, is_published, load_descriptor
 from engine.planning.naming import result_fields
 from engine.planning.outputs import OutputFile
 from engine.planning.points import Point, Sweep, expand_points, read_invocations
@@ -24,6 +24,7 @@ __all__ = [
     "compile_tool",
     "container_requirements",
     "expand_points",
+    "is_published",
     "load_descriptor",
     "read_invocations",
     "result_fields",

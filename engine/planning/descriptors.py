@@ -33,6 +33,11 @@ class Descriptor:
         return cls(data, canonical_sha256(data), source)
 
 
+def is_published(name: str) -> bool:
+    """Whether this is `zenodo.N`, `10.5281/zenodo.N` or its DOI URL."""
+    return _ZENODO.fullmatch(name) is not None
+
+
 def load_descriptor(
     name: str | Path, *, network: bool = False, endpoint: str = zenodo.ENDPOINT
 ) -> Descriptor:

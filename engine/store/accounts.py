@@ -92,6 +92,11 @@ def change(connection: Connection, id_: str, **values: Any) -> None:
     connection.execute(sa.update(account).where(account.c.id == id_).values(**values))
 
 
+def lock(connection: Connection, id_: str) -> None:
+    """Others who lock this account wait for the end of this transaction."""
+    connection.execute(sa.select(account.c.id).where(account.c.id == id_).with_for_update())
+
+
 def password_of(connection: Connection, id_: str) -> str:
     """The stored form of its password; empty when it has none."""
     query = sa.select(account.c.password).where(account.c.id == id_)

@@ -231,7 +231,7 @@ def test_more_than_the_quota_is_refused_before_it_is_sent(small_house: House) ->
     attempt = house.token(attempt="A1")
     assert house.ask("PUT", "e/a", b"x" * 600, attempt).status == 201
     refused = house.ask("PUT", "e/b", b"x" * 600, attempt)
-    assert (refused.status, refused.body) == (507, b"this execution may keep 1000 bytes here\n")
+    assert (refused.status, refused.body) == (507, b"no more than 1000 bytes may be kept here\n")
     assert house.ask("PUT", "other/b", b"x" * 600, attempt).status == 201
     assert house.ask("DELETE", "e/a").status == 204
     assert house.ask("PUT", "e/b", b"x" * 600, attempt).status == 201

@@ -1,0 +1,69 @@
+"""Answers that are errors: exactly `{"errorCode", "errorMessage"}`, in that order, and never a third key."""
+
+from __future__ import annotations
+
+import json
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from engine.app.audit import AuditTrail
+from engine.app.carmin import Code, Refused
+from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
+from engine.log import logger
+
+_TOLD = frozenset({Code.DATA_NOT_ALLOWED, Code.PIPELINE_NOT_ALLOWED})
+"""What the audit trail is told of."""
+
+
+def error(code: Code, message: str, status: int) -> Response:
+    """An error as clients know it."""
+    body = {"errorCode": int(code), "errorMessage": f"{message} (Error code {int(code)})"}
+    headers = {"WWW-Authenticate": "header; header-name=apikey"} if status == 401 else {}
+    if status in (429, 503):
+        headers["Retry-After"] = "60" if status == 429 else "5"
+    return Response(json.dumps(body), status_code=status, media_type="application/json", headers=headers)
+
+
+def refusal(reason: EngineError) -> Response:
+    """What a client is told of a failure of ours."""
+    if isinstance(reason, Refused):
+        return error(reason.code, str(reason), reason.status)
+    if isinstance(reason, NotFound):
+        return error(Code.GENERIC, reason.message, 404)
+    if isinstance(reason, BadRequest):
+        return error(Code.GENERIC, reason.message, 400)
+    if isinstance(reason, CredentialExpired):
+        return error(Code.GENERIC, "a service that is needed refuses the engine's credential", 503)
+    logger().error("unavailable", why=reason.message)
+    return error(Code.GENERIC, "a service that is needed does not answer; try later", 503)
+
+
+def add_handlers(app: FastAPI, trail: AuditTrail) -> None:
+    """Have every failure of an application answered in these words."""
+
+    @app.exception_handler(EngineError)
+    def engine_error(request: Request, reason: EngineError) -> Response:
+        account = request.state.account
+        if isinstance(reason, Refused) and reason.code in _TOLD and account is not None:
+            trail.record(account.id, "access", f"refused {int(reason.code)}")
+        return refusal(reason)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, reason: RequestValidationError) -> Response:
+        first = reason.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body")
+        return error(Code.BAD_INPUT, f"{where}: {first['msg']}" if where else str(first["msg"]), 400)
+
+    @app.exception_handler(HTTPException)
+    async def of_http(request: Request, reason: HTTPException) -> Response:
+        answer = error(Code.GENERIC, str(reason.detail), reason.status_code)
+        answer.headers.update(reason.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def defect(request: Request, reason: Exception) -> Response:
+        logger().error("defect", exc_info=reason)
+        return error(Code.GENERIC, "a defect of the engine; it has been written down", 500)

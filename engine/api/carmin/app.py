@@ -1,0 +1,61 @@
+"""The portal's interface, put together: one router for each resource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from engine import __version__
+from engine.api.carmin.account import account_routes
+from engine.api.carmin.answers import add_handlers
+from engine.api.carmin.execution_view import Executions
+from engine.api.carmin.executions import execution_routes
+from engine.api.carmin.files import Files
+from engine.api.carmin.models import Error
+from engine.api.carmin.paths import path_routes
+from engine.api.carmin.pipelines import pipeline_routes
+from engine.api.carmin.platform import platform_routes
+from engine.app.failures import Failures
+from engine.app.portal import Portal
+
+PREFIX = "/rest"
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Error, "description": "The request is refused."},
+    503: {"model": Error, "description": "A service that is needed does not answer."},
+}
+
+
+def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
+    """The application below `/rest`."""
+    app = FastAPI(
+        title="CARMIN",
+        description="CARMIN 0.3.1 in the dialect of the Virtual Imaging Platform.",
+        version=__version__,
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=f"{PREFIX}/docs",
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=_ERRORS,
+    )
+    settings = portal.settings
+    told = Executions(portal.launches, files.tree)
+    routers = (
+        platform_routes(settings.portal, portal.users, failures),
+        pipeline_routes(portal.pipelines),
+        execution_routes(portal.launcher, portal.launches, told),
+        path_routes(files),
+        account_routes(settings),
+    )
+    for router in routers:
+        app.include_router(router, prefix=PREFIX)
+    add_handlers(app, portal.trail)
+    if settings.portal.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.portal.origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+        )
+    return app

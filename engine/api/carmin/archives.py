@@ -1,0 +1,104 @@
+"""Archives that clients send: unpacked below one directory, and nowhere else.
+
+Absolute names, `..`, links and devices are refused before anything is written; so is what is too much.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from engine.app.carmin import Code, Refused
+from engine.app.paths import LONGEST
+from engine.app.tokens import Segments
+
+MOST = 10_000
+"""Entries of an archive."""
+LARGEST = 1 << 30
+"""Bytes of all that is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or a directory of an archive."""
+
+    path: Segments
+    directory: bool
+    size: int
+    source: zipfile.ZipInfo | tarfile.TarInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive that was looked through, and is harmless."""
+
+    entries: list[Entry]
+    _opened: zipfile.ZipFile | tarfile.TarFile
+
+    def open(self, entry: Entry) -> IO[bytes]:
+        """The content of a file."""
+        if isinstance(self._opened, zipfile.ZipFile) and isinstance(entry.source, zipfile.ZipInfo):
+            return self._opened.open(entry.source)
+        if isinstance(self._opened, tarfile.TarFile) and isinstance(entry.source, tarfile.TarInfo):
+            found = self._opened.extractfile(entry.source)
+            if found is not None:
+                return found
+        raise Refused(Code.GENERIC, "an entry of the archive is no file")
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Archive]:
+    """A zip or tar archive.
+
+    Raises:
+        Refused: it is none, or not harmless.
+    """
+    stream = io.BytesIO(data)
+    try:
+        if zipfile.is_zipfile(stream):
+            with zipfile.ZipFile(stream) as zipped:
+                yield Archive(_checked(_of_zip(one) for one in zipped.infolist()), zipped)
+        else:
+            stream.seek(0)
+            with tarfile.open(fileobj=stream) as tar:
+                yield Archive(_checked(_of_tar(one) for one in tar), tar)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
+        raise Refused(Code.GENERIC, f"not an archive that can be read: {error}") from None
+
+
+def _of_zip(info: zipfile.ZipInfo) -> Entry:
+    kind = (info.external_attr >> 16) & 0o170000
+    if kind not in (0, 0o100000, 0o040000):
+        raise Refused(Code.GENERIC, "the archive holds a link or a device")
+    return Entry(_path(info.filename), info.is_dir(), info.file_size, info)
+
+
+def _of_tar(info: tarfile.TarInfo) -> Entry:
+    if not (info.isreg() or info.isdir()):
+        raise Refused(Code.GENERIC, "the archive holds a link or a device")
+    return Entry(_path(info.name), info.isdir(), info.size, info)
+
+
+def _path(name: str) -> Segments:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    bad = name.startswith("/") or "\\" in name or "\0" in name or ".." in parts
+    if bad or any(len(part.encode("utf-8", "surrogateescape")) > LONGEST for part in parts):
+        raise Refused(Code.GENERIC, "the archive holds a name that leads elsewhere")
+    return tuple(parts)
+
+
+def _checked(entries: Iterator[Entry]) -> list[Entry]:
+    found: list[Entry] = []
+    size = 0
+    for entry in entries:
+        size += entry.size
+        if len(found) >= MOST or size > LARGEST:
+            raise Refused(Code.GENERIC, f"an archive has at most {MOST} entries and {LARGEST} bytes")
+        if entry.path:
+            found.append(entry)
+    return found

@@ -1,0 +1,144 @@
+"""Executions as CARMIN tells them: VIP's keys, all of them, null where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from engine.api.carmin.models import ExecutionModel, JobModel, PathProperties
+from engine.api.tree import Tree
+from engine.app.application import Application
+from engine.app.carmin import Code, Refused, execution_status, job_status
+from engine.app.launches import Launches, Result
+from engine.app.views import ExecutionView, JobView
+from engine.domain.execution import ExecutionState
+from engine.domain.job import JobState
+from engine.errors import NotFound
+from engine.store.executions import Execution
+from engine.store.launches import Launch, Listed
+
+MANY = 1000
+"""Jobs, and results in `returnedFiles`, that are told one by one; `results` has them all."""
+
+
+class Executions:
+    """Tells executions."""
+
+    def __init__(self, launches: Launches, tree: Tree) -> None:
+        self._launches = launches
+        self._tree = tree
+
+    def listed(self, one: Listed) -> ExecutionModel:
+        """A line of a list."""
+        return _model(one.launch, one.state, one.created_at, one.ended_at)
+
+    def summary(self, found: Launch) -> ExecutionModel:
+        """How it stands."""
+        app = self._launches.application(found)
+        execution, view = app.execution(found.execution_id), app.status(found.execution_id)
+        return self._with_jobs(_of(found, execution), app, found, view)
+
+    def whole(self, found: Launch) -> ExecutionModel:
+        """All that is known."""
+        returned: dict[str, list[str]] = {}
+        for result in islice(self._launches.results(found), MANY):
+            returned.setdefault(result.product.output, []).append(result.path)
+        return self.summary(found).model_copy(
+            update={
+                "inputValues": dict(found.inputs),
+                "returnedFiles": returned or None,
+                "resultsLocation": found.location,
+            }
+        )
+
+    def jobs(self, found: Launch) -> int:
+        """How many jobs it has."""
+        return self._launches.application(found).execution(found.execution_id).jobs
+
+    def is_over(self, found: Launch) -> bool:
+        """Whether it has ended."""
+        return self._launches.application(found).execution(found.execution_id).state.is_final
+
+    def results(self, found: Launch) -> list[PathProperties]:
+        """Every result."""
+        return [self._result(one, found) for one in self._launches.results(found)]
+
+    def log(self, found: Launch, number: int, stream: str) -> Iterator[bytes]:
+        """What the last try of a job wrote; jobs are counted from 0.
+
+        Raises:
+            Refused: there is no such job.
+        """
+        app = self._launches.application(found)
+        try:
+            job = app.job(found.execution_id, number + 1)
+        except (NotFound, OverflowError):
+            raise Refused(Code.GENERIC, f"this execution has no job {number}") from None
+        tries = app.tries(job)
+
+        def pieces() -> Iterator[bytes]:
+            offset = 0
+            while tries and (piece := app.log(found.execution_id, job, tries[-1], stream, offset)):
+                offset += len(piece)
+                yield piece
+
+        return pieces()
+
+    def _with_jobs(
+        self, model: ExecutionModel, app: Application, found: Launch, view: ExecutionView
+    ) -> ExecutionModel:
+        few = view.jobs <= MANY
+        jobs = {str(one.number - 1): _job(one) for one in app.jobs(found.execution_id)} if few else None
+        summary: dict[str, int] = {}
+        for state, count in view.tally.items():
+            word = job_status(JobState(state))
+            summary[word] = summary.get(word, 0) + count
+        return model.model_copy(update={"jobs": jobs, "jobsSummary": summary})
+
+    def _result(self, one: Result, found: Launch) -> PathProperties:
+        exists, modified = True, 0.0
+        if one.stored is not None:
+            try:
+                item = self._tree.item(one.stored)
+                modified = item.found.st_mtime
+            except OSError:
+                exists = False
+        return PathProperties(
+            path=one.path,
+            platformPath=one.path,
+            lastModificationDate=int(modified),
+            isDirectory=one.product.directory and not one.product.packed,
+            exists=exists,
+            size=one.product.size,
+            executionId=found.execution_id,
+            mimeType="application/octet-stream",
+        )
+
+
+def _of(found: Launch, execution: Execution) -> ExecutionModel:
+    return _model(found, execution.state, execution.created_at, execution.ended_at)
+
+
+def _model(launch: Launch, state: ExecutionState, created: float, ended: float | None) -> ExecutionModel:
+    values: dict[str, Any] = {"inputValues": None, "returnedFiles": None, "resultsLocation": None}
+    return ExecutionModel(
+        identifier=launch.execution_id,
+        name=launch.name,
+        pipelineIdentifier=launch.pipeline,
+        timeout=0,
+        status=execution_status(state),
+        studyIdentifier=launch.study or None,
+        errorCode=None,
+        startDate=int(created * 1000),
+        endDate=int(ended * 1000) if ended else None,
+        jobs=None,
+        **values,
+    )
+
+
+def _job(one: JobView) -> JobModel:
+    state = JobState(one.state)
+    return JobModel(
+        status=job_status(state), exitCode=one.exit_code, exitMessage=one.message or one.failure or None
+    )

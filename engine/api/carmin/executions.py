@@ -1,0 +1,179 @@
+"""Executions: started, watched, killed, deleted; their results and logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from engine.api.carmin.caller import Caller
+from engine.api.carmin.execution_view import Executions
+from engine.api.carmin.models import (
+    ChangedExecution,
+    Deletion,
+    ExecutionModel,
+    NewExecution,
+    PathProperties,
+)
+from engine.api.carmin.platform import LIMIT
+from engine.app.carmin import Code, Refused
+from engine.app.launches import Launches
+from engine.app.launching import Launcher, Wish
+from engine.domain.access import Deed
+from engine.store.launches import Launch
+
+_SEVERAL = "jobId is required when multiple tasks exist"
+
+
+def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -> APIRouter:
+    """`/executions...`."""
+    router = APIRouter(tags=["executions"])
+
+    @router.get("/executions", response_model=list[ExecutionModel])
+    def newest(
+        caller: Caller,
+        studyIdentifier: Annotated[str | None, Query(max_length=255)] = None,  # noqa: N803 - CARMIN's word
+        offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+        limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
+    ) -> list[ExecutionModel]:
+        """Executions, newest first, without values, results and jobs."""
+        found = launches.newest(caller, limit=limit, offset=offset, study=_plain(studyIdentifier))
+        return [told.listed(one) for one in found]
+
+    @router.post("/executions", response_model=ExecutionModel)
+    def create(wanted: NewExecution, caller: Caller) -> ExecutionModel:
+        """Start an execution of a pipeline, of a descriptor in `descriptor`, or of a DOI."""
+        if wanted.timeout:
+            raise Refused(Code.BAD_EXECUTION, "a timeout is not supported")
+        made = launcher.launch(
+            caller,
+            Wish(
+                name=wanted.name,
+                pipeline=wanted.pipelineIdentifier,
+                descriptor=wanted.descriptor,
+                values=wanted.inputValues,
+                location=wanted.resultsLocation or "",
+                study=_plain(wanted.studyIdentifier) or "",
+            ),
+        )
+        return told.whole(made)
+
+    @router.get("/executions/count", response_class=PlainTextResponse)
+    def count(
+        caller: Caller,
+        studyIdentifier: Annotated[str | None, Query(max_length=255)] = None,  # noqa: N803 - CARMIN's word
+    ) -> str:
+        """How many there are, as plain text."""
+        return str(launches.count(caller, _plain(studyIdentifier)))
+
+    @router.get("/executions/examples", response_model=list[ExecutionModel])
+    def examples(caller: Caller) -> list[ExecutionModel]:
+        """Executions that show how; there are none."""
+        return []
+
+    @router.get("/executions/examples/{id_}", response_model=ExecutionModel)
+    def example(id_: str, caller: Caller) -> ExecutionModel:
+        """One of them."""
+        raise Refused(Code.BAD_EXAMPLE, "there is no such example")
+
+    @router.get("/executions/{id_}", response_model=ExecutionModel)
+    def one(id_: str, caller: Caller) -> ExecutionModel:
+        """One execution."""
+        return told.whole(launches.find(caller, id_, Deed.READ))
+
+    @router.get("/executions/{id_}/summary", response_model=ExecutionModel)
+    def summary(id_: str, caller: Caller) -> ExecutionModel:
+        """How it stands, without values and results: for services that watch for others."""
+        return told.summary(launches.find(caller, id_, Deed.SUMMARY))
+
+    @router.put("/executions/{id_}", response_model=ExecutionModel)
+    def change(id_: str, wanted: ChangedExecution, caller: Caller) -> ExecutionModel:
+        """Give it another name."""
+        if wanted.timeout:
+            raise Refused(Code.GENERIC, "a timeout is not supported")
+        if wanted.name is None:
+            return told.whole(launches.find(caller, id_, Deed.READ))
+        return told.whole(launches.rename(caller, id_, wanted.name))
+
+    @router.put("/executions/{id_}/play", status_code=204)
+    def play(id_: str, caller: Caller) -> Response:
+        """Nothing: executions start by themselves."""
+        launches.find(caller, id_, Deed.CHANGE)
+        return Response(status_code=204)
+
+    @router.put("/executions/{id_}/kill", status_code=204)
+    def kill(id_: str, caller: Caller) -> Response:
+        """Ask for its end."""
+        launches.kill(caller, id_)
+        return Response(status_code=204)
+
+    @router.put("/executions/{id_}/restart", response_model=ExecutionModel)
+    def restart(id_: str, caller: Caller) -> ExecutionModel:
+        """Run again what has failed or was killed (not of CARMIN)."""
+        launches.restart(caller, id_)
+        return told.whole(launches.find(caller, id_, Deed.READ))
+
+    @router.put("/executions/{id_}/delete", status_code=204)
+    def delete_as_vip(id_: str, how: Deletion, caller: Caller) -> Response:
+        """Forget it, with or without its files: VIP's spelling."""
+        launches.delete(caller, id_, files=how.deleteFiles)
+        return Response(status_code=204)
+
+    @router.delete("/executions/{id_}", status_code=204)
+    def delete(
+        id_: str,
+        caller: Caller,
+        deleteFiles: bool = False,  # noqa: N803 - CARMIN's word
+    ) -> Response:
+        """Forget it, with or without its files. One that runs is killed, and stays."""
+        found = launches.find(caller, id_, Deed.CHANGE)
+        if told.is_over(found):
+            launches.delete(caller, id_, files=deleteFiles)
+        else:
+            launches.kill(caller, id_)  # how clients of CARMIN 0.2 kill
+        return Response(status_code=204)
+
+    @router.get("/executions/{id_}/results", response_model=list[PathProperties])
+    def results(id_: str, caller: Caller) -> list[PathProperties]:
+        """Its results, where they are."""
+        return told.results(launches.find(caller, id_, Deed.READ))
+
+    @router.get("/executions/{id_}/stdout", response_class=PlainTextResponse)
+    def stdout(id_: str, caller: Caller) -> Response:
+        """What its only job printed."""
+        return _only(told, launches.find(caller, id_, Deed.READ), "out")
+
+    @router.get("/executions/{id_}/stderr", response_class=PlainTextResponse)
+    def stderr(id_: str, caller: Caller) -> Response:
+        """What its only job complained of."""
+        return _only(told, launches.find(caller, id_, Deed.READ), "err")
+
+    @router.get("/executions/{id_}/jobs/{number}/stdout", response_class=PlainTextResponse)
+    def job_stdout(id_: str, number: int, caller: Caller) -> Response:
+        """What a job printed; jobs are counted from 0."""
+        return _text(told.log(launches.find(caller, id_, Deed.READ), number, "out"))
+
+    @router.get("/executions/{id_}/jobs/{number}/stderr", response_class=PlainTextResponse)
+    def job_stderr(id_: str, number: int, caller: Caller) -> Response:
+        """What a job complained of."""
+        return _text(told.log(launches.find(caller, id_, Deed.READ), number, "err"))
+
+    return router
+
+
+def _only(told: Executions, found: Launch, stream: str) -> Response:
+    if told.jobs(found) != 1:
+        return PlainTextResponse(_SEVERAL)
+    return _text(told.log(found, 0, stream))
+
+
+def _text(pieces: Iterator[bytes]) -> Response:
+    return StreamingResponse(pieces, media_type="text/plain; charset=utf-8")
+
+
+def _plain(text: str | None) -> str | None:
+    if text is not None and not text.isprintable():
+        raise Refused(Code.GENERIC, "studyIdentifier is no text")
+    return text

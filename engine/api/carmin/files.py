@@ -1,0 +1,160 @@
+"""Files of the virtual tree: received and sent as streams, in flat memory, packed and unpacked."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.api import ranges
+from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
+from engine.api.carmin.tar import TarBody
+from engine.api.digests import Digests
+from engine.api.quotas import QuotaExceeded, Quotas
+from engine.api.receiving import Incoming, receive_into
+from engine.api.sending import PIECE, send_file
+from engine.api.tree import Tree
+from engine.app.carmin import Code, Refused
+from engine.app.tokens import Segments
+from engine.app.virtual import Location
+
+_T = TypeVar("_T")
+_WORDS = {
+    errno.ENOENT: "there is no such file or directory",
+    errno.EISDIR: "it is a directory",
+    errno.ENOTDIR: "it is no directory, or a part of the path is none",
+    errno.EEXIST: "there is something of that name already",
+    errno.ENOTEMPTY: "the directory is not empty",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EINVAL: "this cannot be done",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What lies in the tree, with all that moving it needs."""
+
+    tree: Tree
+    digests: Digests
+    quotas: Quotas
+    executor: ThreadPoolExecutor
+
+    async def run(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call something that blocks."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *arguments))
+
+    async def receive(self, request: Request, location: Location) -> int:
+        """The body of a request becomes a file, whole or not at all; gives its size."""
+        announced = request.headers.get("content-length", "")
+        incoming = Incoming(self.tree, self.digests, ("md5",))
+        owner = owner_of(location.stored)
+        try:
+            with self.quotas.room(owner, limited=True) as ask:
+                if announced:
+                    await self.run(self.make_room, ask, int(announced))
+                asked = None if announced else ask
+                await receive_into(incoming, request.receive, self.executor, asked)
+                if incoming.size == 0:
+                    await self.run(incoming.write, [b""])
+                size, replaced = incoming.size, await self.run(incoming.publish, location.stored)
+                self.quotas.changed(owner, size - replaced)
+                return size
+        finally:
+            await self.run(incoming.close)
+
+    def make_room(self, ask: Callable[[int], None], size: int) -> None:
+        """Return if so many bytes may come.
+
+        Raises:
+            QuotaExceeded, OSError: they may not.
+        """
+        ask(size)
+        if size > self.tree.free():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def content(self, request: Request, location: Location) -> Response:
+        """A file, or the part of it that is asked for; a directory as a tar. Blocks for its beginning."""
+        if self.tree.item(location.stored).directory:
+            return TarBody(self.tree, location.stored)
+        file = self.tree.open(location.stored)
+        try:
+            found = os.fstat(file)
+            piece = ranges.choose(dict(request.headers), found.st_size, ranges.etag(found))
+            first = os.pread(file, min(PIECE, piece.stop - piece.start), piece.start)
+            return FileBody(file, found, piece, first, self.executor)
+        except BaseException:
+            os.close(file)
+            raise
+
+    def md5(self, location: Location) -> str:
+        """The MD5 of a file; computed once. Blocking."""
+        file = self.tree.open(location.stored)
+        try:
+            return self.digests.of(file, "md5")
+        finally:
+            os.close(file)
+
+
+class FileBody(Response):
+    """A file on its way; closes it at the end."""
+
+    def __init__(
+        self, file: int, found: os.stat_result, piece: ranges.Piece, first: bytes, executor: Executor
+    ) -> None:
+        headers = {
+            "Accept-Ranges": "bytes",
+            "ETag": ranges.etag(found),
+            "X-Content-Type-Options": "nosniff",
+            "Content-Disposition": "attachment",
+        }
+        if piece.status == 206:
+            headers["Content-Range"] = f"bytes {piece.start}-{piece.stop - 1}/{found.st_size}"
+        if piece.status == 416:
+            headers["Content-Range"] = f"bytes */{found.st_size}"
+        if piece.status in (200, 206):
+            headers["Content-Length"] = str(piece.stop - piece.start)
+        super().__init__(status_code=piece.status, headers=headers, media_type="application/octet-stream")
+        self._file, self._piece, self._first, self._executor = file, piece, first, executor
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Send it."""
+        piece = self._piece
+        try:
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            if piece.status not in (200, 206) or scope["method"] == "HEAD":
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await send_file(send, self._file, piece.start, piece.stop, self._first, self._executor)
+        except Disconnected:
+            return
+        finally:
+            os.close(self._file)
+
+
+def owner_of(stored: Segments) -> str:
+    """Whose quota something counts against: `users/<id>` or `groups/<id>`."""
+    return "/".join(stored[1:3])
+
+
+def refused(error: OSError | QuotaExceeded | Refusal) -> Refused:
+    """What a client is told of trouble with the disk: never a path of this machine."""
+    if isinstance(error, QuotaExceeded):
+        return Refused(Code.GENERIC, f"your quota is used up: {error}", status=413)
+    if isinstance(error, Refusal):
+        return Refused(Code.GENERIC, error.words)
+    number = error.errno or 0
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return Refused(Code.GENERIC, "the disk of the platform is full", status=413)
+    if number not in _WORDS:
+        raise error
+    return Refused(Code.GENERIC, _WORDS[number])

@@ -1,0 +1,130 @@
+"""What every request of the portal's interface passes, before and after its route: who it is, how much it may
+send, what is written down of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from engine.api.asgi import Message, Receive, Send
+from engine.api.carmin.answers import refusal
+from engine.api.carmin.caller import Doorkeeper
+from engine.app.carmin import Code, Refused
+from engine.errors import Unavailable
+from engine.ids import new_id
+from engine.log import logger
+
+LARGEST = 16 << 20
+"""Bytes of a body that is not a file."""
+PATIENCE = 60.0
+"""Seconds without a byte after which a client that sends no file counts as gone."""
+FILES = "/rest/path/"
+Observe = Callable[[str, str, int, float], None]
+"""Told method, route, status and seconds of each request."""
+
+
+@dataclass(slots=True)
+class _Answered:
+    """What is known of the answer."""
+
+    status: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+
+class Guard:
+    """An ASGI application around another."""
+
+    def __init__(self, app: Any, doorkeeper: Doorkeeper, observe: Observe) -> None:
+        self._app = app
+        self._doorkeeper = doorkeeper
+        self._observe = observe
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        answered, request = _Answered(), new_id()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request=request)
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered.status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request.encode("ascii"))]
+            await send(message)
+
+        scope = {**scope, "state": {**scope.get("state", {}), "account": None, "request": request}}
+        try:
+            await self._guarded(scope, receive, sending)
+        finally:
+            self._tell(scope, answered)
+
+    async def _guarded(self, scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            if b"apikey=" in scope.get("query_string", b"").lower():
+                raise Refused(Code.BAD_CREDENTIALS, "a key never stands in a URL; revoke it", status=400)
+            scope["state"]["account"] = await self._account(scope)
+        except (Refused, Unavailable) as error:
+            await refusal(error)(scope, receive, send)
+            return
+        if account := scope["state"]["account"]:
+            structlog.contextvars.bind_contextvars(account=account.id)
+        path: str = scope["path"]
+        if not path.startswith(FILES):
+            receive = _limited(receive)
+            if path.endswith("/") and path != "/rest/":  # Shanoir writes one
+                scope = {**scope, "path": path.rstrip("/"), "raw_path": scope["raw_path"].rstrip(b"/")}
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            scope["state"]["route"] = getattr(scope.get("route"), "path", "")
+
+    async def _account(self, scope: Message) -> Any:
+        if scope["method"] == "OPTIONS":
+            return None
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        client = scope.get("client")
+        address = client[0] if client else ""
+        return await run_in_threadpool(self._doorkeeper.recognise, headers, address)
+
+    def _tell(self, scope: Message, answered: _Answered) -> None:
+        route = scope["state"].get("route", "")
+        seconds = time.perf_counter() - answered.started
+        self._observe(scope["method"], route, answered.status, seconds)
+        # The route, never the path: names of files can carry a patient's name.
+        logger().info(
+            "request",
+            method=scope["method"],
+            route=route,
+            status=answered.status,
+            seconds=round(seconds, 4),
+        )
+
+
+def _limited(receive: Receive) -> Receive:
+    """The same body, as long as it is small and keeps coming."""
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        try:
+            async with asyncio.timeout(PATIENCE):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "nothing came for a minute") from None
+        size += len(message.get("body", b""))
+        if size > LARGEST:
+            raise HTTPException(413, f"a body has at most {LARGEST} bytes")
+        return message
+
+    return limited

@@ -1,0 +1,274 @@
+"""CARMIN-Data: `/path/...`, the virtual tree."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import mimetypes
+from typing import Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from engine.api.asgi import Disconnected
+from engine.api.carmin import archives
+from engine.api.carmin.caller import Caller
+from engine.api.carmin.files import Files, owner_of, refused
+from engine.api.carmin.models import Existence, PathMd5, PathProperties, UploadData
+from engine.api.quotas import QuotaExceeded
+from engine.api.receiving import Incoming
+from engine.api.tree import Item
+from engine.app import virtual
+from engine.app.carmin import Code, Refused
+from engine.app.tokens import Segments
+from engine.app.trash import discard
+from engine.app.virtual import Kind, Location
+from engine.domain.account import Account
+
+PREFIX = "/rest/path"
+ENVELOPE = "application/carmin+json"
+LARGEST = 64 << 20
+"""Bytes of a document that holds a file as base64; larger ones are sent as they are."""
+
+Action = Literal["exists", "properties", "list", "content", "md5"]
+_ACTIONS = {"exists", "properties", "list", "content", "md5"}
+_PIECE = 1 << 20
+
+
+def path_routes(files: Files) -> APIRouter:
+    """`/path/...`."""
+    router = APIRouter(tags=["data"])
+    asked: dict[int | str, dict[str, Any]] = {
+        200: {
+            "description": "What was asked for: a JSON document, or the content as bytes.",
+            "content": {
+                "application/json": {"schema": {}},
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+                "application/x-tar": {"schema": {"type": "string", "format": "binary"}},
+            },
+        },
+        206: {"description": "The part of a file that was asked for."},
+        304: {"description": "The client has it."},
+    }
+
+    @router.get("/path", responses=asked, response_class=Response, include_in_schema=False)
+    @router.get("/path/{path:path}", responses=asked, response_class=Response)
+    async def get(request: Request, caller: Caller, action: Action = "properties") -> Response:
+        """What lies there: its properties, what is in it, its content (a tar of a directory), its MD5."""
+        location = virtual.locate(caller, _raw(request))
+        answer: Response = await _run(files, _asked, files, request, caller, location, action)
+        return answer
+
+    @router.put("/path/{path:path}", status_code=201, responses={201: {"model": PathProperties}})
+    async def put(request: Request, caller: Caller) -> Response:
+        """Make a directory (no body), or a file from the body: raw, or as `application/carmin+json`."""
+        raw = _raw(request)
+        location = virtual.locate(caller, raw)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind == ENVELOPE:
+            data = _envelope(await _whole(request))
+            await _run(files, _unpack, files, caller, location, data)
+        elif raw.endswith(b"/") or _is_empty(request, kind):
+            if location.kind is Kind.ABOVE:
+                raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be made there")
+            await _run(files, files.tree.make, location.stored)
+        else:
+            _must_be_inside(location)
+            try:
+                await files.receive(request, location)
+            except (OSError, QuotaExceeded) as error:
+                raise refused(error) from None
+            except Disconnected:
+                return Response(status_code=400)
+        told = await _run(files, _properties, files, caller, location)
+        return JSONResponse(
+            told.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}
+        )
+
+    @router.delete("/path/{path:path}", status_code=204)
+    async def delete(request: Request, caller: Caller) -> Response:
+        """Put it into the trash; what lies there is removed for good."""
+        location = virtual.locate(caller, _raw(request))
+        _must_be_inside(location)
+        await _run(files, _delete, files, caller, location)
+        return Response(status_code=204)
+
+    return router
+
+
+async def _run(files: Files, function: Any, *arguments: Any) -> Any:
+    try:
+        return await files.run(function, *arguments)
+    except (OSError, QuotaExceeded) as error:
+        raise refused(error) from None
+
+
+def _raw(request: Request) -> bytes:
+    """The path as it came over the wire: decoded once, by whoever takes it apart."""
+    raw: bytes = request.scope["raw_path"]
+    return raw[len(PREFIX) :]
+
+
+def _must_be_inside(location: Location) -> None:
+    if location.kind is not Kind.INSIDE:
+        raise Refused(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be written or removed")
+
+
+def _is_empty(request: Request, kind: str) -> bool:
+    """Whether there is no body, nor the announcement of an empty file."""
+    announced = request.headers.get("content-length", "0")
+    chunked = "transfer-encoding" in request.headers
+    return announced == "0" and not chunked and kind != "application/octet-stream"
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+def _asked(files: Files, request: Request, account: Account, location: Location, action: Action) -> Response:
+    if action == "exists":
+        return JSONResponse(Existence(exists=_item(files, location) is not None).model_dump())
+    if action == "properties":
+        return JSONResponse(_properties(files, account, location).model_dump())
+    if action == "list":
+        return JSONResponse([one.model_dump() for one in _list(files, account, location)])
+    if location.kind is Kind.ABOVE:
+        raise Refused(Code.GENERIC, "it is a directory of the platform")
+    if action == "md5":
+        return JSONResponse(PathMd5(md5=files.md5(location)).model_dump())
+    return files.content(request, location)
+
+
+def _item(files: Files, location: Location) -> Item | None:
+    """What lies there; roots are there before anything was put into them."""
+    if location.kind is Kind.ABOVE:
+        return files.tree.item(())
+    try:
+        return files.tree.item(location.stored)
+    except (FileNotFoundError, NotADirectoryError):
+        if location.kind is not Kind.ROOT:
+            return None
+    files.tree.make(location.stored)
+    return files.tree.item(location.stored)
+
+
+def _properties(files: Files, account: Account, location: Location) -> PathProperties:
+    item = _item(files, location)
+    if item is None:
+        return _told(location.text, exists=False)
+    if item.directory:
+        entries = len(_names(files, account, location))
+        return _told(location.text, item.found.st_mtime, entries, directory=True)
+    return _told(location.text, item.found.st_mtime, item.found.st_size)
+
+
+def _names(files: Files, account: Account, location: Location) -> list[str]:
+    if location.kind is Kind.ABOVE:
+        return virtual.roots(account) if location.path else [virtual.ROOT]
+    return [one.name for one in files.tree.items(location.stored)]
+
+
+def _list(files: Files, account: Account, location: Location) -> list[PathProperties]:
+    base = location.text.rstrip("/")
+    if location.kind is Kind.ABOVE:
+        return [_told(f"{base}/{name}", directory=True) for name in _names(files, account, location)]
+    item = _item(files, location)
+    if item is None or not item.directory:
+        raise Refused(Code.GENERIC, f"{location.text} is no directory")
+    return [
+        _told(
+            f"{base}/{one.name}",
+            one.found.st_mtime,
+            0 if one.directory else one.found.st_size,
+            directory=one.directory,
+        )
+        for one in files.tree.items(location.stored)
+    ]
+
+
+def _told(
+    path: str, modified: float = 0.0, size: int = 0, *, directory: bool = False, exists: bool = True
+) -> PathProperties:
+    kind = "text/directory" if directory else mimetypes.guess_type(path)[0] or "application/octet-stream"
+    text = path.encode("utf-8", "replace").decode()  # names on the disk need not be text
+    return PathProperties(
+        path=text,
+        platformPath=text,
+        lastModificationDate=int(modified),
+        isDirectory=directory,
+        exists=exists,
+        size=size,
+        executionId=None,
+        mimeType=kind if exists else None,
+    )
+
+
+# --- changing -------------------------------------------------------------------------------------
+
+
+def _delete(files: Files, account: Account, location: Location) -> None:
+    discard(files.tree, location.stored, account.id)
+    files.quotas.forget(owner_of(location.stored), f"users/{account.id}")
+
+
+async def _whole(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST:
+            raise Refused(
+                Code.GENERIC, f"a document has at most {LARGEST} bytes; send the file as it is", status=413
+            )
+    return bytes(body)
+
+
+def _envelope(body: bytes) -> UploadData:
+    try:
+        return UploadData.model_validate(json.loads(body))
+    except (ValueError, RecursionError, ValidationError):
+        raise Refused(
+            Code.BAD_INPUT, 'a document {"base64Content", "type": "File" or "Archive", "md5"} is needed'
+        ) from None
+
+
+def _unpack(files: Files, account: Account, location: Location, data: UploadData) -> None:
+    try:
+        content = base64.b64decode(data.base64Content, validate=True)
+    except (binascii.Error, ValueError):
+        raise Refused(Code.BAD_INPUT, "base64Content is no base64") from None
+    if data.md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() != data.md5.lower():
+        raise Refused(Code.BAD_INPUT, "the content is not what its md5 says")
+    if data.type == "File":
+        _must_be_inside(location)
+        _write(files, location, location.stored, [content], len(content))
+        return
+    if location.kind is Kind.ABOVE:
+        raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be unpacked there")
+    files.tree.make(location.stored)
+    with archives.opened(content) as archive:
+        for entry in archive.entries:
+            target = (*location.stored, *entry.path)
+            if entry.directory:
+                files.tree.make(target)
+                continue
+            with archive.open(entry) as stream:
+                pieces = iter(lambda: stream.read(_PIECE), b"")
+                _write(files, location, target, pieces, entry.size)
+
+
+def _write(files: Files, location: Location, target: Segments, pieces: Any, size: int) -> None:
+    incoming = Incoming(files.tree, files.digests, ("md5",))
+    owner = owner_of(location.stored)
+    try:
+        with files.quotas.room(owner, limited=True) as ask:
+            files.make_room(ask, size)
+            incoming.write([b""])
+            for piece in pieces:
+                incoming.write([piece])
+            replaced = incoming.publish(target)
+            files.quotas.changed(owner, incoming.size - replaced)
+    finally:
+        incoming.close()

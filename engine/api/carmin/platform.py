@@ -1,0 +1,64 @@
+"""What the platform is, and how to log in."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from engine.api.carmin.caller import HEADER
+from engine.api.carmin.models import AuthenticationHeader, Credentials, ErrorCode, PlatformProperties
+from engine.app.carmin import Code, Refused
+from engine.app.failures import Failures
+from engine.app.users import Users
+from engine.settings import PortalSection
+
+LIMIT = 500
+"""Executions of one page at most."""
+
+
+def platform_routes(settings: PortalSection, users: Users, failures: Failures) -> APIRouter:
+    """`/platform` and `/authenticate`."""
+    router = APIRouter(tags=["platform"])
+    told = _properties(settings)
+
+    @router.get("/platform", response_model=PlatformProperties)
+    @router.put("/platform", response_model=PlatformProperties)  # how vip-client tries a key
+    @router.post("/platform", response_model=PlatformProperties)
+    def platform() -> PlatformProperties:
+        """What the platform is and can do. A wrong key is refused here too."""
+        return told
+
+    @router.post("/authenticate", response_model=AuthenticationHeader)
+    def authenticate(credentials: Credentials, request: Request) -> AuthenticationHeader:
+        """Change a name and a password for the header that opens everything else."""
+        address = request.client.host if request.client else ""
+        if failures.too_many(address):
+            raise Refused(Code.AUTHENTICATION, "too many wrong passwords; wait a minute", status=429)
+        account = users.by_password(credentials.username, credentials.password)
+        if account is None:
+            failures.add(address)
+            raise Refused(Code.BAD_CREDENTIALS, "Bad credentials")
+        return AuthenticationHeader(httpHeader=HEADER, httpHeaderValue=users.session(account))
+
+    return router
+
+
+def _properties(settings: PortalSection) -> PlatformProperties:
+    words = {code: code.name.lower().replace("_", " ") for code in Code}
+    return PlatformProperties(
+        platformName=settings.name,
+        APIErrorCodesAndMessages=[
+            ErrorCode(errorCode=int(code), errorMessage=text) for code, text in words.items()
+        ],
+        supportedTransferProtocols=["https"],
+        supportedModules=["Processing", "Data"],
+        defaultLimitListExecutions=LIMIT,
+        email=settings.email,
+        platformDescription=settings.description,
+        minAuthorizedExecutionTimeout=0,
+        maxAuthorizedExecutionTimeout=0,
+        unsupportedMethods=[],
+        maxSizeDirectTransfer=2**63 - 1,
+        defaultStudy=None,
+        supportedAPIVersion="0.3",
+        oidcLoginProviders=sorted(settings.issuers),
+    )

@@ -1,0 +1,47 @@
+"""The portal's interface as one part of the HTTP side: guarded, with its own threads for files."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from engine.api.asgi import Message, Receive, Send
+from engine.api.carmin.app import carmin
+from engine.api.carmin.caller import Doorkeeper
+from engine.api.carmin.files import Files
+from engine.api.carmin.guard import Guard
+from engine.api.digests import Digests
+from engine.api.quotas import Quotas
+from engine.api.tree import Tree
+from engine.app.failures import Failures
+from engine.app.portal import Portal
+from engine.app.virtual import ROOT
+from engine.clock import Clock
+
+_THREADS = 16
+
+
+class Rest:
+    """The ASGI application below `/rest`."""
+
+    def __init__(self, portal: Portal, tree: Tree, clock: Clock) -> None:
+        failures = Failures(portal.settings.portal.failures, clock)
+        self._executor = ThreadPoolExecutor(_THREADS, "files")
+
+        def most(owner: str) -> int | None:
+            kind, _, id_ = owner.partition("/")
+            account = portal.users.by_id(id_) if kind == "users" else None
+            own = account.quota.bytes if account else None
+            return own if own is not None else portal.settings.portal.bytes
+
+        quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
+        files = Files(tree, Digests(), quotas, self._executor)
+        doorkeeper = Doorkeeper(portal.users, lambda token: None, failures)
+        self._guard = Guard(carmin(portal, files, failures), doorkeeper, lambda *_: None)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._guard(scope, receive, send)
+
+    def close(self) -> None:
+        """Wait for what is being written, and end the threads."""
+        self._executor.shutdown()

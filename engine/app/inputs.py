@@ -1,0 +1,155 @@
+"""Files of a portal's user: what `/vip/...` and `platform:reference` mean to the planner.
+
+Nothing else is a file there: no path of this machine, no `file:`, and no URL of a host that an administrator
+has not registered as a storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol
+
+from engine.app import virtual
+from engine.app.carmin import Code, Refused
+from engine.app.needs import embedded_url
+from engine.app.paths import BadPath, below, encoded
+from engine.app.tokens import Segments
+from engine.app.virtual import Kind, Location
+from engine.domain.account import Account
+from engine.settings import Settings
+from engine.storages.file import to_path
+
+_MANY = 100_000
+
+
+class Found(Protocol):
+    """Something in the tree."""
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+
+    @property
+    def directory(self) -> bool:
+        """Whether it is one."""
+
+
+class FileTree(Protocol):
+    """The directory of the engine's storage; methods raise OSError. Symbolic links are never followed."""
+
+    def item(self, path: Segments) -> Found:
+        """What lies there."""
+
+    def items(self, path: Segments) -> Sequence[Found]:
+        """What lies directly in a directory."""
+
+    def make(self, path: Segments) -> bool:
+        """Make a directory and those above it."""
+
+    def move(self, source: Segments, target: Segments, *, replace: bool) -> None:
+        """Rename."""
+
+    def remove(self, path: Segments) -> int:
+        """Remove a file, or a directory with all it holds."""
+
+    def size(self, path: Segments) -> int:
+        """Bytes of the files there."""
+
+
+class Inputs:
+    """The files of one account, for one launch."""
+
+    def __init__(self, account: Account, settings: Settings, tree: FileTree, *, remote: bool) -> None:
+        self._account = account
+        self._settings = settings
+        self._tree = tree
+        self._remote = remote
+        self._used: dict[str, None] = {}
+        self.understand = lru_cache(maxsize=_MANY)(self._understand)
+        """What a File value means to the planner: an absolute path or a URL.
+
+        Raises:
+            Refused: it is not there, or not for this account.
+        """
+
+    @property
+    def names_used(self) -> list[str]:
+        """Logical names of all files that were asked for."""
+        return list(self._used)
+
+    def _understand(self, value: str) -> str:
+        self._used[value] = None
+        if not value.startswith("/"):
+            return self._platform(value)
+        location = virtual.locate_text(self._account, value)
+        if location.kind is Kind.ABOVE:
+            raise Refused(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be an input")
+        try:
+            self._tree.item(location.stored)
+        except OSError:
+            raise Refused(Code.BAD_INPUT, f"{location.text}: no such file") from None
+        return self._address(location.stored)
+
+    def _platform(self, value: str) -> str:
+        name, colon, reference = value.partition(":")
+        if not colon or name not in self._settings.storages or reference.startswith("//"):
+            raise Refused(
+                Code.DATA_NOT_ALLOWED,
+                f"{value[:200]}: no file of yours, and no external platform that is known here",
+                remedy="a file is /vip/..., or PLATFORM:REFERENCE",
+            )
+        if ".." in reference.split("/"):
+            raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: a path on a platform has no ..")
+        return value
+
+    def _address(self, stored: Segments) -> str:
+        """Where jobs find what lies in the engine's storage."""
+        if self._remote:
+            return f"{embedded_url(self._settings.api)}/{encoded(stored)}"
+        return str(self._settings.api.root.joinpath(*stored))
+
+    def names(self, value: str) -> Sequence[str] | None:
+        """Names in a directory of the account; None when it is none."""
+        if not value.startswith("/"):
+            return None
+        try:
+            return [one.name for one in self._tree.items(virtual.locate_text(self._account, value).stored)]
+        except OSError:
+            return None
+
+    def results(self, location: str) -> tuple[Path, Sequence[str]]:
+        """The directory where an execution has its results, and the storages that get them instead.
+
+        Raises:
+            Refused: it cannot be written by this account.
+        """
+        if not location.startswith("/"):
+            self._platform(location)
+            return self._directory(virtual.logs_of(self._account.id)), [location]
+        place: Location = virtual.locate_text(self._account, location)
+        if place.kind is Kind.ABOVE:
+            raise Refused(Code.DATA_NOT_ALLOWED, f"{place.text}: results cannot be put there")
+        directory = self._directory(place.stored)
+        return directory, [self._address(place.stored)] if self._remote else []
+
+    def _directory(self, stored: Segments) -> Path:
+        try:
+            self._tree.make(stored)  # name by name: no link leads elsewhere
+        except OSError as error:
+            raise Refused(Code.DATA_NOT_ALLOWED, f"results cannot be put there: {error.strerror}") from None
+        return self._settings.api.root.joinpath(*stored)
+
+
+def stored_path(url: str, settings: Settings) -> Segments | None:
+    """Where a URL lies in the engine's storage; None when it is elsewhere."""
+    if url.startswith("file:"):
+        try:
+            return to_path(url).relative_to(settings.api.root.absolute()).parts
+        except ValueError:
+            return None
+    try:
+        return below(url, embedded_url(settings.api)) if settings.api.public_url else None
+    except BadPath:
+        return None

@@ -1,0 +1,140 @@
+"""Executions of the portal: found, told in terms of the virtual tree, killed, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from engine.app import values, virtual
+from engine.app.application import Application
+from engine.app.audit import AuditTrail
+from engine.app.carmin import Code, Refused
+from engine.app.inputs import FileTree, stored_path
+from engine.app.tokens import Segments
+from engine.app.trash import discard
+from engine.app.views import ProductView
+from engine.domain.access import Deed, may_touch_execution
+from engine.domain.account import Account
+from engine.domain.job import JobState
+from engine.settings import Settings
+from engine.store import accounts, launches
+from engine.store.database import Database
+from engine.store.launches import Launch, Listed
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result, where a user finds it."""
+
+    path: str
+    """Its virtual path, or its URL when it is on another platform."""
+    stored: Segments | None
+    """Where it lies in the engine's storage; None when it is elsewhere."""
+    product: ProductView
+
+
+class Launches:
+    """Every execution of the portal."""
+
+    def __init__(
+        self,
+        db: Database,
+        settings: Settings,
+        trail: AuditTrail,
+        applications: Callable[[str], Application],
+        tree: FileTree,
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._trail = trail
+        self._applications = applications
+        self._tree = tree
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def find(self, account: Account, id_: str, deed: Deed) -> Launch:
+        """A launch, if the account may do this with it. What is another's is as if it were not there.
+
+        Raises:
+            Refused: there is no such execution for this account.
+        """
+        with self._db.read() as connection:
+            found = launches.get(connection, id_) if len(id_) <= 26 else None
+        allowed = found is not None and may_touch_execution(account, found.account_id, deed)
+        if found is None or found.hidden or not allowed:
+            if found is not None and not allowed:
+                self._trail.record(account.id, f"execution.{deed}", "refused", execution_id=id_)
+            raise Refused(Code.NO_EXECUTION, f"there is no execution {values.shown(id_)}")
+        return found
+
+    def newest(
+        self, account: Account, *, limit: int, offset: int = 0, study: str | None = None
+    ) -> list[Listed]:
+        """The executions of an account, newest first."""
+        with self._db.read() as connection:
+            return launches.newest(connection, account.id, limit=limit, offset=offset, study=study)
+
+    def count(self, account: Account, study: str | None = None) -> int:
+        """How many executions an account has."""
+        with self._db.read() as connection:
+            return launches.count(connection, account.id, study)
+
+    def application(self, found: Launch) -> Application:
+        """The use cases, as the owner of an execution has them."""
+        return self._applications(found.account_id)
+
+    def results(self, found: Launch) -> Iterator[Result]:
+        """Each result, as its owner finds it."""
+        with self._db.read() as connection:
+            owner = accounts.by_id(connection, found.account_id)
+        for product in self.application(found).products(found.execution_id):
+            stored = stored_path(product.url, self._settings)
+            path = virtual.told(owner, stored) if owner and stored else None
+            yield Result(path or product.url, stored, product)
+
+    # --- changing ---------------------------------------------------------------------------------
+
+    def kill(self, account: Account, id_: str) -> None:
+        """Ask for the end of an execution; one that has ended stays as it is."""
+        found = self.find(account, id_, Deed.CHANGE)
+        self.application(found).cancel(found.execution_id)
+        self._trail.record(account.id, "kill", "asked", execution_id=id_)
+
+    def restart(self, account: Account, id_: str) -> int:
+        """Run again what has failed or was killed; gives the number of jobs."""
+        found = self.find(account, id_, Deed.CHANGE)
+        states = (JobState.FAILED, JobState.CANCELLED)
+        count = self.application(found).retry(found.execution_id, states)
+        if count:
+            with self._db.write() as connection:
+                launches.untold(connection, id_)
+            self._trail.record(account.id, "restart", "asked", execution_id=id_)
+        return count
+
+    def rename(self, account: Account, id_: str, name: str) -> Launch:
+        """Give an execution another name."""
+        found = self.find(account, id_, Deed.CHANGE)
+        with self._db.write() as connection:
+            launches.rename(connection, found.execution_id, values.check_name(name))
+        return self.find(account, id_, Deed.READ)
+
+    def delete(self, account: Account, id_: str, *, files: bool) -> None:
+        """Forget an ended execution, with its files if asked: these go to the trash.
+
+        Raises:
+            Refused: it still runs.
+        """
+        found = self.find(account, id_, Deed.CHANGE)
+        execution = self.application(found).execution(found.execution_id)
+        if not execution.state.is_final:
+            raise Refused(
+                Code.GENERIC,
+                "an execution that runs cannot be deleted",
+                remedy="kill it and wait for its end",
+            )
+        stored = stored_path(execution.results, self._settings)
+        if files and stored:
+            discard(self._tree, stored, found.account_id)
+        with self._db.write() as connection:
+            launches.hide(connection, found.execution_id)
+        self._trail.record(account.id, "delete", "with files" if files else "done", execution_id=id_)

@@ -1,0 +1,216 @@
+"""Starting executions of the portal, from what a client asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from engine.app import values, virtual
+from engine.app.application import Application
+from engine.app.audit import AuditTrail
+from engine.app.carmin import Code, Refused
+from engine.app.inputs import FileTree, Inputs
+from engine.app.pipelines import Pipelines
+from engine.app.requests import SubmitRequest
+from engine.app.turns import most_running
+from engine.app.uploads import check_uploaded
+from engine.domain.access import may_launch
+from engine.domain.account import Account
+from engine.domain.execution import Intent
+from engine.errors import BadRequest
+from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
+from engine.planning.vip_keys import RESULTS_DIRECTORY
+from engine.settings import Settings
+from engine.store import accounts, audit, executions, launches
+from engine.store.database import Database
+from engine.store.executions import Execution
+from engine.store.launches import Launch
+
+DEFAULT_LOCATION = "/vip/Home"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client asks to have run."""
+
+    name: str
+    pipeline: str = ""
+    """`name/version`, or the DOI of a descriptor (`zenodo.N`)."""
+    descriptor: Mapping[str, Any] | None = None
+    """A descriptor of the user's own, in place of a pipeline."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    location: str = ""
+    """Where results go: a directory of the virtual tree, or a directory of a registered storage."""
+    study: str = ""
+
+
+class Launcher:
+    """Starts executions."""
+
+    def __init__(
+        self,
+        db: Database,
+        settings: Settings,
+        pipelines: Pipelines,
+        trail: AuditTrail,
+        applications: Callable[[str], Application],
+        tree: FileTree,
+    ) -> None:
+        self._db = db
+        self._settings = settings
+        self._pipelines = pipelines
+        self._trail = trail
+        self._applications = applications
+        self._tree = tree
+        self._root: Path = settings.api.root
+
+    def launch(self, account: Account, wish: Wish) -> Launch:
+        """Start an execution, or have it wait for its turn.
+
+        Raises:
+            Refused: something of the wish is wrong, or not for this account.
+            Unavailable: a service that is needed does not answer.
+        """
+        if not may_launch(account):
+            raise Refused(Code.BAD_EXECUTION, "this account may not start executions")
+        values.check_name(wish.name)
+        self._check_queue(account)
+        descriptor, compiled, uploaded = self._descriptor(account, wish)
+        invocation = values.invocation(compiled.tool, wish.values)
+        inputs = Inputs(account, self._settings, self._tree, remote=self._app(account).is_remote())
+        for value in values.files(compiled.tool, invocation):
+            inputs.understand(value)  # refused with the code of its reason
+        location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
+        results, stores = inputs.results(location)
+        most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
+        request = SubmitRequest(
+            descriptor=descriptor,
+            invocations=[invocation],
+            sweep=Sweep(vip=True, max_jobs=most, list_directory=inputs.names),
+            results=results,
+            stores=stores,
+            runtimes=() if uploaded else self._settings.portal.runtimes,
+            understand=inputs.understand,
+        )
+        made: list[Launch] = []
+        app = self._app(account)
+
+        def also(connection: Connection, execution: Execution) -> None:
+            new = Launch(
+                execution.id,
+                account.id,
+                wish.pipeline,
+                wish.name,
+                _plain(wish.values),
+                location,
+                wish.study,
+            )
+            made.append(self._write(connection, account, new, execution, inputs.names_used))
+
+        try:
+            app.submit(app.plan(request), also=also)
+        except Refused:
+            raise
+        except BadRequest as error:
+            raise self._refused(account, error) from None
+        return made[0]
+
+    def _write(
+        self,
+        connection: Connection,
+        account: Account,
+        new: Launch,
+        execution: Execution,
+        used: Sequence[str],
+    ) -> Launch:
+        """What becomes true together with the execution: its launch, whose turn it is, the audit line."""
+        accounts.lock(connection, account.id)
+        running, _ = launches.in_progress(connection, account.id)
+        waits = running >= most_running(account, self._settings.portal)
+        new = Launch(
+            new.execution_id,
+            new.account_id,
+            new.pipeline,
+            new.name,
+            new.inputs,
+            new.location,
+            new.study,
+            waits,
+        )
+        launches.add(connection, new)
+        if waits:
+            executions.set_intent(connection, execution.id, Intent.PAUSE, now=execution.created_at)
+        deed = self._trail.deed(
+            account.id,
+            "launch",
+            "waiting" if waits else "running",
+            execution_id=execution.id,
+            pipeline=new.pipeline,
+            descriptor_sha256=execution.descriptor_sha256,
+            data=self._trail.data_ids([*used, new.location]),
+        )
+        audit.append(connection, [deed])
+        return new
+
+    def _check_queue(self, account: Account) -> None:
+        with self._db.read() as connection:
+            running, waiting = launches.in_progress(connection, account.id)
+        quota, usual = account.quota, self._settings.portal
+        most = quota.waiting if quota.waiting is not None else usual.waiting
+        if running >= most_running(account, usual) and waiting >= most:
+            raise Refused(
+                Code.USER_FULL,
+                f"{running} executions of yours run and {waiting} wait: no more can be taken now",
+                remedy="wait for the end of some, or kill some",
+            )
+
+    def _descriptor(self, account: Account, wish: Wish) -> tuple[Descriptor, CompiledTool, bool]:
+        """The descriptor, compiled, and whether it is the user's own."""
+        if wish.descriptor is None and "/" in wish.pipeline and not is_published(wish.pipeline):
+            found = self._pipelines.get(account, wish.pipeline)
+            return found.descriptor, found.compiled, False
+        if wish.descriptor is None and not is_published(wish.pipeline):
+            raise Refused(
+                Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
+            )
+        if not self._settings.portal.uploads:
+            raise Refused(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
+        try:
+            descriptor = (
+                load_descriptor(
+                    wish.pipeline,
+                    network=self._settings.portal.zenodo,
+                    endpoint=self._settings.zenodo,
+                )
+                if wish.descriptor is None
+                else Descriptor.of(wish.descriptor)
+            )
+            compiled = compile_tool(descriptor)
+        except BadRequest as error:
+            raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
+        check_uploaded(compiled.tool, self._settings.portal.registries)
+        return descriptor, compiled, True
+
+    def _app(self, account: Account) -> Application:
+        return self._applications(account.id)
+
+    def _refused(self, account: Account, error: BadRequest) -> Refused:
+        """The same in a user's words: nothing of this machine is told."""
+        text = error.problems[0] if error.problems else error.message
+        for base in (virtual.home_of(account.id), ()):
+            text = text.replace(str(self._root.joinpath(*base)), "/vip/Home" if base else "")
+        return Refused(Code.BAD_INPUT, text)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, str) else ""
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {id_: value for id_, value in given.items() if id_ != RESULTS_DIRECTORY}

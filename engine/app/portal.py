@@ -1,0 +1,48 @@
+"""Everything that the portal's interface asks of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.app.application import Application
+from engine.app.audit import AuditTrail
+from engine.app.inputs import FileTree
+from engine.app.launches import Launches
+from engine.app.launching import Launcher
+from engine.app.pipelines import Pipelines
+from engine.app.users import Users
+from engine.settings import Settings
+from engine.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """The use cases of a portal."""
+
+    settings: Settings
+    users: Users
+    pipelines: Pipelines
+    trail: AuditTrail
+    launcher: Launcher
+    launches: Launches
+
+
+def open_portal(
+    settings: Settings,
+    db: Database,
+    users: Users,
+    pipelines: Pipelines,
+    trail: AuditTrail,
+    applications: Callable[[str], Application],
+    tree: FileTree,
+) -> Portal:
+    """The portal on a storage that is open."""
+    return Portal(
+        settings=settings,
+        users=users,
+        pipelines=pipelines,
+        trail=trail,
+        launcher=Launcher(db, settings, pipelines, trail, applications, tree),
+        launches=Launches(db, settings, trail, applications, tree),
+    )

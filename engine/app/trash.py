@@ -1,0 +1,26 @@
+"""The trash of an account: what it removes lies there until `engine purge`, or until it is removed there."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from engine.app.inputs import FileTree
+from engine.app.tokens import Segments
+from engine.app.virtual import trash_of
+from engine.ids import new_id
+
+
+def discard(tree: FileTree, stored: Segments, account_id: str) -> None:
+    """Put a file or directory into the trash of an account; what lies in the trash is removed for good.
+
+    Raises:
+        OSError: there is no such thing, or it cannot be moved.
+    """
+    trash = trash_of(account_id)
+    if stored[: len(trash)] == trash:
+        tree.remove(stored)
+        return
+    with suppress(FileExistsError):
+        tree.move(stored, (*trash, stored[-1]), replace=False)
+        return
+    tree.move(stored, (*trash, f"{new_id()}-{stored[-1]}"[:255]), replace=False)

@@ -1,0 +1,135 @@
+"""The virtual tree of a portal: what `/vip/...` means to one account.
+
+    /vip/Home/...             its own files
+    /vip/Trash/...            what it removed
+    /vip/<Name> (group)/...   what a group shares with its members
+
+Each is a directory of the engine's storage that is named by an id. A path is taken apart once, and only the
+parts are used: no later step sees text in which a `..` could hide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.app.carmin import Code, Refused
+from engine.app.paths import BadPath, encoded, segments
+from engine.app.tokens import Segments
+from engine.domain.access import may_enter_group
+from engine.domain.account import Account
+
+ROOT = "vip"
+HOME, TRASH = "Home", "Trash"
+_GROUP = " (group)"
+
+
+class Kind(StrEnum):
+    """What a place in the tree is."""
+
+    ABOVE = "above"  # / and /vip: they hold the roots, and nothing can be put there
+    ROOT = "root"  # Home, Trash, a group: it cannot be replaced or removed
+    INSIDE = "inside"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a virtual path leads."""
+
+    path: Segments
+    """The virtual path, `vip` first."""
+    kind: Kind
+    stored: Segments = ()
+    """The same in the engine's storage; empty above the roots."""
+
+    @property
+    def text(self) -> str:
+        """The virtual path as people write it."""
+        return "/" + "/".join(self.path)
+
+
+def home_of(account_id: str) -> Segments:
+    """Where an account's files are stored."""
+    return (ROOT, "users", account_id, "home")
+
+
+def trash_of(account_id: str) -> Segments:
+    """Where is kept what an account removed."""
+    return (ROOT, "users", account_id, "trash")
+
+
+def logs_of(account_id: str) -> Segments:
+    """Where lie logs and records of executions whose results go to another platform."""
+    return (ROOT, "users", account_id, "executions")
+
+
+def group_of(group_id: str) -> Segments:
+    """Where a group's files are stored."""
+    return (ROOT, "groups", group_id)
+
+
+def roots(account: Account) -> list[str]:
+    """Names of what an account sees in `/vip`."""
+    return [HOME, TRASH, *(f"{group.name}{_GROUP}" for group in account.groups)]
+
+
+def locate(account: Account, raw: bytes) -> Location:
+    """Where a percent-encoded path leads.
+
+    Raises:
+        Refused: it is no path, or not for this account.
+    """
+    try:
+        path = segments(raw)
+    except BadPath as error:
+        raise Refused(Code.GENERIC, f"the path is not acceptable: {error}") from None
+    return _located(account, path)
+
+
+def locate_text(account: Account, text: str) -> Location:
+    """The same for a path that is written as plain text, as in the values of an execution.
+
+    Raises:
+        Refused: it is no path, or not for this account.
+    """
+    parts = tuple(part for part in text.split("/") if part)
+    try:
+        return _located(account, segments(encoded(parts).encode("ascii")))
+    except BadPath as error:
+        raise Refused(Code.DATA_NOT_ALLOWED, f"the path is not acceptable: {error}") from None
+    except UnicodeEncodeError:
+        raise Refused(Code.DATA_NOT_ALLOWED, "the path is not acceptable: it is no text") from None
+
+
+def _located(account: Account, path: Segments) -> Location:
+    if path in ((), (ROOT,)):
+        return Location(path, Kind.ABOVE)
+    if path[0] == ROOT:
+        base = _base(account, path[1])
+        if base is not None:
+            kind = Kind.ROOT if len(path) == 2 else Kind.INSIDE
+            return Location(path, kind, (*base, *path[2:]))
+    raise Refused(
+        Code.DATA_NOT_ALLOWED, "you have no access to this path", remedy="your own files are in /vip/Home"
+    )
+
+
+def _base(account: Account, name: str) -> Segments | None:
+    if name == HOME:
+        return home_of(account.id)
+    if name == TRASH:
+        return trash_of(account.id)
+    for group in account.groups:
+        if name == f"{group.name}{_GROUP}" and may_enter_group(account, group.id):
+            return group_of(group.id)
+    return None
+
+
+def told(account: Account, stored: Segments) -> str | None:
+    """The virtual path of something in the engine's storage; None when the account does not see it."""
+    bases = {HOME: home_of(account.id), TRASH: trash_of(account.id)}
+    bases |= {f"{group.name}{_GROUP}": group_of(group.id) for group in account.groups}
+    for name, base in bases.items():
+        if stored[: len(base)] == base:
+            return "/" + "/".join((ROOT, name, *stored[len(base) :]))
+    return None

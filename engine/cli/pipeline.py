@@ -1,0 +1,53 @@
+"""`engine pipeline`: what the portal offers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor, session
+
+app = typer.Typer(help="Publish Boutiques descriptors as pipelines of the portal.", no_args_is_help=True)
+
+
+@app.command()
+def add(
+    descriptor: DescriptorArgument,
+    groups: Annotated[
+        list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
+    ] = None,
+    network: NetworkOption = False,
+    json: Json = False,
+) -> None:
+    """Publish a descriptor as NAME/VERSION, after it was checked; one that was used is never changed."""
+    loaded = load_descriptor(descriptor, network=network)
+    made, findings = session.engine.pipelines.add(loaded, groups or ())
+    for found in findings:
+        show.say(f"engine: warning: {found.where}: {found.message}")
+    if json:
+        show.json_line({"identifier": made.identifier, "descriptor": made.descriptor_sha256})
+    else:
+        print(made.identifier)
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """Show every pipeline that is offered."""
+    names = {group.id: group.name for group in session.engine.users.groups()}
+    found = [
+        (one, sorted(names.get(id_, id_) for id_ in one.groups)) for one in session.engine.pipelines.all()
+    ]
+    for one, groups in found if json else ():
+        show.json_line({"identifier": one.identifier, "descriptor": one.descriptor_sha256, "groups": groups})
+    if not json:
+        rows = [(one.identifier, ", ".join(groups) or "everybody") for one, groups in found]
+        show.table(["pipeline", "for"], rows)
+
+
+@app.command()
+def withdraw(identifier: Annotated[str, typer.Argument(help="NAME/VERSION.")]) -> None:
+    """Offer a pipeline no more; executions go on knowing it."""
+    session.engine.pipelines.withdraw(identifier)
+    show.say(f"pipeline {identifier} is no longer offered")
