@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import EngineError
@@ -29,6 +30,10 @@ class Faulty:
         """Key -> native ids that `find` gives instead of the true one."""
         self.spoils: Callable[[Path], None] | None = None
         """Applied to every file that `retrieve` brought."""
+        self.sites: dict[str, str] = {}
+        """Native id -> the site of a grid where it is said to be."""
+        self.submitted: list[Submission] = []
+        """Every submission that came here."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -43,6 +48,7 @@ class Faulty:
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Start them, unless told otherwise."""
         self._enter("submit")
+        self.submitted += batch
         if self.rejects:
             return [Rejected(self.rejects) for _ in batch]
         answers = self.inner.submit(batch)
@@ -59,7 +65,11 @@ class Faulty:
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
         """Look, but at nothing that was forgotten."""
         self._enter("observe")
-        return [o for o in self.inner.observe(native_ids) if o.native_id not in self.forgets]
+        return [
+            replace(o, site=self.sites.get(o.native_id, o.site))
+            for o in self.inner.observe(native_ids)
+            if o.native_id not in self.forgets
+        ]
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         """End them."""

@@ -1,0 +1,51 @@
+"""A job that a site of the grid failed is tried elsewhere, and the site is left in peace."""
+
+from __future__ import annotations
+
+from engine.app.grid import sites_of
+from tests.reconcile.conftest import World
+
+
+def run_at(world: World, site: str, command: str = "true") -> None:
+    """One job that runs at this site."""
+    world.place.sites = _Everywhere(site)
+    assert world.end(world.submit(command)).state == "succeeded"
+
+
+class _Everywhere(dict[str, str]):
+    def __init__(self, site: str) -> None:
+        self._site = site
+
+    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
+        return self._site
+
+
+def test_a_lost_job_avoids_the_site_that_lost_it(world: World) -> None:
+    run_at(world, "GOOD")
+    world.place.sites = _Everywhere("BAD")
+    world.place.spoils = lambda path: path.unlink() if path.name.endswith(".report.json") else None
+    id_ = world.submit("true")
+    world.rounds(lambda: len(world.place.submitted) == 3)
+    world.place.spoils = None
+    assert world.end(id_).state == "succeeded"
+    first, second = world.place.submitted[1:3]
+    assert (list(first.avoid), list(second.avoid)) == ([], ["BAD"])
+
+
+def test_the_only_site_is_never_avoided(world: World) -> None:
+    world.place.sites = _Everywhere("ONLY")
+    world.place.spoils = lambda path: path.unlink() if path.name.endswith(".report.json") else None
+    assert world.end(world.submit("true")).state == "failed"
+    assert [list(s.avoid) for s in world.place.submitted] == [[], [], []]
+    [site] = sites_of(world.engine.db, world.engine.clock.now())
+    assert (site.site, site.failed, site.state[:5]) == ("ONLY", 3, "rests")
+
+
+def test_other_executions_learn_of_a_site_that_rests(world: World) -> None:
+    run_at(world, "GOOD")
+    world.place.sites = _Everywhere("BAD")
+    world.place.spoils = lambda path: path.unlink() if path.name.endswith(".report.json") else None
+    world.end(world.submit("true"))
+    world.place.spoils = None
+    run_at(world, "GOOD")
+    assert list(world.place.submitted[-1].avoid) == ["BAD"]
