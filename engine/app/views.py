@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from engine.clock import iso
 from engine.domain.job import JobState
+from engine.domain.options import SANDBOX
 from engine.ids import job_name
 from engine.store.executions import Execution
 from engine.store.jobs import Job
@@ -36,6 +37,9 @@ class ExecutionView:
     tally: Mapping[str, int]
     """Jobs by state; states without a job are left out."""
     results: str
+    """URL of the directory of logs and provenance, and of results that are on no storage."""
+    stores: Sequence[str]
+    """URLs of the storages that results go to, in order; none: the directory above."""
     created: str
     ended: str | None
     seconds: float | None
@@ -62,6 +66,7 @@ def of_execution(e: Execution, counts: Mapping[JobState, int], trouble: str = ""
         jobs=e.jobs,
         tally={str(state): n for state, n in counts.items() if n},
         results=e.results,
+        stores=[p.url for p in e.options.places if not p.door and p.url not in (e.results, SANDBOX)],
         created=iso(e.created_at),
         ended=iso(e.ended_at) if e.ended_at else None,
         seconds=round(e.ended_at - e.created_at, 3) if e.ended_at else None,

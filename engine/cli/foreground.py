@@ -161,6 +161,10 @@ def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
     parts = {"outputs": "results", "provenance": "provenance", "logs": "logs"}
     there = [f"{what} in {where}/{part}" for part, what in parts.items() if (path / part).is_dir()]
     show.say(f"engine: {', '.join(there) or f'nothing is in {where}'}")
+    if view.stores and view.tally.get("succeeded"):
+        show.say(
+            f"engine: results on {view.stores[0]}; engine results {view.id} --download DIR brings them home"
+        )
     if view.tally.get("failed"):
         show.say(f"engine: engine explain {view.id}:NUMBER tells why; engine retry {view.id} tries again")
 

@@ -50,6 +50,6 @@ def _tell(view: ExecutionView, *, json: bool) -> None:
         ("ended", view.ended),
         ("image", view.image),
         ("back-end", view.backend),
-        ("results", to_path(view.results)),
+        ("results", ", ".join(view.stores) or to_path(view.results)),
     ]
     show.table(["what", "value"], rows)

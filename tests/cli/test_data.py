@@ -71,6 +71,7 @@ def test_a_result_is_kept_where_the_user_says(desk: Desk, stores: Path) -> None:
     tool = desk.tool("echo x > out", outputs={"o": "out"})
     done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none", "--store", "b:sub dir")
     assert (stores / "b/sub dir" / done.id / "outputs/out").read_text() == "x\n"
+    assert f"stores/b/sub%20dir/{done.id}; engine results {done.id} --download" in done.ran.err
     assert done.ran.value["state"] == "succeeded"
 
 
