@@ -12,8 +12,9 @@ from tests.services.faulty_storage import FaultyStorage, redirect
 from tests.services.granting import CLAIM, Granting, granting
 from tests.transfer.conftest import DATA, Hands
 from wrappers import wire
+from wrappers.transfer.addresses import Access, carried
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Access, Client
+from wrappers.transfer.client import Client
 from wrappers.transfer.credentials import Credentials, bearer_token, proxy_file
 from wrappers.transfer.rounds import Exhausted
 
@@ -216,7 +217,7 @@ def test_a_proxy_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "carried"),
+    ("target", "expected"),
     [
         ("https://door.example.org/y", "all"),
         ("https://door.example.org:8443/y", "certificate"),
@@ -227,12 +228,10 @@ def test_a_proxy_is_found(tmp_path: Path) -> None:
         ("http://door.example.org/y", "nothing"),
     ],
 )
-def test_a_redirect_carries_only_what_gives_nothing_away(target: str, carried: str) -> None:
-    from wrappers.transfer.client import _carried
-
+def test_a_redirect_carries_only_what_gives_nothing_away(target: str, expected: str) -> None:
     access = Access({"Authorization": "Bearer x"}, "/proxy")
-    kept = {"all": access, "certificate": Access({}, "/proxy"), "nothing": Access()}[carried]
-    assert _carried("https://door.example.org/x", target, access) == kept
+    kept = {"all": access, "certificate": Access({}, "/proxy"), "nothing": Access()}[expected]
+    assert carried("https://door.example.org/x", target, access) == kept
 
 
 def test_secrets_are_not_shown() -> None:

@@ -1,14 +1,17 @@
 """HTTP requests over connections that are kept: redirects, `Expect: 100-continue`, nothing without an end."""
 
 import threading
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
-from urllib.parse import quote, urljoin, urlsplit
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+from urllib.parse import urljoin, urlsplit
 
+from wrappers.transfer.addresses import NOBODY, Access, Origin, carried, normal, origin_of
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.connection import Connection, connect
+from wrappers.transfer.connection import Connection, Key, connect
 from wrappers.transfer.errors import Permanent, Transient
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
+
+__all__ = ["NOBODY", "Access", "Body", "Bytes", "Client"]
 
 _AGENT = "grid-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -17,8 +20,6 @@ _KEPT = 16  # idle connections to one server
 _EXPECT_OVER = 1 << 20  # bytes: smaller bodies are sent unasked, which saves a round trip
 _EXPECT_FOR = 5.0  # seconds to wait for "100 Continue"; servers that do not know it never say it
 _REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "MKCOL", "PROPFIND", "OPTIONS")
-
-Origin = Tuple[str, str, int]
 
 
 class Body:
@@ -43,26 +44,13 @@ class Bytes(Body):
         return [self._data] if self._data else []
 
 
-class Access(NamedTuple):
-    """With what a request is made. Never shown to another server."""
-
-    headers: Dict[str, str] = {}
-    certificate: str = ""  # a file with a proxy or certificate and its key
-
-    def __repr__(self) -> str:
-        return "Access(...)"
-
-
-NOBODY = Access()
-
-
 class Client:
     """Makes requests. Shared by threads; each connection is used by one at a time."""
 
     def __init__(self, budget: Budget, trust: Optional[Trust] = None) -> None:
         self.budget = budget
         self._trust = trust or Trust()
-        self._idle: Dict[Tuple[Origin, str], List[Connection]] = {}
+        self._idle: Dict[Key, List[Connection]] = {}
         self._busy: Set[Connection] = set()
         self._asks: Set[Origin] = set()  # servers that want to be asked before a body is sent
         self._silent: Set[Origin] = set()  # servers that tell no checksums
@@ -82,11 +70,11 @@ class Client:
     def note_no_checksum(self, url: str) -> None:
         """Remember that the server of this URL tells no checksums."""
         with self._lock:
-            self._silent.add(_origin(_normal(url)))
+            self._silent.add(origin_of(normal(url)))
 
     def tells_no_checksum(self, url: str) -> bool:
         """Whether that is known of the server."""
-        return _origin(_normal(url)) in self._silent
+        return origin_of(normal(url)) in self._silent
 
     def request(
         self,
@@ -102,7 +90,7 @@ class Client:
             TransferError: there is no answer.
         """
         given = dict(headers or {})
-        wanted = _normal(url)
+        wanted = normal(url)
         target, shown = wanted, access
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._insist(method, target, given, body, shown)
@@ -112,23 +100,23 @@ class Client:
             answer.close()
             if body is not None:
                 with self._lock:
-                    self._asks.add(_origin(target))
-            target = _normal(urljoin(target, location))
-            shown = _carried(wanted, target, access)
+                    self._asks.add(origin_of(target))
+            target = normal(urljoin(target, location))
+            shown = carried(wanted, target, access)
         raise Permanent(f"{url}: more than {_MOST_REDIRECTS} redirects")
 
     def _insist(
         self, method: str, url: str, headers: Dict[str, str], body: Optional[Body], access: Access
     ) -> Response:
         """One request; once more when a kept connection turns out to be closed."""
-        origin = _origin(url)
+        origin = origin_of(url)
         while True:
             connection = self._take(origin, access.certificate)
             again = connection.used > 0 and method in _REPEATABLE
             try:
                 return self._exchange(connection, method, url, headers, body, access)
             except BaseException as error:
-                self._give(origin, access.certificate, connection, False)
+                self._give(connection, False)
                 if not (again and isinstance(error, Transient)):
                     raise
             self.budget.check()
@@ -142,7 +130,7 @@ class Client:
         body: Optional[Body],
         access: Access,
     ) -> Response:
-        origin = _origin(url)
+        origin = origin_of(url)
         ask = body is not None and origin not in self._deaf
         ask = ask and (body.size > _EXPECT_OVER or origin in self._asks)  # type: ignore[union-attr]
         connection.send(_head(method, url, {**headers, **access.headers}, body, ask))
@@ -160,7 +148,7 @@ class Client:
 
         def release(one: Connection, reuse: bool) -> None:
             one.used += 1
-            self._give(origin, access.certificate, one, reuse and not unsent)
+            self._give(one, reuse and not unsent)
 
         return Response(url, status, found, connection, release, method == "HEAD")
 
@@ -174,59 +162,31 @@ class Client:
         return status, found, status != 100
 
     def _take(self, origin: Origin, certificate: str) -> Connection:
+        scheme, host, port = origin
+        # A proxy that was renewed has a context of its own, and so connections of its own.
+        context = self._trust.context(certificate) if scheme == "https" else None
         while True:
             with self._lock:
-                kept = self._idle.get((origin, certificate))
+                kept = self._idle.get((origin, context))
                 connection = kept.pop() if kept else None
             if connection is None:
-                break
-            if not connection.is_stale():
-                return self._busy_with(connection)
-            connection.close()
-        scheme, host, port = origin
-        context = self._trust.context(certificate) if scheme == "https" else None
-        made = connect(host, port, self.budget, context)
-        return self._busy_with(Connection(made, f"{host}:{port}", self.budget))
+                made = connect(host, port, self.budget, context)
+                connection = Connection(made, f"{host}:{port}", self.budget, (origin, context))
+            elif connection.is_stale():
+                connection.close()
+                continue
+            with self._lock:
+                self._busy.add(connection)
+            return connection
 
-    def _busy_with(self, connection: Connection) -> Connection:
-        with self._lock:
-            self._busy.add(connection)
-        return connection
-
-    def _give(self, origin: Origin, certificate: str, connection: Connection, reuse: bool) -> None:
+    def _give(self, connection: Connection, reuse: bool) -> None:
         with self._lock:
             self._busy.discard(connection)
-            kept = self._idle.setdefault((origin, certificate), [])
+            kept = self._idle.setdefault(connection.key, [])
             if reuse and len(kept) < _KEPT and not self.budget.stopped:
                 kept.append(connection)
                 return
         connection.close()
-
-
-def _normal(url: str) -> str:
-    """The URL as it is sent: http or https, nothing but ASCII, no login, no fragment.
-
-    Raises:
-        Permanent: it is none of ours.
-    """
-    parts = urlsplit(url)
-    scheme = {"dav": "http", "davs": "https"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("http", "https") or not parts.hostname:
-        raise Permanent(f"{url} is not an http(s) or dav(s) URL")
-    if "@" in parts.netloc:
-        raise Permanent(f"{url} holds a login: give it as a credential, not in the URL")
-    path = quote(parts.path or "/", safe="%/:@!$&'()*+,;=~-._")
-    query = "?" + quote(parts.query, safe="%/:@!$&'()*+,;=~-._?") if parts.query else ""
-    return f"{scheme}://{parts.netloc}{path}{query}"
-
-
-def _origin(url: str) -> Origin:
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        raise Permanent(f"{url} has an impossible port") from None
-    return parts.scheme, parts.hostname or "", port or (443 if parts.scheme == "https" else 80)
 
 
 def _head(method: str, url: str, headers: Dict[str, str], body: Optional[Body], ask: bool) -> bytes:
@@ -245,15 +205,3 @@ def _head(method: str, url: str, headers: Dict[str, str], body: Optional[Body], 
             raise Permanent(f"{url}: the header {name} holds a line break")
         lines.append(f"{name}: {value}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
-
-
-def _carried(wanted: str, target: str, access: Access) -> Access:
-    """What a redirect may see: all on the same server; elsewhere a certificate only, over TLS, and only in
-    the same domain (a door sends its clients to its pools): it proves who we are and gives nothing away.
-    """
-    before, after = _origin(wanted), _origin(target)
-    if before == after:
-        return access
-    domain = before[1].partition(".")[2]
-    same = before[1] == after[1] or ("." in domain and after[1].endswith("." + domain))
-    return Access(certificate=access.certificate if same and after[0] == "https" else "")

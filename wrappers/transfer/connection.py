@@ -12,6 +12,7 @@ import ssl
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Tuple
 
+from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.errors import Denied, Permanent, Transient
 
@@ -23,10 +24,15 @@ Head = Tuple[int, Dict[str, str]]
 """Status, and headers by their names in small letters."""
 
 
+Key = Tuple[Origin, Optional[ssl.SSLContext]]
+"""Between which connections there is no difference."""
+
+
 class Connection:
     """A socket to one server, with what was received and not yet used."""
 
-    def __init__(self, made: socket.socket, host: str, budget: Budget) -> None:
+    def __init__(self, made: socket.socket, host: str, budget: Budget, key: Key) -> None:
+        self.key = key
         self._socket = made
         self._host = host
         self._budget = budget

@@ -11,8 +11,8 @@ from typing import Iterator, List, Mapping, Optional, Set
 from urllib.parse import urlsplit
 
 from wrappers import wire
+from wrappers.transfer.addresses import Access
 from wrappers.transfer.breaker import storage_of
-from wrappers.transfer.client import Access
 from wrappers.transfer.errors import Permanent, TransferError
 from wrappers.transfer.exchange import Exchange
 from wrappers.transfer.permit import Permit

@@ -6,7 +6,8 @@ import time
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from wrappers import wire
-from wrappers.transfer.client import Access, Bytes, Client
+from wrappers.transfer.addresses import Access
+from wrappers.transfer.client import Bytes, Client
 from wrappers.transfer.errors import Denied, OutOfTime, TransferError, Transient, of_status
 
 _NEAR = 60.0  # seconds before its end from which on a grant is renewed

@@ -4,7 +4,8 @@ import re
 from typing import Dict, Optional
 
 from wrappers.transfer import digest
-from wrappers.transfer.client import NOBODY, Access, Client
+from wrappers.transfer.addresses import NOBODY, Access
+from wrappers.transfer.client import Client
 from wrappers.transfer.errors import Permanent, Transient, of_status
 from wrappers.transfer.part import Part
 from wrappers.transfer.response import Response

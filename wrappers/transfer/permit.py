@@ -3,8 +3,9 @@
 from typing import NamedTuple, Optional
 
 from wrappers import wire
+from wrappers.transfer.addresses import NOBODY, Access
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import NOBODY, Access, Client
+from wrappers.transfer.client import Client
 from wrappers.transfer.webdav import Uploader
 
 

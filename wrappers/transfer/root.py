@@ -4,7 +4,7 @@ from typing import Dict, Tuple
 from urllib.parse import unquote, urlsplit
 
 from wrappers.transfer import programs
-from wrappers.transfer.client import Access
+from wrappers.transfer.addresses import Access
 from wrappers.transfer.errors import Denied, NotHere, Permanent, TransferError, Transient
 from wrappers.transfer.part import Part
 from wrappers.transfer.permit import Permit, Tools

@@ -7,8 +7,9 @@ from typing import Dict, List
 from urllib.parse import urlsplit, urlunsplit
 
 from wrappers.transfer import digest
+from wrappers.transfer.addresses import NOBODY, Access
 from wrappers.transfer.checksums import Hasher
-from wrappers.transfer.client import NOBODY, Access, Client
+from wrappers.transfer.client import Client
 from wrappers.transfer.errors import Mismatch, NotHere, Permanent, Transient, of_status
 from wrappers.transfer.source import Source
 
