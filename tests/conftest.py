@@ -34,7 +34,13 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(_number, ordinary)
 
 WHOLE = ("cli/", "reconcile/", "node/", "backends/", "runtimes/", "demo/", "packaging/", "services/")
-WHOLE += ("docs/test_how_to", "docs/test_pages", "docs/test_results", "cvmfs_deploy/whole/")
+WHOLE += (
+    "docs/test_how_to",
+    "docs/test_pages",
+    "docs/test_results",
+    "cvmfs_deploy/whole/",
+    "transfer/test_attempts",
+)
 """Where tests run whole programs: seconds each, and so not part of `make check`."""
 
 
