@@ -91,11 +91,12 @@ class S3Storage:
 
         with self._object(url) as (bucket, key):
             size = source.stat().st_size
-            pieces = _pieces(source, max(_PIECE, size // _MOST_PIECES), progress)
+            piece = max(_PIECE, size // _MOST_PIECES)
+            pieces = _pieces(source, piece, progress)
             if size <= _PIECE:
                 obstore.put(bucket, key, b"".join(pieces), use_multipart=False)
             else:
-                obstore.put(bucket, key, pieces, chunk_size=max(_PIECE, size // _MOST_PIECES))
+                obstore.put(bucket, key, pieces, chunk_size=piece, max_concurrency=self._settings.parallel)
             held = obstore.head(bucket, key)["size"]
             if held != size:
                 raise Unavailable(f"{url}: the service holds {held} bytes of {size}")
@@ -273,6 +274,8 @@ def _clearly(url: str) -> Iterator[None]:
     except FileNotFoundError as error:
         if error.filename:  # of this machine
             raise Unavailable(f"{error.filename}: {error.strerror}") from error
+        if "NoSuchUpload" in str(error):  # it took too long to put the parts together, and was asked twice
+            raise Unavailable(f"{redact(url)}: the service has lost an upload in parts") from None
         raise NotFound(f"nothing at {redact(url)}") from None
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         raise CredentialExpired(
