@@ -106,8 +106,8 @@ class GridNodeSettings(NodeSettings):
 class DiracxSection(_Section):
     """The back-end that runs jobs on a grid through DiracX. It is there when `url` is set."""
 
-    url: str = Field(default="", pattern=r"^(https?://[^\s?#]+)?$")
-    """The DiracX server."""
+    url: str = ""
+    """The DiracX server, `https://...`."""
     vo: str = Field(default="", pattern=GRID_NAME)
     """The virtual organisation that the credential must be for; empty: whichever it is for."""
     group: str = Field(default="", pattern=GRID_NAME)
@@ -128,7 +128,7 @@ class DiracxSection(_Section):
     """The tag that nodes must have for jobs that need a GPU."""
     priority: int = Field(default=1, ge=0, le=10)
     """Priority among the jobs of the same user and group."""
-    job_type: GridName = "User"
+    job_type: str = Field(default="User", pattern=r"^[A-Za-z0-9._-]+$")
     """JobType: one that the installation allows."""
     power: float = Field(default=10.0, gt=0)
     """HEP-SPEC06 of one core: CPUTime is the wall time times the cores times this."""

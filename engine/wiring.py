@@ -206,6 +206,8 @@ def diracx_settings(settings: Settings) -> DiracxSettings:
     from engine.backends.wms.resources import Rates
 
     ours = settings.diracx
+    if not ours.url.startswith(("https://", "http://")):
+        raise SettingsError(f"setting diracx.url: {ours.url} is no URL", remedy="write https://...")
     return DiracxSettings(
         url=ours.url,
         credential=(ours.proxy or ours.token).expanduser(),

@@ -60,7 +60,8 @@ def test_every_key_of_the_example_is_a_setting(tmp_path: Path) -> None:
     "setting", [one for one in settings.every() if one.variable], ids=lambda setting: setting.variable
 )
 def test_a_variable_of_the_page_is_read(setting: settings.Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"whole number": "7", "number": "3.5", "true or false": "false", "text": "x", "path": "/x"}
+    other = "false" if "true" in setting.default else "true"
+    values = {"whole number": "7", "number": "3.5", "true or false": other, "text": "x", "path": "/x"}
     kind = setting.type.removesuffix(" or null")
     default = '{"a": ["b"]}' if "->" in kind else '["none"]'
     monkeypatch.setenv(setting.variable, values.get(kind, default))
