@@ -34,7 +34,7 @@ class Http:
         make: MakeManifest,
         key: Key,
         doors: Doors,
-        portal: Callable[[Tree], Portal],
+        portal: Callable[[Tree], Portal] | None,
         clock: Clock,
     ) -> None:
         """Takes the address and the storage; nothing is answered before `start`.
@@ -52,7 +52,7 @@ class Http:
                 self._tree, Guard(key, clock.now, living), settings.quota, public_path
             )
             exchange = Exchange(db, make, key, living, doors, clock)
-            self._rest = Rest(portal(self._tree), self._tree, clock)
+            self._rest = Rest(portal(self._tree), self._tree, clock) if portal else None
             app = Application(self._storage, routes(exchange, _check(db)), self._rest)
             self._server = HttpServer(app, settings.listen)
         except BaseException:
@@ -77,7 +77,8 @@ class Http:
         """Let requests that are under way end, then give everything back."""
         self._server.stop()
         self._storage.close()
-        self._rest.close()
+        if self._rest is not None:
+            self._rest.close()
         self._tree.close()
 
 

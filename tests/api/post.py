@@ -14,7 +14,7 @@ from engine.app.key import Key
 from engine.app.living import MEMORY
 from engine.domain.attempt import News
 from engine.ids import AttemptId, JobId
-from engine.settings import ApiSection
+from engine.settings import ApiSection, Settings
 from engine.store import attempts
 from engine.store.attempts import Attempt, Word
 from engine.store.database import Database
@@ -109,7 +109,7 @@ def serving(
         )
 
     section = ApiSection(listen=url.removeprefix("http://"), public_url=url, root=directory / "storage")
-    http = Http(section, db, make, KEY, doors(url), clock)
+    http = Http(Settings(api=section), db, make, KEY, doors(url), None, clock)
     http.start()
     client = Client(Budget(60.0))
     try:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 
-from fastapi import FastAPI, Request
+import structlog
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from engine.app.audit import AuditTrail
 from engine.app.carmin import Code, Refused
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
-from engine.log import logger
 
+log = structlog.stdlib.get_logger("engine.api")
 _TOLD = frozenset({Code.DATA_NOT_ALLOWED, Code.PIPELINE_NOT_ALLOWED})
 """What the audit trail is told of."""
 
@@ -37,7 +36,7 @@ def refusal(reason: EngineError) -> Response:
         return error(Code.GENERIC, reason.message, 400)
     if isinstance(reason, CredentialExpired):
         return error(Code.GENERIC, "a service that is needed refuses the engine's credential", 503)
-    logger().error("unavailable", why=reason.message)
+    log.error("unavailable", why=reason.message)
     return error(Code.GENERIC, "a service that is needed does not answer; try later", 503)
 
 
@@ -58,6 +57,8 @@ def add_handlers(app: FastAPI, trail: AuditTrail) -> None:
         return error(Code.BAD_INPUT, f"{where}: {first['msg']}" if where else str(first["msg"]), 400)
 
     @app.exception_handler(HTTPException)
+    @app.exception_handler(404)  # these two are raised by the router itself
+    @app.exception_handler(405)
     async def of_http(request: Request, reason: HTTPException) -> Response:
         answer = error(Code.GENERIC, str(reason.detail), reason.status_code)
         answer.headers.update(reason.headers or {})
@@ -65,5 +66,5 @@ def add_handlers(app: FastAPI, trail: AuditTrail) -> None:
 
     @app.exception_handler(Exception)
     async def defect(request: Request, reason: Exception) -> Response:
-        logger().error("defect", exc_info=reason)
+        log.error("defect", exc_info=reason)
         return error(Code.GENERIC, "a defect of the engine; it has been written down", 500)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import Request, Response
 
 from engine.api import ranges
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
+from fastapi import HTTPException
+from fastapi.concurrency import run_in_threadpool
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.answers import refusal
@@ -20,8 +20,8 @@ from engine.api.carmin.caller import Doorkeeper
 from engine.app.carmin import Code, Refused
 from engine.errors import Unavailable
 from engine.ids import new_id
-from engine.log import logger
 
+log = structlog.stdlib.get_logger("engine.api")
 LARGEST = 16 << 20
 """Bytes of a body that is not a file."""
 PATIENCE = 60.0
@@ -102,7 +102,7 @@ class Guard:
         seconds = time.perf_counter() - answered.started
         self._observe(scope["method"], route, answered.status, seconds)
         # The route, never the path: names of files can carry a patient's name.
-        logger().info(
+        log.info(
             "request",
             method=scope["method"],
             route=route,

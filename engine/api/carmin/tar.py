@@ -8,13 +8,14 @@ import tarfile
 import threading
 from contextlib import suppress
 
-from starlette.responses import Response
+import structlog
+from fastapi import Response
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.tree import Tree
 from engine.app.tokens import Segments
-from engine.log import logger
 
+log = structlog.stdlib.get_logger("engine.api")
 _PIECE = 1 << 20
 _STALL = 120.0
 
@@ -58,7 +59,7 @@ class TarBody(Response):
             failed.set()
         except OSError as error:
             failed.set()
-            logger().error("tar", why=os.strerror(error.errno or 0))
+            log.error("tar", why=os.strerror(error.errno or 0))
 
     def _add(self, tar: tarfile.TarFile, path: Segments, below: str) -> None:
         for item in self._tree.items(path):
