@@ -41,7 +41,7 @@ def _spawn(argv: List[str], environment: Dict[str, str], **more: Any) -> int:
         argv,
         encoded(environment),
         setsigmask=(),
-        setsigdef=signal.valid_signals(),
+        setsigdef=signal.valid_signals(),  # novm
         **more,
     )
     return pid
