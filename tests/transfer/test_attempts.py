@@ -411,6 +411,18 @@ def test_a_cache_that_cannot_be_written_is_done_without(site: Site, storage: Fau
     assert not report.inputs[0].cached
 
 
+def test_a_job_whose_files_are_all_here_does_not_load_what_moves_them(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("content")
+    wanted = wire.Input("in", (tmp_path / "data").as_uri(), "data")
+    manifest = site.manifest("cp data out", inputs=[wanted], outputs=outputs(o="out"))
+    python, *rest = site.command([manifest])
+    done = subprocess.run([python, "-X", "importtime", *rest], capture_output=True, text=True, check=True)
+    assert site.report(manifest).outcome == wire.SUCCEEDED
+    assert "wrappers.node.deliver" in done.stderr
+    for name in ("wrappers.transfer", "wrappers.node.remote", "http.client", "ssl"):
+        assert name not in done.stderr
+
+
 @pytest.mark.parametrize("python", pythons(), ids=lambda path: path.name)
 def test_every_python_moves_files(site: Site, storage: FaultyStorage, python: Path) -> None:
     site.python = python
