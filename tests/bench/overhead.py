@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,7 +54,7 @@ def _udocker(here: Place, registry: Registry, image: str, proot: str) -> Callabl
         "UDOCKER_USE_PROOT_EXECUTABLE": proot,
     }
     name = image.partition("/")[2]
-    command = [str(Path(sys.executable).with_name("udocker")), "--quiet"]
+    command = [*_alone(here.directory / "alone"), "--quiet"]
     root = ["--allow-root"] if os.geteuid() == 0 else []
 
     def run(*words: str) -> str:
@@ -73,6 +74,15 @@ def _udocker(here: Place, registry: Registry, image: str, proot: str) -> Callabl
 
     twenty()
     return twenty
+
+
+def _alone(directory: Path) -> list[str]:
+    """udocker as if nothing else were installed: another package here runs code whenever a Python starts."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory], check=True)
+    [packages] = directory.glob("lib/python3*/site-packages")
+    (packages / "here.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    code = "import sys; from udocker.maincmd import main; sys.argv[0] = 'udocker'; sys.exit(main())"
+    return [str(directory / "bin" / "python"), "-c", code]
 
 
 if __name__ == "__main__":
