@@ -48,14 +48,14 @@ def _say(place: Place, plan: Plan, outcome: Outcome, names: int) -> None:
     for key in plan.held:
         show.say(f"cvmfs-deploy: {key} was rolled back and stays; cvmfs-deploy add lets it follow again")
     if not outcome.changes and not outcome.failures:
-        show.say(f"nothing to do: {names} names are as they should be in {place.publisher.name}")
+        show.note(f"nothing to do: {names} names are as they should be in {place.publisher.name}")
         return
-    show.say(
+    show.note(
         f"{len(outcome.published)} images published, {len(plan.retire)} names retired, "
         f"{len(outcome.failures)} failures, {size_text(outcome.received)} fetched"
     )
     if outcome.published:
-        show.say(f"nodes find them with node.cvmfs: [{place.publisher.top / place.layout.root}]")
+        show.note(f"nodes find them with node.cvmfs: [{place.publisher.top / place.layout.root}]")
 
 
 def _published(seen: Published, key: str, plan: Plan) -> bool:

@@ -34,4 +34,4 @@ def command(
         show.json_document({"done": done})
         return
     for line in done or ["nothing to recover"]:
-        show.say(line)
+        show.note(line)

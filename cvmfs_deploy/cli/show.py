@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cvmfs_deploy.cli.session import session
+
 _ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"}
 
 
@@ -38,6 +40,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 def say(*words: str) -> None:
     """A line for people; what it quotes may come from an image or a registry."""
     print(*(word.translate(_ESCAPES) for word in words), file=sys.stderr, flush=True)
+
+
+def note(*words: str) -> None:
+    """A line for people on what went well; `--quiet` leaves it out, so that cron sends no mail."""
+    if not session.quiet:
+        say(*words)
 
 
 def short(digest: str) -> str:

@@ -99,7 +99,7 @@ def _show(made: Plan, index: Index, fetch: int) -> None:
     for one in made.failures:
         show.say(f"cvmfs-deploy: {one.error}")
     unchanged = len(made.names or {}) - len(moves)
-    show.say(
+    show.note(
         f"{len(made.create)} images to publish, {size_text(fetch)} to fetch, {unchanged} names as they are"
     )
 

@@ -44,4 +44,4 @@ def command(
         settings = {"tools": str(current), "udocker": str(current / "python")}
         show.json_document({"digest": made.digest, "programs": made.programs, "node": settings})
         return
-    show.say(f"nodes find them with node.tools: {current} and node.udocker: {current / 'python'}")
+    show.note(f"nodes find them with node.tools: {current} and node.udocker: {current / 'python'}")

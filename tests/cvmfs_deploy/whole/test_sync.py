@@ -70,6 +70,19 @@ def test_an_image_stays_as_long_as_any_list_or_hand_names_it(site: Site, registr
     assert sorted(name["reference"] for name in site.index["names"].values()) == sorted([other, third])
 
 
+def test_a_quiet_run_says_only_what_went_wrong(directory: Site, registry: Registry) -> None:
+    log = directory.home / "deploy.log"
+    directory.configure(log=str(log))
+    good = image(registry, "sync/quiet:1")
+    for words in (["sync", directory.wishes(good)], ["sync", directory.wishes(good), "--prune"], ["prune"]):
+        ran = directory.ok("--quiet", *words)
+        assert (ran.out, ran.err) == ("", "")
+    assert "image published" in log.read_text()
+    ran = directory.run("--quiet", "sync", directory.wishes(good, f"{registry.host}/sync/nowhere:1"))
+    assert ran.code == 1
+    assert "sync/nowhere:1 does not exist" in ran.err
+
+
 def test_a_pattern_takes_the_newest_tags_and_follows_them(site: Site, registry: Registry) -> None:
     name = "sync/pattern-" + ("a" if site.cvmfs else "b")
     for tag in ("1.2", "1.9", "1.10", "1.11-rc1", "2.0", "latest"):
