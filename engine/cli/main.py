@@ -13,37 +13,14 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from engine import __version__
-from engine.cli import (
-    audit,
-    cancel,
-    catalogue,
-    data,
-    doctor,
-    ending,
-    executions,
-    expand,
-    explain,
-    jobs,
-    keys,
-    lint,
-    logs,
-    pipeline,
-    plan,
-    results,
-    serve,
-    settings,
-    show,
-    sites,
-    status,
-    submit,
-    test,
-    user,
-)
+from engine.cli import ending, show
+from engine.cli.commands import Commands
 from engine.cli.session import session
 from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
 
 cli = typer.Typer(
     name="engine",
+    cls=Commands,
     help="Runs Boutiques tools in containers, on this machine or on a grid, and brings their results home.",
     no_args_is_help=True,
     add_completion=False,
@@ -69,36 +46,6 @@ def _global(
     ] = False,
 ) -> None:
     session.config = config
-
-
-for _module, _name in (
-    (submit, "submit"),
-    (plan, "plan"),
-    (expand, "expand"),
-    (lint, "lint"),
-    (test, "test"),
-    (executions, "list"),
-    (status, "status"),
-    (jobs, "jobs"),
-    (logs, "logs"),
-    (results, "results"),
-    (explain, "explain"),
-    (cancel, "cancel"),
-    (serve, "serve"),
-    (doctor, "doctor"),
-    (sites, "sites"),
-    (settings, "settings"),
-):
-    cli.command(_name)(_module.command)
-cli.add_typer(catalogue.app, name="catalogue")
-cli.add_typer(data.app, name="data")
-cli.add_typer(keys.app, name="keys")
-cli.add_typer(user.app, name="user")
-cli.add_typer(pipeline.app, name="pipeline")
-cli.add_typer(audit.app, name="audit")
-cli.command("retry")(cancel.retry)
-cli.command("login")(sites.login)
-cli.command("tick")(serve.tick)
 
 
 def main() -> None:

@@ -46,7 +46,7 @@ def cvmfs_deploy_reference() -> str:
 def _reference(program: str, app: typer.Typer, exits: Mapping[str, str]) -> str:
     group = typer.main.get_command(app)
     context = group.make_context(program, ["--help"], resilient_parsing=True)
-    commands: dict[str, Any] = group.commands  # type: ignore[attr-defined]
+    commands = _commands(group)
     parts = [_options(group, context)]
     for name, command in commands.items():
         section = _section(command, type(context)(command, context, name), exits.get(name, ""))
@@ -56,7 +56,11 @@ def _reference(program: str, app: typer.Typer, exits: Mapping[str, str]) -> str:
 
 def names() -> list[str]:
     """The commands there are."""
-    return list(typer.main.get_command(cli).commands)  # type: ignore[attr-defined]
+    return list(_commands(typer.main.get_command(cli)))
+
+
+def _commands(group: Any) -> dict[str, Any]:
+    return {name: group.get_command(None, name) for name in group.list_commands(None)}
 
 
 def _section(command: Any, context: Any, exits: str) -> str:
