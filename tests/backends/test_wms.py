@@ -45,7 +45,7 @@ def test_a_description_says_what_dirac_must_know_and_no_more() -> None:
         key,
         job_group(group),
         "launch.sh",
-        "run --manifests manifests.jsonl --node node.json --index 7 --count 2",
+        "run --manifests manifests.jsonl --node node.json --claims claims.json --index 7 --count 2",
     ]
     assert jdl.getListFromExpression("InputSandbox") == [PFN]
     assert (jdl.getAttributeInt("CPUTime"), jdl.getAttributeInt("MaxRAM")) == (86_400, 2048)

@@ -18,7 +18,7 @@ from engine.backends.wms.payload import Archive
 LARGEST_FILE = 64 << 20
 """Bytes of one file that is taken from an output sandbox: DiracX takes sandboxes of up to 100 MiB."""
 
-_WANTED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\.(report\.json|out|err|sandbox\.tar)", re.ASCII)
+_WANTED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\.(report\.json|out|err|debug|results\.tar)", re.ASCII)
 
 
 async def upload(client: Client, archive: Archive, form: str = "tar.zst") -> str:

@@ -19,10 +19,10 @@ from engine.errors import Bug
 
 Value = str | int | Sequence[str]
 
-MANIFESTS, NODE, LAUNCHER = "manifests.jsonl", "node.json", "launch.sh"
+MANIFESTS, NODE, LAUNCHER, CLAIMS = "manifests.jsonl", "node.json", "launch.sh", "claims.json"
 """Names of files in the input sandbox."""
 
-OUTPUTS: Final = ("std.out", "std.err", "*.report.json", "*.out", "*.err", "*.sandbox.tar")
+OUTPUTS: Final = ("std.out", "std.err", "*.report.json", "*.out", "*.err", "*.debug", "*.results.tar")
 """What comes back: DIRAC takes wildcards, and `std.*` are the launcher's own words."""
 
 LONGEST_NAME, LONGEST_GROUP = 128, 32
@@ -71,7 +71,8 @@ def describe(
         "JobGroup": job_group(group),
         "JobType": wishes.job_type,
         "Executable": LAUNCHER,
-        "Arguments": f"run --manifests {MANIFESTS} --node {NODE} --index {index} --count {count}",
+        "Arguments": f"run --manifests {MANIFESTS} --node {NODE} --claims {CLAIMS}"
+        f" --index {index} --count {count}",
         "StdOutput": "std.out",
         "StdError": "std.err",
         "InputSandbox": list(sandboxes),

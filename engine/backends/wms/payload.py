@@ -17,11 +17,10 @@ from pathlib import Path
 
 import zstandard
 
-from engine.backends.wms.jdl import LAUNCHER, MANIFESTS, NODE
+from engine.backends.wms.jdl import CLAIMS, LAUNCHER, MANIFESTS, NODE
 from engine.ports import Submission
 from wrappers import build, wire
 
-CLAIMS = "claims.json"
 _LEVEL = 3
 """Of compression: 13 ms for the wrapper; the next 10 % would cost twice that."""
 
