@@ -17,19 +17,19 @@ import json
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cvmfs_deploy import catalogs, listing
 from cvmfs_deploy.layers import Layers
+from cvmfs_deploy.scrub import Change, scrub, told
 from cvmfs_deploy.sources.base import Source
 from engine import __version__
 from engine.errors import BadRequest
 from wrappers.containers import udocker_format
 from wrappers.containers.errors import CorruptImage
-from wrappers.containers.layers import Findings, extract
+from wrappers.containers.layers import extract
 from wrappers.containers.pull import diff_ids_of
 from wrappers.containers.registry import Resolved
 from wrappers.containers.tarstream import Layer
@@ -38,22 +38,7 @@ from wrappers.containers.tree import remove
 TOOL = f"cvmfs-deploy {__version__}"
 RECORD = "record.json"
 TREE = "tree.mtree.gz"
-_MOUNT_POINTS = ("dev", "proc", "sys", "tmp", "var/tmp")  # apptainer cannot add what is missing
-_SHOWN = 20  # examples of a kind of change in a record
 _PLAIN_TREE = frozenset({RECORD, TREE})
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Something that is in the image and not in the published tree, or not as it was."""
-
-    what: str
-    count: int
-    examples: tuple[str, ...]
-
-    def __str__(self) -> str:
-        more = ", ..." if self.count > 1 else ""
-        return f"{self.count} {self.what}: {self.examples[0]}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +92,7 @@ def create(
             layers.forget(image.layers)
             raise
         udocker_format.write(into, image.reference, config, image.manifest, image.index_document)
-        changes = [*_told(findings), *_scrub(into)]
+        changes = [*told(findings), *scrub(into)]
         entries = _listed(into, catalog_entries)
         return _sign(into, entries, changes, image, platform, source.name, now)
     except BaseException:
@@ -144,64 +129,6 @@ def scan(container: Path, hashed: bool = True) -> list[listing.Entry]:
 
 def _counts(entry: listing.Entry) -> bool:
     return entry.path.decode("ascii", "replace") not in _PLAIN_TREE
-
-
-def _told(findings: Findings) -> Iterator[Change]:
-    kinds = (
-        (findings.special, "devices and pipes left out"),
-        (findings.setuid, "files without their set-uid or set-gid bit"),
-        (findings.xattrs, "files without their extended attributes"),
-        (findings.closed, "files opened to all readers"),
-    )
-    for paths, what in kinds:
-        if paths:
-            yield Change(what, len(paths), tuple(map(_printable, paths[:_SHOWN])))
-
-
-def _scrub(container: Path) -> list[Change]:
-    """Take out what CVMFS would take as orders, add what runtimes need, and note what may surprise."""
-    root = os.fsencode(container / udocker_format.ROOT)
-    orders: list[bytes] = []
-    absolute: list[bytes] = []
-    odd: list[bytes] = []
-    for directory, names, files in os.walk(root):
-        for name in [*names, *files]:
-            path = os.path.join(directory, name)
-            shown = path[len(root) + 1 :]
-            if name.startswith(b".cvmfs"):
-                orders.append(shown)
-                remove(Path(os.fsdecode(path)))
-                continue
-            if not _printable_name(name):
-                odd.append(shown)
-            if os.path.islink(path) and os.readlink(path).startswith(b"/"):
-                absolute.append(shown)
-        names[:] = [name for name in names if not name.startswith(b".cvmfs")]
-    added = _add_mount_points(container / udocker_format.ROOT)
-    kinds = (
-        (orders, "files left out that CVMFS would take as orders"),
-        (absolute, "absolute symbolic links, right inside of a container only"),
-        (odd, "names with unusual characters"),
-        (added, "directories added for runtimes to mount on"),
-    )
-    return [
-        Change(what, len(paths), tuple(_printable(os.fsdecode(path)) for path in paths[:_SHOWN]))
-        for paths, what in kinds
-        if paths
-    ]
-
-
-def _add_mount_points(root: Path) -> list[bytes]:
-    added = []
-    for name in _MOUNT_POINTS:
-        parent = (root / name).parent
-        if parent != root and (parent.is_symlink() or not parent.is_dir()):
-            continue  # a link may lead out of the tree
-        if not os.path.lexists(root / name):
-            (root / name).mkdir()
-            (root / name).chmod(0o1755 if name.endswith("tmp") else 0o755)
-            added.append(name.encode())
-    return added
 
 
 def _listed(container: Path, catalog_entries: int) -> list[listing.Entry]:
@@ -259,14 +186,3 @@ def _sign(
 
 def _plain(record: Record) -> dict[str, Any]:
     return asdict(record)
-
-
-def _printable_name(name: bytes) -> bool:
-    try:
-        return name.decode("utf-8").isprintable()
-    except UnicodeDecodeError:
-        return False
-
-
-def _printable(name: str) -> str:
-    return name if name.isprintable() else ascii(name)
