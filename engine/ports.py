@@ -47,6 +47,8 @@ class Capabilities:
     """Whether `runtime: none` is accepted here."""
     gpu: bool = True
     """Whether jobs may find a GPU there."""
+    retrievals: int = 1
+    """Calls of `retrieve` at a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,21 @@ def _together(
         return list(pool.map(judge, due))
 
 
+def _bring(round_: Round, due: Sequence[Due], into: Path) -> None:
+    """Bring the small files of submissions, several at a time where the place is far away."""
+
+    def retrieve(item: Due) -> None:
+        round_.backend.retrieve(item.native_id or "", into)
+
+    at_once = round_.backend.capabilities.retrievals
+    if at_once == 1:
+        for item in due:
+            retrieve(item)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(retrieve, due))
+
+
 def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> Verdict:
     keep_logs(round_, execution, job, attempt, into)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-ALL = ("expansion", "planning", "overhead", "syscalls", "throughput", "memory", "creation")
+ALL = ("expansion", "planning", "overhead", "syscalls", "throughput", "memory", "creation", "grid")
 
 
 def main() -> None:

@@ -27,6 +27,8 @@ from wrappers import wire
 
 REMEMBERED = 20_000
 """Submissions whose answer is kept, should somebody ask for the same again."""
+RETRIEVALS = 8
+"""Output sandboxes fetched at a time: each takes three requests."""
 STATUSES = 200
 """Jobs of one change of states: the time that DiracX takes grows faster than their number (measured)."""
 
@@ -72,6 +74,7 @@ class DiracxBackend:
             visibility_delay=settings.settled_after,
             gone_after=settings.settled_after,
             remote=not settings.shared_files,
+            retrievals=RETRIEVALS,
         )
 
     def check(self) -> None:
@@ -212,7 +215,9 @@ class _Questions:
         return self._client.run(summary(self._client, filters, by))
 
     def cancel(self, native_ids: Sequence[str]) -> None:
-        self._client.run(change(self._client, native_ids, ["Killed"]))
+        for start in range(0, len(native_ids), STATUSES):
+            some = native_ids[start : start + STATUSES]
+            self._client.run(change(self._client, some, ["Killed"]))
 
 
 async def _bring(client: Client, native_id: str, into: Path) -> list[Path]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import Answer, Client, Refused
+from engine.errors import BackendUnavailable
 
 Row = Mapping[str, Any]
 Filter = Mapping[str, Any]
@@ -25,25 +26,27 @@ def later(parameter: str, moment: str) -> Filter:
 
 
 async def search(client: Client, filters: Sequence[Filter], fields: Sequence[str]) -> tuple[list[Row], float]:
-    """All jobs that match, and when the first question was answered, by the server's clock.
+    """All jobs that match, oldest first, and when the first question was answered, by the server's clock.
+
+    `fields` must hold JobID.
 
     Raises:
         BackendUnavailable, CredentialExpired: as for every request.
     """
-    body = {
-        "parameters": list(fields),
-        "search": list(filters),
-        "sort": [{"parameter": "JobID", "direction": "asc"}],
-    }
     rows: list[Row] = []
-    page, at = 1, 0.0
-    while True:
-        answer = await client.ask("POST", "/api/jobs/search", body, page=page, per_page=PAGE)
+    at, beyond = 0.0, 0
+    while True:  # not by page numbers: DiracX fails when there is no such page, and jobs come and go
+        body = {
+            "parameters": list(fields),
+            "search": [*filters, {"parameter": "JobID", "operator": "gt", "value": beyond}],
+            "sort": [{"parameter": "JobID", "direction": "asc"}],
+        }
+        answer = await _asked(client, "/api/jobs/search", body, page=1, per_page=PAGE)
         at = at or answer.at
         rows += answer.data
         if len(answer.data) < PAGE:
             return rows, at
-        page += 1
+        beyond = int(rows[-1]["JobID"])
 
 
 async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) -> list[Row]:
@@ -53,5 +56,16 @@ async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) 
         BackendUnavailable, CredentialExpired: as for every request.
     """
     body = {"grouping": list(by), "search": list(filters)}
-    rows: list[Row] = (await client.ask("POST", "/api/jobs/summary", body)).data
+    rows: list[Row] = (await _asked(client, "/api/jobs/summary", body)).data
     return rows
+
+
+async def _asked(client: Client, path: str, body: Any, **query: int) -> Answer:
+    """A question that the server does not understand is a version of it that we do not know."""
+    try:
+        return await client.ask("POST", path, body, repeat=True, **query)
+    except Refused as error:
+        raise BackendUnavailable(
+            f"DiracX at {client.url} does not understand us: {error}",
+            remedy="see which versions of DiracX this engine speaks to",
+        ) from None

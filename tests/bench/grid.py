@@ -1,0 +1,252 @@
+"""Jobs through a real DiracX server on SQLite: how fast they go there, and what watching them costs.
+
+Submission is compared with a bare loop over diracx-client in the same run: lists of 20, as many at a time, a
+sandbox for as many jobs. For watching, the server's own table is filled with copies of one job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import resource
+import sqlite3
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.backends.diracx import sandbox
+from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
+from engine.backends.diracx.client import Client
+from engine.backends.wms import payload
+from engine.backends.wms.jdl import Wishes, describe
+from engine.clock import SystemClock
+from engine.domain.execution import ExecutionState, Intent
+from engine.domain.options import Options
+from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
+from engine.ports import Accepted, Observation, Submission
+from engine.store import attempts, executions, jobs
+from engine.store.attempts import NewAttempt, Word
+from engine.store.database import Database
+from tests.bench.place import median, row
+from tests.services.diracx import Diracx, start_diracx
+from wrappers.wire import Manifest, Node
+
+BATCH, BATCHES, AT_ONCE = 200, 5, 4
+NEEDS = {"CPUTime": 86_400}
+PERIOD = 10.0
+"""Seconds between two looks at the server."""
+CYCLES, LOOK = 5, 3.0
+"""Looks that are measured, and seconds between them here: what one costs does not depend on it."""
+
+
+def main() -> None:
+    """Print the three lines."""
+    with tempfile.TemporaryDirectory(prefix="engine-bench-") as directory:
+        with start_diracx(Path(directory) / "submit", LOCALSITE_OPTIMIZER="no") as server:
+            submission(server)
+        with start_diracx(Path(directory) / "watch", LOCALSITE_OPTIMIZER="no") as server:
+            for count, what in ((10_000, "monitoring"), (100_000, "memory")):
+                group = new_id()
+                ids = fill(server, group, count)
+                arguments = (server.url, server.credential(), str(server.directory), group, ids, directory)
+                watched = in_a_process_of_its_own(watch, *arguments)
+                if what == "monitoring":
+                    share = watched["cpu"] / PERIOD
+                    row(
+                        "10,000 active jobs, one look in 10 s",
+                        f"{share:.1%} of a core",
+                        "<= 5 %",
+                        share <= 0.05,
+                    )
+                else:
+                    size = watched["memory"] / 1e6
+                    row("100,000 jobs in flight", f"{size:.0f} MB", "<= 300 MB", size <= 300)
+
+
+# --- submission -------------------------------------------------------------------------------------
+
+
+def submission(server: Diracx) -> None:
+    """Ours and the bare loop in turns, so that both see the same noise."""
+    backend = DiracxBackend(
+        "diracx", DiracxSettings(server.url, server.credential(), Node(), at_once=AT_ONCE)
+    )
+    backend.check()
+    ours, bare = [], []
+    for _ in range(BATCHES):
+        bare.append(BATCH / asyncio.run(bare_loop(server)))
+        items = [item() for _ in range(BATCH)]
+        start = time.perf_counter()
+        answers = backend.submit(items)
+        ours.append(BATCH / (time.perf_counter() - start))
+        assert all(isinstance(answer, Accepted) for answer in answers)
+    backend.close()
+    share = median(ours) / median(bare)
+    what = f"submission to DiracX, {median(ours):.0f} jobs/s (a bare loop {median(bare):.0f})"
+    row(what, f"{share:.0%}", ">= 90 %", share >= 0.9)
+
+
+def item(group: str = "bench") -> Submission:
+    return Submission(new_id(), group, [Manifest(new_id(), "x:1", "x", "true", "file:///x")])
+
+
+async def bare_loop(server: Diracx) -> float:
+    """Seconds for one sandbox and `BATCH` jobs, by diracx-client's own methods."""
+    from diracx.client.aio import AsyncDiracClient
+    from diracx.core.preferences import DiracxPreferences
+
+    items = [item() for _ in range(BATCH)]
+    preferences = DiracxPreferences(url=server.url, credentials_path=server.credential())  # type: ignore[arg-type]
+    client = Client(server.url, server.credential())
+    client.call("GET", "/api/auth/userinfo")
+    async with AsyncDiracClient(diracx_preferences=preferences) as api:
+        await api.jobs.search(parameters=["JobID"], per_page=1)
+        start = time.perf_counter()
+        files, places = payload.orders(items)
+        archive = payload.pack({**payload.common(Node()), **files})
+        name = client.run(sandbox.upload(client, archive))
+        jdls = [
+            describe(i.key, i.group, [name], place, NEEDS, Wishes())
+            for i, place in zip(items, places, strict=True)
+        ]
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def send(some: list[str]) -> None:
+            async with room:
+                await api.jobs.submit_jdl_jobs(some)
+
+        await asyncio.gather(*(send(jdls[at : at + 20]) for at in range(0, BATCH, 20)))
+        elapsed = time.perf_counter() - start
+    client.close()
+    return elapsed
+
+
+# --- watching ---------------------------------------------------------------------------------------
+
+
+def fill(server: Diracx, group: str, count: int) -> list[str]:
+    """So many jobs in the server's table, copies of one that was submitted. Returns their ids."""
+    backend = DiracxBackend("diracx", DiracxSettings(server.url, server.credential(), Node()))
+    [answer] = backend.submit([item(group)])
+    backend.close()
+    assert isinstance(answer, Accepted)
+    with sqlite3.connect(server.directory / "db" / "jobdb.db", timeout=60) as connection:
+        columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(Jobs)") if name != "JobID"]
+        names = ", ".join(f'"{name}"' for name in columns)
+        values = names.replace('"JobName"', "JobName || i")
+        first = int(answer.native_id)
+        connection.execute(
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1})"
+            f" INSERT INTO Jobs (JobID, {names})"
+            f" SELECT {first} + i, {values} FROM Jobs, n WHERE JobID = {first}"
+        )
+    connection.close()
+    return [str(first + n) for n in range(count)]
+
+
+def in_a_process_of_its_own(function: Any, *arguments: Any) -> dict[str, float]:
+    """What a function returns in a Python that has nothing else in its memory."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found: dict[str, float] = pool.apply(function, arguments)
+        return found
+
+
+def watch(
+    url: str, credential: Path, server: str, group: str, ids: list[str], directory: str
+) -> dict[str, float]:
+    """Look at all these jobs, as the reconciler does: pages from the database, questions to the server."""
+    from engine.reconcile.observe import observe
+    from engine.reconcile.place import Round
+    from engine.store import lease
+
+    db = Database(f"sqlite:///{directory}/watch-{len(ids)}.db")
+    in_flight(db, group, ids)
+    settings = DiracxSettings(url, credential, Node(), poll_interval=LOOK, window=len(ids))
+    backend = DiracxBackend("diracx", settings)
+    clock = SystemClock()
+    held = lease.acquire(db, "bench", now=clock.now(), seconds=3600, is_dead=lambda _: False)
+    nothing: Any = None
+    words = {name: nothing for name in Round.__dataclass_fields__ if name not in ("placed",)}
+    round_ = Round(
+        **{**words, "db": db, "lease": held, "clock": clock, "backend": backend}  # nothing else is touched
+    )
+    known: dict[str, Observation] = {}
+    observe(round_, known)
+    observe(round_, known)
+    costs = []
+    for _ in range(CYCLES):
+        change(server, ids[:: max(len(ids) // 100, 1)])
+        time.sleep(LOOK)
+        before = time.process_time()
+        observe(round_, known)
+        costs.append(time.process_time() - before)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    backend.close()
+    db.close()
+    return {"cpu": median(costs), "memory": memory}
+
+
+def change(server: str, ids: list[str]) -> None:
+    """A hundred jobs have another minor state, as in every ten seconds of a busy grid."""
+    with sqlite3.connect(f"{server}/db/jobdb.db", timeout=60) as connection:
+        marks = ",".join("?" * len(ids))
+        connection.execute(
+            "UPDATE Jobs SET MinorStatus = ?, LastUpdateTime = strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+            f" WHERE JobID IN ({marks})",
+            [f"step {time.time()}", *map(int, ids)],
+        )
+    connection.close()
+
+
+def in_flight(db: Database, group: str, ids: list[str]) -> None:
+    """An execution whose jobs have all been accepted."""
+    now = time.time()
+    new = an_execution(group, now)
+    with db.write() as connection:
+        executions.keep_descriptor(connection, "0" * 64, {"name": "tool"}, checked_by="bench", now=now)
+        executions.create(connection, new)
+    for start in range(0, len(ids), 1000):
+        page = ids[start : start + 1000]
+        with db.write() as connection:
+            rows = [jobs.NewJob(start + n, {}, {}) for n in range(1, len(page) + 1)]
+            jobs.add(connection, new.id, rows, now=now)
+    with db.write() as connection:
+        executions.activate(connection, new.id, jobs=len(ids), now=now)
+    for start in range(0, len(ids), 1000):
+        accept(db, new.id, ids[start : start + 1000], after=start, now=now)
+
+
+def an_execution(group: str, now: float) -> executions.Execution:
+    return executions.Execution(
+        id=ExecutionId(group),
+        owner="bench",
+        name="tool",
+        key=None,
+        descriptor_sha256="0" * 64,
+        options=Options(),
+        backend="diracx",
+        results="file:///nowhere",
+        state=ExecutionState.PLANNING,
+        intent=Intent.RUN,
+        created_at=now,
+    )
+
+
+def accept(db: Database, id_: ExecutionId, page: list[str], *, after: int, now: float) -> None:
+    """One page of its jobs gets attempts with these native ids."""
+    from engine.domain.attempt import News
+
+    with db.write() as connection:
+        found = jobs.page(connection, id_, after=after, limit=len(page))
+        new = [NewAttempt(AttemptId(new_id()), j.id, SubmissionId(new_id()), id_, 1) for j in found]
+        attempts.prepare(connection, "diracx", new, now=now)
+        natives = {a.submission_id: native for a, native in zip(new, page, strict=True)}
+        attempts.set_native_ids(connection, natives)
+        held = attempts.of_submissions(connection, list(natives))
+        words = [Word(a, News.ACCEPTED, "") for group in held.values() for a in group]
+        attempts.tell(connection, words, now=now)
+
+
+if __name__ == "__main__":
+    main()
