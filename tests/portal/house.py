@@ -175,21 +175,19 @@ def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[
         **settings,
     }
     people = {"ann": "user", "bob": "user", "carl": "user", "root": "admin", "watcher": "service"}
-    known = {one["name"] for one in desk.ok("user", "list", "--json", variables=variables).values}
-    keys, ids = {}, {}
-    if not known:
+    ids = {one["name"]: one["id"] for one in desk.ok("user", "list", "--json", variables=variables).values}
+    keys = {}
+    if not ids:
         desk.ok("user", "group", "add", "brain team", variables=variables)
         for number, descriptor in enumerate(PIPELINES):
             desk.ok("pipeline", "add", desk.write(f"p{number}.json", descriptor), variables=variables)
     for name, role in people.items():
-        if name not in known:
-            desk.ok("user", "add", name, "--role", role, variables=variables)
-        keys[name] = desk.ok("user", "key", name, "--name", str(port), variables=variables).out.strip()
-    if not known:
-        for member in ("ann", "carl"):
-            desk.ok("user", "group", "join", "brain team", member, variables=variables)
-    for one in desk.ok("user", "list", "--json", variables=variables).values:
-        ids[one["name"]] = one["id"]
+        if name in ids:
+            keys[name] = desk.ok("user", "key", name, "--name", str(port), variables=variables).out.strip()
+            continue
+        group = ("--group", "brain team") if name in ("ann", "carl") else ()
+        made = desk.ok("user", "add", name, "--role", role, *group, "--json", variables=variables).value
+        ids[name], keys[name] = made["id"], made["key"]
     log = desk.directory / f"serve-{port}.log"
     with log.open("a") as file:
         process = desk.start("serve", "--http", variables=variables, stderr=file)

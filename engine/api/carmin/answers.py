@@ -56,13 +56,13 @@ def add_handlers(app: FastAPI, trail: AuditTrail) -> None:
         where = ".".join(str(part) for part in first["loc"] if part != "body")
         return error(Code.BAD_INPUT, f"{where}: {first['msg']}" if where else str(first["msg"]), 400)
 
-    @app.exception_handler(HTTPException)
-    @app.exception_handler(404)  # these two are raised by the router itself
-    @app.exception_handler(405)
     async def of_http(request: Request, reason: HTTPException) -> Response:
         answer = error(Code.GENERIC, str(reason.detail), reason.status_code)
         answer.headers.update(reason.headers or {})
         return answer
+
+    for status in range(400, 500):  # those of the framework too, which are of another class than ours
+        app.exception_handler(status)(of_http)
 
     @app.exception_handler(Exception)
     async def defect(request: Request, reason: Exception) -> Response:

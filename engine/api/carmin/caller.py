@@ -30,7 +30,8 @@ class Doorkeeper:
     failures: Failures
 
     def recognise(self, headers: Mapping[str, str], address: str) -> Account | None:
-        """The account of a request; None when it shows nothing.
+        """The account of a request; None when it shows nothing. What is right is always let in: others behind
+        the same address may be wrong.
 
         Raises:
             Refused: what it shows is worth nothing, or too much that was worth nothing came from there.
@@ -38,10 +39,10 @@ class Doorkeeper:
         secret, token = _shown(headers)
         if not secret and not token:
             return None
-        if self.failures.too_many(address):
-            raise Refused(Code.AUTHENTICATION, "too many wrong keys; wait a minute", status=429)
         found = self.bearer(token) if token else self.users.by_secret(secret)
         if found is None:
+            if self.failures.too_many(address):
+                raise Refused(Code.AUTHENTICATION, "too many wrong keys; wait a minute", status=429)
             self.failures.add(address)
             raise Refused(Code.BAD_CREDENTIALS, "Bad credentials")
         return found

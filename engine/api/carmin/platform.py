@@ -30,7 +30,8 @@ def platform_routes(settings: PortalSection, users: Users, failures: Failures) -
     @router.post("/authenticate", response_model=AuthenticationHeader)
     def authenticate(credentials: Credentials, request: Request) -> AuthenticationHeader:
         """Change a name and a password for the header that opens everything else."""
-        address = request.client.host if request.client else ""
+        # of this name too: a password is short enough to be guessed, and others come from there as well
+        address = f"{request.client.host if request.client else ''} {credentials.username}"
         if failures.too_many(address):
             raise Refused(Code.AUTHENTICATION, "too many wrong passwords; wait a minute", status=429)
         account = users.by_password(credentials.username, credentials.password)
