@@ -17,6 +17,7 @@ import json
 import os
 import posixpath
 import stat
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,18 +83,19 @@ def create(
     """
     try:
         into.mkdir(mode=0o755)
+        sums: dict[bytes, str] = {}  # taken while files are written: nothing is read again for its hash
         config = source.config(image)
         diff_ids = diff_ids_of(config, image, platform)
         try:
             coming = [layers.request(source, image, layer) for layer in image.layers]
             steps = (Layer(later.result(), id_) for later, id_ in zip(coming, diff_ids, strict=True))
-            findings = extract(steps, into / udocker_format.ROOT, readable=True)
+            findings = extract(steps, into / udocker_format.ROOT, readable=True, sums=sums)
         except CorruptImage:
             layers.forget(image.layers)
             raise
         udocker_format.write(into, image.reference, config, image.manifest, image.index_document)
         changes = [*told(findings), *scrub(into)]
-        entries = _listed(into, catalog_entries)
+        entries = _listed(into, catalog_entries, sums)
         return _sign(into, entries, changes, image, platform, source.name, now)
     except BaseException:
         remove(into)
@@ -122,17 +124,19 @@ def read_tree(container: Path) -> dict[bytes, listing.Entry]:
     return listing.read(gzip.decompress((container / TREE).read_bytes()))
 
 
-def scan(container: Path, hashed: bool = True) -> list[listing.Entry]:
-    """What is really there, to be compared with `read_tree`."""
-    return [one for one in listing.scan(os.fsencode(container), hashed) if _counts(one)]
+def scan(
+    container: Path, hashed: bool = True, known: Mapping[bytes, str] | None = None
+) -> list[listing.Entry]:
+    """What is really there, to be compared with `read_tree`; `known` sums are not taken again."""
+    return [one for one in listing.scan(os.fsencode(container), hashed, known) if _counts(one)]
 
 
 def _counts(entry: listing.Entry) -> bool:
     return entry.path.decode("ascii", "replace") not in _PLAIN_TREE
 
 
-def _listed(container: Path, catalog_entries: int) -> list[listing.Entry]:
-    entries = scan(container)
+def _listed(container: Path, catalog_entries: int, sums: Mapping[bytes, str]) -> list[listing.Entry]:
+    entries = scan(container, known=sums)
     if not catalog_entries:
         return entries
     directories = [one.path for one in entries if one.kind == "dir"]

@@ -36,8 +36,10 @@ class Entry:
     sha256: str = ""
 
 
-def scan(top: bytes, hashed: bool = True) -> list[Entry]:
+def scan(top: bytes, hashed: bool = True, known: Mapping[bytes, str] | None = None) -> list[Entry]:
     """Everything below a directory, sorted by path; links are not followed.
+
+    `known` holds the sha256 of files, by full path, that need not be read for it.
 
     Raises:
         OSError: something cannot be read.
@@ -46,7 +48,7 @@ def scan(top: bytes, hashed: bool = True) -> list[Entry]:
     if not hashed:
         return entries
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(partial(_hashed, top), entries, chunksize=1))
+        return list(pool.map(partial(_hashed, top, known or {}), entries, chunksize=1))
 
 
 def write(entries: Iterable[Entry]) -> bytes:
@@ -102,9 +104,11 @@ def _seen(item: os.DirEntry[bytes], path: bytes) -> Entry:
     return Entry(path, "other", mode)
 
 
-def _hashed(top: bytes, entry: Entry) -> Entry:
+def _hashed(top: bytes, known: Mapping[bytes, str], entry: Entry) -> Entry:
     if entry.kind != "file":
         return entry
+    if found := known.get(os.path.join(top, entry.path)):
+        return replace(entry, sha256=found)
     digest = hashlib.sha256()
     with open(os.path.join(top, entry.path), "rb", buffering=0) as file:
         for chunk in iter(lambda: file.read(_CHUNK), b""):

@@ -369,3 +369,20 @@ def test_any_mixture_of_entries_stays_inside(
     except CorruptImage:
         assert not (place / "root").exists()
     assert {name for name in os.listdir(place) if not name.startswith("layer-")} <= {"root"}
+
+
+def test_sums_are_those_of_the_files_that_are_there_in_the_end(tmp_path: Path) -> None:
+    lower = tar(file("a", "old"), file("b", "b"), hard("c", "b"), file("d/e", "gone"), file("f", "f"))
+    upper = tar(file("a", "new"), file(".wh.d"), hard("f", "a"), file("d/e", "back"), link("l", "a"))
+    stored = []
+    for number, layer in enumerate([lower, upper]):
+        path = tmp_path / f"layer-{number}"
+        path.write_bytes(gzip.compress(layer, 1))
+        stored.append(Layer(path, "sha256:" + hashlib.sha256(layer).hexdigest()))
+    sums: dict[bytes, str] = {}
+    extract(stored, tmp_path / "root", sums=sums)
+    there = [path for path in (tmp_path / "root").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert {os.fsencode(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in there} == {
+        path: digest for path, digest in sums.items() if os.path.isfile(path) and not os.path.islink(path)
+    }
+    assert len(there) == 5

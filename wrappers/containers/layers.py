@@ -7,11 +7,12 @@ at a name is removed before something else is written there.
 """
 
 import errno
+import hashlib
 import os
 import stat
 import tarfile
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, cast
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, cast
 
 from wrappers.containers.errors import CorruptImage, NodeTrouble
 from wrappers.containers.tarstream import Layer, TarStream, Unpacker
@@ -45,11 +46,17 @@ class Findings(NamedTuple):
         return [f"{len(paths)} {what}, e.g. {paths[0]}" for paths, what in told if paths]
 
 
-def extract(layers: Iterable[Layer], root: Path, readable: bool = False) -> Findings:
+def extract(
+    layers: Iterable[Layer],
+    root: Path,
+    readable: bool = False,
+    sums: Optional[Dict[bytes, str]] = None,
+) -> Findings:
     """Apply layers, lowest first, to the directory `root`, which is made and must not exist.
 
     Each layer is decompressed once and checked against its diff_id; the iterable may still be fetching the
     later ones while the first are unpacked. `readable` opens everything to other accounts too (for CVMFS).
+    `sums`, when given, takes the sha256 of every file by its path, but for sparse ones.
     After any error the directory is gone.
 
     Raises:
@@ -58,7 +65,7 @@ def extract(layers: Iterable[Layer], root: Path, readable: bool = False) -> Find
     """
     os.mkdir(str(root), 0o755)
     try:
-        work = _Extraction(os.fsencode(str(root)), readable)
+        work = _Extraction(os.fsencode(str(root)), readable, sums)
         with Unpacker(layers) as unpacker:
             for stream in unpacker.streams():
                 _apply(work, stream)
@@ -83,8 +90,9 @@ def _apply(work: "_Extraction", stream: TarStream) -> None:
 class _Extraction:
     """The state of one extraction; paths are bytes, since image names need not be text."""
 
-    def __init__(self, root: bytes, readable: bool) -> None:
+    def __init__(self, root: bytes, readable: bool, sums: Optional[Dict[bytes, str]] = None) -> None:
         self._root = root
+        self._sums = sums
         self._readable = readable
         self._parents: Dict[bytes, bytes] = {}  # directory as named in the tar -> where it really is
         self._made: Set[bytes] = set()  # by the present layer; whiteouts spare it
@@ -156,9 +164,10 @@ class _Extraction:
             file = os.open(path, flags, 0o600)
         try:
             stretches = cast(Optional[List[Tuple[int, int]]], member.sparse)
+            digest = hashlib.sha256() if self._sums is not None and stretches is None else None
             for offset, size in [(0, member.size)] if stretches is None else stretches:
                 os.lseek(file, offset, os.SEEK_SET)
-                _write(file, stream, size)
+                _write(file, stream, size, digest)
             if stretches is not None:
                 os.ftruncate(file, member.size)
             os.fchmod(file, self._mode(member))
@@ -166,6 +175,7 @@ class _Extraction:
             os.utime(file, (when, when))
         finally:
             os.close(file)
+        self._note_sum(path, digest.hexdigest() if digest else None)
         self._size += member.size
         if member.mode & (stat.S_ISUID | stat.S_ISGID):
             self._setuid.append(member.name)
@@ -186,6 +196,14 @@ class _Extraction:
         if target != path:
             self._clear(path)
             os.link(target, path, follow_symlinks=False)
+            self._note_sum(path, (self._sums or {}).get(target))
+
+    def _note_sum(self, path: bytes, digest: Optional[str]) -> None:
+        """Whatever makes a file says so: what an earlier one of that name had must not stay."""
+        if self._sums is not None:
+            self._sums.pop(path, None)
+            if digest is not None:
+                self._sums[path] = digest
 
     def _parent(self, directory: bytes) -> bytes:
         """Where a directory of the tar really is; made when it is missing."""
@@ -245,8 +263,10 @@ class _Extraction:
         return mode
 
 
-def _write(file: int, stream: TarStream, size: int) -> None:
+def _write(file: int, stream: TarStream, size: int, digest: Optional[Any] = None) -> None:
     for piece in stream.pieces(size):
+        if digest is not None:
+            digest.update(piece)
         while len(piece):
             piece = piece[os.write(file, piece) :]
 
