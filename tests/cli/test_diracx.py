@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,3 +61,22 @@ def test_nothing_is_written_when_the_credential_is_missing(grid: Desk) -> None:
     refused = grid.run("submit", tool, grid.write("i.json", {}), variables=nowhere)
     assert refused.code in (3, 4), refused
     assert grid.debris() == []
+
+
+def test_results_go_to_a_storage_from_nodes_that_do_not_share_our_files(
+    grid: Desk, busybox_image: str
+) -> None:
+    tool = grid.tool("cat [FILE] > out.txt", {"file": "File"}, {"out": "out.txt"}, image=busybox_image)
+    store = grid.directory / "store"
+    store.mkdir()
+    grid.write("in.txt", "travelled\n")
+    apart = {
+        "ENGINE_DIRACX__SHARED_FILES": "false",
+        "ENGINE_STORAGES": json.dumps({"disk": {"url": store.as_uri()}}),
+        "ENGINE_DATA__RESULTS": '["disk"]',
+        "ENGINE_DATA__STAGING": "disk",
+    }
+    ran = grid.ok("submit", tool, grid.write("i.json", {"file": "in.txt"}), "--json", variables=apart)
+    home = grid.directory / "home"
+    grid.ok("results", ran.value["id"], "--download", home, variables=apart)
+    assert [path.read_text() for path in home.rglob("out.txt")] == ["travelled\n"]
