@@ -21,9 +21,10 @@ from engine.app.failures import Failures
 from engine.app.portal import Portal
 
 PREFIX = "/rest"
+_DOCUMENT = {"application/json": {"schema": Error.model_json_schema()}}  # also where a success is plain text
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Error, "description": "The request is refused."},
-    503: {"model": Error, "description": "A service that is needed does not answer."},
+    "4XX": {"description": "The request is refused.", "content": _DOCUMENT},
+    503: {"description": "A service that is needed does not answer.", "content": _DOCUMENT},
 }
 
 

@@ -37,6 +37,27 @@ LARGEST = 64 << 20
 Action = Literal["exists", "properties", "list", "content", "md5"]
 _ACTIONS = {"exists", "properties", "list", "content", "md5"}
 _PIECE = 1 << 20
+# read from what came over the wire, see `_raw`, and so declared here
+_PATH = {
+    "parameters": [
+        {
+            "name": "path",
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"},
+            "description": "A path of the virtual tree, like `vip/Home/file.txt`.",
+        }
+    ]
+}
+_BODY = {
+    "requestBody": {
+        "description": "Nothing makes a directory; anything else is the content of a file.",
+        "content": {
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            ENVELOPE: {"schema": UploadData.model_json_schema()},
+        },
+    }
+}
 
 
 def path_routes(files: Files) -> APIRouter:
@@ -56,14 +77,19 @@ def path_routes(files: Files) -> APIRouter:
     }
 
     @router.get("/path", responses=asked, response_class=Response, include_in_schema=False)
-    @router.get("/path/{path:path}", responses=asked, response_class=Response)
+    @router.get("/path/{path:path}", responses=asked, response_class=Response, openapi_extra=_PATH)
     async def get(request: Request, caller: Caller, action: Action = "properties") -> Response:
         """What lies there: its properties, what is in it, its content (a tar of a directory), its MD5."""
         location = virtual.locate(caller, _raw(request))
         answer: Response = await _run(files, _asked, files, request, caller, location, action)
         return answer
 
-    @router.put("/path/{path:path}", status_code=201, responses={201: {"model": PathProperties}})
+    @router.put(
+        "/path/{path:path}",
+        status_code=201,
+        responses={201: {"model": PathProperties}},
+        openapi_extra={**_PATH, **_BODY},
+    )
     async def put(request: Request, caller: Caller) -> Response:
         """Make a directory (no body), or a file from the body: raw, or as `application/carmin+json`."""
         raw = _raw(request)
@@ -89,7 +115,7 @@ def path_routes(files: Files) -> APIRouter:
             told.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}
         )
 
-    @router.delete("/path/{path:path}", status_code=204)
+    @router.delete("/path/{path:path}", status_code=204, openapi_extra=_PATH)
     async def delete(request: Request, caller: Caller) -> Response:
         """Put it into the trash; what lies there is removed for good."""
         location = virtual.locate(caller, _raw(request))

@@ -1,0 +1,38 @@
+"""Schemathesis over the OpenAPI document: no 5xx, and no answer that is not as the document says."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.portal.house import House
+from tests.services.environment import server_program
+
+pytestmark = pytest.mark.service
+
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def test_the_document_is_served_with_a_page_that_shows_it(house: House) -> None:
+    document = house.ok("GET", "/openapi.json", user="").json
+    assert document["openapi"].startswith("3.")
+    assert "/rest/executions/{id_}" in document["paths"]
+    assert b"swagger" in house.ok("GET", "/docs", user="").body.lower()
+
+
+def test_no_request_makes_a_server_error_and_every_answer_is_as_the_document_says(
+    house: House, tmp_path: Path
+) -> None:
+    house.put("/vip/Home/in.txt", b"content")
+    words = [
+        *("run", f"{house.url}/rest/openapi.json"),
+        *("--header", f"apikey: {house.keys['ann']}"),
+        *("--checks", CHECKS, "--phases", "examples,coverage,fuzzing"),
+        *("--max-examples", "20", "--generation-deterministic", "--no-color"),
+    ]
+    done = subprocess.run(
+        [server_program("schemathesis"), *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
