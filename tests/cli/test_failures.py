@@ -108,7 +108,7 @@ def test_a_place_that_is_not_fit_is_tried_twice_more_and_then_told(desk: Desk) -
     (job,) = jobs(desk)
     assert (job["failure"], job["attempts"]) == ("node", 3)
     assert "bytes free; the job needs 1000000000000000000" in job["message"]
-    assert done.files() == ["provenance/1.1.json", "provenance/1.2.json"]
+    assert done.files() == ["provenance/1.1.json", "provenance/1.2.json", "provenance/1.3.json"]
 
 
 def test_nothing_of_a_job_stays_on_the_machine(desk: Desk) -> None:
