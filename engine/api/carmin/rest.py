@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.app import carmin
-from engine.api.carmin.caller import Doorkeeper
+from engine.api.carmin.caller import Bearer, Doorkeeper
 from engine.api.carmin.files import Files
 from engine.api.carmin.guard import Guard
 from engine.api.digests import Digests
@@ -35,7 +35,7 @@ class Rest:
 
         quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
         files = Files(tree, Digests(), quotas, self._executor)
-        doorkeeper = Doorkeeper(portal.users, lambda token: None, failures)
+        doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
         self._guard = Guard(carmin(portal, files, failures), doorkeeper, lambda *_: None)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -45,3 +45,12 @@ class Rest:
     def close(self) -> None:
         """Wait for what is being written, and end the threads."""
         self._executor.shutdown()
+
+
+def _bearer(portal: Portal, clock: Clock) -> Bearer:
+    sections = portal.settings.portal.issuers
+    if not sections:
+        return lambda token: None
+    from engine.app.oidc import Issuers  # its cryptography need not be loaded without
+
+    return Issuers(sections, portal.users, clock).account

@@ -1,0 +1,194 @@
+"""Bearer tokens of an identity provider: a real one on loopback, with keys that change."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import threading
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from engine.app.key import Key
+from engine.app.oidc import Issuers
+from engine.app.users import Users
+from engine.domain.account import Account
+from engine.errors import Unavailable
+from engine.settings import IssuerSection
+from engine.store.database import Database
+from engine.testing.clock import FakeClock
+
+
+class Provider:
+    """An issuer of tokens."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.key = RSAKey.generate_key(2048, {"kid": "one"})
+        self.asked = 0
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                provider.asked += 1
+                if self.path.endswith("openid-configuration"):
+                    document: Any = {"jwks_uri": f"{provider.url}/keys"}
+                else:
+                    document = {"keys": [provider.key.as_dict(private=False)]}
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(document).encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/realm"
+
+    def token(self, key: Any = None, **more: Any) -> str:
+        now = self.clock.now()
+        claims = {
+            "iss": self.url,
+            "aud": "engine",
+            "sub": "0001",
+            "preferred_username": "zoë k",
+            "exp": int(now + 300),
+            **more,
+        }
+        claims = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode({"alg": "RS256", "kid": self.key.kid}, claims, key or self.key)
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    provider = Provider(FakeClock())
+    yield provider
+    provider.stop()
+
+
+@pytest.fixture
+def users(tmp_path: Path, provider: Provider) -> Iterator[Users]:
+    db = Database(f"sqlite:///{tmp_path / 'engine.db'}")
+    yield Users(db, lambda: Key(b"k" * 32), provider.clock)
+    db.close()
+
+
+def issuers(provider: Provider, users: Users, **more: Any) -> Issuers:
+    section = IssuerSection(url=provider.url, audience="engine", **more)
+    return Issuers({"it": section}, users, provider.clock)
+
+
+def test_a_good_token_opens_the_same_account_each_time(provider: Provider, users: Users) -> None:
+    door = issuers(provider, users)
+    first = door.account(provider.token())
+    assert isinstance(first, Account)
+    assert first.name == "zoë_k"
+    assert door.account(provider.token(preferred_username="renamed")) == first
+    other = door.account(provider.token(sub="0002"))
+    assert other is not None
+    assert other.id != first.id
+    assert other.name != first.name
+    assert provider.asked == 2
+
+
+def test_nobody_takes_over_a_local_account_by_its_name(provider: Provider, users: Users) -> None:
+    local = users.add("ann")
+    found = issuers(provider, users).account(provider.token(preferred_username="ann"))
+    assert found is not None
+    assert found.id != local.id
+
+
+def test_without_create_only_known_people_come_in(provider: Provider, users: Users) -> None:
+    assert issuers(provider, users, create=False).account(provider.token()) is None
+
+
+def test_a_locked_account_stays_outside(provider: Provider, users: Users) -> None:
+    door = issuers(provider, users)
+    found = door.account(provider.token())
+    assert found is not None
+    users.change(found.name, locked=True)
+    assert door.account(provider.token()) is None
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "another"},
+        {"aud": None},
+        {"iss": "https://another.example.org"},
+        {"exp": 1},
+        {"exp": None},
+        {"sub": None},
+        {"nbf": 10**11},
+    ],
+)
+def test_a_token_for_others_or_of_another_time_opens_nothing(
+    provider: Provider, users: Users, claims: dict[str, Any]
+) -> None:
+    assert issuers(provider, users).account(provider.token(**claims)) is None
+
+
+def test_a_signature_of_another_key_opens_nothing(provider: Provider, users: Users) -> None:
+    forged = provider.token(RSAKey.generate_key(2048, {"kid": "one"}))
+    assert issuers(provider, users).account(forged) is None
+
+
+def test_the_public_key_is_never_taken_for_a_shared_secret(provider: Provider, users: Users) -> None:
+    _, payload, _ = provider.token().split(".")
+    header = _base64(b'{"alg":"HS256","kid":"one"}')
+    signed = f"{header}.{payload}"
+    signature = hmac.digest(provider.key.as_pem(private=False), signed.encode(), "sha256")
+    assert issuers(provider, users).account(f"{signed}.{_base64(signature)}") is None
+
+
+@pytest.mark.parametrize(
+    "token", ["", ".", "a.b.c", "..", "e30.e30.", "e30." + "W1s" * 40_000 + ".x", "\ud800"]
+)
+def test_what_is_no_token_opens_nothing(provider: Provider, users: Users, token: str) -> None:
+    assert issuers(provider, users).account(token) is None
+
+
+def test_a_token_without_a_signature_opens_nothing(provider: Provider, users: Users) -> None:
+    _, payload, _ = provider.token().split(".")
+    header = _base64(b'{"alg":"none"}')
+    assert issuers(provider, users).account(f"{header}.{payload}.") is None
+
+
+def test_new_keys_of_the_provider_are_found_and_it_is_not_asked_at_every_turn(
+    provider: Provider, users: Users
+) -> None:
+    door = issuers(provider, users)
+    assert door.account(provider.token())
+    provider.key = RSAKey.generate_key(2048, {"kid": "two"})
+    for _ in range(3):
+        assert door.account(provider.token()) is None
+    assert provider.asked == 2
+    provider.clock.advance(120)
+    assert door.account(provider.token())
+
+
+def test_a_provider_that_does_not_answer_is_told_as_such(provider: Provider, users: Users) -> None:
+    section = IssuerSection(url="http://127.0.0.1:9/realm", audience="engine")
+    door = Issuers({"it": section}, users, provider.clock)
+    with pytest.raises(Unavailable, match="identity provider"):
+        door.account(provider.token(iss=section.url))
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
