@@ -287,7 +287,8 @@ def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str,
         "command": job.expansion.command_line,
         "inputs": [{"id": i.id, "from": i.source, "as": i.name} for i in job.expansion.inputs],
         "outputs": [
-            {"id": o.id, "path": o.path, "optional": o.optional, "name": names.get(o.path)}
+            {"id": o.id, "path": o.path, "optional": o.optional}
+            | ({"name": names[o.path]} if o.path in names else {})
             for o in job.expansion.output_files
         ],
         "image": image_name(image) if image else None,
