@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from engine.api.app import Application, routes
 from engine.api.carmin.rest import Rest
 from engine.api.guard import Guard
+from engine.api.moteur import moteur_routes
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
 from engine.app.exchange import Doors, Exchange
+from engine.app.failures import Failures
 from engine.app.key import Key
 from engine.app.living import Living
 from engine.app.needs import public_url
@@ -52,8 +54,12 @@ class Http:
                 self._tree, Guard(key, clock.now, living), settings.quota, public_path
             )
             exchange = Exchange(db, make, key, living, doors, clock)
-            self._rest = Rest(portal(self._tree), self._tree, clock) if portal else None
-            app = Application(self._storage, routes(exchange, _check(db)), self._rest)
+            opened = portal(self._tree) if portal else None
+            self._rest = Rest(opened, self._tree, clock) if opened else None
+            others = routes(exchange, _check(db))
+            if opened:
+                others.include_router(moteur_routes(opened, Failures(every.portal.failures, clock)))
+            app = Application(self._storage, others, self._rest)
             self._server = HttpServer(app, settings.listen)
         except BaseException:
             self._tree.close()

@@ -6,6 +6,7 @@ has not registered as a storage.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Protocol
 
 from engine.app import virtual
 from engine.app.carmin import Code, Refused
+from engine.app.locations import path_of
 from engine.app.needs import embedded_url
 from engine.app.paths import BadPath, below, encoded
 from engine.app.tokens import Segments
 from engine.app.virtual import Kind, Location
 from engine.domain.account import Account
+from engine.domain.catalogue import SCHEME
 from engine.settings import Settings
 from engine.storages.file import to_path
 
@@ -61,11 +64,23 @@ class FileTree(Protocol):
 class Inputs:
     """The files of one account, for one launch."""
 
-    def __init__(self, account: Account, settings: Settings, tree: FileTree, *, remote: bool) -> None:
+    def __init__(
+        self,
+        account: Account,
+        settings: Settings,
+        tree: FileTree,
+        *,
+        remote: bool,
+        shared: bool = False,
+    ) -> None:
+        """`remote`: jobs run on other machines. `shared`: files of `portal.shared`, and logical names, may be
+        named too.
+        """
         self._account = account
         self._settings = settings
         self._tree = tree
         self._remote = remote
+        self._shared = shared
         self._used: dict[str, None] = {}
         self.understand = lru_cache(maxsize=_MANY)(self._understand)
         """What a File value means to the planner: an absolute path or a URL.
@@ -93,6 +108,10 @@ class Inputs:
         return self._address(location.stored)
 
     def _platform(self, value: str) -> str:
+        if self._shared and value.startswith("file:"):
+            return self._of_shared(value)
+        if self._shared and value.startswith(SCHEME):
+            return value
         name, colon, reference = value.partition(":")
         if not colon or name not in self._settings.storages or reference.startswith("//"):
             raise Refused(
@@ -103,6 +122,13 @@ class Inputs:
         if ".." in reference.split("/"):
             raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: a path on a platform has no ..")
         return value
+
+    def _of_shared(self, value: str) -> str:
+        """A path in a directory that an administrator shares, whatever links lead there."""
+        path = Path(os.path.realpath(path_of(value)))
+        if not any(path.is_relative_to(os.path.realpath(one)) for one in self._settings.portal.shared):
+            raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: not in a directory of portal.shared")
+        return str(path)
 
     def _address(self, stored: Segments) -> str:
         """Where jobs find what lies in the engine's storage."""
@@ -125,6 +151,10 @@ class Inputs:
         Raises:
             Refused: it cannot be written by this account.
         """
+        if self._shared and location.startswith("file:"):
+            return Path(self._of_shared(location)), []
+        if self._shared and location.startswith(SCHEME):
+            return self._directory(virtual.logs_of(self._account.id)), self._settings.data.results
         if not location.startswith("/"):
             self._platform(location)
             return self._directory(virtual.logs_of(self._account.id)), [location]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ class Wish:
     location: str = ""
     """Where results go: a directory of the virtual tree, or a directory of a registered storage."""
     study: str = ""
+    trusted: bool = False
+    """Whether another portal asks, which has checked its users: its descriptor is as good as a published one,
+    and files of the shared directories may be named."""
 
 
 class Launcher:
@@ -81,7 +85,8 @@ class Launcher:
         self._check_queue(account)
         descriptor, compiled, uploaded = self._descriptor(account, wish)
         invocation = values.invocation(compiled.tool, wish.values)
-        inputs = Inputs(account, self._settings, self._tree, remote=self._app(account).is_remote())
+        app = self._app(account)
+        inputs = Inputs(account, self._settings, self._tree, remote=app.is_remote(), shared=wish.trusted)
         for value in values.files(compiled.tool, invocation):
             inputs.understand(value)  # refused with the code of its reason
         location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
@@ -93,11 +98,10 @@ class Launcher:
             sweep=Sweep(vip=True, max_jobs=most, list_directory=inputs.names),
             results=results,
             stores=stores,
-            runtimes=() if uploaded else self._settings.portal.runtimes,
+            runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
             understand=inputs.understand,
         )
         made: list[Launch] = []
-        app = self._app(account)
 
         def also(connection: Connection, execution: Execution) -> None:
             new = Launch(
@@ -177,21 +181,22 @@ class Launcher:
             raise Refused(
                 Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
             )
+        if wish.trusted and wish.descriptor is not None:
+            descriptor, compiled = _compiled(lambda: Descriptor.of(wish.descriptor or {}))
+            return descriptor, compiled, False
         if not self._settings.portal.uploads:
             raise Refused(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
-        try:
-            descriptor = (
-                load_descriptor(
-                    wish.pipeline,
-                    network=self._settings.portal.zenodo,
-                    endpoint=self._settings.zenodo,
-                )
-                if wish.descriptor is None
-                else Descriptor.of(wish.descriptor)
+        given = wish.descriptor
+        descriptor, compiled = _compiled(
+            partial(
+                load_descriptor,
+                wish.pipeline,
+                network=self._settings.portal.zenodo,
+                endpoint=self._settings.zenodo,
             )
-            compiled = compile_tool(descriptor)
-        except BadRequest as error:
-            raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
+            if given is None
+            else lambda: Descriptor.of(given)
+        )
         check_uploaded(compiled.tool, self._settings.portal.registries)
         return descriptor, compiled, True
 
@@ -204,6 +209,14 @@ class Launcher:
         for base in (virtual.home_of(account.id), ()):
             text = text.replace(str(self._root.joinpath(*base)), "/vip/Home" if base else "")
         return Refused(Code.BAD_INPUT, text)
+
+
+def _compiled(find: Callable[[], Descriptor]) -> tuple[Descriptor, CompiledTool]:
+    try:
+        descriptor = find()
+        return descriptor, compile_tool(descriptor)
+    except BadRequest as error:
+        raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
 
 
 def _text(value: Any) -> str:

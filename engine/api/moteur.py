@@ -1,0 +1,136 @@
+"""The three requests by which VIP's portal drives its engine (moteur-server-rest), answered by this one:
+
+    POST /submit        {"workflow", "inputs", ...}, each base64   -> the id of the execution, as text
+    GET  /status/<id>   RUNNING, COMPLETE, FAILED, TERMINATED or UNKNOWN, as text
+    PUT  /kill          {"workflowID"}
+
+Basic authentication opens an account with the role `service`: the portal has checked its users itself.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse
+
+from engine.app.carmin import Refused
+from engine.app.failures import Failures
+from engine.app.launching import Wish
+from engine.app.portal import Portal
+from engine.domain.access import Deed
+from engine.domain.account import Account, Role
+from engine.domain.execution import ExecutionState
+from engine.errors import BadRequest, EngineError
+
+LARGEST = 64 << 20
+"""Bytes of a request: inputs of a hundred thousand jobs."""
+_STATUS = {
+    ExecutionState.PLANNING: "RUNNING",
+    ExecutionState.ACTIVE: "RUNNING",
+    ExecutionState.SUCCEEDED: "COMPLETE",
+    ExecutionState.PARTIAL: "FAILED",
+    ExecutionState.FAILED: "FAILED",
+    ExecutionState.CANCELLED: "TERMINATED",
+}
+
+
+def moteur_routes(portal: Portal, failures: Failures) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.post("/submit")
+    async def submit(request: Request) -> PlainTextResponse:
+        return await _answered(request, lambda account, body: _submit(portal, account, body))
+
+    @router.get("/status/{id_}")
+    async def status(request: Request, id_: str) -> PlainTextResponse:
+        return await _answered(request, lambda account, body: _status(portal, account, id_))
+
+    @router.put("/kill")
+    async def kill(request: Request) -> PlainTextResponse:
+        return await _answered(request, lambda account, body: _kill(portal, account, body))
+
+    async def _answered(request: Request, act: Any) -> PlainTextResponse:
+        try:
+            account = await run_in_threadpool(_account, portal, failures, request)
+            if account is None:
+                return _words(401, "a service account is needed")
+            body = await _body(request)
+            return PlainTextResponse(await run_in_threadpool(act, account, body))
+        except BadRequest as error:
+            return _words(400, error.message)
+        except EngineError:
+            return _words(503, "a service that is needed does not answer")
+
+    return router
+
+
+def _account(portal: Portal, failures: Failures, request: Request) -> Account | None:
+    kind, _, encoded = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, _, password = b64decode(encoded, validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    address = f"{request.client.host if request.client else ''} {name}"
+    if kind.lower() != "basic" or failures.too_many(address):
+        return None
+    found = portal.users.by_password(name, password)
+    if found is None:
+        failures.add(address)
+    return found if found and found.role is Role.SERVICE else None
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LARGEST:
+            raise BadRequest(f"at most {LARGEST} bytes at a time")
+    return bytes(body)
+
+
+def _submit(portal: Portal, account: Account, body: bytes) -> str:
+    fields = _object(body, "the request")
+    workflow, inputs = _part(fields, "workflow"), _part(fields, "inputs")
+    name = "".join(c for c in str(workflow.get("name", "")) if (c.isalnum() and c.isascii()) or c in " -_")
+    wish = Wish(name=name[:255] or "workflow", descriptor=workflow, values=inputs, trusted=True)
+    return portal.launcher.launch(account, wish).execution_id
+
+
+def _status(portal: Portal, account: Account, id_: str) -> str:
+    try:
+        found = portal.launches.find(account, id_, Deed.READ)
+    except Refused:
+        return "UNKNOWN"
+    return _STATUS[portal.launches.application(found).execution(found.execution_id).state]
+
+
+def _kill(portal: Portal, account: Account, body: bytes) -> str:
+    portal.launches.kill(account, str(_object(body, "the request").get("workflowID", "")))
+    return ""
+
+
+def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    try:
+        return _object(b64decode(str(fields[name]), validate=True), name)
+    except (KeyError, ValueError):
+        raise BadRequest(f"{name}: a JSON object in base64 is needed") from None
+
+
+def _object(text: bytes, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise BadRequest(f"{what}: a JSON object is needed")
+    return found
+
+
+def _words(status: int, text: str) -> PlainTextResponse:
+    headers = {"WWW-Authenticate": 'Basic realm="grid-engine"'} if status == 401 else {}
+    return PlainTextResponse(f"{text}\n", status_code=status, headers=headers)
