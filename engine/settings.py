@@ -269,7 +269,7 @@ class PortalSection(_Section):
     """Seconds for which an ended execution is kept before `engine purge` may remove it; none: for ever."""
     runtimes: tuple[RuntimeName, ...] = ()
     """Container runtimes of published pipelines; empty: those of the node. `none` is for tests."""
-    shared: tuple[Path, ...] = ()
+    shared: tuple[str, ...] = ()
     """Directories of this machine whose files another portal may name as `file:/...`, when it drives this engine
     as a service."""
     uploads: bool = True
