@@ -5,6 +5,7 @@
 /rest/...          the portal's interface (engine.api.carmin)
 /health            this is the engine, and it answers
 /health/ready      it can work: the database answers, the storage has room
+/metrics           numbers for Prometheus (engine.api.metrics)
 """
 
 from __future__ import annotations

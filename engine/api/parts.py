@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from engine.api.app import Application, routes
 from engine.api.carmin.rest import Rest
 from engine.api.guard import Guard
+from engine.api.metrics import Metrics
 from engine.api.moteur import moteur_routes
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
@@ -55,8 +56,10 @@ class Http:
             )
             exchange = Exchange(db, make, key, living, doors, clock)
             opened = portal(self._tree) if portal else None
-            self._rest = Rest(opened, self._tree, clock) if opened else None
+            metrics = Metrics(db)
+            self._rest = Rest(opened, self._tree, clock, metrics.observe) if opened else None
             others = routes(exchange, _check(db))
+            others.include_router(metrics.routes())
             if opened:
                 others.include_router(moteur_routes(opened, Failures(every.portal.failures, clock)))
             app = Application(self._storage, others, self._rest)

@@ -212,6 +212,23 @@ def count(connection: Connection, execution_id: ExecutionId) -> dict[JobState, i
     return {state: counts.get(state, 0) for state in JobState}
 
 
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """How many executions there are in each state."""
+    query = sa.select(execution.c.state, sa.func.count()).group_by(execution.c.state)
+    return {state: int(number) for state, number in connection.execute(query)}
+
+
+def count_jobs_by_state(connection: Connection) -> dict[str, int]:
+    """Jobs of active executions by state."""
+    query = (
+        sa.select(tally.c.state, sa.func.sum(tally.c.jobs))
+        .join(execution, execution.c.id == tally.c.execution_id)
+        .where(execution.c.state == ExecutionState.ACTIVE)
+        .group_by(tally.c.state)
+    )
+    return {state: int(number) for state, number in connection.execute(query)}
+
+
 def add_to_tally(connection: Connection, changes: Mapping[tuple[ExecutionId, JobState], int]) -> None:
     """Count `changes` more (or fewer) jobs in these states."""
     rows = [

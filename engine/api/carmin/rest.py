@@ -8,7 +8,7 @@ from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.app import carmin
 from engine.api.carmin.caller import Bearer, Doorkeeper
 from engine.api.carmin.files import Files
-from engine.api.carmin.guard import Guard
+from engine.api.carmin.guard import Guard, Observe
 from engine.api.digests import Digests
 from engine.api.quotas import Quotas
 from engine.api.tree import Tree
@@ -23,7 +23,7 @@ _THREADS = 16
 class Rest:
     """The ASGI application below `/rest`."""
 
-    def __init__(self, portal: Portal, tree: Tree, clock: Clock) -> None:
+    def __init__(self, portal: Portal, tree: Tree, clock: Clock, observe: Observe) -> None:
         failures = Failures(portal.settings.portal.failures, clock)
         self._executor = ThreadPoolExecutor(_THREADS, "files")
 
@@ -36,7 +36,7 @@ class Rest:
         quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
         files = Files(tree, Digests(), quotas, self._executor)
         doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
-        self._guard = Guard(carmin(portal, files, failures), doorkeeper, lambda *_: None)
+        self._guard = Guard(carmin(portal, files, failures), doorkeeper, observe)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""

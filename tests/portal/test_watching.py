@@ -1,0 +1,48 @@
+"""What an administrator watches: metrics, health, and a log with ids and without names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.portal.house import House
+
+UNIT = Path(__file__).resolve().parents[2] / "config" / "grid-engine.service"
+
+
+def test_metrics_count_requests_executions_and_jobs(house: House) -> None:
+    house.run("failer/1.0", {"code": ["0", "3"]})
+    answer = house.ask("GET", "/metrics", user="", raw=True)
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    text = answer.body.decode()
+    assert 'engine_executions{state="partial"}' in text
+    assert 'route="/rest/executions",status="200"' in text or 'route="/executions",status="200"' in text
+
+
+def test_health_and_readiness_are_told_to_everybody(house: House) -> None:
+    assert house.ask("GET", "/health", user="", raw=True).json["service"] == "grid-engine"
+    assert house.ask("GET", "/health/ready", user="", raw=True).json == {"ready": True}
+
+
+def test_the_log_has_ids_of_request_and_account_and_no_name_of_a_file(house: House) -> None:
+    house.put("/vip/Home/Jane_Doe.nii", b"x")
+    answer = house.ok("GET", "/path/vip/Home/Jane_Doe.nii?action=content")
+    lines = [json.loads(line) for line in house.log.read_text().splitlines()]
+    [mine] = [one for one in lines if one.get("request") == answer.headers["x-request-id"]]
+    assert mine["account"] == house.ids["ann"]
+    assert (mine["method"], mine["status"], mine["event"]) == ("GET", 200, "request")
+    assert "{path" in mine["route"]
+    assert "Jane" not in house.log.read_text()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/grid-engine/bin/engine", "/bin/true"))
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
+    assert "Unknown" not in done.stderr
