@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from functools import cache
 
 PREFIX = "ge_"
 """What an API key begins with, so that scanners of repositories know one when they see it."""
@@ -35,7 +36,7 @@ def stored(password: str) -> str:
 
 def matches(password: str, kept: str) -> bool:
     """Whether this is the password. It takes the same time when the account has none."""
-    method, *rest = (kept or _NOBODY).split("$")
+    method, *rest = (kept or _nobody()).split("$")
     if method != "scrypt" or len(rest) != 5:
         return False
     n, r, p, salt, wanted = int(rest[0]), int(rest[1]), int(rest[2]), bytes.fromhex(rest[3]), rest[4]
@@ -48,4 +49,7 @@ def _derive(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     )
 
 
-_NOBODY = stored(secrets.token_hex(16))
+@cache
+def _nobody() -> str:
+    """A password that nobody has. Not made at import: scrypt is slow, and every command would pay."""
+    return stored(secrets.token_hex(16))
