@@ -72,7 +72,9 @@ def place(slots: int) -> Iterator[Place]:
         "ENGINE_LOCAL__SLOTS": str(slots),
         "ENGINE_LOCAL__IDLE": "30",
     }
-    made = Place(directory, {**os.environ, **home})
+    # Variables such as PYTHONDONTWRITEBYTECODE, which a user does not have, would slow every start down.
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    made = Place(directory, {**usual, **home})
     try:
         yield made
     finally:
