@@ -37,6 +37,7 @@ COMMANDS = {
     "user": "user:app",
     "pipeline": "pipeline:app",
     "audit": "audit:app",
+    "purge": "purge:command",
 }
 """Name -> module of this package and what it holds there: a function, or a group of commands."""
 

@@ -1,0 +1,31 @@
+"""`engine purge`: forget executions whose time is over."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.session import session
+
+
+def command(
+    older: Annotated[
+        float | None,
+        typer.Option(
+            "--older-than", min=0, metavar="DAYS", help="Also those without a retention of their own."
+        ),
+    ] = None,
+    files: Annotated[bool, typer.Option("--files", help="Remove their directories of results too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which.")] = False,
+) -> None:
+    """Remove ended executions whose retention is over; never one before its end."""
+    from engine.app.purge import purge_due
+
+    engine, count = session.engine, 0
+    seconds = None if older is None else older * 86_400.0
+    for id_ in purge_due(engine.db, engine.trail, engine.clock, older=seconds, files=files, dry_run=dry_run):
+        print(id_)
+        count += 1
+    show.say(f"engine: {count} executions {'would be' if dry_run else 'were'} removed")
