@@ -41,19 +41,32 @@ COMMANDS = {
 }
 """Name -> module of this package and what it holds there: a function, or a group of commands."""
 
+REMOTE = {
+    "submit": "remote:submit",
+    "list": "remote:list_",
+    "status": "remote:status",
+    "logs": "remote:logs",
+    "results": "remote:results",
+    "cancel": "remote:cancel",
+    "retry": "remote:retry",
+    "pipelines": "remote:pipelines",
+    "files": "remote:files",
+}
+"""The same for a daemon elsewhere (`--server`)."""
+
 
 class Commands(TyperGroup):
     """The group of all commands."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names, in the order of the help."""
-        return list(COMMANDS)
+        return list(_table(ctx))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """One of them; None when there is no such command."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in _table(ctx):
             return None
-        module, _, what = COMMANDS[cmd_name].partition(":")
+        module, _, what = _table(ctx)[cmd_name].partition(":")
         found = getattr(import_module(f"engine.cli.{module}"), what)
         if isinstance(found, typer.Typer):
             found.rich_markup_mode = None
@@ -66,7 +79,12 @@ class Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is meant; a misspelt one is told with what is like it."""
-        near = get_close_matches(args[0], COMMANDS, 1) if args and args[0] not in COMMANDS else []
+        known = _table(ctx)
+        near = get_close_matches(args[0], known, 1) if args and args[0] not in known else []
         if near:
             raise BadRequest(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
         return super().resolve_command(ctx, args)
+
+
+def _table(ctx: Any) -> dict[str, str]:
+    return REMOTE if ctx.params.get("server") else COMMANDS

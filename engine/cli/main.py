@@ -41,11 +41,18 @@ def _global(
     config: Annotated[
         Path | None, typer.Option(help="Settings file, instead of $ENGINE_CONFIG and the usual place.")
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ENGINE_SERVER", help="URL of a daemon that does the work; its API key is in ENGINE_KEY."
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     session.config = config
+    session.server = server
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli import imported
+
 if TYPE_CHECKING:  # SQLAlchemy and pydantic cost half a second: `engine --help` does without
     from engine.ids import ExecutionId
     from engine.planning import Descriptor
@@ -37,6 +39,7 @@ class Session:
     """One run of the command line."""
 
     config: Path | None = None
+    server: str | None = None
 
     @cached_property
     def engine(self) -> Engine:
@@ -47,7 +50,9 @@ class Session:
         """
         from engine import settings, wiring
 
-        return wiring.build(settings.load(self.config))
+        made = wiring.build(settings.load(self.config))
+        imported()
+        return made
 
     def close(self) -> None:
         """Give back what the engine holds, if one was made."""

@@ -53,10 +53,10 @@ def make(world: World) -> None:
     os.chdir("/")
     _kernel_file_systems(world)
     _devices(world)
-    for directory in world.directories:
-        os.makedirs(directory, exist_ok=True)
     for bind in world.binds:
         _bind(bind)
+    for directory in world.directories:
+        _make(directory)
     for path, text in world.files.items():
         _write(path, text)
     namespaces.unmount(_OLD)
@@ -151,15 +151,33 @@ def _devices(world: World) -> None:
 def _bind(bind: Bind) -> None:
     source = _OLD + bind.source
     if os.path.isdir(source):
-        os.makedirs(bind.target, exist_ok=True)
+        _make(bind.target)
     elif not os.path.exists(bind.target):
-        os.makedirs(os.path.dirname(bind.target), exist_ok=True)
+        _make(os.path.dirname(bind.target))
         if os.path.islink(bind.target):
             os.unlink(bind.target)  # to nowhere
         os.close(os.open(bind.target, os.O_CREAT | os.O_WRONLY, 0o644))
     namespaces.bind(source, bind.target)
     if bind.read_only:
         namespaces.make_read_only(bind.target)
+
+
+def _make(directory: str) -> None:
+    """Make a directory of the image's own tree, or a path of this machine that the image does not have.
+
+    The deep ones are in memory: overlay takes 0.4 ms for each directory (measured), and again to remove it.
+    """
+    missing = []
+    while not os.path.isdir(directory):
+        missing.append(directory)
+        directory = os.path.dirname(directory)
+    if not missing:
+        return
+    os.mkdir(missing[-1])
+    if len(missing) > 2:
+        mount("tmpfs", missing[-1], "tmpfs", MS_NODEV | MS_NOSUID, "mode=755,size=64m")
+    for path in reversed(missing[:-1]):
+        os.mkdir(path)
 
 
 def _write(path: str, text: str) -> None:
