@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.errors import SettingsError
 
 APPLICATION = "grid-engine"
-NO_SETTINGS = frozenset({"ENGINE_CONFIG", "ENGINE_PYTHON"})
+NO_SETTINGS = frozenset({"ENGINE_CONFIG", "ENGINE_KEY", "ENGINE_PYTHON"})
 """Variables of that prefix with a meaning of their own."""
 RuntimeName = Literal["userns", "udocker", "apptainer", "singularity", "podman", "docker", "none"]
 
@@ -270,8 +270,8 @@ class PortalSection(_Section):
     runtimes: tuple[RuntimeName, ...] = ()
     """Container runtimes of published pipelines; empty: those of the node. `none` is for tests."""
     shared: tuple[str, ...] = ()
-    """Directories of this machine whose files another portal may name as `file:/...`, when it drives this engine
-    as a service."""
+    """Directories of this machine whose files another portal may name as `file:/...`, when it drives this
+    engine as a service."""
     uploads: bool = True
     """Whether users may launch descriptors of their own."""
     registries: tuple[str, ...] = ("docker.io", "ghcr.io", "quay.io")
@@ -305,7 +305,7 @@ class Settings(_Section):
     zenodo: str = "https://zenodo.org"
     """Where descriptors called `zenodo.N` are fetched, when `--network` allows it."""
     server: str = ""
-    """URL of a daemon to hand over to. Not available yet."""
+    """URL of a daemon that does the work; as the option `--server`."""
     local: LocalSection = LocalSection()
     node: NodeSettings = NodeSettings()
     diracx: DiracxSection = DiracxSection()

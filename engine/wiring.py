@@ -186,7 +186,10 @@ def build(settings: Settings, clock: Clock | None = None) -> Engine:
         SettingsError: a setting names something that is not available.
     """
     if settings.server:
-        raise SettingsError("setting server: handing over to a daemon is not available yet")
+        raise SettingsError(
+            "setting server: this command works on this machine only",
+            remedy="leave the setting out, or use a command that `engine --server URL --help` shows",
+        )
     return Engine(settings, clock or SystemClock())
 
 

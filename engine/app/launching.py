@@ -47,6 +47,8 @@ class Wish:
     location: str = ""
     """Where results go: a directory of the virtual tree, or a directory of a registered storage."""
     study: str = ""
+    key: str | None = None
+    """The client's: the same key again is the execution of then."""
     trusted: bool = False
     """Whether another portal asks, which has checked its users: its descriptor is as good as a published one,
     and files of the shared directories may be named."""
@@ -100,6 +102,7 @@ class Launcher:
             stores=stores,
             runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
             understand=inputs.understand,
+            key=f"{account.id}:{wish.key}" if wish.key else None,
         )
         made: list[Launch] = []
 
@@ -116,12 +119,18 @@ class Launcher:
             made.append(self._write(connection, account, new, execution, inputs.names_used))
 
         try:
-            app.submit(app.plan(request), also=also)
+            view, new = app.submit(app.plan(request), also=also)
         except Refused:
             raise
         except BadRequest as error:
             raise self._refused(account, error) from None
-        return made[0]
+        if new:
+            return made[0]
+        with self._db.read() as connection:
+            earlier = launches.get(connection, view.id)
+        if earlier is None:
+            raise Refused(Code.BAD_EXECUTION, "the execution of this key was purged; use another key")
+        return earlier
 
     def _write(
         self,

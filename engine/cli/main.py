@@ -44,7 +44,9 @@ def _global(
     server: Annotated[
         str | None,
         typer.Option(
-            envvar="ENGINE_SERVER", help="URL of a daemon that does the work; its API key is in ENGINE_KEY."
+            envvar="ENGINE_SERVER",
+            help="URL of a daemon that does the work; its API key is in ENGINE_KEY.",
+            is_eager=True,  # --help after it shows what a daemon can do
         ),
     ] = None,
     version: Annotated[

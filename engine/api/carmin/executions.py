@@ -56,6 +56,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
                 values=wanted.inputValues,
                 location=wanted.resultsLocation or "",
                 study=_plain(wanted.studyIdentifier) or "",
+                key=wanted.submissionKey,
             ),
         )
         return told.whole(made)

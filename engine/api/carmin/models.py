@@ -112,6 +112,8 @@ class NewExecution(BaseModel):
     inputValues: dict[str, Any] = Field(default_factory=dict)
     resultsLocation: str | None = Field(default=None, max_length=10_000)
     studyIdentifier: str | None = Field(default=None, max_length=255)
+    submissionKey: str | None = Field(default=None, pattern=r"^[0-9A-Za-z_.-]{1,100}$")
+    """Ours: sent twice with the same key, it is done once."""
     timeout: int | None = None
 
 
