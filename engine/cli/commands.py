@@ -87,4 +87,5 @@ class Commands(TyperGroup):
 
 
 def _table(ctx: Any) -> dict[str, str]:
-    return REMOTE if ctx.params.get("server") else COMMANDS
+    """What there is in this context; without one, what this machine can do."""
+    return REMOTE if ctx is not None and ctx.params.get("server") else COMMANDS
