@@ -23,7 +23,6 @@ from engine.app.key import Key, default_path, load_key
 from engine.app.manifests import Manifests
 from engine.app.needs import embedded_url
 from engine.app.pipelines import Pipelines
-from engine.app.portal import open_portal
 from engine.app.turns import Turns
 from engine.app.users import Users
 from engine.backends.local import LocalSettings
@@ -141,6 +140,7 @@ class Engine:
             SettingsError, Unavailable: see `engine.api.parts.Http`.
         """
         from engine.api.parts import Http  # FastAPI costs a quarter of a second
+        from engine.app.portal import open_portal
 
         of = self._places_of
         doors = Doors(

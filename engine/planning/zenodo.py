@@ -8,12 +8,9 @@ searches for the record instead, verifies nothing, and leaves a cut transfer in 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import os
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +65,10 @@ def _descriptor_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _get(url: str, what: str) -> bytes:
+    import http.client  # not for a file: it would cost every command 10 ms
+    import urllib.error
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"User-Agent": "grid-engine"})  # noqa: S310 - see fetch
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see fetch
