@@ -150,7 +150,14 @@ class Engine:
         )
         applications = lru_cache(maxsize=1000)(self.app_of)
         portal = partial(
-            open_portal, self.settings, self.db, self.users, self.pipelines, self.trail, applications
+            open_portal,
+            self.settings,
+            self.db,
+            self.users,
+            self.pipelines,
+            self.trail,
+            applications,
+            lambda: self.driver.trouble,
         )
         make = Manifests(self.db).make
         return Http(self.settings, self.db, make, self.key, doors, portal, self.clock)

@@ -10,6 +10,7 @@ from engine.api.carmin.rest import Rest
 from engine.api.guard import Guard
 from engine.api.metrics import Metrics
 from engine.api.moteur import moteur_routes
+from engine.api.page.routes import page_routes
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
@@ -61,6 +62,7 @@ class Http:
             others = routes(exchange, _check(db))
             others.include_router(metrics.routes())
             if opened:
+                others.include_router(page_routes())
                 others.include_router(moteur_routes(opened, Failures(every.portal.failures, clock)))
             app = Application(self._storage, others, self._rest)
             self._server = HttpServer(app, settings.listen)

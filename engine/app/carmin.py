@@ -71,6 +71,11 @@ def execution_status(state: ExecutionState) -> str:
     return _EXECUTION[state]
 
 
+def job_states(status: str) -> tuple[JobState, ...]:
+    """The states that are called so."""
+    return tuple(state for state, word in _JOB.items() if word == status)
+
+
 def job_status(state: JobState) -> str:
     """`status` of a job."""
     return _JOB[state]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.app import values, virtual
 from engine.app.application import Application
 from engine.app.audit import AuditTrail
 from engine.app.carmin import Code, Refused
+from engine.app.explain import story_of
 from engine.app.inputs import FileTree, stored_path
 from engine.app.tokens import Segments
 from engine.app.trash import discard
-from engine.app.views import ProductView
+from engine.app.views import JobView, ProductView, of_job
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
 from engine.settings import Settings
-from engine.store import accounts, launches
+from engine.store import accounts, attempts, executions, launches
 from engine.store.database import Database
 from engine.store.launches import Launch, Listed
 
@@ -43,12 +45,15 @@ class Launches:
         trail: AuditTrail,
         applications: Callable[[str], Application],
         tree: FileTree,
+        trouble: Callable[[], str],
     ) -> None:
+        """`trouble` tells why nothing moves, when a place does not answer."""
         self._db = db
         self._settings = settings
         self._trail = trail
         self._applications = applications
         self._tree = tree
+        self.trouble = trouble
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -91,6 +96,25 @@ class Launches:
             stored = stored_path(product.url, self._settings)
             path = virtual.told(owner, stored) if owner and stored else None
             yield Result(path or product.url, stored, product)
+
+    def story(
+        self, found: Launch, number: int
+    ) -> tuple[JobView, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
+        """A job, all that happened to it, and its last report.
+
+        Raises:
+            NotFound: the execution has no such number.
+        """
+        job = self.application(found).job(found.execution_id, number)
+        with self._db.read() as connection:
+            tries = attempts.of_job(connection, job.id)
+            report = attempts.report_of(connection, tries[-1].id) if tries else None
+        return of_job(job), story_of(self._db, found.execution_id, job).events, report or {}
+
+    def places(self) -> Mapping[str, tuple[int, int]]:
+        """Active and ready jobs at each place."""
+        with self._db.read() as connection:
+            return executions.count_by_place(connection)
 
     # --- changing ---------------------------------------------------------------------------------
 

@@ -35,14 +35,15 @@ def open_portal(
     pipelines: Pipelines,
     trail: AuditTrail,
     applications: Callable[[str], Application],
+    trouble: Callable[[], str],
     tree: FileTree,
 ) -> Portal:
-    """The portal on a storage that is open."""
+    """The portal on a storage that is open; `trouble` tells why nothing moves."""
     return Portal(
         settings=settings,
         users=users,
         pipelines=pipelines,
         trail=trail,
         launcher=Launcher(db, settings, pipelines, trail, applications, tree),
-        launches=Launches(db, settings, trail, applications, tree),
+        launches=Launches(db, settings, trail, applications, tree, trouble),
     )

@@ -218,6 +218,25 @@ def count_by_state(connection: Connection) -> dict[str, int]:
     return {state: int(number) for state, number in connection.execute(query)}
 
 
+def count_by_place(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Active and ready jobs at each back-end where there are any."""
+    query = (
+        sa.select(execution.c.backend, tally.c.state, sa.func.sum(tally.c.jobs))
+        .join(execution, execution.c.id == tally.c.execution_id)
+        .where(
+            execution.c.state == ExecutionState.ACTIVE, tally.c.state.in_([JobState.ACTIVE, JobState.READY])
+        )
+        .group_by(execution.c.backend, tally.c.state)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for backend, state, number in connection.execute(query):
+        found.setdefault(backend, {})[state] = int(number)
+    return {
+        backend: (counts.get(JobState.ACTIVE, 0), counts.get(JobState.READY, 0))
+        for backend, counts in found.items()
+    }
+
+
 def count_jobs_by_state(connection: Connection) -> dict[str, int]:
     """Jobs of active executions by state."""
     query = (

@@ -16,6 +16,8 @@ PACKAGES = {
     "/usr/lib/*/libXrdHttp-5.so": "xrootd-server-plugins",
     "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so": "libnginx-mod-http-dav-ext",
     "busybox": "busybox-static",
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
     "curl": "curl",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",

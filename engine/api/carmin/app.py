@@ -13,10 +13,12 @@ from engine.api.carmin.answers import add_handlers
 from engine.api.carmin.execution_view import Executions
 from engine.api.carmin.executions import execution_routes
 from engine.api.carmin.files import Files
+from engine.api.carmin.jobs import job_routes
 from engine.api.carmin.models import Error
 from engine.api.carmin.paths import path_routes
 from engine.api.carmin.pipelines import pipeline_routes
 from engine.api.carmin.platform import platform_routes
+from engine.api.carmin.session import session_routes
 from engine.app.failures import Failures
 from engine.app.portal import Portal
 
@@ -48,6 +50,8 @@ def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
         execution_routes(portal.launcher, portal.launches, told),
         path_routes(files),
         account_routes(settings),
+        job_routes(portal.launches),
+        session_routes(portal.users, failures),
     )
     for router in routers:
         app.include_router(router, prefix=PREFIX)

@@ -29,14 +29,14 @@ class Doorkeeper:
     bearer: Bearer
     failures: Failures
 
-    def recognise(self, headers: Mapping[str, str], address: str) -> Account | None:
+    def recognise(self, method: str, headers: Mapping[str, str], address: str) -> Account | None:
         """The account of a request; None when it shows nothing. What is right is always let in: others behind
         the same address may be wrong.
 
         Raises:
             Refused: what it shows is worth nothing, or too much that was worth nothing came from there.
         """
-        secret, token = _shown(headers)
+        secret, token = _shown(method, headers)
         if not secret and not token:
             return None
         found = self.bearer(token) if token else self.users.by_secret(secret)
@@ -48,7 +48,7 @@ class Doorkeeper:
         return found
 
 
-def _shown(headers: Mapping[str, str]) -> tuple[str, str]:
+def _shown(method: str, headers: Mapping[str, str]) -> tuple[str, str]:
     """An API key (or session), and a bearer token: what the request shows."""
     if key := headers.get(HEADER, "").strip():
         return key, ""
@@ -59,7 +59,8 @@ def _shown(headers: Mapping[str, str]) -> tuple[str, str]:
         return "", value.strip() or "-"
     if kind:
         return "-", ""  # a kind that is not known here opens nothing
-    if "cookie" in headers:
+    # A cookie alone changes nothing: another site could have made the browser send it, but not this header.
+    if "cookie" in headers and (method in ("GET", "HEAD") or "x-requested-with" in headers):
         try:
             found = SimpleCookie(headers["cookie"]).get(COOKIE)
         except CookieError:

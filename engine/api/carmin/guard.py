@@ -27,6 +27,8 @@ LARGEST = 16 << 20
 PATIENCE = 60.0
 """Seconds without a byte after which a client that sends no file counts as gone."""
 FILES = "/rest/path/"
+SESSION = "/rest/session"
+"""Where a browser with a cookie that is worth nothing any more gets another."""
 Observe = Callable[[str, str, int, float], None]
 """Told method, route, status and seconds of each request."""
 
@@ -88,14 +90,14 @@ class Guard:
             scope["state"]["route"] = getattr(scope.get("route"), "path", "")
 
     async def _account(self, scope: Message) -> Any:
-        if scope["method"] == "OPTIONS":
+        if scope["method"] == "OPTIONS" or scope["path"] == SESSION:
             return None
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
         client = scope.get("client")
         address = client[0] if client else ""
-        return await run_in_threadpool(self._doorkeeper.recognise, headers, address)
+        return await run_in_threadpool(self._doorkeeper.recognise, scope["method"], headers, address)
 
     def _tell(self, scope: Message, answered: _Answered) -> None:
         route = scope["state"].get("route", "")

@@ -1,0 +1,135 @@
+"""Jobs one by one, and how the platform stands: for the page to watch, and for whoever wants to know more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from engine.api.carmin.caller import Caller
+from engine.app.carmin import Code, Refused, job_states, job_status
+from engine.app.launches import Launches
+from engine.app.views import JobView
+from engine.domain.access import Deed
+from engine.domain.job import JobState
+from engine.errors import NotFound
+
+Status = Literal["QUEUED", "RUNNING", "COMPLETED", "ERROR", "CANCELLED"]
+
+
+class JobLine(BaseModel):
+    """A job in a list."""
+
+    number: int
+    status: str
+    attempts: int
+    exitCode: int | None
+    exitMessage: str | None
+    parameters: dict[str, Any]
+    updated: str
+
+
+class JobPage(BaseModel):
+    """Some jobs, and where the next ones begin."""
+
+    jobs: list[JobLine]
+    next: int | None
+
+
+class Phase(BaseModel):
+    """What a node did, and how long that took."""
+
+    name: str
+    seconds: float
+
+
+class Event(BaseModel):
+    """Something that happened."""
+
+    at: str
+    words: str
+
+
+class JobStory(JobLine):
+    """A job with all that happened to it."""
+
+    phases: list[Phase]
+    story: list[Event]
+
+
+class Place(BaseModel):
+    """A place where jobs run."""
+
+    name: str
+    active: int
+    ready: int
+
+
+class Health(BaseModel):
+    """How the platform stands."""
+
+    places: list[Place]
+    trouble: str
+
+
+def job_routes(launches: Launches) -> APIRouter:
+    """`/executions/{id}/jobs`, and `/health`."""
+    router = APIRouter(tags=["jobs (not of CARMIN)"])
+
+    @router.get("/executions/{id_}/jobs", response_model=JobPage)
+    def page(
+        id_: str,
+        caller: Caller,
+        after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        status: Status | None = None,
+    ) -> JobPage:
+        """A page of jobs, with what tells each from the others. `after`: `next` of the page before."""
+        found = launches.find(caller, id_, Deed.READ)
+        states = job_states(status) if status else ()
+        some = launches.application(found).jobs_page(found.execution_id, states, after=after, limit=limit)
+        lines = [_line(one) for one in some]
+        return JobPage(jobs=lines, next=some[-1].number if len(some) == limit else None)
+
+    @router.get("/executions/{id_}/jobs/{number}", response_model=JobStory)
+    def one(id_: str, number: int, caller: Caller) -> JobStory:
+        """A job with its story; jobs are counted from 0."""
+        found = launches.find(caller, id_, Deed.READ)
+        try:
+            view, story, report = launches.story(found, number + 1)
+        except (NotFound, OverflowError):
+            raise Refused(Code.GENERIC, f"this execution has no job {number}") from None
+        return JobStory(
+            **_line(view).model_dump(),
+            phases=[_phase(each) for each in report.get("phases", [])],
+            story=[Event(at=each["at"], words=each["words"]) for each in story],
+        )
+
+    @router.get("/health", response_model=Health)
+    def health(caller: Caller) -> Health:
+        """How much runs and waits at each place, and why nothing moves, if so."""
+        places = [
+            Place(name=name, active=active, ready=ready)
+            for name, (active, ready) in sorted(launches.places().items())
+        ]
+        return Health(places=places, trouble=launches.trouble() if caller.is_admin else "")
+
+    return router
+
+
+def _line(one: JobView) -> JobLine:
+    return JobLine(
+        number=one.number - 1,
+        status=job_status(JobState(one.state)),
+        attempts=one.attempts,
+        exitCode=one.exit_code,
+        exitMessage=one.message or one.failure or None,
+        parameters=dict(one.parameters),
+        updated=one.updated,
+    )
+
+
+def _phase(one: Mapping[str, Any]) -> Phase:
+    return Phase(name=str(one["name"]), seconds=float(one.get("seconds", 0.0)))

@@ -1,0 +1,220 @@
+// The page to watch. Everything that comes from outside is put in as text, never as HTML.
+
+const PAGE = 50, EVERY = 3000;
+const main = document.getElementById("main");
+const trouble = document.getElementById("trouble");
+let timer = 0, shown = 0, position = {};
+
+class Refused extends Error {
+  constructor(status, words) { super(words); this.status = status; }
+}
+
+async function ask(path, options = {}) {
+  const headers = { "X-Requested-With": "engine", ...(options.body ? { "Content-Type": "application/json" } : {}) };
+  const answer = await fetch(`/rest/${path}`, { ...options, headers });
+  if (!answer.ok) {
+    const told = await answer.json().catch(() => ({}));
+    throw new Refused(answer.status, told.errorMessage || `the platform answers with status ${answer.status}`);
+  }
+  const text = await answer.text();
+  return (answer.headers.get("content-type") || "").startsWith("application/json") ? JSON.parse(text) : text;
+}
+
+function make(tag, fields = {}, ...inside) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(fields)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (name in made && name !== "list" && name !== "role") made[name] = value;
+    else made.setAttribute(name, value);
+  }
+  made.append(...inside.filter((one) => one !== null && one !== undefined).map((one) => one instanceof Node ? one : String(one)));
+  return made;
+}
+
+const state = (word) => make("span", { className: `state ${word}` }, word);
+const when = (ms) => ms ? new Date(ms).toLocaleString() : "";
+const size = (bytes) => {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let at = 0;
+  while (bytes >= 1000 && at < units.length - 1) { bytes /= 1000; at += 1; }
+  return `${at ? bytes.toFixed(1) : bytes} ${units[at]}`;
+};
+const seconds = (time) => time < 1 ? `${Math.round(time * 1000)} ms` : `${time.toFixed(1)} s`;
+const values = (fields) => Object.entries(fields || {}).map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(", ") : value}`).join(", ");
+
+function table(columns, rows) {
+  return make("table", {},
+    make("thead", {}, make("tr", {}, ...columns.map((one) => make("th", { scope: "col" }, one)))),
+    make("tbody", {}, ...rows.map((cells) => make("tr", {}, ...cells.map((cell, at) => {
+      const made = make("td", {}, cell);
+      made.setAttribute("data-label", columns[at]);
+      return made;
+    })))));
+}
+
+function bar(summary) {
+  const total = Object.values(summary).reduce((sum, one) => sum + one, 0);
+  const words = Object.entries(summary).map(([word, count]) => `${count} ${word}`).join(", ");
+  const made = make("div", { className: "bar" });
+  made.setAttribute("role", "img");
+  made.setAttribute("aria-label", words);
+  for (const word of ["COMPLETED", "ERROR", "CANCELLED", "RUNNING", "QUEUED"]) {
+    if (!summary[word]) continue;
+    const part = make("i", { className: word });
+    part.style.width = `${100 * summary[word] / total}%`;
+    made.append(part);
+  }
+  return make("div", {}, made, make("p", { className: "quiet" }, words));
+}
+
+function pages(first, more, turn) {
+  return make("nav", { className: "row" },
+    make("button", { type: "button", disabled: !first, onclick: () => turn(-1) }, "Newer"),
+    make("button", { type: "button", disabled: !more, onclick: () => turn(1) }, "Older"));
+}
+
+async function listing() {
+  const at = position.list || 0;
+  const [found, count] = await Promise.all([ask(`executions?limit=${PAGE}&offset=${at * PAGE}`), ask("executions/count")]);
+  const rows = found.map((one) => [
+    make("a", { href: `#/${one.identifier}` }, one.name), state(one.status), one.pipelineIdentifier || "own descriptor", when(one.startDate)]);
+  return [
+    make("h1", {}, "Executions"),
+    rows.length ? table(["name", "status", "pipeline", "started"], rows) : make("p", {}, "There is no execution yet."),
+    Number(count) > PAGE ? pages(at > 0, (at + 1) * PAGE < Number(count), (by) => { position.list = at + by; show(); }) : null,
+  ];
+}
+
+async function execution(id) {
+  const at = position[id] ||= { after: [0], status: "" };
+  const after = at.after[at.after.length - 1];
+  const [one, jobs, results] = await Promise.all([
+    ask(`executions/${id}`),
+    ask(`executions/${id}/jobs?limit=${PAGE}&after=${after}${at.status ? `&status=${at.status}` : ""}`),
+    at.results ? ask(`executions/${id}/results`) : null]);
+  const act = (words, verb, question) => make("button", { type: "button", onclick: async () => {
+    if (question && !confirm(question)) return;
+    await ask(`executions/${id}/${verb}`, { method: "PUT" });
+    show();
+  } }, words);
+  const rows = jobs.jobs.map((job) => [
+    make("a", { href: `#/${id}/${job.number}`, className: "number" }, job.number), state(job.status),
+    values(job.parameters), job.attempts, [job.exitCode === null ? "" : `exit ${job.exitCode}`, job.exitMessage || ""].join(" ").trim()]);
+  const choose = make("select", { onchange: (event) => { position[id] = { ...at, after: [0], status: event.target.value }; show(); } },
+    ...["", "QUEUED", "RUNNING", "COMPLETED", "ERROR", "CANCELLED"].map((word) => make("option", { value: word, selected: word === at.status }, word || "all")));
+  return [
+    make("h1", {}, one.name, " ", state(one.status)),
+    make("p", { className: "quiet" }, `${one.pipelineIdentifier || "own descriptor"}, started ${when(one.startDate)}${one.endDate ? `, ended ${when(one.endDate)}` : ""}, ${id}`),
+    bar(one.jobsSummary),
+    make("div", { className: "row" },
+      one.status === "Running" ? act("Stop", "kill", "Stop this execution?") : null,
+      ["ExecutionFailed", "Killed"].includes(one.status) ? act("Run again what failed", "restart") : null),
+    make("h2", {}, "Jobs"),
+    make("label", { className: "row" }, "Show", choose),
+    table(["job", "status", "parameters", "tries", "end"], rows),
+    jobs.next !== null || at.after.length > 1 ? make("nav", { className: "row" },
+      make("button", { type: "button", disabled: at.after.length < 2, onclick: () => { at.after.pop(); show(); } }, "Previous jobs"),
+      make("button", { type: "button", disabled: jobs.next === null, onclick: () => { at.after.push(jobs.next); show(); } }, "Next jobs")) : null,
+    make("h2", {}, "Results"),
+    results === null ? make("button", { type: "button", onclick: () => { at.results = true; show(); } }, "Show results") : resultsTable(results, id),
+    make("h2", {}, "Inputs"),
+    make("pre", {}, JSON.stringify(one.inputValues, null, 2)),
+  ];
+}
+
+function resultsTable(results, id) {
+  if (!results.length) return make("p", {}, "There is no result yet.");
+  const rows = results.slice(0, 500).map((one) => [
+    one.path.startsWith("/vip/")
+      ? make("a", { href: `/rest/path${one.path.split("/").map(encodeURIComponent).join("/")}?action=content`, download: one.path.split("/").pop() + (one.isDirectory ? ".tar" : "") }, one.path.split(`/${id}/outputs/`).pop())
+      : one.path,
+    make("span", { className: "number" }, size(one.size))]);
+  return make("div", {}, table(["file", "size"], rows), results.length > 500 ? make("p", { className: "quiet" }, `and ${results.length - 500} more`) : null);
+}
+
+async function job(id, number) {
+  const [one, out, err] = await Promise.all([
+    ask(`executions/${id}/jobs/${number}`), ask(`executions/${id}/jobs/${number}/stdout`), ask(`executions/${id}/jobs/${number}/stderr`)]);
+  const longest = Math.max(...one.phases.map((phase) => phase.seconds), 0.001);
+  const phases = make("div", { className: "phases" });
+  for (const phase of one.phases) {
+    phases.append(make("span", {}, phase.name), make("progress", { max: longest, value: phase.seconds, ariaLabel: phase.name }), make("span", { className: "number" }, seconds(phase.seconds)));
+  }
+  return [
+    make("p", {}, make("a", { href: `#/${id}` }, "back to the execution")),
+    make("h1", {}, `Job ${number} `, state(one.status)),
+    make("p", { className: "quiet" }, values(one.parameters)),
+    one.phases.length ? make("h2", {}, "Phases") : null, one.phases.length ? phases : null,
+    make("h2", {}, "Story"),
+    table(["time", "what happened"], one.story.map((event) => [make("span", { className: "number" }, event.at), event.words])),
+    make("h2", {}, "Output"), make("pre", { tabIndex: 0 }, out || "nothing"),
+    make("h2", {}, "Errors"), make("pre", { tabIndex: 0 }, err || "nothing"),
+  ];
+}
+
+function entrance() {
+  const field = make("input", { type: "password", name: "key", required: true, autocomplete: "current-password", id: "key" });
+  return [make("h1", {}, "Log in"), make("form", { onsubmit: async (event) => {
+    event.preventDefault();
+    try {
+      await ask("session", { method: "POST", body: JSON.stringify({ apikey: field.value.trim() }) });
+      show(true);
+    } catch (error) { tell(error); }
+  } }, make("label", { htmlFor: "key" }, "API key"), field, make("button", {}, "Log in"))];
+}
+
+function tell(error) {
+  trouble.textContent = error ? error.message : "";
+  trouble.hidden = !error;
+}
+
+async function health() {
+  const told = await ask("health").catch(() => null);
+  const places = told ? told.places.map((one) => `${one.name}: ${one.active} active, ${one.ready} ready`).join("; ") : "";
+  document.getElementById("health").textContent = told ? [places, told.trouble].filter(Boolean).join(" - ") : "";
+}
+
+async function show(moved = false) {
+  const turn = ++shown;
+  clearTimeout(timer);
+  const [, id, number] = location.hash.split("/");
+  try {
+    const parts = await (number ? job(id, number) : id ? execution(id) : listing());
+    if (turn !== shown) return;
+    put(parts, moved);
+    tell(null);
+    document.getElementById("leave").hidden = false;
+    health();
+  } catch (error) {
+    if (turn !== shown) return;
+    if (error.status === 401) { document.getElementById("leave").hidden = true; put(entrance(), moved); tell(null); return; }
+    tell(error);
+  }
+  timer = setTimeout(again, EVERY);
+}
+
+// Not while nobody looks, nor while something is being chosen.
+function again() {
+  if (document.hidden || document.activeElement instanceof HTMLSelectElement) timer = setTimeout(again, EVERY);
+  else show();
+}
+
+// What is in focus, and how far logs are scrolled, stays as it is when the page is drawn anew.
+function put(parts, moved) {
+  const focused = main.contains(document.activeElement) ? [...main.querySelectorAll("a, button, select, input, pre")].indexOf(document.activeElement) : -1;
+  const scrolled = [...main.querySelectorAll("pre")].map((one) => one.scrollTop);
+  main.replaceChildren(...parts.filter(Boolean));
+  [...main.querySelectorAll("pre")].forEach((one, at) => { one.scrollTop = scrolled[at] || 0; });
+  if (moved) { main.focus(); window.scrollTo(0, 0); }
+  else if (focused >= 0) main.querySelectorAll("a, button, select, input, pre")[focused]?.focus({ preventScroll: true });
+  document.title = main.querySelector("h1")?.textContent || "Executions";
+}
+
+document.getElementById("leave").addEventListener("click", async () => {
+  await ask("session", { method: "DELETE" }).catch(() => null);
+  position = {};
+  show(true);
+});
+window.addEventListener("hashchange", () => show(true));
+document.addEventListener("visibilitychange", () => { if (!document.hidden) show(); });
+show();
