@@ -64,7 +64,7 @@ class Launches:
             Refused: there is no such execution for this account.
         """
         with self._db.read() as connection:
-            found = launches.get(connection, id_) if len(id_) <= 26 else None
+            found = launches.get(connection, id_) if id_.isascii() and id_.isalnum() else None
         allowed = found is not None and may_touch_execution(account, found.account_id, deed)
         if found is None or found.hidden or not allowed:
             if found is not None and not allowed:

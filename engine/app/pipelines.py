@@ -108,7 +108,7 @@ class Pipelines:
                 Code.BAD_PIPELINE_IDENTIFIER, f"{_shown(identifier)} is no pipeline: it is name/version"
             )
         with self._db.read() as connection:
-            found = pipelines.get(connection, identifier)
+            found = pipelines.get(connection, identifier) if identifier.isprintable() else None
         if found is None or found.hidden:
             raise Refused(Code.NO_PIPELINE, f"there is no pipeline {_shown(identifier)}")
         if not may_use_pipeline(account, found.groups):

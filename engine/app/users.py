@@ -49,7 +49,7 @@ class Users:
     def by_password(self, name: str, password: str) -> Account | None:
         """The account of a name and a password."""
         with self._db.read() as connection:
-            found = _named(connection, name)
+            found = _named(connection, name) if _USER_NAME.fullmatch(name) else None
             kept = accounts.password_of(connection, found.id) if found else ""
         return found if passwords.matches(password, kept) and found and not found.locked else None
 
