@@ -33,7 +33,17 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         ordinary = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
         signal.signal(_number, ordinary)
 
-WHOLE = ("cli/", "reconcile/", "node/", "backends/", "runtimes/", "demo/", "packaging/", "services/", "portal/")
+WHOLE = (
+    "cli/",
+    "reconcile/",
+    "node/",
+    "backends/",
+    "runtimes/",
+    "demo/",
+    "packaging/",
+    "services/",
+    "portal/",
+)
 WHOLE += (
     "docs/test_how_to",
     "docs/test_pages",
