@@ -30,7 +30,7 @@ def command(asked: SubmitRequest, json: Json = False) -> None:
             print(f"  input     {item['id']}: {show.cell(item['from'])} as {show.cell(item['as'])}")
         for item in job["outputs"]:
             optional = " (optional)" if item["optional"] else ""
-            named = f" as {show.cell(item['name'])}" if item["name"] else ""
+            named = f" as {show.cell(item['name'])}" if "name" in item else ""
             print(f"  output    {item['id']}: {show.cell(item['path'])}{optional}{named}")
         by = f" (from {show.cell(job['pinned_by'])})" if job["pinned_by"] else ""
         print(f"  image     {job['image'] or 'none'}{by}")
