@@ -1,0 +1,168 @@
+"""The portal with 1,000 executions and 100,000 jobs: answers to four clients at once, requests a second, and
+1 GB each way beside nginx in the same run. The reconciler runs meanwhile.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from engine.domain.execution import ExecutionState, Intent
+from engine.domain.job import JobState
+from engine.domain.options import Options
+from engine.ids import ExecutionId, new_id
+from engine.store import executions, jobs, launches
+from engine.store.database import Database
+from engine.store.executions import Execution
+from engine.store.jobs import Move, NewJob
+from engine.store.launches import Launch
+from tests.bench.place import ENGINE, Place, median, place, row
+from tests.services.nginx import start_nginx
+from tests.services.registry import free_port
+
+EXECUTIONS, JOBS = 1000, 100
+CLIENTS, EACH = 4, 100
+LARGE = 1 << 30
+_SHA = "0" * 64
+
+
+def main() -> None:
+    """Print every figure."""
+    with place(2) as here:
+        user = json.loads(_said(here, "user", "add", "ann", "--json"))
+        ids = _fill(here, user["id"])
+        port = free_port()
+        variables = {**here.environment, "ENGINE_API__LISTEN": f"127.0.0.1:{port}"}
+        with (here.directory / "serve.log").open("w") as log:
+            daemon = subprocess.Popen([ENGINE, "serve", "--http"], env=variables, stderr=log)
+            try:
+                _wait(port)
+                _answers(port, user["key"], ids)
+                _bytes(port, user["key"])
+            finally:
+                daemon.terminate()
+                daemon.wait()
+
+
+def _fill(here: Place, account: str) -> list[ExecutionId]:
+    db = Database(f"sqlite:///{here.directory / 'data/grid-engine/engine.db'}")
+    ids = [ExecutionId(new_id()) for _ in range(EXECUTIONS)]
+    with db.write() as connection:
+        executions.keep_descriptor(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)
+    for id_ in ids:
+        _write(db, id_, account)
+    db.close()
+    return ids
+
+
+def _write(db: Database, id_: ExecutionId, account: str) -> None:
+    now = time.time()
+    new = Execution(
+        id=id_,
+        owner=account,
+        name="bench",
+        descriptor_sha256=_SHA,
+        options=Options(),
+        backend="elsewhere",  # no reconciler of this machine touches it
+        results=f"file:///nowhere/{id_}",
+        state=ExecutionState.PLANNING,
+        intent=Intent.RUN,
+        created_at=now,
+    )
+    with db.write() as connection:
+        executions.create(connection, new)
+        jobs.add(connection, id_, [NewJob(n + 1, {"n": n}, {"n": n}) for n in range(JOBS)], now=now)
+        executions.activate(connection, id_, jobs=JOBS, now=now)
+        launches.add(connection, Launch(id_, account, "bench/1", "bench", {"n": ["1"]}, "/vip/Home"))
+        some = jobs.page(connection, id_, limit=JOBS // 2)
+        jobs.move(connection, [Move(one, JobState.ACTIVE) for one in some], now=now, started=True)
+
+
+def _answers(port: int, key: str, ids: list[ExecutionId]) -> None:
+    for name, path in (
+        ("status of an execution of 100 jobs", lambda n: f"executions/{ids[n % EXECUTIONS]}"),
+        ("list of 50 executions", lambda n: f"executions?limit=50&offset={n % 20 * 50}"),
+        ("page of 50 jobs", lambda n: f"executions/{ids[n % EXECUTIONS]}/jobs?limit=50"),
+        ("platform", lambda n: "platform"),
+    ):
+        times, seconds = _at_once(port, key, path)
+        rate = CLIENTS * EACH / seconds
+        middle = median(times) * 1000
+        figure = f"{middle:.1f} ms, {rate:.0f}/s"
+        row(f"{name}, {CLIENTS} clients", figure, "20 ms, 300/s", middle <= 20 and rate >= 300)
+
+
+def _at_once(port: int, key: str, path: Callable[[int], str]) -> tuple[list[float], float]:
+    times: list[float] = []
+
+    def client(start: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for number in range(EACH):
+            before = time.perf_counter()
+            connection.request("GET", f"/rest/{path(start + number)}", headers={"apikey": key})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                raise SystemExit(f"{path(start)}: {answer.status}")
+            times.append(time.perf_counter() - before)
+        connection.close()
+
+    threads = [threading.Thread(target=client, args=(number * EACH,)) for number in range(CLIENTS)]
+    before = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return times, time.perf_counter() - before
+
+
+def _bytes(port: int, key: str) -> None:
+    with start_nginx() as nginx:
+        ours, theirs = f"http://127.0.0.1:{port}/rest/path/vip/Home/large", f"{nginx.url}/large"
+        for name, put in (("upload", True), ("download", False)):
+            query = "" if put else "?action=content"
+            mine = [_once(f"{ours}{query}", key, put=put) for _ in range(3)]
+            peer = [_once(theirs, "", put=put) for _ in range(3)]
+            share = median(peer) / median(mine)
+            figure = f"{LARGE / median(mine) / 1e6:.0f} MB/s, {share:.0%}"
+            row(f"1 GB {name}, share of nginx", figure, "80 %", share >= 0.8)
+
+
+def _once(url: str, key: str, *, put: bool) -> float:
+    """Seconds of one transfer with curl."""
+    words = ["curl", "-sf", "-H", f"apikey: {key}", "-o", os.devnull, url]
+    source = (
+        subprocess.Popen(["head", "-c", str(LARGE), "/dev/zero"], stdout=subprocess.PIPE) if put else None
+    )
+    more = ["-T", "-", "-H", "Content-Type: application/octet-stream"] if put else []
+    before = time.perf_counter()
+    subprocess.run([*words, *more], stdin=source.stdout if source else None, check=True)
+    seconds = time.perf_counter() - before
+    if source:
+        source.wait()
+    return seconds
+
+
+def _said(here: Place, *words: str) -> str:
+    done = subprocess.run([ENGINE, *words], env=dict(here.environment), text=True, stdout=subprocess.PIPE)
+    return str(done.stdout)
+
+
+def _wait(port: int) -> None:
+    for _ in range(200):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+            return
+        except OSError:
+            time.sleep(0.1)
+        finally:
+            connection.close()
+    sys.exit("the daemon does not answer")
