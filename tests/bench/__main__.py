@@ -8,7 +8,18 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-ALL = ("expansion", "planning", "overhead", "syscalls", "throughput", "memory", "creation", "transfers", "grid", "portal")
+ALL = (
+    "expansion",
+    "planning",
+    "overhead",
+    "syscalls",
+    "throughput",
+    "memory",
+    "creation",
+    "transfers",
+    "grid",
+    "portal",
+)
 
 
 def main() -> None:
