@@ -169,7 +169,7 @@ def test_a_key_is_one_word_and_its_platform_is_known(desk: Desk) -> None:
     assert "warehouse" in ran.err
 
 
-UNKNOWN = ("", "/docs", "/openapi.json", "/redoc", "/se", "/se/", "/node", "/../etc/passwd")
+UNKNOWN = ("/docs", "/openapi.json", "/redoc", "/se", "/se/", "/node", "/../etc/passwd")
 
 
 def test_what_is_not_there_is_not_there(served: Served) -> None:
