@@ -43,6 +43,10 @@ WHOLE = (
     "packaging/",
     "services/",
     "portal/",
+    "transfer/",
+    "api/",
+    "storages/",
+    "cvmfs_deploy/",
 )
 WHOLE += (
     "docs/test_how_to",
