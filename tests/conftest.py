@@ -53,7 +53,8 @@ WHOLE += (
     "docs/test_pages",
     "docs/test_results",
     "cvmfs_deploy/whole/",
-    "transfer/test_attempts",
+    "planning/test_shell",
+    "planning/test_reference",
 )
 """Where tests run whole programs: seconds each, and so not part of `make check`."""
 
