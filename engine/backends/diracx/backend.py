@@ -14,13 +14,13 @@ from pathlib import Path
 
 from engine.backends.diracx import sandbox
 from engine.backends.diracx.client import Client, Refused
-from engine.backends.diracx.observe import Watch
-from engine.backends.diracx.search import Filter, Row, one_of, search, summary
+from engine.backends.diracx.search import Filter, Row, later, one_of, search, summary
 from engine.backends.diracx.status import change
 from engine.backends.diracx.submit import Described, Outcome, find, submit
-from engine.backends.wms import payload
+from engine.backends.wms import payload, states
 from engine.backends.wms.jdl import Wishes, banned, describe, job_group
 from engine.backends.wms.resources import Rates, needs, tags
+from engine.backends.wms.watch import FIELDS, Watch
 from engine.errors import CredentialExpired
 from engine.ports import Accepted, Capabilities, Identity, Observation, Rejected, Submission
 from wrappers import wire
@@ -208,11 +208,24 @@ class _Questions:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def search(self, filters: Sequence[Filter], fields: Sequence[str]) -> tuple[list[Row], float]:
-        return self._client.run(search(self._client, filters, fields))
+    def changed(self, groups: Sequence[str], since: float) -> tuple[list[Row], float]:
+        moment = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return self._search([one_of("JobGroup", groups), later("LastUpdateTime", moment)], FIELDS)
 
-    def summary(self, filters: Sequence[Filter], by: Sequence[str]) -> list[Row]:
-        return self._client.run(summary(self._client, filters, by))
+    def count_active(self, groups: Sequence[str]) -> int:
+        filters = [one_of("JobGroup", groups), one_of("Status", states.ACTIVE)]
+        counts = self._client.run(summary(self._client, filters, ["Status"]))
+        return sum(row["count"] for row in counts)
+
+    def active(self, groups: Sequence[str]) -> list[Row]:
+        filters = [one_of("JobGroup", groups), one_of("Status", states.ACTIVE)]
+        return self._search(filters, [*FIELDS, "JobName"])[0]
+
+    def of(self, numbers: Sequence[int]) -> tuple[list[Row], float]:
+        return self._search([one_of("JobID", numbers)], FIELDS)
+
+    def _search(self, filters: Sequence[Filter], fields: Sequence[str]) -> tuple[list[Row], float]:
+        return self._client.run(search(self._client, filters, fields))
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         for start in range(0, len(native_ids), STATUSES):

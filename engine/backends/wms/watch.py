@@ -11,17 +11,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from sys import intern
-from typing import Protocol
+from typing import Any, Protocol
 
-from engine.backends.diracx.search import Filter, Row, later, one_of
 from engine.backends.wms import states
 from engine.ports import Observation, Seen
 
-log = logging.getLogger("engine.backends.diracx")
+log = logging.getLogger("engine.backends.wms")
+
+Row = Mapping[str, Any]
+"""What DIRAC says of a job, by its own names."""
 
 FIELDS = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site", "JobGroup"]
+"""What a row must have; `Questions.active` gives JobName too."""
 OVERLAP = 30.0
 """Seconds by which two questions about changes overlap."""
 FULL_EVERY = 900.0
@@ -32,13 +34,19 @@ PAGE = 5000
 
 
 class Questions(Protocol):
-    """What is asked of the server."""
+    """What is asked of the server. Times are by its own clock, in seconds since 1970-01-01 UTC."""
 
-    def search(self, filters: Sequence[Filter], fields: Sequence[str]) -> tuple[list[Row], float]:
-        """All jobs that match, and when the server was asked, by its own clock."""
+    def changed(self, groups: Sequence[str], since: float) -> tuple[list[Row], float]:
+        """Jobs of these groups that have changed since then, and when that was asked."""
 
-    def summary(self, filters: Sequence[Filter], by: Sequence[str]) -> list[Row]:
-        """The number of jobs that match, by these fields."""
+    def count_active(self, groups: Sequence[str]) -> int:
+        """The number of jobs of these groups that may still move."""
+
+    def active(self, groups: Sequence[str]) -> list[Row]:
+        """Jobs of these groups that may still move, with their names."""
+
+    def of(self, numbers: Sequence[int]) -> tuple[list[Row], float]:
+        """These jobs, as far as they are there, and when that was asked."""
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         """Ask for the end of these."""
@@ -98,7 +106,7 @@ class Watch:
         numbers = [int(id_) for id_ in ids if id_.isdigit()]
         found = set[str]()
         for start in range(0, len(numbers), PAGE):
-            rows, at = self._ask.search([one_of("JobID", numbers[start : start + PAGE])], FIELDS)
+            rows, at = self._ask.of(numbers[start : start + PAGE])
             self._begin(at)
             self._note(rows)
             found.update(str(row["JobID"]) for row in rows)
@@ -111,20 +119,19 @@ class Watch:
             self._cycle = None  # the next job starts a new one
             return
         cycle.refreshed = now
-        groups = one_of("JobGroup", sorted(self._groups))
-        since = datetime.fromtimestamp(cycle.mark - OVERLAP, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        rows, cycle.mark = self._ask.search([groups, later("LastUpdateTime", since)], FIELDS)
+        groups = sorted(self._groups)
+        rows, cycle.mark = self._ask.changed(groups, cycle.mark - OVERLAP)
         self._note(row for row in rows if str(row["JobID"]) in self._known)
-        there = sum(row["count"] for row in self._ask.summary([groups, _active()], ["Status"]))
+        there = self._ask.count_active(groups)
         cycle.odd = 0 if there == self._count() else cycle.odd + 1
         if cycle.odd >= PATIENCE or now - cycle.compared >= FULL_EVERY:
             self._compare(now, groups)
 
-    def _compare(self, now: float, groups: Filter) -> None:
+    def _compare(self, now: float, groups: Sequence[str]) -> None:
         """Look at every job that we think active: some are gone, some have changed unheard."""
         assert self._cycle is not None  # noqa: S101  # only `_refresh` comes here
         self._cycle.compared, self._cycle.odd = now, 0
-        rows, _ = self._ask.search([groups, _active()], [*FIELDS, "JobName"])
+        rows = self._ask.active(groups)
         there = {str(row["JobID"]): row["JobName"] for row in rows}
         self._end_copies(there)
         self._note(row for row in rows if str(row["JobID"]) in self._known)
@@ -172,7 +179,3 @@ class Watch:
 def _site(name: str) -> str:
     """The site of a job, once it has one."""
     return "" if name in ("ANY", "Multiple", "Unknown") else name
-
-
-def _active() -> Filter:
-    return one_of("Status", states.ACTIVE)
