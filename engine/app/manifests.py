@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.domain.options import SANDBOX
 from engine.domain.tool import Tool
-from engine.ids import AttemptId, job_name
+from engine.ids import AttemptId, ExecutionId, job_name
 from engine.planning import CompiledTool, Descriptor, InputFile, compile_tool
 from engine.reconcile import layout
 from engine.storages.file import to_url
@@ -26,6 +26,7 @@ class Manifests:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._compiled = lru_cache(maxsize=64)(self._compile)
+        self._has_sources = lru_cache(maxsize=1024)(self._look_for_sources)
 
     def tool(self, execution: Execution) -> CompiledTool:
         """The compiled descriptor of an execution."""
@@ -69,11 +70,15 @@ class Manifests:
 
     def _inputs(self, execution: Execution, files: Sequence[InputFile]) -> list[Input]:
         """Where a job finds its files: at paths of its own machine, or where the sources say."""
-        if not files:
-            return []
-        with self._db.read() as connection:
-            known = sources.of(connection, execution.id, [file.source for file in files])
+        known: dict[str, Source] = {}
+        if files and self._has_sources(execution.id):
+            with self._db.read() as connection:
+                known = sources.of(connection, execution.id, [file.source for file in files])
         return [_input(file, known.get(file.source)) for file in files]
+
+    def _look_for_sources(self, id_: ExecutionId) -> bool:
+        with self._db.read() as connection:  # they are written with the jobs, before any of these runs
+            return sources.has_any(connection, id_)
 
     def describe(self, execution: Execution) -> Tool:
         """The descriptor of an execution."""

@@ -62,6 +62,11 @@ def template_of(template: str, jobs: int, fields: Mapping[str, str]) -> str:
     return template or (VIP if RESULTS_DIRECTORY in fields else plain)
 
 
+def is_own(template: str) -> bool:
+    """Whether each job has a directory of its own, so that no two jobs can write the same name."""
+    return template.startswith(f"{{{JOB}}}/")
+
+
 def result_names(template: str, fields: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
     """The name of each result by the path that the tool gave it; `fields` holds all but path and name.
 

@@ -63,8 +63,7 @@ def collect_due(round_: Round) -> bool:
             except Unavailable as error:
                 return error
 
-        for item in due:
-            round_.backend.retrieve(item.native_id or "", Path(directory))
+        _bring(round_, due, Path(directory))
         at_home = not any(of[item.execution_id].options.places for item in due)
         answers = [judge(item) for item in due] if at_home else _together(judge, due)
     postponed = [answer for answer in answers if isinstance(answer, Unavailable)]

@@ -27,8 +27,12 @@ def product_names(execution: Execution, job: Job, paths: Iterable[str]) -> dict[
     """The names of a job's results by the paths that the tool gave them: see `engine.domain.naming`."""
     width = len(str(execution.jobs))
     fields = {**job.names, naming.JOB: f"{job.number:0{width}d}"}
-    template = naming.template_of(execution.options.naming, execution.jobs, job.names)
-    return naming.result_names(template, fields, paths)
+    return naming.result_names(template(execution, job), fields, paths)
+
+
+def template(execution: Execution, job: Job) -> str:
+    """The template of the names of a job's results."""
+    return naming.template_of(execution.options.naming, execution.jobs, job.names)
 
 
 def places(execution: Execution) -> list[Place]:

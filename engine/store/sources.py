@@ -53,6 +53,12 @@ def of(connection: Connection, execution_id: ExecutionId, values: Sequence[str])
     }
 
 
+def has_any(connection: Connection, execution_id: ExecutionId) -> bool:
+    """Whether an execution has any: most find all files at paths of their own machine."""
+    query = sa.select(source.c.value_sha256).where(source.c.execution_id == execution_id).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def to_bring(connection: Connection, execution_id: ExecutionId) -> list[Source]:
     """Those that were not brought yet to where jobs find them."""
     query = sa.select(source).where(source.c.execution_id == execution_id, source.c.url == "")

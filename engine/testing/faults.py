@@ -30,6 +30,8 @@ class Faulty:
         """Key -> native ids that `find` gives instead of the true one."""
         self.spoils: Callable[[Path], None] | None = None
         """Applied to every file that `retrieve` brought."""
+        self.retrievals: int = 1
+        """Calls of `retrieve` that it takes at a time."""
         self.sites: dict[str, str] = {}
         """Native id -> the site of a grid where it is said to be."""
         self.submitted: list[Submission] = []
@@ -37,8 +39,8 @@ class Faulty:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Those of the real one."""
-        return self.inner.capabilities
+        """Those of the real one, but for how many calls it takes at a time."""
+        return replace(self.inner.capabilities, retrievals=self.retrievals)
 
     def check(self) -> None:
         """Ask it, unless it is down."""

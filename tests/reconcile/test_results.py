@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from engine.domain.job import JobState
 from tests.reconcile.conftest import World
+from tests.cli.desk import until
 
 
 def spoil_reports(world: World, change: Callable[[dict[str, Any]], object]) -> None:
@@ -33,6 +35,17 @@ def test_a_result_whose_name_is_no_utf8_fails_its_job_and_no_other(world: World)
     [job] = world.jobs(bad)
     assert (job.failure, job.attempts) == ("output", 1)
     assert job.message.startswith(r"result caf\udce9.txt: its name is not UTF-8")
+
+
+def test_reports_come_home_several_at_a_time_where_the_place_takes_that(world: World) -> None:
+    world.place.retrievals = 2
+    id_ = world.submit(f"while [ ! -e {world.directory}/go ]; do sleep 0.05; done; echo > out.txt", jobs=2)
+    world.rounds(lambda: len(world.place.submitted) == 2)
+    (world.directory / "go").touch()
+    until(lambda: len(list(world.directory.rglob("local/finished/*"))) == 2)
+    together = threading.Barrier(2)
+    world.place.spoils = lambda path: path.name.endswith(".report.json") and together.wait(60)
+    assert world.end(id_).state == "succeeded"
 
 
 @pytest.mark.parametrize(
