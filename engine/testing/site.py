@@ -29,6 +29,7 @@ from typing import Any
 from engine.backends.diracx import sandbox
 from engine.backends.diracx.client import Client, Refused
 from engine.backends.diracx.search import one_of
+from engine.backends.wms.outputs import opened
 from engine.backends.wms.payload import pack
 from engine.errors import EngineError
 
@@ -206,7 +207,7 @@ class _Job:
 
 def fetch(client: Client, name: str, into: Path) -> None:
     """Unpack an input sandbox: plain files only."""
-    with sandbox.opened(client.run(sandbox.download(client, name))) as tar:
+    with opened(client.run(sandbox.download(client, name))) as tar:
         for entry in tar:
             content = tar.extractfile(entry)
             if entry.isfile() and content is not None:

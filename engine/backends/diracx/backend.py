@@ -19,6 +19,7 @@ from engine.backends.diracx.status import change
 from engine.backends.diracx.submit import Described, Outcome, find, submit
 from engine.backends.wms import payload, states
 from engine.backends.wms.jdl import Wishes, banned, describe, job_group
+from engine.backends.wms.outputs import Unreadable, unpack
 from engine.backends.wms.resources import Rates, needs, tags
 from engine.backends.wms.watch import FIELDS, Watch
 from engine.errors import CredentialExpired
@@ -238,9 +239,9 @@ async def _bring(client: Client, native_id: str, into: Path) -> list[Path]:
         names = await sandbox.outputs_of(client, native_id)
         brought = []
         for name in names:
-            brought += sandbox.unpack(await sandbox.download(client, name), into)
+            brought += unpack(await sandbox.download(client, name), into)
         return brought
-    except Refused:
+    except (Refused, Unreadable):
         return []
 
 
