@@ -7,14 +7,14 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cvmfs_deploy.cli import add, inspect, prune, recover, show, sync, tools, verify
+from cvmfs_deploy.cli import add, inspect, prune, recover, sync, tools, verify
 from cvmfs_deploy.cli.session import session
 from engine import __version__
-from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
+from engine.terminal import Program
 
 cli = typer.Typer(
     name="cvmfs-deploy",
@@ -66,62 +66,10 @@ def main() -> None:
     """Run a command; every expected failure is one clear line and a documented exit code."""
     os.umask(0o022)  # what is published is for everybody to read
     signal.signal(signal.SIGTERM, _interrupt)
-    code = _run(sys.argv[1:])
+    code = Program("cvmfs-deploy", cli, "interrupted; nothing is half published").run(sys.argv[1:])
     sys.stderr.flush()
     sys.exit(code)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _run(words: list[str]) -> int:
-    try:
-        with typer.main.get_command(cli).make_context("cvmfs-deploy", words) as context:
-            context.command.invoke(context)
-        sys.stdout.flush()
-        return 0
-    except typer.Exit as done:
-        sys.stdout.flush()
-        return done.exit_code
-    except EngineError as error:
-        _complain(error)
-        return error.exit_code
-    except BrokenPipeError:  # `cvmfs-deploy list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (KeyboardInterrupt, EOFError, typer.Abort):
-        show.say("cvmfs-deploy: interrupted; nothing is half published")
-        return Cancelled.exit_code
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        show.say(f"cvmfs-deploy: {where}{error.strerror or error}")
-        return Unavailable.exit_code
-    except Exception as error:
-        return _usage_or_defect(error)
-
-
-def _complain(error: EngineError) -> None:
-    lines = error.problems if isinstance(error, BadRequest) and error.problems else (error.message,)
-    for line in lines:
-        show.say(f"cvmfs-deploy: {line}")
-    if error.remedy:
-        show.say(f"cvmfs-deploy: {error.remedy}")
-    if isinstance(error, Bug):
-        show.say("cvmfs-deploy: this is a defect of the program; please report it")
-
-
-def _usage_or_defect(error: Exception) -> int:
-    """Errors of the command line's own parser know their exit code; anything else is a defect of ours."""
-    code: Any = getattr(error, "exit_code", None)
-    words = getattr(error, "format_message", None)
-    if code is not None and words is not None:
-        text = words()
-        show.say(text if text.startswith("Usage: ") else f"cvmfs-deploy: {text}")
-        return int(code)
-    show.say(f"cvmfs-deploy: {type(error).__name__}: {error}")
-    show.say("cvmfs-deploy: this is a defect of the program; please report it")
-    if os.environ.get("CVMFS_DEPLOY_TRACEBACK"):
-        raise error
-    show.say("cvmfs-deploy: CVMFS_DEPLOY_TRACEBACK=1 shows where")
-    return Bug.exit_code

@@ -1,0 +1,133 @@
+"""What our command line programs share: words and tables for people, and the end of a command.
+
+Every expected failure is one clear line on stderr and a documented exit code; a defect of ours keeps its
+traceback where a report can quote it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+import typer
+
+from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
+
+_ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"}
+
+
+def say(*words: str) -> None:
+    """A line for people. What it quotes may come from a tool, a registry or a file: see `cell`."""
+    print(*(word.translate(_ESCAPES) for word in words), file=sys.stderr, flush=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on stdout; piped, it is plain text without colours or cut cells."""
+    if not sys.stdout.isatty():
+        for row in ([c.upper() for c in columns], *rows):
+            print("\t".join(cell(value) for value in row))
+        return
+    from rich.console import Console  # 40 ms that a pipe need not pay
+    from rich.table import Table
+
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(cell(value) for value in row))
+    Console().print(grid)
+
+
+def cell(value: Any) -> str:
+    """A value in one cell. Control characters of a tool's text must not reach the terminal."""
+    if value is None:
+        return "-"
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{k}={v}" for k, v in value.items())
+    return str(value).translate(_ESCAPES).replace("\n", " ").replace("\t", " ")
+
+
+def plain(value: Any) -> Any:
+    """A value of ours as JSON values."""
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command line program."""
+
+    name: str
+    cli: typer.Typer
+    interrupted: str = "interrupted"
+    """What is said when its user has ended it."""
+
+    def run(self, words: Sequence[str]) -> int:
+        """The exit code of a command. Not by Typer's own `main`, where a closed pipe is a failed job."""
+        try:
+            code = self._invoke(words)
+            sys.stdout.flush()
+            return code
+        except EngineError as error:
+            self._complain(error)
+            return error.exit_code
+        except BrokenPipeError:  # `engine jobs | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except (KeyboardInterrupt, EOFError, typer.Abort):
+            self._say(self.interrupted)
+            return Cancelled.exit_code
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            self._say(f"{where}{error.strerror or error}")
+            return Unavailable.exit_code
+        except Exception as error:
+            return self._usage_or_defect(error)
+
+    def _invoke(self, words: Sequence[str]) -> int:
+        try:
+            with typer.main.get_command(self.cli).make_context(self.name, list(words)) as context:
+                context.command.invoke(context)
+        except typer.Exit as done:
+            return done.exit_code
+        return 0
+
+    def _complain(self, error: EngineError) -> None:
+        for line in (isinstance(error, BadRequest) and error.problems) or (error.message,):
+            self._say(line)
+        if error.remedy:
+            self._say(error.remedy)
+        if isinstance(error, Bug):
+            self._say(f"this is a defect of {self.name}; please report it")
+
+    def _usage_or_defect(self, error: Exception) -> int:
+        """Errors of the command line's own parser know their exit code; anything else is a defect of ours."""
+        code: Any = getattr(error, "exit_code", None)
+        words = getattr(error, "format_message", None)
+        if code is not None and words is not None:
+            text = words()
+            say(text if text.startswith("Usage: ") else f"{self.name}: {text}")
+            return int(code)
+        self._say(f"{type(error).__name__}: {error}")
+        self._say(f"this is a defect of {self.name}; please report it{_keep_traceback()}")
+        return Bug.exit_code
+
+    def _say(self, words: str) -> None:
+        say(f"{self.name}: {words}")
+
+
+def _keep_traceback() -> str:
+    """Put the traceback where a report can quote it; users are spared it."""
+    from engine.settings import xdg
+
+    path = xdg("XDG_STATE_HOME", ".local/state") / "defects.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with path.open("a") as log:
+            log.write(traceback.format_exc() + "\n")
+    except OSError:
+        return ""
+    return f" with the end of {path}"
