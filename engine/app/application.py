@@ -242,14 +242,6 @@ class Application:
             yield from map(views.of_job, page)
             after = page[-1].number
 
-    def jobs_page(
-        self, id_: ExecutionId, states: Sequence[JobState] = (), *, after: int, limit: int
-    ) -> list[views.JobView]:
-        """Some jobs of an execution, those with numbers above `after`."""
-        with self._db.read() as connection:
-            page = jobs.page(connection, id_, states=states, after=after, limit=limit)
-        return [views.of_job(one) for one in page]
-
     def job(self, id_: ExecutionId, number: int) -> Job:
         """One job.
 

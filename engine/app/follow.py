@@ -27,6 +27,9 @@ OUTAGE = 5.0
 BREATH = 0.02
 """Seconds between two rounds while things move: news of many jobs then share a commit."""
 
+CALM = 0.2
+"""Seconds between two rounds of a daemon where nothing has moved for a while."""
+
 
 class Driver:
     """One engine's part in reconciling a database."""
@@ -51,6 +54,8 @@ class Driver:
         self._beside = beside
         self._lease: Lease | None = None
         self._renewed = 0.0
+        self._quiet = 0
+        """Rounds since anything changed."""
 
     def follow(self, id_: ExecutionId, watch: Callable[[ExecutionView], None]) -> ExecutionView:
         """Return when the execution is over. `watch` is told how it stands after each round.
@@ -76,7 +81,7 @@ class Driver:
         try:
             while not stop():
                 try:
-                    wait = self.round()
+                    wait = max(self.round(), min(self._quiet * BREATH / 2, CALM))
                     if until_idle and not self._busy():
                         return
                 except Unavailable as error:
@@ -117,6 +122,7 @@ class Driver:
             log.warning("%s", error)
             self._lease = None
             return WATCH_EVERY
+        self._quiet = 0 if changed else self._quiet + 1
         return BREATH if changed else max(self._reconciler.pause(), BREATH)
 
     @contextmanager

@@ -14,14 +14,16 @@ from engine.app.explain import story_of
 from engine.app.inputs import FileTree, stored_path
 from engine.app.tokens import Segments
 from engine.app.trash import discard
-from engine.app.views import JobView, ProductView, of_job
+from engine.app.views import ProductView
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
 from engine.settings import Settings
-from engine.store import accounts, attempts, executions, launches
+from engine.store import accounts, attempts, executions, launches, standing
 from engine.store.database import Database
+from engine.store.jobs import Job
 from engine.store.launches import Launch, Listed
+from engine.store.standing import FullLine, Line, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,7 @@ class Launches:
             path = virtual.told(owner, stored) if owner and stored else None
             yield Result(path or product.url, stored, product)
 
-    def story(
-        self, found: Launch, number: int
-    ) -> tuple[JobView, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
+    def story(self, found: Launch, number: int) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
         """A job, all that happened to it, and its last report.
 
         Raises:
@@ -109,12 +109,24 @@ class Launches:
         with self._db.read() as connection:
             tries = attempts.of_job(connection, job.id)
             report = attempts.report_of(connection, tries[-1].id) if tries else None
-        return of_job(job), story_of(self._db, found.execution_id, job).events, report or {}
+        return job, story_of(self._db, found.execution_id, job).events, report or {}
 
     def places(self) -> Mapping[str, tuple[int, int]]:
         """Active and ready jobs at each place."""
         with self._db.read() as connection:
             return executions.count_by_place(connection)
+
+    def standing(self, found: Launch, most: int) -> tuple[Standing, list[Line]]:
+        """How an execution stands, and each of its jobs when there are at most so many."""
+        with self._db.read() as connection:
+            stands = standing.of_execution(connection, found.execution_id)
+            few = stands.jobs <= most
+            return stands, standing.lines(connection, found.execution_id, most) if few else []
+
+    def page(self, found: Launch, states: Sequence[JobState], *, after: int, most: int) -> list[FullLine]:
+        """Some jobs of an execution, those with numbers above `after`."""
+        with self._db.read() as connection:
+            return standing.page(connection, found.execution_id, states, after=after, most=most)
 
     # --- changing ---------------------------------------------------------------------------------
 

@@ -24,6 +24,18 @@ class KeyRow:
     created_at: float
 
 
+# An account with a row for each of its groups; the ready-made one is asked with every request.
+_WITH_GROUPS = (
+    sa.select(account, user_group.c.id.label("group_id"), user_group.c.name.label("group_name"))
+    .outerjoin(membership, membership.c.account_id == account.c.id)
+    .outerjoin(user_group, user_group.c.id == membership.c.group_id)
+    .order_by(user_group.c.name)
+)
+_BY_KEY = _WITH_GROUPS.join(api_key, api_key.c.account_id == account.c.id).where(
+    api_key.c.sha256 == sa.bindparam("sha256")
+)
+
+
 def add(connection: Connection, new: Account, *, issuer: str = "", subject: str = "") -> None:
     """Write an account.
 
@@ -48,7 +60,7 @@ def add(connection: Connection, new: Account, *, issuer: str = "", subject: str 
 
 def by_id(connection: Connection, id_: str) -> Account | None:
     """The account of an id."""
-    return _one(connection, sa.select(account).where(account.c.id == id_))
+    return _one(connection, _WITH_GROUPS.where(account.c.id == id_))
 
 
 def named(connection: Connection, name: str) -> Account:
@@ -57,7 +69,7 @@ def named(connection: Connection, name: str) -> Account:
     Raises:
         NotFound: there is none.
     """
-    found = _one(connection, sa.select(account).where(account.c.name == name))
+    found = _one(connection, _WITH_GROUPS.where(account.c.name == name))
     if found is None:
         raise NotFound(f"no user {name}", remedy="engine user list shows them")
     return found
@@ -65,14 +77,12 @@ def named(connection: Connection, name: str) -> Account:
 
 def by_key(connection: Connection, sha256: str) -> Account | None:
     """The account that a key opens."""
-    query = sa.select(account).join(api_key, api_key.c.account_id == account.c.id)
-    return _one(connection, query.where(api_key.c.sha256 == sha256))
+    return _one(connection, _BY_KEY, sha256=sha256)
 
 
 def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
     """The account that an identity provider calls `subject`."""
-    query = sa.select(account).where(account.c.issuer == issuer, account.c.subject == subject)
-    return _one(connection, query)
+    return _one(connection, _WITH_GROUPS.where(account.c.issuer == issuer, account.c.subject == subject))
 
 
 def every(connection: Connection) -> list[Account]:
@@ -177,17 +187,11 @@ def leave(connection: Connection, id_: str, group: Group) -> None:
     )
 
 
-def _one(connection: Connection, query: sa.Select[Any]) -> Account | None:
-    row = connection.execute(query).first()
-    if row is None:
+def _one(connection: Connection, query: sa.Select[Any], **values: Any) -> Account | None:
+    rows = connection.execute(query, values).all()
+    if not rows:
         return None
-    members = (
-        sa.select(user_group.c.id, user_group.c.name)
-        .join(membership, membership.c.group_id == user_group.c.id)
-        .where(membership.c.account_id == row.id)
-        .order_by(user_group.c.name)
-    )
-    return _from_row(row, [Group(each.id, each.name) for each in connection.execute(members)])
+    return _from_row(rows[0], [Group(row.group_id, row.group_name) for row in rows if row.group_id])
 
 
 def _from_row(row: Any, groups: Sequence[Group]) -> Account:

@@ -45,6 +45,25 @@ class Listed:
     ended_at: float | None
 
 
+_GET = sa.select(launch).where(launch.c.execution_id == sa.bindparam("id"))
+_LISTED = (
+    sa.select(
+        *(column for column in launch.c if column.name != "inputs"),  # a page of them is much to read
+        execution.c.state,
+        execution.c.jobs,
+        execution.c.created_at,
+        execution.c.ended_at,
+    )
+    .join(execution, execution.c.id == launch.c.execution_id)
+    .where(launch.c.hidden.is_(False))
+    .order_by(launch.c.execution_id.desc())
+    .limit(sa.bindparam("limit"))
+    .offset(sa.bindparam("offset"))
+)
+_OF_ACCOUNT = _LISTED.where(launch.c.account_id == sa.bindparam("account"))
+_OF_STUDY = _OF_ACCOUNT.where(launch.c.study == sa.bindparam("study"))
+
+
 def add(connection: Connection, new: Launch) -> None:
     """Write a launch, with its execution."""
     connection.execute(
@@ -63,38 +82,18 @@ def add(connection: Connection, new: Launch) -> None:
 
 def get(connection: Connection, id_: str) -> Launch | None:
     """One launch."""
-    row = connection.execute(sa.select(launch).where(launch.c.execution_id == id_)).first()
+    row = connection.execute(_GET, {"id": id_}).first()
     return _from_row(row) if row else None
 
 
 def newest(
-    connection: Connection,
-    account_id: str | None,
-    *,
-    limit: int,
-    offset: int = 0,
-    study: str | None = None,
-    before: str | None = None,
+    connection: Connection, account_id: str, *, limit: int, offset: int = 0, study: str | None = None
 ) -> list[Listed]:
-    """Launches of an account, or of all, newest first."""
-    query = (
-        sa.select(launch, execution.c.state, execution.c.jobs, execution.c.created_at, execution.c.ended_at)
-        .join(execution, execution.c.id == launch.c.execution_id)
-        .where(launch.c.hidden.is_(False))
-        .order_by(launch.c.execution_id.desc())
-        .limit(limit)
-        .offset(offset)
-    )
-    if account_id is not None:
-        query = query.where(launch.c.account_id == account_id)
-    if study is not None:
-        query = query.where(launch.c.study == study)
-    if before is not None:
-        query = query.where(launch.c.execution_id < before)
-    return [
-        Listed(_from_row(row), ExecutionState(row.state), row.jobs, row.created_at, row.ended_at)
-        for row in connection.execute(query)
-    ]
+    """Launches of an account, newest first, without their inputs."""
+    query = _OF_ACCOUNT if study is None else _OF_STUDY
+    values = {"account": account_id, "limit": limit, "offset": offset}
+    rows = connection.execute(query, values if study is None else {**values, "study": study})
+    return [_listed(row) for row in rows]
 
 
 def count(connection: Connection, account_id: str | None, study: str | None = None) -> int:
@@ -160,10 +159,7 @@ def ended_untold(connection: Connection, limit: int = 100) -> list[Listed]:
         .where(launch.c.told.is_(False), execution.c.state.in_(FINAL))
         .limit(limit)
     )
-    return [
-        Listed(_from_row(row), ExecutionState(row.state), row.jobs, row.created_at, row.ended_at)
-        for row in connection.execute(query)
-    ]
+    return [_listed(row) for row in connection.execute(query)]
 
 
 def told(connection: Connection, id_: str, keep_until: float | None) -> None:
@@ -182,13 +178,18 @@ def untold(connection: Connection, id_: str) -> None:
     )
 
 
+def _listed(row: Any) -> Listed:
+    return Listed(_from_row(row), ExecutionState(row.state), row.jobs, row.created_at, row.ended_at)
+
+
 def _from_row(row: Any) -> Launch:
+    inputs = getattr(row, "inputs", None)
     return Launch(
         execution_id=ExecutionId(row.execution_id),
         account_id=row.account_id,
         pipeline=row.pipeline,
         name=row.name,
-        inputs=json.loads(row.inputs),
+        inputs=json.loads(inputs) if inputs else {},
         location=row.location,
         study=row.study,
         waiting=row.waiting,

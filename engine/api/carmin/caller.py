@@ -69,14 +69,15 @@ def _shown(method: str, headers: Mapping[str, str]) -> tuple[str, str]:
     return "", ""
 
 
-def _known(request: Request) -> Account:
+# Asynchronous, though they wait for nothing: FastAPI takes others into a thread.
+async def _known(request: Request) -> Account:
     account = request.state.account
     if not isinstance(account, Account):
         raise Refused(Code.NO_CREDENTIALS, "Full authentication is required to access this resource")
     return account
 
 
-def _perhaps(request: Request) -> Account | None:
+async def _perhaps(request: Request) -> Account | None:
     account = request.state.account
     return account if isinstance(account, Account) else None
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from engine.api.carmin.models import ExecutionModel, JobModel, PathProperties
 from engine.api.tree import Tree
-from engine.app.application import Application
 from engine.app.carmin import Code, Refused, execution_status, job_status
 from engine.app.launches import Launches, Result
-from engine.app.views import ExecutionView, JobView
 from engine.domain.execution import ExecutionState
 from engine.domain.job import JobState
 from engine.errors import NotFound
-from engine.store.executions import Execution
 from engine.store.launches import Launch, Listed
+from engine.store.standing import Line, Standing
 
 MANY = 1000
 """Jobs, and results in `returnedFiles`, that are told one by one; `results` has them all."""
@@ -35,22 +32,23 @@ class Executions:
 
     def summary(self, found: Launch) -> ExecutionModel:
         """How it stands."""
-        app = self._launches.application(found)
-        execution, view = app.execution(found.execution_id), app.status(found.execution_id)
-        return self._with_jobs(_of(found, execution), app, found, view)
+        return _summary(found, *self._launches.standing(found, MANY))
 
     def whole(self, found: Launch) -> ExecutionModel:
         """All that is known."""
+        stands, lines = self._launches.standing(found, MANY)
+        told = _summary(found, stands, lines)
+        told.inputValues = dict(found.inputs)
+        told.resultsLocation = found.location
+        if JobState.SUCCEEDED in stands.counts:
+            told.returnedFiles = self._returned(found) or None
+        return told
+
+    def _returned(self, found: Launch) -> dict[str, list[str]]:
         returned: dict[str, list[str]] = {}
         for result in islice(self._launches.results(found), MANY):
             returned.setdefault(result.product.output, []).append(result.path)
-        return self.summary(found).model_copy(
-            update={
-                "inputValues": dict(found.inputs),
-                "returnedFiles": returned or None,
-                "resultsLocation": found.location,
-            }
-        )
+        return returned
 
     def jobs(self, found: Launch) -> int:
         """How many jobs it has."""
@@ -85,17 +83,6 @@ class Executions:
 
         return pieces()
 
-    def _with_jobs(
-        self, model: ExecutionModel, app: Application, found: Launch, view: ExecutionView
-    ) -> ExecutionModel:
-        few = view.jobs <= MANY
-        jobs = {str(one.number - 1): _job(one) for one in app.jobs(found.execution_id)} if few else None
-        summary: dict[str, int] = {}
-        for state, count in view.tally.items():
-            word = job_status(JobState(state))
-            summary[word] = summary.get(word, 0) + count
-        return model.model_copy(update={"jobs": jobs, "jobsSummary": summary})
-
     def _result(self, one: Result, found: Launch) -> PathProperties:
         exists, modified = True, 0.0
         if one.stored is not None:
@@ -116,29 +103,36 @@ class Executions:
         )
 
 
-def _of(found: Launch, execution: Execution) -> ExecutionModel:
-    return _model(found, execution.state, execution.created_at, execution.ended_at)
+def _summary(found: Launch, stands: Standing, lines: Sequence[Line]) -> ExecutionModel:
+    told = _model(found, stands.state, stands.created_at, stands.ended_at)
+    summary: dict[str, int] = {}
+    for state, count in stands.counts.items():
+        summary[job_status(state)] = summary.get(job_status(state), 0) + count
+    told.jobsSummary = summary
+    if stands.jobs <= MANY:
+        told.jobs = {str(one.number - 1): _job(one) for one in lines}
+    return told
 
 
 def _model(launch: Launch, state: ExecutionState, created: float, ended: float | None) -> ExecutionModel:
-    values: dict[str, Any] = {"inputValues": None, "returnedFiles": None, "resultsLocation": None}
     return ExecutionModel(
         identifier=launch.execution_id,
         name=launch.name,
         pipelineIdentifier=launch.pipeline,
         timeout=0,
         status=execution_status(state),
+        inputValues=None,
+        returnedFiles=None,
         studyIdentifier=launch.study or None,
         errorCode=None,
         startDate=int(created * 1000),
         endDate=int(ended * 1000) if ended else None,
+        resultsLocation=None,
         jobs=None,
-        **values,
     )
 
 
-def _job(one: JobView) -> JobModel:
-    state = JobState(one.state)
+def _job(one: Line) -> JobModel:
     return JobModel(
-        status=job_status(state), exitCode=one.exit_code, exitMessage=one.message or one.failure or None
+        status=job_status(one.state), exitCode=one.exit_code, exitMessage=one.message or one.failure or None
     )

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from engine.api.carmin.caller import Caller
 from engine.app.carmin import Code, Refused, job_states, job_status
 from engine.app.launches import Launches
-from engine.app.views import JobView
+from engine.clock import iso
 from engine.domain.access import Deed
-from engine.domain.job import JobState
 from engine.errors import NotFound
+from engine.store.jobs import Job
+from engine.store.standing import FullLine
 
 Status = Literal["QUEUED", "RUNNING", "COMPLETED", "ERROR", "CANCELLED"]
 
@@ -85,24 +86,25 @@ def job_routes(launches: Launches) -> APIRouter:
         after: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         status: Status | None = None,
-    ) -> JobPage:
+    ) -> Response:
         """A page of jobs, with what tells each from the others. `after`: `next` of the page before."""
         found = launches.find(caller, id_, Deed.READ)
         states = job_states(status) if status else ()
-        some = launches.application(found).jobs_page(found.execution_id, states, after=after, limit=limit)
+        some = launches.page(found, states, after=after, most=limit)
         lines = [_line(one) for one in some]
-        return JobPage(jobs=lines, next=some[-1].number if len(some) == limit else None)
+        made = JobPage(jobs=lines, next=some[-1].number if len(some) == limit else None)
+        return Response(made.model_dump_json(), media_type="application/json")
 
     @router.get("/executions/{id_}/jobs/{number}", response_model=JobStory)
     def one(id_: str, number: int, caller: Caller) -> JobStory:
         """A job with its story; jobs are counted from 0."""
         found = launches.find(caller, id_, Deed.READ)
         try:
-            view, story, report = launches.story(found, number + 1)
+            job, story, report = launches.story(found, number + 1)
         except (NotFound, OverflowError):
             raise Refused(Code.GENERIC, f"this execution has no job {number}") from None
         return JobStory(
-            **_line(view).model_dump(),
+            **_line(job).model_dump(),
             phases=[_phase(each) for each in report.get("phases", [])],
             story=[Event(at=each["at"], words=each["words"]) for each in story],
         )
@@ -119,15 +121,15 @@ def job_routes(launches: Launches) -> APIRouter:
     return router
 
 
-def _line(one: JobView) -> JobLine:
+def _line(one: Job | FullLine) -> JobLine:
     return JobLine(
         number=one.number - 1,
-        status=job_status(JobState(one.state)),
+        status=job_status(one.state),
         attempts=one.attempts,
         exitCode=one.exit_code,
         exitMessage=one.message or one.failure or None,
         parameters=dict(one.parameters),
-        updated=one.updated,
+        updated=iso(one.updated_at),
     )
 
 
