@@ -50,6 +50,7 @@ REMOTE = {
     "cancel": "remote:cancel",
     "retry": "remote:retry",
     "pipelines": "remote:pipelines",
+    "pipeline": "remote:pipeline",
     "files": "remote:files",
 }
 """The same for a daemon elsewhere (`--server`)."""

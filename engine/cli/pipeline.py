@@ -35,15 +35,25 @@ def add(
 @app.command("list")
 def list_(json: Json = False) -> None:
     """Show every pipeline that is offered."""
-    names = {group.id: group.name for group in session.engine.users.groups()}
-    found = [
-        (one, sorted(names.get(id_, id_) for id_ in one.groups)) for one in session.engine.pipelines.all()
-    ]
+    pipelines = session.engine.pipelines
+    found = [(one, pipelines.group_names(one)) for one in pipelines.all()]
     for one, groups in found if json else ():
         show.json_line({"identifier": one.identifier, "descriptor": one.descriptor_sha256, "groups": groups})
     if not json:
         rows = [(one.identifier, ", ".join(groups) or "everybody") for one, groups in found]
         show.table(["pipeline", "for"], rows)
+
+
+@app.command()
+def share(
+    identifier: Annotated[str, typer.Argument(help="NAME/VERSION.")],
+    groups: Annotated[
+        list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
+    ] = None,
+) -> None:
+    """Say who may use a pipeline."""
+    session.engine.pipelines.share(identifier, groups or ())
+    show.say(f"pipeline {identifier} is for {', '.join(groups or ()) or 'everybody'}")
 
 
 @app.command()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.client import Client
 
 files = typer.Typer(help="Files on the platform: paths are /vip/Home/...", no_args_is_help=True)
+pipeline = typer.Typer(help="For administrators: what the platform offers.", no_args_is_help=True)
 IdArgument = Annotated[str | None, typer.Argument(help="Id of an execution; the newest if left out.")]
 _EXITS = {"Finished": 0}
 _COLUMNS = ("identifier", "name", "pipelineIdentifier", "status")
@@ -117,6 +118,48 @@ def pipelines(json_: Json = False) -> None:
         show.json_line(one)
     if not json_:
         show.table(["pipeline"], [(one["identifier"],) for one in found])
+
+
+IdentifierArgument = Annotated[str, typer.Argument(help="NAME/VERSION.")]
+GroupsOption = Annotated[
+    list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
+]
+
+
+@pipeline.command()
+def add(
+    descriptor: Annotated[Path, typer.Argument(help="A Boutiques descriptor.")],
+    groups: GroupsOption = None,
+    json_: Json = False,
+) -> None:
+    """Publish a descriptor as NAME/VERSION, after it was checked; one that was used is never changed."""
+    made = _client().publish(_document(descriptor), groups or ())
+    for warning in made["warnings"]:
+        show.say(f"engine: warning: {warning}")
+    show.json_line(made) if json_ else print(made["identifier"])
+
+
+@pipeline.command("list")
+def pipeline_list(json_: Json = False) -> None:
+    """Show every pipeline that is offered, and to whom."""
+    found = _client().published()
+    for one in found if json_ else ():
+        show.json_line(one)
+    if not json_:
+        rows = [(one["identifier"], ", ".join(one["groups"]) or "everybody") for one in found]
+        show.table(["pipeline", "for"], rows)
+
+
+@pipeline.command()
+def share(identifier: IdentifierArgument, groups: GroupsOption = None) -> None:
+    """Say who may use a pipeline."""
+    _client().share(identifier, groups or ())
+
+
+@pipeline.command()
+def withdraw(identifier: IdentifierArgument) -> None:
+    """Offer a pipeline no more; executions go on knowing it."""
+    _client().withdraw(identifier)
 
 
 PathArgument = Annotated[str, typer.Argument(help="A path of the platform, /vip/Home/...")]

@@ -53,7 +53,8 @@ MAY_IMPORT = {
     "engine/planning": {"engine.planning", "engine.domain", *SHARED},
     "engine/store": {"engine.store", "engine.domain", *SHARED},
     "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
-    "engine/backends": {"engine.backends", "wrappers.build", *CORE, *SHARED},
+    "engine/dirac": {"engine.dirac", "wrappers.dirac", *CORE, *SHARED},
+    "engine/backends": {"engine.backends", "engine.dirac", "wrappers.build", *CORE, *SHARED},
     "engine/app": {
         "engine.app",
         "engine.settings",
@@ -82,13 +83,14 @@ MAY_IMPORT = {
         "engine.log",
         "engine.planning",  # expanding and linting need no engine
         "engine.settings",
+        "engine.terminal",
         "engine.wiring",
         "engine.domain",
         *FILE_URLS,
         *SHARED,
     },
-    "engine/client.py": set(SHARED),
-    "engine/storages": {"engine.storages", "wrappers.transfer", *CORE, *SHARED},
+    "engine/client": {"engine.client", *SHARED},
+    "engine/storages": {"engine.storages", "engine.dirac", "wrappers.transfer", *CORE, *SHARED},
 }
 """For each part, the prefixes of our own modules that it may import; what is not here may import all."""
 
@@ -112,6 +114,8 @@ STANDARD_LIBRARY_ONLY = (
 ONLY_IN = {
     "boutiques": {Path("engine/planning/bosh.py")},
     "udocker": {Path("wrappers/runtimes/udocker_engine.py")},  # it travels with the job, inside the wrapper
+    # it is found in the Python of a DIRAC client, where these run
+    "DIRAC": {Path(f"wrappers/dirac/{name}.py") for name in ("door", "jobs", "files")},
 }
 """Packages that are hidden behind one module."""
 

@@ -1,0 +1,103 @@
+"""What administrators do with pipelines: `/admin/pipelines`, not of CARMIN."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.api.carmin.caller import Caller
+from engine.app.audit import AuditTrail
+from engine.app.carmin import Code, Refused
+from engine.app.pipelines import Pipelines
+from engine.domain.access import may_administer
+from engine.domain.account import Account
+from engine.store.pipelines import Pipeline
+
+Groups = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=1000)]
+
+
+class NewPipeline(BaseModel):
+    """A descriptor that is to be offered."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    descriptor: dict[str, Any]
+    groups: Groups = Field(default_factory=list)
+    """Names of the groups that may use it; none: everybody."""
+
+
+class PipelineGroups(BaseModel):
+    """Who may use a pipeline."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    groups: Groups
+
+
+class PublishedPipeline(BaseModel):
+    """A pipeline as administrators see it."""
+
+    identifier: str
+    descriptor: str
+    """SHA-256 of its descriptor."""
+    groups: list[str]
+    warnings: list[str] = Field(default_factory=list)
+    """What is doubtful about the descriptor, when it was added."""
+
+
+async def _administrator(caller: Caller) -> Account:
+    if not may_administer(caller):
+        raise Refused(Code.PIPELINE_NOT_ALLOWED, "only administrators may do this", status=403)
+    return caller
+
+
+Administrator = Annotated[Account, Depends(_administrator)]
+
+
+def admin_routes(pipelines: Pipelines, trail: AuditTrail) -> APIRouter:
+    """`/admin/pipelines...`."""
+    router = APIRouter(prefix="/admin", tags=["administration (not of CARMIN)"])
+
+    def told(one: Pipeline, warnings: list[str] | None = None) -> PublishedPipeline:
+        return PublishedPipeline(
+            identifier=one.identifier,
+            descriptor=one.descriptor_sha256,
+            groups=pipelines.group_names(one),
+            warnings=warnings or [],
+        )
+
+    @router.get("/pipelines", response_model=list[PublishedPipeline])
+    def every(caller: Administrator) -> list[PublishedPipeline]:
+        """Every pipeline that is offered, and to whom."""
+        return [told(one) for one in pipelines.all()]
+
+    @router.post("/pipelines", response_model=PublishedPipeline, status_code=201)
+    def add(wanted: NewPipeline, caller: Administrator) -> PublishedPipeline:
+        """Offer a descriptor as `name/tool-version`, once it is checked; one that was used never changes."""
+        made, found = pipelines.add_document(wanted.descriptor, wanted.groups)
+        trail.record(
+            caller.id,
+            "pipeline.add",
+            "done",
+            pipeline=made.identifier,
+            descriptor_sha256=made.descriptor_sha256,
+        )
+        return told(made, [f"{one.where}: {one.message}" for one in found])
+
+    @router.put("/pipelines/{identifier:path}", response_model=PublishedPipeline)
+    def share(identifier: str, wanted: PipelineGroups, caller: Administrator) -> PublishedPipeline:
+        """Say who may use a pipeline; no group: everybody."""
+        changed = pipelines.share(identifier, wanted.groups)
+        trail.record(caller.id, "pipeline.share", "done", pipeline=identifier)
+        return told(changed)
+
+    @router.delete("/pipelines/{identifier:path}", status_code=204)
+    def withdraw(identifier: str, caller: Administrator) -> Response:
+        """Offer a pipeline no more; executions go on knowing it."""
+        pipelines.withdraw(identifier)
+        trail.record(caller.id, "pipeline.withdraw", "done", pipeline=identifier)
+        return Response(status_code=204)
+
+    return router

@@ -1,0 +1,124 @@
+"""A daemon, used from Python: `Client(url, key)`. The work is the daemon's: whoever loses the connection
+makes a new client later, and finds everything again by its id.
+
+    client = Client("https://platform.example.org", key)
+    client.upload(Path("brain.nii"), "/vip/Home/study/brain.nii")
+    id_ = client.submit("bet/1.0", {"infile": "/vip/Home/study/brain.nii"})
+    client.wait(id_)
+    client.download_results(id_, Path("results"))
+
+Requests are repeated for `patience` seconds, with growing pauses; a submit carries a key of its own, so that
+it is done once however often it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from engine.client.files import Files
+from engine.client.pipelines import Pipelines
+from engine.errors import BadRequest
+from engine.ids import new_id
+
+RUNNING = "Running"
+
+
+class Client(Files, Pipelines):
+    """Speaks CARMIN to a daemon. Threads have a client each."""
+
+    def submit(
+        self,
+        pipeline: str | Mapping[str, Any],
+        values: Mapping[str, Any],
+        *,
+        name: str = "execution",
+        results: str = "/vip/Home",
+        key: str | None = None,
+    ) -> str:
+        """Start an execution of a pipeline (`name/version` or a DOI) or of a descriptor; gives its id.
+
+        A list given to an input that is no list is a job for each element. `key`: submitting twice with one
+        key is submitting once.
+
+        Raises:
+            BadRequest: something is wrong with it.
+            Unavailable, CredentialExpired: see the class.
+        """
+        what = (
+            {"pipelineIdentifier": pipeline} if isinstance(pipeline, str) else {"descriptor": dict(pipeline)}
+        )
+        wanted = {
+            "name": name,
+            **what,
+            "inputValues": dict(values),
+            "resultsLocation": results,
+            "submissionKey": key or new_id(),
+        }
+        return str(self._json("POST", "executions", wanted)["identifier"])
+
+    def executions(self, *, limit: int = 50, offset: int = 0) -> list[Mapping[str, Any]]:
+        """Executions, newest first."""
+        return list(self._json("GET", f"executions?{urlencode({'limit': limit, 'offset': offset})}"))
+
+    def status(self, id_: str) -> Mapping[str, Any]:
+        """An execution, as CARMIN tells it: `status` is Running, Finished, ExecutionFailed or Killed.
+
+        Raises:
+            NotFound: there is none.
+        """
+        return dict(self._json("GET", f"executions/{quote(id_, safe='')}"))
+
+    def wait(
+        self, id_: str, *, poll: float = 2.0, watch: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> Mapping[str, Any]:
+        """Return when an execution is over. May be interrupted, and called again by anybody."""
+        while True:
+            told = self.status(id_)
+            if watch is not None:
+                watch(told)
+            if told["status"] != RUNNING:
+                return told
+            self._clock.sleep(poll)
+
+    def stop(self, id_: str) -> None:
+        """Ask for the end of an execution; it can be restarted."""
+        self._json("PUT", f"executions/{quote(id_, safe='')}/kill")
+
+    def restart(self, id_: str) -> Mapping[str, Any]:
+        """Run again what failed or was stopped; what succeeded is never run again."""
+        return dict(self._json("PUT", f"executions/{quote(id_, safe='')}/restart"))
+
+    def kill(self, id_: str) -> None:
+        """End an execution, wait for that, and forget it with its files (they go to the trash)."""
+        self.stop(id_)
+        self.wait(id_)
+        self._json("PUT", f"executions/{quote(id_, safe='')}/delete", {"deleteFiles": True})
+
+    def results(self, id_: str) -> list[Mapping[str, Any]]:
+        """The results of an execution: `path`, `size`, `isDirectory`, `exists`."""
+        return list(self._json("GET", f"executions/{quote(id_, safe='')}/results"))
+
+    def log(self, id_: str, job: int = 0, stream: str = "stdout") -> bytes:
+        """What a job printed (`stdout` or `stderr`); jobs are counted from 0."""
+        return self._bytes("GET", f"executions/{quote(id_, safe='')}/jobs/{job}/{stream}")
+
+    def download_results(self, id_: str, into: Path) -> list[Path]:
+        """Bring all results into a directory; gives their paths."""
+        found = []
+        for one in self.results(id_):
+            below = str(one["path"]).split(f"/{id_}/outputs/")[-1]
+            target = into.joinpath(*_harmless(below))
+            self.download(str(one["path"]), target)
+            found.append(target)
+        return found
+
+
+def _harmless(below: str) -> list[str]:
+    """The parts of a name that a daemon tells: it may not lead out of the directory that was asked for."""
+    parts = [part for part in below.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in below:
+        raise BadRequest(f"{below!r}: the daemon tells a name that leads elsewhere")
+    return parts

@@ -1,0 +1,82 @@
+"""Files of a daemon's virtual tree, from Python."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from engine.client.requests import PIECE, Requests
+from engine.errors import BadRequest
+from engine.ids import new_id
+
+
+class Files(Requests):
+    """What lies below `/vip`."""
+
+    def exists(self, path: str) -> bool:
+        """Whether something lies at a path of the virtual tree."""
+        return bool(self._json("GET", f"{_path(path)}?action=exists")["exists"])
+
+    def list(self, path: str) -> Sequence[Mapping[str, Any]]:
+        """What lies in a directory of the virtual tree."""
+        return list(self._json("GET", f"{_path(path)}?action=list"))
+
+    def delete(self, path: str) -> None:
+        """Put a file or directory into the trash."""
+        self._json("DELETE", _path(path))
+
+    def upload(self, source: Path, path: str) -> None:
+        """Bring a file, or a directory with all it holds, to a path of the virtual tree; verified.
+
+        Raises:
+            BadRequest: what came there is something else.
+        """
+        if source.is_dir():
+            self._json("PUT", f"{_path(path)}/")
+            for each in sorted(source.iterdir()):
+                self.upload(each, f"{path.rstrip('/')}/{each.name}")
+            return
+        summed = hashlib.md5(usedforsecurity=False)
+
+        def body() -> Iterator[bytes]:
+            nonlocal summed
+            summed = hashlib.md5(usedforsecurity=False)
+            with source.open("rb") as file:
+                while piece := file.read(PIECE):
+                    summed.update(piece)
+                    yield piece
+
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(source.stat().st_size),
+        }
+        self._repeated("PUT", _path(path), body, headers)
+        if self._json("GET", f"{_path(path)}?action=md5")["md5"] != summed.hexdigest():
+            raise BadRequest(f"{path}: what arrived is not what was sent", remedy="upload it again")
+
+    def download(self, path: str, target: Path) -> None:
+        """Bring a file of the virtual tree here, verified or not at all, going on where it broke off.
+
+        Raises:
+            BadRequest: it is a directory, or changed meanwhile.
+        """
+        wanted = self._json("GET", f"{_path(path)}?action=md5")["md5"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f".{target.name}.{new_id()}")
+        try:
+            with part.open("w+b") as file:
+                self._repeated("GET", f"{_path(path)}?action=content", None, {}, into=file)
+                file.seek(0)
+                if hashlib.file_digest(file, "md5").hexdigest() != wanted:
+                    raise BadRequest(f"{path}: it changed while it was fetched", remedy="fetch it again")
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _path(path: str) -> str:
+    return f"path/{quote(path.strip('/'))}"

@@ -1,0 +1,161 @@
+"""Requests to a daemon: repeated while it does not answer, its refusals told as errors of the engine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any, Self
+from urllib.parse import urlsplit
+
+from engine.clock import Clock, SystemClock
+from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
+
+PIECE = 1 << 20
+"""Bytes that are moved at a time."""
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_TIMEOUT = 120.0
+_NO_EXECUTION = 8015
+
+
+class Requests:
+    """A connection to a daemon, with a key. Threads have one each."""
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        patience: float = 60.0,
+        authorities: str | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`key`: an API key. `patience`: seconds for which a daemon that does not answer is asked again.
+        `authorities`: file of certificate authorities; None: the system's.
+
+        Raises:
+            BadRequest: the URL is none, or everybody on the way could read the key.
+        """
+        parts = urlsplit(url)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadRequest(f"{url}: not the URL of a daemon", remedy="e.g. https://platform.example.org")
+        if parts.scheme == "http" and not local:
+            raise BadRequest(f"{url}: the key would be readable on the way", remedy="use https")
+        self._parts = parts
+        self._key = key
+        self._patience = patience
+        self._authorities = authorities
+        self._clock = clock or SystemClock()
+        self._connection: http.client.HTTPConnection | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._parts.geturl()!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _json(self, method: str, path: str, document: Any = None) -> Any:
+        body = None if document is None else json.dumps(document).encode()
+        headers = {"Content-Type": "application/json"} if body else {"Content-Length": "0"}
+        answer = self._repeated(method, path, (lambda: iter([body])) if body else None, headers, size=body)
+        return json.loads(answer) if answer else None
+
+    def _bytes(self, method: str, path: str) -> bytes:
+        return self._repeated(method, path, None, {})
+
+    def _repeated(
+        self,
+        method: str,
+        path: str,
+        body: Callable[[], Iterator[bytes]] | None,
+        headers: Mapping[str, str],
+        *,
+        size: bytes | None = None,
+        into: IO[bytes] | None = None,
+    ) -> bytes:
+        """One request, as often as it takes."""
+        sent = {**headers, "apikey": self._key}
+        if size is not None:
+            sent["Content-Length"] = str(len(size))
+        until = self._clock.now() + self._patience
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                return self._once(method, path, body, sent, into)
+            except (OSError, http.client.HTTPException, Unavailable) as error:
+                self.close()
+                if self._clock.now() >= until:
+                    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                    raise Unavailable(
+                        f"{self._parts.netloc} does not answer: {words}",
+                        remedy="the work goes on there; ask again later",
+                    ) from None
+                self._clock.sleep(next(pauses, _PAUSES[-1]))
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        body: Callable[[], Iterator[bytes]] | None,
+        headers: Mapping[str, str],
+        into: IO[bytes] | None,
+    ) -> bytes:
+        connection = self._connected()
+        at = into.tell() if into else 0
+        sent = {**headers, "Range": f"bytes={at}-"} if at else dict(headers)
+        connection.request(
+            method, f"{self._parts.path.rstrip('/')}/rest/{path}", body() if body else None, sent
+        )
+        answer = connection.getresponse()
+        if answer.status >= 400 and not (answer.status == 416 and at):
+            raise _failure(answer.status, answer.read())
+        if into is None:
+            return answer.read()
+        if at and answer.status == 200:
+            into.seek(0)
+            into.truncate()
+        while answer.status != 416 and (piece := answer.read(PIECE)):
+            into.write(piece)
+        if answer.length:
+            raise http.client.IncompleteRead(b"", answer.length)
+        answer.read()
+        return b""
+
+    def _connected(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            host, port = self._parts.hostname or "", self._parts.port
+            self._connection = (
+                http.client.HTTPSConnection(
+                    host, port, timeout=_TIMEOUT, context=ssl.create_default_context(cafile=self._authorities)
+                )
+                if self._parts.scheme == "https"
+                else http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
+            )
+        return self._connection
+
+
+def _failure(status: int, body: bytes) -> BadRequest | Unavailable | CredentialExpired:
+    """What an answer of the daemon means here."""
+    try:
+        fields = json.loads(body)
+        code, words = int(fields["errorCode"]), str(fields["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        code, words = 0, f"the daemon answers with status {status}"
+    if status == 401:
+        return CredentialExpired(
+            words, remedy="is it the right key? ENGINE_KEY or the file of the key says which"
+        )
+    if status >= 500 or status in (408, 429):
+        return Unavailable(words)
+    return NotFound(words) if code == _NO_EXECUTION or status == 404 else BadRequest(words)
