@@ -12,6 +12,7 @@ from engine.app.key import Key
 from engine.app.needs import embedded_url
 from engine.app.platforms import PlatformKeys, default_root
 from engine.clock import Clock
+from engine.dirac.settings import DoorSettings
 from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings import Settings, StorageSection
@@ -22,6 +23,14 @@ from wrappers.wire import Grant
 
 _WITH_KEYS = frozenset({"girder"})
 """Schemes of platforms at which each user has a key of their own."""
+
+
+def door_settings(settings: Settings) -> DoorSettings:
+    """The DIRAC client of the settings."""
+    ours = settings.dirac
+    proxy = ours.proxy.expanduser() if ours.proxy else None
+    source = ours.diracosrc.expanduser() if ours.diracosrc else None
+    return DoorSettings(ours.command, source, proxy)
 
 
 class Places:

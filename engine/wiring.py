@@ -29,7 +29,7 @@ from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
 from engine.ids import AttemptId
-from engine.places import Places
+from engine.places import Places, door_settings
 from engine.ports import Backend, Catalogue, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.register import Registrar
@@ -39,7 +39,11 @@ from wrappers import wire
 
 if TYPE_CHECKING:
     from engine.api.parts import Http
+    from engine.backends.dirac.backend import DiracSettings
     from engine.backends.diracx.backend import DiracxSettings
+    from engine.backends.wms.jdl import Wishes
+    from engine.backends.wms.resources import Rates
+    from engine.settings import GridSection
 
 _DAY = 86_400.0
 
@@ -63,6 +67,8 @@ class Engine:
         found: dict[str, Backend] = {"local": local("local", local_settings(self.settings))}
         if self.settings.diracx.url:
             found["diracx"] = plugins.load("backends", "diracx")("diracx", diracx_settings(self.settings))
+        if self.settings.dirac.command or self.settings.dirac.diracosrc:
+            found["dirac"] = plugins.load("backends", "dirac")("dirac", dirac_settings(self.settings))
         return found
 
     @cached_property
@@ -212,8 +218,6 @@ def local_settings(settings: Settings) -> LocalSettings:
 def diracx_settings(settings: Settings) -> DiracxSettings:
     """The settings of the back-end for DiracX, in the words of DIRAC."""
     from engine.backends.diracx.backend import DiracxSettings
-    from engine.backends.wms.jdl import Wishes
-    from engine.backends.wms.resources import Rates
 
     ours = settings.diracx
     if not ours.url.startswith(("https://", "http://")):
@@ -226,14 +230,47 @@ def diracx_settings(settings: Settings) -> DiracxSettings:
         group=ours.group,
         authorities=ours.authorities,
         node=node(ours.node),
-        wishes=Wishes(ours.sites, ours.banned_sites, ours.tags, ours.priority, ours.job_type),
-        rates=Rates(ours.power, ours.cpu_time, ours.gpu_tag),
+        wishes=_wishes(ours),
+        rates=_rates(ours),
         at_once=ours.at_once,
         window=ours.window,
         poll_interval=ours.poll,
         settled_after=ours.settled_after,
         shared_files=ours.shared_files,
     )
+
+
+def dirac_settings(settings: Settings) -> DiracSettings:
+    """The settings of the back-end for the services of DIRAC."""
+    from engine.backends.dirac.backend import DiracSettings
+
+    ours = settings.dirac
+    return DiracSettings(
+        door=door_settings(settings),
+        vo=ours.vo,
+        group=ours.group,
+        node=node(ours.node),
+        wishes=_wishes(ours),
+        rates=_rates(ours),
+        at_once=ours.at_once,
+        parametric=ours.parametric,
+        window=ours.window,
+        poll_interval=ours.poll,
+        settled_after=ours.settled_after,
+        shared_files=ours.shared_files,
+    )
+
+
+def _wishes(grid: GridSection) -> Wishes:
+    from engine.backends.wms.jdl import Wishes
+
+    return Wishes(grid.sites, grid.banned_sites, grid.tags, grid.priority, grid.job_type)
+
+
+def _rates(grid: GridSection) -> Rates:
+    from engine.backends.wms.resources import Rates
+
+    return Rates(grid.power, grid.cpu_time, grid.gpu_tag)
 
 
 def node(settings: NodeSettings) -> wire.Node:

@@ -110,12 +110,32 @@ def _credential(backend: Backend) -> Iterator[Finding]:
 
 
 def login_steps(settings: Any, backends: Mapping[str, Backend]) -> Iterator[str]:
-    """What to type so that the engine may submit to DiracX, and whether that is needed now."""
-    ours = settings.diracx
-    if not ours.url:
-        yield "no grid is configured: set diracx.url (ENGINE_DIRACX__URL) to your DiracX server"
-        return
-    backend = backends["diracx"]
+    """What to type so that the engine may submit to a grid, and whether that is needed now."""
+    if "dirac" in backends:
+        yield from _proxy_steps(settings.dirac, backends["dirac"])
+    if settings.diracx.url:
+        yield from _session_steps(settings.diracx, backends["diracx"])
+    elif "dirac" not in backends:
+        yield "no grid is configured: set diracx.url (ENGINE_DIRACX__URL) to your DiracX server,"
+        yield "or dirac.diracosrc (ENGINE_DIRAC__DIRACOSRC) to a DIRAC client on this machine"
+
+
+def _proxy_steps(ours: Any, backend: Backend) -> Iterator[str]:
+    try:
+        if isinstance(backend, Personal):
+            who = backend.identity()
+            yield f"there is a proxy of {who.owner} ({who.community}), good until {iso(who.ends)}"
+            yield "to make a new one:"
+    except EngineError as error:
+        yield error.message
+    source = f". {ours.diracosrc} && " if ours.diracosrc else ""
+    group = f" -g {ours.group}" if ours.group else ""
+    place = f" --out {ours.proxy}" if ours.proxy else ""
+    yield f"  {source}dirac-proxy-init{group}{place}"
+    yield "the engine takes up the new one by itself"
+
+
+def _session_steps(ours: Any, backend: Backend) -> Iterator[str]:
     try:
         if isinstance(backend, Personal):
             who = backend.identity()

@@ -65,14 +65,29 @@ def describe(
     Raises:
         Bug: a value has a character that is not known to be harmless.
     """
+    return render(attributes(key, group, sandboxes, place, needs, wishes))
+
+
+def attributes(
+    key: str,
+    group: str,
+    sandboxes: Sequence[str],
+    place: tuple[int, int],
+    needs: Mapping[str, int],
+    wishes: Wishes,
+) -> dict[str, Value]:
+    """What `describe` says, by its names.
+
+    Raises:
+        Bug: key or group cannot be one.
+    """
     index, count = place
-    attributes: dict[str, Value] = {
+    found: dict[str, Value] = {
         "JobName": _short(key, LONGEST_NAME),
         "JobGroup": job_group(group),
         "JobType": wishes.job_type,
         "Executable": LAUNCHER,
-        "Arguments": f"run --manifests {MANIFESTS} --node {NODE} --claims {CLAIMS}"
-        f" --index {index} --count {count}",
+        "Arguments": _arguments(str(index), str(count)),
         "StdOutput": "std.out",
         "StdError": "std.err",
         "InputSandbox": list(sandboxes),
@@ -81,12 +96,12 @@ def describe(
         **needs,
     }
     if wishes.sites:
-        attributes["Site"] = list(wishes.sites)
+        found["Site"] = list(wishes.sites)
     if wishes.banned:
-        attributes["BannedSites"] = list(wishes.banned)
+        found["BannedSites"] = list(wishes.banned)
     if wishes.tags:
-        attributes["Tags"] = list(wishes.tags)
-    return render(attributes)
+        found["Tags"] = list(wishes.tags)
+    return found
 
 
 def render(attributes: Mapping[str, Value]) -> str:
@@ -99,12 +114,38 @@ def render(attributes: Mapping[str, Value]) -> str:
     return "[\n" + "\n".join(lines) + "\n]"
 
 
+def parametric(
+    description: Mapping[str, Value], keys: Sequence[str], places: Sequence[tuple[int, int]]
+) -> str:
+    """The text of one JDL for several jobs, of which `description` is any one: they differ in their names and
+    in where their manifests are. DIRAC makes a job of each (DIRAC 8 and 9, `ParametricJob`): `Parameters`
+    stand for `%s`, and blanks in them are lost.
+
+    Raises:
+        Bug: as for `render`.
+    """
+    common = {name: value for name, value in description.items() if name not in ("JobName", "Arguments")}
+    names = [_short(key, LONGEST_NAME) for key in keys]
+    own = [
+        'JobName = "%s";',
+        f'Arguments = "{_arguments("%(Index)s", "%(Count)s")}";',
+        f"Parameters = {_value('Parameters', names)};",
+        f"Parameters.Index = {_value('Index', [str(index) for index, _ in places])};",
+        f"Parameters.Count = {_value('Count', [str(count) for _, count in places])};",
+    ]
+    return render(common)[:-1] + "\n".join(own) + "\n]"
+
+
 def job_group(execution: str) -> str:
     """The JobGroup of an execution: 32 hexadecimal characters, those of its ULID where it is one."""
     try:
         return ULID.from_str(execution).hex
     except ValueError:
         return hashlib.sha256(execution.encode()).hexdigest()[:LONGEST_GROUP]
+
+
+def _arguments(index: str, count: str) -> str:
+    return f"run --manifests {MANIFESTS} --node {NODE} --claims {CLAIMS} --index {index} --count {count}"
 
 
 def _value(name: str, value: Value) -> str:

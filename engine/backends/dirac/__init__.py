@@ -1,0 +1,1 @@
+"""A grid through the services of DIRAC 8 and 9, by a DIRAC client beside the engine."""

@@ -1,0 +1,124 @@
+"""From submissions to jobs: those that differ in nothing but name and place go as one parametric job.
+
+A request is taken or refused as a whole. One that is refused is repeated job by job, so that a bad one does
+not sink the others. One whose answer did not come may have arrived: its jobs are looked for by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from engine.backends.dirac.questions import Questions
+from engine.backends.wms.jdl import Value, parametric, render
+from engine.dirac.client import Refused
+from engine.errors import BackendUnavailable, CredentialExpired
+from engine.ports import Accepted, Rejected
+
+PATIENCE = 180.0
+"""Seconds for one request: DIRAC makes some 75 jobs a second of a parametric one (measured)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One description, and the keys of its jobs."""
+
+    keys: tuple[str, ...]
+    group: str
+    """The JobGroup."""
+    jdl: str
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A submission, ready to go."""
+
+    key: str
+    group: str
+    attributes: Mapping[str, Value]
+    place: tuple[int, int]
+    """Where its manifests are in the sandbox: the first, and how many."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of each, by key. Whoever is missing has no answer, because of `trouble`."""
+
+    answers: dict[str, Accepted | Rejected] = field(default_factory=dict)
+    trouble: BackendUnavailable | CredentialExpired | None = None
+
+
+def submit(ask: Questions, described: Mapping[str, Described], most: int, at_once: int) -> Outcome:
+    """Hand over each once, if the server lets us: `most` jobs in a request, `at_once` requests at a time."""
+    outcome = Outcome()
+    pending = requests(list(described.values()), most)
+    with ThreadPoolExecutor(at_once) as pool:
+        while pending:
+            again = list[Request]()
+            told = pool.map(lambda request: _send(ask, request), pending)
+            for request, answer in zip(pending, told, strict=True):
+                match answer:
+                    case Refused() if len(request.keys) > 1:
+                        again += [_request([described[key]]) for key in request.keys]
+                    case Refused():
+                        outcome.answers[request.keys[0]] = Rejected(f"DIRAC refuses it: {answer}")
+                    case BackendUnavailable() | CredentialExpired():
+                        outcome.trouble = answer
+                        outcome.answers |= _arrived(ask, request)
+                    case _:
+                        outcome.answers |= {key: Accepted(str(number)) for key, number in answer.items()}
+            pending = again
+    return outcome
+
+
+def requests(items: Sequence[Described], most: int) -> list[Request]:
+    """Put jobs together, at most `most` in a request; 1: each goes by itself."""
+    alike: dict[object, list[Described]] = {}
+    for item in items:
+        alike.setdefault(_common(item.attributes), []).append(item)
+    made = []
+    for some in alike.values():
+        for start in range(0, len(some), max(1, most)):
+            together = some[start : start + max(1, most)]
+            made.append(_request(together))
+    return made
+
+
+def _send(
+    ask: Questions, request: Request
+) -> dict[str, int] | Refused | BackendUnavailable | CredentialExpired:
+    try:
+        names: dict[str, int] = ask.ask("submit", patience=PATIENCE, jdl=request.jdl)
+    except (Refused, BackendUnavailable, CredentialExpired) as error:
+        return error
+    if set(names) != set(request.keys):
+        return BackendUnavailable("DIRAC answered with other jobs than were submitted")
+    return names
+
+
+def _arrived(ask: Questions, request: Request) -> dict[str, Accepted]:
+    """Those that arrived although nobody said so; when that cannot be told, there is no answer."""
+    try:
+        found = ask.find(request.group, request.keys)
+    except (BackendUnavailable, CredentialExpired):
+        return {}
+    return {key: Accepted(ids[0]) for key, ids in found.items()}
+
+
+def _request(together: Sequence[Described]) -> Request:
+    keys = tuple(item.key for item in together)
+    first = together[0]
+    if len(together) == 1:
+        return Request(keys, first.group, render(first.attributes))
+    return Request(keys, first.group, parametric(first.attributes, keys, [item.place for item in together]))
+
+
+def _common(attributes: Mapping[str, Value]) -> object:
+    """What parametric jobs must have in common."""
+    own = ("JobName", "Arguments")
+    return tuple(
+        (name, value if isinstance(value, str | int) else tuple(value))
+        for name, value in sorted(attributes.items())
+        if name not in own
+    )

@@ -1,0 +1,18 @@
+"""Where a DIRAC client is, and as whom it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DoorSettings:
+    """How a DIRAC client is started."""
+
+    command: tuple[str, ...] = ()
+    """DIRAC's own Python, with arguments; empty: `python`, in the environment of `diracosrc`."""
+    diracosrc: Path | None = None
+    """A file to source before; none: the engine's own environment."""
+    proxy: Path | None = None
+    """None: where DIRAC finds one by itself."""

@@ -1,0 +1,262 @@
+"""The process in DIRAC's own Python: what it is told, what it prints, how it dies. The script is the real
+one; the package DIRAC is a stand-in (`tests/services/dirac_stand_in`): a real one does not fail on demand.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.backends.dirac.backend import DiracBackend, DiracSettings
+from engine.backends.dirac.submit import Described, requests
+from engine.backends.wms.jdl import Wishes, attributes, parametric
+from engine.dirac.client import Door
+from engine.dirac.settings import DoorSettings
+from engine.errors import BackendUnavailable, CredentialExpired, SettingsError, Unavailable
+from engine.ids import new_id
+from engine.ports import Accepted, Rejected, Submission
+from wrappers.dirac.answers import kind_of
+from wrappers.wire import Manifest, Node
+
+STAND_IN = Path(__file__).resolve().parents[1] / "services" / "dirac_stand_in"
+ALWAYS = 300.0
+"""Seconds: more than a loaded machine needs."""
+
+Source = Callable[..., Path]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """Writes a file to source that makes an environment with the stand-in."""
+
+    def write(**variables: str) -> Path:
+        file = tmp_path / "a dir; $(false)" / "diracosrc"
+        file.parent.mkdir(exist_ok=True)
+        every = {"PYTHONPATH": str(STAND_IN), "STAND_IN_STATE": str(tmp_path / "state"), **variables}
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in every.items()]
+        file.write_text("\n".join(["echo a banner", *lines, ""]))
+        return file
+
+    return write
+
+
+@pytest.fixture
+def door(source: Source) -> Iterator[Door]:
+    made = Door(DoorSettings((sys.executable,), source()))
+    yield made
+    made.close()
+
+
+def rows(door: Door, group: str, patience: float = ALWAYS) -> Any:
+    return door.ask("active", patience=patience, groups=[group], states=["Waiting"])
+
+
+# --- how it is started ----------------------------------------------------------------------------------
+
+
+def test_a_python_without_dirac_is_told_with_the_setting() -> None:
+    door = Door(DoorSettings((sys.executable,)))
+    with pytest.raises(SettingsError, match=r"setting dirac\.command: this Python .* has no DIRAC"):
+        door.ask("whoami")
+
+
+def test_a_program_that_is_not_there_is_told_with_the_setting() -> None:
+    door = Door(DoorSettings(("/nowhere/python",)))
+    with pytest.raises(SettingsError, match=r"setting dirac\.command: /nowhere/python cannot be started"):
+        door.ask("whoami")
+
+
+def test_a_file_to_source_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -> None:
+    door = Door(DoorSettings((sys.executable,), tmp_path / "diracosrc"))
+    with pytest.raises(SettingsError, match=r"setting dirac\.diracosrc: .* is no file"):
+        door.ask("whoami")
+
+
+def test_a_file_to_source_that_fails_is_told_with_its_words(tmp_path: Path) -> None:
+    file = tmp_path / "diracosrc"
+    file.write_text("echo cvmfs is not mounted >&2\nreturn 4\n")
+    door = Door(DoorSettings((sys.executable,), file))
+    with pytest.raises(SettingsError, match="cannot be sourced: cvmfs is not mounted"):
+        door.ask("whoami")
+
+
+def test_the_environment_is_that_of_the_file_and_not_ours(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAND_IN_START", "denied")
+    door = Door(DoorSettings((sys.executable,), source()))
+    try:
+        assert door.version() == "8.0.stand-in"
+    finally:
+        door.close()
+
+
+def test_without_a_proxy_whoever_asks_learns_how_to_log_in(source: Source) -> None:
+    door = Door(DoorSettings((sys.executable,), source(STAND_IN_START="denied")))
+    with pytest.raises(CredentialExpired, match=r"no proxy was found.*engine login"):
+        door.ask("whoami")
+
+
+def test_a_client_that_dies_at_its_start_leaves_its_last_words(source: Source) -> None:
+    door = Door(DoorSettings((sys.executable,), source(STAND_IN_START="dies")))
+    with pytest.raises(Unavailable, match=r"exit code 3: Fatal: cannot open libstand_in\.so"):
+        door.ask("whoami")
+
+
+# --- how it answers -------------------------------------------------------------------------------------
+
+
+def test_what_dirac_prints_is_no_answer(door: Door) -> None:
+    assert door.ask("whoami")["owner"] == "alice"
+    assert rows(door, "quiet") == []
+
+
+def test_a_question_that_hangs_does_not_hold_up_the_others(door: Door) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        hung = pool.submit(rows, door, "hangs", 10.0)
+        assert rows(door, "quiet") == []
+        with pytest.raises(Unavailable, match="took more than 10 s"):
+            hung.result()
+    assert rows(door, "quiet") == []
+
+
+def test_a_client_that_says_nothing_any_more_is_started_again(door: Door) -> None:
+    assert rows(door, "quiet") == []
+    with pytest.raises(Unavailable, match="took more than 1 s"):
+        rows(door, "hangs", 1.0)
+    assert rows(door, "quiet") == []
+
+
+def test_a_client_that_dies_over_a_question_is_started_again(door: Door) -> None:
+    with pytest.raises(Unavailable, match="has ended with exit code 9"):
+        rows(door, "dies")
+    assert rows(door, "quiet") == []
+
+
+def test_a_client_that_is_killed_is_started_again(door: Door) -> None:
+    door.version()
+    process = door._process
+    assert process is not None
+    os.killpg(process._process.pid, signal.SIGKILL)
+    process._process.wait()
+    with pytest.raises(Unavailable):
+        while True:  # until it is noticed: a request may be written to a pipe that nobody reads
+            rows(door, "dies")
+    assert rows(door, "quiet") == []
+
+
+def test_what_dirac_raises_is_told(door: Door) -> None:
+    with pytest.raises(Unavailable, match="active: KeyError: 'Value'"):
+        rows(door, "raises")
+
+
+def test_who_is_not_allowed_learns_how_to_log_in(door: Door) -> None:
+    with pytest.raises(CredentialExpired, match="Unauthorized query"):
+        rows(door, "unauthorised")
+
+
+def test_a_service_that_cannot_be_reached_is_for_later(door: Door) -> None:
+    with pytest.raises(Unavailable, match="Cannot connect"):
+        rows(door, "away")
+
+
+@pytest.mark.parametrize(
+    ("result", "judged", "kind"),
+    [
+        ({"Errno": 1501}, False, "refused"),
+        ({"Errno": 1503}, True, "refused"),
+        ({"Errno": 1102, "CallStack": []}, True, "credential"),
+        ({"Errno": 13}, False, "credential"),
+        ({"Errno": 2}, False, "absent"),
+        ({"Errno": 1131}, True, "unavailable"),
+        ({"Errno": 0}, True, "refused"),
+        ({"Errno": 0, "CallStack": ["here"]}, True, "unavailable"),
+        ({"Errno": 0}, False, "unavailable"),
+        ({}, False, "unavailable"),
+    ],
+)
+def test_errors_of_dirac_say_what_to_do_next(result: dict[str, Any], judged: bool, kind: str) -> None:
+    assert kind_of({"OK": False, "Message": "", **result}, judged) == kind
+
+
+# --- what is submitted ----------------------------------------------------------------------------------
+
+
+def described(key: str, place: int, **needs: int) -> Described:
+    text = attributes(key, "g", ["SB:SE|/x"], (place, 1), needs, Wishes())
+    return Described(key, "g", text, (place, 1))
+
+
+def test_jobs_that_are_alike_go_together_and_others_do_not() -> None:
+    items = [described(f"a{n}", n) for n in range(5)] + [described("b", 5, MaxRAM=5)]
+    assert [request.keys for request in requests(items, 3)] == [("a0", "a1", "a2"), ("a3", "a4"), ("b",)]
+    assert [len(request.keys) for request in requests(items, 1)] == [1] * 6
+
+
+def test_dirac_reads_parametric_jobs_as_they_were_meant() -> None:
+    from DIRACCommon.Core.Utilities.ClassAd.ClassAdLight import ClassAd
+    from DIRACCommon.WorkloadManagementSystem.Utilities.ParametricJob import generateParametricJobs
+
+    common = attributes("x", "g", ["SB:SE|/x"], (0, 1), {"CPUTime": 5}, Wishes(tags=("GPU",)))
+    jdl = parametric(common, ["first", "second"], [(0, 1), (7, 3)])
+    jobs = [ClassAd(text) for text in generateParametricJobs(ClassAd(jdl))["Value"]]
+    assert [job.getAttributeString("JobName") for job in jobs] == ["first", "second"]
+    assert [job.getAttributeString("Arguments").split(" --index ")[1] for job in jobs] == [
+        "0 --count 1",
+        "7 --count 3",
+    ]
+    assert {job.getAttributeString("Arguments").split(" --index ")[0] for job in jobs} == {
+        "run --manifests manifests.jsonl --node node.json --claims claims.json"
+    }
+    assert [job.getListFromExpression("Tags") for job in jobs] == [["GPU"], ["GPU"]]
+
+
+@pytest.fixture
+def backend(source: Source) -> Iterator[DiracBackend]:
+    made = DiracBackend("dirac", DiracSettings(DoorSettings((sys.executable,), source()), Node()))
+    yield made
+    made.close()
+
+
+def items(*keys: str) -> list[Submission]:
+    return [Submission(key, "g", [Manifest(new_id(), "x:1", "x", "true", "file:///x")]) for key in keys]
+
+
+def test_a_bad_item_does_not_sink_the_batch(backend: DiracBackend) -> None:
+    answers = backend.submit(items("one", "bad", "two"))
+    assert isinstance(answers[1], Rejected)
+    assert "a name in it is bad" in answers[1].reason
+    assert [type(answer) for answer in answers] == [Accepted, Rejected, Accepted]
+
+
+def test_jobs_whose_answer_was_lost_are_found_and_confirmed(backend: DiracBackend, tmp_path: Path) -> None:
+    answers = backend.submit(items("lost1", "lost2"))
+    assert [a.native_id for a in answers if isinstance(a, Accepted)] == ["1", "2"]
+    assert backend.submit(items("lost1", "lost2")) == answers
+    assert (tmp_path / "state").read_text().count("Received") == 2
+
+
+def test_a_back_end_for_another_group_than_the_proxy_says_so(source: Source) -> None:
+    settings = DiracSettings(DoorSettings((sys.executable,), source()), Node(), group="other")
+    backend = DiracBackend("dirac", settings)
+    try:
+        with pytest.raises(CredentialExpired, match="for group biomed_user, not other"):
+            backend.check()
+    finally:
+        backend.close()
+
+
+def test_a_client_that_cannot_be_started_pauses_the_back_end_and_loses_nothing(source: Source) -> None:
+    backend = DiracBackend("dirac", DiracSettings(DoorSettings(("/nowhere/python",)), Node()))
+    with pytest.raises(SettingsError):
+        backend.check()
+    with pytest.raises(BackendUnavailable, match=r"dirac\.command"):
+        backend.observe(["1"])

@@ -1,0 +1,5 @@
+"""A configuration without sections."""
+
+
+def getServiceSection(name):
+    return ""

@@ -1,0 +1,103 @@
+"""JSON lines in and out: `{id, verb, arguments}` is answered by `{id, value}` or `{id, trouble}`.
+
+Each line of ours begins with a record separator (RFC 7464): whatever else is printed, it is no answer. The
+first one says hello, or why DIRAC cannot be used. Several requests are answered at a time, in any order. When
+its input ends, so does the door.
+"""
+
+import json
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Callable, Dict, TextIO
+
+from wrappers.dirac.answers import CREDENTIAL, DEFECT, Trouble
+
+MARK = "\x1e"
+AT_ONCE = 16  # requests that are worked on at a time; the others wait
+
+
+class Line:
+    """The line to whoever asks. Shared by threads."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._lock = threading.Lock()
+
+    def say(self, answer: Dict[str, Any]) -> None:
+        """Send one answer."""
+        text = json.dumps(answer, default=str)
+        with self._lock:
+            self._out.write(f"\n{MARK}{text}\n")
+            self._out.flush()
+
+
+def main() -> None:
+    """Answer until nobody asks any more. Never returns: a thread that hangs would keep it alive."""
+    # DIRAC and its libraries print to standard output: that goes where messages go.
+    asked = os.fdopen(os.dup(0), "r", encoding="utf-8")
+    line = Line(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+    try:
+        line.say({"hello": _start()})
+    except Trouble as trouble:
+        line.say({"trouble": trouble.told()})
+        os._exit(1)
+    try:
+        _serve(asked, line)
+    except BrokenPipeError:
+        pass  # whoever asked is gone
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _start() -> Dict[str, str]:
+    """Have DIRAC read its configuration.
+
+    Raises:
+        Trouble: it is not installed here, or cannot be used.
+    """
+    try:
+        import DIRAC
+    except ImportError as error:
+        raise Trouble(DEFECT, f"this Python ({sys.executable}) has no DIRAC: {error}") from None
+    try:
+        DIRAC.initialize()
+    except (Exception, SystemExit) as error:
+        name = type(error).__name__
+        # its own classes of errors moved between versions; their names did not
+        kind = CREDENTIAL if "Auth" in name or "NotAuthorized" in name else "unavailable"
+        raise Trouble(kind, f"DIRAC cannot be used: {error or name}") from None
+    return {"dirac": str(DIRAC.version), "python": sys.version.split()[0]}
+
+
+def _serve(asked: TextIO, line: Line) -> None:
+    verbs = _verbs()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for text in asked:
+            if text.strip():
+                pool.submit(_answer, verbs, json.loads(text), line)
+        os._exit(0)  # what is still worked on, nobody waits for
+
+
+def _verbs() -> Dict[str, Callable[..., Any]]:
+    from wrappers.dirac import files, jobs
+
+    return {**jobs.VERBS, **files.VERBS}
+
+
+def _answer(verbs: Dict[str, Callable[..., Any]], request: Dict[str, Any], line: Line) -> None:
+    number = request.get("id")
+    try:
+        verb = verbs.get(request["verb"])
+        if verb is None:
+            raise Trouble(DEFECT, f"no such verb: {request['verb']}")
+        line.say({"id": number, "value": verb(**request.get("arguments", {}))})
+    except Trouble as trouble:
+        line.say({"id": number, "trouble": trouble.told()})
+    except (Exception, SystemExit) as error:  # DIRAC raises what it likes, and so it is told
+        words = f"{request.get('verb')}: {type(error).__name__}: {error}"
+        line.say({"id": number, "trouble": Trouble(DEFECT, words).told()})

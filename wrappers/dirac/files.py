@@ -1,0 +1,3 @@
+"""Files under logical names."""
+
+VERBS = {}  # type: ignore[var-annotated]

@@ -1,0 +1,84 @@
+"""The DIRAC job whose payload we are, if we are one: the environment says so."""
+
+import os
+from typing import Any, Callable, Mapping, Optional
+
+from wrappers import wire
+from wrappers.dirac.watchdog import Switch
+
+WORDS: Mapping[str, str] = {
+    "inputs": "fetching inputs",
+    "image": "getting the image",
+    "run": "running the tool",
+    "deliver": "delivering results",
+}
+"""Application status by phase; others are too short to be told."""
+
+
+class GridJob:
+    """What DIRAC is to know of each phase. The whole VO reads application statuses: nothing of a user's is
+    in them.
+    """
+
+    def __init__(self, node: wire.Node, directory: str, environment: Mapping[str, str]) -> None:
+        self._switch = Switch(directory)
+        self._herald = _herald(node, environment)
+
+    def phase(self, which: str, name: str) -> None:
+        """An attempt (`which` of several, "" if there is just one) begins a phase; "" is none."""
+        self._switch.phase(name)
+        if name in WORDS:
+            self._say(which, WORDS[name])
+
+    def ended(self, which: str, report: wire.Report) -> None:
+        """An attempt is over."""
+        self._say(which, report.outcome + (f" ({report.failure})" if report.failure else ""))
+
+    def close(self) -> None:
+        """The payload is over."""
+        self._switch.phase("")
+        if self._herald is not None:
+            self._herald.close()
+
+    def _say(self, which: str, words: str) -> None:
+        if self._herald is not None:
+            self._herald.say(f"{which}: {words}" if which else words)
+
+
+def job_of(node: wire.Node, environment: Mapping[str, str]) -> Optional[GridJob]:
+    """The DIRAC job of this environment; None outside of DIRAC."""
+    if not environment.get("JOBID", "").isdigit():
+        return None
+    return GridJob(node, os.getcwd(), environment)
+
+
+def _herald(node: wire.Node, environment: Mapping[str, str]) -> Any:
+    """Who tells DIRAC; None where that is switched off, or there is no way to tell it."""
+    if node.heartbeat <= 0:
+        return None
+    from wrappers.dirac.herald import Herald
+
+    try:
+        make = _door(node, environment)
+        return Herald(make, node.heartbeat) if make is not None else None
+    except OSError:
+        return None  # no process can be made: the job will say so where it matters
+
+
+def _door(node: wire.Node, environment: Mapping[str, str]) -> Optional[Callable[[], Any]]:
+    """Makes the way to tell DIRAC: a token of DiracX, else DIRAC's client."""
+    from wrappers.dirac import client, credential
+
+    job = environment["JOBID"]
+    source = credential.source(environment, node)
+    if source is not None:
+        found = source
+
+        def make() -> Any:
+            from wrappers.dirac.diracx import DiracX  # TLS and all: only in that process
+
+            return DiracX(found, job, node.authorities)
+
+        return make
+    python = client.python_of(environment)
+    return (lambda: client.DiracClient(str(python), job, environment)) if python else None
