@@ -25,8 +25,8 @@ from typing import IO, Any
 from engine.dirac.environment import environment
 from engine.dirac.settings import DoorSettings
 from engine.errors import CredentialExpired, NotFound, SettingsError, Unavailable
-from wrappers.dirac import answers
-from wrappers.dirac.door import MARK
+from wrappers.door import answers
+from wrappers.door.line import MARK
 
 log = logging.getLogger("engine.dirac")
 
@@ -55,7 +55,7 @@ class Door:
         self._starting = threading.Lock()
 
     def ask(self, verb: str, *, patience: float = PATIENCE, **arguments: Any) -> Any:
-        """The answer to one question of `wrappers.dirac`. `patience` in seconds.
+        """The answer to one question of `wrappers.door`. `patience` in seconds.
 
         Raises:
             Refused: the request is wrong.

@@ -15,9 +15,9 @@ EXTRA = {
     Path("engine/storages/s3.py"): {"obstore"},
     Path("engine/testing/contracts.py"): {"pytest"},
     Path("engine/testing/localsite/matcher.py"): {"DIRACCommon", "diracx", "fastapi", "uuid_utils"},
-    Path("wrappers/dirac/door.py"): {"DIRAC"},
-    Path("wrappers/dirac/jobs.py"): {"DIRAC"},
-    Path("wrappers/dirac/files.py"): {"DIRAC"},
+    Path("wrappers/door/line.py"): {"DIRAC"},
+    Path("wrappers/door/jobs.py"): {"DIRAC"},
+    Path("wrappers/door/files.py"): {"DIRAC"},
 }
 """What only an optional part needs (`testing` in pyproject.toml), or the Python of DIRAC or DiracX has."""
 

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "engine/planning": {"engine.planning", "engine.domain", *SHARED},
     "engine/store": {"engine.store", "engine.domain", *SHARED},
     "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
-    "engine/dirac": {"engine.dirac", "wrappers.dirac", *CORE, *SHARED},
+    "engine/dirac": {"engine.dirac", "wrappers.door", *CORE, *SHARED},
     "engine/backends": {"engine.backends", "engine.dirac", "wrappers.build", *CORE, *SHARED},
     "engine/app": {
         "engine.app",
@@ -115,7 +115,7 @@ ONLY_IN = {
     "boutiques": {Path("engine/planning/bosh.py")},
     "udocker": {Path("wrappers/runtimes/udocker_engine.py")},  # it travels with the job, inside the wrapper
     # it is found in the Python of a DIRAC client, where these run
-    "DIRAC": {Path(f"wrappers/dirac/{name}.py") for name in ("door", "jobs", "files")},
+    "DIRAC": {Path(f"wrappers/door/{name}.py") for name in ("line", "jobs", "files")},
 }
 """Packages that are hidden behind one module."""
 

@@ -23,7 +23,7 @@ from engine.dirac.settings import DoorSettings
 from engine.errors import BackendUnavailable, CredentialExpired, SettingsError, Unavailable
 from engine.ids import new_id
 from engine.ports import Accepted, Rejected, Submission
-from wrappers.dirac.answers import kind_of
+from wrappers.door.answers import kind_of
 from wrappers.wire import Manifest, Node
 
 STAND_IN = Path(__file__).resolve().parents[1] / "services" / "dirac_stand_in"

@@ -7,9 +7,9 @@ import glob
 import os
 import shutil
 import time
-from typing import Any, Dict, List, Sequence, Set
+from typing import Any, Callable, Dict, List, Sequence, Set
 
-from wrappers.dirac.answers import CREDENTIAL, DEFECT, Trouble, value
+from wrappers.door.answers import CREDENTIAL, DEFECT, Trouble, value
 
 PATIENCE = 60  # seconds for one call: DIRAC's own default is ten minutes
 PAGE = 5000  # jobs of one question
@@ -210,7 +210,7 @@ def _server_time() -> float:
     return float(calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S")))
 
 
-VERBS = {
+VERBS: Dict[str, Callable[..., Any]] = {
     "whoami": whoami,
     "check": check,
     "upload_sandbox": upload_sandbox,

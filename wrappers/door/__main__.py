@@ -22,6 +22,6 @@ def load_package() -> None:
 if __name__ == "__main__":
     if not __package__:
         load_package()
-    from wrappers.dirac.door import main
+    from wrappers.door.line import main
 
     main()

@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, TextIO
 
-from wrappers.dirac.answers import CREDENTIAL, DEFECT, Trouble
+from wrappers.door.answers import CREDENTIAL, DEFECT, Trouble
 
 MARK = "\x1e"
 AT_ONCE = 16  # requests that are worked on at a time; the others wait
@@ -84,7 +84,7 @@ def _serve(asked: TextIO, line: Line) -> None:
 
 
 def _verbs() -> Dict[str, Callable[..., Any]]:
-    from wrappers.dirac import files, jobs
+    from wrappers.door import files, jobs
 
     return {**jobs.VERBS, **files.VERBS}
 

@@ -1,3 +1,0 @@
-"""Files under logical names."""
-
-VERBS = {}  # type: ignore[var-annotated]
