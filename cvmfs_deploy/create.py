@@ -20,7 +20,9 @@ import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from isal import isal_zlib
 
 from cvmfs_deploy import catalogs, listing
 from cvmfs_deploy.layers import Layers
@@ -33,12 +35,13 @@ from wrappers.containers.errors import CorruptImage
 from wrappers.containers.layers import extract
 from wrappers.containers.pull import diff_ids_of
 from wrappers.containers.registry import Resolved
-from wrappers.containers.tarstream import Layer
+from wrappers.containers.tarstream import Gunzip, Layer
 from wrappers.containers.tree import remove
 
 TOOL = f"cvmfs-deploy {__version__}"
 RECORD = "record.json"
 TREE = "tree.mtree.gz"
+GUNZIP = Gunzip(isal_zlib.decompressobj, cast(type[Exception], isal_zlib.error))  # twice as fast as zlib
 _PLAIN_TREE = frozenset({RECORD, TREE})
 
 
@@ -89,7 +92,7 @@ def create(
         try:
             coming = [layers.request(source, image, layer) for layer in image.layers]
             steps = (Layer(later.result(), id_) for later, id_ in zip(coming, diff_ids, strict=True))
-            findings = extract(steps, into / udocker_format.ROOT, readable=True, sums=sums)
+            findings = extract(steps, into / udocker_format.ROOT, readable=True, sums=sums, gunzip=GUNZIP)
         except CorruptImage:
             layers.forget(image.layers)
             raise

@@ -47,8 +47,18 @@ def scan(top: bytes, hashed: bool = True, known: Mapping[bytes, str] | None = No
     entries = sorted(_walk(top, b""), key=lambda entry: entry.path)
     if not hashed:
         return entries
+    sums = {}
+    unread = []
+    for entry in entries:
+        if entry.kind == "file":
+            path = os.path.join(top, entry.path)
+            if known and path in known:
+                sums[entry.path] = known[path]
+            else:
+                unread.append(entry.path)
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(partial(_hashed, top, known or {}), entries, chunksize=1))
+        sums.update(zip(unread, pool.map(partial(_sum, top), unread), strict=True))
+    return [replace(one, sha256=sums[one.path]) if one.kind == "file" else one for one in entries]
 
 
 def write(entries: Iterable[Entry]) -> bytes:
@@ -104,16 +114,12 @@ def _seen(item: os.DirEntry[bytes], path: bytes) -> Entry:
     return Entry(path, "other", mode)
 
 
-def _hashed(top: bytes, known: Mapping[bytes, str], entry: Entry) -> Entry:
-    if entry.kind != "file":
-        return entry
-    if found := known.get(os.path.join(top, entry.path)):
-        return replace(entry, sha256=found)
+def _sum(top: bytes, path: bytes) -> str:
     digest = hashlib.sha256()
-    with open(os.path.join(top, entry.path), "rb", buffering=0) as file:
+    with open(os.path.join(top, path), "rb", buffering=0) as file:
         for chunk in iter(lambda: file.read(_CHUNK), b""):
             digest.update(chunk)
-    return replace(entry, sha256=digest.hexdigest())
+    return digest.hexdigest()
 
 
 def _line(entry: Entry) -> bytes:

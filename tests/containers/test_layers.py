@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cvmfs_deploy.create import GUNZIP
 from tests.services.debian import require
 from tests.services.images import add
 from wrappers.containers.errors import CorruptImage, NodeTrouble
 from wrappers.containers.layers import Findings, extract
-from wrappers.containers.tarstream import Layer
+from wrappers.containers.tarstream import ZLIB, Gunzip, Layer, decompressed
 
 Entries = Callable[[tarfile.TarFile], object]
 DIRECTORY, LINK, HARD, DEVICE = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
@@ -224,10 +225,13 @@ def test_sparse_files_stay_sparse(tmp_path: Path, form: str) -> None:
         assert read.read() == b"end"
 
 
+@pytest.mark.parametrize("gunzip", [ZLIB, GUNZIP], ids=["zlib", "isal"])
 @pytest.mark.parametrize(
     "compression", ["none", "gzip", "two gzip members", pytest.param("zstd", marks=pytest.mark.service)]
 )
-def test_every_compression_is_known_by_its_first_bytes(tmp_path: Path, compression: str) -> None:
+def test_every_compression_is_known_by_its_first_bytes(
+    tmp_path: Path, compression: str, gunzip: Gunzip
+) -> None:
     layer = tar(file("a", "some data" * 100_000))
     packed = {
         "none": lambda: layer,
@@ -236,7 +240,7 @@ def test_every_compression_is_known_by_its_first_bytes(tmp_path: Path, compressi
         "zstd": lambda: zstd(layer),
     }[compression]()
     (tmp_path / "layer").write_bytes(packed)
-    extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root")
+    extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root", gunzip=gunzip)
     assert (tmp_path / "root/a").read_text() == "some data" * 100_000
 
 
@@ -315,6 +319,7 @@ def test_nothing_is_written_through_a_link_to_the_outside(unpack: Unpack, target
     assert stat.S_IMODE(outside.stat().st_mode) != 0o777
 
 
+@pytest.mark.parametrize("gunzip", [ZLIB, GUNZIP], ids=["zlib", "isal"])
 @pytest.mark.parametrize(
     ("packed", "words"),
     [
@@ -325,12 +330,12 @@ def test_nothing_is_written_through_a_link_to_the_outside(unpack: Unpack, target
     ],
 )
 def test_what_does_not_unpack_to_its_diff_id_is_refused(
-    tmp_path: Path, packed: Callable[[bytes], bytes], words: str
+    tmp_path: Path, packed: Callable[[bytes], bytes], words: str, gunzip: Gunzip
 ) -> None:
     layer = tar(file("a", "some data" * 100_000))
     (tmp_path / "layer").write_bytes(packed(layer))
     with pytest.raises(CorruptImage, match=words):
-        extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root")
+        extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root", gunzip=gunzip)
     assert not (tmp_path / "root").exists()
 
 
@@ -344,6 +349,32 @@ def test_a_layer_that_cannot_be_fetched_ends_the_extraction(tmp_path: Path) -> N
     with pytest.raises(NodeTrouble, match="did not come"):
         extract(layers(), tmp_path / "root")  # type: ignore[arg-type]
     assert not (tmp_path / "root").exists()
+
+
+def unpacked(path: Path, gunzip: Gunzip) -> bytes | None:
+    """All of it; None when it is refused."""
+    try:
+        return b"".join(decompressed(path, gunzip))
+    except CorruptImage:
+        return None
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    members=st.lists(st.binary(max_size=3000), min_size=1, max_size=3),
+    cut=st.integers(0, 40),
+    flipped=st.none() | st.integers(0, 4000),
+)
+def test_the_faster_library_unpacks_and_refuses_what_zlib_does(
+    tmp_path_factory: pytest.TempPathFactory, members: list[bytes], cut: int, flipped: int | None
+) -> None:
+    packed = bytearray(b"".join(gzip.compress(member) for member in members))
+    del packed[len(packed) - cut :]
+    if len(members) == 1 and flipped is not None and 10 <= flipped < len(packed):  # after the header
+        packed[flipped] ^= 0x10
+    path = tmp_path_factory.mktemp("gzip") / "layer"
+    path.write_bytes(packed)
+    assert unpacked(path, GUNZIP) == unpacked(path, ZLIB)
 
 
 names = st.sampled_from(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, cast
 
 from wrappers.containers.errors import CorruptImage, NodeTrouble
-from wrappers.containers.tarstream import Layer, TarStream, Unpacker
+from wrappers.containers.tarstream import ZLIB, Gunzip, Layer, TarStream, Unpacker
 from wrappers.containers.tree import remove, resolve
 
 _WHITEOUT = b".wh."
@@ -51,12 +51,14 @@ def extract(
     root: Path,
     readable: bool = False,
     sums: Optional[Dict[bytes, str]] = None,
+    gunzip: Gunzip = ZLIB,
 ) -> Findings:
     """Apply layers, lowest first, to the directory `root`, which is made and must not exist.
 
     Each layer is decompressed once and checked against its diff_id; the iterable may still be fetching the
     later ones while the first are unpacked. `readable` opens everything to other accounts too (for CVMFS).
-    `sums`, when given, takes the sha256 of every file by its path, but for sparse ones.
+    `sums`, when given, takes the sha256 of every file by its path, but for sparse ones. `gunzip` is a faster
+    library than the standard one, where there is one.
     After any error the directory is gone.
 
     Raises:
@@ -66,7 +68,7 @@ def extract(
     os.mkdir(str(root), 0o755)
     try:
         work = _Extraction(os.fsencode(str(root)), readable, sums)
-        with Unpacker(layers) as unpacker:
+        with Unpacker(layers, gunzip) as unpacker:
             for stream in unpacker.streams():
                 _apply(work, stream)
         return work.findings()
@@ -165,10 +167,12 @@ class _Extraction:
         try:
             stretches = cast(Optional[List[Tuple[int, int]]], member.sparse)
             digest = hashlib.sha256() if self._sums is not None and stretches is None else None
-            for offset, size in [(0, member.size)] if stretches is None else stretches:
-                os.lseek(file, offset, os.SEEK_SET)
-                _write(file, stream, size, digest)
-            if stretches is not None:
+            if stretches is None:
+                _write(file, stream, member.size, digest)
+            else:
+                for offset, size in stretches:
+                    os.lseek(file, offset, os.SEEK_SET)
+                    _write(file, stream, size)
                 os.ftruncate(file, member.size)
             os.fchmod(file, self._mode(member))
             when = _when(member)

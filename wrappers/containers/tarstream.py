@@ -11,7 +11,7 @@ import tarfile
 import threading
 import zlib
 from pathlib import Path
-from typing import IO, Iterable, Iterator, List, NamedTuple, Union, cast
+from typing import IO, Any, Callable, Iterable, Iterator, List, NamedTuple, Type, Union, cast
 
 from wrappers.containers.errors import ContainerError, CorruptImage, NodeTrouble
 
@@ -32,6 +32,16 @@ class Layer(NamedTuple):
 
     path: Path
     diff_id: str  # sha256:... of its uncompressed tar stream; "" when the file was verified already
+
+
+class Gunzip(NamedTuple):
+    """A library that unpacks gzip, with the interface of `zlib`."""
+
+    decompressobj: Callable[[int], Any]
+    error: Type[Exception]  # what it raises when the data are damaged
+
+
+ZLIB = Gunzip(zlib.decompressobj, zlib.error)
 
 
 class TarStream:
@@ -100,8 +110,9 @@ class TarStream:
 class Unpacker:
     """Decompresses layers one after the other in a thread of its own. Use as a context manager."""
 
-    def __init__(self, layers: Iterable[Layer]) -> None:
+    def __init__(self, layers: Iterable[Layer], gunzip: Gunzip = ZLIB) -> None:
         self._layers = layers
+        self._gunzip = gunzip
         self._chunks: "queue.Queue[_Item]" = queue.Queue(_AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -136,14 +147,14 @@ class Unpacker:
             pass
         except ContainerError as error:
             self._put_last(error)
-        except (OSError, zlib.error, EOFError) as error:
+        except (OSError, EOFError) as error:
             self._put_last(CorruptImage(f"a layer cannot be decompressed: {error}"))
         except BaseException as error:  # a defect of ours must reach the caller, who waits
             self._put_last(error)
 
     def _unpack(self, layer: Layer) -> None:
         digest, size = hashlib.sha256(), 0
-        for chunk in decompressed(layer.path):
+        for chunk in decompressed(layer.path, self._gunzip):
             digest.update(chunk)
             size += len(chunk)
             self._put(chunk)
@@ -172,27 +183,29 @@ class _Stopped(Exception):
     pass
 
 
-def decompressed(path: Path) -> Iterator[bytes]:
+def decompressed(path: Path, gunzip: Gunzip = ZLIB) -> Iterator[bytes]:
     """The bytes of a gzip, zstd or plain file; what it is, its first bytes say.
 
     Raises:
-        CorruptImage: the file ends too early.
+        CorruptImage: the file ends too early, or is damaged.
         NodeTrouble: zstd is needed and not installed.
-        zlib.error: the gzip data are damaged.
     """
     with open(str(path), "rb") as file:
         magic = file.read(4)
         file.seek(0)
         if magic.startswith(_GZIP):
-            yield from _gunzipped(file)
+            try:
+                yield from _gunzipped(file, gunzip)
+            except gunzip.error as error:
+                raise CorruptImage(f"a layer cannot be decompressed: {error}") from None
         elif magic == _ZSTD:
             yield from _unzstded(path)
         else:
             yield from iter(lambda: file.read(_READ), b"")
 
 
-def _gunzipped(file: IO[bytes]) -> Iterator[bytes]:
-    inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+def _gunzipped(file: IO[bytes], gunzip: Gunzip) -> Iterator[bytes]:
+    inflate = gunzip.decompressobj(16 + zlib.MAX_WBITS)
     begun = False
     for data in iter(lambda: file.read(_READ), b""):
         while data:
@@ -204,7 +217,7 @@ def _gunzipped(file: IO[bytes]) -> Iterator[bytes]:
             data = b""
             if inflate.eof:  # a file may hold several members (estargz does), and zeros after the last
                 data = inflate.unused_data.lstrip(b"\0")
-                inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+                inflate = gunzip.decompressobj(16 + zlib.MAX_WBITS)
                 begun = False
     if begun:
         raise CorruptImage("a layer's gzip stream ends too early")
