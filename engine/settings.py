@@ -104,7 +104,7 @@ class GridNodeSettings(NodeSettings):
     heartbeat: float = Field(default=300.0, ge=0)
     """Seconds between two signs of life of a running job to DIRAC, which is also told what the job does; 0:
     neither."""
-    sandbox: int = Field(default=10_000_000, ge=100_000)
+    sandbox: int = Field(default=10_000_000, gt=0)
     """Bytes that what comes home in one output sandbox may take: longer logs lose their middle."""
 
 
@@ -266,6 +266,8 @@ class ApiSection(_Section):
     """Directory of the embedded storage."""
     quota: int | None = Field(default=None, gt=0)
     """Bytes that one execution may keep in the embedded storage."""
+    stall: float = Field(default=60.0, gt=0)
+    """Seconds in which a client must send the headers of a request, and then the next byte of its body."""
     claims: float = Field(default=30 * 86_400.0, gt=0)
     """Seconds for which an attempt may fetch fresh credentials, whether it waits or runs."""
 

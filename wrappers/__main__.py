@@ -7,6 +7,7 @@ import sys
 from typing import List, Optional
 
 from wrappers import wire
+from wrappers.dirac.job import job_of
 from wrappers.node import batch
 from wrappers.node.host import identify
 from wrappers.node.stop import Stop
@@ -64,7 +65,12 @@ def _run(options: argparse.Namespace) -> int:
     if not orders:
         raise wire.WireError(f"{options.manifests} has no manifest at --index {options.index}")
     os.makedirs(options.into, exist_ok=True)
-    batch.run(orders, node, options.into, identify(), stop, options.claims)
+    grid = job_of(node, os.environ)
+    try:
+        batch.run(orders, node, options.into, identify(), stop, options.claims, grid)
+    finally:
+        if grid is not None:
+            grid.close()
     return 0
 
 

@@ -228,6 +228,10 @@ class Node(NamedTuple):
     inputs: str = ""  # cache of inputs, shared by the jobs of the node; "" is none
     inputs_size: Optional[int] = None  # bytes it should not exceed
     authorities: str = ""  # certificate authorities, a directory or file; "" is the system's
+    heartbeat: float = 0.0  # seconds between signs of life to DIRAC; 0: it is told nothing
+    diracx: str = ""  # URL of its DiracX server, where the node's environment does not name one
+    sandbox: Optional[int] = None  # bytes that logs and results beside the reports of one grid job may take
+    second_report: bool = False  # whether a copy of each report goes to the place of the results
 
 
 class Want(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.retry import Failure
 from engine.errors import BadRequest, Unavailable
-from engine.reconcile import layout, testimony
+from engine.reconcile import layout, second_report
 from engine.reconcile.commit import commit
 from engine.reconcile.place import Round, log
 from engine.reconcile.provenance import record
@@ -111,7 +111,7 @@ def _bring(round_: Round, due: Sequence[Due], into: Path) -> None:
 def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> Verdict:
     keep_logs(round_, execution, job, attempt, into)
     try:
-        report, text = testimony.read(into / f"{attempt.id}.report.json", attempt)
+        report, text = second_report.read(round_, execution, job, attempt, into)
     except Unbelievable as error:
         return Verdict(Word(attempt, News.REPORT_ABSENT, words(str(error)), Failure.LOST))
     committed: list[Product] = []

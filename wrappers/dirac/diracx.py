@@ -12,7 +12,6 @@ from wrappers.transfer.addresses import NOBODY, Access
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Bytes, Client
 from wrappers.transfer.errors import Permanent, of_status
-from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
 PATIENCE = 20.0  # seconds for one request
@@ -39,8 +38,7 @@ class DiracX:
             TransferError, ValueError: the server was not told.
         """
         if self._ahead is None:
-            with self._ask("GET", "/.well-known/openid-configuration", None):
-                pass
+            self._ask("GET", "/.well-known/openid-configuration")
         # The latest stamp wins, also over what is told later; and a job's story cannot be read any more once
         # an application status is stamped before its first state (both measured). DIRAC's own wrapper uses
         # the clock of this node: ours is never later than that, nor far from the truth.
@@ -65,10 +63,8 @@ class DiracX:
         return any(isinstance(one, dict) and one.get("command") == "Kill" for one in commands)
 
     def _tell(self, path: str, body: Any) -> Any:
-        text = json.dumps(body).encode("ascii")
         access = Access({"Authorization": f"Bearer {self._token().text}"})
-        with self._ask("PATCH", path, Bytes(text), access) as answer:
-            return json.loads(answer.read(1 << 20).decode("utf-8"))
+        return self._ask("PATCH", path, json.dumps(body).encode("ascii"), access)
 
     def _token(self) -> Token:
         found = self._source.read()
@@ -80,33 +76,35 @@ class DiracX:
         if old is None or not old.refresh:
             raise Permanent("the node's DiracX token has run out")
         words = {"grant_type": "refresh_token", "refresh_token": old.refresh, "client_id": _EVERYONES_CLIENT}
-        body, form = Bytes(urlencode(words).encode("ascii")), "application/x-www-form-urlencoded"
-        with self._ask("POST", "/api/auth/token", body, kind=form) as answer:
-            self._kept = renewed(json.loads(answer.read(1 << 20).decode("utf-8")), old)
+        form = "application/x-www-form-urlencoded"
+        answer = self._ask("POST", "/api/auth/token", urlencode(words).encode("ascii"), kind=form)
+        self._kept = renewed(answer, old)
         return self._kept
 
     def _ask(
         self,
         method: str,
         path: str,
-        body: Optional[Bytes],
+        body: bytes = b"",
         access: Access = NOBODY,
         kind: str = "application/json",
-    ) -> Response:
+    ) -> Any:
         """A good answer, on a connection of its own: the next question comes minutes later.
 
         Raises:
-            TransferError: there is none.
+            TransferError, ValueError: there is none.
         """
         client = Client(Budget(PATIENCE, PATIENCE), self._trust)
-        headers = {"Connection": "close", **({"Content-Type": kind} if body else {})}
-        answer = client.request(method, self._source.url + path, headers, body, access)
-        self._ahead = time.time() - _date(answer.headers.get("date", ""))
-        if answer.status >= 300:
-            error = of_status(answer.status, answer.headers, f"{method} {path}")
-            answer.close()
-            raise error
-        return answer
+        headers = {"Content-Type": kind} if body else {}
+        try:
+            url = self._source.url + path
+            with client.request(method, url, headers, Bytes(body) if body else None, access) as answer:
+                self._ahead = time.time() - _date(answer.headers.get("date", ""))
+                if answer.status >= 300:
+                    raise of_status(answer.status, answer.headers, f"{method} {path}")
+                return json.loads(answer.read(1 << 20).decode("utf-8"))
+        finally:
+            client.close()
 
 
 def _date(text: str) -> float:

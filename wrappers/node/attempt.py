@@ -5,7 +5,7 @@ import time
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from wrappers import wire
 from wrappers.node import files, process, reports
@@ -23,12 +23,22 @@ from wrappers.runtimes.choose import prepare
 FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the disk
 
 
+def silent(phase: str) -> None:
+    """Nobody hears of phases."""
+
+
 def run_attempt(
-    manifest: wire.Manifest, node: wire.Node, into: Path, who: Identity, stop: Stop, claim: str = ""
+    manifest: wire.Manifest,
+    node: wire.Node,
+    into: Path,
+    who: Identity,
+    stop: Stop,
+    claim: str = "",
+    hears: Callable[[str], None] = silent,
 ) -> wire.Report:
     """Carry out one attempt. Whatever happens, `<attempt>.report.json` is written into `into`.
 
-    `claim` is what the manifest's exchange wants.
+    `claim` is what the manifest's exchange wants; `hears` is told of each phase, and "" after the last.
 
     The tool's own output goes to `<attempt>.out` and `<attempt>.err`. The calling process must have no
     other children (`wrappers.node.process`).
@@ -39,14 +49,21 @@ def run_attempt(
     """
     if not safe_attempt(manifest.attempt):
         raise ValueError(f"the attempt id {manifest.attempt!r} cannot name a file")
-    return _Attempt(manifest, node, str(into), who, stop, claim).carry_out()
+    return _Attempt(manifest, node, str(into), who, stop, claim, hears).carry_out()
 
 
 class _Attempt:
     """What is known of an attempt while it is carried out."""
 
     def __init__(
-        self, manifest: wire.Manifest, node: wire.Node, into: str, who: Identity, stop: Stop, claim: str
+        self,
+        manifest: wire.Manifest,
+        node: wire.Node,
+        into: str,
+        who: Identity,
+        stop: Stop,
+        claim: str,
+        hears: Callable[[str], None],
     ) -> None:
         self._manifest = manifest
         self._node = node
@@ -54,6 +71,7 @@ class _Attempt:
         self._who = who
         self._stop = stop
         self._claim = claim
+        self._hears = hears
         self._told: Dict[str, Any] = {"started": time.time()}
         self._phases: List[wire.Phase] = []
         self._place: Optional[Place] = None
@@ -78,7 +96,14 @@ class _Attempt:
             self._debug()
         self._clean_up()
         report = self._report(failure)
+        if self._node.sandbox is not None:
+            reports.shorten_logs(self._manifest.attempt, self._into, self._node.sandbox)
         reports.write(report, self._into)
+        if self._node.second_report and not self._stop.requested:
+            from wrappers.node.second_report import send  # only grids want it
+
+            send(self._manifest, self._node, self._into, self._claim)
+        self._hears("")
         return report
 
     def _all_phases(self) -> None:
@@ -109,6 +134,7 @@ class _Attempt:
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
         start, clock = time.time(), time.monotonic()
+        self._hears(name)
         try:
             yield
         finally:

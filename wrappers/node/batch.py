@@ -1,12 +1,14 @@
 """Several attempts, one after the other: a file of manifests, one JSON document a line."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Union
 
 from wrappers import wire
+from wrappers.dirac.job import GridJob
 from wrappers.node import reports
-from wrappers.node.attempt import run_attempt
+from wrappers.node.attempt import run_attempt, silent
 from wrappers.node.claims import take
 from wrappers.node.host import Identity
 from wrappers.node.names import safe_attempt
@@ -58,20 +60,34 @@ def _attempt_of(line: bytes) -> Optional[str]:
     return attempt if isinstance(attempt, str) and safe_attempt(attempt) else None
 
 
-def run(orders: List[Order], node: wire.Node, into: str, who: Identity, stop: Stop, claims: str = "") -> None:
+def run(
+    orders: List[Order],
+    node: wire.Node,
+    into: str,
+    who: Identity,
+    stop: Stop,
+    claims: str = "",
+    grid: Optional[GridJob] = None,
+) -> None:
     """Carry out every order in turn; after a wish to stop, the rest is reported as cancelled.
 
-    `claims` is where their claims are (`wrappers.node.claims`); "" is beside the reports.
+    `claims` is where their claims are (`wrappers.node.claims`); "" is beside the reports. `grid` hears of it.
 
     Raises:
         OSError: a report could not be written.
     """
     found = take(claims or into, [order.attempt for order in orders])
-    for order in orders:
+    if node.sandbox is not None:
+        node = node._replace(sandbox=node.sandbox // max(len(orders), 1))
+    for number, order in enumerate(orders, 1):
         if isinstance(order, Unreadable) or stop.requested:
             refuse(order, "cancelled before it started", node, into, who)
-        else:
-            run_attempt(order, node, Path(into), who, stop, found.get(order.attempt, ""))
+            continue
+        which = f"{number} of {len(orders)}" if len(orders) > 1 else ""
+        hears = partial(grid.phase, which) if grid is not None else silent
+        report = run_attempt(order, node, Path(into), who, stop, found.get(order.attempt, ""), hears)
+        if grid is not None:
+            grid.ended(which, report)
 
 
 def refuse(order: Order, why: str, node: wire.Node, into: str, who: Identity) -> None:

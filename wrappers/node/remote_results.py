@@ -64,7 +64,7 @@ def deliver(
         first = [] if trouble else [manifest.outputs_to]
         named = [*first, *manifest.outputs_also]
         places = [place for place in named if place != SANDBOX]
-        box = _Sandbox(manifest, into) if SANDBOX in named else None
+        box = _Sandbox(manifest, node, into) if SANDBOX in named else None
         with Mover(manifest.transfers, node.authorities, manifest.exchange, claim) as mover:
             _Delivery(mover, places, box).carry_out(list(items.values()))
     except OSError as error:
@@ -107,9 +107,10 @@ def _product(one: Found, item: _Item) -> wire.Product:
 class _Sandbox:
     """The place beside the report."""
 
-    def __init__(self, manifest: wire.Manifest, into: str) -> None:
+    def __init__(self, manifest: wire.Manifest, node: wire.Node, into: str) -> None:
         self._path = os.path.join(into, manifest.attempt + PACKED_RESULTS)
-        self._limit = manifest.transfers.sandbox
+        wanted = manifest.transfers.sandbox
+        self._limit = wanted if node.sandbox is None else min(wanted, node.sandbox // 2)
 
     def takes(self, items: List[_Item]) -> bool:
         """Whether all of these fit."""

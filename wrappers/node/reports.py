@@ -42,6 +42,31 @@ def cut_logs(attempt: str, into: str) -> None:
             os.truncate(name, LOG_LEFT)
 
 
+def shorten_logs(attempt: str, into: str, room: int) -> None:
+    """Keep the beginning and the end of logs that are too long for a sandbox: each gets an eighth of the
+    `room` (bytes), so that half of it is left for results.
+    """
+    for log in (".out", ".err", ".debug"):
+        name = os.path.join(into, attempt + log)
+        try:
+            if os.path.getsize(name) > room // 8:
+                _shorten(name, room // 8)
+        except OSError:
+            pass  # there is none, or the disk is full: it stays as it is
+
+
+def _shorten(name: str, limit: int) -> None:
+    with open(name, "r+b") as log:
+        size = log.seek(0, os.SEEK_END)
+        half = max(limit - 200, 0) // 2
+        log.seek(size - half)
+        tail = log.read(half)
+        log.seek(half)
+        words = f"\n[... {size - 2 * half} bytes were cut out here: this log had {size} ...]\n"
+        log.write(words.encode("ascii") + tail)
+        log.truncate()
+
+
 def never_run(
     manifest: wire.Manifest, failure: str, message: str, node: wire.Node, who: Identity
 ) -> wire.Report:

@@ -163,7 +163,7 @@ class DiracxBackend:
 
     @cached_property
     def _common(self) -> dict[str, bytes]:
-        return payload.common(self._settings.node)
+        return payload.common(self._settings.node._replace(diracx=self._client.url))
 
     def _describe(self, group: str, items: Sequence[Submission]) -> list[Described]:
         files, places = payload.orders(items)

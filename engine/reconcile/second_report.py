@@ -1,0 +1,53 @@
+"""The copy of a report that wrappers on a grid leave beside the results: output sandboxes get lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.domain.options import SANDBOX
+from engine.errors import BadRequest, CredentialExpired, Unavailable
+from engine.reconcile import layout, testimony
+from engine.reconcile.place import Round, log
+from engine.reconcile.testimony import Unbelievable
+from engine.store.attempts import Attempt
+from engine.store.executions import Execution
+from engine.store.jobs import Job
+from wrappers.wire import Report
+
+PATIENCE = 3600.0
+"""Seconds for which a storage that does not answer is waited for: without a report, all is done once more."""
+LARGEST = 16 << 20
+
+
+def read(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> tuple[Report, str]:
+    """The report that the place brought home or, when that is not there or cannot be believed, its copy.
+
+    Raises:
+        Unbelievable: neither will do.
+        Unavailable, CredentialExpired: where the copy may be does not answer now.
+    """
+    name = f"{attempt.id}.report.json"
+    try:
+        return testimony.read(into / name, attempt)
+    except Unbelievable as error:
+        trouble = error
+    for place in layout.places(execution):
+        if place.url == SANDBOX:
+            continue
+        url = f"{layout.attempt_url(place, job.number, attempt.id)}/{name}"
+        try:
+            data = round_.storage(url).read(url, 0, LARGEST)
+        except (Unavailable, CredentialExpired, BadRequest) as error:
+            waited = round_.clock.now() - attempt.updated_at
+            if isinstance(error, BadRequest) or waited > PATIENCE:
+                continue
+            raise
+        if data:
+            (into / name).write_bytes(data)
+            try:
+                found = testimony.read(into / name, attempt)
+            except Unbelievable:
+                continue
+            log.info("the report of attempt %s was found beside its results: %s", attempt.id, trouble)
+            return found
+    raise trouble

@@ -1,0 +1,97 @@
+"""A report that does not come home is looked for beside the results; only a verified one ends a job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine import wiring
+from engine.backends.local import LocalBackend
+from engine.errors import Unavailable
+from engine.reconcile import collect, reconciler, second_report
+from engine.storages.file import FileStorage
+from tests.reconcile.conftest import World
+
+
+@pytest.fixture(autouse=True)
+def wrappers_as_on_a_grid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They send a second report; trouble is over soon."""
+    local = wiring.local_settings(world.engine.settings)
+    inner = world.place.inner
+    assert isinstance(inner, LocalBackend)
+    inner._node = local.node._replace(second_report=True)
+    monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(collect, "AGAIN", 0.05)
+
+
+def lose(path: Path) -> None:
+    if path.name.endswith(".report.json"):
+        path.unlink()
+
+
+def spoil(path: Path) -> None:
+    if path.name.endswith(".report.json"):
+        path.write_text(path.read_text()[:-7])
+
+
+@pytest.mark.parametrize("spoils", [lose, spoil])
+def test_a_report_that_does_not_come_home_is_found_beside_the_results(world: World, spoils: object) -> None:
+    world.place.spoils = spoils  # type: ignore[assignment]
+    id_ = world.submit(f"echo [N] | tee -a '{world.directory}/ran' > out.txt", jobs=2)
+    assert world.end(id_).state == "succeeded"
+    assert sorted(world.lines("ran")) == ["1", "2"]
+    assert [job.attempts for job in world.jobs(id_)] == [1, 1]
+
+
+def test_failures_are_told_by_it_as_well(world: World) -> None:
+    world.place.spoils = lose
+    id_ = world.submit("exit 3")
+    assert world.end(id_).state == "failed"
+    [job] = world.jobs(id_)
+    assert (job.failure, job.exit_code, job.attempts) == ("tool", 3, 1)
+
+
+def test_one_that_is_not_of_these_orders_is_not_believed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.place.spoils = lose
+    read = FileStorage.read
+
+    def forged(self: FileStorage, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        data = read(self, url, offset, length)
+        return data.replace(b'"manifest_sha256":"', b'"manifest_sha256":"0')
+
+    monkeypatch.setattr(FileStorage, "read", forged)
+    id_ = world.submit("true")
+    assert world.end(id_).state == "failed"
+    assert [(job.failure, job.attempts) for job in world.jobs(id_)] == [("lost", 3)]
+
+
+def test_a_storage_that_does_not_answer_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.place.spoils = lose
+    read, asked = FileStorage.read, []
+
+    def down(self: FileStorage, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        asked.append(url)
+        if len(asked) < 4:
+            raise Unavailable("the storage is down")
+        return read(self, url, offset, length)
+
+    monkeypatch.setattr(FileStorage, "read", down)
+    id_ = world.submit(f"echo once >> '{world.directory}/ran'")
+    assert world.end(id_).state == "succeeded"
+    assert (world.lines("ran"), len(asked)) == (["once"], 4)
+
+
+def test_but_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.place.spoils = lose
+    monkeypatch.setattr(second_report, "PATIENCE", 0.2)
+
+    def down(self: FileStorage, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        raise Unavailable("the storage is down")
+
+    monkeypatch.setattr(FileStorage, "read", down)
+    id_ = world.submit("true")
+    assert world.end(id_).state == "failed"
+    assert [job.failure for job in world.jobs(id_)] == ["lost"]
