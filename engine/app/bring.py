@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
-import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from tempfile import NamedTemporaryFile
 
 from engine.app.locations import doors_of
@@ -15,7 +15,10 @@ from engine.errors import BadRequest
 from engine.ports import Progress, Storage
 from engine.settings import Settings
 from engine.store.sources import Source
-from wrappers.transfer.checksums import CHUNK, Hasher
+from wrappers.transfer.errors import Permanent
+from wrappers.transfer.source import FileSource
+from wrappers.transfer.source import Source as Content
+from wrappers.transfer.tree import packed
 
 _SUMS = ("sha256", "adler32")
 
@@ -61,67 +64,58 @@ class Bringer:
             return list(pool.map(self._bring, wanted))
 
     def _bring(self, one: Source) -> Source:
-        path = Path(one.value)
-        if not one.packed:
-            return self._send(one, path, keep=True)
-        with NamedTemporaryFile(prefix="engine-", suffix=".tar", delete=False) as file:
-            packed = Path(file.name)
-        try:
-            _pack(path, packed)
-            return self._send(one, packed, keep=False)
-        finally:
-            packed.unlink(missing_ok=True)
+        return self._bring_directory(one) if one.packed else self._bring_file(one)
 
-    def _send(self, one: Source, path: Path, *, keep: bool) -> Source:
-        hashed = _hash(path)
-        sums = hashed.results()
+    def _bring_file(self, one: Source) -> Source:
+        path = Path(one.value)
+        with _reading(path):
+            if not S_ISREG(path.stat().st_mode):
+                raise BadRequest(f"{path} is neither a file nor a directory")
+            content = FileSource(str(path), _SUMS)
+            content.sums()
+        return self._send(one, content, path, keep=True)
+
+    def _bring_directory(self, one: Source) -> Source:
+        """By its tar: that depends on names and contents only, so it is brought once."""
+        with NamedTemporaryFile(prefix="engine-", suffix=".tar", delete=False) as file:
+            path = Path(file.name)
+        try:
+            with _reading(Path(one.value)), path.open("wb") as file:
+                content = packed(one.value, _SUMS)
+                file.writelines(content.pieces())
+            return self._send(one, content, path, keep=False)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _send(self, one: Source, content: Content, path: Path, *, keep: bool) -> Source:
+        sums = content.sums()
         url = f"{self._base}/inputs/{sums['sha256'][:2]}/{sums['sha256']}"
         there = self._storage.stat(url)
-        if there is None or there.size != hashed.size:
+        if there is None or there.size != content.size:
             self._storage.send(path, url, self._progress, keep=keep)
         doors = tuple(doors_of(url, self._settings.storages))
-        return Source(one.value, url, doors, sums, hashed.size, one.packed)
+        return Source(one.value, url, doors, sums, content.size, one.packed)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Permanent as error:
+        raise BadRequest(str(error)) from None
+    except OSError as error:
+        raise BadRequest(f"{error.filename or path}: {error.strerror}") from None
 
 
 def size_of(wanted: Sequence[Source]) -> int:
-    """Bytes of all these files and directories together."""
-    return sum(_size(Path(one.value)) for one in wanted)
+    """Bytes of all these together, directories as they are packed.
+
+    Raises:
+        BadRequest: one cannot be brought.
+    """
+    return sum(_size(one) for one in wanted)
 
 
-def _size(path: Path) -> int:
-    if not path.is_dir():
-        return path.stat().st_size
-    return sum(os.stat(os.path.join(top, name)).st_size for top, _, names in os.walk(path) for name in names)
-
-
-def _hash(path: Path) -> Hasher:
-    hashed = Hasher(_SUMS)
-    try:
-        with path.open("rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BadRequest(f"{path} is neither a file nor a directory")
-            while piece := file.read(CHUNK):
-                hashed.update(piece)
-    except OSError as error:
-        raise BadRequest(f"{path}: {error.strerror}") from None
-    return hashed
-
-
-def _pack(directory: Path, packed: Path) -> None:
-    """A tar of a directory that depends on names and contents only, so that it is brought once."""
-    try:
-        with tarfile.open(packed, "w", format=tarfile.PAX_FORMAT, dereference=True) as archive:
-            for path in sorted(directory.rglob("*")):
-                archive.add(path, str(path.relative_to(directory)), recursive=False, filter=_plain)
-    except OSError as error:
-        raise BadRequest(f"{error.filename or directory}: {error.strerror}") from None
-
-
-def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    if not (member.isreg() or member.isdir()):
-        raise BadRequest(f"{member.name} is neither a file nor a directory")
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    member.mtime = 0
-    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
-    return member
+def _size(one: Source) -> int:
+    with _reading(Path(one.value)):
+        return packed(one.value).size if one.packed else os.stat(one.value).st_size

@@ -29,6 +29,7 @@ TRANSFER_WORDS = {
     "wrappers.transfer.digest",
     "wrappers.transfer.errors",
     "wrappers.transfer.redact",
+    "wrappers.transfer.source",
     "wrappers.transfer.tree",
 }
 """What nodes and engine must do alike: sum bytes, read checksums, cut secrets, pack directories."""

@@ -1,5 +1,6 @@
 """What is sent to a storage: bytes that can be read again from their start, hashed the first time."""
 
+import abc
 import os
 from typing import Any, Dict, Iterable, Iterator, Optional
 
@@ -73,10 +74,11 @@ class Source(Body):
                 break
             yield piece
         if size != wanted:
-            raise Permanent(f"a result that had {wanted} bytes has changed while it was sent")
+            raise Permanent(f"a file that had {wanted} bytes has changed while it was read")
 
+    @abc.abstractmethod
     def _read(self) -> Iterator[Any]:
-        raise NotImplementedError
+        """The bytes, as they are now."""
 
 
 class FileSource(Source):

@@ -9,6 +9,7 @@ import stat
 import tarfile
 from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
+from wrappers.node.files import walk
 from wrappers.node.names import native, portable
 from wrappers.transfer.errors import Permanent, Transient
 from wrappers.transfer.source import FileSource, Source
@@ -67,6 +68,19 @@ class TarSource(Source):
                 yield bytes(waiting)
                 waiting = bytearray()
         yield bytes(waiting) + bytes(2 * _BLOCK)
+
+
+def packed(directory: str, algorithms: Iterable[str] = ("sha256", "adler32")) -> TarSource:
+    """The tar of a directory; links in it count as what they point to.
+
+    Raises:
+        Permanent: it holds what is neither a file nor a directory, or a link that leads nowhere.
+        OSError: it cannot be read.
+    """
+    tree = walk(directory)
+    if tree.left_out:
+        raise Permanent(f"{directory}/{tree.left_out[0]} cannot be packed")
+    return TarSource(tree.directories, [(file.name, file.path) for file in tree.files], algorithms)
 
 
 def _header(name: str, size: int, mode: int, kind: bytes) -> bytes:

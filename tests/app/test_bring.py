@@ -1,0 +1,73 @@
+"""Files and directories of this machine are brought to a storage, each content once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.app.bring import Bringer, size_of
+from engine.errors import BadRequest
+from engine.settings import Settings
+from engine.storages.file import FileStorage, to_path, to_url
+from engine.store.sources import Source
+from wrappers.transfer.tree import unpack
+
+
+@pytest.fixture
+def bringer(tmp_path: Path) -> Bringer:
+    place = to_url(tmp_path / "storage")
+    settings = Settings.model_validate({"storages": {"a": {"url": place}}, "data": {"staging": "a"}})
+    return Bringer(settings, lambda _: FileStorage())
+
+
+def directory(path: Path) -> Path:
+    (path / "sub").mkdir(parents=True)
+    (path / "sub/b").write_bytes(b"b")
+    (path / "a").write_bytes(b"a")
+    return path
+
+
+def test_a_file_is_brought_with_its_checksums_and_kept(bringer: Bringer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    [found] = bringer.bring_all([Source(str(tmp_path / "file"), "")])
+    assert to_path(found.url).read_bytes() == b"content"
+    assert (found.size, found.checksums["adler32"]) == (7, "0bcb02fc")
+    assert (tmp_path / "file").exists()
+
+
+def test_two_directories_with_the_same_content_are_one_file_at_the_storage(
+    bringer: Bringer, tmp_path: Path
+) -> None:
+    both = [Source(str(directory(tmp_path / name)), "", packed=True) for name in ("one", "other")]
+    os.utime(tmp_path / "other/a", (0, 0))
+    first, second = bringer.bring_all(both)
+    assert first.url == second.url
+    assert to_path(first.url).stat().st_size == first.size
+    unpacked = unpack(str(to_path(first.url)), str(tmp_path / "unpacked"))
+    assert [name for name, _ in unpacked.sums] == ["a", "sub/b"]
+
+
+def test_a_link_in_a_directory_brings_what_it_points_to(bringer: Bringer, tmp_path: Path) -> None:
+    top = directory(tmp_path / "top")
+    (top / "link").symlink_to(directory(tmp_path / "elsewhere"))
+    [found] = bringer.bring_all([Source(str(top), "", packed=True)])
+    unpack(str(to_path(found.url)), str(tmp_path / "unpacked"))
+    assert (tmp_path / "unpacked/link/sub/b").read_bytes() == b"b"
+
+
+def test_what_cannot_be_brought_is_refused_by_its_name(bringer: Bringer, tmp_path: Path) -> None:
+    top = directory(tmp_path / "top")
+    os.mkfifo(top / "pipe")
+    with pytest.raises(BadRequest, match=r"top/pipe .neither a file nor a directory"):
+        bringer.bring_all([Source(str(top), "", packed=True)])
+    with pytest.raises(BadRequest, match="top/pipe is neither a file nor a directory"):
+        bringer.bring_all([Source(str(top / "pipe"), "")])
+    (top / "pipe").unlink()
+    (top / "dangling").symlink_to("nowhere")
+    for act in (bringer.bring_all, size_of):
+        with pytest.raises(BadRequest, match=r"top/dangling .a link that leads nowhere"):
+            act([Source(str(top), "", packed=True)])
+    with pytest.raises(BadRequest, match="gone: No such file"):
+        bringer.bring_all([Source(str(tmp_path / "gone"), "")])
