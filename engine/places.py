@@ -12,7 +12,7 @@ from engine.app.key import Key
 from engine.app.needs import embedded_url
 from engine.app.platforms import PlatformKeys, default_root
 from engine.clock import Clock
-from engine.dirac.settings import DoorSettings
+from engine.dirac.settings import DoorSettings, Grid
 from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings import Settings, StorageSection
@@ -31,6 +31,14 @@ def door_settings(settings: Settings) -> DoorSettings:
     proxy = ours.proxy.expanduser() if ours.proxy else None
     source = ours.diracosrc.expanduser() if ours.diracosrc else None
     return DoorSettings(ours.command, source, proxy)
+
+
+def grid(settings: Settings) -> Grid | None:
+    """What files at `lfn:` need; None where no DIRAC client is configured."""
+    ours = settings.dirac
+    if not (ours.command or ours.diracosrc):
+        return None
+    return Grid(door_settings(settings), ours.storage_elements, ours.failover)
 
 
 class Places:
@@ -113,7 +121,13 @@ class Places:
     def _like(self, place: StorageSettings) -> StorageSettings:
         """The same place, with how patient we are everywhere."""
         data = self._settings.data
-        return replace(place, stall=data.stall, parallel=data.parallel, authorities=data.authorities)
+        return replace(
+            place,
+            stall=data.stall,
+            parallel=data.parallel,
+            authorities=data.authorities,
+            dirac=grid(self._settings),
+        )
 
 
 def _make(scheme: str, place: StorageSettings) -> Storage:

@@ -29,7 +29,7 @@ from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
 from engine.ids import AttemptId
-from engine.places import Places, door_settings
+from engine.places import Places, door_settings, grid
 from engine.ports import Backend, Catalogue, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.register import Registrar
@@ -87,8 +87,22 @@ class Engine:
         url = self.settings.data.catalogue
         if not url:
             return None
+        if urlsplit(url).scheme == "dfc":
+            return self._file_catalogue()
         made: Catalogue = plugins.load("catalogues", urlsplit(url).scheme)(url)
         return made
+
+    def _file_catalogue(self) -> Catalogue:
+        from engine.catalogues.dirac import DiracCatalogue
+        from engine.dirac.client import door
+
+        ours = grid(self.settings)
+        if ours is None:
+            raise SettingsError(
+                "setting data.catalogue: dfc: needs a DIRAC client",
+                remedy="set dirac.command or dirac.diracosrc",
+            )
+        return DiracCatalogue(door(ours.door))
 
     @property
     def catalogues(self) -> list[Catalogue]:

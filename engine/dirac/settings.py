@@ -16,3 +16,14 @@ class DoorSettings:
     """A file to source before; none: the engine's own environment."""
     proxy: Path | None = None
     """None: where DIRAC finds one by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What files at `lfn:` need."""
+
+    door: DoorSettings
+    elements: tuple[str, ...] = ()
+    """Storage elements for new files, in order."""
+    failover: tuple[str, ...] = ()
+    """Those that take a file when none of `elements` does, until DIRAC has moved it."""

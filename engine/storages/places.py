@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from engine.dirac.settings import Grid
 from engine.errors import BadRequest
 from engine.storages.credentials import CredentialSource
 
@@ -30,6 +31,8 @@ class StorageSettings:
     """Seconds without a byte after which a request has failed."""
     parallel: int = 8
     authorities: str = ""
+    dirac: Grid | None = None
+    """What `lfn:` needs; None: no DIRAC client is configured."""
 
 
 def place_of(url: str, places: Iterable[StorageSettings]) -> StorageSettings | None:

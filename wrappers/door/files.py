@@ -115,7 +115,7 @@ def _transfer(
 
     transfer = FailoverTransfer()
     transfer.request.RequestName = f"grid-engine-{uuid.uuid4().hex}"
-    facts = {**facts, "GUID": makeGuid(path)}
+    facts = {**facts, "GUID": makeGuid()}  # one of the content would belong to the first file that has it
     local = os.path.basename(path)
     result = transfer.transferAndRegisterFile(local, path, name, list(elements), facts)
     if not result["OK"] and failover:
@@ -131,6 +131,14 @@ def _transfer(
 def remove(names: List[str]) -> None:
     """Remove files from catalogue and storage elements; those that are not there are fine."""
     told = value(_data().removeFile(names, force=True), "removal") if names else {"Failed": {}}
+    for name, why in told["Failed"].items():
+        raise Trouble(UNAVAILABLE, f"{name}: {why}")
+
+
+def forget(names: List[str]) -> None:
+    """Forget files: the catalogue does, their replicas stay."""
+    there = _exists(names)
+    told = value(_catalogue().removeFile(there), "catalogue") if there else {"Failed": {}}
     for name, why in told["Failed"].items():
         raise Trouble(UNAVAILABLE, f"{name}: {why}")
 
@@ -195,5 +203,6 @@ VERBS: Dict[str, Callable[..., Any]] = {
     "get": get,
     "put": put,
     "remove": remove,
+    "forget": forget,
     "remove_directories": remove_directories,
 }

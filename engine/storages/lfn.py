@@ -1,0 +1,159 @@
+"""lfn:, files under logical names at the storage elements of DIRAC, through a DIRAC client.
+
+DIRAC renames nothing and replaces nothing: what an attempt wrote stays where it is. It keeps no empty files.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+from engine.dirac.client import Refused, door
+from engine.dirac.names import name_of
+from engine.domain.urls import child
+from engine.errors import BadRequest, NotFound
+from engine.ports import Progress, Stat, StorageCapabilities
+from engine.storages import files
+from engine.storages.failures import clearly
+from engine.storages.places import UNCONFIGURED, StorageSettings
+from wrappers.wire import Grant
+
+TRANSFER = 4 * 3600.0
+"""Seconds for one file: DIRAC waits for a catalogue that is down for a quarter of an hour by itself."""
+
+
+class LfnStorage:
+    """Implements `engine.ports.Storage`."""
+
+    def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
+        self._settings = settings
+        self.capabilities = StorageCapabilities(rename=False, checksums=("adler32",))
+
+    def stat(self, url: str) -> Stat | None:
+        """What the catalogue knows of it."""
+        found = self._ask("stat", name=name_of(url))
+        return _stat(found) if found else None
+
+    def list(self, url: str) -> Sequence[str]:
+        """Names directly under a directory."""
+        return sorted(self.entries(url))
+
+    def entries(self, url: str) -> Mapping[str, Stat]:
+        """Names directly under a directory, and what they are."""
+        return {name: _stat(facts) for name, facts in self._ask("entries", name=name_of(url)).items()}
+
+    def move(self, source: str, target: str) -> None:
+        """DIRAC has no such thing."""
+        if self.stat(source) is None:
+            raise NotFound(f"nothing at {source}")
+        raise BadRequest(f"{source}: lfn: knows no renaming")
+
+    def delete(self, url: str) -> None:
+        """Remove a file, or a directory with all it holds, from catalogue and storage elements."""
+        found = self.stat(url)
+        if found is None:
+            return
+        if not found.directory:
+            self._ask("remove", names=[name_of(url)])
+            return
+        for name in self.list(url):
+            self.delete(child(url, name))
+        self._ask("remove_directories", names=[name_of(url)])
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file; another one under this name is removed before."""
+        with TemporaryDirectory(prefix="engine-") as scratch:
+            path = Path(scratch, "file")
+            path.write_bytes(data)
+            self.send(path, url)
+
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there; another one under this name is removed before."""
+        with clearly(url), source.open("rb") as file:
+            size, adler32 = source.stat().st_size, files.checksum_of(file, "adler32")
+        there = self.stat(url)
+        if there is not None and (there.size, there.checksums.get("adler32")) != (size, adler32):
+            self.delete(url)
+        grid = self._settings.dirac
+        self._ask(
+            "put",
+            path=str(source.absolute()),
+            name=name_of(url),
+            adler32=adler32,
+            elements=list(grid.elements if grid else ()),
+            failover=list(grid.failover if grid else ()),
+        )
+        if progress:
+            progress(size)
+        if not keep:
+            source.unlink(missing_ok=True)
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """A piece of a file: all of it is fetched for that."""
+        found = self.stat(url)
+        if found is None or found.directory or offset >= found.size:
+            return b""
+        with self.open(url) as file:
+            files.skip(file, offset)
+            return file.read() if length is None else file.read(length)
+
+    @contextmanager
+    def open(self, url: str) -> Iterator[BinaryIO]:
+        """A file as a stream."""
+        with TemporaryDirectory(prefix="engine-") as scratch:
+            path = Path(scratch, "file")
+            self._get(url, path, None)
+            with path.open("rb") as file:
+                yield file
+
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
+        """Bring a file or directory to this machine, compared with the catalogue's checksum."""
+        found = self.stat(url)
+        if found is None:
+            raise NotFound(f"nothing at {url}")
+        if found.directory:
+            files.get_directory(self, url, into, progress)
+            return
+        with clearly(url), files.arriving(into) as part:
+            self._get(url, part, progress)
+
+    def checksum(self, url: str, algorithm: str = "sha256") -> str:
+        """The catalogue's own where it is an adler32, else that of what is read back."""
+        found = self.stat(url)
+        if found is None or found.directory:
+            raise NotFound(f"no file at {url}")
+        if algorithm in found.checksums:
+            return found.checksums[algorithm]
+        with self.open(url) as file:
+            return files.checksum_of(file, algorithm)
+
+    def presign(self, url: str, method: str, seconds: float) -> Grant:
+        """There is no such thing."""
+        raise BadRequest(f"{url}: lfn: cannot presign")
+
+    def _get(self, url: str, target: Path, progress: Progress | None) -> None:
+        with TemporaryDirectory(prefix=".engine-", dir=target.parent) as scratch:
+            brought = Path(self._ask("get", name=name_of(url), into=scratch))
+            if progress:
+                progress(brought.stat().st_size)
+            shutil.move(brought, target)
+
+    def _ask(self, verb: str, **arguments: Any) -> Any:
+        grid = self._settings.dirac
+        if grid is None:
+            raise BadRequest(
+                "lfn: no DIRAC client is configured", remedy="set dirac.command or dirac.diracosrc"
+            )
+        try:
+            return door(grid.door).ask(verb, patience=TRANSFER, **arguments)
+        except Refused as error:
+            raise BadRequest(str(error)) from None
+
+
+def _stat(facts: Mapping[str, Any]) -> Stat:
+    checksums = {"adler32": facts["adler32"]} if facts["adler32"] else {}
+    return Stat(facts["size"], facts["modified"], facts["directory"], None, checksums)
