@@ -25,7 +25,7 @@ from engine.ports import Backend, Catalogue, Progress, Storage
 from engine.reconcile import layout
 from engine.settings import Settings
 from engine.storages.file import to_path, to_url
-from engine.store import attempts, events, executions, jobs, products, replicas, sources
+from engine.store import attempts, events, executions, jobs, products, replicas, sources, troubles
 from engine.store.database import Database
 from engine.store.events import Event
 from engine.store.executions import Execution
@@ -221,9 +221,9 @@ class Application:
     def status(self, id_: ExecutionId, trouble: str = "") -> views.ExecutionView:
         """One execution."""
         with self._db.read() as connection:
-            return views.of_execution(
-                executions.get(connection, id_), executions.count(connection, id_), trouble
-            )
+            found = executions.get(connection, id_)
+            words = trouble if found.state.is_final else trouble or troubles.told(connection, found.backend)
+            return views.of_execution(found, executions.count(connection, id_), words)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[views.ExecutionView]:
         """Executions, newest first."""

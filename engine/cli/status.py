@@ -46,6 +46,7 @@ def _tell(view: ExecutionView, *, json: bool) -> None:
         ("tool", view.name),
         ("state", view.state if view.intent == "run" else f"{view.state} ({view.intent} was asked for)"),
         ("jobs", f"{view.finished} of {view.jobs} finished: {show.cell(view.tally)}"),
+        *([("trouble", view.trouble)] if view.trouble else []),
         ("created", view.created),
         ("ended", view.ended),
         ("image", view.image),

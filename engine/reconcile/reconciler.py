@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, MakeClaim, MakeManifest, Round, log
 from engine.reconcile.register import Registrar
 from engine.reconcile.submit import start_ready, submit_due
-from engine.store import outbox
+from engine.store import outbox, troubles
 from engine.store.database import Database
 from engine.store.lease import Lease
 
@@ -70,6 +71,8 @@ class Reconciler:
         self._asked: dict[str, float] = {}
         """Back-end -> when it was last asked how its jobs are."""
         self._fence = 0
+        self._noted: dict[str, str] = {}
+        """Back-end -> the trouble that the database knows; "" is none."""
         self.trouble: dict[str, str] = {}
         """Back-end -> why it is left in peace at the moment."""
 
@@ -121,13 +124,28 @@ class Reconciler:
             changed = self._steps(round_)
         except (Unavailable, CredentialExpired, OSError) as error:  # OSError: no disk, memory or file left
             self._leave_in_peace(backend.name, error)
+            with suppress(Unavailable):  # the database may be what is in trouble
+                self._note(round_, str(error))
             return False
         except LostRace as error:
             log.info("%s; the round is repeated", error)
             return True
         self._paused.pop(backend.name, None)
         self.trouble.pop(backend.name, None)
+        self._note(round_, "")
         return changed
+
+    def _note(self, round_: Round, words: str) -> None:
+        """Have everybody know that the back-end is in trouble, or is not any more."""
+        name = round_.backend.name
+        if self._noted.get(name) == words:
+            return
+        with round_.write() as connection:
+            if words:
+                troubles.note(connection, name, words, now=round_.clock.now())
+            else:
+                troubles.clear(connection, name)
+        self._noted[name] = words
 
     def _steps(self, round_: Round) -> bool:
         # Each step stands alone and commits by itself; the order only makes a job's way short.
@@ -161,6 +179,8 @@ class Reconciler:
         with round_.write() as connection:
             for effect in (Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
                 outbox.hurry(connection, effect, now=round_.clock.now())
+            troubles.clear(connection, round_.backend.name)
+        self._noted[round_.backend.name] = ""
 
     def _leave_in_peace(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))

@@ -130,6 +130,14 @@ site = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+trouble = Table(
+    "trouble",  # why a back-end is left in peace at the moment
+    metadata,
+    Column("backend", String(64), primary_key=True),
+    Column("words", Text, nullable=False),
+    Column("since", Float, nullable=False),
+)
+
 attempt = Table(
     "attempt",
     metadata,

@@ -352,3 +352,13 @@ def test_a_key_whose_planner_died_can_be_used_again(world: World, monkeypatch: p
     id_ = world.submit("true", key="mine")
     assert id_ != dead.id
     assert world.end(id_).state == "succeeded"
+
+
+def test_whoever_asks_how_things_stand_is_told_of_trouble_until_it_is_over(world: World) -> None:
+    id_ = world.submit("true")
+    world.place.down = CredentialExpired("the session is over", remedy="log in")
+    world.rounds(lambda: world.engine.app.status(id_).trouble != "")
+    assert world.engine.app.status(id_).trouble == "the session is over (log in)"
+    world.place.down = None
+    world.rounds(lambda: world.engine.app.status(id_).trouble == "")
+    assert world.end(id_).state == "succeeded"
