@@ -90,6 +90,10 @@ class FaultyStorage:
     """With a set, requests need one of these as a bearer token."""
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """Method, path and headers of each request."""
+    clients: list[int] = field(default_factory=list)
+    """The client's port of each request: which connection it came by."""
+    software: str = "Faulty"
+    """What it says that it is."""
     sent: int = 0
     """Bytes of bodies."""
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -150,6 +154,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+    def version_string(self) -> str:
+        return self.storage.software
 
     def handle_one_request(self) -> None:
         try:
@@ -221,6 +228,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._refused():
             self._answer(204 if self.storage.files.pop(self._path(), None) is not None else 404, b"")
 
+    def do_MOVE(self) -> None:
+        self._begin()
+        if not self._refused():
+            self._answer(501, b"")
+
     def do_MKCOL(self) -> None:
         self._begin()
         if self._refused():
@@ -237,6 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _begin(self) -> None:
         self.storage.seen.append((self.command, self._path(), dict(self.headers.items())))
+        self.storage.clients.append(self.client_address[1])
         self._fault = self.storage.next_fault(self.command)
         self._kind = self._fault.kind if self._fault else ""
 

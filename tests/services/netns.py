@@ -3,6 +3,8 @@
 A program: `python netns.py PORT[,PORT] [FILE:OVER] -- COMMAND [-- COMMAND]`. XRootD binds 0.0.0.0 and has no
 option for it. A socket belongs to the namespace in which it was made: we listen on 127.0.0.1 first, leave for
 a new one, start the commands there, and pass on what we accept to the same port in there. Needs no root.
+
+As with systemd, a command that dies is started again (Restart=always), and who connects meanwhile waits.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,24 +29,43 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PIECE = 1 << 18
 _LAST = 0.1
-"""Seconds before the end of a connection is passed on: XRootD 5.5.3 dies about once in a hundred times when a
-client closes as soon as it has its answer (segmentation fault in libXrdUtils)."""
+"""Seconds before the end of a connection is passed on: XRootD 5.5.3 may die when a client closes as soon as
+it has been told a checksum (see `_REST` in wrappers/transfer/client.py), and not every client knows that."""
+_BACK = 30.0
+"""Seconds in which a command that died is back; who connects waits for so long."""
+_PAUSE = 0.1
+"""Seconds before it is started again."""
+_BURST = 20
+"""Deaths after which a command is given up."""
 
 
-def main(ports: list[int], over: list[str], commands: list[list[str]]) -> int:
-    """Run the commands until the first of them ends. Each of `over` is FILE:PLACE, seen in that place."""
+def main(ports: list[int], over: list[str], commands: list[Sequence[str]]) -> int:
+    """Run the commands until the end is asked for. Each of `over` is FILE:PLACE, seen in that place."""
     listening = [_listen(port) for port in ports]
     _leave()
     _loopback_up()
     for file, place in (pair.split(":") for pair in over):
         _mount(file, place, _MS_BIND)
-    processes = [subprocess.Popen(command, stdin=subprocess.DEVNULL) for command in commands]
-    signal.signal(signal.SIGTERM, lambda *_: [process.kill() for process in processes])
     for end in listening:
         threading.Thread(target=_accept, args=(end,), daemon=True).start()
-    os.waitpid(-1, 0)
-    for process in processes:
-        process.kill()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    running: dict[int, tuple[Sequence[str], subprocess.Popen[bytes]]] = {}
+
+    def run(command: Sequence[str]) -> None:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        running[process.pid] = command, process
+
+    try:
+        for command in commands:
+            run(command)
+        for _ in range(_BURST):
+            dead, status = os.waitpid(-1, 0)
+            print(f"a server ended with wait status {status}; it is started again", file=sys.stderr)
+            time.sleep(_PAUSE)
+            run(running.pop(dead)[0])
+    finally:
+        for _, process in running.values():
+            process.kill()
     return 1
 
 
@@ -80,18 +102,30 @@ def _loopback_up() -> None:
 
 
 def _accept(listening: socket.socket) -> None:
-    port = listening.getsockname()[1]
     while True:
         client, _ = listening.accept()
-        try:
-            server = socket.create_connection(("127.0.0.1", port))
-        except OSError:
-            client.close()  # as one who is not there would refuse, as nearly as can be
-            continue
-        for end in (client, server):
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for source, target in ((client, server), (server, client)):
-            threading.Thread(target=_pump, args=(source, target), daemon=True).start()
+        threading.Thread(target=_connect, args=(client, listening.getsockname()[1]), daemon=True).start()
+
+
+def _connect(client: socket.socket, port: int) -> None:
+    server = _reach(port)
+    if server is None:
+        client.close()  # as one who is not there would refuse, as nearly as can be
+        return
+    for end in (client, server):
+        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    threading.Thread(target=_pump, args=(server, client), daemon=True).start()
+    _pump(client, server)
+
+
+def _reach(port: int) -> socket.socket | None:
+    """A connection to the server, as soon as it is there."""
+    end = time.monotonic() + _BACK
+    while time.monotonic() < end:
+        with suppress(OSError):
+            return socket.create_connection(("127.0.0.1", port))
+        time.sleep(0.05)
+    return None
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
@@ -113,15 +147,10 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         os.close(inlet)
 
 
-def _commands(words: list[str]) -> list[list[str]]:
+def _commands(words: list[str]) -> list[Sequence[str]]:
     """What stands after each `--`."""
-    found: list[list[str]] = []
-    for word in words:
-        if word == "--":
-            found.append([])
-        else:
-            found[-1].append(word)
-    return found
+    starts = [place for place, word in enumerate(words) if word == "--"]
+    return [words[start + 1 : end] for start, end in zip(starts, [*starts[1:], len(words)], strict=True)]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,11 @@ class XRootD:
     files: Path
     """Where its files are on this machine."""
     program: Program
+    pid_file: Path
+
+    def crash(self) -> None:
+        """Have it die at once, as by a defect of its own; it is started again (see netns.py)."""
+        os.kill(int(self.pid_file.read_text().split()[0]), signal.SIGKILL)
 
 
 @contextmanager
@@ -61,9 +67,8 @@ def start_xrootd() -> Iterator[XRootD]:
             isolated([ordinary(command)], [port]), directory / "outer.log", lambda: answers(port), root=True
         )
         with started(program):
-            yield XRootD(
-                f"root://127.0.0.1:{port}/", f"http://127.0.0.1:{port}", directory / "files", program
-            )
+            urls = f"root://127.0.0.1:{port}/", f"http://127.0.0.1:{port}"
+            yield XRootD(*urls, directory / "files", program, directory / "run/se/xrootd.pid")
 
 
 def ordinary(command: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from engine.storages.http import HttpStorage
 from engine.storages.places import StorageSettings
 from tests.services.apache import Apache, start_apache
 from tests.services.nginx import Nginx
-from tests.services.xrootd import XRootD
+from tests.services.xrootd import XRootD, start_xrootd
 from tests.storages.remote import XROOTD_NAMES, RemoteContract, credential, port_of
 
 pytestmark = pytest.mark.service
@@ -89,6 +89,57 @@ class TestXRootD(RemoteContract):
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # the server does not see it
         assert storage.checksum(url, "adler32") == "0bcb02fc"
         assert storage.read(url) == b"CONTENT"
+
+
+@pytest.fixture
+def mortal() -> Iterator[XRootD]:
+    """A server of one's own to kill."""
+    with start_xrootd() as running:
+        yield running
+
+
+def test_a_server_that_dies_under_an_upload_and_is_started_again_gets_it_whole(
+    mortal: XRootD, tmp_path: Path
+) -> None:
+    content = os.urandom(8 << 20)
+    (tmp_path / "a").write_bytes(content)
+    storage, url = HttpStorage(), f"{mortal.http}/dir/a"
+    died: list[int] = []
+
+    def die_once(size: int) -> None:
+        if not died:
+            mortal.crash()
+            died.append(size)
+
+    storage.send(tmp_path / "a", url, die_once)
+    assert died
+    assert (mortal.files / "dir/a").read_bytes() == content
+
+
+def test_a_server_that_dies_under_a_download_and_is_started_again_is_asked_for_the_rest(
+    mortal: XRootD, tmp_path: Path
+) -> None:
+    content = os.urandom(8 << 20)
+    storage, url = HttpStorage(), f"{mortal.http}/a"
+    storage.put(content, url)
+    received: list[int] = []
+
+    def die_once(size: int) -> None:
+        if not received:
+            mortal.crash()
+        received.append(size)
+
+    storage.get(url, tmp_path / "a", die_once)
+    assert (tmp_path / "a").read_bytes() == content
+    assert sum(received) == len(content)
+
+
+def test_a_server_that_died_between_requests_is_not_noticed(mortal: XRootD) -> None:
+    storage, url = HttpStorage(), f"{mortal.http}/a"
+    storage.put(b"x", url)
+    mortal.crash()
+    storage.put(b"y", url)
+    assert storage.read(url) == b"y"
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from engine.errors import BadRequest
 from engine.ports import Storage
 from engine.storages.places import StorageSettings
 from engine.storages.root import RootStorage
-from tests.services.xrootd import XRootD
+from tests.services.xrootd import XRootD, start_xrootd
 from tests.storages.remote import XROOTD_NAMES, RemoteContract, port_of
 
 pytestmark = pytest.mark.service
@@ -39,3 +39,12 @@ class TestRoot(RemoteContract):
     def test_its_own_checksum_is_asked_for(self, storage: Storage, base: str) -> None:
         storage.put(b"content", self.below(base, "a"))
         assert storage.checksum(self.below(base, "a"), "adler32") == "0bcb02fc"
+
+
+def test_a_server_that_died_between_requests_is_not_noticed() -> None:
+    with start_xrootd() as mortal:
+        storage, url = RootStorage(), f"{mortal.root}/a"
+        storage.put(b"x", url)
+        mortal.crash()
+        storage.put(b"y", url)
+        assert storage.read(url) == b"y"

@@ -22,7 +22,10 @@ from tests.services.faulty_storage import (
 )
 from tests.transfer.conftest import DATA, Hands, sums
 from wrappers import wire
-from wrappers.transfer.errors import OutOfTime, Permanent
+from wrappers.transfer import digest
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.client import Client
+from wrappers.transfer.errors import Cut, OutOfTime, Permanent
 from wrappers.transfer.moving import Mover
 from wrappers.transfer.rounds import Exhausted, Pace
 
@@ -30,14 +33,14 @@ SMALL = DATA[:1000]
 
 
 @pytest.mark.parametrize("data", [DATA, SMALL, b""], ids=["large", "small", "empty"])
-@pytest.mark.parametrize("digest", ["adler32", "md5", "sha-256"])
+@pytest.mark.parametrize("algorithm", ["adler32", "md5", "sha-256"])
 def test_a_file_is_compared_with_the_storages_checksum(
-    hands: Hands, storage: FaultyStorage, digest: str, data: bytes
+    hands: Hands, storage: FaultyStorage, algorithm: str, data: bytes
 ) -> None:
-    storage.digest = digest
+    storage.digest = algorithm
     stored = hands.store(data, storage.url + "/new")
     assert storage.files["/new"] == data
-    assert stored.verified == digest.replace("-", "")
+    assert stored.verified == algorithm.replace("-", "")
     assert [(one.size, one.error) for one in hands.tried] == [(len(data), "")]
     assert storage.count("GET") == 0
 
@@ -93,6 +96,39 @@ def test_a_storage_that_tells_a_wrong_checksum_is_left_for_another(
     assert stored.url == other.url + "/new"
     assert other.files["/new"] == DATA
     assert "/new" not in storage.files  # what may be wrong does not stay
+
+
+@pytest.mark.parametrize(("software", "rests"), [("XrootD/v5.5.3", True), ("nginx", False)])
+def test_after_a_checksum_xrootd_is_left_alone_on_that_connection(
+    storage: FaultyStorage, software: str, rests: bool
+) -> None:
+    storage.software = software
+    client = Client(Budget(60.0))
+    for headers in (digest.ASK, {}):
+        with client.request("HEAD", storage.url + "/data", dict(headers)) as answer:
+            assert answer.status == 200
+    client.close()
+    first, second = storage.clients
+    assert (first != second) == rests
+
+
+def test_a_lost_request_is_made_once_more_and_not_for_ever(storage: FaultyStorage) -> None:
+    client = Client(Budget(60.0))
+    storage.faults["HEAD"] = [DROP]
+    with client.request("HEAD", storage.url + "/data") as answer:
+        assert answer.status == 200
+    client.close()
+    storage.always["HEAD"] = DROP
+    with pytest.raises(Cut):
+        client.request("HEAD", storage.url + "/data")
+    assert storage.count("HEAD") == 4
+
+
+def test_a_request_that_may_not_be_repeated_is_not(storage: FaultyStorage) -> None:
+    storage.always["MOVE"] = DROP
+    with pytest.raises(Cut):
+        Client(Budget(60.0)).request("MOVE", storage.url + "/data", {"Destination": storage.url + "/b"})
+    assert storage.count("MOVE") == 1
 
 
 @pytest.mark.parametrize("code", [307, 308, 302])

@@ -1,13 +1,16 @@
 """HTTP requests over connections that are kept: redirects, `Expect: 100-continue`, nothing without an end."""
 
+import abc
 import threading
-from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
+import time
+from typing import Any, Dict, Iterable, Optional, Set, Tuple
 from urllib.parse import urljoin, urlsplit
 
 from wrappers.transfer.addresses import NOBODY, Access, Origin, carried, normal, origin_of
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.connection import Connection, Key, connect
-from wrappers.transfer.errors import Permanent, Transient
+from wrappers.transfer.connection import Connection
+from wrappers.transfer.connections import Connections
+from wrappers.transfer.errors import Cut, Permanent, Transient
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
@@ -16,20 +19,24 @@ __all__ = ["NOBODY", "Access", "Body", "Bytes", "Client"]
 _AGENT = "grid-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 6
-_KEPT = 16  # idle connections to one server
 _EXPECT_OVER = 1 << 20  # bytes: smaller bodies are sent unasked, which saves a round trip
 _EXPECT_FOR = 5.0  # seconds to wait for "100 Continue"; servers that do not know it never say it
+_RESTART = 0.5  # seconds in which a server that died is started again
+_REST = 0.1
+"""Seconds for which a connection is left alone over which an XRootD has told a checksum. Version 5.5.3
+computes it in another thread than it reads the connection in: when that is quick (a small file) and the next
+request, or the end, comes at once, then about one time in a hundred it crashes, or never answers."""
 _REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "MKCOL", "PROPFIND", "OPTIONS")
 
 
-class Body:
+class Body(abc.ABC):
     """What is sent: it can be sent again from its start."""
 
     size: int
 
+    @abc.abstractmethod
     def pieces(self) -> Iterable[Any]:
         """The bytes, from the start."""
-        raise NotImplementedError
 
 
 class Bytes(Body):
@@ -49,9 +56,7 @@ class Client:
 
     def __init__(self, budget: Budget, trust: Optional[Trust] = None) -> None:
         self.budget = budget
-        self._trust = trust or Trust()
-        self._idle: Dict[Key, List[Connection]] = {}
-        self._busy: Set[Connection] = set()
+        self._connections = Connections(budget, trust or Trust())
         self._asks: Set[Origin] = set()  # servers that want to be asked before a body is sent
         self._silent: Set[Origin] = set()  # servers that tell no checksums
         self._deaf: Set[Origin] = set()  # servers that never say "100 Continue"
@@ -59,13 +64,7 @@ class Client:
 
     def close(self) -> None:
         """Close every idle connection, and wake up whoever waits on a busy one."""
-        with self._lock:
-            for connections in self._idle.values():
-                for connection in connections:
-                    connection.close()
-            self._idle.clear()
-            for connection in self._busy:
-                connection.abort()
+        self._connections.close()
 
     def note_no_checksum(self, url: str) -> None:
         """Remember that the server of this URL tells no checksums."""
@@ -108,17 +107,28 @@ class Client:
     def _insist(
         self, method: str, url: str, headers: Dict[str, str], body: Optional[Body], access: Access
     ) -> Response:
-        """One request; once more when a kept connection turns out to be closed."""
+        """One request; again when a kept connection turns out to be closed, and once more after a pause when
+        the server was lost in the middle: whoever watches over it has started it again by then. Only what may
+        be repeated (RFC 9110, 9.2.2).
+        """
         origin = origin_of(url)
+        lost = paused = False
         while True:
-            connection = self._take(origin, access.certificate)
-            again = connection.used > 0 and method in _REPEATABLE
+            connection: Optional[Connection] = None
             try:
+                connection = self._connections.take(origin, access.certificate)
                 return self._exchange(connection, method, url, headers, body, access)
             except BaseException as error:
-                self._give(connection, False)
-                if not (again and isinstance(error, Transient)):
+                if connection is not None:
+                    self._connections.give(connection, False)
+                lost = lost or isinstance(error, Cut)
+                kept = connection is not None and connection.used > 0
+                again = kept or (lost and not paused and (connection is None or isinstance(error, Cut)))
+                if not (again and isinstance(error, Transient) and method in _REPEATABLE):
                     raise
+            if not kept:
+                paused = True
+                self.budget.pause(_RESTART)
             self.budget.check()
 
     def _exchange(
@@ -148,7 +158,9 @@ class Client:
 
         def release(one: Connection, reuse: bool) -> None:
             one.used += 1
-            self._give(one, reuse and not unsent)
+            if "Want-Digest" in headers and found.get("server", "").startswith("XrootD/"):
+                one.rests_until = time.monotonic() + _REST
+            self._connections.give(one, reuse and not unsent)
 
         return Response(url, status, found, connection, release, method == "HEAD")
 
@@ -160,33 +172,6 @@ class Client:
             return 100, {}, False
         status, found = connection.head()
         return status, found, status != 100
-
-    def _take(self, origin: Origin, certificate: str) -> Connection:
-        scheme, host, port = origin
-        # A proxy that was renewed has a context of its own, and so connections of its own.
-        context = self._trust.context(certificate) if scheme == "https" else None
-        while True:
-            with self._lock:
-                kept = self._idle.get((origin, context))
-                connection = kept.pop() if kept else None
-            if connection is None:
-                made = connect(host, port, self.budget, context)
-                connection = Connection(made, f"{host}:{port}", self.budget, (origin, context))
-            elif connection.is_stale():
-                connection.close()
-                continue
-            with self._lock:
-                self._busy.add(connection)
-            return connection
-
-    def _give(self, connection: Connection, reuse: bool) -> None:
-        with self._lock:
-            self._busy.discard(connection)
-            kept = self._idle.setdefault(connection.key, [])
-            if reuse and len(kept) < _KEPT and not self.budget.stopped:
-                kept.append(connection)
-                return
-        connection.close()
 
 
 def _head(method: str, url: str, headers: Dict[str, str], body: Optional[Body], ask: bool) -> bytes:

@@ -9,12 +9,13 @@ import io
 import select
 import socket
 import ssl
+import time
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Tuple
 
 from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.errors import Denied, Permanent, Transient
+from wrappers.transfer.errors import Cut, Denied, Permanent, Transient
 
 PIECE = 1 << 20
 _HEAD = 1 << 16  # bytes of a head at most
@@ -38,6 +39,11 @@ class Connection:
         self._budget = budget
         self._rest = b""
         self.used = 0  # requests that went well
+        self.rests_until = 0.0  # by time.monotonic(): before that it is neither used nor closed
+
+    def rest(self) -> float:
+        """Seconds for which it is to be left alone."""
+        return max(0.0, self.rests_until - time.monotonic())
 
     def close(self) -> None:
         """End it."""
@@ -77,7 +83,7 @@ class Connection:
                 raise Transient(f"{self._host} sends a head without an end")
             received = self.receive(_READ)
             if not received:
-                raise Transient(f"{self._host} closed the connection before it answered")
+                raise Cut(f"{self._host} closed the connection before it answered")
             self._rest += received
         lines = io.BytesIO(self._rest)
         version, _, status = lines.readline().decode("latin-1").partition(" ")
@@ -140,7 +146,10 @@ def network_error(error: OSError, doing: str) -> Exception:
         if "alert" in said and ("certificate" in said or "unknown ca" in said or "access denied" in said):
             return Denied(f"{doing}: the server does not accept our certificate ({said})")
         return Permanent(f"{doing}: TLS: {said}")
-    return Transient(f"{doing}: {reason}")
+    lost = isinstance(error, (ConnectionError, ssl.SSLError)) and not isinstance(
+        error, ConnectionRefusedError
+    )
+    return (Cut if lost else Transient)(f"{doing}: {reason}")
 
 
 def connect(host: str, port: int, budget: Budget, context: Optional[ssl.SSLContext] = None) -> socket.socket:

@@ -2,6 +2,7 @@
 
     TransferError
     ├── Transient     try again later, here or elsewhere (5xx, 408, 409, 423, 425, 429, reset, mismatch)
+    │   ├── Cut       the connection was lost
     │   └── Mismatch  the storage holds something else than was sent to it
     ├── Permanent     not here any more (400 401 403 404 405 410 507, TLS): another replica or place may do
     │   ├── NotHere   there is no such file
@@ -36,6 +37,10 @@ class Transient(TransferError):
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Cut(Transient):
+    """The connection was lost: reset, or closed before its time."""
 
 
 class Mismatch(Transient):

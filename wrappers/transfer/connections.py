@@ -1,0 +1,78 @@
+"""The connections of a client: kept while they may be used again, each used by one thread at a time."""
+
+import threading
+import time
+from typing import Dict, List, Optional, Set
+
+from wrappers.transfer.addresses import Origin
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.connection import Connection, Key, connect
+from wrappers.transfer.trust import Trust
+
+_KEPT = 16  # idle connections to one server
+
+
+class Connections:
+    """Makes and keeps connections to any number of servers. Shared by threads."""
+
+    def __init__(self, budget: Budget, trust: Trust) -> None:
+        self._budget = budget
+        self._trust = trust
+        self._idle: Dict[Key, List[Connection]] = {}
+        self._busy: Set[Connection] = set()
+        self._lock = threading.Lock()
+
+    def take(self, origin: Origin, certificate: str) -> Connection:
+        """A connection to this server, a kept one if there is one.
+
+        Raises:
+            TransferError: there is none to be had.
+        """
+        scheme, host, port = origin
+        # A proxy that was renewed has a context of its own, and so connections of its own.
+        key = origin, self._trust.context(certificate) if scheme == "https" else None
+        while True:
+            with self._lock:
+                connection = _rested(self._idle.get(key, []))
+            if connection is None:
+                made = connect(host, port, self._budget, key[1])
+                connection = Connection(made, f"{host}:{port}", self._budget, key)
+            elif connection.is_stale():
+                connection.close()
+                continue
+            with self._lock:
+                self._busy.add(connection)
+            return connection
+
+    def give(self, connection: Connection, reuse: bool) -> None:
+        """Keep a connection that was taken, or close it."""
+        with self._lock:
+            self._busy.discard(connection)
+            kept = self._idle.setdefault(connection.key, [])
+            if reuse and not self._budget.stopped:
+                kept.append(connection)
+                connection = kept[0]
+                if len(kept) <= _KEPT or connection.rest():
+                    return
+                del kept[0]
+        connection.close()
+
+    def close(self) -> None:
+        """Close every idle connection, and wake up whoever waits on a busy one."""
+        with self._lock:
+            idle = [connection for kept in self._idle.values() for connection in kept]
+            self._idle.clear()
+            for connection in self._busy:
+                connection.abort()
+        if not self._budget.stopped:
+            time.sleep(max([connection.rest() for connection in idle], default=0.0))
+        for connection in idle:
+            connection.close()
+
+
+def _rested(kept: List[Connection]) -> Optional[Connection]:
+    """The one that was used last, of those that may be used now; it is taken out."""
+    for place in reversed(range(len(kept))):
+        if not kept[place].rest():
+            return kept.pop(place)
+    return None
