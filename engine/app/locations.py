@@ -4,10 +4,11 @@ path of this machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote, urlsplit
 
 from engine.domain.catalogue import SCHEME, name_of
+from engine.domain.urls import below, nearest
 from engine.errors import BadRequest
 from engine.settings import StorageSection
 
@@ -35,22 +36,24 @@ def url_of(text: str, storages: Mapping[str, StorageSection]) -> str | None:
 
 def doors_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
     """Further URLs of the same file, by the other doors of its storage, in their order."""
-    for section in storages.values():
-        every = [door.rstrip("/") for door in (section.url, *section.doors)]
-        for base in every:
-            if url == base or url.startswith(base + "/"):
-                return [door + url[len(base) :] for door in every if door != base]
-    return []
+    found = nearest(url, _doors(storages))
+    if found is None:
+        return []
+    base, name = found
+    rest = below(url, base) or ""
+    section = storages[name]
+    return [door.rstrip("/") + rest for door in (section.url, *section.doors) if door != base]
 
 
 def storage_name(url: str, storages: Mapping[str, StorageSection]) -> str:
     """The name of the storage that a URL belongs to; its host when it is none of the settings."""
-    for name, section in storages.items():
-        for door in (section.url, *section.doors):
-            base = door.rstrip("/")
-            if url == base or url.startswith(base + "/"):
-                return name
-    return urlsplit(url).hostname or "localhost"
+    found = nearest(url, _doors(storages))
+    return found[1] if found else urlsplit(url).hostname or "localhost"
+
+
+def _doors(storages: Mapping[str, StorageSection]) -> Iterator[tuple[str, str]]:
+    """Every door of every storage, and the storage's name."""
+    return ((door, name) for name, one in storages.items() for door in (one.url, *one.doors))
 
 
 def path_of(url: str) -> str:

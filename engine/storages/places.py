@@ -7,11 +7,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from engine.dirac.settings import Grid
+from engine.domain.urls import SAME, nearest
 from engine.errors import BadRequest
 from engine.storages.credentials import CredentialSource
-
-SAME = {"dav": "http", "davs": "https", "xroot": "root", "xroots": "roots"}
-"""Schemes that are another word for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +38,11 @@ def place_of(url: str, places: Iterable[StorageSettings]) -> StorageSettings | N
 
     Its `url` is the door by which it was found.
     """
-    best: tuple[int, StorageSettings, str] | None = None
-    for place in places:
-        for door in (place.url, *place.doors):
-            size = _depth_below(url, door)
-            if size is not None and (best is None or size > best[0]):
-                best = size, place, door
-    if best is None:
+    every = ((door, place) for place in places for door in (place.url, *place.doors))
+    found = nearest(url, every)
+    if found is None:
         return None
-    _, place, door = best
+    door, place = found
     return place if door == place.url else _by_door(place, door)
 
 
@@ -70,23 +64,3 @@ def scheme_of(url: str) -> str:
 def _by_door(place: StorageSettings, door: str) -> StorageSettings:
     others = tuple(other for other in (place.url, *place.doors) if other != door)
     return replace(place, url=door, doors=others)
-
-
-def _depth_below(url: str, base: str) -> int | None:
-    """How many characters of the URL the base covers; None when it lies elsewhere."""
-    given, wanted = _comparable(url), _comparable(base)
-    if given == wanted or given.startswith(wanted + "/"):
-        return len(wanted)
-    return None
-
-
-def _comparable(url: str) -> str:
-    """One spelling: one word for a scheme, host in small letters, no usual port, no slash at the end."""
-    parts = urlsplit(url)
-    scheme = SAME.get(parts.scheme.lower(), parts.scheme.lower())
-    usual = {"http": ":80", "https": ":443", "root": ":1094", "roots": ":1094"}.get(scheme, "\0")
-    host = parts.netloc.lower().removesuffix(usual)
-    path = parts.path.rstrip("/")
-    if scheme in ("root", "roots"):
-        path = "/" + path.lstrip("/")
-    return f"{scheme}://{host}{path}".rstrip("/") if path.strip("/") else f"{scheme}://{host}"
