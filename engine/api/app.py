@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from engine import __version__
 from engine.api.asgi import Message, Receive, Send
@@ -62,6 +63,10 @@ def routes(exchange: Exchange, check: Callable[[], None]) -> FastAPI:
         except EngineError as error:
             return JSONResponse({"ready": False, "why": error.message}, status_code=503)
         return JSONResponse({"ready": True})
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, reason: Exception) -> Response:
+        return Response(status_code=400)
 
     app.include_router(node_routes(exchange))
     return app

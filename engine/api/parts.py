@@ -65,7 +65,7 @@ class Http:
                 others.include_router(page_routes())
                 others.include_router(moteur_routes(opened, Failures(every.portal.failures, clock)))
             app = Application(self._storage, others, self._rest)
-            self._server = HttpServer(app, settings.listen)
+            self._server = HttpServer(app, settings.listen, settings.stall)
         except BaseException:
             self._tree.close()
             raise

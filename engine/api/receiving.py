@@ -16,9 +16,6 @@ from wrappers.transfer.checksums import Hasher
 PIECE = 2 << 20
 """Bytes that are written at a time; at most two such pieces of a body are in memory."""
 
-STALL = 120.0
-"""Seconds without a byte after which a client counts as gone."""
-
 
 class Incoming:
     """A file that is being received. Blocking: it is called from threads, one call at a time."""
@@ -82,29 +79,25 @@ async def receive_into(
     pieces: list[bytes] = []
     held = 0
     try:
-        async with asyncio.timeout(STALL) as patience:
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Disconnected
-                patience.reschedule(loop.time() + STALL)
-                more = message.get("more_body", False)
-                if body := message.get("body", b""):
-                    pieces.append(body)
-                    held += len(body)
-                if held >= PIECE or not more:
-                    if ask is not None:
-                        ask(held)
-                    if writing is not None:
-                        await writing
-                    writing = loop.run_in_executor(executor, incoming.write, pieces)
-                    pieces, held = [], 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            more = message.get("more_body", False)
+            if body := message.get("body", b""):
+                pieces.append(body)
+                held += len(body)
+            if held >= PIECE or not more:
+                if ask is not None:
+                    ask(held)
+                if writing is not None:
+                    await writing
+                writing = loop.run_in_executor(executor, incoming.write, pieces)
+                pieces, held = [], 0
         if writing is not None:
             await writing
             writing = None
-    except TimeoutError:
-        raise Disconnected from None
     finally:
         if writing is not None and not writing.done():
             await asyncio.wait([writing])

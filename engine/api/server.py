@@ -9,6 +9,7 @@ from typing import Any
 
 import uvicorn
 
+from engine.api.patience import patient
 from engine.errors import SettingsError, Unavailable
 
 GRACE = 10
@@ -16,18 +17,18 @@ GRACE = 10
 
 
 class HttpServer:
-    """Listens from the moment it is made, answers from `start` to `stop`.
+    """Listens from the moment it is made, answers from `start` to `stop`. `stall`: see `engine.api.patience`.
 
     Raises:
         SettingsError: `listen` is no address with a port.
         Unavailable: the port is taken, or the address is not one of this machine.
     """
 
-    def __init__(self, app: Any, listen: str) -> None:
+    def __init__(self, app: Any, listen: str, stall: float = 60.0) -> None:
         self._socket = _bind(listen)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=patient(stall),
             ws="none",
             lifespan="off",
             log_config=None,

@@ -7,7 +7,7 @@ has not registered as a storage.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -145,8 +145,11 @@ class Inputs:
         except OSError:
             return None
 
-    def results(self, location: str) -> tuple[Path, Sequence[str]]:
-        """The directory where an execution has its results, and the storages that get them instead.
+    def results(
+        self, location: str, check: Callable[[Segments], None] = lambda _: None
+    ) -> tuple[Path, Sequence[str]]:
+        """The directory where an execution has its results, and the storages that get them instead. `check`
+        is told where something will be made, and refuses what may not be.
 
         Raises:
             Refused: it cannot be written by this account.
@@ -161,6 +164,7 @@ class Inputs:
         place: Location = virtual.locate_text(self._account, location)
         if place.kind is Kind.ABOVE:
             raise Refused(Code.DATA_NOT_ALLOWED, f"{place.text}: results cannot be put there")
+        check((*place.stored, "results"))
         directory = self._directory(place.stored)
         return directory, [self._address(place.stored)] if self._remote else []
 

@@ -16,6 +16,7 @@ from engine.app.audit import AuditTrail
 from engine.app.carmin import Code, Refused
 from engine.app.inputs import FileTree, Inputs
 from engine.app.pipelines import Pipelines
+from engine.app.records import Records
 from engine.app.requests import SubmitRequest
 from engine.app.turns import most_running
 from engine.app.uploads import check_uploaded
@@ -65,6 +66,7 @@ class Launcher:
         trail: AuditTrail,
         applications: Callable[[str], Application],
         tree: FileTree,
+        records: Records,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -72,6 +74,7 @@ class Launcher:
         self._trail = trail
         self._applications = applications
         self._tree = tree
+        self._records = records
         self._root: Path = settings.api.root
 
     def launch(self, account: Account, wish: Wish) -> Launch:
@@ -92,7 +95,7 @@ class Launcher:
         for value in values.files(compiled.tool, invocation):
             inputs.understand(value)  # refused with the code of its reason
         location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
-        results, stores = inputs.results(location)
+        results, stores = inputs.results(location, self._records.leave_alone)
         most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
         request = SubmitRequest(
             descriptor=descriptor,

@@ -11,6 +11,7 @@ from engine.app.inputs import FileTree
 from engine.app.launches import Launches
 from engine.app.launching import Launcher
 from engine.app.pipelines import Pipelines
+from engine.app.records import Records
 from engine.app.users import Users
 from engine.settings import Settings
 from engine.store.database import Database
@@ -26,6 +27,7 @@ class Portal:
     trail: AuditTrail
     launcher: Launcher
     launches: Launches
+    records: Records
 
 
 def open_portal(
@@ -39,11 +41,13 @@ def open_portal(
     tree: FileTree,
 ) -> Portal:
     """The portal on a storage that is open; `trouble` tells why nothing moves."""
+    records = Records(db, settings)
     return Portal(
         settings=settings,
         users=users,
         pipelines=pipelines,
         trail=trail,
-        launcher=Launcher(db, settings, pipelines, trail, applications, tree),
+        launcher=Launcher(db, settings, pipelines, trail, applications, tree, records),
         launches=Launches(db, settings, trail, applications, tree, trouble),
+        records=records,
     )

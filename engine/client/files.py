@@ -53,6 +53,7 @@ class Files(Requests):
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Length": str(source.stat().st_size),
+            "Want-Digest": "md5",  # computed there while the bytes come in, and asked for below
         }
         self._repeated("PUT", _path(path), body, headers)
         if self._json("GET", f"{_path(path)}?action=md5")["md5"] != summed.hexdigest():

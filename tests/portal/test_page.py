@@ -11,6 +11,7 @@ import pytest
 from tests.cli.desk import until
 from tests.portal.browser import ENTER, TAB, Browser, a_browser
 from tests.portal.house import House
+from tests.portal.many import write_many
 
 pytestmark = pytest.mark.service
 
@@ -120,6 +121,31 @@ def test_it_is_readable_on_a_phone_in_light_and_dark(house: House, browser: Brow
         keep(browser, name)
         wide = browser.run("return document.documentElement.scrollWidth > innerWidth")
         assert not wide, name
+
+
+def test_a_hundred_thousand_jobs_are_watched_as_easily_as_ten(house: House, browser: Browser) -> None:
+    id_ = write_many(house, "ann", 100_000)
+    logged_in(house, browser)
+    browser.open(f"{house.url}/#/{id_}")
+    browser.shows("98000 QUEUED")
+    browser.shows("997 COMPLETED")
+    browser.shows("subject=sub-000000")
+    keep(browser, "many")
+    assert browser.run("return document.querySelectorAll('tbody tr').length") == 50
+    browser.click("Next jobs")
+    browser.shows("subject=sub-000050")
+    browser.run(
+        "const choose = document.querySelector('select'); choose.value = 'ERROR';"
+        "choose.dispatchEvent(new Event('change'))"
+    )
+    browser.shows("cannot read the header")
+    browser.shows("subject=sub-000998")
+    assert browser.run("return document.querySelectorAll('tbody tr').length") == 3
+    browser.resize(390, 844)
+    keep(browser, "phone-many")
+    assert not browser.run("return document.documentElement.scrollWidth > innerWidth")
+    browser.open(f"{house.url}/#/")
+    browser.shows("a study of very many")
 
 
 def test_a_cookie_is_for_the_page_alone(house: House, browser: Browser) -> None:

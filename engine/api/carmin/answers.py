@@ -7,6 +7,7 @@ import json
 import structlog
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from starlette.requests import ClientDisconnect
 
 from engine.app.audit import AuditTrail
 from engine.app.carmin import Code, Refused
@@ -63,6 +64,10 @@ def add_handlers(app: FastAPI, trail: AuditTrail) -> None:
 
     for status in range(400, 500):  # those of the framework too, which are of another class than ours
         app.exception_handler(status)(of_http)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, reason: Exception) -> Response:
+        return error(Code.GENERIC, "the request was not complete", 400)
 
     @app.exception_handler(Exception)
     async def defect(request: Request, reason: Exception) -> Response:

@@ -49,7 +49,7 @@ def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
         platform_routes(settings.portal, portal.users, failures),
         pipeline_routes(portal.pipelines),
         execution_routes(portal.launcher, portal.launches, told),
-        path_routes(files),
+        path_routes(files, portal.records),
         account_routes(settings),
         job_routes(portal.launches),
         session_routes(portal.users, failures),

@@ -58,9 +58,9 @@ class Executions:
         """Whether it has ended."""
         return self._launches.application(found).execution(found.execution_id).state.is_final
 
-    def results(self, found: Launch) -> list[PathProperties]:
-        """Every result."""
-        return [self._result(one, found) for one in self._launches.results(found)]
+    def results(self, found: Launch, limit: int | None = None) -> list[PathProperties]:
+        """Every result, or the first ones."""
+        return [self._result(one, found) for one in islice(self._launches.results(found), limit)]
 
     def log(self, found: Launch, number: int, stream: str) -> Iterator[bytes]:
         """What the last try of a job wrote; jobs are counted from 0.

@@ -140,9 +140,13 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         return Response(status_code=204)
 
     @router.get("/executions/{id_}/results", response_model=list[PathProperties])
-    def results(id_: str, caller: Caller) -> list[PathProperties]:
+    def results(
+        id_: str,
+        caller: Caller,
+        limit: Annotated[int | None, Query(ge=1, le=10**9, description="The first so many; ours.")] = None,
+    ) -> list[PathProperties]:
         """Its results, where they are."""
-        return told.results(launches.find(caller, id_, Deed.READ))
+        return told.results(launches.find(caller, id_, Deed.READ), limit)
 
     @router.get("/executions/{id_}/stdout", response_class=PlainTextResponse)
     def stdout(id_: str, caller: Caller) -> Response:

@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from engine.api import ranges
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
 from engine.api.carmin.tar import TarBody
-from engine.api.digests import Digests
+from engine.api.digests import Digests, wanted
 from engine.api.quotas import QuotaExceeded, Quotas
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import PIECE, send_file
@@ -51,16 +51,19 @@ class Files:
         return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *arguments))
 
     async def receive(self, request: Request, location: Location) -> int:
-        """The body of a request becomes a file, whole or not at all; gives its size."""
+        """The body of a request becomes a file, whole or not at all; gives its size. A checksum is computed
+        on the way for whoever asks (`Want-Digest`), else when it is wanted: it costs more than all else.
+        """
         announced = request.headers.get("content-length", "")
-        incoming = Incoming(self.tree, self.digests, ("md5",))
+        asked = wanted(request.headers.get("want-digest", ""))
+        incoming = Incoming(self.tree, self.digests, [asked] if asked else [])
         owner = owner_of(location.stored)
         try:
             with self.quotas.room(owner, limited=True) as ask:
                 if announced:
                     await self.run(self.make_room, ask, int(announced))
-                asked = None if announced else ask
-                await receive_into(incoming, request.receive, self.executor, asked)
+                beside = None if announced else ask
+                await receive_into(incoming, request.receive, self.executor, beside)
                 if incoming.size == 0:
                     await self.run(incoming.write, [b""])
                 size, replaced = incoming.size, await self.run(incoming.publish, location.stored)

@@ -4,7 +4,6 @@ send, what is written down of it.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,8 +23,6 @@ from engine.ids import new_id
 log = structlog.stdlib.get_logger("engine.api")
 LARGEST = 16 << 20
 """Bytes of a body that is not a file."""
-PATIENCE = 60.0
-"""Seconds without a byte after which a client that sends no file counts as gone."""
 FILES = "/rest/path/"
 SESSION = "/rest/session"
 """Where a browser with a cookie that is worth nothing any more gets another."""
@@ -114,16 +111,12 @@ class Guard:
 
 
 def _limited(receive: Receive) -> Receive:
-    """The same body, as long as it is small and keeps coming."""
+    """The same body, as long as it is small."""
     size = 0
 
     async def limited() -> Message:
         nonlocal size
-        try:
-            async with asyncio.timeout(PATIENCE):
-                message = await receive()
-        except TimeoutError:
-            raise HTTPException(408, "nothing came for a minute") from None
+        message = await receive()
         size += len(message.get("body", b""))
         if size > LARGEST:
             raise HTTPException(413, f"a body has at most {LARGEST} bytes")

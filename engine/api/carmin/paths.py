@@ -24,6 +24,7 @@ from engine.api.receiving import Incoming
 from engine.api.tree import Item
 from engine.app import virtual
 from engine.app.carmin import Code, Refused
+from engine.app.records import Records
 from engine.app.tokens import Segments
 from engine.app.trash import discard
 from engine.app.virtual import Kind, Location
@@ -60,7 +61,7 @@ _BODY = {
 }
 
 
-def path_routes(files: Files) -> APIRouter:
+def path_routes(files: Files, records: Records) -> APIRouter:
     """`/path/...`."""
     router = APIRouter(tags=["data"])
     asked: dict[int | str, dict[str, Any]] = {
@@ -97,13 +98,14 @@ def path_routes(files: Files) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == ENVELOPE:
             data = _envelope(await _whole(request))
-            await _run(files, _unpack, files, caller, location, data)
+            await _run(files, _unpack, files, records, location, data)
         elif raw.endswith(b"/") or _is_empty(request, kind):
             if location.kind is Kind.ABOVE:
                 raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be made there")
-            await _run(files, files.tree.make, location.stored)
+            await _run(files, _make, files, records, location)
         else:
             _must_be_inside(location)
+            await _run(files, records.leave_alone, location.stored)
             try:
                 await files.receive(request, location)
             except (OSError, QuotaExceeded) as error:
@@ -120,7 +122,7 @@ def path_routes(files: Files) -> APIRouter:
         """Put it into the trash; what lies there is removed for good."""
         location = virtual.locate(caller, _raw(request))
         _must_be_inside(location)
-        await _run(files, _delete, files, caller, location)
+        await _run(files, _delete, files, records, caller, location)
         return Response(status_code=204)
 
     return router
@@ -235,7 +237,13 @@ def _told(
 # --- changing -------------------------------------------------------------------------------------
 
 
-def _delete(files: Files, account: Account, location: Location) -> None:
+def _make(files: Files, records: Records, location: Location) -> None:
+    records.leave_alone(location.stored)
+    files.tree.make(location.stored)
+
+
+def _delete(files: Files, records: Records, account: Account, location: Location) -> None:
+    records.leave_alone(location.stored)
     discard(files.tree, location.stored, account.id)
     files.quotas.forget(owner_of(location.stored), f"users/{account.id}")
 
@@ -260,7 +268,7 @@ def _envelope(body: bytes) -> UploadData:
         ) from None
 
 
-def _unpack(files: Files, account: Account, location: Location, data: UploadData) -> None:
+def _unpack(files: Files, records: Records, location: Location, data: UploadData) -> None:
     try:
         content = base64.b64decode(data.base64Content, validate=True)
     except (binascii.Error, ValueError):
@@ -269,14 +277,16 @@ def _unpack(files: Files, account: Account, location: Location, data: UploadData
         raise Refused(Code.BAD_INPUT, "the content is not what its md5 says")
     if data.type == "File":
         _must_be_inside(location)
+        records.leave_alone(location.stored)
         _write(files, location, location.stored, [content], len(content))
         return
     if location.kind is Kind.ABOVE:
         raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be unpacked there")
-    files.tree.make(location.stored)
+    _make(files, records, location)
     with archives.opened(content) as archive:
         for entry in archive.entries:
             target = (*location.stored, *entry.path)
+            records.leave_alone(target)
             if entry.directory:
                 files.tree.make(target)
                 continue

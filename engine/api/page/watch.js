@@ -1,6 +1,6 @@
 // The page to watch. Everything that comes from outside is put in as text, never as HTML.
 
-const PAGE = 50, EVERY = 3000;
+const PAGE = 50, MOST = 500, EVERY = 3000;
 const main = document.getElementById("main");
 const trouble = document.getElementById("trouble");
 let timer = 0, shown = 0, position = {};
@@ -91,7 +91,7 @@ async function execution(id) {
   const [one, jobs, results] = await Promise.all([
     ask(`executions/${id}`),
     ask(`executions/${id}/jobs?limit=${PAGE}&after=${after}${at.status ? `&status=${at.status}` : ""}`),
-    at.results ? ask(`executions/${id}/results`) : null]);
+    at.results ? ask(`executions/${id}/results?limit=${MOST + 1}`) : null]);
   const act = (words, verb, question) => make("button", { type: "button", onclick: async () => {
     if (question && !confirm(question)) return;
     await ask(`executions/${id}/${verb}`, { method: "PUT" });
@@ -124,12 +124,12 @@ async function execution(id) {
 
 function resultsTable(results, id) {
   if (!results.length) return make("p", {}, "There is no result yet.");
-  const rows = results.slice(0, 500).map((one) => [
+  const rows = results.slice(0, MOST).map((one) => [
     one.path.startsWith("/vip/")
       ? make("a", { href: `/rest/path${one.path.split("/").map(encodeURIComponent).join("/")}?action=content`, download: one.path.split("/").pop() + (one.isDirectory ? ".tar" : "") }, one.path.split(`/${id}/outputs/`).pop())
       : one.path,
     make("span", { className: "number" }, size(one.size))]);
-  return make("div", {}, table(["file", "size"], rows), results.length > 500 ? make("p", { className: "quiet" }, `and ${results.length - 500} more`) : null);
+  return make("div", {}, table(["file", "size"], rows), results.length > MOST ? make("p", { className: "quiet" }, `These are the first ${MOST}; a client fetches them all.`) : null);
 }
 
 async function job(id, number) {

@@ -1,0 +1,50 @@
+"""What the engine writes of an execution (logs, provenance, the places where attempts write) lies in the
+directory of its results, which may be a user's own. Users read it; only the results are theirs to change.
+"""
+
+from __future__ import annotations
+
+import re
+
+from engine.app.carmin import Code, Refused
+from engine.app.inputs import stored_path
+from engine.app.tokens import Segments
+from engine.errors import NotFound
+from engine.ids import ExecutionId
+from engine.settings import Settings
+from engine.store import executions
+from engine.store.database import Database
+
+_ID = re.compile(r"[0-9A-Z]{26}")
+_RESULTS = "outputs"
+
+
+class Records:
+    """Knows the directories of all executions, wherever they lie."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._db = db
+        self._settings = settings
+
+    def leave_alone(self, stored: Segments) -> None:
+        """Return if users may write, or remove, what lies there. The directory of an execution may go whole.
+
+        Raises:
+            Refused: it is a record of an execution.
+        """
+        for at, name in enumerate(stored[:-1], start=1):
+            if _ID.fullmatch(name) and stored[at] != _RESULTS and self._holds(name, stored[:at]):
+                raise Refused(
+                    Code.DATA_NOT_ALLOWED,
+                    "logs and records of an execution are written by the platform alone",
+                    remedy="its directory can be deleted as a whole",
+                )
+
+    def _holds(self, id_: str, stored: Segments) -> bool:
+        """Whether this is the directory of the execution."""
+        try:
+            with self._db.read() as connection:
+                found = executions.get(connection, ExecutionId(id_))
+        except NotFound:
+            return False
+        return stored_path(found.results, self._settings) == stored
