@@ -44,7 +44,7 @@ from engine.store import executions
 from engine.store.database import Database
 from engine.store.jobs import NewJob
 from engine.store.sources import Source
-from wrappers.wire import Limits
+from wrappers.wire import Limits, Transfers
 
 TOGETHER = 200
 """Invocations whose files on storages are looked at together."""
@@ -161,6 +161,20 @@ def _options(
         compat=request.compat,
         group=request.group,
         naming=_results_name(request, settings, tool),
+        transfers=_transfers(settings),
+    )
+
+
+def _transfers(settings: Settings) -> Transfers:
+    data, grid = settings.data, settings.dirac
+    return Transfers(
+        parallel=data.parallel,
+        rounds=data.rounds,
+        stall=data.stall,
+        budget=data.budget,
+        sandbox=data.sandbox,
+        elements=list(grid.storage_elements),
+        failover=list(grid.failover),
     )
 
 

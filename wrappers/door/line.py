@@ -15,6 +15,8 @@ from typing import Any, Callable, Dict, TextIO
 from wrappers.door.answers import CREDENTIAL, DEFECT, Trouble
 
 MARK = "\x1e"
+ONCE = "--once"
+"""Argument: when its input ends, the door waits until all that was asked is answered."""
 AT_ONCE = 16  # requests that are worked on at a time; the others wait
 
 
@@ -33,8 +35,10 @@ class Line:
             self._out.flush()
 
 
-def main() -> None:
-    """Answer until nobody asks any more. Never returns: a thread that hangs would keep it alive."""
+def main(once: bool) -> None:
+    """Answer until nobody asks any more. Never returns: a thread that hangs would keep it alive. `once`: what
+    was asked is answered before.
+    """
     # DIRAC and its libraries print to standard output: that goes where messages go.
     asked = os.fdopen(os.dup(0), "r", encoding="utf-8")
     line = Line(os.fdopen(os.dup(1), "w", encoding="utf-8"))
@@ -47,7 +51,7 @@ def main() -> None:
         line.say({"trouble": trouble.told()})
         os._exit(1)
     try:
-        _serve(asked, line)
+        _serve(asked, line, once)
     except BrokenPipeError:
         pass  # whoever asked is gone
     sys.stderr.flush()
@@ -74,13 +78,14 @@ def _start() -> Dict[str, str]:
     return {"dirac": str(DIRAC.version), "python": sys.version.split()[0]}
 
 
-def _serve(asked: TextIO, line: Line) -> None:
+def _serve(asked: TextIO, line: Line, once: bool) -> None:
     verbs = _verbs()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for text in asked:
             if text.strip():
                 pool.submit(_answer, verbs, json.loads(text), line)
-        os._exit(0)  # what is still worked on, nobody waits for
+        if not once:
+            os._exit(0)  # what is still worked on, nobody waits for
 
 
 def _verbs() -> Dict[str, Callable[..., Any]]:

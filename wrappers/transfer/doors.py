@@ -3,7 +3,7 @@
 from typing import Callable, Dict, NamedTuple
 from urllib.parse import urlsplit
 
-from wrappers.transfer import gfal, girder, local, root, s3, web
+from wrappers.transfer import gfal, girder, lfn, local, root, s3, web
 from wrappers.transfer.errors import Permanent
 from wrappers.transfer.part import Part
 from wrappers.transfer.permit import Permit, Tools
@@ -34,6 +34,7 @@ _DOORS = {
     "davs": _WEB,
     "s3": Door(s3.fetch, s3.store, s3.remove),
     "girder": Door(girder.fetch, girder.store, girder.remove),
+    "lfn": Door(lfn.fetch, lfn.store, lfn.remove),
 }
 SCHEMES = (*_DOORS, *_ROOT, *_GFAL)
 """What a node can move, if it has the programs for it."""

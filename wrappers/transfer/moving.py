@@ -19,6 +19,7 @@ from wrappers.transfer.trust import Trust
 from wrappers.transfer.webdav import Uploader
 
 _T = TypeVar("_T")
+_UNGRANTED = ("file", "lfn")  # this machine's files; and DIRAC's client shows its own proxy
 
 
 class Fetched(NamedTuple):
@@ -50,7 +51,8 @@ class Mover:
         self.parallel = max(1, transfers.parallel)
         self.budget = Budget(transfers.budget, transfers.stall)
         self._client = Client(self.budget, Trust(authorities))
-        self._tools = Tools(self._client, Uploader(self._client))
+        elements, failover = tuple(transfers.elements), tuple(transfers.failover)
+        self._tools = Tools(self._client, Uploader(self._client), elements, failover)
         self._breaker = Breaker(max(3, transfers.parallel))
         self._rounds = Rounds(pace or Pace(transfers.rounds), self.budget, self._breaker)
         asks = Exchange(exchange, claim, self._client) if exchange and claim else None
@@ -69,7 +71,7 @@ class Mover:
 
     def prepare(self, urls: Sequence[str], method: str) -> None:
         """Get the grants for many files at once."""
-        self._credentials.prepare([url for url in urls if urlsplit(url).scheme != "file"], method)
+        self._credentials.prepare([url for url in urls if urlsplit(url).scheme not in _UNGRANTED], method)
 
     def fetch(self, urls: Sequence[str], part: Part, tried: List[wire.Tried]) -> Fetched:
         """Bring a file here from the first of its replicas that gives it whole; each try is noted.

@@ -1,6 +1,6 @@
 """What a door to a storage is given: with what a URL may be used, and the tools to use it."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 from wrappers import wire
 from wrappers.transfer.addresses import NOBODY, Access
@@ -23,6 +23,8 @@ class Tools(NamedTuple):
 
     client: Client
     uploader: Uploader
+    elements: Tuple[str, ...] = ()  # storage elements of DIRAC for new files, in order
+    failover: Tuple[str, ...] = ()  # those that take a file when none of `elements` does
 
     @property
     def budget(self) -> Budget:

@@ -40,9 +40,9 @@ class Program:
         """Run it; what it prints is its message. Those that show no sign of life may need more `patience`."""
         return self._run(subprocess.DEVNULL, None, None, patience)
 
-    def feed(self, pieces: Iterable[Any]) -> Said:
-        """Run it with these bytes as its input."""
-        return self._run(subprocess.PIPE, None, pieces)
+    def feed(self, pieces: Iterable[Any], patience: float = 0.0) -> Said:
+        """Run it with these bytes as its input; `patience` as for `talk`."""
+        return self._run(subprocess.PIPE, None, pieces, patience)
 
     def read(self, take: Callable[[memoryview], None]) -> Said:
         """Run it and take what it prints."""
