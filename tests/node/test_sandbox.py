@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +77,34 @@ def test_where_it_cannot_go_nothing_is_lost(site: Site, place: str) -> None:
 def test_nobody_else_sends_one(site: Site) -> None:
     report = site.one("echo 1 > o", outputs=outputs(o="o"))
     assert [path.name for path in Path(site.results / report.attempt).iterdir()] == ["o"]
+
+
+def test_orders_that_were_carried_out_are_not_carried_out_again(site: Site) -> None:
+    """DIRAC starts a job again when it has lost sight of it."""
+    site.node = site.node._replace(second_report=True)
+    ran = site.root / "ran"
+    manifest = site.manifest(f"date +%N | tee -a {ran} > o", outputs=outputs(o="o"))
+    [first] = site.run(manifest)
+    (site.into / f"{manifest.attempt}.report.json").unlink()
+    assert site.run(manifest) == [first]
+    assert ran.read_text() == (site.results / manifest.attempt / "o").read_text()
+    assert site.leftovers() == []
+
+
+def test_of_two_runs_at_a_time_the_later_one_does_not_write_over_the_results(site: Site) -> None:
+    site.node = site.node._replace(second_report=True)
+    first, gate = site.root / "first", site.root / "gate"
+    wait = f"if mkdir {first}; then until test -e {gate}; do sleep 0.05; done; fi"
+    manifest = site.manifest(f"{wait}; echo $$ > o", outputs=outputs(o="o"))
+    slow = site.start(manifest)
+    while not first.exists():
+        time.sleep(0.02)
+    elsewhere = Site(site.root / "elsewhere", site.wrapper, node=site.node)
+    elsewhere.root.mkdir()
+    [report] = elsewhere.run(manifest)
+    assert report.outcome == wire.SUCCEEDED
+    gate.touch()
+    assert slow.wait() == 0
+    assert site.report(manifest) == report
+    delivered = (site.results / manifest.attempt / "o").read_bytes()
+    assert hashlib.sha256(delivered).hexdigest() == report.products[0].sha256

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 from wrappers import wire
 from wrappers.node import files, process, reports
 from wrappers.node.deliver import deliver
-from wrappers.node.failure import DISK_FULL, Cancelled, Failure, from_os
+from wrappers.node.failure import DISK_FULL, Cancelled, CarriedOut, Failure, from_os
 from wrappers.node.host import Identity
 from wrappers.node.inputs import stage
 from wrappers.node.names import safe_attempt
@@ -49,7 +49,11 @@ def run_attempt(
     """
     if not safe_attempt(manifest.attempt):
         raise ValueError(f"the attempt id {manifest.attempt!r} cannot name a file")
-    return _Attempt(manifest, node, str(into), who, stop, claim, hears).carry_out()
+    try:
+        return _Attempt(manifest, node, str(into), who, stop, claim, hears).carry_out()
+    except CarriedOut as earlier:
+        reports.write(earlier.report, str(into))
+        return earlier.report
 
 
 class _Attempt:
@@ -87,6 +91,9 @@ class _Attempt:
             failure = error
         except Cancelled:
             failure = Failure(wire.CANCELLED, "cancelled")
+        except CarriedOut:
+            self._clean_up()
+            raise
         except OSError as error:
             full = error.errno in DISK_FULL
             failure = from_os(error, wire.NODE, "working") if full else _defect(error)
@@ -109,6 +116,7 @@ class _Attempt:
     def _all_phases(self) -> None:
         with self._phase("probe"):
             place = self._place = make(self._manifest, self._node.scratch or self._into)
+            self._check_earlier()
         with self._phase("inputs"):
             self._told["inputs"] = stage(self._manifest, place.job, self._node, self._claim)
             furnish(place, self._manifest)
@@ -124,12 +132,24 @@ class _Attempt:
                 self._told["missing"] = missing
                 raise Failure(wire.TOOL, f"the tool did not write its output {', '.join(missing)}")
         with self._phase("deliver"):
+            self._check_earlier()
             self._keep = True
             done = deliver(found, place.job, self._manifest, self._node, self._into, self._claim)
             self._keep = False
             self._told["products"] = done.products
             if done.left_out:
                 self._told["message"] = f"not delivered: {'; '.join(done.left_out[:5])}"
+
+    def _check_earlier(self) -> None:
+        """See that these orders were not carried out before, where a place may start a job twice.
+
+        Raises:
+            CarriedOut: they were.
+        """
+        if self._node.second_report:
+            from wrappers.node.second_report import check  # only grids want it
+
+            check(self._manifest, self._node, self._into, self._claim)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

@@ -23,6 +23,14 @@ class Cancelled(BaseException):
     """Somebody asked for the end. Not an Exception, so that no `except Exception` swallows it."""
 
 
+class CarriedOut(Exception):
+    """An earlier run has carried out the same orders; this is its report."""
+
+    def __init__(self, report: wire.Report) -> None:
+        super().__init__(report.attempt)
+        self.report = report
+
+
 def from_os(error: OSError, kind: str, doing: str) -> Failure:
     """The failure that an operating system error means; a full disk is always the node's fault."""
     reason = error.strerror or str(error)
