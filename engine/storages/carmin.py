@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +22,7 @@ from engine.storages import files
 from engine.storages.credentials import ApiKey, Token
 from engine.storages.failures import clearly
 from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.remote import RemoteStorage
 from wrappers.transfer import http
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import NOBODY, Access, Body, Bytes, Client
@@ -30,14 +31,13 @@ from wrappers.transfer.part import Expected
 from wrappers.transfer.response import Response
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
-from wrappers.wire import Grant
 
 _GENERAL_REFUSAL = 400
 """CARMIN's answer to nearly everything that does not work, files that are not there included."""
 _LOOK_AGAIN = 0.2
 
 
-class CarminStorage:
+class CarminStorage(RemoteStorage):
     """Implements `engine.ports.Storage` over the REST interface of another platform."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
@@ -59,10 +59,6 @@ class CarminStorage:
             return None
         return _stat(found)
 
-    def list(self, url: str) -> Sequence[str]:
-        """Names directly under a directory."""
-        return sorted(self.entries(url))
-
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
         with clearly(url):
@@ -70,18 +66,6 @@ class CarminStorage:
         return {_name(item): _stat(item) for item in found}
 
     # --- writing ----------------------------------------------------------------------------------
-
-    def put(self, data: bytes, url: str) -> None:
-        """Write a small file."""
-        with clearly(url):
-            self._store(files.BytesSource(data), url)
-
-    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
-        """Bring a file there."""
-        with clearly(url):
-            self._store(files.WatchedSource(source, progress), url)
-            if not keep:
-                source.unlink(missing_ok=True)
 
     def _store(self, source: Source, url: str) -> None:
         self._make_directory(url.rpartition("/")[0])
@@ -145,33 +129,15 @@ class CarminStorage:
                     raise _refusal(answer, f"GET {url}")
                 yield files.stream(answer.pieces())
 
-    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
-        """Bring a file or directory to this machine."""
-        found = self.stat(url)
-        if found is None:
-            raise NotFound(f"nothing at {url}")
-        if found.directory:
-            files.get_directory(self, url, into, progress)
-            return
-        with (
-            clearly(url),
-            files.arriving(into) as part,
-            files.WatchedPart(part, Expected(found.size), progress) as arriving,
-        ):
+    def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
+        with files.WatchedPart(part, Expected(found.size), progress) as arriving:
             http.fetch(self._client, self._place(url, "content"), arriving, self._access())
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The platform's md5 where it tells one, else that of what is read back."""
         with clearly(url):
             told = self._told_md5(url) if algorithm == "md5" else None
-        if told is not None:
-            return told
-        with self.open(url) as file:
-            return files.checksum_of(file, algorithm)
-
-    def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """There is no such thing."""
-        raise BadRequest(f"{url}: CARMIN cannot presign")
+        return told if told is not None else super().checksum(url, algorithm)
 
     # --- the interface ----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -53,8 +53,8 @@ class WatchedPart(Part):
 class WatchedSource(FileSource):
     """A file that is sent, and tells of its pieces."""
 
-    def __init__(self, path: Path, progress: Progress | None) -> None:
-        super().__init__(str(path))
+    def __init__(self, path: Path, progress: Progress | None, algorithms: Iterable[str]) -> None:
+        super().__init__(str(path), algorithms)
         self._progress = progress
 
     def pieces(self) -> Iterator[Any]:
@@ -68,13 +68,25 @@ class WatchedSource(FileSource):
 class BytesSource(Source):
     """Bytes to send."""
 
-    def __init__(self, data: bytes) -> None:
-        super().__init__(len(data))
+    def __init__(self, data: bytes, algorithms: Iterable[str]) -> None:
+        super().__init__(len(data), algorithms)
         self._data = data
 
     def _read(self) -> Iterator[Any]:
         if self._data:
             yield memoryview(self._data)
+
+
+def blocks(pieces: Iterable[Any], size: int) -> Iterator[bytes]:
+    """The same bytes in blocks of at least this size, but for the last; none when there are none."""
+    block = bytearray()
+    for piece in pieces:
+        block += piece
+        if len(block) >= size:
+            yield bytes(block)
+            block.clear()
+    if block:
+        yield bytes(block)
 
 
 class PieceReader(io.RawIOBase):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from engine.storages import files
 from engine.storages.credentials import ApiKey
 from engine.storages.failures import clearly
 from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.remote import RemoteStorage
 from wrappers.transfer import girder
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Access, Client
@@ -46,7 +47,7 @@ _TOPS = {"/": ("collection", "user"), "/collection": None, "/user": None}
 """Directories that are no resources."""
 
 
-class GirderStorage:
+class GirderStorage(RemoteStorage):
     """Implements `engine.ports.Storage`. A file is an item with one file of the same name in it."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
@@ -70,10 +71,6 @@ class GirderStorage:
             found = self._lookup(url)
         return None if found is None else _stat(found)
 
-    def list(self, url: str) -> Sequence[str]:
-        """Names directly under a directory."""
-        return sorted(self.entries(url))
-
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
         path = _path(url)
@@ -94,18 +91,6 @@ class GirderStorage:
             return {item["name"]: _stat(item) for item in below}
 
     # --- writing ----------------------------------------------------------------------------------
-
-    def put(self, data: bytes, url: str) -> None:
-        """Write a small file."""
-        with clearly(url):
-            self._store(files.BytesSource(data), url)
-
-    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
-        """Bring a file there."""
-        with clearly(url):
-            self._store(files.WatchedSource(source, progress), url)
-            if not keep:
-                source.unlink(missing_ok=True)
 
     def _store(self, source: Source, url: str) -> None:
         """Upload under another name; what was there before goes when the new file is complete."""
@@ -183,19 +168,8 @@ class GirderStorage:
             with self._download(url, found, {}) as answer:
                 yield files.stream(answer.pieces())
 
-    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
-        """Bring a file or directory to this machine."""
-        found = self.stat(url)
-        if found is None:
-            raise NotFound(f"nothing at {url}")
-        if found.directory:
-            files.get_directory(self, url, into, progress)
-            return
-        with (
-            clearly(url),
-            files.arriving(into) as part,
-            files.WatchedPart(part, Expected(found.size), progress) as arriving,
-        ):
+    def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
+        with files.WatchedPart(part, Expected(found.size), progress) as arriving:
             girder.fetch(self._tools, self._permit(url), arriving)
 
     def _download(self, url: str, item: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
@@ -206,11 +180,6 @@ class GirderStorage:
             answer.close()
             raise of_status(answer.status, answer.headers, f"GET {url}")
         return answer
-
-    def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The checksum of what is read back."""
-        with self.open(url) as file:
-            return files.checksum_of(file, algorithm)
 
     def presign(self, url: str, method: str, seconds: float) -> Grant:
         """A token for so long, with what the user's API key allows: Girder scopes keys, not tokens."""

@@ -15,16 +15,16 @@ from engine.storages import files, multistatus
 from engine.storages.failures import clearly
 from engine.storages.multistatus import Listed
 from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.remote import RemoteStorage
 from engine.storages.webdav import GONE, WebDav
 from wrappers.transfer import digest, http
 from wrappers.transfer.errors import TransferError, of_status
 from wrappers.transfer.part import Expected
 from wrappers.transfer.redact import redact
 from wrappers.transfer.source import Source
-from wrappers.wire import Grant
 
 
-class HttpStorage:
+class HttpStorage(RemoteStorage):
     """Implements `engine.ports.Storage` over HTTP. Writes are a temporary name, a comparison and a MOVE."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
@@ -56,10 +56,6 @@ class HttpStorage:
         listed = None if strict else self._dav.is_strict(url) and self._dav.propfind(url, "0")
         return listed[0].stat if listed else found
 
-    def list(self, url: str) -> Sequence[str]:
-        """Names directly under a directory."""
-        return sorted(self.entries(url))
-
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
         with clearly(url):
@@ -84,31 +80,19 @@ class HttpStorage:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def put(self, data: bytes, url: str) -> None:
-        """Write a small file."""
-        self._store(files.BytesSource(data), url)
-
-    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
-        """Bring a file there."""
-        with clearly(url):
-            self._store(files.WatchedSource(source, progress), url)
-            if not keep:
-                source.unlink(missing_ok=True)
-
     def _store(self, source: Source, url: str) -> None:
-        with clearly(url):
-            if not self.capabilities.rename:
-                self._dav.insist(url, lambda shown: self._dav.uploader.store(_url(url), source, shown))
-                return
-            target = _url(url)
-            part = child(target.rpartition("/")[0], files.part_name())
-            try:
-                self._dav.insist(part, lambda shown: self._dav.uploader.store(part, source, shown))
-                _check(self._dav.rename(part, target, replace=True), f"MOVE {part}")
-            except BaseException:
-                with suppress(TransferError, CredentialExpired):  # what went wrong before is what is told
-                    self._dav.delete(part)
-                raise
+        if not self.capabilities.rename:
+            self._dav.insist(url, lambda shown: self._dav.uploader.store(_url(url), source, shown))
+            return
+        target = _url(url)
+        part = child(target.rpartition("/")[0], files.part_name())
+        try:
+            self._dav.insist(part, lambda shown: self._dav.uploader.store(part, source, shown))
+            _check(self._dav.rename(part, target, replace=True), f"MOVE {part}")
+        except BaseException:
+            with suppress(TransferError, CredentialExpired):  # what went wrong before is what is told
+                self._dav.delete(part)
+            raise
 
     def move(self, source: str, target: str) -> None:
         """Rename; some servers heed no `Overwrite: F`, so the target is looked at first."""
@@ -162,38 +146,18 @@ class HttpStorage:
             _check(answer.status, f"GET {url}", answer.headers)
             yield files.stream(answer.pieces())
 
-    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
-        """Bring a file or directory to this machine."""
-        with clearly(url):
-            found = self.stat(url)
-            if found is None:
-                raise NotFound(f"nothing at {redact(url)}")
-            if found.directory:
-                files.get_directory(self, url, into, progress)
-                return
-            with files.arriving(into) as part:
-                expected = Expected(found.size)
-                with files.WatchedPart(part, expected, progress) as arriving:
-                    self._dav.insist(
-                        url, lambda shown: http.fetch(self._dav.client, _url(url), arriving, shown)
-                    )
+    def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
+        with files.WatchedPart(part, Expected(found.size), progress) as arriving:
+            self._dav.insist(url, lambda shown: http.fetch(self._dav.client, _url(url), arriving, shown))
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The checksum that the server tells, else that of what is read back."""
         name = {"sha256": "sha-256"}.get(algorithm, algorithm)
-        with clearly(url):
-            with self._dav.ask("HEAD", url, {"Want-Digest": name}) as answer:
-                if answer.status in GONE:
-                    raise NotFound(f"nothing at {redact(url)}")
-                told = digest.told(answer.headers)
-            if algorithm in told:
-                return told[algorithm]
-            with self.open(url) as file:
-                return files.checksum_of(file, algorithm)
-
-    def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """There is no such thing."""
-        raise BadRequest(f"{redact(url)}: an HTTP storage cannot presign")
+        with clearly(url), self._dav.ask("HEAD", url, {"Want-Digest": name}) as answer:
+            if answer.status in GONE:
+                raise NotFound(f"nothing at {redact(url)}")
+            told = digest.told(answer.headers)
+        return told.get(algorithm) or super().checksum(url, algorithm)
 
 
 def _url(url: str) -> str:

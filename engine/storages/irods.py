@@ -8,23 +8,24 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import import_module
-from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound, SettingsError, Unavailable
-from engine.ports import Progress, Stat, StorageCapabilities
+from engine.ports import Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import Basic
 from engine.storages.failures import ANOTHER_CREDENTIAL
 from engine.storages.places import UNCONFIGURED, StorageSettings
-from wrappers.transfer.checksums import CHUNK, Hasher
+from engine.storages.remote import RemoteStorage
+from wrappers.transfer.checksums import CHUNK
+from wrappers.transfer.errors import TransferError
 from wrappers.transfer.redact import redact
-from wrappers.wire import Grant
+from wrappers.transfer.source import Source
 
 _PORT = 1247
 _DENIED = (
@@ -36,8 +37,10 @@ _DENIED = (
 Connect = Callable[..., Any]
 
 
-class IrodsStorage:
+class IrodsStorage(RemoteStorage):
     """Implements `engine.ports.Storage`. Writes are a temporary name, a comparison and a rename."""
+
+    _sums = ("sha256",)
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED, connect: Connect | None = None) -> None:
         """`connect` makes a session: `irods.session.iRODSSession`, by default."""
@@ -53,10 +56,6 @@ class IrodsStorage:
             if session.data_objects.exists(path):
                 return _stat(session.data_objects.get(path))
             return Stat(0, 0.0, directory=True) if session.collections.exists(path) else None
-
-    def list(self, url: str) -> Sequence[str]:
-        """Names directly under a collection."""
-        return sorted(self.entries(url))
 
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a collection, and what they are."""
@@ -92,33 +91,18 @@ class IrodsStorage:
             elif session.collections.exists(path):
                 session.collections.remove(path, recurse=True, force=True)
 
-    def put(self, data: bytes, url: str) -> None:
-        """Write a small object."""
-        self._store([data] if data else [], url, None)
-
-    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
-        """Bring a file there."""
-        with self._at(url), source.open("rb") as file:
-            self._store(iter(lambda: file.read(CHUNK), b""), url, progress)
-        if not keep:
-            source.unlink(missing_ok=True)
-
-    def _store(self, pieces: Any, url: str, progress: Progress | None) -> None:
-        hasher = Hasher(["sha256"])
+    def _store(self, source: Source, url: str) -> None:
         with self._at(url) as (session, path):
             above = path.rpartition("/")[0]
             part = f"{above}/{files.part_name()}"
             session.collections.create(above, recurse=True)
             try:
                 with session.data_objects.open(part, "w") as file:
-                    for piece in pieces:
-                        file.write(piece)
-                        hasher.update(piece)
-                        if progress:
-                            progress(len(piece))
+                    for block in files.blocks(source.pieces(), CHUNK):
+                        file.write(block)
                 held = _hexadecimal(session.data_objects.chksum(part))
-                if held not in ("", hasher.results()["sha256"]):
-                    raise Unavailable(f"{url}: the server holds {held}, not {hasher.results()['sha256']}")
+                if held not in ("", source.sum("sha256")):
+                    raise Unavailable(f"{url}: the server holds {held}, not {source.sum('sha256')}")
                 with self._lock:  # it does not rename over what is there
                     if session.data_objects.exists(path):
                         session.data_objects.unlink(path, force=True)
@@ -146,42 +130,27 @@ class IrodsStorage:
             with session.data_objects.open(path, "r") as file:
                 yield file
 
-    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
-        """Bring an object or collection to this machine."""
-        found = self.stat(url)
-        if found is None:
-            raise NotFound(f"nothing at {url}")
-        if found.directory:
-            files.get_directory(self, url, into, progress)
-            return
-        with self._at(url), files.arriving(into) as part, self.open(url) as source:
-            size = files.copy(source, part, progress)
-            if size != found.size:
-                raise Unavailable(f"{url}: {size} of {found.size} bytes came")
-
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The server's sha256 where it computes one, else that of what is read back."""
         with self._at(url) as (session, path):
             if not session.data_objects.exists(path):
                 raise NotFound(f"nothing at {url}")
             told = _hexadecimal(session.data_objects.chksum(path)) if algorithm == "sha256" else ""
-            if told:
-                return told
-            with self.open(url) as file:
-                return files.checksum_of(file, algorithm)
-
-    def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """There are tickets, which this does not use."""
-        raise BadRequest(f"{url}: iRODS cannot presign")
+        return told or super().checksum(url, algorithm)
 
     # --- the library ------------------------------------------------------------------------------
 
     @contextmanager
     def _at(self, url: str) -> Iterator[tuple[Any, str]]:
         """A session and the path there; failures in our words."""
-        try:
+        with self._own_words(url):
             yield self._address(url)
-        except EngineError:
+
+    @contextmanager
+    def _own_words(self, url: str) -> Iterator[None]:
+        try:
+            yield
+        except (EngineError, TransferError):
             raise
         except OSError as error:
             raise Unavailable(f"{redact(url)}: {error.strerror or error}") from error

@@ -1,45 +1,31 @@
-"""root:// and roots://, the protocol of XRootD, by its own library: errors are values there, and it is told
-first not to wait for ever.
-"""
+"""root:// and roots://, the protocol of XRootD, by its own library."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from engine.domain.urls import child
-from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound, Unavailable
+from engine.errors import BadRequest, EngineError, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
-from engine.storages import files
+from engine.storages import files, xrootd
 from engine.storages.credentials import Proxy, Token
-from engine.storages.failures import ANOTHER_CREDENTIAL, clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.places import UNCONFIGURED, StorageSettings, scheme_of
+from engine.storages.remote import RemoteStorage
 from wrappers.transfer.redact import redact
-from wrappers.wire import Grant
+from wrappers.transfer.source import Source
 
-File: TypeAlias = Any
-FileSystem: TypeAlias = Any
-"""Of the library, which says nothing of its types."""
 _PIECE = 8 << 20
-_IS_DIRECTORY = 2  # in the flags of a stat
-_READ, _WRITE = 0x10, 0x02 | 0x100 | 0x8000  # of an open; to write: replace, make directories
-_MAKE_PATH, _LIST_WITH_STAT, _CHECKSUM = 1, 1, 3  # of mkdir, dirlist, query
-"""Numbers of the protocol."""
-_NOT_FOUND, _NOT_EMPTY, _NO_SPACE, _NOT_AUTHORIZED, _EXISTS, _QUOTA = 3011, 3005, 3009, 3010, 3018, 3021
-_UNSUPPORTED = 3013
-_AUTHENTICATION_FAILED = 204
-"""The library's own code (errAuthFailed)."""
 _CHECKSUMS = ("adler32", "md5")
 
 
-class RootStorage:
+class RootStorage(RemoteStorage):
     """Implements `engine.ports.Storage`. Writes are a temporary name, a comparison and a rename."""
+
+    _sums = ("adler32",)
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._settings = settings
@@ -50,24 +36,20 @@ class RootStorage:
 
     def stat(self, url: str) -> Stat | None:
         """What lies there."""
-        status, found = _twice(lambda: self._system(url).stat(self._path(url)))
-        if status.errno == _NOT_FOUND:
+        status, found = xrootd.twice(lambda: self._system(url).stat(self._path(url)))
+        if status.errno == xrootd.NOT_FOUND:
             return None
-        _check(status, url)
-        return _stat(found)
-
-    def list(self, url: str) -> Sequence[str]:
-        """Names directly under a directory."""
-        return sorted(self.entries(url))
+        xrootd.check(status, url)
+        return xrootd.stat(found)
 
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
         found = self.stat(url)
         if found is None or not found.directory:
             return {}
-        status, listing = self._system(url).dirlist(self._path(url), _LIST_WITH_STAT)
-        _check(status, url)
-        return {entry.name: _stat(entry.statinfo) for entry in listing or ()}
+        status, listing = self._system(url).dirlist(self._path(url), xrootd.LIST_WITH_STAT)
+        xrootd.check(status, url)
+        return {entry.name: xrootd.stat(entry.statinfo) for entry in listing or ()}
 
     def move(self, source: str, target: str) -> None:
         """Rename; the server would replace an existing target, so it is looked at first."""
@@ -78,15 +60,15 @@ class RootStorage:
     def _rename(self, source: str, target: str) -> None:
         system = self._system(source)
         status, _ = system.mv(self._path(source), self._path(target))
-        if status.errno == _NOT_FOUND and self.stat(source) is not None:  # there is no directory for it
+        if status.errno == xrootd.NOT_FOUND and self.stat(source) is not None:  # there is no directory for it
             self._make_directory(target.rpartition("/")[0])
             status, _ = system.mv(self._path(source), self._path(target))
-        _check(status, source)
+        xrootd.check(status, source)
 
     def _make_directory(self, url: str) -> None:
-        status, _ = self._system(url).mkdir(self._path(url), _MAKE_PATH)
-        if status.errno != _EXISTS:
-            _check(status, url)
+        status, _ = self._system(url).mkdir(self._path(url), xrootd.MAKE_PATH)
+        if status.errno != xrootd.EXISTS:
+            xrootd.check(status, url)
 
     def delete(self, url: str) -> None:
         """Remove a file or a directory with all it holds."""
@@ -99,26 +81,15 @@ class RootStorage:
             status, _ = self._system(url).rmdir(self._path(url))
         else:
             status, _ = self._system(url).rm(self._path(url))
-        if status.errno != _NOT_FOUND:
-            _check(status, url)
+        if status.errno != xrootd.NOT_FOUND:
+            xrootd.check(status, url)
 
-    def put(self, data: bytes, url: str) -> None:
-        """Write a small file."""
-        self._store([data] if data else [], url, None)
-
-    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
-        """Bring a file there."""
-        with clearly(url), source.open("rb") as file:
-            self._store(iter(lambda: file.read(_PIECE), b""), url, progress)
-        if not keep:
-            source.unlink(missing_ok=True)
-
-    def _store(self, pieces: Iterable[bytes], url: str, progress: Progress | None) -> None:
+    def _store(self, source: Source, url: str) -> None:
         part = child(url.rpartition("/")[0], files.part_name())
         target = part if self.capabilities.rename else url
         try:
-            size, adler32 = self._write(pieces, target, progress)
-            self._compare(target, size, adler32)
+            self._write(source, target)
+            self._compare(target, source.size, source.sum("adler32"))
             if target != url:
                 self._rename(part, url)
         except BaseException:
@@ -127,17 +98,13 @@ class RootStorage:
                     self.delete(part)
             raise
 
-    def _write(self, pieces: Iterable[bytes], url: str, progress: Progress | None) -> tuple[int, str]:
-        size, sum_ = 0, 1
-        with self._open(url, _WRITE) as file:
-            for piece in pieces:
-                _check(file.write(piece, size)[0], url)
-                size += len(piece)
-                sum_ = zlib.adler32(piece, sum_)
-                if progress:
-                    progress(len(piece))
-            _check(file.close()[0], url)
-        return size, f"{sum_:08x}"
+    def _write(self, source: Source, url: str) -> None:
+        offset = 0
+        with self._open(url, xrootd.WRITE) as file:
+            for block in files.blocks(source.pieces(), _PIECE):
+                xrootd.check(file.write(block, offset)[0], url)
+                offset += len(block)
+            xrootd.check(file.close()[0], url)
 
     def _compare(self, url: str, size: int, adler32: str) -> None:
         found = self.stat(url)
@@ -153,35 +120,24 @@ class RootStorage:
         end = 0 if found is None else found.size if length is None else min(found.size, offset + length)
         if found is None or found.directory or offset >= end:
             return b""
-        with self._reading(url) as file:
+        with self._open(url, xrootd.READ) as file:
             status, data = file.read(offset, end - offset)
-            _check(status, url)
+            xrootd.check(status, url)
             return bytes(data)
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
         """A file as a stream."""
-        with self._reading(url) as file:
-            yield files.stream(_pieces(file, url))
+        with self._open(url, xrootd.READ) as file:
+            yield files.stream(xrootd.pieces(file, url, _PIECE))
 
-    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
-        """Bring a file or directory to this machine, compared with the server's own checksum."""
-        found = self.stat(url)
-        if found is None:
-            raise NotFound(f"nothing at {url}")
-        if found.directory:
-            files.get_directory(self, url, into, progress)
-            return
-        with clearly(url), files.arriving(into) as part:
-            with self.open(url) as source:
-                size = files.copy(source, part, progress)
-            if size != found.size:
-                raise Unavailable(f"{url}: {size} of {found.size} bytes came")
-            if (told := self._told(url, "adler32")) is not None:
-                with part.open("rb") as file:
-                    came = files.checksum_of(file, "adler32")
-                if came != told:
-                    raise Unavailable(f"{url}: its adler32 is {came}, not the storage's own {told}")
+    def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
+        super()._fetch(url, found, part, progress)
+        if (told := self._told(url, "adler32")) is not None:
+            with part.open("rb") as file:
+                came = files.checksum_of(file, "adler32")
+            if came != told:
+                raise Unavailable(f"{url}: its adler32 is {came}, not the storage's own {told}")
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The server's own checksum where it computes it, else that of what is read back."""
@@ -189,33 +145,27 @@ class RootStorage:
             raise NotFound(f"nothing at {url}")
         if algorithm in _CHECKSUMS and (told := self._told(url, algorithm)) is not None:
             return told
-        with self.open(url) as file:
-            return files.checksum_of(file, algorithm)
+        return super().checksum(url, algorithm)
 
     def _told(self, url: str, algorithm: str) -> str | None:
         """What the server computes; None when it does not know this checksum."""
         separator = "&" if "?" in self._path(url) else "?"
         argument = f"{self._path(url)}{separator}cks.type={algorithm}"
-        status, answer = self._system(url).query(_CHECKSUM, argument)
-        if status.errno == _UNSUPPORTED:
+        status, answer = self._system(url).query(xrootd.CHECKSUM, argument)
+        if status.errno == xrootd.UNSUPPORTED:
             return None
-        _check(status, url)
+        xrootd.check(status, url)
         words = bytes(answer).rstrip(b"\0").decode("ascii", "replace").split()
         if len(words) != 2 or words[0] != algorithm:
             return None
         return words[1].lower().rjust(8, "0")
 
-    def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """There is no such thing."""
-        raise BadRequest(f"{url}: root:// cannot presign")
-
     # --- the library ------------------------------------------------------------------------------
 
-    def _system(self, url: str) -> FileSystem:
-        parts = urlsplit(url)
+    def _system(self, url: str) -> xrootd.FileSystem:
         opaque = self._opaque()
-        return _library(self._settings.stall).FileSystem(
-            f"{_scheme(parts.scheme)}://{parts.netloc}/{'?' + opaque if opaque else ''}"
+        return xrootd.library(self._settings.stall).FileSystem(
+            f"{_server(url)}/{'?' + opaque if opaque else ''}"
         )
 
     def _path(self, url: str) -> str:
@@ -242,79 +192,19 @@ class RootStorage:
                 )
 
     @contextmanager
-    def _open(self, url: str, flags: int) -> Iterator[File]:
-        parts = urlsplit(url)
+    def _open(self, url: str, flags: int) -> Iterator[xrootd.File]:
         opaque = self._opaque()
-        file = _library(self._settings.stall).File()
-        place = f"{_scheme(parts.scheme)}://{parts.netloc}/{self._path(url)}{'?' + opaque if opaque else ''}"
-        _check(_twice(lambda: file.open(place, flags))[0], url)
+        file = xrootd.library(self._settings.stall).File()
+        place = f"{_server(url)}/{self._path(url)}{'?' + opaque if opaque else ''}"
+        xrootd.check(xrootd.twice(lambda: file.open(place, flags))[0], url)
         try:
             yield file
         finally:
             if file.is_open():
                 file.close()
 
-    @contextmanager
-    def _reading(self, url: str) -> Iterator[File]:
-        with self._open(url, _READ) as file:
-            yield file
 
-
-@cache
-def _library(stall: float) -> Any:
-    """The library, told to be no more patient than this: by itself it waits for eleven minutes."""
-    try:
-        client = import_module("XRootD.client")
-    except ImportError:
-        raise BadRequest(
-            "root: the package xrootd is missing", remedy="pip install 'grid-engine[xrootd]'"
-        ) from None
-    seconds = max(1, int(stall))
-    for name in ("ConnectionWindow", "RequestTimeout", "StreamTimeout"):
-        client.EnvPutInt(name, min(seconds, 30) if name == "ConnectionWindow" else seconds)
-    client.EnvPutInt("ConnectionRetry", 1)
-    client.EnvPutInt("StreamErrorWindow", 0)  # a server that was away may be back
-    client.EnvPutInt("TimeoutResolution", 1 if seconds < 15 else 15)
-    return client
-
-
-def _scheme(scheme: str) -> str:
-    return {"xroot": "root", "xroots": "roots"}.get(scheme, scheme)
-
-
-def _stat(found: Any) -> Stat:
-    return Stat(0 if found.flags & _IS_DIRECTORY else found.size, float(found.modtime), bool(found.flags & 2))
-
-
-def _pieces(file: File, url: str) -> Iterator[memoryview]:
-    offset = 0
-    while True:
-        status, data = file.read(offset, _PIECE)
-        _check(status, url)
-        if not data:
-            return
-        offset += len(data)
-        yield memoryview(data)
-
-
-def _twice(ask: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
-    """An answer; once more when a connection from before turns out to be dead."""
-    status, found = ask()
-    return ask() if status.fatal else (status, found)
-
-
-def _check(status: Any, url: str) -> None:
-    """Raise what a status means, unless all is well."""
-    if status.ok:
-        return
-    words = status.message.strip().rpartition("] ")[2] or status.message
-    message = redact(f"{url}: {' '.join(words.split())}")
-    if status.errno == _NOT_FOUND:
-        raise NotFound(message)
-    if status.errno == _NOT_AUTHORIZED or status.code == _AUTHENTICATION_FAILED:
-        raise CredentialExpired(message, remedy=ANOTHER_CREDENTIAL)
-    if status.errno in (_NO_SPACE, _QUOTA):
-        raise Unavailable(message, remedy="the storage is full; free some space there")
-    if status.errno and status.errno != _NOT_EMPTY and not status.fatal:
-        raise BadRequest(message)
-    raise Unavailable(message)
+def _server(url: str) -> str:
+    """The URL of the server, with the scheme as the library knows it."""
+    parts = urlsplit(url)
+    return f"{scheme_of(url)}://{parts.netloc}"

@@ -7,7 +7,7 @@ of a service: it gets presigned URLs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +16,13 @@ from urllib.parse import unquote, urlsplit
 
 from engine.clock import Clock, SystemClock
 from engine.errors import BadRequest, CredentialExpired, NotFound, SettingsError, Unavailable
-from engine.ports import Progress, Stat, StorageCapabilities
+from engine.ports import Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import S3Keys
 from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.remote import RemoteStorage
 from wrappers.transfer.redact import redact
+from wrappers.transfer.source import Source
 from wrappers.wire import Grant
 
 if TYPE_CHECKING:
@@ -32,8 +34,11 @@ _MOST_PIECES = 9_000
 _METHODS = ("GET", "PUT")
 
 
-class S3Storage:
+class S3Storage(RemoteStorage):
     """Implements `engine.ports.Storage` over obstore; imported on first use."""
+
+    _sums = ()
+    """The service compares what arrives with checksums of the library's own."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -61,10 +66,6 @@ class S3Storage:
                 return Stat(0, 0.0, directory=True)
             return None
 
-    def list(self, url: str) -> Sequence[str]:
-        """Names directly under what is taken for a directory."""
-        return sorted(self.entries(url))
-
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under what is taken for a directory, and what they are."""
         import obstore
@@ -78,30 +79,20 @@ class S3Storage:
         }
         return {name: stat for name, stat in {**directories, **objects}.items() if name}
 
-    def put(self, data: bytes, url: str) -> None:
-        """Write a small object."""
+    def _store(self, source: Source, url: str) -> None:
+        """In parts, if it is large; the service checks what arrives by its sha256 where it can."""
         import obstore
 
         with self._object(url) as (bucket, key):
-            obstore.put(bucket, key, data, use_multipart=False)
-
-    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
-        """Bring a file there, in pieces; the service checks what arrives by its sha256 where it can."""
-        import obstore
-
-        with self._object(url) as (bucket, key):
-            size = source.stat().st_size
-            piece = max(_PIECE, size // _MOST_PIECES)
-            pieces = _pieces(source, piece, progress)
-            if size <= _PIECE:
-                obstore.put(bucket, key, b"".join(pieces), use_multipart=False)
+            size = max(_PIECE, source.size // _MOST_PIECES)
+            blocks = files.blocks(source.pieces(), size)
+            if source.size <= _PIECE:
+                obstore.put(bucket, key, b"".join(blocks), use_multipart=False)
             else:
-                obstore.put(bucket, key, pieces, chunk_size=piece, max_concurrency=self._settings.parallel)
+                obstore.put(bucket, key, blocks, chunk_size=size, max_concurrency=self._settings.parallel)
             held = obstore.head(bucket, key)["size"]
-            if held != size:
-                raise Unavailable(f"{url}: the service holds {held} bytes of {size}")
-            if not keep:
-                source.unlink(missing_ok=True)
+            if held != source.size:
+                raise Unavailable(f"{url}: the service holds {held} bytes of {source.size}")
 
     def move(self, source: str, target: str) -> None:
         """Copy inside the service, object by object, and remove: not atomic, and not for results."""
@@ -162,20 +153,6 @@ class S3Storage:
         with self._object(url) as (bucket, key):
             yield files.stream(memoryview(piece) for piece in obstore.get(bucket, key).stream(_PIECE))
 
-    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
-        """Bring an object or directory to this machine."""
-        found = self.stat(url)
-        if found is None:
-            raise NotFound(f"nothing at {url}")
-        if found.directory:
-            files.get_directory(self, url, into, progress)
-            return
-        with self._object(url), files.arriving(into) as part:
-            with self.open(url) as source:
-                size = files.copy(source, part, progress)
-            if size != found.size:
-                raise Unavailable(f"{url}: {size} of {found.size} bytes came")
-
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The checksum of what is read back; md5 from the ETag where the settings say that it is one."""
         import obstore
@@ -184,8 +161,7 @@ class S3Storage:
             tag = (obstore.head(bucket, key)["e_tag"] or "").strip('"')
             if algorithm == self._settings.checksum == "md5" and len(tag) == 32:
                 return tag
-            with self.open(url) as file:
-                return files.checksum_of(file, algorithm)
+        return super().checksum(url, algorithm)
 
     def presign(self, url: str, method: str, seconds: float) -> Grant:
         """A URL with which anybody may do this for so long."""
@@ -205,6 +181,9 @@ class S3Storage:
             raise BadRequest(f"{redact(url)}: s3://BUCKET/KEY is needed, `?` in a key as %3F")
         with _clearly(url):
             yield self._bucket(parts.netloc, self._keys_now()), unquote(parts.path).strip("/")
+
+    def _own_words(self, url: str) -> AbstractContextManager[None]:
+        return _clearly(url)
 
     def _keys_now(self) -> tuple[str, str, str] | None:
         credential = self._settings.credential
@@ -254,14 +233,6 @@ def _library() -> type[S3Store]:
 
 def _name(path: str) -> str:
     return path.rstrip("/").rpartition("/")[2]
-
-
-def _pieces(source: Path, size: int, progress: Progress | None) -> Iterator[bytes]:
-    with source.open("rb") as file:
-        while piece := file.read(size):
-            yield piece
-            if progress:
-                progress(len(piece))
 
 
 @contextmanager

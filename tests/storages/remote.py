@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from engine.clock import SystemClock
-from engine.errors import Unavailable
+from engine.errors import BadRequest, Unavailable
 from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages.credentials import CredentialFile, Kind
@@ -114,6 +114,21 @@ class RemoteContract(StorageContract):
         assert far.read(url) == b"old"
         far.send(tmp_path / "new", url)
         assert storage.read(self.below(base, "a")) == b"y" * BIG
+
+    def test_a_file_that_grows_while_it_is_sent_is_refused(
+        self, storage: Storage, base: str, tmp_path: Path
+    ) -> None:
+        path, url = tmp_path / "log", self.below(base, "a")
+        path.write_bytes(b"x" * BIG)
+
+        def grow(_size: int) -> None:
+            with path.open("ab") as file:
+                file.write(b"y")
+
+        with pytest.raises(BadRequest, match="has changed"):
+            storage.send(path, url, grow)
+        assert storage.stat(url) is None
+        assert path.exists()
 
 
 def credential(directory: Path, kind: Kind, text: str) -> CredentialFile:
