@@ -2,6 +2,7 @@
 
 DIRECTORY/sha256-HEX         complete and checked
 DIRECTORY/sha256-HEX.part    on its way; the next transfer goes on at its end
+DIRECTORY/udocker/           where udocker works, for a layer each
 DIRECTORY/lock               shared by whoever uses layers, exclusive for removing some
 """
 
@@ -15,10 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from cvmfs_deploy.sources import udocker
 from cvmfs_deploy.sources.base import Source
 from wrappers.containers.blobs import Blob
 from wrappers.containers.cvmfs import directory_name
 from wrappers.containers.registry import Resolved
+from wrappers.containers.tree import remove
 
 Heard = Callable[[int], None]
 """Told how many bytes more there are of a layer."""
@@ -82,11 +85,10 @@ class Layers:
     def _fetch(self, source: Source, image: Resolved, blob: Blob, part: Path) -> None:
         seen = part.stat().st_size
 
-        def heard() -> None:
+        def heard(size: int) -> None:
             nonlocal seen
             if self._stop:
                 raise InterruptedError("the run has ended")
-            size = part.stat().st_size
             self._heard(size - seen)
             seen = size
 
@@ -114,6 +116,7 @@ def trim(directory: Path, most: int) -> int:
     with _alone(directory) as alone:
         if not alone:
             return 0
+        remove(directory / udocker.PLACE)  # of a run that was killed
         files = sorted(directory.glob("sha256-*"), key=lambda path: path.stat().st_mtime)
         excess = sum(path.stat().st_size for path in files) - most
         removed = 0

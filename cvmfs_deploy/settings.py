@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -58,6 +59,8 @@ class Settings(Section):
     """Registry host -> base URLs that are tried in order before it."""
     credentials: str = ""
     """JSON file `{host: {"username": ..., "password": ...}}`; only its owner may read it."""
+    puller: Literal["udocker", "own"] = "udocker"
+    """Who fetches layers: udocker, and our own client what udocker cannot; or only our own."""
     transfers: int = Field(default=4, ge=1, le=32)
     """Layers that are fetched at a time."""
     parallel: int = Field(default=2, ge=1, le=32)

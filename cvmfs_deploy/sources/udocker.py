@@ -1,0 +1,106 @@
+"""Layers pulled by udocker itself, and believed only when they are what their digest says.
+
+udocker 1.3.17 does not check what it fetches, does not take up what was cut, and writes each layer under a
+name that two pulls would share. So it is given one layer at a time, in a directory of its own, and what it
+brings is checked here. What it cannot bring, our own client does: see `sources.registry`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wrappers.containers.blobs import Blob
+from wrappers.containers.tree import remove
+
+PLACE = "udocker"
+"""The directory, beside the layers, where it works."""
+_CHUNK = 1 << 20
+_LOOK = 0.2  # seconds between two looks at how much has come
+
+
+def fetch(base: str, repository: str, blob: Blob, into: Path, heard: Callable[[int], None]) -> str:
+    """Let udocker fetch a layer into an empty file. Returns why it did not; "" when the file is the layer.
+
+    `base` is the address of the registry; `heard` is told how many bytes have come, and may raise to end it.
+    """
+    place = into.parent / PLACE / into.name
+    remove(place)  # of a run that was killed
+    place.mkdir(parents=True)
+    layer = place / "layers" / blob.digest
+    try:
+        with _started(base, repository, blob.digest, place) as process:
+            while _runs(process):
+                heard(_size(layer.with_name(layer.name + ".tmp")))
+        if process.returncode:
+            return _said(place) or f"udocker ended with exit code {process.returncode}"
+        return _taken(layer, blob, into)
+    except OSError as error:
+        if isinstance(error, InterruptedError):
+            raise
+        return str(error)
+    finally:
+        remove(place)
+
+
+@contextmanager
+def _started(base: str, repository: str, digest: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """udocker at work; it has ended after the block, with all that it started."""
+    command = [sys.executable, "-P", "-m", "cvmfs_deploy.sources.udocker_layer"]
+    # an administrator's variables for udocker are about containers that are run
+    usual = {name: value for name, value in os.environ.items() if not name.startswith("UDOCKER_")}
+    with open(place / "said", "wb") as said:
+        process = subprocess.Popen(
+            [*command, base, repository, digest, str(place)],
+            cwd="/",
+            env={**usual, "UDOCKER_DIR": str(place), "UDOCKER_TMP": str(place)},
+            stdin=subprocess.PIPE,  # it ends with us: see `udocker_layer`
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def _taken(layer: Path, blob: Blob, into: Path) -> str:
+    """Copy and check at once. Copied, since `into` is locked by its owner; another file would not be."""
+    digest = hashlib.sha256()
+    with open(layer, "rb") as source, open(into, "r+b") as target:
+        for chunk in iter(lambda: source.read(_CHUNK), b""):
+            digest.update(chunk)
+            target.write(chunk)
+        if "sha256:" + digest.hexdigest() != blob.digest:
+            target.truncate(0)
+            return f"udocker brought something else, with sha256 {digest.hexdigest()}"
+    return ""
+
+
+def _runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(_LOOK)
+        return False
+    except subprocess.TimeoutExpired:
+        return True
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _said(place: Path) -> str:
+    lines = (place / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
