@@ -20,6 +20,7 @@ TYPES = {
     "Size": "bytes, like 20G",
     "Duration": "time, like 30d",
     "dict[str, tuple[str, ...]]": "mapping of lists",
+    "Literal['udocker', 'own']": "`udocker` or `own`",
 }
 DEFAULTS = {"work": "`/var/lib/cvmfs-deploy`; of others than root `~/.local/state/cvmfs-deploy`"}
 
