@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Callable, Dict, TextIO
 
-from wrappers.door.answers import CREDENTIAL, DEFECT, Trouble
+from wrappers.door.answers import CREDENTIAL, DEFECT, UNAVAILABLE, Trouble
 
 MARK = "\x1e"
 ONCE = "--once"
@@ -71,11 +71,18 @@ def _start() -> Dict[str, str]:
     try:
         DIRAC.initialize()
     except (Exception, SystemExit) as error:
-        name = type(error).__name__
-        # its own classes of errors moved between versions; their names did not
-        kind = CREDENTIAL if "Auth" in name or "NotAuthorized" in name else "unavailable"
-        raise Trouble(kind, f"DIRAC cannot be used: {error or name}") from None
+        told = error.args[0] if error.args else ""
+        words = told.get("Message", "") if isinstance(told, dict) else str(error)
+        kind = UNAVAILABLE if _has_proxy() else CREDENTIAL
+        raise Trouble(kind, f"DIRAC cannot be used: {words or type(error).__name__}") from None
     return {"dirac": str(DIRAC.version), "python": sys.version.split()[0]}
+
+
+def _has_proxy() -> bool:
+    from DIRAC.Core.Security.ProxyInfo import getProxyInfo
+
+    info = getProxyInfo(disableVOMS=True)
+    return bool(info["OK"] and info["Value"].get("secondsLeft", 0) > 0)
 
 
 def _serve(asked: TextIO, line: Line, once: bool) -> None:

@@ -1,12 +1,10 @@
-"""A proxy that is always there."""
+"""A proxy that is there unless the environment says otherwise."""
+
+import os
 
 
 def getProxyInfo(disableVOMS):
-    info = {
-        "username": "alice",
-        "group": "biomed_user",
-        "VO": "biomed",
-        "secondsLeft": 3600,
-        "path": "/proxy",
-    }
-    return {"OK": True, "Value": info}
+    if os.environ.get("STAND_IN_START") == "denied":
+        return {"OK": False, "Errno": 1101, "Message": "Can't find proxy"}
+    info = {"username": "alice", "group": "biomed_user", "VO": "biomed"}
+    return {"OK": True, "Value": {**info, "secondsLeft": 3600, "path": "/proxy"}}
