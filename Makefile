@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest
 # Each worker starts its own services; the tests of one file stay together and share theirs.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup services lint format check test test-storage long bench demo demo-storage demo-cvmfs demo-dirac demo-portal wheel lock clean
+.PHONY: help setup services lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,15 +28,23 @@ format: setup ## Let ruff mend what it can
 check: lint ## Lint, and every test that needs neither a service nor a whole program (under 30 s)
 	$(PYTEST) -q -m "not service and not whole and not long" $(PARALLEL)
 
-test: setup services ## The whole suite, with real services; all but the tests marked long or storage_grid
-	$(PYTEST) -m "not long and not storage_grid" $(PARALLEL)
+test: setup services ## The whole suite, with real services; all but the tests marked long, storage_grid or dirac_grid
+	$(PYTEST) -m "not long and not storage_grid and not dirac_grid" $(PARALLEL)
 
 test-storage: setup ## Storage elements as a grid has them: VOMS proxies, tokens, a redirector, gfal2
 	@$(BIN)/python -m tests.services grid
 	$(PYTEST) -m storage_grid
 
+test-dirac: setup ## A whole DIRAC: database, services, file catalogue, storage element, pilots; DiracX beside it
+	@$(BIN)/python -m tests.services dirac docker-registry proot
+	$(PYTEST) -m dirac_grid
+
+dirac-up: setup ## Start such a DIRAC, say how to use it, and keep it until Ctrl-C
+	@$(BIN)/python -m tests.services dirac
+	@$(BIN)/python -m tests.services.legacy
+
 long: setup services ## The tests that take minutes
-	$(PYTEST) -m long
+	$(PYTEST) -m "long and not dirac_grid"
 
 bench: setup services ## Measure speed and memory beside other programs, and print a table
 	$(BIN)/python -m tests.bench

@@ -14,6 +14,7 @@ from engine.testing.clock import FakeClock
 from tests.services.diracx import Diracx, start_diracx, start_site
 from tests.services.girder import Girder, start_girder
 from tests.services.images import push_busybox, push_dcm2niix
+from tests.services.legacy.server import Dirac, start_dirac
 from tests.services.nginx import Nginx, start_nginx
 from tests.services.postgres import Postgres, start_postgres
 from tests.services.registry import Registry, start_registry
@@ -216,3 +217,10 @@ def diracx_site(diracx: Diracx, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """The same server, and a site that runs its jobs on this machine; needs the mark `service`."""
     with start_site(diracx, tmp_path_factory.mktemp("site")):
         yield diracx
+
+
+@pytest.fixture(scope="session")
+def dirac() -> Iterator[Dirac]:
+    """A whole DIRAC with two pilots, and DiracX beside it; needs the marks `service` and `dirac_grid`."""
+    with start_dirac() as running:
+        yield running

@@ -1,19 +1,20 @@
 """`make services`: install what the tests need, or say what to type. With names: only those programs.
 
-`grid` stands for what `make test-storage` needs besides.
+`grid` stands for what `make test-storage` needs besides, `dirac` for what `make test-dirac` needs.
 """
 
 import os
 import sys
 
-from tests.services.debian import GRID_PACKAGES, PACKAGES, require
+from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, require
 
 
 def main(programs: list[str]) -> int:
     """Returns the exit code: 1 when something is missing and may not be installed."""
     missing = []
-    every = {**PACKAGES, **GRID_PACKAGES}
-    wanted = every if programs == ["grid"] else programs or PACKAGES
+    every = {**PACKAGES, **GRID_PACKAGES, **DIRAC_PACKAGES}
+    sets = {"grid": {**PACKAGES, **GRID_PACKAGES}, "dirac": DIRAC_PACKAGES}
+    wanted = [program for name in programs for program in sets.get(name, [name])] or PACKAGES
     for program in wanted:
         try:
             require(program)

@@ -44,6 +44,17 @@ GRID_PACKAGES = {
 }
 """What only `make test-storage` needs."""
 
+DIRAC_PACKAGES = {
+    "/usr/include/mariadb/mysql.h": "libmariadb-dev",
+    "/usr/include/openssl/ssl.h": "libssl-dev",
+    "gcc": "gcc",
+    "mariadb": "mariadb-client-core",
+    "mariadbd": "mariadb-server-core",
+    "openssl": "openssl",
+    "swig": "swig",
+}
+"""What only `make test-dirac` needs: a database, and what compiles some of DIRAC's packages."""
+
 _SYSTEM_DIRECTORIES = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -51,7 +62,7 @@ def require(program: str, package: str = "") -> str:
     """The path of `program`, or of a file by its pattern; its Debian package is installed when it is missing
     and we are root.
     """
-    package = package or {**PACKAGES, **GRID_PACKAGES}[program]
+    package = package or {**PACKAGES, **GRID_PACKAGES, **DIRAC_PACKAGES}[program]
     found = _which(program)
     if found is None and os.geteuid() == 0:
         with _alone():

@@ -32,6 +32,8 @@ from tests.services.registry import free_port
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".cache" / "diracx"
 REQUIREMENTS = Path(__file__).with_suffix(".txt")
+MATCHER = Path(localsite.__file__).with_name("matcher.py")
+"""DiracX with what it lacks to run jobs by itself."""
 VO = "biomed"
 USERS = {"alice": "11111111-aaaa-bbbb-cccc-000000000001", "bob": "11111111-aaaa-bbbb-cccc-000000000002"}
 GROUPS: Mapping[str, tuple[list[str], list[str]]] = {
@@ -124,21 +126,39 @@ class Diracx:
         return path
 
 
+def exchange_key() -> str:
+    """A new key for the legacy exchange."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
 @contextmanager
-def start_diracx(directory: Path, *, port: int = 0, **variables: str) -> Iterator[Diracx]:
-    """Run a server until the end of the block. `variables` are put into its environment."""
+def start_diracx(
+    directory: Path,
+    *,
+    port: int = 0,
+    key: str = "",
+    application: Path = MATCHER,
+    configuration: Mapping[str, object] | None = None,
+    **variables: str,
+) -> Iterator[Diracx]:
+    """Run a server until the end of the block.
+
+    `application` is the file whose `create_app` makes it, `configuration` replaces sections of its
+    configuration, `variables` are put into its environment.
+    """
     program = python()
     directory.mkdir(parents=True, exist_ok=True)
     url, store = f"http://127.0.0.1:{port or free_port()}", f"http://127.0.0.1:{free_port()}"
-    key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    environment = {**os.environ, **_configure(program, directory, url, store, key), **variables}
+    key = key or exchange_key()
+    own = _configure(program, directory, url, store, key, configuration or {})
+    environment = {**os.environ, **own, **variables}
     processes = []
     try:
         moto = ["-m", "moto.server", "-H", "127.0.0.1", "-p", store.rsplit(":", 1)[1]]
         processes.append(_start(program, moto, environment, directory / "store.log"))
         _wait(store, processes[-1], directory / "store.log")
-        application = Path(localsite.__file__).parent
-        words = ["-m", "uvicorn", "--factory", "matcher:create_app", "--app-dir", str(application)]
+        factory = f"{application.stem}:create_app"
+        words = ["-m", "uvicorn", "--factory", factory, "--app-dir", str(application.parent)]
         words += ["--host", "127.0.0.1", "--port", url.rsplit(":", 1)[1], "--no-access-log"]
         processes.append(_start(program, words, environment, directory / "server.log"))
         _wait(f"{url}/api/health/startup", processes[-1], directory / "server.log")
@@ -149,23 +169,27 @@ def start_diracx(directory: Path, *, port: int = 0, **variables: str) -> Iterato
             process.wait()
 
 
-def _configure(program: Path, directory: Path, url: str, store: str, key: str) -> dict[str, str]:
-    """Write the server's files; gives its environment."""
-    configuration = {
-        "DIRAC": {},
-        "Operations": {"Defaults": {"SoftwareDistModule": ""}},
-        "Registry": {
-            VO: {
-                "DefaultGroup": "biomed_user",
-                "IdP": {"URL": "http://127.0.0.1:9", "ClientID": "tests"},
-                "Users": {subject: {"PreferedUsername": user} for user, subject in USERS.items()},
-                "Groups": {
-                    group: {"Properties": properties, "Users": [USERS[user] for user in users]}
-                    for group, (properties, users) in GROUPS.items()
-                },
-            }
-        },
+def registry(groups: Mapping[str, tuple[list[str], list[str]]]) -> dict[str, object]:
+    """The VO, its users, and its groups with their properties and members."""
+    return {
+        VO: {
+            "DefaultGroup": "biomed_user",
+            "IdP": {"URL": "http://127.0.0.1:9", "ClientID": "tests"},
+            "Users": {subject: {"PreferedUsername": user} for user, subject in USERS.items()},
+            "Groups": {
+                group: {"Properties": properties, "Users": [USERS[user] for user in users]}
+                for group, (properties, users) in groups.items()
+            },
+        }
     }
+
+
+def _configure(
+    program: Path, directory: Path, url: str, store: str, key: str, other: Mapping[str, object]
+) -> dict[str, str]:
+    """Write the server's files; gives its environment."""
+    operations = {"Defaults": {"SoftwareDistModule": ""}}
+    configuration = {"DIRAC": {}, "Operations": operations, "Registry": registry(GROUPS), **other}
     (directory / "cs").mkdir()
     (directory / "db").mkdir()
     (directory / "cs" / "default.yml").write_text(yaml.safe_dump(configuration))

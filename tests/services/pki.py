@@ -15,6 +15,11 @@ access_id_CA   X509  '{authority}'
 pos_rights     globus  CA:sign
 cond_subjects  globus  '"/DC=test/*" "*"'
 """
+_SUBJECTS = {
+    "host": "/DC=test/CN=localhost",
+    "voms": "/DC=test/CN=voms.localhost",
+    "user": "/DC=test/O=lab/CN=Alice Robot",
+}
 _HOST = "subjectAltName=DNS:localhost,IP:127.0.0.1\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
 _VOMS = "subjectAltName=DNS:voms.localhost\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
 _USER = "keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=clientAuth\n"
@@ -40,6 +45,11 @@ class Pki:
     def authority(self) -> Path:
         """The authority's certificate."""
         return self.directory / "ca.pem"
+
+    @staticmethod
+    def subject(name: str) -> str:
+        """The distinguished name of `host`, `voms` or `user`."""
+        return _SUBJECTS[name]
 
     def proxy(self, name: str = "proxy.pem", *, vo: str = "biomed", hours: int = 48) -> Path:
         """A new proxy of the user, a member of this virtual organisation."""
@@ -71,21 +81,21 @@ def make_pki(directory: Path) -> Pki:
     uses = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"]
     extensions = [word for use in uses for word in ("-addext", use)]
     _openssl([*new, "-keyout", "ca.key", "-out", "ca.pem", *extensions], directory)
-    _issue(directory, "host", "/DC=test/CN=localhost", _HOST + "extendedKeyUsage=serverAuth,clientAuth\n")
-    _issue(directory, "voms", "/DC=test/CN=voms.localhost", _VOMS)
-    _issue(directory, "user", "/DC=test/O=lab/CN=Alice Robot", _USER)
+    _issue(directory, "host", _HOST + "extendedKeyUsage=serverAuth,clientAuth\n")
+    _issue(directory, "voms", _VOMS)
+    _issue(directory, "user", _USER)
     for kind in ("-subject_hash", "-subject_hash_old"):
         name = _openssl(["x509", "-in", "ca.pem", "-noout", kind], directory).strip()
         (pki.authorities / f"{name}.0").write_bytes(pki.authority.read_bytes())
         (pki.authorities / f"{name}.signing_policy").write_text(_POLICY.format(authority=_AUTHORITY))
-    (pki.voms / "biomed/voms.localhost.lsc").write_text(f"/DC=test/CN=voms.localhost\n{_AUTHORITY}\n")
+    (pki.voms / "biomed/voms.localhost.lsc").write_text(f"{_SUBJECTS['voms']}\n{_AUTHORITY}\n")
     return pki
 
 
-def _issue(directory: Path, name: str, subject: str, extensions: str) -> None:
+def _issue(directory: Path, name: str, extensions: str) -> None:
     (directory / f"{name}.ext").write_text(extensions)
     new = ["req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr"]
-    _openssl([*new, "-subj", subject], directory)
+    _openssl([*new, "-subj", _SUBJECTS[name]], directory)
     sign = ["x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
     _openssl([*sign, "-days", "20", "-out", f"{name}.pem", "-extfile", f"{name}.ext"], directory)
     (directory / f"{name}.key").chmod(0o600)
