@@ -19,6 +19,8 @@ class Line:
     port: int
     left: int
     """Bytes until the cut; negative: no cut."""
+    once: bool = False
+    """Whether the next connection goes through again."""
     slow: float = 0.0
     """Seconds that each piece waits."""
 
@@ -26,9 +28,15 @@ class Line:
         """Let so many bytes through and then nothing, ever; until it is mended."""
         self.left = size
 
+    def cut_once_after(self, size: int) -> None:
+        """Let so many bytes through, and end the connection on which the last of them came."""
+        self.once = True
+        self.left = size
+
     def mend(self) -> None:
         """Let everything through again."""
         self.left = -1
+        self.once = False
 
 
 @contextmanager
@@ -77,6 +85,8 @@ def _pump(source: socket.socket, target: socket.socket, line: Line) -> None:
                 line.left -= len(piece)
             target.sendall(piece)
             if line.left == 0:
+                if line.once:
+                    line.mend()
                 break
     for end in (source, target):
         with suppress(OSError):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,20 @@ def sums(data: bytes) -> dict[str, str]:
 def quick_mover(**given: str) -> Mover:
     """A mover with short pauses."""
     return Mover(wire.Transfers(stall=STALL, budget=60.0), pace=Pace(rounds=3, base=0.01), **given)
+
+
+class LateSource(FileSource):
+    """A file of which something happens before the first piece is sent."""
+
+    def __init__(self, path: Path, late: Callable[[], None]) -> None:
+        super().__init__(str(path))
+        self._late = late
+
+    def pieces(self) -> Iterator[Any]:
+        for piece in super().pieces():
+            if not self.sent:
+                self._late()
+            yield piece
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 
 from tests.services.faulty_storage import FaultyStorage, redirect
 from tests.services.granting import CLAIM, Granting, granting
-from tests.transfer.conftest import DATA, Hands
+from tests.transfer.conftest import DATA, Hands, LateSource
 from wrappers import wire
 from wrappers.transfer.addresses import Access, carried
 from wrappers.transfer.budget import Budget
@@ -86,6 +86,23 @@ def test_a_token_that_is_refused_is_renewed_once(
     tokens.good = False
     hands.fetch(storage.url + "/data")
     assert hands.target.read_bytes() == DATA
+    assert len(tokens.given) == 2
+    assert hands.errors() == []
+
+
+def test_a_token_that_ends_while_a_file_is_sent_is_renewed_and_the_file_verified(
+    hands: Hands, storage: FaultyStorage, tokens: Tokens
+) -> None:
+    hands.exchange_at(tokens.point.url, CLAIM)
+    (hands.directory / "result").write_bytes(DATA)
+
+    def end() -> None:
+        storage.tokens = set()
+
+    source = LateSource(hands.directory / "result", end)
+    stored = hands.mover.store([storage.url + "/new"], source, hands.tried)
+    assert stored.verified == "adler32"
+    assert storage.files["/new"] == DATA
     assert len(tokens.given) == 2
     assert hands.errors() == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from engine.ids import new_id
 from tests.services.debian import require
 from tests.services.granting import CLAIM, granting
 from tests.services.grid import Element, start_element, start_redirector
-from tests.transfer.conftest import DATA, STALL, Hands, sums
+from tests.transfer.conftest import DATA, STALL, Hands, LateSource, sums
 from wrappers import wire
 from wrappers.transfer.moving import Mover
 from wrappers.transfer.part import Expected
@@ -20,6 +21,8 @@ from wrappers.transfer.rounds import Exhausted, Pace
 pytestmark = [pytest.mark.service, pytest.mark.storage_grid]
 
 WRITE, READ = "storage.read:/ storage.create:/ storage.modify:/", "storage.read:/"
+_SHORT = 5.0
+"""Seconds for which a token is good that is to expire."""
 KNOWN = Expected(len(DATA), {"adler32": sums(DATA)["adler32"]})
 
 
@@ -98,6 +101,27 @@ def test_an_expired_token_is_replaced_by_a_granted_one(trusting: Hands, element:
             pace=Pace(rounds=2, base=0.01),
         )
         round_trip(trusting, url)
+
+
+def test_a_token_that_expires_while_a_file_is_sent_is_replaced_by_a_granted_one(
+    trusting: Hands, element: Element, tmp_path: Path
+) -> None:
+    tokens = [element.issuer.token(WRITE, seconds=_SHORT), element.issuer.token(WRITE)]
+
+    def grant(want: wire.Want) -> wire.Grant:
+        token = tokens.pop(0) if len(tokens) > 1 else tokens[0]
+        return wire.Grant(want.url, want.method, headers={"Authorization": f"Bearer {token}"})
+
+    (tmp_path / "result").write_bytes(DATA)
+    with granting(grant) as point:
+        trusting.mover.stop()
+        transfers = wire.Transfers(stall=20.0, budget=120.0)
+        authority, pace = str(element.pki.authority), Pace(rounds=2, base=0.01)
+        trusting.mover = Mover(transfers, authority, point.url, CLAIM, pace=pace)
+        source = LateSource(tmp_path / "result", lambda: time.sleep(_SHORT + 1))
+        stored = trusting.mover.store([f"{element.https}/{new_id()}"], source, trusting.tried)
+    assert stored.verified == "adler32"
+    assert len(tokens) == 1
 
 
 def test_an_authority_that_is_not_trusted_ends_it(hands: Hands, element: Element) -> None:
