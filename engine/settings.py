@@ -238,11 +238,14 @@ class DataSection(_Section):
     """The storage to which files of this machine are brought for jobs that run elsewhere."""
     catalogue: str = ""
     """URL of a catalogue beside the engine's own, which is told of results and asked for `lfn:` inputs, like
-    `replica-map:///shared/map.json`."""
+    `replica-map:///shared/map.json`, or `dfc:`, the DIRAC File Catalog."""
     replicas: int = Field(default=1, ge=1)
     """Copies of each result, each on another storage of `results`; made when the job has ended."""
     sandbox: int = Field(default=10 << 20, ge=0)
     """Bytes of files that may travel with a job, each way, where no storage will do."""
+    read_back: int = Field(default=256 << 20, ge=0)
+    """Bytes of a file that is read back after it was stored where a storage tells no checksum; a larger one is
+    compared by its size."""
     parallel: int = Field(default=8, ge=1, le=64)
     """Connections at a time."""
     rounds: int = Field(default=3, ge=1)
@@ -251,6 +254,9 @@ class DataSection(_Section):
     """Seconds without a byte after which a transfer has failed."""
     budget: float = Field(default=14400.0, gt=0)
     """Seconds for all inputs of a job together, and again for all its results."""
+    patience: float = Field(default=86_400.0, ge=0)
+    """Seconds for which delivered results wait for a storage that does not answer. Then their job has failed
+    (`stranded`); they stay where they are, and `engine retry` takes them up."""
     authorities: str = ""
     """Directory or file of certificate authorities; empty: X509_CERT_DIR, else the system's."""
 

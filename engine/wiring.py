@@ -199,6 +199,7 @@ class Engine:
             self.clock,
             _workspace(),
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
+            patience=self.settings.data.patience,
         )
         turns = Turns(self.db, self.settings.portal, self.trail, self.clock)
         return Driver(

@@ -222,8 +222,10 @@ class Application:
         """One execution."""
         with self._db.read() as connection:
             found = executions.get(connection, id_)
-            words = trouble if found.state.is_final else trouble or troubles.told(connection, found.backend)
-            return views.of_execution(found, executions.count(connection, id_), words)
+            if not found.state.is_final:
+                trouble = trouble or troubles.told(connection, found.backend)
+                trouble = trouble or troubles.told(connection, id_)
+            return views.of_execution(found, executions.count(connection, id_), trouble)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[views.ExecutionView]:
         """Executions, newest first."""

@@ -36,6 +36,9 @@ _WORDS: Final[Mapping[str, str]] = {
     News.REPORT_SUCCEEDED: "its report is good and its results are in place",
     News.REPORT_FAILED: "its report tells of a failure: {detail}",
     News.REPORT_ABSENT: "nothing believable came back: {detail}",
+    "results_wait": "its results wait for a storage: {detail}",
+    News.STORAGE_GONE: "its results wait no longer, and stay where they are: {detail}",
+    News.TAKEN_UP: "its results are looked for again",
     News.CANCEL_REQUESTED: "its end was asked for",
     News.CANCEL_DONE: "it was cancelled before it started",
 }

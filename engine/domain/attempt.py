@@ -22,6 +22,7 @@ class AttemptState(StrEnum):
     RUNNING = "running"
     FINALISING = "finalising"
     CANCELLING = "cancelling"
+    STRANDED = "stranded"  # its results are kept where nobody can get at them now
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     LOST = "lost"
@@ -31,6 +32,11 @@ class AttemptState(StrEnum):
     def is_final(self) -> bool:
         """Nothing moves it any more."""
         return self in FINAL
+
+    @property
+    def at_rest(self) -> bool:
+        """Its job need not wait for it any more."""
+        return self in FINAL or self is AttemptState.STRANDED
 
 
 FINAL: Final = frozenset(
@@ -51,6 +57,8 @@ class News(StrEnum):
     REPORT_SUCCEEDED = "report_succeeded"  # a verified report, its products in place
     REPORT_FAILED = "report_failed"  # a verified report of a failure
     REPORT_ABSENT = "report_absent"  # finished, but nothing believable came back
+    STORAGE_GONE = "storage_gone"  # a verified report, its products out of reach for too long
+    TAKEN_UP = "taken_up"  # another try was asked for: its products are looked for again
     CANCEL_REQUESTED = "cancel_requested"
     CANCEL_DONE = "cancel_done"  # certain never to have started
 
@@ -91,6 +99,8 @@ STEPS: Final[Mapping[tuple[AttemptState, News], Step]] = {
     (S.FINALISING, N.REPORT_SUCCEEDED): Step(S.SUCCEEDED, (E.FORGET,)),
     (S.FINALISING, N.REPORT_FAILED): Step(S.FAILED, (E.FORGET,)),
     (S.FINALISING, N.REPORT_ABSENT): Step(S.LOST, (E.FORGET,)),
+    (S.FINALISING, N.STORAGE_GONE): Step(S.STRANDED),
+    (S.STRANDED, N.TAKEN_UP): Step(S.FINALISING, (E.COLLECT,)),
     (S.CANCELLING, N.ACCEPTED): Step(S.CANCELLING, (E.CANCEL,)),  # the id came late
     (S.CANCELLING, N.REJECTED): Step(S.CANCELLED),
     (S.CANCELLING, N.CANCEL_DONE): Step(S.CANCELLED),
@@ -114,6 +124,12 @@ NO_CHANGE: Final = frozenset(
         (S.CANCELLING, N.CANCEL_REQUESTED),
         (S.CANCELLING, N.SEEN_QUEUED),
         (S.CANCELLING, N.SEEN_RUNNING),
+        (S.STRANDED, N.ACCEPTED),
+        (S.STRANDED, N.SEEN_QUEUED),
+        (S.STRANDED, N.SEEN_RUNNING),
+        (S.STRANDED, N.SEEN_FINISHED),
+        (S.STRANDED, N.GONE),
+        (S.STRANDED, N.CANCEL_REQUESTED),
     }
 )
 

@@ -21,6 +21,7 @@ class Failure(StrEnum):
     ENGINE = "engine"
     LOST = "lost"  # the place forgot it, or gave no believable report
     REJECTED = "rejected"  # the place would not take it
+    STRANDED = "stranded"  # its results are on a storage that does not answer, and are kept there
 
 
 @dataclass(frozen=True, slots=True)

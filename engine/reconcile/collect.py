@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.domain.attempt import AttemptState, Effect, News
+from engine.domain.execution import Intent
 from engine.domain.retry import Failure
-from engine.errors import BadRequest, Unavailable
-from engine.reconcile import layout, second_report
+from engine.errors import BadRequest, CredentialExpired, Unavailable
+from engine.reconcile import layout, second_report, waiting
 from engine.reconcile.commit import commit
 from engine.reconcile.place import Round, log
 from engine.reconcile.provenance import record
 from engine.reconcile.settle import settle
 from engine.reconcile.testimony import Unbelievable, words
+from engine.reconcile.waiting import Trouble
 from engine.store import attempts, executions, jobs, outbox, products, replicas
 from engine.store.attempts import Attempt, Word
 from engine.store.executions import Execution
@@ -27,7 +29,7 @@ from wrappers import wire
 from wrappers.wire import Report
 
 AGAIN = 30.0
-"""Seconds after which a collection that failed half-way is repeated."""
+"""Seconds after which a collection that failed half-way is repeated; longer each time."""
 BATCH = 200
 AT_A_TIME = 8
 """Attempts whose results are committed at a time where they are not on this machine."""
@@ -55,24 +57,21 @@ def collect_due(round_: Round) -> bool:
         outbox.claim(connection, Effect.COLLECT, due, again_at=now + AGAIN)
     with tempfile.TemporaryDirectory(dir=round_.workspace, prefix="collect-") as directory:
 
-        def judge(item: Due) -> list[Verdict] | Unavailable:
+        def judge(item: Due) -> list[Verdict] | Trouble:
             execution = of[item.execution_id]
-            waiting = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
+            ended = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
             try:
-                return [_judge(round_, execution, found[a.job_id], a, Path(directory)) for a in waiting]
-            except Unavailable as error:
+                return [_judge(round_, execution, found[a.job_id], a, Path(directory)) for a in ended]
+            except (Unavailable, CredentialExpired) as error:
                 return error
 
         _bring(round_, due, Path(directory))
         at_home = not any(of[item.execution_id].options.places for item in due)
         answers = [judge(item) for item in due] if at_home else _together(judge, due)
-    postponed = [answer for answer in answers if isinstance(answer, Unavailable)]
-    if len(postponed) == len(due):
-        raise postponed[0]
-    for error in postponed:
-        log.warning("a collection is repeated later: %s", error)
-    over = [item for item, answer in zip(due, answers, strict=True) if not isinstance(answer, Unavailable)]
-    verdicts = [verdict for answer in answers if not isinstance(answer, Unavailable) for verdict in answer]
+    pairs = list(zip(due, answers, strict=True))
+    postponed = {item: answer for item, answer in pairs if not isinstance(answer, list)}
+    over = [item for item in due if item not in postponed]
+    verdicts = [verdict for answer in answers if isinstance(answer, list) for verdict in answer]
     round_.flush()
     now = round_.clock.now()
     with round_.write() as connection:
@@ -81,13 +80,14 @@ def collect_due(round_: Round) -> bool:
         replicas.want(connection, made)
         ended = attempts.tell(connection, [v.word for v in verdicts], now=now)
         outbox.done(connection, Effect.COLLECT, [item.submission_id for item in over])
+        waiting.note(connection, over, postponed, held, again=AGAIN, now=now)
         settle(connection, ended, now=now)
     return True
 
 
 def _together(
-    judge: Callable[[Due], list[Verdict] | Unavailable], due: Sequence[Due]
-) -> list[list[Verdict] | Unavailable]:
+    judge: Callable[[Due], list[Verdict] | Trouble], due: Sequence[Due]
+) -> list[list[Verdict] | Trouble]:
     """Several at a time: a storage far away answers late, but many at once."""
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         return list(pool.map(judge, due))
@@ -121,6 +121,12 @@ def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into
             committed = commit(round_, execution, job, attempt, report, into)
         except BadRequest as error:
             failure, message = Failure.OUTPUT, str(error)
+        except (Unavailable, CredentialExpired) as error:
+            waited = round_.clock.now() - attempt.updated_at
+            if waited < round_.patience and execution.intent != Intent.CANCEL:
+                raise
+            message = waiting.given_up(error, waited)
+            return Verdict(Word(attempt, News.STORAGE_GONE, message, Failure.STRANDED, text))
     keep_record(round_, execution, job, attempt, report, committed, failure, message)
     news = News.REPORT_FAILED if failure else News.REPORT_SUCCEEDED
     once = {p.name: p for p in reversed(committed)}  # of several outputs that match a file, the first

@@ -10,7 +10,7 @@ from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.ids import AttemptId
 from engine.reconcile import layout
 from engine.reconcile.place import Round, log
-from engine.store import attempts, events, executions, jobs
+from engine.store import attempts, events, executions, jobs, troubles
 from engine.store.executions import Execution
 from engine.store.jobs import Move
 
@@ -43,6 +43,7 @@ def _end(round_: Round, execution: Execution) -> None:
         state = verdict(executions.count(connection, execution.id))  # the user may have retried meanwhile
         if state.is_final:
             executions.set_state(connection, current, state, now=now)
+            troubles.clear(connection, execution.id)
             executions.clear_at(connection, execution.id, None if clean else now + CLEAR_AGAIN)
 
 
@@ -75,7 +76,9 @@ def _clear(round_: Round, execution: Execution) -> bool:
 def _clear_place(round_: Round, execution: Execution, place: Place) -> None:
     """Remove what attempts wrote there and what was not committed."""
     storage = round_.storage(place.url)
-    if place.rename:
+    with round_.db.read() as connection:
+        keeps = attempts.any_stranded(connection, execution.id)
+    if place.rename and not keeps:
         storage.delete(layout.attempts_url(place))
         return
     after: AttemptId | None = None

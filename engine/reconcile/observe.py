@@ -88,7 +88,7 @@ def _moved(
 
 def _is_stale(a: attempts.Attempt) -> bool:
     """Attempts of a group that ended earlier hear no more of their submission."""
-    return a.state.is_final or a.state == AttemptState.FINALISING
+    return a.state.at_rest or a.state == AttemptState.FINALISING
 
 
 def _details(page: Sequence[Live], new: Mapping[SubmissionId, Observation]) -> dict[SubmissionId, str]:

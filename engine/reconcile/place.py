@@ -50,6 +50,8 @@ class Round:
     describe: Describe
     claim: MakeClaim
     workspace: Path
+    patience: float
+    """Seconds for which results wait for a storage that does not answer."""
     placed: list[str] = field(default_factory=list)
     """Final names that were given since the last `flush`."""
 

@@ -50,6 +50,8 @@ class Reconciler:
         clock: Clock,
         workspace: Path,
         registrar: Registrar | None = None,
+        *,
+        patience: float = 86_400.0,
     ) -> None:
         self._db = db
         self._backends = backends
@@ -63,6 +65,7 @@ class Reconciler:
             describe=describe,
             claim=claim,
             workspace=workspace,
+            patience=patience,
         )
         self._registrar = registrar
         self._keeper = Keeper(db, storage, clock, workspace)

@@ -36,6 +36,11 @@ def start_ready(round_: Round) -> bool:
         chunks = _next_chunks(connection, round_.backend.name, room, now=now) if room > 0 else []
     if not chunks:
         return False
+    with round_.db.read() as connection:
+        stranded = attempts.stranded(connection, [j.id for chunk in chunks for j in chunk if j.attempts])
+    if stranded:
+        _take_up(round_, stranded, [j for chunk in chunks for j in chunk])
+        return True
     new: list[NewAttempt] = []
     for chunk in chunks:
         submission_id = SubmissionId(new_id())
@@ -48,6 +53,15 @@ def start_ready(round_: Round) -> bool:
         jobs.move(connection, moves, now=now, started=True)
         attempts.prepare(connection, round_.backend.name, new, now=now)
     return True
+
+
+def _take_up(round_: Round, stranded: Sequence[Attempt], ready: Sequence[Job]) -> None:
+    """Go on with attempts whose tools ran well, in place of new ones: only results are to be fetched."""
+    now = round_.clock.now()
+    wanted = {a.job_id for a in stranded}
+    with round_.write() as connection:
+        jobs.move(connection, [Move(j, JobState.ACTIVE) for j in ready if j.id in wanted], now=now)
+        attempts.tell(connection, [Word(a, News.TAKEN_UP) for a in stranded], now=now)
 
 
 def _next_chunks(connection: Connection, backend: str, room: int, *, now: float) -> list[Sequence[Job]]:

@@ -162,10 +162,35 @@ def of_job(connection: Connection, job_id: JobId) -> list[Attempt]:
     return [_from_row(row) for row in connection.execute(query)]
 
 
+def stranded(connection: Connection, job_ids: Sequence[JobId]) -> list[Attempt]:
+    """Attempts of these jobs whose results are on a storage that was gone."""
+    query = _select().where(attempt.c.state == AttemptState.STRANDED)
+    return [
+        _from_row(row)
+        for some in slices(job_ids)
+        for row in connection.execute(query.where(attempt.c.job_id.in_(some)))
+    ]
+
+
+def any_stranded(connection: Connection, execution_id: ExecutionId) -> bool:
+    """Whether an execution has results on a storage that was gone."""
+    query = (
+        sa.select(attempt.c.id)
+        .join(submission, submission.c.id == attempt.c.submission_id)
+        .where(submission.c.execution_id == execution_id, attempt.c.state == AttemptState.STRANDED)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def report_of(connection: Connection, attempt_id: AttemptId) -> dict[str, Any] | None:
     """The verified report of an attempt."""
-    text = connection.execute(sa.select(attempt.c.report).where(attempt.c.id == attempt_id)).scalar()
+    text = report_text(connection, attempt_id)
     return json.loads(text) if text else None
+
+
+def report_text(connection: Connection, attempt_id: AttemptId) -> str | None:
+    """The verified report of an attempt, as it came."""
+    return connection.execute(sa.select(attempt.c.report).where(attempt.c.id == attempt_id)).scalar()
 
 
 def native_id(connection: Connection, submission_id: SubmissionId) -> str | None:
@@ -179,7 +204,7 @@ def unfinished(
     connection: Connection, execution_id: ExecutionId, backend: str, *, limit: int
 ) -> list[Attempt]:
     """Attempts of an execution that nobody has asked to end and that are not final."""
-    settled = [*FINAL, AttemptState.CANCELLING, AttemptState.FINALISING]
+    settled = [*FINAL, AttemptState.CANCELLING, AttemptState.FINALISING, AttemptState.STRANDED]
     query = (
         _select()
         .where(
@@ -249,7 +274,7 @@ def tell(connection: Connection, words: Sequence[Word], *, now: float) -> list[W
     """Apply news: new states, events and effects, all in the caller's transaction.
 
     News that contradicts an attempt's state quarantines that attempt and nothing else. Returns the words
-    that moved an attempt into a final state.
+    that brought an attempt to rest.
 
     Raises:
         LostRace: an attempt changed since it was read; the caller's transaction must end.
@@ -266,12 +291,13 @@ def tell(connection: Connection, words: Sequence[Word], *, now: float) -> list[W
                 steps.append((word, step))
     _write(connection, steps, now=now)
     _quarantine(connection, strange, now=now)
-    _end_submissions(connection, [w.attempt.submission_id for w, s in steps if s.to.is_final])
+    _end_submissions(connection, [w.attempt.submission_id for w, s in steps if s.to.at_rest])
+    _revive(connection, [w.attempt.submission_id for w, s in steps if w.news == News.TAKEN_UP])
     for effect in (Effect.SUBMIT, Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
         outbox.put(
             connection, effect, [w.attempt.submission_id for w, s in steps if effect in s.effects], now=now
         )
-    return [w for w, s in steps if s.to.is_final and not w.attempt.state.is_final]
+    return [w for w, s in steps if s.to.at_rest and not w.attempt.state.at_rest]
 
 
 def _write(connection: Connection, steps: Sequence[tuple[Word, Step]], *, now: float) -> None:
@@ -293,7 +319,7 @@ def _write(connection: Connection, steps: Sequence[tuple[Word, Step]], *, now: f
             "b_id": w.attempt.id,
             "b_version": w.attempt.version,
             "b_state": s.to,
-            "b_failure": w.failure or w.attempt.failure,
+            "b_failure": "" if w.news == News.TAKEN_UP else w.failure or w.attempt.failure,
             "b_report": w.report,
         }
         for w, s in steps
@@ -344,16 +370,21 @@ def _quarantine(connection: Connection, strange: Sequence[Word], *, now: float) 
 
 
 def _end_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> None:
-    """A submission lives until the last of its attempts is final."""
+    """A submission lives until the last of its attempts has come to rest."""
+    rest = [state for state in AttemptState if state.at_rest]
     for some in slices(ids):
-        still = sa.exists().where(
-            attempt.c.submission_id == submission.c.id, attempt.c.state.not_in(list(FINAL))
-        )
+        still = sa.exists().where(attempt.c.submission_id == submission.c.id, attempt.c.state.not_in(rest))
         connection.execute(sa.update(submission).where(submission.c.id.in_(some), ~still).values(live=False))
         query = sa.select(submission.c.id).where(submission.c.id.in_(some), submission.c.live.is_(False))
         over = list(connection.execute(query).scalars())
         for effect in (Effect.SUBMIT, Effect.CANCEL, Effect.COLLECT):
             outbox.done(connection, effect, over)
+
+
+def _revive(connection: Connection, ids: Sequence[SubmissionId]) -> None:
+    """What an attempt left there is wanted again."""
+    for some in slices(ids):
+        connection.execute(sa.update(submission).where(submission.c.id.in_(some)).values(live=True))
 
 
 def _select() -> Any:
@@ -393,11 +424,14 @@ def _from_row(row: Any) -> Attempt:
 def without_results(
     connection: Connection, execution_id: ExecutionId, *, after: AttemptId | None, limit: int
 ) -> list[tuple[AttemptId, int]]:
-    """Attempts that did not succeed, with the numbers of their jobs, a page at a time."""
+    """Attempts that left nothing anybody wants, with the numbers of their jobs, a page at a time."""
     query = (
         sa.select(attempt.c.id, job.c.number)
         .join(job, job.c.id == attempt.c.job_id)
-        .where(job.c.execution_id == execution_id, attempt.c.state != AttemptState.SUCCEEDED)
+        .where(
+            job.c.execution_id == execution_id,
+            attempt.c.state.not_in([AttemptState.SUCCEEDED, AttemptState.STRANDED]),
+        )
         .order_by(attempt.c.id)
         .limit(limit)
     )

@@ -6,15 +6,15 @@ the row out of sight *before* the call, so whoever comes after a crash knows tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.attempt import Effect
+from engine.domain.attempt import AttemptState, Effect
 from engine.ids import ExecutionId, SubmissionId
-from engine.store.schema import outbox, submission
+from engine.store.schema import attempt, outbox, submission
 from engine.store.statements import slices
 
 
@@ -46,7 +46,9 @@ def put(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, 
 
 
 def due(connection: Connection, effect: Effect, backend: str, *, now: float, limit: int) -> list[Due]:
-    """Effects whose time has come, oldest submission first. Forgetting waits for the whole submission."""
+    """Effects whose time has come, oldest submission first. Forgetting waits for the whole submission, and
+    for results that somebody may still take up.
+    """
     query = (
         sa.select(outbox.c.submission_id, submission.c.execution_id, submission.c.native_id, outbox.c.tries)
         .join(submission, submission.c.id == outbox.c.submission_id)
@@ -55,7 +57,10 @@ def due(connection: Connection, effect: Effect, backend: str, *, now: float, lim
         .limit(limit)
     )
     if effect == Effect.FORGET:
-        query = query.where(submission.c.live.is_(False))
+        stranded = sa.exists().where(
+            attempt.c.submission_id == submission.c.id, attempt.c.state == AttemptState.STRANDED
+        )
+        query = query.where(submission.c.live.is_(False), ~stranded)
     return [Due(r.submission_id, r.execution_id, r.native_id, r.tries) for r in connection.execute(query)]
 
 
@@ -66,6 +71,17 @@ def claim(connection: Connection, effect: Effect, items: Sequence[Due], *, again
             sa.update(outbox)
             .where(outbox.c.effect == effect, outbox.c.submission_id.in_([d.submission_id for d in items]))
             .values(tries=outbox.c.tries + 1, not_before=again_at)
+        )
+
+
+def postpone(connection: Connection, effect: Effect, until: Mapping[SubmissionId, float]) -> None:
+    """Try these again then, and not before."""
+    if until:
+        connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.effect == effect, outbox.c.submission_id == sa.bindparam("b_id"))
+            .values(not_before=sa.bindparam("b_until")),
+            [{"b_id": id_, "b_until": when} for id_, when in until.items()],
         )
 
 

@@ -27,6 +27,8 @@ CONTRADICTIONS = {
         News.REPORT_SUCCEEDED,
         News.REPORT_FAILED,
         News.REPORT_ABSENT,
+        News.STORAGE_GONE,
+        News.TAKEN_UP,
         News.CANCEL_DONE,
     },
     AttemptState.RUNNING: {
@@ -35,14 +37,27 @@ CONTRADICTIONS = {
         News.REPORT_SUCCEEDED,
         News.REPORT_FAILED,
         News.REPORT_ABSENT,
+        News.STORAGE_GONE,
+        News.TAKEN_UP,
         News.CANCEL_DONE,
     },
-    AttemptState.FINALISING: {News.SUBMIT_REQUESTED, News.REJECTED, News.CANCEL_DONE},
+    AttemptState.FINALISING: {News.SUBMIT_REQUESTED, News.REJECTED, News.CANCEL_DONE, News.TAKEN_UP},
     AttemptState.CANCELLING: {
         News.SUBMIT_REQUESTED,
         News.REPORT_SUCCEEDED,
         News.REPORT_FAILED,
         News.REPORT_ABSENT,
+        News.STORAGE_GONE,
+        News.TAKEN_UP,
+    },
+    AttemptState.STRANDED: {
+        News.SUBMIT_REQUESTED,
+        News.REJECTED,
+        News.REPORT_SUCCEEDED,
+        News.REPORT_FAILED,
+        News.REPORT_ABSENT,
+        News.STORAGE_GONE,
+        News.CANCEL_DONE,
     },
 }
 
