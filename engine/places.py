@@ -125,6 +125,7 @@ class Places:
             place,
             stall=data.stall,
             parallel=data.parallel,
+            read_back=data.read_back,
             authorities=data.authorities,
             dirac=grid(self._settings),
         )

@@ -244,8 +244,8 @@ class DataSection(_Section):
     sandbox: int = Field(default=10 << 20, ge=0)
     """Bytes of files that may travel with a job, each way, where no storage will do."""
     read_back: int = Field(default=256 << 20, ge=0)
-    """Bytes of a file that is read back after it was stored where a storage tells no checksum; a larger one is
-    compared by its size."""
+    """Bytes of a file that is read back where a storage tells no checksum; a larger one is compared by its
+    size."""
     parallel: int = Field(default=8, ge=1, le=64)
     """Connections at a time."""
     rounds: int = Field(default=3, ge=1)

@@ -81,6 +81,7 @@ class Transfers(NamedTuple):
     stall: float = 60.0  # seconds without a byte after which a transfer has failed
     budget: float = 14400.0  # seconds for all inputs together; again for all results together
     sandbox: int = 10485760  # bytes of results that may go beside the report, where no storage takes them
+    read_back: int = 268435456  # bytes of a result that is read back where a storage tells no checksum
     elements: List[str] = []  # storage elements of DIRAC for what is written to lfn:, in order
     failover: List[str] = []  # those that take it when none of `elements` does, until DIRAC moves it
 

@@ -173,6 +173,7 @@ def _transfers(settings: Settings) -> Transfers:
         stall=data.stall,
         budget=data.budget,
         sandbox=data.sandbox,
+        read_back=data.read_back,
         elements=list(grid.storage_elements),
         failover=list(grid.failover),
     )

@@ -54,7 +54,7 @@ class GirderStorage(RemoteStorage):
         self._settings = settings
         self._clock = clock or SystemClock()
         client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
-        self._tools = Tools(client, Uploader(client))
+        self._tools = Tools(client, Uploader(client, settings.read_back))
         self._token: tuple[str, str, float] = ("", "", 0.0)
         self._lock = threading.Lock()
         self._naming = threading.Lock()

@@ -35,7 +35,7 @@ class WebDav:
     def __init__(self, settings: StorageSettings) -> None:
         self._credential = settings.credential
         self.client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
-        self.uploader = Uploader(self.client)
+        self.uploader = Uploader(self.client, settings.read_back)
         self._speaks_dav: dict[str, bool] = {}
         self._strict: set[str] = set()
         """Servers that do not do without a credential."""

@@ -28,6 +28,7 @@ from wrappers.transfer.client import Client
 from wrappers.transfer.errors import Cut, OutOfTime, Permanent
 from wrappers.transfer.moving import Mover
 from wrappers.transfer.rounds import Exhausted, Pace
+from wrappers.transfer.source import FileSource
 
 SMALL = DATA[:1000]
 
@@ -50,6 +51,20 @@ def test_where_there_is_no_checksum_the_file_is_read_back(hands: Hands, storage:
     assert hands.store(DATA, storage.url + "/new").verified == "read"
     assert hands.store(SMALL, storage.url + "/second").verified == "read"
     assert storage.count("HEAD") == 1  # from then on nobody asks
+
+
+@pytest.mark.parametrize(
+    ("read_back", "verified"), [(len(DATA), "read"), (len(DATA) - 1, "size"), (0, "size")]
+)
+def test_what_is_too_large_to_be_read_back_is_compared_by_size(
+    storage: FaultyStorage, tmp_path: Path, read_back: int, verified: str
+) -> None:
+    storage.digest = ""
+    (tmp_path / "source").write_bytes(DATA)
+    with Mover(wire.Transfers(read_back=read_back)) as mover:
+        stored = mover.store([storage.url + "/new"], FileSource(str(tmp_path / "source")), [])
+    assert stored.verified == verified
+    assert storage.count("GET") == (verified == "read")
 
 
 def test_the_checksums_of_what_was_sent_are_known_without_reading_it_again(

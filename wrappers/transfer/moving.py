@@ -52,7 +52,7 @@ class Mover:
         self.budget = Budget(transfers.budget, transfers.stall)
         self._client = Client(self.budget, Trust(authorities))
         elements, failover = tuple(transfers.elements), tuple(transfers.failover)
-        self._tools = Tools(self._client, Uploader(self._client), elements, failover)
+        self._tools = Tools(self._client, Uploader(self._client, transfers.read_back), elements, failover)
         self._breaker = Breaker(max(3, transfers.parallel))
         self._rounds = Rounds(pace or Pace(transfers.rounds), self.budget, self._breaker)
         asks = Exchange(exchange, claim, self._client) if exchange and claim else None

@@ -13,7 +13,6 @@ from wrappers.transfer.client import Client
 from wrappers.transfer.errors import Mismatch, NotHere, Permanent, Transient, of_status
 from wrappers.transfer.source import Source
 
-READ_BACK = 64 << 20  # bytes: larger files are compared by size where a server tells no checksum
 _NO_PARENT = (404, 409)
 _PREFERRED = ("sha256", "adler32", "md5")
 
@@ -21,8 +20,10 @@ _PREFERRED = ("sha256", "adler32", "md5")
 class Uploader:
     """Stores files, and remembers what it learnt of the servers. Shared by threads."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, read_back: int) -> None:
+        """Files of more than `read_back` bytes are compared by size where a server tells no checksum."""
         self._client = client
+        self._most = read_back
 
     def store(self, url: str, source: Source, access: Access = NOBODY) -> str:
         """Store one file; gives how the server was seen to hold it: the name of a checksum, `read` (it was
@@ -55,7 +56,7 @@ class Uploader:
             return answer.status, answer.headers
 
     def _verify(self, url: str, source: Source, access: Access) -> str:
-        small = source.size <= READ_BACK
+        small = source.size <= self._most
         if small and self._client.tells_no_checksum(url):
             return self._read_back(url, source, access)
         with self._client.request("HEAD", url, dict(digest.ASK), access=access) as answer:
