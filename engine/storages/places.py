@@ -29,7 +29,7 @@ class StorageSettings:
     """Seconds without a byte after which a request has failed."""
     parallel: int = 8
     read_back: int = 256 << 20
-    """Bytes of a file that is read back where a server tells no checksum; larger ones are compared by size."""
+    """Bytes of a file that is read back where a server tells no checksum; others are compared by size."""
     authorities: str = ""
     dirac: Grid | None = None
     """What `lfn:` needs; None: no DIRAC client is configured."""
