@@ -56,6 +56,11 @@ class World:
         """Its jobs."""
         return list(self.engine.app.jobs(id_))
 
+    def finished(self) -> int:
+        """Submissions that have ended at the place, told by a directory that never goes away."""
+        news = Path(wiring.local_settings(self.engine.settings).spool, "finished")
+        return len(os.listdir(news)) if news.is_dir() else 0
+
     def lines(self, name: str) -> list[str]:
         """The lines of a file that the tools write."""
         path = self.directory / name

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from engine.domain.job import JobState
-from tests.reconcile.conftest import World
 from tests.cli.desk import until
+from tests.reconcile.conftest import World
 
 
 def spoil_reports(world: World, change: Callable[[dict[str, Any]], object]) -> None:
@@ -42,7 +42,7 @@ def test_reports_come_home_several_at_a_time_where_the_place_takes_that(world: W
     id_ = world.submit(f"while [ ! -e {world.directory}/go ]; do sleep 0.05; done; echo > out.txt", jobs=2)
     world.rounds(lambda: len(world.place.submitted) == 2)
     (world.directory / "go").touch()
-    until(lambda: len(list(world.directory.rglob("local/finished/*"))) == 2)
+    until(lambda: world.finished() == 2)
     together = threading.Barrier(2)
     world.place.spoils = lambda path: path.name.endswith(".report.json") and together.wait(60)
     assert world.end(id_).state == "succeeded"

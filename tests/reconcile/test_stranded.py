@@ -51,7 +51,7 @@ def delivered_to(storage: Nginx, world: World, jobs: int = 1) -> ExecutionId:
     id_ = world.submit(command, jobs, stores=(f"{storage.url}/results",))
     world.rounds(lambda: len(world.place.submitted) == jobs)
     (world.directory / "go").touch()
-    until(lambda: len(list(world.directory.rglob("local/finished/*"))) == jobs)
+    until(lambda: world.finished() == jobs)
     return id_
 
 
@@ -101,7 +101,7 @@ def test_after_the_patience_is_over_a_retry_takes_them_up_without_running_the_to
     assert world.end(id_).state == "succeeded"
     assert sorted(contents(world, id_)) == sorted(world.lines("ran")) == ["1", "2"]
     assert [(job.failure, job.attempts) for job in world.jobs(id_)] == [("", 1)] * 2
-    world.rounds(lambda: not to_clear(world) and not list(world.directory.rglob("local/jobs/*")))
+    world.rounds(lambda: not to_clear(world) and world.finished() == 0)
     assert not list(Path(storage.files).rglob(".attempts"))
 
 
