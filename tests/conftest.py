@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from engine.testing.clock import FakeClock
 from tests.services.diracx import Diracx, start_diracx, start_site
@@ -33,6 +34,10 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
     if signal.getsignal(_number) == signal.SIG_IGN:
         ordinary = signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL
         signal.signal(_number, ordinary)
+
+# A machine with other work is no reason for a property to fail.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 WHOLE = (
     "cli/",
