@@ -268,7 +268,7 @@ def test_a_kept_connection_that_was_closed_is_no_error(hands: Hands, storage: Fa
     ("url", "words"),
     [
         ("ftp://host/x", "ftp is not one of"),
-        ("lfn:/vo/x", "lfn is not one of"),
+        ("lfn:/vo/x", "this node has no DIRAC client"),
         ("http://user:secret@127.0.0.1/x", "holds a login"),
         ("http://127.0.0.1:99999/x", "impossible port"),
         ("http:///x", "is not an http"),
