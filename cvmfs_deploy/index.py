@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import NotFound, Unavailable
 
+RECOVERED = "recovered"
+"""Wants a name of which nobody knows who wanted it, until some list or hand does."""
 _HISTORY = 5  # digests that a name remembers for a rollback
 
 
@@ -91,7 +93,7 @@ class Index(_Part):
     def with_name(self, name: str, wanted: Name) -> Self:
         """A name that leads to an image from now on; what it meant before is remembered."""
         old = self.names.get(name)
-        lists = tuple(sorted({*(old.lists if old else ()), *wanted.lists}))
+        lists = tuple(sorted({*(old.lists if old else ()), *wanted.lists} - {RECOVERED})) or wanted.lists
         if old and old.digest == wanted.digest:
             new = wanted.model_copy(
                 update={"lists": lists, "since": old.since, "previous": old.previous, "held": old.held}

@@ -3,7 +3,9 @@
 vip/udocker/containers/                    `root` in the settings: udocker containers, for nodes and loops
   .store/sha256-HEX/                       one per image digest, never changed: see `create`
   .store/sha256-INDEX                      -> sha256-HEX, when the image was chosen from an index
+  .store/sha256-INDEX+linux+arm64          -> sha256-HEX, the same for machines of another platform
   .store/index.json                        what there is, and what every name means: see `index`
+  .store/index.copy.json                   the same, for the day when the first is damaged
   docker.io+library+busybox@1.36           -> .store/sha256-HEX
 vip/udocker/singularity/busybox-1.36       -> ../containers/.store/sha256-HEX/ROOT, when asked for
 vip/udocker/tools/.store/sha256-HEX/       udocker's tools and the udocker package
@@ -45,6 +47,11 @@ class Layout:
         return f"{self.store}/index.json"
 
     @property
+    def copy(self) -> str:
+        """The copy of that file."""
+        return f"{self.store}/index.copy.json"
+
+    @property
     def singularity(self) -> str:
         """The directory of links that VIP uses with singularity."""
         return posixpath.normpath(f"{self.root}/../singularity")
@@ -62,9 +69,9 @@ class Layout:
         """The link that people and udocker use, and where it leads."""
         return f"{self.root}/{name}", f"{cvmfs.STORE}/{cvmfs.directory_name(digest)}"
 
-    def index_link(self, index: str, digest: str) -> tuple[str, str]:
-        """The link that stands for an index of several platforms, and the image that it means here."""
-        return self.image(index), cvmfs.directory_name(digest)
+    def index_link(self, index: str, platform: str, digest: str) -> tuple[str, str]:
+        """The link that stands for an index on machines of a platform, and the image that it means there."""
+        return f"{self.store}/{cvmfs.index_name(index, platform)}", cvmfs.directory_name(digest)
 
     def singularity_link(self, name: str, digest: str) -> tuple[str, str]:
         """The link that VIP uses, and where it leads."""

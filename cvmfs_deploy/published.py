@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cvmfs_deploy.create import Record, read_record
-from cvmfs_deploy.index import Image, Index, Name, from_json
+from cvmfs_deploy.index import RECOVERED, Image, Index, Name, from_json
 from cvmfs_deploy.layout import Layout, existing_links, existing_trees
+from engine.errors import Unavailable
 from wrappers.containers import cvmfs, udocker_format
 from wrappers.containers.errors import InvalidReference
+from wrappers.containers.platforms import USUAL_PLATFORM
 from wrappers.containers.reference import parse
 
 
@@ -101,33 +103,53 @@ def changes(seen: Published, new: Index, trees: tuple[Tree, ...] = (), rewrite: 
         removed=tuple(sorted(gone)),
     )
     if rewrite or found or (differs and (new.images or new.names or new.tools or seen.index.images)):
-        return Changes(
-            found.trees, found.links, found.unlinked, found.removed, {seen.layout.index: new.to_json()}
-        )
+        data = new.to_json()
+        files = {seen.layout.copy: data, seen.layout.index: data}
+        return replace(found, files=files)
     return found
 
 
 def rebuilt(top: Path, layout: Layout) -> Index:
-    """An index from the records and links that are there: what was lost is who wanted what, and the past."""
-    index = Index()
+    """An index from the records and links that are there, and from its copy.
+
+    Where the copy cannot be read either, who wanted what, the past of names and the tools are lost.
+    """
+    last = _copy(top, layout)
+    images: dict[str, Image] = {}
     for tree in sorted(existing_trees(top, layout.store)):
         record = read_record(top / layout.store / tree)
         if record and cvmfs.directory_name(record.digest) == tree:
-            index = index.with_image(image_of(record))
+            images[record.digest] = last.images.get(record.digest) or image_of(record)
+    names = {key: name for key, name in last.names.items() if name.digest in images}
     for link, target in existing_links(top, layout.root).items():
         digest = target.removeprefix(f"{cvmfs.STORE}/").replace("-", ":", 1)
-        name = link.rpartition("/")[2]
-        if (image := index.images.get(digest)) and _reference_of(name):
-            found = Name(
-                digest=digest,
-                reference=_reference_of(name),
-                platform=image.platform,
-                since=image.published,
-                lists=("recovered",),
-                grace=30 * 86400.0,
-            )
-            index = index.with_name(name, found)
-    return index
+        key = link.rpartition("/")[2]
+        if digest in images and _reference_of(key):
+            known = last.names.get(key) or _recovered(key, images[digest])
+            names[key] = known.model_copy(update={"digest": digest})
+    there = existing_trees(top, f"{layout.tools}/{cvmfs.STORE}")
+    tools = {key: one for key, one in last.tools.items() if cvmfs.directory_name(key) in there}
+    current = last.tools_current if last.tools_current in tools else ""
+    return Index(images=images, names=names, tools=tools, tools_current=current)
+
+
+def _copy(top: Path, layout: Layout) -> Index:
+    file = top / layout.copy
+    try:
+        return from_json(file.read_bytes(), str(file))
+    except (OSError, Unavailable):
+        return Index()
+
+
+def _recovered(key: str, image: Image) -> Name:
+    return Name(
+        digest=image.digest,
+        reference=_reference_of(key),
+        platform=image.platform,
+        since=image.published,
+        lists=(RECOVERED,),
+        grace=image.grace,
+    )
 
 
 def image_of(record: Record, grace: float = 30 * 86400.0) -> Image:
@@ -166,9 +188,9 @@ def links_of(layout: Layout, index: Index) -> dict[str, str]:
         if name.singularity:
             link, target = layout.singularity_link(name.singularity, name.digest)
             links[link] = target
-    for image in index.images.values():
-        if image.index and image.platform == cvmfs.USUAL_PLATFORM:  # nodes of others would be misled
-            links.update([layout.index_link(image.index, image.digest)])
+    for image in sorted(index.images.values(), key=lambda one: one.platform):  # of variants, the highest
+        if image.index:
+            links.update([layout.index_link(image.index, image.platform, image.digest)])
     if index.tools_current:
         link, target = layout.tools_link(index.tools_current)
         links[link] = target
@@ -203,5 +225,5 @@ def _reference_of(name: str) -> str:
         found = parse(f"{text}@{tag.replace('-', ':', 1)}" if _is_digest(tag) else f"{text}:{tag}")
     except InvalidReference:
         return ""
-    made = cvmfs.name_for(found, platform.replace("+", "/") or cvmfs.USUAL_PLATFORM)
+    made = cvmfs.name_for(found, platform.replace("+", "/") or USUAL_PLATFORM)
     return found.text if at and made == name else ""

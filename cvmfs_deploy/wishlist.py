@@ -15,7 +15,7 @@ from cvmfs_deploy.amounts import Duration
 from cvmfs_deploy.documents import Section, read
 from cvmfs_deploy.failures import translated
 from engine.errors import BadRequest, EngineError, NotFound
-from wrappers.containers.cvmfs import USUAL_PLATFORM
+from wrappers.containers.platforms import USUAL_PLATFORM
 from wrappers.containers.reference import Reference, parse
 
 Layout = Literal["udocker", "singularity"]

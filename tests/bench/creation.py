@@ -25,8 +25,8 @@ from cvmfs_deploy.sources.registry import RegistrySource
 from tests.bench.place import Place, median, place, row
 from tests.services.images import push
 from tests.services.registry import start_registry
+from wrappers.containers.platforms import platform
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import platform
 
 SIZE, LAYERS, ROUNDS = 500_000_000, 5, 4
 NAME = "bench/large:1"

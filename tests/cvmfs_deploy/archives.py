@@ -1,15 +1,18 @@
-"""Archives of images: what `docker save` wrote before Docker 25, and OCI archives."""
+"""Archives: udocker's tools, and images as `docker save` wrote them before Docker 25, and in OCI's form."""
 
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.services.images import add, digest_of
+from tests.services.proot import proot_for_tests
 
 _OCI = "application/vnd.oci.image"
 
@@ -72,6 +75,22 @@ def oci(path: Path, images: Mapping[str, Sequence[bytes]], *, nested: bool = Fal
         for digest, data in blobs.items():
             add(tar, f"blobs/{digest.replace(':', '/')}", data)
     return digests
+
+
+def tools_tarball(path: Path) -> None:
+    """udocker's tarball of tools, with Debian's proot behind the shim of the tests."""
+    shim = proot_for_tests(path.parent).read_bytes()
+    with tarfile.open(path, "w:gz") as tar:
+        files = {
+            f"udocker_dir/bin/proot-{os.uname().machine}-4_8_0": shim,
+            "udocker_dir/lib/VERSION": b"1.2.11",
+            "udocker_dir/bin/../../../escaped": b"x",
+            "README": b"x",
+        }
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o700
+            tar.addfile(member, io.BytesIO(content))
 
 
 def _blob(blobs: dict[str, bytes], data: bytes, media: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Below a directory of udocker containers (`/cvmfs/REPOSITORY/vip/udocker/containe
 
     .store/sha256-HEX/{ROOT,container.json,imagerepo.name,manifest.json}   one per image digest, immutable
     .store/sha256-INDEX -> sha256-HEX                                      when it was chosen from an index
+    .store/sha256-INDEX+linux+arm64 -> sha256-HEX                          the same index on other machines
     docker.io+library+busybox@1.0 -> .store/sha256-HEX                     a name for people and for udocker
 
 No two images share a name: `+` stands for `/` and `@` for `:`, and neither occurs in an image name. Images
@@ -13,11 +14,11 @@ for another platform than linux/amd64 have it at the end: `docker.io+library+bus
 from pathlib import Path
 from typing import Iterable, Optional
 
+from wrappers.containers.platforms import USUAL_PLATFORM, platform, without_variant
 from wrappers.containers.reference import Reference
 from wrappers.containers.udocker_format import stands_for
 
 STORE = ".store"
-USUAL_PLATFORM = "linux/amd64"
 
 
 def directory_name(digest: str) -> str:
@@ -30,17 +31,32 @@ def path_for(containers: Path, digest: str) -> Path:
     return containers / STORE / directory_name(digest)
 
 
-def name_for(reference: Reference, platform: str = USUAL_PLATFORM) -> str:
+def index_name(index: str, made_for: str) -> str:
+    """What stands in the store for an index, on machines of a platform: they do not know their variant."""
+    return directory_name(index) + _suffix(without_variant(made_for))
+
+
+def name_for(reference: Reference, made_for: str = USUAL_PLATFORM) -> str:
     """The readable name beside the store."""
     place = f"{reference.host}/{reference.repository}".replace("/", "+").replace(":", "@")
-    variant = "" if platform == USUAL_PLATFORM else "+" + platform.replace("/", "+")
-    return place + "@" + (reference.tag or directory_name(reference.digest)) + variant
+    return place + "@" + (reference.tag or directory_name(reference.digest)) + _suffix(made_for)
 
 
 def find(directories: Iterable[str], reference: Reference, digest: str) -> Optional[Path]:
     """The first pre-deployed container that was made from this very image."""
+    here = platform()
+    names = [
+        f"{STORE}/{directory_name(digest)}",
+        f"{STORE}/{index_name(digest, here)}",
+        name_for(reference),
+        name_for(reference, here),
+    ]
     for directory in map(Path, directories):
-        for path in (path_for(directory, digest), directory / name_for(reference)):
-            if stands_for(path, digest):
-                return path
+        for name in dict.fromkeys(names):
+            if stands_for(directory / name, digest):
+                return directory / name
     return None
+
+
+def _suffix(made_for: str) -> str:
+    return "" if made_for == USUAL_PLATFORM else "+" + made_for.replace("/", "+")

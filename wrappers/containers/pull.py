@@ -10,7 +10,8 @@ from wrappers.containers import udocker_format
 from wrappers.containers.blobs import Blob
 from wrappers.containers.errors import CorruptImage, ImageMissing
 from wrappers.containers.layers import Findings, extract
-from wrappers.containers.registry import Client, Resolved, platform
+from wrappers.containers.platforms import platform, without_variant
+from wrappers.containers.registry import Client, Resolved
 from wrappers.containers.tarstream import Layer
 
 _TRANSFERS = 3  # at a time, of one image: enough to fill a line, few enough to be a good guest
@@ -93,6 +94,6 @@ def diff_ids_of(config: bytes, image: Resolved, wanted: str) -> List[str]:
         raise CorruptImage(f"the configuration of image {name} is not that of a container image") from None
     if len(diff_ids) != len(image.layers):
         raise CorruptImage(f"image {name} has {len(image.layers)} layers and {len(diff_ids)} diff_ids")
-    if made_for != "/".join(wanted.split("/")[:2]):
+    if made_for != without_variant(wanted):
         raise ImageMissing(f"image {name} does not exist for {wanted}: it is made for {made_for}")
     return diff_ids

@@ -8,7 +8,6 @@ down, lacks the image or sends wrong bytes only costs the time to ask the next.
 import hashlib
 import ipaddress
 import json
-import os
 import time
 import urllib.parse
 from pathlib import Path
@@ -22,6 +21,7 @@ from wrappers.containers.errors import (
     ImageMissing,
     RegistryDown,
 )
+from wrappers.containers.platforms import platform
 from wrappers.containers.reference import DOCKER_HUB, Reference, is_digest
 from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Patience, Transport
 
@@ -34,14 +34,6 @@ _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 _LARGEST_DOCUMENT = 16 << 20  # bytes; the specification asks registries to take manifests of 4 MiB
-_ARCHITECTURES = {
-    "x86_64": "amd64",
-    "aarch64": "arm64",
-    "armv7l": "arm",
-    "ppc64le": "ppc64le",
-    "s390x": "s390x",
-}
-
 _T = TypeVar("_T")
 
 
@@ -59,12 +51,6 @@ class Resolved(NamedTuple):
     def size(self) -> int:
         """Bytes to fetch: the compressed layers and the configuration."""
         return self.config.size + sum(layer.size for layer in self.layers)
-
-
-def platform() -> str:
-    """This machine's platform as registries name it, e.g. linux/amd64."""
-    machine = os.uname().machine
-    return "linux/" + _ARCHITECTURES.get(machine, machine)
 
 
 class Client:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
 from wrappers.containers.errors import CorruptImage
+from wrappers.containers.platforms import platform
 from wrappers.containers.reference import DOCKER_HUB, Reference
 
 ROOT = "ROOT"
@@ -80,8 +81,6 @@ def stands_for(directory: Path, digest: str) -> bool:
         return False
     if "sha256:" + hashlib.sha256(raw).hexdigest() != digest:
         return False
-    from wrappers.containers.registry import platform  # slow to load, and seldom needed
-
     listed = [entry for entry in _object(raw).get("manifests") or () if entry.get("digest") == found]
     places = [entry.get("platform") or {} for entry in listed]
     return any(f"{place.get('os')}/{place.get('architecture')}" == platform() for place in places)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.desk import Desk
-from tests.cvmfs_deploy.archives import saved
+from tests.cvmfs_deploy.archives import saved, tools_tarball
 from tests.cvmfs_deploy.site import Site, directory_site, layer
 from tests.runtimes.worker import worker
 from tests.services.debian import require
@@ -155,22 +153,6 @@ def test_an_image_that_no_registry_has_is_found_by_its_name(open_site: Site, des
     )
     assert done.read("outputs/o") == "ours"
     assert done.record()["additional-information"]["runtime"]["origin"] == "cvmfs"
-
-
-def tools_tarball(path: Path) -> None:
-    """udocker's tarball of tools, with Debian's proot behind the shim of the tests."""
-    shim = proot_for_tests(path.parent).read_bytes()
-    with tarfile.open(path, "w:gz") as tar:
-        files = {
-            f"udocker_dir/bin/proot-{os.uname().machine}-4_8_0": shim,
-            "udocker_dir/lib/VERSION": b"1.2.11",
-            "udocker_dir/bin/../../../escaped": b"x",
-            "README": b"x",
-        }
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o700
-            tar.addfile(member, io.BytesIO(content))
 
 
 def test_nodes_run_with_the_published_tools_and_nothing_from_outside(

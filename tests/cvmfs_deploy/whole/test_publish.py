@@ -10,13 +10,15 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tests.containers.test_udocker_format import udocker
+from tests.cvmfs_deploy.archives import tools_tarball
 from tests.cvmfs_deploy.site import Site, layer, noise
 from tests.services.faults import Faults
-from tests.services.images import add, busybox_layer, push, push_busybox
+from tests.services.images import add, busybox_layer, digest_of, push, push_busybox, put_manifest
 from tests.services.proot import proot_for_tests
 from tests.services.registry import Registry
 from wrappers.containers import cvmfs, udocker_format
@@ -24,6 +26,9 @@ from wrappers.containers.reference import parse
 from wrappers.containers.registry import Client
 
 pytestmark = pytest.mark.service
+
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 
 
 def small(registry: Registry, name: str, content: str = "x") -> str:
@@ -319,20 +324,44 @@ def test_status_and_list_tell_how_it_stands(site: Site, registry: Registry) -> N
     assert site.ok("list").out.splitlines()[1].split("\t")[4] == "by-hand"
 
 
-def test_a_lost_or_damaged_index_is_made_anew(directory: Site, registry: Registry) -> None:
-    image = small(registry, "publish/index:1")
-    directory.ok("add", image)
-    file = directory.containers / ".store/index.json"
-    before = directory.index
-    file.write_text('{"images": ')
+def damaged_index(directory: Site, *, copy: bool) -> dict[str, list[str]]:
+    """Damage it, and its copy if told so, and recover; returns which lists want each name then."""
+    for name in ["index.json", "index.copy.json"] if copy else ["index.json"]:
+        (directory.containers / ".store" / name).write_text('{"images": ')
     ran = directory.run("list")
     assert (ran.code, "recover" in ran.err) == (3, True)
     directory.ok("recover")
-    assert directory.index["images"].keys() == before["images"].keys()
-    assert directory.index["names"].keys() == before["names"].keys()
-    file.unlink()
-    directory.ok("add", image)
-    assert directory.index["names"].keys() == before["names"].keys()
+    assert directory.ok("verify", "--deep", "--offline").code == 0
+    return {key.rpartition("+")[2]: name["lists"] for key, name in directory.index["names"].items()}
+
+
+def test_a_damaged_index_is_made_anew_and_still_says_who_wants_what(
+    directory: Site, registry: Registry
+) -> None:
+    images = [small(registry, f"publish/wanted-{number}:1") for number in "12"]
+    directory.ok("add", images[0])
+    directory.ok("sync", directory.wishes(*images, grace="7d"))
+    tools_tarball(directory.home / "tools.tar.gz")
+    directory.ok("tools", directory.home / "tools.tar.gz")
+    before = directory.index
+    assert damaged_index(directory, copy=False) == {
+        "wanted-1@1": ["by-hand", "nightly"],
+        "wanted-2@1": ["nightly"],
+    }
+    for part in ("images", "names", "tools", "tools_current"):
+        assert directory.index[part] == before[part]
+    directory.ok("sync", directory.wishes(images[0]))
+    assert len(directory.index["names"]) == 1
+
+
+def test_a_lost_index_is_made_anew_from_what_is_there(directory: Site, registry: Registry) -> None:
+    images = [small(registry, f"publish/lost-{number}:1") for number in "12"]
+    directory.ok("add", *images)
+    assert damaged_index(directory, copy=True) == {"lost-1@1": ["recovered"], "lost-2@1": ["recovered"]}
+    for name in ("index.json", "index.copy.json"):
+        (directory.containers / ".store" / name).unlink()
+    directory.ok("sync", directory.wishes(images[0]))
+    assert [name["lists"] for name in directory.index["names"].values()] == [["nightly"], ["recovered"]]
 
 
 def test_everything_runs_with_a_closed_umask(directory: Site, registry: Registry) -> None:
@@ -366,3 +395,33 @@ def test_an_image_is_found_by_the_digest_of_its_index_too(site: Site, registry: 
     site.ok("retire", image.text)
     site.ok("prune", "--grace", "0d")
     assert [path.name for path in (site.containers / ".store").iterdir() if path.name.startswith("sha")] == []
+
+
+def test_the_digest_of_an_index_leads_each_machine_to_its_own_image(
+    site: Site, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"publish/all-{'a' if site.cvmfs else 'b'}"
+    listed = []
+    for architecture in ("amd64", "arm64", "s390x"):
+        push(
+            registry.url, f"{name}:{architecture}", [layer({"for": architecture})], architecture=architecture
+        )
+        one = Client().resolve(parse(f"{registry.host}/{name}:{architecture}"), f"linux/{architecture}")
+        place = {"architecture": architecture, "os": "linux"}
+        listed.append(
+            {"mediaType": MANIFEST, "digest": one.digest, "size": len(one.manifest), "platform": place}
+        )
+    body = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": listed}).encode()
+    put_manifest(registry.url, name, "1", INDEX, body)
+    image = parse(f"{registry.host}/{name}:1")
+    site.ok("sync", site.wishes(image.text, platforms=["linux/amd64", "linux/arm64"]))
+    for machine, architecture in (("x86_64", "amd64"), ("aarch64", "arm64"), ("s390x", "")):
+        monkeypatch.setattr(os, "uname", lambda machine=machine: SimpleNamespace(machine=machine))
+        for asked in (image, image._replace(tag="", digest=digest_of(body))):
+            found = cvmfs.find([str(site.containers)], asked, digest_of(body))
+            assert (found / "ROOT/for").read_text() == architecture if found else architecture == ""
+    monkeypatch.undo()
+    assert site.ok("verify", "--deep").code == 0
+    site.ok("sync", site.wishes(image.text))
+    site.ok("prune", "--grace", "0d")
+    assert [path.name for path in site.containers.glob(".store/*+linux+arm64")] == []
