@@ -13,6 +13,7 @@ from wrappers.door.answers import ABSENT, REFUSED, UNAVAILABLE, Trouble, value
 
 PROTOCOLS = ["https", "http", "davs", "dav", "root", "xroot", "roots", "xroots"]
 """Of URLs that others than DIRAC can use."""
+_PAUSES = (0.5, 2.0, 5.0)  # seconds before a registration is tried again
 
 
 def _catalogue() -> Any:
@@ -123,9 +124,29 @@ def _transfer(
             local, path, name, elements[0], list(failover), facts
         )
     stored = value(result, name)
+    element, registered = stored.get("uploadedSE", ""), "registration" not in stored
+    if not registered and element in elements and _register(name, element, facts):
+        return {"element": element, "registered": True}  # nothing is left to be done later
     # without this, what was to be done later is forgotten
     value(transfer.commitRequest(), f"{name}: request to DIRAC")
-    return {"element": stored.get("uploadedSE", ""), "registered": "registration" not in stored}
+    return {"element": element, "registered": registered}
+
+
+def _register(name: str, element: str, facts: Dict[str, Any]) -> bool:
+    """Register a file that is there: whether that was done. Two jobs that make the same directory in the
+    catalogue at the same time are in each other's way (measured with two, DIRAC 9.1).
+    """
+    from DIRAC.DataManagementSystem.Utilities.DMSHelpers import DMSHelpers
+
+    protocols = DMSHelpers().getRegistrationProtocols()
+    url = _each(_element(element).getURL([name], protocol=protocols), name)[name]
+    entry = (name, url, facts["Size"], element, facts["GUID"], facts["Checksum"])
+    for pause in _PAUSES:
+        time.sleep(pause)
+        told = _data().registerFile(entry)
+        if told["OK"] and name in told["Value"]["Successful"]:
+            return True
+    return False
 
 
 def remove(names: List[str]) -> None:
