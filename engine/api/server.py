@@ -36,6 +36,7 @@ class HttpServer:
             server_header=False,
             timeout_graceful_shutdown=GRACE,
         )
+        self._loop = config.get_loop_factory()  # uvloop, which costs less for each request
         self._server = uvicorn.Server(config)
         self._thread = Thread(target=self._run, name="http", daemon=True)
 
@@ -62,7 +63,8 @@ class HttpServer:
         self._socket.close()
 
     def _run(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        with asyncio.Runner(loop_factory=self._loop) as runner:
+            runner.run(self._server.serve(sockets=[self._socket]))
 
 
 def _bind(listen: str) -> socket.socket:
