@@ -1,21 +1,34 @@
-"""`dirac-service` that only this machine can reach, as the original listens everywhere.
+"""`dirac-service` with many services in a process, which only this machine can reach. Run by its Python."""
 
-Run by DIRAC's Python."""
-
+import selectors
 import socket
 import sys
+from types import SimpleNamespace
 
+from DIRAC.Core.DISET import ServiceReactor
 from DIRAC.Core.DISET.private.Protocols import gProtocolDict
 from DIRAC.Core.DISET.private.Transports.M2SSLTransport import SSLTransport
 
 
 class LoopbackTransport(SSLTransport):
-    """DISET over TLS, on the loopback interface."""
+    """DISET over TLS on the loopback interface; the original listens everywhere."""
 
     def initAsServer(self):  # noqa: N802  (DIRAC's name)
         """Listen."""
         self.stServerAddress = (_loopback(), self.stServerAddress[1])
         return super().initAsServer()
+
+
+class OneAtATime(selectors.DefaultSelector):
+    """Tells of one connection at a time.
+
+    When two services of a process are called at the same moment, DIRAC accepts both connections and forgets
+    the first.
+    """
+
+    def select(self, timeout=None):
+        """Wait for connections."""
+        return super().select(timeout)[:1]
 
 
 def _loopback():
@@ -27,6 +40,7 @@ def _loopback():
 
 
 gProtocolDict["dips"]["transport"] = LoopbackTransport
+ServiceReactor.selectors = SimpleNamespace(DefaultSelector=OneAtATime, EVENT_READ=selectors.EVENT_READ)
 
 if __name__ == "__main__":
     from DIRAC.Core.scripts.dirac_service import main
