@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,4 +59,19 @@ def start_apache() -> Iterator[Apache]:
             [apache, "-f", str(configuration), "-DFOREGROUND"], directory / "log", lambda: connects(port)
         )
         with started(program):
+            _write_once(port)
             yield Apache(f"http://127.0.0.1:{port}", directory / "files", program)
+
+
+def _write_once(port: int) -> None:
+    """Have it make its database of locks: whoever writes at the same time as the first one waits a second."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        for method in ("PUT", "DELETE"):
+            connection.request(method, "/first", b"" if method == "PUT" else None)
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status >= 300:
+                raise RuntimeError(f"Apache: {method}: status {answer.status}")
+    finally:
+        connection.close()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 _PIECE = 1 << 16
 
@@ -230,8 +230,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_MOVE(self) -> None:
         self._begin()
-        if not self._refused():
-            self._answer(501, b"")
+        if self._refused():
+            return
+        body = self.storage.files.pop(self._path(), None)
+        if body is not None:
+            self.storage.files[unquote(urlsplit(self.headers["Destination"]).path)] = body
+        if self._kind == "cut":
+            raise _Gone
+        self._answer(404 if body is None else 201, b"")
 
     def do_MKCOL(self) -> None:
         self._begin()

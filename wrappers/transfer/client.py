@@ -21,7 +21,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 6
 _EXPECT_OVER = 1 << 20  # bytes: smaller bodies are sent unasked, which saves a round trip
 _EXPECT_FOR = 5.0  # seconds to wait for "100 Continue"; servers that do not know it never say it
-_RESTART = 0.5  # seconds in which a server that died is started again
+RESTART = 0.5  # seconds in which a server that died is started again
 _REST = 0.1
 """Seconds for which a connection is left alone over which an XRootD has told a checksum. Version 5.5.3
 computes it in another thread than it reads the connection in: when that is quick (a small file) and the next
@@ -128,7 +128,7 @@ class Client:
                     raise
             if not kept:
                 paused = True
-                self.budget.pause(_RESTART)
+                self.budget.pause(RESTART)
             self.budget.check()
 
     def _exchange(

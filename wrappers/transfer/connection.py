@@ -103,7 +103,7 @@ class Connection:
         while b"\n" not in self._rest:
             received = self.receive(_READ)
             if not received or len(self._rest) > _HEAD:
-                raise Transient(f"{self._host} cut a chunked body")
+                raise Cut(f"{self._host} cut a chunked body")
             self._rest += received
         line, _, self._rest = self._rest.partition(b"\n")
         return line.rstrip(b"\r")

@@ -5,8 +5,8 @@ from typing import Dict, Optional
 
 from wrappers.transfer import digest
 from wrappers.transfer.addresses import NOBODY, Access
-from wrappers.transfer.client import Client
-from wrappers.transfer.errors import Permanent, Transient, of_status
+from wrappers.transfer.client import RESTART, Client
+from wrappers.transfer.errors import Cut, Permanent, Transient, of_status
 from wrappers.transfer.part import Part
 from wrappers.transfer.response import Response
 
@@ -15,20 +15,25 @@ _PROGRESS = 1 << 20  # bytes that a cut transfer must have brought to be resumed
 
 
 def fetch(client: Client, url: str, part: Part, access: Access = NOBODY) -> Dict[str, str]:
-    """Bring a file here, going on after a cut as long as each try brings something; gives its checksums.
+    """Bring a file here, going on after a cut as long as each try brings something, and once when it did not;
+    gives its checksums.
 
     Raises:
         TransferError: it cannot be had, or is not what is expected.
         OSError: it cannot be written.
     """
+    again = True
     while True:
         before = part.received
         try:
             _fetch_once(client, url, part, access)
             return part.verify(url, {} if part.expected.sums else _told(client, url, access))
-        except Transient:
+        except Transient as error:
             if part.received - before < _PROGRESS or not part.size:
-                raise
+                if not (again and isinstance(error, Cut)):
+                    raise
+                again = False
+                client.budget.pause(RESTART)
             client.budget.check()
 
 

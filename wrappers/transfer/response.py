@@ -4,7 +4,7 @@ from typing import Callable, Dict, Iterator, Optional
 
 from wrappers.transfer.checksums import IN_USE
 from wrappers.transfer.connection import PIECE, Connection
-from wrappers.transfer.errors import Permanent, Transient
+from wrappers.transfer.errors import Cut, Permanent, Transient
 
 _DRAIN = 1 << 20  # bytes that are read to keep a connection; for more, a new one is cheaper
 
@@ -112,7 +112,7 @@ class Response:
         received = self._connection.receive_into(buffer)
         if self._left is not None:
             if not received:
-                raise Transient(f"{self.url}: the connection was closed {self._left} bytes before the end")
+                raise Cut(f"{self.url}: the connection was closed {self._left} bytes before the end")
             self._left -= received
             self._ended = self._left == 0 and not self._chunked
             if self._chunked and not self._left:
