@@ -49,6 +49,8 @@ class Capabilities:
     """Whether jobs may find a GPU there."""
     retrievals: int = 1
     """Calls of `retrieve` at a time."""
+    second_reports: bool = False
+    """Whether wrappers leave a copy of each report beside the results, since `retrieve` may not bring it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Submission:
     claims: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Attempt id -> the claim that its node exchanges for grants: the only secret that travels with a job,
     in a file of its own that only its owner may read."""
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Name -> content of small inputs, which are to lie beside the manifests (`wrappers.wire.travelling`)."""
     avoid: Sequence[str] = ()
     """Sites of the grid where it had better not run: earlier attempts failed there, or the site rests."""
 

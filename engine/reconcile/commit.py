@@ -47,7 +47,7 @@ def commit(
         if here and place.url == SANDBOX:
             urls |= unpack(round_, places[0], names, here, into / f"{attempt.id}{PACKED_RESULTS}")
         elif here and place.rename:
-            urls |= _rename(round_, place, layout.attempt_url(place, job.number, attempt.id), names, here)
+            urls |= _rename(round_, place, job.number, attempt, names, here)
         elif here:
             urls |= {made.path: _found(round_.storage(made.url), made) for made in here}
     return [
@@ -81,14 +81,23 @@ def _copies(execution: Execution, origin: Place, name: str, made: wire.Product) 
 
 
 def _rename(
-    round_: Round, place: Place, own: str, names: Mapping[str, str], here: Sequence[wire.Product]
+    round_: Round,
+    place: Place,
+    number: int,
+    attempt: Attempt,
+    names: Mapping[str, str],
+    here: Sequence[wire.Product],
 ) -> dict[str, str]:
     """Move results of one place to their final names there."""
+    own = layout.attempt_url(place, number, attempt.id)
+    second = layout.second_report_url(place, number, attempt.id)
+    spare = second if round_.backend.capabilities.second_reports else ""
     storage = round_.storage(own)
     targets = {made.path: layout.final_url(place, names[made.path], made) for made in here}
     for made in here:
         _check(storage, made, targets[made.path])
-    if together := _move_together(storage, place, own, {made.path: names[made.path] for made in here}):
+    moved = {made.path: names[made.path] for made in here}
+    if together := _move_together(storage, place, own, moved, spare):
         round_.placed.append(together)
     else:
         for made in sorted(here, key=lambda made: made.path):  # a directory before what is in it
@@ -161,8 +170,9 @@ def _check_size(made: wire.Product, found: Stat | None) -> None:
         raise BadRequest(f"result {made.path} has {found.size} bytes where the report says {made.size}")
 
 
-def _move_together(storage: Storage, place: Place, own: str, names: Mapping[str, str]) -> str:
-    """Where all names are one new directory and the tool's own paths, one rename commits them all.
+def _move_together(storage: Storage, place: Place, own: str, names: Mapping[str, str], spare: str) -> str:
+    """Where all names are one new directory and the tool's own paths, one rename commits them all. `spare`
+    is a file there that is no result; "" is none.
 
     Returns that directory; "" when nothing was moved.
     """
@@ -172,6 +182,8 @@ def _move_together(storage: Storage, place: Place, own: str, names: Mapping[str,
     target = layout.output_url(place, directories.pop())
     if storage.stat(own) is None or storage.stat(target) is not None:
         return ""
+    if spare:
+        storage.delete(spare)
     _place(storage, own, target)
     return target
 

@@ -3,6 +3,7 @@
 <results>/outputs/...            results, by the execution's naming
 <results>/logs/<job>.<try>.out   what the tools printed (.err beside it; .debug of a defect of ours)
 <results>/provenance/<job>.<try>.json
+<results>/inputs/<sha256>        small files of the user's machine, which travel with jobs that run elsewhere
 <results>/.attempts/<job>/<attempt>/   where one attempt alone writes; gone when the execution ends
 <results>/jobs/<job>/<attempt>/        the same, on storages that cannot rename: what succeeded stays there
 """
@@ -60,6 +61,11 @@ def record_url(execution: Execution, number: int, ordinal: int) -> str:
     return f"{execution.results}/provenance/{number}.{ordinal}.json"
 
 
+def input_url(results: str, sha256: str) -> str:
+    """Where a file waits that travels with jobs, below the directory of results."""
+    return f"{results}/inputs/{sha256}"
+
+
 def attempts_url(place: Place) -> str:
     """The directory that holds what attempts wrote."""
     return f"{place.url}/{'.attempts' if place.rename else 'jobs'}"
@@ -68,6 +74,11 @@ def attempts_url(place: Place) -> str:
 def attempt_url(place: Place, number: int, attempt: AttemptId) -> str:
     """Where one attempt of job `number` alone may write."""
     return place.url if place.url == SANDBOX else f"{attempts_url(place)}/{number}/{attempt}"
+
+
+def second_report_url(place: Place, number: int, attempt: AttemptId) -> str:
+    """Where a wrapper leaves a copy of its report, where it does."""
+    return f"{attempt_url(place, number, attempt)}/{attempt}.report.json"
 
 
 def written_url(own: str, made: Product) -> str:

@@ -37,10 +37,12 @@ def read(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: 
     if known:
         (into / name).write_text(known, encoding="utf-8")
         return testimony.read(into / name, attempt)
+    if not round_.backend.capabilities.second_reports:
+        raise trouble
     for place in layout.places(execution):
         if place.url == SANDBOX:
             continue
-        url = f"{layout.attempt_url(place, job.number, attempt.id)}/{name}"
+        url = layout.second_report_url(place, job.number, attempt.id)
         try:
             data = round_.storage(url).read(url, 0, LARGEST)
         except (Unavailable, CredentialExpired, BadRequest) as error:

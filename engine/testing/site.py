@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends.diracx import sandbox
-from engine.backends.diracx.client import Client, Refused
+from engine.backends.diracx.answers import Refused
+from engine.backends.diracx.client import Client
 from engine.backends.diracx.search import one_of
 from engine.backends.wms.outputs import opened
 from engine.backends.wms.payload import pack

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from engine.backends.diracx import client as client_module
-from engine.backends.diracx import sandbox
+from engine.backends.diracx import answers, sandbox
+from engine.backends.diracx.answers import Refused
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
-from engine.backends.diracx.client import Client, Refused
+from engine.backends.diracx.client import Client
 from engine.backends.diracx.submit import Described, submit
 from engine.backends.wms.jdl import Wishes, job_group
 from engine.backends.wms.payload import Archive
@@ -363,7 +363,7 @@ def test_a_clock_that_is_an_hour_wrong_changes_nothing(
         def time() -> float:
             return time.time() + hours * 3600
 
-    monkeypatch.setattr(client_module, "time", Wrong)
+    monkeypatch.setattr(answers, "time", Wrong)
     backend = DiracxBackend("diracx", settings)
     ids = accepted(backend, items())
     waiting(backend, ids)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import Desk, desk_in
+from engine.backends.diracx.client import Client
+from tests.cli.desk import Desk, desk_in, until
 from tests.services.diracx import Diracx
+from tests.services.unreliable import Trouble, Way, unreliable
 
 pytestmark = pytest.mark.service
 
@@ -63,8 +66,16 @@ def test_nothing_is_written_when_the_credential_is_missing(grid: Desk) -> None:
     assert grid.debris() == []
 
 
-def test_results_go_to_a_storage_from_nodes_that_do_not_share_our_files(
-    grid: Desk, busybox_image: str
+@pytest.mark.parametrize(
+    ("scheme", "how"),
+    [
+        ("file", {"ENGINE_DATA__STAGING": "disk", "ENGINE_DATA__TRAVELLING": "0"}),
+        ("sandbox", {}),
+    ],
+    ids=["by a storage", "in the sandbox"],
+)
+def test_files_go_to_nodes_that_do_not_share_ours_and_results_come_by_a_storage(
+    grid: Desk, busybox_image: str, scheme: str, how: dict[str, str]
 ) -> None:
     tool = grid.tool("cat [FILE] > out.txt", {"file": "File"}, {"out": "out.txt"}, image=busybox_image)
     store = grid.directory / "store"
@@ -74,9 +85,71 @@ def test_results_go_to_a_storage_from_nodes_that_do_not_share_our_files(
         "ENGINE_DIRACX__SHARED_FILES": "false",
         "ENGINE_STORAGES": json.dumps({"disk": {"url": store.as_uri()}}),
         "ENGINE_DATA__RESULTS": '["disk"]',
-        "ENGINE_DATA__STAGING": "disk",
+        **how,
     }
-    ran = grid.ok("submit", tool, grid.write("i.json", {"file": "in.txt"}), "--json", variables=apart)
+    done = grid.submit(tool, grid.write("i.json", {"file": "in.txt"}), variables=apart)
+    assert done.record()["public-invocation"]["file"]["url"].partition(":")[0] == scheme
     home = grid.directory / "home"
-    grid.ok("results", ran.value["id"], "--download", home, variables=apart)
+    grid.ok("results", done.id, "--download", home, variables=apart)
     assert [path.read_text() for path in home.rglob("out.txt")] == ["travelled\n"]
+
+
+@pytest.fixture
+def gate(diracx: Diracx) -> Iterator[Way]:
+    """Jobs that ask there wait until its troubles are over."""
+    with unreliable(diracx.url) as way:
+        way.troubles.append(Trouble(times=1_000_000, status=404))
+        yield way
+
+
+def behind(gate: Way) -> str:
+    """A command that ends when the gate opens."""
+    page = f"{gate.url}/.well-known/openid-configuration"
+    return f"until wget -q -O /dev/null {page}; do sleep 1; done; echo done > out.txt"
+
+
+def test_it_is_told_what_a_job_on_the_grid_does_while_it_does_it(
+    grid: Desk, gate: Way, busybox_image: str
+) -> None:
+    tool = grid.tool(behind(gate), outputs={"out": "out.txt"}, image=busybox_image)
+    process = grid.start("submit", tool, grid.write("i.json", {}), "--json")
+    id_ = until(lambda: grid.run("list", "--json").values)[0]["id"]
+    until(lambda: "says grid-engine" in grid.ok("explain", f"{id_}:1").out)
+    gate.troubles.clear()
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["state"] == "succeeded"
+
+
+def test_a_job_whose_output_sandbox_is_lost_has_succeeded_all_the_same(
+    grid: Desk, diracx_site: Diracx, busybox_image: str
+) -> None:
+    tool = grid.tool("echo hello > out.txt", outputs={"out": "out.txt"}, image=busybox_image)
+    with unreliable(diracx_site.url) as way:
+        way.troubles.append(Trouble("/api/jobs/sandbox?", times=1_000, status=404, detail="no such sandbox"))
+        variables = {"ENGINE_DIRACX__URL": way.url}
+        done = grid.submit(tool, grid.write("i.json", {}), variables=variables)
+    assert done.read("outputs/out.txt") == "hello\n"
+    assert way.count("GET /api/jobs/sandbox?") > 0
+    [job] = grid.ok("jobs", done.id, "--json").values
+    assert job["attempts"] == 1
+
+
+def test_a_job_that_dirac_runs_twice_has_one_result(
+    grid: Desk, gate: Way, diracx_site: Diracx, busybox_image: str
+) -> None:
+    tool = grid.tool(behind(gate), outputs={"out": "out.txt"}, image=busybox_image)
+    process = grid.start("submit", tool, grid.write("i.json", {}), "--json")
+    id_ = until(lambda: grid.run("list", "--json").values)[0]["id"]
+    until(lambda: gate.count("GET"))
+    number = re.findall(r"diracx (\d+): ", grid.ok("explain", f"{id_}:1").out)[0]
+    client = Client(diracx_site.url, diracx_site.credential())
+    client.call("POST", "/api/jobs/reschedule", {"job_ids": [int(number)]})
+    client.close()
+    until(lambda: grid.ok("explain", f"{id_}:1").out.count("Matched (Assigned)") == 2)
+    gate.troubles.clear()
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert json.loads(out.splitlines()[-1])["state"] == "succeeded"
+    [job] = grid.ok("jobs", id_, "--json").values
+    assert job["attempts"] == 1

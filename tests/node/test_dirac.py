@@ -28,7 +28,8 @@ from tests.node.conftest import Site, outputs, pythons
 from tests.services.diracx import Diracx
 from tests.services.unreliable import Trouble, Way, unreliable
 from wrappers import wire
-from wrappers.dirac import credential, diracx
+from wrappers.dirac import client, credential, diracx
+from wrappers.dirac.job import GridJob
 from wrappers.dirac.watchdog import NAME, Switch
 from wrappers.transfer.errors import Permanent
 
@@ -80,12 +81,12 @@ def grid(diracx: Diracx, way: Way, site: Site) -> Iterator[Grid]:
     manifest = wire.Manifest(new_id(), "x:1", group, "true", "file:///nowhere")
     [answer] = backend.submit([Submission(new_id(), group, [manifest])])
     assert isinstance(answer, Accepted)
-    client = Client(diracx.url, credential)
+    owner = Client(diracx.url, credential)
     until(lambda: "Waiting" in "".join(words for _, words in backend.history(answer.native_id)))
     for state in ("Matched", "Running"):
         now = datetime.now(UTC).isoformat()
-        client.call("PATCH", "/api/jobs/status", {answer.native_id: {now: {"Status": state}}})
-    client.close()
+        owner.call("PATCH", "/api/jobs/status", {answer.native_id: {now: {"Status": state}}})
+    owner.close()
     site.node = wire.Node(runtimes=["none"], heartbeat=300.0)
     site.environment |= {
         "JOBID": answer.native_id,
@@ -305,28 +306,55 @@ _STAND_IN = {
 """A stand-in for DIRAC's client, with the words of the real one (DIRAC 8 and 9)."""
 
 
-@pytest.mark.parametrize("by", ["DIRACOS", "PATH"])
-def test_without_a_token_dirac_is_told_by_its_client(site: Site, tmp_path: Path, by: str) -> None:
+@pytest.fixture
+def installed(site: Site) -> Path:
+    """A node with that client, and no token. Gives the file in which it notes what it is told."""
+    programs = site.root / "client" / "bin"
+    programs.mkdir(parents=True)
     for name, text in _STAND_IN.items():
-        (tmp_path / "client" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "client" / name).write_text(text)
-    programs = tmp_path / "client" / "bin"
-    programs.mkdir()
+        (site.root / "client" / name).parent.mkdir(parents=True, exist_ok=True)
+        (site.root / "client" / name).write_text(text)
     (programs / "python").symlink_to(sys.executable)
     (programs / "dirac-proxy-info").write_text(f"#!{programs}/python\n")
     (programs / "dirac-proxy-info").chmod(0o755)
-    told = tmp_path / "told"
+    told = site.root / "told"
     site.node = site.node._replace(heartbeat=300.0)
     site.environment |= {
         "JOBID": "42",
         "TOLD": str(told),
-        "PYTHONPATH": str(tmp_path / "client"),
-        "X509_USER_PROXY": str(tmp_path / "none"),
+        "PYTHONPATH": str(site.root / "client"),
+        "X509_USER_PROXY": str(site.root / "none"),
         "DIRACX_URL": "",
-        **({"DIRACOS": str(tmp_path / "client")} if by == "DIRACOS" else {}),
-        "PATH": f"{programs}:{os.environ['PATH']}" if by == "PATH" else "/usr/bin:/bin",
+        "PATH": f"{programs}:{os.environ['PATH']}",
     }
+    return told
+
+
+def test_without_a_token_dirac_is_told_by_its_client(site: Site, installed: Path) -> None:
+    by_path = client.python_of(site.environment)
+    bundled = client.python_of({"DIRACOS": str(site.root / "client"), "PATH": "/usr/bin"})
+    assert by_path == bundled == str(site.root / "client" / "bin" / "python")
+    assert client.python_of({"PATH": "/usr/bin:/bin"}) is None
+    door = client.DiracClient(by_path, "42", site.environment)
+    assert not door.say("running the tool")
+    assert installed.read_text() == "42 grid-engine running the tool\n"
+    with pytest.raises(ValueError, match="ended with"):
+        client.DiracClient(by_path, "no number", site.environment).say("anything")
+
+
+def test_the_herald_of_a_long_job_uses_it(
+    site: Site, installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.DiracClient, "pause", 0.1)
+    job = GridJob(site.node, str(site.root), site.environment)
+    job.phase("", "run")
+    assert until(lambda: installed.exists() and "42 grid-engine running the tool" in installed.read_text())
+    job.close()
+
+
+def test_for_a_short_job_it_is_not_started(site: Site, installed: Path) -> None:
     manifest = site.manifest("true")
     subprocess.run(site.command([manifest]), env=site.environment, cwd=site.root, check=True)
     assert site.report(manifest).outcome == wire.SUCCEEDED
-    assert until(lambda: told.exists() and "42 grid-engine succeeded" in told.read_text())
+    until(lambda: not processes_of(site.root))
+    assert not installed.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def wrappers_as_on_a_grid(world: World, monkeypatch: pytest.MonkeyPatch) -> None
     inner = world.place.inner
     assert isinstance(inner, LocalBackend)
     inner._node = local.node._replace(second_report=True)
+    inner.capabilities = replace(inner.capabilities, second_reports=True)
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(collect, "AGAIN", 0.05)
 
@@ -42,6 +44,8 @@ def test_a_report_that_does_not_come_home_is_found_beside_the_results(world: Wor
     assert world.end(id_).state == "succeeded"
     assert sorted(world.lines("ran")) == ["1", "2"]
     assert [job.attempts for job in world.jobs(id_)] == [1, 1]
+    results = world.directory / "results" / id_
+    assert sorted(path.name for path in (results / "outputs").rglob("*") if path.is_file()) == ["out.txt"] * 2
 
 
 def test_failures_are_told_by_it_as_well(world: World) -> None:

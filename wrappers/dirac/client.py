@@ -21,7 +21,12 @@ sys.exit(0 if answer["OK"] else 1)
 
 
 class DiracClient:
-    """One job, by the client that is installed here."""
+    """One job, by the client that is installed here. To start it takes two seconds of processor time: a job
+    that is over within a minute says nothing, and of longer ones DIRAC itself tells the end.
+    """
+
+    pause = 60.0
+    patient = True
 
     def __init__(self, python: str, job: str, environment: Mapping[str, str]) -> None:
         self._command = [python, "-c", SCRIPT, job]

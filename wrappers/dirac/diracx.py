@@ -24,6 +24,9 @@ _EVERYONES_CLIENT = "myDIRACClientID"  # the one that every installation knows
 class DiracX:
     """One job at one server."""
 
+    pause = 10.0
+    patient = False
+
     def __init__(self, source: Source, job: str, authorities: str = "") -> None:
         self._source = source
         self._job = job

@@ -14,11 +14,12 @@ from typing import Any, Callable, NoReturn, Optional, Tuple
 
 from wrappers.node import procfs
 
-PAUSE = 10.0  # seconds between two requests at least, whatever happens
 _LONGEST = 200  # characters of an application status; DIRAC keeps 255
 
 Door = Any
-"""`DiracX` or `DiracClient`: `say(text)` and `beat()` tell whether DIRAC wants the end of the job."""
+"""`DiracX` or `DiracClient`: `say(text)` and `beat()` tell whether DIRAC wants the end of the job. `pause` is
+the number of seconds between two requests at least; `patient` doors have that before the first one as well.
+"""
 Process = Tuple[int, Optional[int]]
 """Its id, and when it was started: together they name it."""
 
@@ -88,13 +89,13 @@ class _Life:
             os._exit(0)
 
     def _serve(self, door: Door) -> None:
-        free = 0.0  # when the next request may be made
+        free = time.monotonic() + (door.pause if door.patient else 0.0)  # when a request may be made
         beat = time.monotonic() + self._period
         while True:
             waiting = self._text is not None
             self._listen((max(free, time.monotonic()) if waiting else beat) - time.monotonic())
             now = time.monotonic()
-            if self._text is not None and (now >= free or self._over):
+            if self._text is not None and (now >= free or (self._over and not door.patient)):
                 text, self._text = self._text, None
                 self._ask(partial(door.say, text))
             elif now >= beat and not self._over:
@@ -104,7 +105,7 @@ class _Life:
                 if self._over:
                     return
                 continue
-            free = time.monotonic() + PAUSE
+            free = time.monotonic() + door.pause
 
     def _ask(self, what: Callable[[], bool]) -> None:
         try:

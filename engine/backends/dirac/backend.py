@@ -71,6 +71,7 @@ class DiracBackend:
             gone_after=settings.settled_after,
             remote=not settings.shared_files,
             retrievals=RETRIEVALS,
+            second_reports=True,
         )
 
     @property

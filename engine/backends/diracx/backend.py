@@ -13,7 +13,8 @@ from operator import attrgetter
 from pathlib import Path
 
 from engine.backends.diracx import sandbox
-from engine.backends.diracx.client import Client, Refused
+from engine.backends.diracx.answers import Refused
+from engine.backends.diracx.client import Client
 from engine.backends.diracx.search import Filter, Row, later, one_of, search, summary
 from engine.backends.diracx.status import change
 from engine.backends.diracx.submit import Described, Outcome, find, submit
@@ -76,6 +77,7 @@ class DiracxBackend:
             gone_after=settings.settled_after,
             remote=not settings.shared_files,
             retrievals=RETRIEVALS,
+            second_reports=True,
         )
 
     def check(self) -> None:

@@ -39,11 +39,12 @@ class Token:
     vo: str = ""
     group: str = ""
     issued: float = 0.0
+    """When it was written down, where it does not say itself since when it is good."""
 
     def lasts(self, now: float) -> bool:
         """Whether it need not be renewed yet: half of its life is left, or five minutes."""
-        life = self.expires - self.issued if self.issued else EARLY * 2
-        return self.expires - now >= min(EARLY, life / 2)
+        half = (self.expires - self.issued) / 2
+        return self.expires - now >= min(EARLY, max(half, LAST))
 
     def __repr__(self) -> str:
         return f"Token({self.owner or 'nobody'}, expires {self.expires:.0f})"
@@ -130,7 +131,7 @@ class Credentials:
     def _from_file(self, now: float, anew: bool) -> Pair:
         with self.file.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # released with the file
-            pair = _read(file.read(), self.file)
+            pair = _read(file.read(), self.file, os.fstat(file.fileno()).st_mtime)
             replaced = self._held is None or pair.access.text != self._held.access.text
             if pair.access.lasts(now) and (replaced or not anew):
                 return pair  # good, or renewed by somebody else meanwhile
@@ -143,7 +144,7 @@ class Credentials:
                 f"the proxy {self.file} holds no DiracX token",
                 remedy="dirac-proxy-init of DIRAC 9 puts one in, where the installation has DiracX",
             )
-        pair = _read(_decoded(found.group(1)), self.file)
+        pair = _read(_decoded(found.group(1)), self.file, self.file.stat().st_mtime)
         if not anew and pair.access.lasts(now):
             return pair
         return self._renewed(pair, now, None)
@@ -172,10 +173,10 @@ class Credentials:
             file.truncate()
             file.flush()
             os.fsync(file.fileno())
-        return _read(text, self.file)
+        return _read(text, self.file, now)
 
 
-def _read(text: bytes, where: Path) -> Pair:
+def _read(text: bytes, where: Path, written: float) -> Pair:
     try:
         data = json.loads(text)
         access, expires = data["access_token"], float(data.get("expires_on") or 0)
@@ -185,7 +186,9 @@ def _read(text: bytes, where: Path) -> Pair:
     said = _claims(access)
     expires = min([e for e in (expires, _number(said.get("exp"))) if e] or [0.0])
     owner, vo, group = (str(said.get(key, "")) for key in ("preferred_username", "vo", "dirac_group"))
-    return Pair(Token(str(access), expires, owner, vo, group, _number(said.get("iat"))), str(refresh))
+    return Pair(
+        Token(str(access), expires, owner, vo, group, _number(said.get("iat")) or written), str(refresh)
+    )
 
 
 def _claims(token: str) -> Mapping[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.backends.diracx.client import Answer, Client, Refused
+from engine.backends.diracx.answers import Answer, Refused
+from engine.backends.diracx.client import Client
 from engine.errors import BackendUnavailable
 
 Row = Mapping[str, Any]

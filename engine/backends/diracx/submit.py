@@ -12,7 +12,8 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
-from engine.backends.diracx.client import Client, Refused
+from engine.backends.diracx.answers import Refused
+from engine.backends.diracx.client import Client
 from engine.backends.diracx.search import one_of, search
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ports import Accepted, Rejected
