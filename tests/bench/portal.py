@@ -1,5 +1,5 @@
-"""The portal with 1,000 executions and 100,000 jobs: answers to four clients at once, requests a second, and
-1 GB each way beside nginx in the same run. The reconciler runs meanwhile.
+"""The portal with 1,000 executions and 100,000 jobs: answers to four clients at once, as wrk asks, requests a
+second, and 1 GB each way beside nginx in the same run. The reconciler runs meanwhile.
 """
 
 from __future__ import annotations
@@ -7,11 +7,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable
+from pathlib import Path
 
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
@@ -23,13 +23,21 @@ from engine.store.executions import Execution
 from engine.store.jobs import Move, NewJob
 from engine.store.launches import Launch
 from tests.bench.place import ENGINE, Place, median, place, row
+from tests.services.debian import require
 from tests.services.nginx import start_nginx
 from tests.services.registry import free_port
 
 EXECUTIONS, JOBS = 1000, 100
-CLIENTS, EACH = 4, 100
+CLIENTS, SECONDS = 4, 5
 LARGE = 1 << 30
 _SHA = "0" * 64
+_LUA = """\
+local n, ids = 0, {{ {ids} }}
+request = function()
+   n = n + 1
+   return wrk.format("GET", {path})
+end
+"""
 
 
 def main() -> None:
@@ -43,7 +51,7 @@ def main() -> None:
             daemon = subprocess.Popen([ENGINE, "serve", "--http"], env=variables, stderr=log)
             try:
                 _wait(port)
-                _answers(port, user["key"], ids)
+                _answers(port, user["key"], ids, here.directory)
                 _bytes(port, user["key"])
             finally:
                 daemon.terminate()
@@ -84,42 +92,40 @@ def _write(db: Database, id_: ExecutionId, account: str) -> None:
         jobs.move(connection, [Move(one, JobState.ACTIVE) for one in some], now=now, started=True)
 
 
-def _answers(port: int, key: str, ids: list[ExecutionId]) -> None:
+def _answers(port: int, key: str, ids: list[ExecutionId], directory: Path) -> None:
     for name, path in (
-        ("status of an execution of 100 jobs", lambda n: f"executions/{ids[n % EXECUTIONS]}"),
-        ("list of 50 executions", lambda n: f"executions?limit=50&offset={n % 20 * 50}"),
-        ("page of 50 jobs", lambda n: f"executions/{ids[n % EXECUTIONS]}/jobs?limit=50"),
-        ("platform", lambda n: "platform"),
+        ("status of an execution of 100 jobs", '"/rest/executions/" .. ids[n % #ids + 1]'),
+        ("list of 50 executions", '"/rest/executions?limit=50&offset=" .. n % 20 * 50'),
+        ("page of 50 jobs", '"/rest/executions/" .. ids[n % #ids + 1] .. "/jobs?limit=50"'),
+        ("platform", '"/rest/platform"'),
     ):
-        times, seconds = _at_once(port, key, path)
-        rate = CLIENTS * EACH / seconds
-        middle = median(times) * 1000
+        script = directory / "requests.lua"
+        script.write_text(_LUA.format(ids=", ".join(f'"{one}"' for one in ids), path=path))
+        words = [require("wrk"), "-t1", f"-c{CLIENTS}", f"-d{SECONDS}s", "--latency", "-s", str(script)]
+        words += ["-H", f"apikey: {key}", f"http://127.0.0.1:{port}"]
+        said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        if "Non-2xx" in said:
+            raise SystemExit(f"{name}: {said}")
+        middle, rate = (
+            _milliseconds(_found(r"50%\s+(\S+)", said)),
+            float(_found(r"Requests/sec:\s+(\S+)", said)),
+        )
         figure = f"{middle:.1f} ms, {rate:.0f}/s"
         row(f"{name}, {CLIENTS} clients", figure, "20 ms, 300/s", middle <= 20 and rate >= 300)
 
 
-def _at_once(port: int, key: str, path: Callable[[int], str]) -> tuple[list[float], float]:
-    times: list[float] = []
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    if found is None:
+        raise SystemExit(f"wrk says {text}")
+    return found[1]
 
-    def client(start: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        for number in range(EACH):
-            before = time.perf_counter()
-            connection.request("GET", f"/rest/{path(start + number)}", headers={"apikey": key})
-            answer = connection.getresponse()
-            answer.read()
-            if answer.status != 200:
-                raise SystemExit(f"{path(start)}: {answer.status}")
-            times.append(time.perf_counter() - before)
-        connection.close()
 
-    threads = [threading.Thread(target=client, args=(number * EACH,)) for number in range(CLIENTS)]
-    before = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return times, time.perf_counter() - before
+def _milliseconds(text: str) -> float:
+    for unit, factor in (("us", 0.001), ("ms", 1.0), ("s", 1000.0)):
+        if text.endswith(unit):
+            return float(text.removesuffix(unit)) * factor
+    raise SystemExit(f"wrk says {text}")
 
 
 def _bytes(port: int, key: str) -> None:

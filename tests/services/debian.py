@@ -25,6 +25,7 @@ PACKAGES = {
     "newuidmap": "uidmap",
     "nginx": "nginx-light",
     "proot": "proot",
+    "wrk": "wrk",
     "xrdcp": "xrootd-client",
     "xrootd": "xrootd-server",
     "zstd": "zstd",
