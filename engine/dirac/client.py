@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import os
+import signal
 import subprocess
 import threading
 from collections import deque
@@ -35,6 +36,8 @@ START = 120.0
 PATIENCE = 90.0
 """Seconds for one answer: DIRAC's own calls get 60."""
 _LAST_WORDS = 20
+_PARTING = 10.0
+"""Seconds in which a process that has closed its output tells how it ended."""
 _LONGEST = 64 << 20
 """Characters of one answer."""
 
@@ -77,11 +80,11 @@ class Door:
         return str(self._ready().hello.result(0)["dirac"])
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, if it is ours: a child of this process has no say in it."""
         with self._starting:
-            if self._process is not None:
+            if self._process is not None and self._process.owner == os.getpid():
                 self._process.end()
-                self._process = None
+            self._process = None
 
     def _ready(self) -> _Process:
         with self._starting:
@@ -119,12 +122,10 @@ class _Process:
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
         self.heard = 0  # answers so far
         self._process = _start(command, variables)
-        self._threads = [
-            threading.Thread(target=work, name="dirac", daemon=True)
-            for work in (self._listen, self._keep_words)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._last_words = threading.Thread(target=self._keep_words, name="dirac", daemon=True)
+        self._answers = threading.Thread(target=self._listen, name="dirac", daemon=True)
+        self._last_words.start()
+        self._answers.start()
 
     def ask(self, verb: str, arguments: Mapping[str, Any]) -> Future[Any]:
         future: Future[Any] = Future()
@@ -146,21 +147,20 @@ class _Process:
         if self.heard == heard:
             self.alive = False
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, 9)
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Its input ends, and so does it; a child that hangs is killed."""
+        """Its input ends, and so does it; what hangs, and what it leaves behind, is killed."""
         self.alive = False
         with suppress(OSError):
             _stream(self._process.stdin).close()
-        try:
-            self._process.wait(5.0)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, 9)
-            self._process.wait()
-        for thread in self._threads:
-            thread.join()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_PARTING)
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._answers.join()
+        self._last_words.join()
         for stream in (self._process.stdout, self._process.stderr):
             _stream(stream).close()
 
@@ -176,7 +176,8 @@ class _Process:
             futures = [*self._waiting.values(), self.hello]
             self._waiting.clear()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(5.0)
+            self._process.wait(_PARTING)
+        self._last_words.join(_PARTING)  # a child of its own may keep the pipe open
         for future in futures:
             if not future.done():
                 future.set_exception(self._gone())
