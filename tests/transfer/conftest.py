@@ -32,9 +32,9 @@ def sums(data: bytes) -> dict[str, str]:
     }
 
 
-def quick_mover(**given: str) -> Mover:
+def quick_mover(stall: float = STALL, **given: str) -> Mover:
     """A mover with short pauses."""
-    return Mover(wire.Transfers(stall=STALL, budget=60.0), pace=Pace(rounds=3, base=0.01), **given)
+    return Mover(wire.Transfers(stall=stall, budget=60 + 2 * stall), pace=Pace(rounds=3, base=0.01), **given)
 
 
 class LateSource(FileSource):
@@ -57,6 +57,7 @@ class Hands:
 
     mover: Mover
     directory: Path
+    stall: float = STALL
     tried: list[wire.Tried] = field(default_factory=list)
 
     @property
@@ -82,7 +83,13 @@ class Hands:
     def exchange_at(self, point: str, claim: str) -> None:
         """Exchange a claim at a node end point from now on."""
         self.mover.stop()
-        self.mover = quick_mover(exchange=point, claim=claim)
+        self.mover = quick_mover(self.stall, exchange=point, claim=claim)
+
+    def wait_for(self, stall: float) -> None:
+        """Be so patient with silence from now on: real servers are slow when the machine is busy."""
+        self.stall = stall
+        self.mover.stop()
+        self.mover = quick_mover(stall)
 
     def errors(self) -> Sequence[str]:
         """What went wrong, in order."""

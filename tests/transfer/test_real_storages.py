@@ -21,7 +21,7 @@ from tests.services.nginx import Nginx, start_nginx
 from tests.services.s3 import S3, start_moto, start_rclone_s3
 from tests.services.xrootd import XRootD, start_xrootd
 from tests.storages.test_s3 import keys_of
-from tests.transfer.conftest import DATA, Hands, sums
+from tests.transfer.conftest import DATA, STALL, Hands, sums
 from wrappers import wire
 from wrappers.transfer.part import Expected
 from wrappers.transfer.rounds import Exhausted
@@ -30,6 +30,12 @@ from wrappers.transfer.tree import TarSource, unpack
 pytestmark = pytest.mark.service
 
 NAMES = ("plain.nii.gz", "a b é.txt", "q'uo\"te%41#.txt", "x" * 200)
+
+
+@pytest.fixture
+def hands(hands: Hands) -> Hands:
+    hands.wait_for(30.0)
+    return hands
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +136,7 @@ def test_a_line_that_breaks_in_the_middle_is_taken_up_again(
 
 def test_a_root_server_that_is_away_is_told_within_the_patience(hands: Hands, tmp_path: Path) -> None:
     require("xrdcp")
+    hands.wait_for(STALL)
     with pytest.raises(Exhausted, match="xrdcp"):
         hands.fetch("root://127.0.0.1:1//x")
 
