@@ -114,7 +114,8 @@ STANDARD_LIBRARY_ONLY = (
 
 ONLY_IN = {
     "boutiques": {Path("engine/planning/bosh.py")},
-    "udocker": {Path("wrappers/runtimes/udocker_engine.py")},  # it travels with the job, inside the wrapper
+    # it travels with the job, inside the wrapper; and it pulls layers for CVMFS, in a process of its own
+    "udocker": {Path("wrappers/runtimes/udocker_engine.py"), Path("cvmfs_deploy/sources/udocker_layer.py")},
     # it is found in the Python of a DIRAC client, where these run
     "DIRAC": {Path(f"wrappers/door/{name}.py") for name in ("line", "jobs", "files")},
 }
