@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -25,9 +24,9 @@ _AUTHENTICATION_FAILED = 204
 """The library's own code (errAuthFailed)."""
 
 
-@cache
 def library(stall: float) -> Any:
-    """The library, told to be no more patient than so many seconds: by itself it waits for eleven minutes.
+    """The library, told to be no more patient than so many seconds: by itself it waits for eleven minutes. It
+    keeps that for the whole process.
 
     Raises:
         BadRequest: it is not installed.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from engine.errors import BadRequest, CredentialExpired, EngineError
@@ -13,7 +11,7 @@ from engine.storages.http import HttpStorage
 from engine.storages.places import StorageSettings
 from engine.testing.clock import FakeClock
 from tests.api.conftest import House
-from tests.storages.remote import RemoteContract, port_of
+from tests.storages.remote import Make, RemoteContract, port_of
 
 
 class TestEmbedded(RemoteContract):
@@ -26,11 +24,11 @@ class TestEmbedded(RemoteContract):
         return port_of(house.url)
 
     @pytest.fixture
-    def make(self, house: House) -> Callable[[int], Storage]:
-        def storage(port: int) -> HttpStorage:
+    def make(self, house: House) -> Make:
+        def storage(port: int, stall: float) -> HttpStorage:
             token = MadeToken("own", lambda: (house.token(), house.now + 3600), FakeClock(house.now))
             url = f"http://127.0.0.1:{port}/se"
-            return HttpStorage(StorageSettings(url=url, credential=token, checksum="adler32", stall=1.0))
+            return HttpStorage(StorageSettings(url=url, credential=token, checksum="adler32", stall=stall))
 
         return storage
 

@@ -19,6 +19,10 @@ from tests.services.lines import Line, line_to, nobody_answers
 from tests.services.registry import free_port
 
 BIG = 4 << 20
+PATIENT = 60.0
+"""Seconds of silence that mean nothing: servers are slow when the machine is busy."""
+Make = Callable[[int, float], Storage]
+"""Makes a storage that looks for its server at a port, and is patient for so many seconds."""
 XROOTD_NAMES = (
     *(n for n in StorageContract.ODD_NAMES if "\n" not in n and "?" not in n and len(n) < 255),
     "x" * 254,
@@ -28,6 +32,11 @@ XROOTD_NAMES = (
 
 class RemoteContract(StorageContract):
     """The contract, and bad lines. `base` is a new directory below `server`."""
+
+    QUICK = 1.0
+    """Seconds of patience with a server that never answers."""
+    FAR = PATIENT
+    """Seconds of patience with a line that is cut."""
 
     @abstractmethod
     @pytest.fixture
@@ -41,12 +50,12 @@ class RemoteContract(StorageContract):
 
     @abstractmethod
     @pytest.fixture
-    def make(self) -> Callable[[int], Storage]:
-        """A storage that looks for its server at a port, and is patient for a second or two."""
+    def make(self) -> Make:
+        """How storages are made."""
 
     @pytest.fixture
-    def storage(self, make: Callable[[int], Storage], port: int) -> Storage:
-        return make(port)
+    def storage(self, make: Make, port: int) -> Storage:
+        return make(port, PATIENT)
 
     @pytest.fixture
     def base(self, server: str) -> str:
@@ -62,19 +71,15 @@ class RemoteContract(StorageContract):
         before = urlsplit(url).port
         return url.replace(f":{before}", f":{port}", 1) if before else url
 
-    def test_a_server_that_is_not_there_is_unavailable(
-        self, make: Callable[[int], Storage], base: str, tmp_path: Path
-    ) -> None:
+    def test_a_server_that_is_not_there_is_unavailable(self, make: Make, base: str, tmp_path: Path) -> None:
         self.check_unavailable(make, base, free_port(), tmp_path)
 
-    def test_a_server_that_never_answers_is_unavailable(
-        self, make: Callable[[int], Storage], base: str, tmp_path: Path
-    ) -> None:
+    def test_a_server_that_never_answers_is_unavailable(self, make: Make, base: str, tmp_path: Path) -> None:
         with nobody_answers() as port:
             self.check_unavailable(make, base, port, tmp_path)
 
-    def check_unavailable(self, make: Callable[[int], Storage], base: str, port: int, tmp_path: Path) -> None:
-        storage, url = make(port), self.below(self.at(base, port), "a")
+    def check_unavailable(self, make: Make, base: str, port: int, tmp_path: Path) -> None:
+        storage, url = make(port, self.QUICK), self.below(self.at(base, port), "a")
         (tmp_path / "into").mkdir()
         with pytest.raises(Unavailable):
             storage.stat(url)
@@ -85,10 +90,10 @@ class RemoteContract(StorageContract):
         assert list((tmp_path / "into").iterdir()) == []
 
     def test_a_download_that_is_cut_leaves_nothing(
-        self, make: Callable[[int], Storage], storage: Storage, base: str, line: Line, tmp_path: Path
+        self, make: Make, storage: Storage, base: str, line: Line, tmp_path: Path
     ) -> None:
         storage.put(b"x" * BIG, self.below(base, "a"))
-        far = make(line.port)
+        far = make(line.port, self.FAR)
         url = self.below(self.at(base, line.port), "a")
         (tmp_path / "into").mkdir()
         line.cut_after(BIG // 4)
@@ -100,10 +105,10 @@ class RemoteContract(StorageContract):
         assert (tmp_path / "into/a").read_bytes() == b"x" * BIG
 
     def test_an_upload_that_is_cut_leaves_what_was_there(
-        self, make: Callable[[int], Storage], storage: Storage, base: str, line: Line, tmp_path: Path
+        self, make: Make, storage: Storage, base: str, line: Line, tmp_path: Path
     ) -> None:
         storage.put(b"old", self.below(base, "a"))
-        far = make(line.port)
+        far = make(line.port, self.FAR)
         url = self.below(self.at(base, line.port), "a")
         (tmp_path / "new").write_bytes(b"y" * BIG)
         line.cut_after(BIG // 4)

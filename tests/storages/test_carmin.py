@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.errors import CredentialExpired
-from engine.ports import Storage
 from engine.storages.carmin import CarminStorage
 from engine.storages.places import StorageSettings
 from tests.services.carmin_stand_in import CarminStandIn, start_carmin_stand_in
-from tests.storages.remote import RemoteContract, credential, port_of
+from tests.storages.remote import Make, RemoteContract, credential, port_of
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +33,12 @@ class TestCarminStandIn(RemoteContract):
         return port_of(platform.api)
 
     @pytest.fixture
-    def make(
-        self, platform: CarminStandIn, tmp_path_factory: pytest.TempPathFactory
-    ) -> Callable[[int], Storage]:
+    def make(self, platform: CarminStandIn, tmp_path_factory: pytest.TempPathFactory) -> Make:
         held = credential(tmp_path_factory.mktemp("keys"), "key", platform.key)
-        settings = StorageSettings(url=f"carmin://{platform.host}", credential=held, stall=2.0)
-        return lambda port: CarminStorage(replace(settings, api=f"http://127.0.0.1:{port}/rest"))
+        settings = StorageSettings(url=f"carmin://{platform.host}", credential=held)
+        return lambda port, stall: CarminStorage(
+            replace(settings, api=f"http://127.0.0.1:{port}/rest", stall=stall)
+        )
 
 
 def test_a_wrong_key_is_told_as_such_and_not_shown(platform: CarminStandIn, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from engine.ports import Storage
 from engine.storages.girder import GirderStorage
 from engine.storages.places import StorageSettings
 from tests.services.girder import Girder
-from tests.storages.remote import RemoteContract, credential, port_of
+from tests.storages.remote import Make, RemoteContract, credential, port_of
 
 pytestmark = pytest.mark.service
 
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.service
 def settings_of(girder: Girder, directory: Path, key: str = "") -> StorageSettings:
     """The settings of a storage with the server's key, or with another one."""
     held = credential(directory, "key", key or girder.key)
-    return StorageSettings(url=f"girder://{girder.host}", api=girder.api, credential=held, stall=2.0)
+    return StorageSettings(url=f"girder://{girder.host}", api=girder.api, credential=held)
 
 
 class TestGirder(RemoteContract):
@@ -36,9 +35,11 @@ class TestGirder(RemoteContract):
         return port_of(girder.api)
 
     @pytest.fixture
-    def make(self, girder: Girder, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Storage]:
+    def make(self, girder: Girder, tmp_path_factory: pytest.TempPathFactory) -> Make:
         settings = settings_of(girder, tmp_path_factory.mktemp("keys"))
-        return lambda port: GirderStorage(replace(settings, api=f"http://127.0.0.1:{port}/api/v1"))
+        return lambda port, stall: GirderStorage(
+            replace(settings, api=f"http://127.0.0.1:{port}/api/v1", stall=stall)
+        )
 
     def test_a_grant_opens_the_rest_interface(self, storage: Storage, base: str) -> None:
         storage.put(b"x", self.below(base, "a"))

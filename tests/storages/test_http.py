@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,7 +20,7 @@ from engine.storages.places import StorageSettings
 from tests.services.apache import Apache, start_apache
 from tests.services.nginx import Nginx
 from tests.services.xrootd import XRootD, start_xrootd
-from tests.storages.remote import XROOTD_NAMES, RemoteContract, credential, port_of
+from tests.storages.remote import XROOTD_NAMES, Make, RemoteContract, credential, port_of
 
 pytestmark = pytest.mark.service
 
@@ -31,9 +31,9 @@ def apache() -> Iterator[Apache]:
         yield running
 
 
-def quick(port: int) -> HttpStorage:
-    """A storage that is patient for a second."""
-    return HttpStorage(StorageSettings(url=f"http://127.0.0.1:{port}", stall=1.0))
+def at(port: int, stall: float) -> HttpStorage:
+    """A storage at a port."""
+    return HttpStorage(StorageSettings(url=f"http://127.0.0.1:{port}", stall=stall))
 
 
 class TestNginx(RemoteContract):
@@ -46,8 +46,8 @@ class TestNginx(RemoteContract):
         return port_of(nginx.url)
 
     @pytest.fixture
-    def make(self) -> Callable[[int], Storage]:
-        return quick
+    def make(self) -> Make:
+        return at
 
 
 class TestApache(RemoteContract):
@@ -60,8 +60,8 @@ class TestApache(RemoteContract):
         return port_of(apache.url)
 
     @pytest.fixture
-    def make(self) -> Callable[[int], Storage]:
-        return quick
+    def make(self) -> Make:
+        return at
 
 
 class TestXRootD(RemoteContract):
@@ -76,8 +76,8 @@ class TestXRootD(RemoteContract):
         return port_of(xrootd.http)
 
     @pytest.fixture
-    def make(self) -> Callable[[int], Storage]:
-        return quick
+    def make(self) -> Make:
+        return at
 
     def test_its_own_checksum_is_asked_for(self, storage: Storage, base: str, xrootd: XRootD) -> None:
         url = self.below(base, "a")

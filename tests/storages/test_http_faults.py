@@ -25,6 +25,7 @@ from tests.services.faulty_storage import (
     stall,
     status,
 )
+from tests.storages.remote import PATIENT
 
 DATA = random.Random(9).randbytes(3_000_000)
 SMALL = DATA[:1000]
@@ -38,8 +39,12 @@ def faulty() -> Iterator[FaultyStorage]:
 
 
 @pytest.fixture
-def storage(faulty: FaultyStorage) -> HttpStorage:
-    return HttpStorage(StorageSettings(url=faulty.url, stall=0.5))
+def storage(faulty: FaultyStorage, request: pytest.FixtureRequest) -> HttpStorage:
+    """Impatient only where a server stalls on purpose."""
+    fault = request.node.callspec.params.get("fault") if hasattr(request.node, "callspec") else None
+    return HttpStorage(
+        StorageSettings(url=faulty.url, stall=2.0 if fault and fault.kind == "stall" else PATIENT)
+    )
 
 
 def name_of(fault: Fault) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from engine.errors import BadRequest
@@ -11,13 +9,15 @@ from engine.ports import Storage
 from engine.storages.places import StorageSettings
 from engine.storages.root import RootStorage
 from tests.services.xrootd import XRootD, start_xrootd
-from tests.storages.remote import XROOTD_NAMES, RemoteContract, port_of
+from tests.storages.remote import XROOTD_NAMES, Make, RemoteContract, port_of
 
 pytestmark = pytest.mark.service
 
 
 class TestRoot(RemoteContract):
     ODD_NAMES = XROOTD_NAMES
+    QUICK = 2.0
+    FAR = 5.0  # its library waits for so long before it connects anew
 
     @pytest.fixture
     def server(self, xrootd: XRootD) -> str:
@@ -28,8 +28,8 @@ class TestRoot(RemoteContract):
         return port_of(xrootd.root)
 
     @pytest.fixture
-    def make(self) -> Callable[[int], Storage]:
-        return lambda port: RootStorage(StorageSettings(url=f"root://127.0.0.1:{port}/", stall=2.0))
+    def make(self) -> Make:
+        return lambda port, stall: RootStorage(StorageSettings(url=f"root://127.0.0.1:{port}/", stall=stall))
 
     @pytest.mark.parametrize("name", ["what?", "new\nline"])
     def test_a_name_that_it_cannot_keep_is_refused(self, storage: Storage, base: str, name: str) -> None:

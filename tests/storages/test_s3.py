@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from engine.storages.places import StorageSettings
 from engine.storages.s3 import S3Storage
 from engine.testing.contracts import StorageContract
 from tests.services.s3 import S3
-from tests.storages.remote import RemoteContract, credential, port_of
+from tests.storages.remote import Make, RemoteContract, credential, port_of
 
 pytestmark = pytest.mark.service
 
@@ -31,7 +31,6 @@ def keys_of(service: S3, directory: Path, secret: str = "") -> StorageSettings:
         url=f"s3://{service.bucket}",
         api=service.endpoint,
         credential=credential(directory, "s3", json.dumps(pair)),
-        stall=1.0,
     )
 
 
@@ -48,14 +47,10 @@ class S3Contract(RemoteContract):
         return port_of(service.endpoint)
 
     @pytest.fixture
-    def make(self, service: S3, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Storage]:
+    def make(self, service: S3, tmp_path_factory: pytest.TempPathFactory) -> Make:
         settings = keys_of(service, tmp_path_factory.mktemp("keys"))
 
-        def at(port: int) -> Storage:
-            fields = {name: getattr(settings, name) for name in StorageSettings.__slots__}
-            return S3Storage(StorageSettings(**{**fields, "api": f"http://127.0.0.1:{port}"}))
-
-        return at
+        return lambda port, stall: S3Storage(replace(settings, api=f"http://127.0.0.1:{port}", stall=stall))
 
     def test_a_name_with_a_line_break_is_refused(self, storage: Storage, base: str) -> None:
         with pytest.raises(BadRequest):

@@ -67,14 +67,19 @@ class Source(Body):
         return self._exactly(self.size)
 
     def _exactly(self, wanted: int) -> Iterator[Any]:
-        size = 0
+        """The last piece goes only when nothing follows it: so nobody has a part of a file that grew."""
+        size, last = 0, None
         for piece in self._read():
             size += len(piece)
             if size > wanted:
                 break
-            yield piece
+            if last is not None:
+                yield last
+            last = piece
         if size != wanted:
             raise Permanent(f"a file that had {wanted} bytes has changed while it was read")
+        if last is not None:
+            yield last
 
     @abc.abstractmethod
     def _read(self) -> Iterator[Any]:
@@ -100,6 +105,6 @@ class FileSource(Source):
                 if not size:
                     return
                 yield buffers[turn][:size]
-                turn = (turn + 1) % (IN_USE + 1)
+                turn = (turn + 1) % (IN_USE + 2)  # one waits for the next, in `_exactly`
                 if turn == len(buffers):
                     buffers.append(memoryview(bytearray(len(buffers[0]))))
