@@ -66,7 +66,7 @@ class Submission:
     """Attempt id -> the claim that its node exchanges for grants: the only secret that travels with a job,
     in a file of its own that only its owner may read."""
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """Name -> content of small inputs, which are to lie beside the manifests (`wrappers.wire.travelling`)."""
+    """Name -> content of small inputs, for the wrapper's directory `--into`: `wrappers.wire.travelling`."""
     avoid: Sequence[str] = ()
     """Sites of the grid where it had better not run: earlier attempts failed there, or the site rests."""
 

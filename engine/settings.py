@@ -242,7 +242,10 @@ class DataSection(_Section):
     replicas: int = Field(default=1, ge=1)
     """Copies of each result, each on another storage of `results`; made when the job has ended."""
     sandbox: int = Field(default=10 << 20, ge=0)
-    """Bytes of files that may travel with a job, each way, where no storage will do."""
+    """Bytes of results that may travel back with a job, where no storage takes them."""
+    travelling: int = Field(default=1 << 20, ge=0)
+    """Bytes of files of this machine that travel with jobs which run elsewhere, all of an execution together.
+    If these have more (each counts 512 bytes more than it has), they are brought to `staging`; 0: always."""
     read_back: int = Field(default=256 << 20, ge=0)
     """Bytes of a file that is read back where a storage tells no checksum; a larger one is compared by its
     size."""

@@ -28,6 +28,8 @@ FAILURES = (TOOL, INPUT, IMAGE, NODE, LIMIT, OUTPUT, CANCELLED, ENGINE)
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 
+SANDBOX = "sandbox:"  # URLs of what travels with the orders, or with the report
+
 
 class WireError(ValueError):
     """A document is not a manifest or report that this version understands."""
@@ -37,7 +39,7 @@ class Input(NamedTuple):
     """A file to fetch before the tool starts."""
 
     id: str  # the Boutiques input it belongs to
-    url: str  # where it is; `file:///...` on this machine
+    url: str  # where it is; `file:///...` on this machine, `sandbox:SHA256` beside these orders
     name: str  # where the tool finds it, relative to the job directory
     size: Optional[int] = None  # bytes; checked when given
     sha256: Optional[str] = None  # checked when given
@@ -45,6 +47,11 @@ class Input(NamedTuple):
     md5: Optional[str] = None  # checked when given
     replicas: List[str] = []  # further URLs of the same content, in order of preference
     packed: bool = False  # the content is a tar: it is unpacked into the directory `name`
+
+
+def travelling(wanted: Input) -> str:
+    """The name of the file beside the orders that holds an input; "" when it comes from elsewhere."""
+    return wanted.url[len(SANDBOX) :] + ".input" if wanted.url.startswith(SANDBOX) else ""
 
 
 class TextFile(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from engine.app import views
-from engine.app.bring import Bringer, size_of
+from engine.app.bring import Bringer, size_of, weight
 from engine.app.check import Checked, check
 from engine.app.download import Downloads
 from engine.app.planner import Plan, PlannedJob, job_summary, plan, planned_jobs, results_of, validator
@@ -106,14 +107,15 @@ class Application:
         directory = to_path(new.results)
         try:
             count = self._write_jobs(new, planned)
-            self._bring(new, progress)
             _make_results_directory(directory)
+            self._bring(new, progress)
             with self._db.write() as connection:
                 executions.activate(connection, new.id, jobs=count, now=self._clock.now())
                 if also is not None:
                     also(connection, new)
         except BaseException:
             self._remove(new.id)
+            shutil.rmtree(directory / "inputs", ignore_errors=True)
             with suppress(OSError):
                 directory.rmdir()
             raise
@@ -175,13 +177,16 @@ class Application:
         return written
 
     def _bring(self, new: Execution, progress: Callable[[int, int], Progress | None] | None) -> None:
-        """Bring local files to where jobs can read them, after everything else was found to be right."""
+        """Bring local files to where jobs can read them, or to where they wait for the jobs with which they
+        travel, after everything else was found to be right.
+        """
         with self._db.read() as connection:
             wanted = sources.to_bring(connection, new.id)
         if not wanted:
             return
         told = progress(len(wanted), size_of(wanted)) if progress else None
-        bringer = Bringer(self.settings, self._storage, told)
+        travel = weight(wanted) <= self.settings.data.travelling
+        bringer = Bringer(self.settings, self._storage, told, new.results if travel else "")
         for at in range(0, len(wanted), PAGE):
             found = bringer.bring_all(wanted[at : at + PAGE])
             with self._db.write() as connection:

@@ -11,8 +11,10 @@ from stat import S_ISREG
 from tempfile import NamedTemporaryFile
 
 from engine.app.locations import doors_of
+from engine.domain.options import SANDBOX
 from engine.errors import BadRequest
 from engine.ports import Progress, Storage
+from engine.reconcile import layout
 from engine.settings import Settings
 from engine.store.sources import Source
 from wrappers.transfer.errors import Permanent
@@ -21,6 +23,7 @@ from wrappers.transfer.source import Source as Content
 from wrappers.transfer.tree import packed
 
 _SUMS = ("sha256", "adler32")
+_HEAD = 512  # bytes
 
 
 def staging(settings: Settings) -> str:
@@ -38,18 +41,29 @@ def staging(settings: Settings) -> str:
         return f"{settings.api.public_url.rstrip('/')}/se/inputs"
     raise BadRequest(
         "files of this machine cannot be read where the jobs run",
-        remedy="set data.staging to a storage of the settings, or name files that are on one",
+        remedy="set data.staging to a storage of the settings, or name files that are on one; only "
+        f"data.travelling = {settings.data.travelling} bytes of them can travel with the jobs",
     )
 
 
 class Bringer:
-    """Brings files to one storage."""
+    """Brings files to one storage, or to the directory of results, from where they travel with jobs."""
 
     def __init__(
-        self, settings: Settings, storage: Callable[[str], Storage], progress: Progress | None = None
+        self,
+        settings: Settings,
+        storage: Callable[[str], Storage],
+        progress: Progress | None = None,
+        results: str = "",
     ) -> None:
+        """`results` is the URL of that directory; "" for the storage of the settings.
+
+        Raises:
+            BadRequest: no storage is configured, and one is needed.
+        """
         self._settings = settings
-        self._base = staging(settings)
+        self._results = results
+        self._base = results or staging(settings)
         self._storage = storage(self._base)
         self._progress = progress
 
@@ -89,10 +103,14 @@ class Bringer:
 
     def _send(self, one: Source, content: Content, path: Path, *, keep: bool) -> Source:
         sums = content.sums()
-        url = f"{self._base}/inputs/{sums['sha256'][:2]}/{sums['sha256']}"
+        sha256 = sums["sha256"]
+        shared = f"{self._base}/inputs/{sha256[:2]}/{sha256}"
+        url = layout.input_url(self._results, sha256) if self._results else shared
         there = self._storage.stat(url)
         if there is None or there.size != content.size:
             self._storage.send(path, url, self._progress, keep=keep)
+        if self._results:
+            return Source(one.value, f"{SANDBOX}{sha256}", (), sums, content.size, one.packed)
         doors = tuple(doors_of(url, self._settings.storages))
         return Source(one.value, url, doors, sums, content.size, one.packed)
 
@@ -105,6 +123,15 @@ def _reading(path: Path) -> Iterator[None]:
         raise BadRequest(str(error)) from None
     except OSError as error:
         raise BadRequest(f"{error.filename or path}: {error.strerror}") from None
+
+
+def weight(wanted: Sequence[Source]) -> int:
+    """Bytes that these take where they travel with jobs: each has a head.
+
+    Raises:
+        BadRequest: one cannot be brought.
+    """
+    return size_of(wanted) + _HEAD * len(wanted)
 
 
 def size_of(wanted: Sequence[Source]) -> int:

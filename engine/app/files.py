@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from engine.app.bring import weight
 from engine.app.locations import path_of, url_of
 from engine.app.remote import Remote
 from engine.domain.tool import InputType, Tool
@@ -23,7 +24,8 @@ _MANY = 100_000  # inputs of a sweep that are looked at once only
 class Files:
     """Turns File values into absolute paths and URLs.
 
-    Relative paths resolve against `directory`, the current one by default.
+    Relative paths resolve against `directory`, the current one by default. Jobs that run elsewhere take local
+    files of `travelling` bytes along, all together; `staging` tells the storage for more, or refuses.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Files:
         remote: Remote,
         storages: Mapping[str, StorageSection],
         staging: Callable[[], str],
+        travelling: int,
         directory: Path | None = None,
         *,
         understand: Callable[[str], str] | None = None,
@@ -38,6 +41,8 @@ class Files:
         self._remote = remote
         self._storages = storages
         self._staging = staging
+        self._room = travelling
+        self._travel: set[str] = set()
         self._directory = directory or Path.cwd()
         self._understand = understand
         self._kind = lru_cache(maxsize=_MANY)(_kind_of)
@@ -94,9 +99,20 @@ class Files:
             if not os.path.isabs(one.source):
                 found.append(self._remote.source(one.source))
             elif bring:
-                self._staging()
                 found.append(Source(one.source, "", packed=os.path.isdir(one.source)))
+                self._reserve(found[-1])
         return found
+
+    def _reserve(self, one: Source) -> None:
+        """See that a local file can come to where jobs run: with these, or by a storage when there is no room
+        for all of them.
+        """
+        if self._room >= 0 and one.value not in self._travel:
+            self._travel.add(one.value)
+            self._room -= weight([one])
+        if self._room < 0:
+            self._travel.clear()
+            self._staging()
 
     def absolute(self, value: str) -> str:
         """An absolute path or a URL of a file that exists.

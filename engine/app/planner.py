@@ -122,6 +122,7 @@ def plan(
             Remote(storage, catalogues, settings.storages, settings.data.parallel),
             settings.storages,
             partial(_staging, settings, offer),
+            settings.data.travelling,
             understand=request.understand,
         ),
         remote=can.remote,

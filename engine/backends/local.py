@@ -158,6 +158,8 @@ class LocalBackend:
             part.mkdir(mode=0o700)
             text = "".join(wire.dumps(m) + "\n" for m in item.manifests)
             (part / "manifests.jsonl").write_text(text)
+            for name, data in item.files.items():
+                (part / name).write_bytes(data)
             for attempt, claim in item.claims.items():
                 with open(part / f"{attempt}.claim", "x", opener=_private) as file:
                     file.write(claim)

@@ -3,9 +3,10 @@
 # No postponed annotations here: wrappers.wire reads them to build these values from JSON.
 from typing import Dict, List, NamedTuple, Optional  # noqa: UP035
 
+from wrappers import wire
 from wrappers.wire import Image, Limits, Transfers
 
-SANDBOX = "sandbox:"
+SANDBOX = wire.SANDBOX
 """The place beside the report: small results travel home with it, where nothing else will do."""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from sqlalchemy.engine import Connection
@@ -13,6 +14,7 @@ from engine.domain.retry import Failure
 from engine.errors import BadRequest
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.ports import Accepted, Rejected, Submission
+from engine.reconcile import layout
 from engine.reconcile.elsewhere import avoid
 from engine.reconcile.place import Round, log
 from engine.reconcile.settle import settle
@@ -91,7 +93,7 @@ def submit_due(round_: Round) -> bool:
             return False
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
         away = avoid(connection, round_.backend.name, held, now=now)
-        orders, broken = _orders(round_, due, held)
+        orders, broken, files = _orders(round_, due, held)
     adopted = _adopt(round_, [d for d in due if d.tries > 0])
     again_at = now + can.visibility_delay  # before that, `find` could miss what a crash left behind
     with round_.write() as connection:
@@ -108,7 +110,7 @@ def submit_due(round_: Round) -> bool:
     answers: dict[SubmissionId, Accepted | Rejected] = {**broken, **adopted}
     fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
-    batch = [_submission(round_, d, orders[d.submission_id], away.get(d.submission_id, ())) for d in wanted]
+    batch = [_submission(round_, d, orders[d.submission_id], files, away) for d in wanted]
     if batch:
         replies = round_.backend.submit(batch)
         answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
@@ -117,29 +119,58 @@ def submit_due(round_: Round) -> bool:
     return True
 
 
-def _submission(round_: Round, due: Due, manifests: Sequence[Manifest], away: Sequence[str]) -> Submission:
+def _submission(
+    round_: Round,
+    due: Due,
+    manifests: Sequence[Manifest],
+    files: Mapping[str, bytes],
+    away: Mapping[SubmissionId, Sequence[str]],
+) -> Submission:
     """What the place gets; a claim for each attempt that has something to exchange it for."""
     claims = {m.attempt: round_.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}
-    return Submission(due.submission_id, due.execution_id, manifests, claims, away)
+    own = {name: files[name] for name in _travelling(manifests)}
+    return Submission(
+        due.submission_id, due.execution_id, manifests, claims, own, away.get(due.submission_id, ())
+    )
+
+
+def _travelling(manifests: Sequence[Manifest]) -> dict[str, str]:
+    """Name -> sha256 of the files that lie beside these manifests."""
+    wanted = (one for manifest in manifests for one in manifest.inputs)
+    return {name: one.sha256 or "" for one in wanted if (name := wire.travelling(one))}
 
 
 def _orders(
     round_: Round, due: Sequence[Due], held: dict[SubmissionId, list[Attempt]]
-) -> tuple[dict[SubmissionId, list[Manifest]], dict[SubmissionId, Rejected]]:
-    """The manifests of each submission; one that cannot be rendered is refused, not the batch."""
+) -> tuple[dict[SubmissionId, list[Manifest]], dict[SubmissionId, Rejected], dict[str, bytes]]:
+    """The manifests of each submission, and the files that travel with them. One that cannot be rendered, or
+    whose files are gone, is refused, not the batch.
+    """
     orders: dict[SubmissionId, list[Manifest]] = {}
     broken: dict[SubmissionId, Rejected] = {}
+    files: dict[str, bytes] = {}
     with round_.db.read() as connection:
         of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
         found = jobs.by_ids(connection, {a.job_id for d in due for a in held[d.submission_id]})
     for d in due:
         try:
-            orders[d.submission_id] = [
+            manifests = [
                 round_.manifest(of[d.execution_id], found[a.job_id], a.id) for a in held[d.submission_id]
             ]
+            for name, sha256 in _travelling(manifests).items():
+                if name not in files:
+                    files[name] = _read(round_, layout.input_url(of[d.execution_id].results, sha256), sha256)
+            orders[d.submission_id] = manifests
         except BadRequest as error:
             broken[d.submission_id] = Rejected(str(error))
-    return orders, broken
+    return orders, broken, files
+
+
+def _read(round_: Round, url: str, sha256: str) -> bytes:
+    data = round_.storage(url).read(url)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise BadRequest(f"{url} is not the input any more that was planned")
+    return data
 
 
 def _adopt(round_: Round, tried: Sequence[Due]) -> dict[SubmissionId, Accepted]:

@@ -5,11 +5,13 @@ A third party's plug-in is correct when these pass. Ours pass the same ones.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,7 +22,7 @@ from engine.ids import new_id
 from engine.ports import Accepted, Backend, Browsable, Observation, Seen, Storage, Submission
 from wrappers import wire
 from wrappers.transfer.checksums import ALGORITHMS, Hasher
-from wrappers.wire import Manifest, Output, Report
+from wrappers.wire import Input, Manifest, Output, Report
 
 
 class BackendContract(ABC):
@@ -96,6 +98,18 @@ class BackendContract(ABC):
         assert [p.path for p in report.products] == ["out.txt"]
         assert (tmp_path / "into" / f"{manifest.attempt}.out").read_text() == "hello\n"
         assert (tmp_path / "into" / f"{manifest.attempt}.err").read_text() == "trouble\n"
+
+    def test_files_of_a_submission_come_with_it(self, backend: Backend, outputs: str, tmp_path: Path) -> None:
+        sha256 = hashlib.sha256(b"travelled").hexdigest()
+        wanted = Input("in", f"{wire.SANDBOX}{sha256}", "in.txt", sha256=sha256)
+        item = self.item(outputs, "cat in.txt")
+        manifests = [manifest._replace(inputs=[wanted]) for manifest in item.manifests]
+        item = replace(item, manifests=manifests, files={wire.travelling(wanted): b"travelled"})
+        native_id = self.start(backend, item)
+        self.wait(backend, native_id, Seen.FINISHED)
+        report = self.reports(backend, native_id, tmp_path)[manifests[0].attempt]
+        assert [staged.url for staged in report.inputs] == [wanted.url], report
+        assert (tmp_path / f"{report.attempt}.out").read_bytes() == b"travelled"
 
     def test_each_attempt_of_a_group_reports_for_itself(
         self, backend: Backend, outputs: str, tmp_path: Path

@@ -11,6 +11,7 @@ import yaml
 from tests.cli.desk import Desk
 
 ELSEWHERE = {"ENGINE_LOCAL__ELSEWHERE": "true"}
+TRAVELLING = {"ENGINE_DATA__STAGING": "", "ENGINE_DATA__TRAVELLING": "1048576"}
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def stores(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = desk.directory / "stores"
     settings = {
         "storages": {name: {"url": (root / name).as_uri()} for name in ("a", "b")},
-        "data": {"staging": "a", "results": ["a", "b"]},
+        "data": {"staging": "a", "results": ["a", "b"], "travelling": 0},
         "local": {"elsewhere": True},
     }
     config = desk.home / ".config/grid-engine/engine.yaml"
@@ -64,6 +65,31 @@ def test_without_a_staging_storage_a_local_file_is_refused_with_the_setting(desk
     )  # fmt: skip
     assert ran.code == 2
     assert "data.staging" in ran.err
+    assert desk.debris() == []
+
+
+def test_small_files_travel_with_the_jobs_and_need_no_storage(desk: Desk, stores: Path) -> None:
+    desk.write("in.txt", "hello")
+    (desk.directory / "top/sub").mkdir(parents=True)
+    (desk.directory / "top/sub/b").write_text("b")
+    tool = desk.tool("cat [TEXT] [TREE]/sub/b > out", {"text": "File", "tree": "File"}, {"o": "out"})
+    invocation = desk.write("i.json", {"text": "in.txt", "tree": "top"})
+    done = desk.submit(tool, invocation, "--runtime", "none", variables=TRAVELLING)
+    assert (stores / "a" / done.id / "outputs/out").read_text() == "hellob"
+    told = done.record()["public-invocation"]
+    assert [told[id_]["url"].partition(":")[0] for id_ in ("text", "tree")] == ["sandbox"] * 2
+    assert not (stores / "a/inputs").exists()
+
+
+def test_more_than_may_travel_is_refused_with_both_settings(desk: Desk, stores: Path) -> None:
+    desk.write("in.txt", "h" * 600)
+    ran = desk.run(
+        "submit", upper(desk), desk.write("i.json", {"text": "in.txt"}), "--runtime", "none",
+        variables={**TRAVELLING, "ENGINE_DATA__TRAVELLING": "1111"},
+    )  # fmt: skip
+    assert ran.code == 2
+    assert "data.staging" in ran.err
+    assert "data.travelling = 1111" in ran.err
     assert desk.debris() == []
 
 

@@ -153,3 +153,16 @@ def test_a_job_that_dirac_runs_twice_has_one_result(
     assert json.loads(out.splitlines()[-1])["state"] == "succeeded"
     [job] = grid.ok("jobs", id_, "--json").values
     assert job["attempts"] == 1
+
+
+def test_what_the_node_cannot_do_is_tried_twice_more_and_its_site_rests(
+    grid: Desk, busybox_image: str
+) -> None:
+    tool = grid.tool("true", image=busybox_image)
+    unfit = {"ENGINE_DIRACX__NODE__RUNTIMES": '["podman"]'}  # nobody has installed it there
+    done = grid.submit(tool, grid.write("i.json", {}), variables=unfit, code=1)
+    [job] = grid.ok("jobs", done.id, "--json").values
+    assert (job["failure"], job["attempts"]) == ("node", 3)
+    [site] = grid.ok("sites", "--json").values
+    assert (site["failed"], site["last_failure"].split(":")[0]) == (3, "node")
+    assert site["state"].startswith("rests until")

@@ -118,7 +118,7 @@ class _Attempt:
             place = self._place = make(self._manifest, self._node.scratch or self._into)
             self._check_earlier()
         with self._phase("inputs"):
-            self._told["inputs"] = stage(self._manifest, place.job, self._node, self._claim)
+            self._told["inputs"] = stage(self._manifest, place.job, self._node, self._claim, self._into)
             furnish(place, self._manifest)
         with self._phase("image"):
             launch = self._launch = self._prepare(place)

@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 from wrappers import wire
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
-from wrappers.node.names import file_path, inside
+from wrappers.node.names import file_path, inside, to_url
 
 
-def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str) -> List[wire.Staged]:
-    """Fetch and verify every input of the manifest; `claim` is what its exchange wants.
+def stage(
+    manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, beside: str
+) -> List[wire.Staged]:
+    """Fetch and verify every input of the manifest; `claim` is what its exchange wants, and in the directory
+    `beside` lies what travels with the orders.
 
     Raises:
         Failure: (input) one cannot be had or is not what the manifest says; (node) the disk is full;
@@ -19,9 +22,10 @@ def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str) 
     """
     _refuse_same_names(manifest.inputs)
     targets = {wanted.name: _target(wanted, directory) for wanted in manifest.inputs}
-    far = [wanted for wanted in manifest.inputs if not _is_plain(wanted)]
+    inputs = [_located(wanted, beside) for wanted in manifest.inputs]
+    far = [wanted for wanted in inputs if not _is_plain(wanted)]
     staged: Dict[str, wire.Staged] = {}
-    for wanted in manifest.inputs:
+    for wanted in inputs:
         if _is_plain(wanted):
             _claim_name(wanted, targets[wanted.name])
             staged[wanted.name] = _copy(wanted, targets[wanted.name])
@@ -32,7 +36,18 @@ def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str) 
             _claim_name(wanted, targets[wanted.name])
         found = remote_inputs.fetch(far, targets, os.path.dirname(directory), manifest, node, claim)
         staged.update({one.name: one for one in found})
-    return [staged[wanted.name] for wanted in manifest.inputs]
+    return [_told(staged[wanted.name], wanted) for wanted in manifest.inputs]
+
+
+def _located(wanted: wire.Input, beside: str) -> wire.Input:
+    """An input with the URL where it is on this machine, if it travelled."""
+    name = wire.travelling(wanted)
+    return wanted._replace(url=to_url(os.path.join(beside, os.path.basename(name)))) if name else wanted
+
+
+def _told(staged: wire.Staged, wanted: wire.Input) -> wire.Staged:
+    """What is told of an input: of one that travelled, that it did."""
+    return staged._replace(url=wanted.url) if wire.travelling(wanted) else staged
 
 
 def _refuse_same_names(inputs: List[wire.Input]) -> None:

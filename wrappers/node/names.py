@@ -8,7 +8,7 @@ reverse. Where Python already speaks UTF-8 (3.7 and later, nearly everywhere) bo
 import os
 import re
 import sys
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from wrappers import wire
 from wrappers.node.failure import Failure
@@ -41,6 +41,11 @@ def file_path(url: str) -> str:
     if parts.netloc not in ("", "localhost") or not tail.startswith("/"):
         raise ValueError(f"{url} names no file of this machine (file:///path is needed)")
     return native(unquote(tail, "utf-8", "surrogateescape"))
+
+
+def to_url(path: str) -> str:
+    """The `file:` URL of a path of this machine."""
+    return "file://" + quote(portable(os.path.abspath(path)), errors="surrogateescape")
 
 
 def safe_attempt(attempt: str) -> bool:

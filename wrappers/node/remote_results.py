@@ -20,7 +20,7 @@ from wrappers.transfer.rounds import Exhausted
 from wrappers.transfer.source import FileSource, Source
 from wrappers.transfer.tree import SUFFIX, TarSource
 
-SANDBOX = "sandbox:"
+SANDBOX = wire.SANDBOX
 PACKED_RESULTS = ".results.tar"
 _LONGEST_WAIT = 60.0  # seconds between two series of rounds, once no place took a file
 _MOST_TRIES = 100  # that are told of one file

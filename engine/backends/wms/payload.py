@@ -56,6 +56,8 @@ def orders(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[tuple[in
         lines += [wire.dumps(manifest) + "\n" for manifest in item.manifests]
         claims.update(item.claims)
     files = {MANIFESTS: "".join(lines).encode("ascii")}
+    for item in items:
+        files.update(item.files)
     if claims:
         files[CLAIMS] = json.dumps(claims, sort_keys=True).encode("ascii")
     return files, places
