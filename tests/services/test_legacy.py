@@ -85,7 +85,7 @@ def test_a_job_of_diracx_runs_in_the_same_pilots(dirac: Dirac, tmp_path: Path) -
 
 
 def test_a_file_is_registered_and_read_back_by_its_logical_name(dirac: Dirac, tmp_path: Path) -> None:
-    (tmp_path / "words.txt").write_text("bonjour\n")
+    (tmp_path / "words.txt").write_text("bonsoir\n")
     lfn = f"{dirac.home}/{tmp_path.name}/words.txt"
     assert "Successfully uploaded" in dirac.run(
         "dirac-dms-add-file", lfn, "words.txt", dirac.element, cwd=tmp_path
@@ -93,7 +93,7 @@ def test_a_file_is_registered_and_read_back_by_its_logical_name(dirac: Dirac, tm
     assert dirac.element in dirac.run("dirac-dms-lfn-replicas", lfn)
     (tmp_path / "words.txt").unlink()
     dirac.run("dirac-dms-get-file", lfn, cwd=tmp_path)
-    assert (tmp_path / "words.txt").read_text() == "bonjour\n"
+    assert (tmp_path / "words.txt").read_text() == "bonsoir\n"
 
 
 def _answer(said: str) -> Any:

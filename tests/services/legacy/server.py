@@ -73,11 +73,6 @@ class Dirac:
         command = [str(self.python.with_name(words[0])), *words[1:]]
         return _run(command, {**os.environ, **self.environment}, cwd or self.directory / "home", seconds)
 
-    def logs(self) -> Mapping[str, str]:
-        """The last words of everybody, to be shown when something went wrong."""
-        files = sorted(self.directory.glob("**/*.log"))
-        return {file.name: file.read_text(errors="replace")[-2000:] for file in files}
-
 
 @contextmanager
 def start_dirac(*, pilots: int = 2) -> Iterator[Dirac]:
