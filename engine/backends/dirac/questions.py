@@ -11,7 +11,7 @@ from engine.dirac.client import PATIENCE, Door, Refused
 from engine.errors import BackendUnavailable, SettingsError, Unavailable
 
 PAGE, CHANGES = 500, 100
-"""Jobs of one question, and of one request that changes them: DIRAC deletes some twenty a second (measured)."""
+"""Jobs of one question, and of one request that changes them: DIRAC deletes twenty a second (measured)."""
 
 
 class Questions:
