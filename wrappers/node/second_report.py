@@ -79,6 +79,8 @@ def send(manifest: wire.Manifest, node: wire.Node, into: str, claim: str) -> Non
 
 
 def _upload(urls: List[str], manifest: wire.Manifest, node: wire.Node, into: str, claim: str) -> None:
-    with Mover(_SENDING, node.authorities, manifest.exchange, claim) as mover:
+    ours = manifest.transfers
+    sending = _SENDING._replace(elements=ours.elements, failover=ours.failover)
+    with Mover(sending, node.authorities, manifest.exchange, claim) as mover:
         mover.prepare(urls, "PUT")
         mover.store(urls, FileSource(reports.path(manifest.attempt, into)), [])
