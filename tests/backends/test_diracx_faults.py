@@ -130,7 +130,10 @@ def test_a_server_that_is_too_slow_is_unavailable(settings: DiracxSettings, way:
     client.close()
 
 
-@pytest.mark.parametrize(("status", "after", "again_in"), [(503, "7", 7.0), (502, "", 0.0), (500, "", 0.0)])
+@pytest.mark.parametrize(
+    ("status", "after", "again_in"),
+    [(503, "7", 7.0), (502, "", 0.0), (500, "", 0.0), (429, "30", 30.0), (507, "", 0.0)],
+)
 def test_a_failing_server_may_say_when_to_come_back(
     backend: DiracxBackend, way: Way, status: int, after: str, again_in: float
 ) -> None:
@@ -391,6 +394,20 @@ def test_a_job_that_was_removed_from_the_database_is_absent(backend: DiracxBacke
         connection.execute("DELETE FROM JobJDLs WHERE JobID = ?", [int(ids[1])])
     connection.close()
     assert until(lambda: set(states(backend, ids)) == {ids[0], ids[2]})
+
+
+def test_a_state_that_only_a_newer_dirac_knows_is_no_end(
+    backend: DiracxBackend, settings: DiracxSettings, diracx: Diracx
+) -> None:
+    ids = accepted(backend, items(1))
+    waiting(backend, ids)
+    with sqlite3.connect(diracx.directory / "db" / "jobdb.db", timeout=30) as connection:
+        connection.execute("UPDATE Jobs SET Status = 'Quantum' WHERE JobID = ?", [int(ids[0])])
+    connection.close()
+    other = DiracxBackend("diracx", settings)
+    [seen] = other.observe(ids)
+    assert (seen.seen, seen.detail.split(" (")[0]) == (Seen.QUEUED, "Quantum")
+    other.close()
 
 
 def test_a_job_that_arrived_twice_runs_once(backend: DiracxBackend, settings: DiracxSettings) -> None:
