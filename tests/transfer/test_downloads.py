@@ -12,6 +12,7 @@ from tests.services.faulty_storage import (
     black_hole,
     cut,
     drip,
+    faulty_storage,
     redirect,
     reset,
     stall,
@@ -168,20 +169,24 @@ def test_redirects_without_an_end_are_given_up(hands: Hands, storage: FaultyStor
 
 def test_replicas_are_tried_breadth_first(hands: Hands, storage: FaultyStorage, other: FaultyStorage) -> None:
     storage.always["GET"] = stall(1000)
-    fetched = hands.fetch(
-        "http://127.0.0.1:1/data",
-        storage.url + "/nothing",
-        storage.url + "/data",
-        other.url + "/data",
-        expected=KNOWN,
-    )
+    with faulty_storage() as corrupt:
+        corrupt.files["/data"] = DATA
+        corrupt.always["GET"] = FLIP
+        fetched = hands.fetch(
+            "http://127.0.0.1:1/data",
+            corrupt.url + "/nothing",
+            corrupt.url + "/data",
+            storage.url + "/data",
+            other.url + "/data",
+            expected=KNOWN,
+        )
     assert fetched.url == other.url + "/data"
     assert hands.target.read_bytes() == DATA
-    errors = hands.errors()
-    assert len(errors) == 3  # one each
-    assert "refused" in errors[0]
-    assert "404" in errors[1] or "nothing happened" in errors[1]
-    assert "nothing happened for too long" in errors[2]
+    dead, missing, wrong, stalled, *_ = hands.errors()  # one each
+    assert "refused" in dead
+    assert "404" in missing
+    assert "adler32" in wrong
+    assert "nothing happened for too long" in stalled
 
 
 def test_another_replica_goes_on_where_one_was_cut_when_a_checksum_can_tell(

@@ -102,6 +102,12 @@ def test_a_missing_file_is_missing(hands: Hands, place: tuple[str, str]) -> None
     assert caught.value.hopeless
 
 
+def test_a_file_with_one_flipped_byte_is_refused_by_every_door(hands: Hands, place: tuple[str, str]) -> None:
+    hands.store(bytes([DATA[0] ^ 1]) + DATA[1:], f"{place[0]}/file")
+    with pytest.raises(Exhausted, match="its adler32 is"):
+        hands.fetch(f"{place[0]}/file", expected=Expected(len(DATA), {"adler32": sums(DATA)["adler32"]}))
+
+
 def test_a_file_is_written_over_a_half_of_itself(hands: Hands, place: tuple[str, str]) -> None:
     hands.store(DATA[:1000], f"{place[0]}/file")
     assert round_trip(hands, f"{place[0]}/file", DATA) == place[1]
