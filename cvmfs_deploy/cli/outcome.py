@@ -16,13 +16,18 @@ from cvmfs_deploy.published import Published
 
 def do(place: Place, plan: Plan, as_json: bool) -> None:
     """Carry out a plan, tell of it, and end with the exit code. The caller holds the place."""
+    before = _meanings(place)
     with bar(sum(layer.size for layer in plan.layers().values()), session.quiet) as heard:
         outcome = carry_out(place, plan, heard)
-    tell(place, plan, outcome, as_json)
+    moved = {key for key, digest in _meanings(place).items() if before.get(key) != digest}
+    _tell(place, plan, outcome, sorted(moved), as_json)
 
 
-def tell(place: Place, plan: Plan, outcome: Outcome, as_json: bool) -> None:
-    """Say what was done, and end with the exit code."""
+def _meanings(place: Place) -> dict[str, str]:
+    return {key: name.digest for key, name in place.look().index.names.items()}
+
+
+def _tell(place: Place, plan: Plan, outcome: Outcome, moved: list[str], as_json: bool) -> None:
     names = [key for key in plan.names or {} if _published(place.look(), key, plan)]
     code = exit_code(outcome.failures, len(names))
     if as_json:
@@ -30,6 +35,7 @@ def tell(place: Place, plan: Plan, outcome: Outcome, as_json: bool) -> None:
             {
                 "published": outcome.published,
                 "names": sorted(names),
+                "moved": moved,
                 "retired": list(plan.retire),
                 "held": list(plan.held),
                 "failures": [_failure(one.what, one.error) for one in outcome.failures],
@@ -38,11 +44,11 @@ def tell(place: Place, plan: Plan, outcome: Outcome, as_json: bool) -> None:
             }
         )
     else:
-        _say(place, plan, outcome, len(names))
+        _say(place, plan, outcome, len(names), len(moved))
     raise typer.Exit(code)
 
 
-def _say(place: Place, plan: Plan, outcome: Outcome, names: int) -> None:
+def _say(place: Place, plan: Plan, outcome: Outcome, names: int, moved: int) -> None:
     for failure in outcome.failures:
         show.say(f"cvmfs-deploy: {failure.error}")
     for key in plan.held:
@@ -51,7 +57,7 @@ def _say(place: Place, plan: Plan, outcome: Outcome, names: int) -> None:
         show.note(f"nothing to do: {names} names are as they should be in {place.publisher.name}")
         return
     show.note(
-        f"{len(outcome.published)} images published, {len(plan.retire)} names retired, "
+        f"{len(outcome.published)} images published, {moved} names new or moved, {len(plan.retire)} retired, "
         f"{len(outcome.failures)} failures, {size_text(outcome.received)} fetched"
     )
     if outcome.published:

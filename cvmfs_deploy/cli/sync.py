@@ -93,7 +93,7 @@ def _show(made: Plan, index: Index, fetch: int) -> None:
         for wanted in made.create
     ]
     rows += [("name", key, show.short(digest), "") for key, digest in moves.items()]
-    rows += [("retire", key, show.short(index.names[key].digest), "") for key in made.retire]
+    rows += [("retire", key, *_image(index, key)) for key in made.retire]
     rows += [("held", key, show.short(index.names[key].digest), "") for key in made.held]
     show.table(("action", "what", "digest", "bytes"), rows)
     for one in made.failures:
@@ -102,6 +102,13 @@ def _show(made: Plan, index: Index, fetch: int) -> None:
     show.note(
         f"{len(made.create)} images to publish, {size_text(fetch)} to fetch, {unchanged} names as they are"
     )
+
+
+def _image(index: Index, key: str) -> tuple[str, str]:
+    """Digest and size of what a name leads to."""
+    digest = index.names[key].digest
+    image = index.images.get(digest)
+    return show.short(digest), size_text(image.size) if image else ""
 
 
 def _moves(made: Plan, index: Index) -> dict[str, str]:
