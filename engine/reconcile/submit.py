@@ -38,10 +38,7 @@ def start_ready(round_: Round) -> bool:
         chunks = _next_chunks(connection, round_.backend.name, room, now=now) if room > 0 else []
     if not chunks:
         return False
-    with round_.db.read() as connection:
-        stranded = attempts.stranded(connection, [j.id for chunk in chunks for j in chunk if j.attempts])
-    if stranded:
-        _take_up(round_, stranded, [j for chunk in chunks for j in chunk])
+    if _take_up(round_, [j for chunk in chunks for j in chunk if j.attempts]):
         return True
     new: list[NewAttempt] = []
     for chunk in chunks:
@@ -57,13 +54,20 @@ def start_ready(round_: Round) -> bool:
     return True
 
 
-def _take_up(round_: Round, stranded: Sequence[Attempt], ready: Sequence[Job]) -> None:
+def _take_up(round_: Round, ready: Sequence[Job]) -> bool:
     """Go on with attempts whose tools ran well, in place of new ones: only results are to be fetched."""
+    if not ready:
+        return False
+    with round_.db.read() as connection:
+        stranded = attempts.stranded(connection, [j.id for j in ready])
+    if not stranded:
+        return False
     now = round_.clock.now()
     wanted = {a.job_id for a in stranded}
     with round_.write() as connection:
         jobs.move(connection, [Move(j, JobState.ACTIVE) for j in ready if j.id in wanted], now=now)
         attempts.tell(connection, [Word(a, News.TAKEN_UP) for a in stranded], now=now)
+    return True
 
 
 def _next_chunks(connection: Connection, backend: str, room: int, *, now: float) -> list[Sequence[Job]]:
