@@ -45,13 +45,15 @@ REMOTE = {
     "submit": "remote:submit",
     "list": "remote:list_",
     "status": "remote:status",
+    "jobs": "remote:jobs",
+    "explain": "remote:explain",
     "logs": "remote:logs",
     "results": "remote:results",
     "cancel": "remote:cancel",
     "retry": "remote:retry",
-    "pipelines": "remote:pipelines",
-    "pipeline": "remote:pipeline",
-    "files": "remote:files",
+    "pipelines": "remote_pipelines:pipelines",
+    "pipeline": "remote_pipelines:pipeline",
+    "files": "remote_files:files",
 }
 """The same for a daemon elsewhere (`--server`)."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli import show
-from engine.cli.session import Json, session
+from engine.cli.remote_session import connected, document
+from engine.cli.session import Json
 
 if TYPE_CHECKING:
     from engine.client import Client
 
-files = typer.Typer(help="Files on the platform: paths are /vip/Home/...", no_args_is_help=True)
-pipeline = typer.Typer(help="For administrators: what the platform offers.", no_args_is_help=True)
 IdArgument = Annotated[str | None, typer.Argument(help="Id of an execution; the newest if left out.")]
 _EXITS = {"Finished": 0}
 _COLUMNS = ("identifier", "name", "pipelineIdentifier", "status")
@@ -35,9 +32,9 @@ def submit(
     json_: Json = False,
 ) -> None:
     """Run a pipeline on the platform; a list given to an input that is no list is a job for each element."""
-    what: str | Mapping[str, Any] = _document(Path(pipeline)) if Path(pipeline).is_file() else pipeline
-    client = _client()
-    id_ = client.submit(what, _document(invocation), name=name, results=results_, key=key)
+    what: str | Mapping[str, Any] = document(Path(pipeline)) if Path(pipeline).is_file() else pipeline
+    client = connected()
+    id_ = client.submit(what, document(invocation), name=name, results=results_, key=key)
     if detach:
         show.json_line({"id": id_}) if json_ else print(id_)
         return
@@ -51,7 +48,7 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 50, json_: Json = False
 ) -> None:
     """Show executions, newest first."""
-    found = _client().executions(limit=limit)
+    found = connected().executions(limit=limit)
     for one in found if json_ else ():
         show.json_line(one)
     if not json_:
@@ -64,9 +61,52 @@ def status(
     json_: Json = False,
 ) -> None:
     """Show how an execution stands."""
-    client = _client()
+    client = connected()
     id_ = _id(client, execution)
     _tell(client.wait(id_) if watch else client.status(id_), json_=json_)
+
+
+def jobs(
+    execution: IdArgument = None,
+    status: Annotated[
+        str, typer.Option(help="Only these: QUEUED, RUNNING, COMPLETED, ERROR or CANCELLED.")
+    ] = "",
+    json_: Json = False,
+) -> None:
+    """Show the jobs of an execution."""
+    client = connected()
+    found = client.jobs(_id(client, execution), status)
+    if json_:
+        for one in found:
+            show.json_line(one)
+        return
+    columns = ["job", "status", "tries", "exit", "message", "parameters"]
+    show.table(
+        columns,
+        [
+            [
+                *(one["number"], one["status"], one["attempts"]),
+                *("" if one["exitCode"] is None else one["exitCode"], one["exitMessage"] or ""),
+                ", ".join(f"{name}={value}" for name, value in one["parameters"].items()),
+            ]
+            for one in found
+        ],
+    )
+
+
+def explain(
+    execution: IdArgument = None,
+    job: Annotated[int, typer.Option(min=0, help="Number of the job, from 0.")] = 0,
+    json_: Json = False,
+) -> None:
+    """Tell the story of a job."""
+    client = connected()
+    told = client.job(_id(client, execution), job)
+    if json_:
+        show.json_line(told)
+        return
+    for event in told["story"]:
+        print(f"{event['at']}  {event['words']}")
 
 
 def logs(
@@ -75,7 +115,7 @@ def logs(
     stderr: Annotated[bool, typer.Option("--stderr", help="What it complained of.")] = False,
 ) -> None:
     """Print what a job printed."""
-    client = _client()
+    client = connected()
     text = client.log(_id(client, execution), job, "stderr" if stderr else "stdout")
     typer.echo(text, nl=False)
 
@@ -86,7 +126,7 @@ def results(
     json_: Json = False,
 ) -> None:
     """Show the results of an execution, or bring them here."""
-    client = _client()
+    client = connected()
     id_ = _id(client, execution)
     if download is not None:
         for path in client.download_results(id_, download):
@@ -101,103 +141,14 @@ def results(
 
 def cancel(execution: IdArgument = None) -> None:
     """Ask for the end of an execution."""
-    client = _client()
+    client = connected()
     client.stop(_id(client, execution))
 
 
 def retry(execution: IdArgument = None) -> None:
     """Run again what failed or was cancelled."""
-    client = _client()
+    client = connected()
     client.restart(_id(client, execution))
-
-
-def pipelines(json_: Json = False) -> None:
-    """Show the pipelines that may be used."""
-    found = _client().pipelines()
-    for one in found if json_ else ():
-        show.json_line(one)
-    if not json_:
-        show.table(["pipeline"], [(one["identifier"],) for one in found])
-
-
-IdentifierArgument = Annotated[str, typer.Argument(help="NAME/VERSION.")]
-GroupsOption = Annotated[
-    list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
-]
-
-
-@pipeline.command()
-def add(
-    descriptor: Annotated[Path, typer.Argument(help="A Boutiques descriptor.")],
-    groups: GroupsOption = None,
-    json_: Json = False,
-) -> None:
-    """Publish a descriptor as NAME/VERSION, after it was checked; one that was used is never changed."""
-    made = _client().publish(_document(descriptor), groups or ())
-    for warning in made["warnings"]:
-        show.say(f"engine: warning: {warning}")
-    show.json_line(made) if json_ else print(made["identifier"])
-
-
-@pipeline.command("list")
-def pipeline_list(json_: Json = False) -> None:
-    """Show every pipeline that is offered, and to whom."""
-    found = _client().published()
-    for one in found if json_ else ():
-        show.json_line(one)
-    if not json_:
-        rows = [(one["identifier"], ", ".join(one["groups"]) or "everybody") for one in found]
-        show.table(["pipeline", "for"], rows)
-
-
-@pipeline.command()
-def share(identifier: IdentifierArgument, groups: GroupsOption = None) -> None:
-    """Say who may use a pipeline."""
-    _client().share(identifier, groups or ())
-
-
-@pipeline.command()
-def withdraw(identifier: IdentifierArgument) -> None:
-    """Offer a pipeline no more; executions go on knowing it."""
-    _client().withdraw(identifier)
-
-
-PathArgument = Annotated[str, typer.Argument(help="A path of the platform, /vip/Home/...")]
-
-
-@files.command()
-def put(source: Annotated[Path, typer.Argument(help="A file or directory.")], path: PathArgument) -> None:
-    """Bring a file or directory to the platform, verified."""
-    _client().upload(source, path)
-
-
-@files.command()
-def get(path: PathArgument, target: Annotated[Path, typer.Argument(help="Where it goes.")]) -> None:
-    """Bring a file here, verified."""
-    _client().download(path, target)
-
-
-@files.command("list")
-def files_list(path: Annotated[str, typer.Argument(help="A directory.")] = "/vip/Home") -> None:
-    """Show what lies in a directory of the platform."""
-    for one in _client().list(path):
-        print(one["path"] + ("/" if one["isDirectory"] else ""))
-
-
-@files.command()
-def remove(path: PathArgument) -> None:
-    """Put a file or directory into the trash."""
-    _client().delete(path)
-
-
-def _client() -> Client:
-    from engine.client import Client
-    from engine.errors import BadRequest
-
-    key = os.environ.get("ENGINE_KEY", "")
-    if not key:
-        raise BadRequest("ENGINE_KEY is not set", remedy="it holds your API key of the platform")
-    return Client(session.server or "", key)
 
 
 def _id(client: Client, given: str | None) -> str:
@@ -209,18 +160,6 @@ def _id(client: Client, given: str | None) -> str:
     if not newest:
         raise NotFound("there is no execution yet", remedy="engine --server URL submit makes one")
     return str(newest[0]["identifier"])
-
-
-def _document(path: Path) -> dict[str, Any]:
-    from engine.errors import BadRequest
-
-    try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise BadRequest(f"{path}: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise BadRequest(f"{path}: a JSON object is needed")
-    return found
 
 
 def _tell(told: Mapping[str, Any], *, json_: bool) -> None:

@@ -13,7 +13,7 @@ it is done once however often it is sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -100,6 +100,22 @@ class Client(Files, Pipelines):
     def results(self, id_: str) -> list[Mapping[str, Any]]:
         """The results of an execution: `path`, `size`, `isDirectory`, `exists`."""
         return list(self._json("GET", f"executions/{quote(id_, safe='')}/results"))
+
+    def jobs(self, id_: str, status: str = "") -> Iterator[Mapping[str, Any]]:
+        """The jobs of an execution by number, all or those of one status (QUEUED, RUNNING, COMPLETED, ERROR,
+        CANCELLED): `number` from 0, `status`, `parameters`, `attempts`, `exitCode`, `exitMessage`.
+        """
+        after: int | None = 0
+        wanted = {"status": status} if status else {}
+        while after is not None:
+            query = urlencode({"limit": 1000, "after": after, **wanted})
+            page = self._json("GET", f"executions/{quote(id_, safe='')}/jobs?{query}")
+            yield from page["jobs"]
+            after = page["next"]
+
+    def job(self, id_: str, number: int = 0) -> Mapping[str, Any]:
+        """A job with its `phases` and its `story`; jobs are counted from 0."""
+        return dict(self._json("GET", f"executions/{quote(id_, safe='')}/jobs/{number}"))
 
     def log(self, id_: str, job: int = 0, stream: str = "stdout") -> bytes:
         """What a job printed (`stdout` or `stderr`); jobs are counted from 0."""

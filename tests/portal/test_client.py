@@ -40,6 +40,9 @@ def test_everything_that_a_user_does(house: House, client: Client, tmp_path: Pat
     assert client.executions(limit=1)[0]["identifier"] == id_
     assert client.wait(id_, poll=0.1)["status"] == "Finished"
     assert client.log(id_, 1, "stdout") == b"printed\n"
+    assert [one["parameters"] for one in client.jobs(id_)] == [{"word": "x"}, {"word": "y"}]
+    assert list(client.jobs(id_, "ERROR")) == []
+    assert client.job(id_, 1)["story"]
     found = client.download_results(id_, tmp_path / "results")
     assert sorted(path.read_text() for path in found) == ["one\nx\n", "one\ny\n"]
     assert not list(tmp_path.rglob(".*"))
@@ -134,6 +137,9 @@ def test_the_remote_command_line_does_the_same(house: House) -> None:
     assert told["identifier"] in engine("list")
     assert "Finished" in engine("status")
     assert engine("logs") == "printed\n"
+    assert "COMPLETED" in engine("jobs")
+    assert engine("jobs", "--status", "ERROR", "--json") == ""
+    assert "its report is good" in engine("explain")
     [path] = engine("results", "--download", "remote results").split("\n")[:-1]
     assert (desk.directory / path).read_text() == "content\nw\n"
     detached = engine("submit", "waiter/1.0", desk.write("w.json", {"gate": "/nowhere"}), "--detach").strip()

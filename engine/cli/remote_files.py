@@ -1,0 +1,38 @@
+"""`engine --server URL files`: files of the virtual tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.remote_session import connected
+
+files = typer.Typer(help="Files on the platform: paths are /vip/Home/...", no_args_is_help=True)
+PathArgument = Annotated[str, typer.Argument(help="A path of the platform, /vip/Home/...")]
+
+
+@files.command()
+def put(source: Annotated[Path, typer.Argument(help="A file or directory.")], path: PathArgument) -> None:
+    """Bring a file or directory to the platform, verified."""
+    connected().upload(source, path)
+
+
+@files.command()
+def get(path: PathArgument, target: Annotated[Path, typer.Argument(help="Where it goes.")]) -> None:
+    """Bring a file here, verified."""
+    connected().download(path, target)
+
+
+@files.command("list")
+def files_list(path: Annotated[str, typer.Argument(help="A directory.")] = "/vip/Home") -> None:
+    """Show what lies in a directory of the platform."""
+    for one in connected().list(path):
+        print(one["path"] + ("/" if one["isDirectory"] else ""))
+
+
+@files.command()
+def remove(path: PathArgument) -> None:
+    """Put a file or directory into the trash."""
+    connected().delete(path)

@@ -1,0 +1,63 @@
+"""`engine --server URL pipeline`: what a platform offers, and to whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli import show
+from engine.cli.remote_session import connected, document
+from engine.cli.session import Json
+
+pipeline = typer.Typer(help="For administrators: what the platform offers.", no_args_is_help=True)
+IdentifierArgument = Annotated[str, typer.Argument(help="NAME/VERSION.")]
+GroupsOption = Annotated[
+    list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
+]
+
+
+def pipelines(json_: Json = False) -> None:
+    """Show the pipelines that may be used."""
+    found = connected().pipelines()
+    for one in found if json_ else ():
+        show.json_line(one)
+    if not json_:
+        show.table(["pipeline"], [(one["identifier"],) for one in found])
+
+
+@pipeline.command()
+def add(
+    descriptor: Annotated[Path, typer.Argument(help="A Boutiques descriptor.")],
+    groups: GroupsOption = None,
+    json_: Json = False,
+) -> None:
+    """Publish a descriptor as NAME/VERSION, after it was checked; one that was used is never changed."""
+    made = connected().publish(document(descriptor), groups or ())
+    for warning in made["warnings"]:
+        show.say(f"engine: warning: {warning}")
+    show.json_line(made) if json_ else print(made["identifier"])
+
+
+@pipeline.command("list")
+def pipeline_list(json_: Json = False) -> None:
+    """Show every pipeline that is offered, and to whom."""
+    found = connected().published()
+    for one in found if json_ else ():
+        show.json_line(one)
+    if not json_:
+        rows = [(one["identifier"], ", ".join(one["groups"]) or "everybody") for one in found]
+        show.table(["pipeline", "for"], rows)
+
+
+@pipeline.command()
+def share(identifier: IdentifierArgument, groups: GroupsOption = None) -> None:
+    """Say who may use a pipeline."""
+    connected().share(identifier, groups or ())
+
+
+@pipeline.command()
+def withdraw(identifier: IdentifierArgument) -> None:
+    """Offer a pipeline no more; executions go on knowing it."""
+    connected().withdraw(identifier)

@@ -1,0 +1,43 @@
+"""A daemon elsewhere, as the commands of `engine --server URL` reach it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli.session import session
+from engine.errors import BadRequest
+
+if TYPE_CHECKING:
+    from engine.client import Client
+
+
+def connected() -> Client:
+    """A client of the daemon.
+
+    Raises:
+        BadRequest: there is no key.
+    """
+    from engine.client import Client
+
+    key = os.environ.get("ENGINE_KEY", "")
+    if not key:
+        raise BadRequest("ENGINE_KEY is not set", remedy="it holds your API key of the platform")
+    return Client(session.server or "", key)
+
+
+def document(path: Path) -> dict[str, Any]:
+    """A file with a JSON object.
+
+    Raises:
+        BadRequest: it holds something else.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise BadRequest(f"{path}: not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise BadRequest(f"{path}: a JSON object is needed")
+    return found
