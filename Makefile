@@ -37,10 +37,12 @@ test-storage: setup ## Storage elements as a grid has them: VOMS proxies, tokens
 
 test-dirac: setup ## A whole DIRAC: database, services, file catalogue, storage element, pilots; DiracX beside it
 	@$(BIN)/python -m tests.services dirac docker-registry proot
+	@$(BIN)/python -m tests.services.legacy.environment
 	$(PYTEST) -m dirac_grid
 
 dirac-up: setup ## Start such a DIRAC, say how to use it, and keep it until Ctrl-C
 	@$(BIN)/python -m tests.services dirac
+	@$(BIN)/python -m tests.services.legacy.environment
 	@$(BIN)/python -m tests.services.legacy
 
 long: setup services ## The tests that take minutes

@@ -6,7 +6,6 @@ import signal
 import time
 
 from tests.services.legacy.configuration import VO
-from tests.services.legacy.environment import VENV, dirac_python
 from tests.services.legacy.server import Dirac, start_dirac
 
 _HOW = """
@@ -37,8 +36,6 @@ The proxy and the token live for a day. Ctrl-C ends it all.
 def main() -> None:
     """Start, tell, wait."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, everything is put away
-    print(f"Making DIRAC's own environment in {VENV} if it is not there (some minutes)", flush=True)
-    dirac_python()
     began = time.monotonic()
     try:
         with start_dirac() as dirac:

@@ -18,6 +18,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.services import diracx
 from tests.services.debian import DIRAC_PACKAGES, require
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -76,3 +77,11 @@ def _run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> 
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[:4])}: {done.stderr.strip()[-1500:]}")
+
+
+if __name__ == "__main__":  # before the tests, whose time is limited
+    print(
+        f"Making {VENV.relative_to(ROOT)} and {diracx.VENV.relative_to(ROOT)}, if they are not there (minutes)"
+    )
+    dirac_python()
+    diracx.python()
