@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cvmfs_deploy.site import Site, layer, noise
+from tests.services.debian import require
 from tests.services.faults import Faults
 from tests.services.images import push
 from tests.services.registry import Registry
@@ -20,6 +21,12 @@ pytestmark = pytest.mark.service
 
 LARGE = 300_000
 BOTH = {"udocker": 2}
+
+
+@pytest.fixture(autouse=True)
+def curl() -> str:
+    """What udocker fetches with."""
+    return require("curl")
 
 
 @pytest.fixture
