@@ -80,8 +80,6 @@ def _run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> 
 
 
 if __name__ == "__main__":  # before the tests, whose time is limited
-    print(
-        f"Making {VENV.relative_to(ROOT)} and {diracx.VENV.relative_to(ROOT)}, if they are not there (minutes)"
-    )
-    dirac_python()
-    diracx.python()
+    for place, make in ((VENV, dirac_python), (diracx.VENV, diracx.python)):
+        print(f"Making {place.relative_to(ROOT)}, if it is not there (minutes)", flush=True)
+        make()
