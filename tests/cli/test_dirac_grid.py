@@ -1,0 +1,72 @@
+"""The command line with jobs on a whole DIRAC, by either of its doors; files on its storage element."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.cli.desk import Desk, desk_in
+from tests.services.legacy.server import Dirac
+
+pytestmark = [pytest.mark.service, pytest.mark.dirac_grid, pytest.mark.timeout(1500)]
+
+JOBS = 20
+DARTS = (
+    "awk -v seed=[SEED] -v darts=$(cat [DARTS]) 'BEGIN { srand(seed); while (darts-- > 0) { x = rand();"
+    " y = rand(); if (x * x + y * y < 1) hits++ }; print hits }' > hits.txt"
+)
+
+
+@pytest.fixture(params=["dirac", "diracx"])
+def grid(request: pytest.FixtureRequest, dirac: Dirac, tmp_path: Path) -> Iterator[Desk]:
+    """A desk whose jobs go to DIRAC: by its own client, or by DiracX."""
+    place = f"{dirac.home}/{uuid4().hex}"
+    door = request.param.upper()
+    variables = {
+        "ENGINE_BACKEND": request.param,
+        "ENGINE_DIRAC__DIRACOSRC": str(dirac.rc),
+        "ENGINE_DIRAC__STORAGE_ELEMENTS": json.dumps([dirac.element]),
+        "ENGINE_DIRACX__URL": dirac.diracx.url,
+        "ENGINE_DIRACX__TOKEN": str(dirac.token),
+        f"ENGINE_{door}__POLL": "1",
+        f"ENGINE_{door}__NODE__CACHE": str(tmp_path / "images"),
+        "PLACE": place,
+        "ENGINE_DATA__CATALOGUE": "dfc:",
+        "ENGINE_STORAGES": json.dumps({"se": {"url": f"lfn:{place}"}}),
+        "ENGINE_DATA__RESULTS": '["se"]',
+        "ENGINE_DATA__STAGING": "se",
+    }
+    with desk_in(tmp_path, environment=variables) as desk:
+        yield desk
+
+
+def test_a_sweep_reads_from_and_writes_to_the_storage_element(
+    grid: Desk, dirac: Dirac, busybox_image: str
+) -> None:
+    given = f"{grid.environment['PLACE']}/darts.txt"
+    grid.write("darts.txt", "20000\n")
+    # of its own, or DIRAC makes it from the content, and its catalogue knows each but once
+    identity = str(uuid4())
+    dirac.run("dirac-dms-add-file", given, str(grid.directory / "darts.txt"), dirac.element, identity)
+    tool = grid.tool(
+        DARTS,
+        {"seed": {"type": "Number", "integer": True}, "darts": "File"},
+        {"hits": "hits.txt"},
+        image=busybox_image,
+    )
+    sweep = grid.lines(
+        "sweep.jsonl", [{"seed": seed, "darts": f"lfn:{given}"} for seed in range(1, JOBS + 1)]
+    )
+    execution = grid.ok("submit", tool, sweep, "--group", "5", "--json").value
+    home = grid.directory / "home-again"
+    grid.ok("results", execution["id"], "--download", home)
+    hits = [int(file.read_text()) for file in home.rglob("hits.txt")]
+    assert len(hits) == JOBS
+    assert len(set(hits)) > JOBS / 4
+    assert abs(4 * sum(hits) / (JOBS * 20_000) - 3.14159) < 0.03
+    kept = {row["url"] for row in grid.ok("results", execution["id"], "--json").values}
+    assert all(url.startswith(f"lfn:{grid.environment['PLACE']}/") for url in kept), kept
