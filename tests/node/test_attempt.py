@@ -115,7 +115,7 @@ def test_a_directory_is_an_input_and_an_output_like_a_file(site: Site) -> None:
         ({"url": "file://elsewhere/data"}, "names no file of this machine"),
         ({"url": "file:///dev/null"}, "neither a file nor a directory"),
         ({"url": "s3://bucket/key"}, "only the engine can give leave for it"),
-        ({"url": "lfn:/biomed/user/x"}, "lfn is not one of file, http, https"),
+        ({"url": "gopher://x/y"}, "gopher is not one of file, http, https"),
         ({"url": "nonsense"}, "nonsense: no scheme is not one of file"),
     ],
 )
@@ -247,8 +247,8 @@ def test_what_cannot_be_delivered_is_kept_and_the_report_says_where(site: Site) 
 
 
 def test_an_unknown_place_for_results_is_named(site: Site) -> None:
-    report = site.one("touch a", outputs=outputs(o="a"), outputs_to="lfn:/biomed/x")
-    assert (report.failure, "lfn is not one of" in report.message) == (wire.OUTPUT, True)
+    report = site.one("touch a", outputs=outputs(o="a"), outputs_to="gopher://x/y")
+    assert (report.failure, "gopher is not one of" in report.message) == (wire.OUTPUT, True)
 
 
 def test_results_go_to_another_file_system_whole(site: Site) -> None:

@@ -29,7 +29,7 @@ LONGEST_NAME, LONGEST_GROUP = 128, 32
 """Characters of JobName and JobGroup that MySQL keeps; SQLite does not complain."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
-_TEXT = re.compile(r"[A-Za-z0-9 _.,:;=@|/*+()-]{0,4096}", re.ASCII)
+_TEXT = re.compile(r"[A-Za-z0-9 _.,:=@|/*+()-]{0,4096}", re.ASCII)
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
 
