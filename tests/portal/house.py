@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.app.key import Key
+from engine.app.pipelines import Pipelines
+from engine.app.users import Users
+from engine.clock import SystemClock
+from engine.domain.account import Role
+from engine.ids import new_id
+from engine.store.database import Database
 from tests.cli.desk import Desk, until
 from tests.cli.served import answers
 from tests.services.registry import free_port
@@ -55,6 +62,8 @@ PACKER = {
     "output-files": [{"id": "packed", "name": "packed", "path-template": "out.tgz"}],
 }
 PIPELINES = (COPIER, WAITER, FAILER, PACKER)
+PEOPLE = {"ann": Role.USER, "bob": Role.USER, "carl": Role.USER, "root": Role.ADMIN, "watcher": Role.SERVICE}
+GROUP = "brain team"
 
 
 @dataclass(frozen=True)
@@ -174,20 +183,7 @@ def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[
         "ENGINE_PORTAL__RUNTIMES": '["none"]',
         **settings,
     }
-    people = {"ann": "user", "bob": "user", "carl": "user", "root": "admin", "watcher": "service"}
-    ids = {one["name"]: one["id"] for one in desk.ok("user", "list", "--json", variables=variables).values}
-    keys = {}
-    if not ids:
-        desk.ok("user", "group", "add", "brain team", variables=variables)
-        for number, descriptor in enumerate(PIPELINES):
-            desk.ok("pipeline", "add", desk.write(f"p{number}.json", descriptor), variables=variables)
-    for name, role in people.items():
-        if name in ids:
-            keys[name] = desk.ok("user", "key", name, "--name", str(port), variables=variables).out.strip()
-            continue
-        group = ("--group", "brain team") if name in ("ann", "carl") else ()
-        made = desk.ok("user", "add", name, "--role", role, *group, "--json", variables=variables).value
-        ids[name], keys[name] = made["id"], made["key"]
+    ids, keys = _settled(variables.get("ENGINE_DATABASE", f"sqlite:///{desk.database}"))
     log = desk.directory / f"serve-{port}.log"
     with log.open("a") as file:
         process = desk.start("serve", "--http", variables=variables, stderr=file)
@@ -198,3 +194,21 @@ def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[
         finally:
             process.terminate()
             process.communicate()
+
+
+def _settled(database: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The ids of everybody, and a key for each. Made without the commands that do it, which others test: a
+    dozen of them would take longer than most tests.
+    """
+    db = Database(database)
+    users = Users(db, lambda: Key(b""), SystemClock())  # which is for sessions
+    if not users.all():
+        users.add_group(GROUP)
+        for descriptor in PIPELINES:
+            Pipelines(db, SystemClock()).add_document(descriptor)
+        for name, role in PEOPLE.items():
+            users.add(name, role, (GROUP,) if name in ("ann", "carl") else ())
+    keys = {name: users.new_key(name, new_id()) for name in PEOPLE}
+    ids = {one.name: one.id for one in users.all()}
+    db.close()
+    return ids, keys

@@ -166,6 +166,14 @@ def test_a_revoked_key_and_a_locked_account_open_nothing(house: House) -> None:
     house.engine("user", "unlock", "carl")
 
 
+def test_an_administrator_makes_groups_and_users_with_commands(house: House) -> None:
+    house.engine("user", "group", "add", "new team")
+    made = house.engine("user", "add", "dora", "--group", "new team", "--json").value
+    assert "dora" in [one["name"] for one in house.engine("user", "list", "--json").values]
+    listed = house.ask("GET", "/path/vip?action=list", user="", apikey=made["key"]).json
+    assert "/vip/new team (group)" in [one["path"] for one in listed]
+
+
 def test_keys_are_stored_by_their_hash_alone(house: House) -> None:
     content = b"".join(path.read_bytes() for path in house.desk.home.rglob("engine.db*"))
     assert not [name for name, key in house.keys.items() if key.encode() in content]

@@ -76,7 +76,7 @@ def test_what_was_stopped_is_restarted(client: Client, tmp_path: Path) -> None:
 def test_a_daemon_that_dies_and_comes_back_is_waited_for(desk: Desk, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with portal(desk) as first:
-        client = Client(first.url, first.keys["ann"])
+        client = Client(first.url, first.keys["ann"], patience=250)
         id_ = client.submit("waiter/1.0", {"gate": str(gate)})
         first.process.kill()
         first.process.wait()
