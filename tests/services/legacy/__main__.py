@@ -35,7 +35,8 @@ The proxy and the token live for a day. Ctrl-C ends it all.
 
 def main() -> None:
     """Start, tell, wait."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, everything is put away
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # whatever ends it, everything is put away
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     try:
         with start_dirac() as dirac:
