@@ -187,6 +187,7 @@ class CvmfsPublisher:
         """After a failure: the repository as it was."""
         if self._journal.read() is None:
             return
+        self._server.end(entry.token)
         if self._is_ours(self._journal.read() or entry):
             self._abort(entry.token)
         self._journal.clear()

@@ -11,7 +11,9 @@ import os
 import re
 import signal
 import subprocess
+import time
 import urllib.request
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +28,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DAEMONS = (b"cvmfs2",)
 """What a command mounts with, and leaves running."""
 _PATIENCE = 60.0  # seconds for a program to end after SIGTERM
+_PAUSE = 0.1  # seconds between two looks
 _HTTP_TIMEOUT = 30.0  # seconds
 _TAIL = 10_000  # bytes of what a command says
 _VALUE = re.compile(r"^\s*(?:export\s+)?([A-Z0-9_]+)=[\"']?([^\"'\n]*)[\"']?\s*$", re.M)
@@ -99,10 +102,10 @@ class Server:
             return ""
         return f"{about.st_ino}:{about.st_mtime_ns}"
 
-    def opened_after(self, time: float) -> bool:
+    def opened_after(self, moment: float) -> bool:
         """Whether the open transaction is not older than that, in seconds since 1970."""
         try:
-            return self._flag.stat().st_mtime >= time - 1.0  # file systems round
+            return self._flag.stat().st_mtime >= moment - 1.0  # file systems round
         except FileNotFoundError:
             return False
 
@@ -124,16 +127,30 @@ class Server:
 
     def at_work(self, token: str) -> bool:
         """Whether a command that was started with this token is still running, its caller dead or not."""
+        return next(self._processes(token), None) is not None
+
+    def end(self, token: str) -> None:
+        """End what was started with this token, also what was interrupted before we knew its number."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in self._processes(token):
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
+            deadline = time.monotonic() + _PATIENCE
+            while time.monotonic() < deadline:
+                if not self.at_work(token):
+                    return
+                time.sleep(_PAUSE)
+
+    def _processes(self, token: str) -> Iterator[int]:
         wanted = f"{TOKEN}={token}".encode()
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 if wanted in (entry / "environ").read_bytes().split(b"\0"):
                     program = (entry / "cmdline").read_bytes().split(b"\0")[0]
                     if os.path.basename(program) not in _DAEMONS:
-                        return True
+                        yield int(entry.name)
             except OSError:
                 continue  # it has ended, or is not ours to look at
-        return False
 
     def revision(self) -> Revision:
         """The revision that clients get now.

@@ -16,7 +16,7 @@ from tests.services.images import push
 from tests.services.registry import Registry
 from wrappers.containers import udocker_format
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(3600)]
 
 KILLS = [3, pytest.param(30, marks=pytest.mark.long)]
 """At each of the two kinds of place."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from cvmfs_deploy.publish.server import TOKEN, Server
+from cvmfs_deploy.settings import CvmfsSection
 from tests.cvmfs_deploy.site import Site, layer, noise
 from tests.services.cvmfs import NAME, Cvmfs
 from tests.services.images import push
@@ -219,6 +221,21 @@ def test_the_command_of_a_killed_run_is_waited_for(repository: Site, cvmfs: Cvmf
     ran = repository.ok("add", image)
     assert "nothing to do" in ran.err  # what the first run began was finished without it
     assert len(names(repository)) == 1
+
+
+def test_a_command_that_was_interrupted_at_its_start_is_ended(repository: Site, cvmfs: Cvmfs) -> None:
+    server = Server(CvmfsSection(**cvmfs.settings), NAME, repository.home / "output")
+    commands = [
+        subprocess.Popen(["sleep", "600"], env={**os.environ, TOKEN: token}) for token in ("ours", "theirs")
+    ]
+    try:
+        server.end("ours")
+        commands[0].wait(120)
+        assert server.at_work("theirs")
+    finally:
+        for command in commands:
+            command.kill()
+            command.wait()
 
 
 def test_a_web_server_that_is_down_is_told_before_anything_is_opened(
