@@ -45,8 +45,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="engine-bench-") as directory:
         with start_diracx(Path(directory) / "submit", LOCALSITE_OPTIMIZER="no") as server:
             submission(server)
-        with start_diracx(Path(directory) / "watch", LOCALSITE_OPTIMIZER="no") as server:
-            for count, what in ((10_000, "monitoring"), (100_000, "memory")):
+        for count, what in ((10_000, "monitoring"), (100_000, "memory")):
+            with start_diracx(Path(directory) / what, LOCALSITE_OPTIMIZER="no") as server:
                 group = new_id()
                 ids = fill(server, group, count)
                 arguments = (server.url, server.credential(), str(server.directory), group, ids, directory)
