@@ -194,7 +194,7 @@ def _systems(it: Installation, database: Database) -> Section:
             "MaxSandboxSizeMiB": 10,
             "UseDiracXBackend": "True",
         },
-        "WorkloadManagement/OptimizationMind": {"LoadJobPeriod": 1},
+        "WorkloadManagement/OptimizationMind": {"LoadJobPeriod": 2},
     }
     systems: dict[str, dict[str, dict[str, str | int | Section]]] = {}
     for name in (FIRST, *SERVICES, LAST):

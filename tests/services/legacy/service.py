@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from DIRAC.Core.DISET import ServiceReactor
 from DIRAC.Core.DISET.private.Protocols import gProtocolDict
 from DIRAC.Core.DISET.private.Transports.M2SSLTransport import SSLTransport
+from DIRAC.Core.Utilities.ThreadScheduler import gThreadScheduler
 
 
 class LoopbackTransport(SSLTransport):
@@ -41,6 +42,7 @@ def _loopback():
 
 gProtocolDict["dips"]["transport"] = LoopbackTransport
 ServiceReactor.selectors = SimpleNamespace(DefaultSelector=OneAtATime, EVENT_READ=selectors.EVENT_READ)
+gThreadScheduler.setMinValidPeriod(1)  # or OptimizationMind looks for the jobs of DiracX once a minute
 
 if __name__ == "__main__":
     from DIRAC.Core.scripts.dirac_service import main
