@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import lru_cache
 
 from engine import plugins
-from engine.app import tokens
-from engine.app.key import Key
-from engine.app.needs import embedded_url
-from engine.app.platforms import PlatformKeys, default_root
+from engine.app.access import tokens
+from engine.app.access.key import Key
+from engine.app.access.needs import embedded_url
+from engine.app.data.platforms import PlatformKeys, default_root
 from engine.clock import Clock
 from engine.dirac.settings import DoorSettings, Grid
 from engine.errors import BadRequest, SettingsError

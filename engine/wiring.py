@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine import holder, plugins
+from engine.app.access.claims import Claims
+from engine.app.access.exchange import Doors
+from engine.app.access.key import Key, default_path, load_key
+from engine.app.access.needs import embedded_url
 from engine.app.application import Application
-from engine.app.audit import AuditTrail
-from engine.app.catalogue import InternalCatalogue, entry_of
-from engine.app.claims import Claims
-from engine.app.exchange import Doors
+from engine.app.data.catalogue import InternalCatalogue, entry_of
 from engine.app.follow import Driver
-from engine.app.key import Key, default_path, load_key
 from engine.app.manifests import Manifests
-from engine.app.needs import embedded_url
-from engine.app.pipelines import Pipelines
-from engine.app.turns import Turns
-from engine.app.users import Users
+from engine.app.portal.audit import AuditTrail
+from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.turns import Turns
+from engine.app.portal.users import Users
 from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
@@ -160,7 +160,7 @@ class Engine:
             SettingsError, Unavailable: see `engine.api.parts.Http`.
         """
         from engine.api.parts import Http  # FastAPI costs a quarter of a second
-        from engine.app.portal import open_portal
+        from engine.app.portal.portal import open_portal
 
         of = self._places_of
         doors = Doors(

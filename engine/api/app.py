@@ -22,8 +22,8 @@ from engine.api.carmin.app import PREFIX
 from engine.api.carmin.rest import Rest
 from engine.api.node import node_routes
 from engine.api.se import MOUNT, StorageElement
-from engine.app.exchange import Exchange
-from engine.app.needs import SERVICE
+from engine.app.access.exchange import Exchange
+from engine.app.access.needs import SERVICE
 from engine.errors import EngineError
 
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.app.tokens import Segments
+from engine.app.access.tokens import Segments
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

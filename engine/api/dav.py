@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from engine.api.ranges import etag
 from engine.api.tree import Item
-from engine.app.paths import encoded
+from engine.app.access.paths import encoded
 
 _START = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">'
 _END = "</D:multistatus>\n"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.app import tokens
-from engine.app.key import Key
-from engine.app.tokens import Leave
+from engine.app.access import tokens
+from engine.app.access.key import Key
+from engine.app.access.tokens import Leave
 
 
 class Guard:

@@ -17,10 +17,10 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 
-from engine.app.carmin import Refused
-from engine.app.failures import Failures
-from engine.app.launching import Wish
-from engine.app.portal import Portal
+from engine.app.portal.carmin import Refused
+from engine.app.portal.failures import Failures
+from engine.app.portal.launching import Wish
+from engine.app.portal.portal import Portal
 from engine.domain.access import Deed
 from engine.domain.account import Account, Role
 from engine.domain.execution import ExecutionState

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from engine.app.exchange import ClaimRefused, Exchange
+from engine.app.access.exchange import ClaimRefused, Exchange
 from engine.errors import EngineError
 from wrappers import wire
 from wrappers.wire import Grants, Wants

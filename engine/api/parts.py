@@ -14,12 +14,12 @@ from engine.api.page.routes import page_routes
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
-from engine.app.exchange import Doors, Exchange
-from engine.app.failures import Failures
-from engine.app.key import Key
-from engine.app.living import Living
-from engine.app.needs import public_url
-from engine.app.portal import Portal
+from engine.app.access.exchange import Doors, Exchange
+from engine.app.access.key import Key
+from engine.app.access.living import Living
+from engine.app.access.needs import public_url
+from engine.app.portal.failures import Failures
+from engine.app.portal.portal import Portal
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.reconcile.place import MakeManifest

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from engine.app.carmin import Code
+from engine.app.portal.carmin import Code
 
 _WORDS = f"nothing came for too long (Error code {int(Code.GENERIC)})"
 _BODY = json.dumps({"errorCode": int(Code.GENERIC), "errorMessage": _WORDS}).encode()

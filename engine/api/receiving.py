@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from engine.api.asgi import Disconnected, Receive
 from engine.api.digests import Digests
 from engine.api.tree import Tree
-from engine.app.tokens import Segments
+from engine.app.access.tokens import Segments
 from wrappers.transfer.checksums import Hasher
 
 PIECE = 2 << 20

@@ -1,5 +1,6 @@
 """The embedded storage element: a WebDAV storage inside the engine, for jobs whose own storages fail, and for
-set-ups that have none. Tokens say who may do what (`engine.app.tokens`); `engine.api.tree` keeps it safe.
+set-ups that have none. Tokens say who may do what (`engine.app.access.tokens`); `engine.api.tree` keeps it
+safe.
 
 GET and HEAD with ranges and ETags, PUT (whole or not at all), MKCOL, MOVE, DELETE, PROPFIND. Directories are
 made as needed. `Want-Digest` (RFC 3230) is answered with adler32, md5 or sha-256.
@@ -26,8 +27,8 @@ from engine.api.quotas import QuotaExceeded, Quotas
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import PIECE, send_file
 from engine.api.tree import Tree
-from engine.app.paths import BadPath, segments
-from engine.app.tokens import DELETE, READ, WRITE, Leave, Segments
+from engine.app.access.paths import BadPath, segments
+from engine.app.access.tokens import DELETE, READ, WRITE, Leave, Segments
 from engine.errors import Unavailable
 from wrappers.transfer import digest
 

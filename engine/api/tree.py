@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.app.tokens import Segments
+from engine.app.access.tokens import Segments
 from engine.errors import Unavailable
 from engine.ids import new_id
 

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
 from engine.app import views
-from engine.app.bring import Bringer, size_of, weight
-from engine.app.check import Checked, check
-from engine.app.download import Downloads
-from engine.app.planner import Plan, PlannedJob, job_summary, plan, planned_jobs, results_of, validator
+from engine.app.data.check import Checked, check
+from engine.app.data.download import Downloads
+from engine.app.planner import Plan, job_summary, plan, planned_jobs
 from engine.app.requests import SubmitRequest
-from engine.app.stores import places_of
+from engine.app.submission import Also, Submissions, Told
 from engine.clock import Clock
-from engine.domain.execution import ExecutionState, Intent
+from engine.domain.execution import Intent
 from engine.domain.job import JobState
-from engine.errors import BadRequest, NotFound, Unavailable
-from engine.ids import ExecutionId, new_id
+from engine.errors import BadRequest, NotFound
+from engine.ids import ExecutionId
 from engine.ports import Backend, Catalogue, Progress, Storage
 from engine.reconcile import layout
 from engine.settings import Settings
-from engine.storages.file import to_path, to_url
-from engine.store import attempts, events, executions, jobs, products, replicas, sources, troubles
+from engine.storages.file import to_path
+from engine.store import attempts, events, executions, jobs, products, replicas, troubles
 from engine.store.database import Database
 from engine.store.events import Event
 from engine.store.executions import Execution
@@ -55,6 +50,7 @@ class Application:
         self._db = db
         self._backends = backends
         self._clock = clock
+        self._submissions = Submissions(settings, db, self._backend, storage, clock)
 
     # --- submitting -------------------------------------------------------------------------------
 
@@ -79,128 +75,12 @@ class Application:
     def submit(
         self,
         planned: Plan,
-        progress: Callable[[int, int], Progress | None] | None = None,
-        also: Callable[[Connection, Execution], None] | None = None,
+        progress: Told | None = None,
+        also: Also | None = None,
     ) -> tuple[views.ExecutionView, bool]:
-        """Write an execution with all its jobs; they may run from the commit that ends this.
-
-        `progress` is told how many files and bytes of this machine are brought to a storage, if any, and
-        gives what is told of each piece.
-
-        `also` is done in the commit that makes it active: what it writes is there with the execution, or not.
-
-        The second value tells whether it is new: a key that was used before gives the execution of then.
-
-        Raises:
-            BadRequest: some invocation is wrong.
-            Unavailable: the place takes no jobs now, or the results cannot be written.
-
-        Whatever is raised, nothing is left behind.
-        """
-        key = planned.request.key
-        if key and (earlier := self._by_key(key)):
-            if earlier.state != ExecutionState.PLANNING:
-                return self.status(earlier.id), False
-            self._remove(earlier.id)  # its planner died, or will find its plan gone and stop
-        self._backend(planned.backend).check()
-        new = self._new_execution(planned, key)
-        directory = to_path(new.results)
-        try:
-            count = self._write_jobs(new, planned)
-            _make_results_directory(directory)
-            self._bring(new, progress)
-            with self._db.write() as connection:
-                executions.activate(connection, new.id, jobs=count, now=self._clock.now())
-                if also is not None:
-                    also(connection, new)
-        except BaseException:
-            self._remove(new.id)
-            shutil.rmtree(directory / "inputs", ignore_errors=True)
-            with suppress(OSError):
-                directory.rmdir()
-            raise
-        return self.status(new.id), True
-
-    def _new_execution(self, planned: Plan, key: str | None) -> Execution:
-        now = self._clock.now()
-        id_ = ExecutionId(new_id())
-        results = to_url(results_of(planned.request, self.settings) / id_)
-        home = "" if planned.remote else results
-        places = places_of(planned.request.stores, self.settings, self._storage, id_, home=home)
-        planned.offer.require(place.url for place in places)
-        new = Execution(
-            id=id_,
-            owner=self.settings.owner,
-            name=executions.shown_name(planned.compiled.tool.name),
-            key=key,
-            descriptor_sha256=planned.descriptor.sha256,
-            options=planned.options._replace(
-                places=places,
-                replicas=self.settings.data.replicas if places else 1,
-                registered=bool(places and self.settings.data.catalogue),
-            ),
-            backend=planned.backend,
-            results=results,
-            state=ExecutionState.PLANNING,
-            intent=Intent.RUN,
-            created_at=now,
-        )
-        with self._db.write() as connection:
-            executions.keep_descriptor(
-                connection,
-                planned.descriptor.sha256,
-                planned.descriptor.data,
-                checked_by=validator(),
-                now=now,
-            )
-            executions.create(connection, new)
-        return new
-
-    def _write_jobs(self, new: Execution, planned: Plan) -> int:
-        page, count = list[PlannedJob](), 0
-        for job in planned_jobs(planned):
-            page.append(job)
-            if len(page) >= PAGE:
-                count += self._write_page(new, page)
-        count += self._write_page(new, page)
-        if not count:
-            raise BadRequest("there is no job to run: the invocations are empty")
-        return count
-
-    def _write_page(self, new: Execution, page: list[PlannedJob]) -> int:
-        with self._db.write() as connection:
-            executions.touch(connection, new.id, now=self._clock.now())
-            jobs.add(connection, new.id, [job.new for job in page], now=self._clock.now())
-            sources.add(connection, new.id, [source for job in page for source in job.sources])
-        written = len(page)
-        page.clear()
-        return written
-
-    def _bring(self, new: Execution, progress: Callable[[int, int], Progress | None] | None) -> None:
-        """Bring local files to where jobs can read them, or to where they wait for the jobs with which they
-        travel, after everything else was found to be right.
-        """
-        with self._db.read() as connection:
-            wanted = sources.to_bring(connection, new.id)
-        if not wanted:
-            return
-        told = progress(len(wanted), size_of(wanted)) if progress else None
-        travel = weight(wanted) <= self.settings.data.travelling
-        bringer = Bringer(self.settings, self._storage, told, new.results if travel else "")
-        for at in range(0, len(wanted), PAGE):
-            found = bringer.bring_all(wanted[at : at + PAGE])
-            with self._db.write() as connection:
-                executions.touch(connection, new.id, now=self._clock.now())
-                for one in found:
-                    sources.brought(connection, new.id, one)
-
-    def _remove(self, id_: ExecutionId) -> None:
-        with self._db.write() as connection:
-            executions.remove_plan(connection, id_)
-
-    def _by_key(self, key: str) -> Execution | None:
-        with self._db.read() as connection:
-            return executions.by_key(connection, key)
+        """Write an execution with all its jobs: see `engine.app.submission.Submissions.write`."""
+        id_, fresh = self._submissions.write(planned, progress, also)
+        return self.status(id_), fresh
 
     # --- asking -----------------------------------------------------------------------------------
 
@@ -293,7 +173,7 @@ class Application:
         return downloads.bring_all(self.products(id_), self.settings.data.parallel)
 
     def check(self, id_: ExecutionId, *, deep: bool = False) -> Iterator[Checked]:
-        """Look whether the results of an execution are where they were put: see `engine.app.check`."""
+        """Look whether the results of an execution are where they were put: see `engine.app.data.check`."""
         return check(self._db, self._storage, id_, deep=deep, parallel=self.settings.data.parallel)
 
     def execution(self, id_: ExecutionId) -> Execution:
@@ -379,13 +259,3 @@ def _start_of(job: Job) -> JobState:
     """Where a job that is tried again begins: it waits again if it never came to its turn."""
     never = job.state == JobState.SKIPPED or (job.state == JobState.CANCELLED and job.pending)
     return JobState.BLOCKED if never else JobState.READY
-
-
-def _make_results_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, mode=0o755)
-    except OSError as error:
-        raise Unavailable(
-            f"cannot make the directory of results {path}: {error.strerror}",
-            remedy="choose another with --results",
-        ) from None

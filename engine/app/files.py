@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.app.bring import weight
-from engine.app.locations import path_of, url_of
-from engine.app.remote import Remote
+from engine.app.data.bring import weight
+from engine.app.data.locations import path_of, url_of
+from engine.app.data.remote import Remote
 from engine.domain.tool import InputType, Tool
 from engine.errors import BadRequest
 from engine.planning import InputFile

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
-from engine.app.bring import staging
+from engine.app.access.needs import Offer
 from engine.app.collisions import Names
+from engine.app.data.bring import staging
+from engine.app.data.remote import Remote
 from engine.app.files import Files
 from engine.app.images import pin
-from engine.app.needs import Offer
-from engine.app.remote import Remote
 from engine.app.requests import SubmitRequest
 from engine.app.views import image_name
 from engine.domain import naming

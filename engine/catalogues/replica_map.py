@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from engine.app.replica_map import dumps, loads
+from engine.app.data.replica_map import dumps, loads
 from engine.domain.catalogue import Entry, below, merged, same_content
 from engine.errors import Unavailable
 

@@ -20,7 +20,7 @@ def verify(
     ] = None,
 ) -> None:
     """Find any line that was altered, removed or reordered. Exit code 1 when there is one."""
-    from engine.app.audit import read_head
+    from engine.app.portal.audit import read_head
     from engine.errors import BadRequest
 
     anchors = []

@@ -58,8 +58,8 @@ def show_(names: NamesArgument, json: Json = False) -> None:
 @app.command("export")
 def export(execution: ExecutionArgument = None) -> None:
     """Print the results of an execution as a ReplicaMap (JSON)."""
-    from engine.app import replica_map
-    from engine.app.locations import storage_name
+    from engine.app.data import replica_map
+    from engine.app.data.locations import storage_name
 
     engine = session.engine
     entries = engine.catalogue.of_execution(engine.app.resolve(execution))
@@ -71,7 +71,7 @@ def import_(
     file: Annotated[str, typer.Argument(help="A ReplicaMap (JSON); - is standard input.")],
 ) -> None:
     """Make the files of a ReplicaMap known."""
-    from engine.app import replica_map
+    from engine.app.data import replica_map
     from engine.errors import BadRequest
 
     try:

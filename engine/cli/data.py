@@ -15,8 +15,8 @@ from engine.cli import show
 from engine.cli.session import Json, session
 
 if TYPE_CHECKING:
-    from engine.app.copying import Copied
-    from engine.app.data import Data, Found
+    from engine.app.data.copying import Copied
+    from engine.app.data.files import Data, Found
 
 app = typer.Typer(
     help="Files on storages. A place is STORAGE:PATH with a storage of the settings, a URL, or a local path.",
@@ -55,7 +55,7 @@ def stat(
     json: Json = False,
 ) -> None:
     """Show size, time and checksums."""
-    from engine.app.data import ALGORITHMS
+    from engine.app.data.files import ALGORITHMS
     from engine.errors import BadRequest
 
     if unknown := set(checksum or ()) - set(ALGORITHMS):
@@ -125,7 +125,7 @@ def remove(
 
 
 def _data() -> Data:
-    from engine.app.data import Data
+    from engine.app.data.files import Data
 
     return Data(session.engine.settings, session.engine.storage)
 
@@ -159,7 +159,7 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], str]:
 
 
 def _copy(sources: Sequence[str], target: str, force: bool, json: bool) -> None:
-    from engine.app.copying import Copier
+    from engine.app.data.copying import Copier
 
     engine, data, began = session.engine, _data(), time.monotonic()
     done: list[Copied] = []

@@ -17,9 +17,9 @@ def command(
     json: Json = False,
 ) -> None:
     """Check this machine; exit code 3 when something must be mended before jobs can run."""
-    from engine.app.doctor import examine
-    from engine.app.findings import FAILURE
-    from engine.app.grid import examine_backend
+    from engine.app.health.doctor import examine
+    from engine.app.health.findings import FAILURE
+    from engine.app.health.grid import examine_backend
     from engine.wiring import local_settings
 
     engine = session.engine

@@ -10,7 +10,7 @@ from engine.cli.session import Json, job_of, session
 def command(job: JobArgument = None, json: Json = False) -> None:
     """Tell what happened to a job, from the event log."""
     from engine.app.explain import story_of
-    from engine.app.grid import story_there
+    from engine.app.health.grid import story_there
 
     id_, number = job_of(job)
     engine = session.engine

@@ -11,7 +11,7 @@ from engine.cli import show
 from engine.cli.session import Json, session
 
 if TYPE_CHECKING:
-    from engine.app.platforms import PlatformKeys
+    from engine.app.data.platforms import PlatformKeys
 
 app = typer.Typer(
     help="Keep API keys of external platforms; jobs get short-lived tokens made from them.",
@@ -52,7 +52,7 @@ def remove(platform: PlatformArgument) -> None:
 
 
 def _keys() -> PlatformKeys:
-    from engine.app.platforms import PlatformKeys, default_root
+    from engine.app.data.platforms import PlatformKeys, default_root
 
     settings = session.engine.settings
     return PlatformKeys(default_root(), settings.owner, settings.storages)

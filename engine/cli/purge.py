@@ -21,7 +21,7 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which.")] = False,
 ) -> None:
     """Remove ended executions whose retention is over; never one before its end."""
-    from engine.app.purge import purge_due
+    from engine.app.portal.purge import purge_due
 
     engine, count = session.engine, 0
     seconds = None if older is None else older * 86_400.0

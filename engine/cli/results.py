@@ -12,7 +12,7 @@ from engine.cli import show
 from engine.cli.session import ExecutionArgument, Json, session
 
 if TYPE_CHECKING:
-    from engine.app.check import Checked
+    from engine.app.data.check import Checked
 
 
 def command(
@@ -43,7 +43,7 @@ def command(
 
 def _check(found: Iterator[Checked], *, json: bool) -> int:
     """Tell how each result was found; the exit code."""
-    from engine.app.check import Health
+    from engine.app.data.check import Health
 
     rows, worst = [], 0
     for one in found:

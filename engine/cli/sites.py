@@ -15,7 +15,7 @@ def command(
     json: Json = False,
 ) -> None:
     """Show where jobs ran, what worked there, and which sites rest for a while."""
-    from engine.app.grid import sites_of
+    from engine.app.health.grid import sites_of
 
     engine = session.engine
     found = sites_of(engine.db, engine.clock.now(), backend)
@@ -29,7 +29,7 @@ def command(
 
 def login() -> None:
     """Tell how to log in at the grid, and as whom you are."""
-    from engine.app.grid import login_steps
+    from engine.app.health.grid import login_steps
 
     engine = session.engine
     for line in login_steps(engine.settings, engine.backends):

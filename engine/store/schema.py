@@ -249,7 +249,9 @@ account = Table(
     Column("name", String(255), nullable=False, unique=True),
     Column("role", String(16), nullable=False),
     Column("locked", Boolean, nullable=False, server_default=false()),
-    Column("password", Text, nullable=False, server_default=""),  # scrypt, see engine.app.passwords; "": none
+    Column(
+        "password", Text, nullable=False, server_default=""
+    ),  # scrypt, see engine.app.portal.passwords; "": none
     Column("issuer", String(255), nullable=False, server_default=""),  # of OpenID Connect
     Column("subject", String(255), nullable=False, server_default=""),  # its name for this user; "": local
     Column("running", Integer),  # quotas; NULL: those of the settings

@@ -16,9 +16,9 @@ from engine.api.guard import Guard
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
-from engine.app import tokens
-from engine.app.key import Key
-from engine.app.tokens import VERBS, Leave
+from engine.app.access import tokens
+from engine.app.access.key import Key
+from engine.app.access.tokens import VERBS, Leave
 from engine.errors import Unavailable
 
 NOW = 1_800_000_000.0

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.parts import Http
-from engine.app.claims import Claims
-from engine.app.exchange import Doors
-from engine.app.key import Key
-from engine.app.living import MEMORY
+from engine.app.access.claims import Claims
+from engine.app.access.exchange import Doors
+from engine.app.access.key import Key
+from engine.app.access.living import MEMORY
 from engine.domain.attempt import News
 from engine.ids import AttemptId, JobId
 from engine.settings import ApiSection, Settings

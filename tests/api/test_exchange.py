@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.claims import Claims
-from engine.app.exchange import Doors, named
-from engine.app.key import Key
+from engine.app.access.claims import Claims
+from engine.app.access.exchange import Doors, named
+from engine.app.access.key import Key
 from engine.clock import Clock
 from engine.domain.attempt import News
 from engine.errors import BadRequest

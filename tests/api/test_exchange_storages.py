@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.exchange import Doors
-from engine.app.platforms import PlatformKeys, default_root
+from engine.app.access.exchange import Doors
+from engine.app.data.platforms import PlatformKeys, default_root
 from engine.places import Places
 from engine.settings import CredentialSection, Settings, StorageSection
 from engine.storages.s3 import S3Storage

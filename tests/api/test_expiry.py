@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
-from engine.app.exchange import SECONDS, Doors
+from engine.app.access.exchange import SECONDS, Doors
 from engine.errors import BadRequest
 from engine.ports import Storage
 from engine.testing.clock import FakeClock

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from engine.api.tree import Tree
-from engine.app import tokens
-from engine.app.key import Key
-from engine.app.tokens import READ, WRITE, Leave
+from engine.app.access import tokens
+from engine.app.access.key import Key
+from engine.app.access.tokens import READ, WRITE, Leave
 from engine.errors import Unavailable
 from tests.api.conftest import NOW, House
 

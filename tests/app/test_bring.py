@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.bring import Bringer, size_of
+from engine.app.data.bring import Bringer, size_of
 from engine.errors import BadRequest
 from engine.settings import Settings
 from engine.storages.file import FileStorage, to_path, to_url

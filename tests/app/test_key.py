@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.app import tokens
-from engine.app.key import Key, load_key
-from engine.app.paths import BadPath, below, encoded, segments
-from engine.app.tokens import VERBS, Leave
+from engine.app.access import tokens
+from engine.app.access.key import Key, load_key
+from engine.app.access.paths import BadPath, below, encoded, segments
+from engine.app.access.tokens import VERBS, Leave
 from engine.errors import SettingsError, Unavailable
 
 KEY = Key(b"k" * 32)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.locations import doors_of, storage_name, url_of
+from engine.app.data.locations import doors_of, storage_name, url_of
 from engine.errors import BadRequest
 from engine.settings import Settings
 

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from engine.app.needs import Offer, check_answers, embedded_url, public_url
+from engine.app.access.needs import Offer, check_answers, embedded_url, public_url
 from engine.errors import BadRequest, SettingsError, Unavailable
 from engine.settings import ApiSection
 from tests.services.registry import free_port

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.app import passwords
-from engine.app.carmin import Refused
-from engine.app.values import invocation
+from engine.app.portal import passwords
+from engine.app.portal.carmin import Refused
+from engine.app.portal.values import invocation
 from engine.domain.tool import InputType, Tool, ToolInput
 
 TOOL = Tool(

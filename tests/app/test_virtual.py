@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.app.carmin import Refused
-from engine.app.virtual import Kind, home_of, locate, locate_text, told
+from engine.app.portal.carmin import Refused
+from engine.app.portal.virtual import Kind, home_of, locate, locate_text, told
 from engine.domain.account import Account, Group
 
 ANN = Account("A" * 26, "ann", groups=(Group("G" * 26, "brain team"),))

@@ -101,7 +101,7 @@ EXCEPTIONS = {
     # it starts and stops what answers over HTTP
     Path("engine/cli/serve.py"): {"engine.api.parts"},
     # it looks at this machine with the eyes of a job
-    Path("engine/app/doctor.py"): {"wrappers.node.probe"},
+    Path("engine/app/health/doctor.py"): {"wrappers.node.probe"},
 }
 
 STANDARD_LIBRARY_ONLY = (

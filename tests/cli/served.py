@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.app import tokens
-from engine.app.key import load_key
-from engine.app.tokens import VERBS, Leave
+from engine.app.access import tokens
+from engine.app.access.key import load_key
+from engine.app.access.tokens import VERBS, Leave
 from engine.clock import SystemClock
 from tests.cli.desk import Desk, until
 from tests.services.registry import free_port

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.app.key import Key
-from engine.app.pipelines import Pipelines
-from engine.app.users import Users
+from engine.app.access.key import Key
+from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.users import Users
 from engine.clock import SystemClock
 from engine.domain.account import Role
 from engine.ids import new_id

@@ -15,9 +15,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from engine.app.key import Key
-from engine.app.oidc import Issuers
-from engine.app.users import Users
+from engine.app.access.key import Key
+from engine.app.portal.oidc import Issuers
+from engine.app.portal.users import Users
 from engine.domain.account import Account
 from engine.errors import Unavailable
 from engine.settings import IssuerSection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.app.grid import sites_of
+from engine.app.health.grid import sites_of
 from tests.reconcile.conftest import World
 
 

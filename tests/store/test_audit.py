@@ -7,8 +7,8 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from engine.app.audit import AuditTrail
-from engine.app.key import Key
+from engine.app.access.key import Key
+from engine.app.portal.audit import AuditTrail
 from engine.store import audit as store
 from engine.store.audit import Head
 from engine.store.database import Database

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.api.carmin.caller import Caller
-from engine.app.audit import AuditTrail
-from engine.app.carmin import Code, Refused
-from engine.app.pipelines import Pipelines
+from engine.app.portal.audit import AuditTrail
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.pipelines import Pipelines
 from engine.domain.access import may_administer
 from engine.domain.account import Account
 from engine.store.pipelines import Pipeline

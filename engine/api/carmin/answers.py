@@ -9,8 +9,8 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from engine.app.audit import AuditTrail
-from engine.app.carmin import Code, Refused
+from engine.app.portal.audit import AuditTrail
+from engine.app.portal.carmin import Code, Refused
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
 
 log = structlog.stdlib.get_logger("engine.api")

@@ -20,8 +20,8 @@ from engine.api.carmin.paths import path_routes
 from engine.api.carmin.pipelines import pipeline_routes
 from engine.api.carmin.platform import platform_routes
 from engine.api.carmin.session import session_routes
-from engine.app.failures import Failures
-from engine.app.portal import Portal
+from engine.app.portal.failures import Failures
+from engine.app.portal.portal import Portal
 
 PREFIX = "/rest"
 _DOCUMENT = {"application/json": {"schema": Error.model_json_schema()}}  # also where a success is plain text

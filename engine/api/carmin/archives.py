@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from engine.app.carmin import Code, Refused
-from engine.app.paths import LONGEST
-from engine.app.tokens import Segments
+from engine.app.access.paths import LONGEST
+from engine.app.access.tokens import Segments
+from engine.app.portal.carmin import Code, Refused
 
 MOST = 10_000
 """Entries of an archive."""

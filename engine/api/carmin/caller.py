@@ -9,9 +9,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from engine.app.carmin import Code, Refused
-from engine.app.failures import Failures
-from engine.app.users import Users
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.failures import Failures
+from engine.app.portal.users import Users
 from engine.domain.account import Account
 
 HEADER = "apikey"

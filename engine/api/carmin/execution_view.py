@@ -7,8 +7,8 @@ from itertools import islice
 
 from engine.api.carmin.models import ExecutionModel, JobModel, PathProperties
 from engine.api.tree import Tree
-from engine.app.carmin import Code, Refused, execution_status, job_status
-from engine.app.launches import Launches, Result
+from engine.app.portal.carmin import Code, Refused, execution_status, job_status
+from engine.app.portal.launches import Launches, Result
 from engine.domain.execution import ExecutionState
 from engine.domain.job import JobState
 from engine.errors import NotFound

@@ -19,9 +19,9 @@ from engine.api.carmin.models import (
     PathProperties,
 )
 from engine.api.carmin.platform import LIMIT
-from engine.app.carmin import Code, Refused
-from engine.app.launches import Launches
-from engine.app.launching import Launcher, Wish
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.launches import Launches
+from engine.app.portal.launching import Launcher, Wish
 from engine.domain.access import Deed
 from engine.store.launches import Launch
 

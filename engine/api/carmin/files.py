@@ -21,9 +21,9 @@ from engine.api.quotas import QuotaExceeded, Quotas
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import PIECE, send_file
 from engine.api.tree import Tree
-from engine.app.carmin import Code, Refused
-from engine.app.tokens import Segments
-from engine.app.virtual import Location
+from engine.app.access.tokens import Segments
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.virtual import Location
 
 _T = TypeVar("_T")
 _WORDS = {

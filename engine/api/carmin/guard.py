@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.answers import refusal
 from engine.api.carmin.caller import Doorkeeper
-from engine.app.carmin import Code, Refused
+from engine.app.portal.carmin import Code, Refused
 from engine.errors import Unavailable
 from engine.ids import new_id
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from engine.api.carmin.caller import Caller
-from engine.app.carmin import Code, Refused, job_states, job_status
-from engine.app.launches import Launches
+from engine.app.portal.carmin import Code, Refused, job_states, job_status
+from engine.app.portal.launches import Launches
 from engine.clock import iso
 from engine.domain.access import Deed
 from engine.errors import NotFound

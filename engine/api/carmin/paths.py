@@ -22,12 +22,12 @@ from engine.api.carmin.models import Existence, PathMd5, PathProperties, UploadD
 from engine.api.quotas import QuotaExceeded
 from engine.api.receiving import Incoming
 from engine.api.tree import Item
-from engine.app import virtual
-from engine.app.carmin import Code, Refused
-from engine.app.records import Records
-from engine.app.tokens import Segments
-from engine.app.trash import discard
-from engine.app.virtual import Kind, Location
+from engine.app.access.tokens import Segments
+from engine.app.portal import virtual
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.records import Records
+from engine.app.portal.trash import discard
+from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 
 PREFIX = "/rest/path"

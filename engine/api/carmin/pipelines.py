@@ -9,9 +9,9 @@ from fastapi.responses import JSONResponse, Response
 
 from engine.api.carmin.caller import Caller, MaybeCaller
 from engine.api.carmin.models import Parameter, PipelineModel
-from engine.app.carmin import Code, Refused
-from engine.app.pipelines import Pipelines, Published
-from engine.app.values import hidden_inputs
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.pipelines import Pipelines, Published
+from engine.app.portal.values import hidden_inputs
 from engine.domain.account import Account
 from engine.domain.tool import InputType, ToolInput
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 
 from engine.api.carmin.caller import HEADER
 from engine.api.carmin.models import AuthenticationHeader, Credentials, ErrorCode, PlatformProperties
-from engine.app.carmin import Code, Refused
-from engine.app.failures import Failures
-from engine.app.users import Users
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.failures import Failures
+from engine.app.portal.users import Users
 from engine.settings import PortalSection
 
 LIMIT = 500

@@ -12,9 +12,9 @@ from engine.api.carmin.guard import Guard, Observe
 from engine.api.digests import Digests
 from engine.api.quotas import Quotas
 from engine.api.tree import Tree
-from engine.app.failures import Failures
-from engine.app.portal import Portal
-from engine.app.virtual import ROOT
+from engine.app.portal.failures import Failures
+from engine.app.portal.portal import Portal
+from engine.app.portal.virtual import ROOT
 from engine.clock import Clock
 
 _THREADS = 16
@@ -51,6 +51,6 @@ def _bearer(portal: Portal, clock: Clock) -> Bearer:
     sections = portal.settings.portal.issuers
     if not sections:
         return lambda token: None
-    from engine.app.oidc import Issuers  # its cryptography need not be loaded without
+    from engine.app.portal.oidc import Issuers  # its cryptography need not be loaded without
 
     return Issuers(sections, portal.users, clock).account

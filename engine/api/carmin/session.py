@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from engine.api.carmin.caller import COOKIE
-from engine.app.carmin import Code, Refused
-from engine.app.failures import Failures
-from engine.app.users import Users
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.failures import Failures
+from engine.app.portal.users import Users
 
 
 class LogIn(BaseModel):

@@ -13,7 +13,7 @@ from fastapi import Response
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.tree import Tree
-from engine.app.tokens import Segments
+from engine.app.access.tokens import Segments
 
 log = structlog.stdlib.get_logger("engine.api")
 _PIECE = 1 << 20

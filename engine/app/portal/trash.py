@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from engine.app.inputs import FileTree
-from engine.app.tokens import Segments
-from engine.app.virtual import trash_of
+from engine.app.access.tokens import Segments
+from engine.app.portal.inputs import FileTree
+from engine.app.portal.virtual import trash_of
 from engine.ids import new_id
 
 

@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from engine.app.users import Users
+from engine.app.portal.users import Users
 from engine.clock import Clock
 from engine.domain.account import Account
 from engine.errors import Unavailable

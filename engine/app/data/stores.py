@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from engine.app.locations import doors_of, url_of
+from engine.app.data.locations import doors_of, url_of
 from engine.domain.options import SANDBOX, Place
 from engine.errors import BadRequest
 from engine.ids import ExecutionId

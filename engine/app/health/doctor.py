@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from engine.app import doctor_access
-from engine.app.findings import FAILURE, OK, WARNING, Finding
+from engine.app.health import access as doctor_access
+from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import EngineError
 from engine.settings import Settings
 from engine.store.database import Database, file_system

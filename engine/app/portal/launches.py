@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.app import values, virtual
+from engine.app.access.tokens import Segments
 from engine.app.application import Application
-from engine.app.audit import AuditTrail
-from engine.app.carmin import Code, Refused
 from engine.app.explain import story_of
-from engine.app.inputs import FileTree, stored_path
-from engine.app.tokens import Segments
-from engine.app.trash import discard
+from engine.app.portal import values, virtual
+from engine.app.portal.audit import AuditTrail
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.inputs import FileTree, stored_path
+from engine.app.portal.trash import discard
 from engine.app.views import ProductView
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from engine.app import passwords
-from engine.app.key import Key
+from engine.app.access.key import Key
+from engine.app.portal import passwords
 from engine.clock import Clock
 from engine.domain.account import Account, Group, Quota, Role
 from engine.errors import BadRequest, NotFound

@@ -10,16 +10,16 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from engine.app import values, virtual
 from engine.app.application import Application
-from engine.app.audit import AuditTrail
-from engine.app.carmin import Code, Refused
-from engine.app.inputs import FileTree, Inputs
-from engine.app.pipelines import Pipelines
-from engine.app.records import Records
+from engine.app.portal import values, virtual
+from engine.app.portal.audit import AuditTrail
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.inputs import FileTree, Inputs
+from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.records import Records
+from engine.app.portal.turns import most_running
+from engine.app.portal.uploads import check_uploaded
 from engine.app.requests import SubmitRequest
-from engine.app.turns import most_running
-from engine.app.uploads import check_uploaded
 from engine.domain.access import may_launch
 from engine.domain.account import Account
 from engine.domain.execution import Intent

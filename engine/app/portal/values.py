@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.app.carmin import Code, Refused
+from engine.app.portal.carmin import Code, Refused
 from engine.domain.tool import InputType, Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.cells import value_from_text

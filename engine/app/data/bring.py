@@ -10,7 +10,7 @@ from pathlib import Path
 from stat import S_ISREG
 from tempfile import NamedTemporaryFile
 
-from engine.app.locations import doors_of
+from engine.app.data.locations import doors_of
 from engine.domain.options import SANDBOX
 from engine.errors import BadRequest
 from engine.ports import Progress, Storage

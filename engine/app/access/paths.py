@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from engine.app.tokens import Segments
+from engine.app.access.tokens import Segments
 
 LONGEST = 255
 """Bytes of one part: what file systems take."""

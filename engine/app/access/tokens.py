@@ -10,7 +10,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 
-from engine.app.key import Key
+from engine.app.access.key import Key
 
 READ, WRITE, DELETE = "read", "write", "delete"
 VERBS = (READ, WRITE, DELETE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.app.carmin import Code, Refused
+from engine.app.portal.carmin import Code, Refused
 from engine.domain.tool import Tool
 from engine.planning.vip_keys import IMAGE_PATH
 from wrappers.containers.errors import InvalidReference

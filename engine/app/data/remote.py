@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from engine.app.locations import doors_of
+from engine.app.data.locations import doors_of
 from engine.domain.catalogue import Entry, name_of
 from engine.errors import BadRequest, NotFound
 from engine.ports import Catalogue, Storage

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.app.locations import url_of
+from engine.app.data.locations import url_of
 from engine.domain.urls import child, name_of
 from engine.errors import BadRequest, NotFound
 from engine.ports import Stat, Storage, entries

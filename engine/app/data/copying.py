@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.app.data import Wanted
+from engine.app.data.files import Wanted
 from engine.clock import Clock
 from engine.errors import Cancelled, EngineError, Unavailable
 from engine.ports import Progress, Storage

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 
-from engine.app.carmin import Code, Refused
-from engine.app.inputs import stored_path
-from engine.app.tokens import Segments
+from engine.app.access.tokens import Segments
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.inputs import stored_path
 from engine.errors import NotFound
 from engine.ids import ExecutionId
 from engine.settings import Settings

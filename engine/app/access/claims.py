@@ -6,7 +6,7 @@ same attempt carries the same claim, and it is worth nothing once the attempt ha
 
 from __future__ import annotations
 
-from engine.app.key import Key
+from engine.app.access.key import Key
 from engine.ids import AttemptId
 
 _PURPOSE = "claim"

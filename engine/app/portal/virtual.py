@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.app.carmin import Code, Refused
-from engine.app.paths import BadPath, encoded, segments
-from engine.app.tokens import Segments
+from engine.app.access.paths import BadPath, encoded, segments
+from engine.app.access.tokens import Segments
+from engine.app.portal.carmin import Code, Refused
 from engine.domain.access import may_enter_group
 from engine.domain.account import Account
 

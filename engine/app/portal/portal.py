@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.app.application import Application
-from engine.app.audit import AuditTrail
-from engine.app.inputs import FileTree
-from engine.app.launches import Launches
-from engine.app.launching import Launcher
-from engine.app.pipelines import Pipelines
-from engine.app.records import Records
-from engine.app.users import Users
+from engine.app.portal.audit import AuditTrail
+from engine.app.portal.inputs import FileTree
+from engine.app.portal.launches import Launches
+from engine.app.portal.launching import Launcher
+from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.records import Records
+from engine.app.portal.users import Users
 from engine.settings import Settings
 from engine.store.database import Database
 

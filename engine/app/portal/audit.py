@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from engine.app.key import Key
+from engine.app.access.key import Key
 from engine.clock import Clock, iso
 from engine.store import audit
 from engine.store.audit import Deed, Head

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy.engine import Connection
 
-from engine.app.audit import AuditTrail
+from engine.app.portal.audit import AuditTrail
 from engine.clock import Clock
 from engine.domain.account import Account
 from engine.domain.execution import Intent

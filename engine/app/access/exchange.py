@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.app import tokens
-from engine.app.claims import Claims
-from engine.app.key import Key
-from engine.app.living import Living
-from engine.app.paths import BadPath, below
-from engine.app.tokens import DELETE, READ, WRITE, Leave
+from engine.app.access import tokens
+from engine.app.access.claims import Claims
+from engine.app.access.key import Key
+from engine.app.access.living import Living
+from engine.app.access.paths import BadPath, below
+from engine.app.access.tokens import DELETE, READ, WRITE, Leave
 from engine.clock import Clock
 from engine.errors import BadRequest, EngineError
 from engine.ids import AttemptId

@@ -12,13 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from engine.app import virtual
-from engine.app.carmin import Code, Refused
-from engine.app.locations import path_of
-from engine.app.needs import embedded_url
-from engine.app.paths import BadPath, below, encoded
-from engine.app.tokens import Segments
-from engine.app.virtual import Kind, Location
+from engine.app.access.needs import embedded_url
+from engine.app.access.paths import BadPath, below, encoded
+from engine.app.access.tokens import Segments
+from engine.app.data.locations import path_of
+from engine.app.portal import virtual
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 from engine.domain.catalogue import SCHEME
 from engine.settings import Settings

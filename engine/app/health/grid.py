@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.app.findings import FAILURE, OK, WARNING, Finding
+from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.clock import iso
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
 from engine.ports import Backend, Personal, Telling

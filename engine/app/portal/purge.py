@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-from engine.app.audit import AuditTrail
+from engine.app.portal.audit import AuditTrail
 from engine.clock import Clock
 from engine.ids import ExecutionId
 from engine.storages.file import to_path

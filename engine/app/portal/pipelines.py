@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from engine.app.carmin import Code, Refused
 from engine.app.planner import validator
+from engine.app.portal.carmin import Code, Refused
 from engine.clock import Clock
 from engine.domain.access import may_use_pipeline
 from engine.domain.account import Account

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from engine.app.findings import FAILURE, OK, WARNING, Finding
-from engine.app.needs import check_answers
+from engine.app.access.needs import check_answers
+from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import EngineError
 from engine.settings import ApiSection
 

@@ -1,0 +1,178 @@
+"""Writing executions: everything that a submit leaves behind, or nothing of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy.engine import Connection
+
+from engine.app.data.bring import Bringer, size_of, weight
+from engine.app.data.stores import places_of
+from engine.app.planner import Plan, PlannedJob, planned_jobs, results_of, validator
+from engine.clock import Clock
+from engine.domain.execution import ExecutionState, Intent
+from engine.errors import BadRequest, Unavailable
+from engine.ids import ExecutionId, new_id
+from engine.ports import Backend, Progress, Storage
+from engine.settings import Settings
+from engine.storages.file import to_path, to_url
+from engine.store import executions, jobs, sources
+from engine.store.database import Database
+from engine.store.executions import Execution
+
+PAGE = 1000
+
+Told = Callable[[int, int], Progress | None]
+"""Told how many files and bytes of this machine are brought to a storage; gives what hears of each piece."""
+
+Also = Callable[[Connection, Execution], None]
+"""What is done in the commit that makes an execution active: what it writes is there with it, or not."""
+
+
+class Submissions:
+    """Makes executions of plans."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        backend: Callable[[str | None], Backend],
+        storage: Callable[[str], Storage],
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._db = db
+        self._backend = backend
+        self._storage = storage
+        self._clock = clock
+
+    def write(
+        self, planned: Plan, progress: Told | None = None, also: Also | None = None
+    ) -> tuple[ExecutionId, bool]:
+        """Write an execution with all its jobs; they may run from the commit that ends this.
+
+        The second value tells whether it is new: a key that was used before gives the execution of then.
+
+        Raises:
+            BadRequest: some invocation is wrong.
+            Unavailable: the place takes no jobs now, or the results cannot be written.
+
+        Whatever is raised, nothing is left behind.
+        """
+        key = planned.request.key
+        if key and (earlier := self._by_key(key)):
+            if earlier.state != ExecutionState.PLANNING:
+                return earlier.id, False
+            self._remove(earlier.id)  # its planner died, or will find its plan gone and stop
+        self._backend(planned.backend).check()
+        new = self._new_execution(planned, key)
+        directory = to_path(new.results)
+        try:
+            count = self._write_jobs(new, planned)
+            _make_results_directory(directory)
+            self._bring(new, progress)
+            with self._db.write() as connection:
+                executions.activate(connection, new.id, jobs=count, now=self._clock.now())
+                if also is not None:
+                    also(connection, new)
+        except BaseException:
+            self._remove(new.id)
+            shutil.rmtree(directory / "inputs", ignore_errors=True)
+            with suppress(OSError):
+                directory.rmdir()
+            raise
+        return new.id, True
+
+    def _new_execution(self, planned: Plan, key: str | None) -> Execution:
+        now = self._clock.now()
+        id_ = ExecutionId(new_id())
+        results = to_url(results_of(planned.request, self._settings) / id_)
+        home = "" if planned.remote else results
+        places = places_of(planned.request.stores, self._settings, self._storage, id_, home=home)
+        planned.offer.require(place.url for place in places)
+        new = Execution(
+            id=id_,
+            owner=self._settings.owner,
+            name=executions.shown_name(planned.compiled.tool.name),
+            key=key,
+            descriptor_sha256=planned.descriptor.sha256,
+            options=planned.options._replace(
+                places=places,
+                replicas=self._settings.data.replicas if places else 1,
+                registered=bool(places and self._settings.data.catalogue),
+            ),
+            backend=planned.backend,
+            results=results,
+            state=ExecutionState.PLANNING,
+            intent=Intent.RUN,
+            created_at=now,
+        )
+        with self._db.write() as connection:
+            executions.keep_descriptor(
+                connection,
+                planned.descriptor.sha256,
+                planned.descriptor.data,
+                checked_by=validator(),
+                now=now,
+            )
+            executions.create(connection, new)
+        return new
+
+    def _write_jobs(self, new: Execution, planned: Plan) -> int:
+        page, count = list[PlannedJob](), 0
+        for job in planned_jobs(planned):
+            page.append(job)
+            if len(page) >= PAGE:
+                count += self._write_page(new, page)
+        count += self._write_page(new, page)
+        if not count:
+            raise BadRequest("there is no job to run: the invocations are empty")
+        return count
+
+    def _write_page(self, new: Execution, page: list[PlannedJob]) -> int:
+        with self._db.write() as connection:
+            executions.touch(connection, new.id, now=self._clock.now())
+            jobs.add(connection, new.id, [job.new for job in page], now=self._clock.now())
+            sources.add(connection, new.id, [source for job in page for source in job.sources])
+        written = len(page)
+        page.clear()
+        return written
+
+    def _bring(self, new: Execution, progress: Told | None) -> None:
+        """Bring local files to where jobs can read them, or to where they wait for the jobs with which they
+        travel, after everything else was found to be right.
+        """
+        with self._db.read() as connection:
+            wanted = sources.to_bring(connection, new.id)
+        if not wanted:
+            return
+        told = progress(len(wanted), size_of(wanted)) if progress else None
+        travel = weight(wanted) <= self._settings.data.travelling
+        bringer = Bringer(self._settings, self._storage, told, new.results if travel else "")
+        for at in range(0, len(wanted), PAGE):
+            found = bringer.bring_all(wanted[at : at + PAGE])
+            with self._db.write() as connection:
+                executions.touch(connection, new.id, now=self._clock.now())
+                for one in found:
+                    sources.brought(connection, new.id, one)
+
+    def _remove(self, id_: ExecutionId) -> None:
+        with self._db.write() as connection:
+            executions.remove_plan(connection, id_)
+
+    def _by_key(self, key: str) -> Execution | None:
+        with self._db.read() as connection:
+            return executions.by_key(connection, key)
+
+
+def _make_results_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, mode=0o755)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot make the directory of results {path}: {error.strerror}",
+            remedy="choose another with --results",
+        ) from None
