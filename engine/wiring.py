@@ -14,17 +14,13 @@ from urllib.parse import urlsplit
 
 from engine import holder, plugins
 from engine.app.access.claims import Claims
-from engine.app.access.exchange import Doors
 from engine.app.access.key import Key, default_path, load_key
-from engine.app.access.needs import embedded_url
 from engine.app.application import Application
 from engine.app.data.catalogue import InternalCatalogue, entry_of
 from engine.app.follow import Driver
 from engine.app.manifests import Manifests
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.turns import Turns
-from engine.app.portal.users import Users
 from engine.backends.local import LocalSettings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
@@ -39,6 +35,8 @@ from wrappers import wire
 
 if TYPE_CHECKING:
     from engine.api.parts import Http
+    from engine.app.portal.pipelines import Pipelines
+    from engine.app.portal.users import Users
     from engine.backends.dirac.backend import DiracSettings
     from engine.backends.diracx.backend import DiracxSettings
     from engine.backends.wms.jdl import Wishes
@@ -127,11 +125,15 @@ class Engine:
     @cached_property
     def users(self) -> Users:
         """The accounts of the portal."""
+        from engine.app.portal.users import Users  # nothing that `engine submit` needs
+
         return Users(self.db, lambda: self.key, self.clock)
 
     @cached_property
     def pipelines(self) -> Pipelines:
         """The pipelines of the portal."""
+        from engine.app.portal.pipelines import Pipelines
+
         return Pipelines(self.db, self.clock)
 
     @cached_property
@@ -160,6 +162,8 @@ class Engine:
             SettingsError, Unavailable: see `engine.api.parts.Http`.
         """
         from engine.api.parts import Http  # FastAPI costs a quarter of a second
+        from engine.app.access.exchange import Doors
+        from engine.app.access.needs import embedded_url
         from engine.app.portal.portal import open_portal
 
         of = self._places_of
