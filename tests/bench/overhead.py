@@ -3,9 +3,9 @@
 All in turn in the same run, the image in the node's cache, the same proot for both: Debian's, through the
 shim of the tests (udocker's own static build is not in Debian), so the ratios are of like with like.
 
-On an ext4 without a journal the kernel passes over inodes that were freed in the last minutes, one by one: after
-a test run, or another benchmark, each new file takes half a millisecond more, and ours are the more numerous.
-TMPDIR=/dev/shm leaves the disk out.
+On an ext4 without a journal the kernel passes over inodes that were freed in the last minutes, one by one:
+after a test run, or another benchmark, each new file takes half a millisecond more, and ours are the more
+numerous. TMPDIR=/dev/shm leaves the disk out.
 """
 
 from __future__ import annotations
