@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,11 +13,12 @@ from operator import attrgetter
 from pathlib import Path
 
 from engine.backends.dirac.questions import Questions
-from engine.backends.dirac.submit import Described, Outcome, submit
+from engine.backends.dirac.submit import Described, submit
 from engine.backends.wms import payload, states
-from engine.backends.wms.jdl import CLAIMS, LAUNCHER, Wishes, attributes, banned, job_group
+from engine.backends.wms.jdl import CLAIMS, LAUNCHER, Wishes, adapted, attributes, job_group
 from engine.backends.wms.outputs import Unreadable, unpack
 from engine.backends.wms.resources import Rates, needs, tags
+from engine.backends.wms.taken import Taken
 from engine.backends.wms.watch import Watch
 from engine.dirac.client import Door, Refused, door
 from engine.dirac.settings import DoorSettings
@@ -26,8 +26,6 @@ from engine.errors import CredentialExpired, NotFound
 from engine.ports import Accepted, Capabilities, Identity, Observation, Rejected, Submission
 from wrappers import wire
 
-REMEMBERED = 20_000
-"""Submissions whose answer is kept, should somebody ask for the same again."""
 RETRIEVALS = 4
 """Output sandboxes fetched at a time."""
 
@@ -62,7 +60,7 @@ class DiracBackend:
         self._settings = settings
         self._ask = Questions(door(settings.door))
         self._watch = Watch(self._ask, time.monotonic, settings.poll_interval * 0.9)
-        self._taken: OrderedDict[str, str] = OrderedDict()
+        self._taken = Taken(self._watch)
         self.capabilities = Capabilities(
             batch_size=200,
             window=settings.window,
@@ -92,9 +90,7 @@ class DiracBackend:
 
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Upload one sandbox for each execution, then hand over the descriptions."""
-        answers: dict[str, Accepted | Rejected] = {
-            item.key: Accepted(self._taken[item.key]) for item in batch if item.key in self._taken
-        }
+        answers = self._taken.answers(batch)
         described = dict[str, Described]()
         fresh = sorted((i for i in batch if i.key not in answers), key=attrgetter("group"))
         for group, some in groupby(fresh, key=attrgetter("group")):
@@ -105,7 +101,9 @@ class DiracBackend:
                 answers |= {i.key: Rejected(f"DIRAC refuses its sandbox: {error}") for i in items}
         if described:
             outcome = submit(self._ask, described, self._most, self._settings.at_once)
-            self._remember(described, outcome)
+            groups = {key: item.group for key, item in described.items()}
+            # the server tells its time when it is asked for changes; until then ours must do
+            self._taken.note(groups, outcome.answers, time.time())
             answers |= outcome.answers
             if outcome.trouble is not None and any(item.key not in answers for item in batch):
                 raise outcome.trouble
@@ -214,26 +212,8 @@ class DiracBackend:
         self, item: Submission, sandbox: str, place: tuple[int, int]
     ) -> dict[str, str | int | Sequence[str]]:
         usual, rates = self._settings.wishes, self._settings.rates
-        wishes = Wishes(
-            usual.sites,
-            banned(usual, item.avoid),
-            tuple(dict.fromkeys([*usual.tags, *tags(item.manifests, rates)])),
-            usual.priority,
-            usual.job_type,
-        )
+        wishes = adapted(usual, item.avoid, tags(item.manifests, rates))
         return attributes(item.key, item.group, [sandbox], place, needs(item.manifests, rates), wishes)
-
-    def _remember(self, described: Mapping[str, Described], outcome: Outcome) -> None:
-        taken: dict[str, list[str]] = {}
-        for key, answer in outcome.answers.items():
-            if isinstance(answer, Accepted):
-                self._taken[key] = answer.native_id
-                taken.setdefault(described[key].group, []).append(answer.native_id)
-        for group, ids in taken.items():
-            # the server tells its time when it is asked for changes; until then ours must do
-            self._watch.submitted(ids, group, time.time())
-        while len(self._taken) > REMEMBERED:
-            self._taken.popitem(last=False)
 
 
 def _told(line: Sequence[str]) -> tuple[float, str]:

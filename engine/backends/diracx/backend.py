@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,18 +16,17 @@ from engine.backends.diracx.answers import Refused
 from engine.backends.diracx.client import Client
 from engine.backends.diracx.search import Filter, Row, later, one_of, search, summary
 from engine.backends.diracx.status import change
-from engine.backends.diracx.submit import Described, Outcome, find, submit
+from engine.backends.diracx.submit import Described, find, submit
 from engine.backends.wms import payload, states
-from engine.backends.wms.jdl import Wishes, banned, describe, job_group
+from engine.backends.wms.jdl import Wishes, adapted, describe, job_group
 from engine.backends.wms.outputs import Unreadable, unpack
 from engine.backends.wms.resources import Rates, needs, tags
+from engine.backends.wms.taken import Taken
 from engine.backends.wms.watch import FIELDS, Watch
 from engine.errors import CredentialExpired
 from engine.ports import Accepted, Capabilities, Identity, Observation, Rejected, Submission
 from wrappers import wire
 
-REMEMBERED = 20_000
-"""Submissions whose answer is kept, should somebody ask for the same again."""
 RETRIEVALS = 8
 """Output sandboxes fetched at a time: each takes three requests."""
 STATUSES = 200
@@ -68,7 +66,7 @@ class DiracxBackend:
             settings.url, settings.credential, proxy=settings.proxy, authorities=settings.authorities
         )
         self._watch = Watch(_Questions(self._client), time.monotonic, settings.poll_interval * 0.9)
-        self._taken: OrderedDict[str, str] = OrderedDict()
+        self._taken = Taken(self._watch)
         self.capabilities = Capabilities(
             batch_size=200,
             window=settings.window,
@@ -96,9 +94,7 @@ class DiracxBackend:
 
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Upload one sandbox for each execution, then hand over lists of descriptions."""
-        answers: dict[str, Accepted | Rejected] = {
-            item.key: Accepted(self._taken[item.key]) for item in batch if item.key in self._taken
-        }
+        answers = self._taken.answers(batch)
         described = list[Described]()
         fresh = sorted((i for i in batch if i.key not in answers), key=attrgetter("group"))
         for group, some in groupby(fresh, key=attrgetter("group")):
@@ -109,7 +105,8 @@ class DiracxBackend:
                 answers |= {i.key: Rejected(f"DiracX refuses its sandbox: {error}") for i in items}
         if described:
             outcome = self._client.run(submit(self._client, described, self._settings.at_once))
-            self._remember(described, outcome)
+            groups = {item.key: item.group for item in described}
+            self._taken.note(groups, outcome.answers, outcome.at or time.time())
             answers |= outcome.answers
             if outcome.trouble is not None and any(item.key not in answers for item in batch):
                 raise outcome.trouble
@@ -178,26 +175,8 @@ class DiracxBackend:
 
     def _jdl(self, item: Submission, name: str, place: tuple[int, int]) -> str:
         usual, rates = self._settings.wishes, self._settings.rates
-        wishes = Wishes(
-            usual.sites,
-            banned(usual, item.avoid),
-            tuple(dict.fromkeys([*usual.tags, *tags(item.manifests, rates)])),
-            usual.priority,
-            usual.job_type,
-        )
+        wishes = adapted(usual, item.avoid, tags(item.manifests, rates))
         return describe(item.key, item.group, [name], place, needs(item.manifests, rates), wishes)
-
-    def _remember(self, described: Iterable[Described], outcome: Outcome) -> None:
-        taken: dict[str, list[str]] = {}
-        for item in described:
-            answer = outcome.answers.get(item.key)
-            if isinstance(answer, Accepted):
-                self._taken[item.key] = answer.native_id
-                taken.setdefault(item.group, []).append(answer.native_id)
-        for group, ids in taken.items():
-            self._watch.submitted(ids, group, outcome.at or time.time())
-        while len(self._taken) > REMEMBERED:
-            self._taken.popitem(last=False)
 
     def _set_states(self, native_ids: Sequence[str], states: Sequence[str]) -> None:
         ids = [id_ for id_ in native_ids if id_.isdigit()]

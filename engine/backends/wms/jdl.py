@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ulid import ULID
@@ -50,6 +50,11 @@ def banned(wishes: Wishes, avoid: Sequence[str]) -> tuple[str, ...]:
     if allowed and allowed <= set(avoid):
         return wishes.banned
     return tuple(dict.fromkeys([*wishes.banned, *avoid]))
+
+
+def adapted(wishes: Wishes, avoid: Sequence[str], tags: Sequence[str]) -> Wishes:
+    """The wishes of one job: what it had better avoid is banned, what it needs is asked for too."""
+    return replace(wishes, banned=banned(wishes, avoid), tags=tuple(dict.fromkeys([*wishes.tags, *tags])))
 
 
 def describe(
