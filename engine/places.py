@@ -15,7 +15,8 @@ from engine.clock import Clock
 from engine.dirac.settings import DoorSettings, Grid
 from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
-from engine.settings import Settings, StorageSection
+from engine.settings.data import StorageSection
+from engine.settings.tree import Settings
 from engine.storages.credentials import CredentialFile, CredentialSource, MadeToken
 from engine.storages.places import UNCONFIGURED, StorageSettings, place_of, scheme_of
 from engine.storages.scoping import scope_down

@@ -121,9 +121,9 @@ class Program:
 
 def _keep_traceback() -> str:
     """Put the traceback where a report can quote it; users are spared it."""
-    from engine.settings import xdg
+    from engine import xdg
 
-    path = xdg("XDG_STATE_HOME", ".local/state") / "defects.log"
+    path = xdg.directory("XDG_STATE_HOME", ".local/state") / "defects.log"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with path.open("a") as log:

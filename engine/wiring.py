@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from engine import holder, plugins
+from engine import holder, plugins, xdg
 from engine.app.access.claims import Claims
 from engine.app.access.key import Key, default_path, load_key
 from engine.app.application import Application
@@ -29,7 +29,8 @@ from engine.places import Places, door_settings, grid
 from engine.ports import Backend, Catalogue, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.register import Registrar
-from engine.settings import NodeSettings, Settings, xdg
+from engine.settings.node import NodeSettings
+from engine.settings.tree import Settings
 from engine.store.database import Database
 from wrappers import wire
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from engine.backends.diracx.backend import DiracxSettings
     from engine.backends.wms.jdl import Wishes
     from engine.backends.wms.resources import Rates
-    from engine.settings import GridSection
+    from engine.settings.grid import GridSection
 
 _DAY = 86_400.0
 
@@ -299,7 +300,7 @@ def node(settings: NodeSettings) -> wire.Node:
 
 def _workspace() -> Path:
     """Where reports are looked at; what a killed engine left there is removed after a day."""
-    path = xdg("XDG_STATE_HOME", ".local/state") / "work"
+    path = xdg.directory("XDG_STATE_HOME", ".local/state") / "work"
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:

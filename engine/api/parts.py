@@ -23,7 +23,7 @@ from engine.app.portal.portal import Portal
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.reconcile.place import MakeManifest
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.store import executions
 from engine.store.database import Database
 

@@ -19,7 +19,7 @@ from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.ports import Backend, Catalogue, Progress, Storage
 from engine.reconcile import layout
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.storages.file import to_path
 from engine.store import attempts, events, executions, jobs, products, replicas, troubles
 from engine.store.database import Database

@@ -15,7 +15,7 @@ from engine.app.data.remote import Remote
 from engine.domain.tool import InputType, Tool
 from engine.errors import BadRequest
 from engine.planning import InputFile
-from engine.settings import StorageSection
+from engine.settings.data import StorageSection
 from engine.store.sources import Source
 
 _MANY = 100_000  # inputs of a sweep that are looked at once only

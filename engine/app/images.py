@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from engine.domain.tool import Tool
 from engine.errors import BadRequest, CredentialExpired, SettingsError, Unavailable
 from engine.planning.vip_keys import IMAGE_PATH
-from engine.settings import NodeSettings
+from engine.settings.node import NodeSettings
 from engine.storages.file import to_path, to_url
 from wrappers import wire
 from wrappers.containers import credentials, cvmfs, errors, reference, registry, udocker_format

@@ -39,7 +39,8 @@ from engine.planning import (
     result_fields,
 )
 from engine.ports import Capabilities, Catalogue, Storage
-from engine.settings import RuntimeName, Settings
+from engine.settings.section import RuntimeName
+from engine.settings.tree import Settings
 from engine.store import executions
 from engine.store.database import Database
 from engine.store.jobs import NewJob

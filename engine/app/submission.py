@@ -17,7 +17,7 @@ from engine.domain.execution import ExecutionState, Intent
 from engine.errors import BadRequest, Unavailable
 from engine.ids import ExecutionId, new_id
 from engine.ports import Backend, Progress, Storage
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.storages.file import to_path, to_url
 from engine.store import executions, jobs, sources
 from engine.store.database import Database

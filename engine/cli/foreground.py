@@ -57,9 +57,9 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
 
 def detach(config: Path | None) -> None:
     """Start a background engine that reconciles until nothing is left to run."""
-    from engine.settings import xdg
+    from engine import xdg
 
-    log = xdg("XDG_STATE_HOME", ".local/state") / "engine.log"
+    log = xdg.directory("XDG_STATE_HOME", ".local/state") / "engine.log"
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     options = ["--config", str(config.absolute())] if config else []
     with log.open("ab") as output:

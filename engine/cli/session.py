@@ -48,9 +48,10 @@ class Session:
         Raises:
             SettingsError: the settings are wrong.
         """
-        from engine import settings, wiring
+        from engine import wiring
+        from engine.settings.reading import load
 
-        made = wiring.build(settings.load(self.config))
+        made = wiring.build(load(self.config))
         imported()
         return made
 

@@ -14,7 +14,8 @@ from engine.app.access.key import Key
 from engine.app.access.living import MEMORY
 from engine.domain.attempt import News
 from engine.ids import AttemptId, JobId
-from engine.settings import ApiSection, Settings
+from engine.settings.service import ApiSection
+from engine.settings.tree import Settings
 from engine.store import attempts
 from engine.store.attempts import Attempt, Word
 from engine.store.database import Database

@@ -12,7 +12,8 @@ import pytest
 from engine.app.access.exchange import Doors
 from engine.app.data.platforms import PlatformKeys, default_root
 from engine.places import Places
-from engine.settings import CredentialSection, Settings, StorageSection
+from engine.settings.data import CredentialSection, StorageSection
+from engine.settings.tree import Settings
 from engine.storages.s3 import S3Storage
 from engine.testing.clock import FakeClock
 from tests.api.post import KEY, Post, serving

@@ -9,7 +9,7 @@ import pytest
 
 from engine.app.data.bring import Bringer, size_of
 from engine.errors import BadRequest
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.storages.file import FileStorage, to_path, to_url
 from engine.store.sources import Source
 from wrappers.transfer.tree import unpack

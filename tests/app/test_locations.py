@@ -8,7 +8,7 @@ import pytest
 
 from engine.app.data.locations import doors_of, storage_name, url_of
 from engine.errors import BadRequest
-from engine.settings import Settings
+from engine.settings.tree import Settings
 
 STORAGES = Settings.model_validate(
     {

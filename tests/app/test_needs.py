@@ -10,7 +10,7 @@ import pytest
 
 from engine.app.access.needs import Offer, check_answers, embedded_url, public_url
 from engine.errors import BadRequest, SettingsError, Unavailable
-from engine.settings import ApiSection
+from engine.settings.service import ApiSection
 from tests.services.registry import free_port
 
 NONE = ApiSection()

@@ -11,9 +11,10 @@ from tests.bench.place import Place, median, place, row, tool
 ROUNDS = 5
 _PROGRAM = """
 import resource, sys, time
-from engine import settings, wiring
+from engine import wiring
+from engine.settings.reading import load
 from engine.app.requests import SubmitRequest
-engine = wiring.build(settings.load())
+engine = wiring.build(load())
 engine.db, engine.backends
 start = time.perf_counter()
 view, _ = engine.app.submit(engine.app.plan(SubmitRequest("tool.json", ("jobs.jsonl",), runtimes=("none",))))

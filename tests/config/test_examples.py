@@ -12,7 +12,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from engine.settings import Settings, load
+from engine.settings.reading import load
+from engine.settings.tree import Settings
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 EXAMPLE = CONFIG / "engine.example.yaml"

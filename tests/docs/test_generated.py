@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from engine.settings import Settings, load
+from engine.settings.reading import load
+from engine.settings.tree import Settings
 from tests.docs.generated import PARTS, files, render, used
 from tests.docs.pages import ROOT, pages
 from tests.docs.reference import commands, schemas, settings

@@ -20,7 +20,7 @@ from engine.app.portal.oidc import Issuers
 from engine.app.portal.users import Users
 from engine.domain.account import Account
 from engine.errors import Unavailable
-from engine.settings import IssuerSection
+from engine.settings.service import IssuerSection
 from engine.store.database import Database
 from engine.testing.clock import FakeClock
 

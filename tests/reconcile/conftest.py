@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from engine import settings, wiring
+from engine import wiring
 from engine.app.requests import SubmitRequest
 from engine.app.views import ExecutionView, JobView
 from engine.domain.execution import ExecutionState
 from engine.ids import ExecutionId
+from engine.settings.reading import load
 from engine.testing.faults import Faulty
 
 OUT: Mapping[str, str] = {"out": "out.txt"}
@@ -94,7 +95,7 @@ def world(home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENGINE_DATABASE", database)
     monkeypatch.setenv("ENGINE_LOCAL__SLOTS", "2")
-    engine = wiring.build(settings.load())
+    engine = wiring.build(load())
     place = Faulty(engine.backends["local"])
     engine.backends["local"] = place
     yield World(tmp_path, engine, place)

@@ -19,10 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import settings, wiring
+from engine import wiring
 from engine.app.requests import SubmitRequest
 from engine.ids import ExecutionId
 from engine.ports import Backend
+from engine.settings.reading import load
 from engine.storages.file import FileStorage
 from engine.store.database import Database
 
@@ -94,7 +95,7 @@ def guard_transactions(db: Database, boundaries: Boundaries) -> None:
 
 def engine_of(boundaries: Boundaries) -> wiring.Engine:
     """A wired engine, every boundary of which is counted."""
-    made = wiring.build(settings.load())
+    made = wiring.build(load())
     guard_transactions(made.db, boundaries)
     made.__dict__["backends"] = {n: _guarded(b, boundaries) for n, b in made.backends.items()}
     return made
@@ -140,7 +141,7 @@ def submit_and_follow(boundaries: Boundaries) -> None:
 
 def verdict(directory: Path) -> dict[str, Any]:
     """What is there in the end."""
-    made = wiring.build(settings.load())
+    made = wiring.build(load())
     [view] = made.app.newest()
     counted = (directory / "counter").read_text().split()
     results = sorted(p.name for p in made.app.products(ExecutionId(view.id)))

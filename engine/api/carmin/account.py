@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from engine.api.carmin.caller import Caller
 from engine.api.carmin.models import ExternalKey, ExternalKeyTold, ExternalPlatform
 from engine.app.data.platforms import PlatformKeys, default_root
-from engine.settings import Settings
+from engine.settings.tree import Settings
 
 
 def account_routes(settings: Settings) -> APIRouter:

@@ -9,7 +9,7 @@ from engine.api.carmin.models import AuthenticationHeader, Credentials, ErrorCod
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.failures import Failures
 from engine.app.portal.users import Users
-from engine.settings import PortalSection
+from engine.settings.service import PortalSection
 
 LIMIT = 500
 """Executions of one page at most."""

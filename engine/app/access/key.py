@@ -11,9 +11,9 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+from engine import xdg
 from engine.errors import SettingsError, Unavailable
 from engine.ids import new_id
-from engine.settings import xdg
 
 _SIZE = 32
 
@@ -39,7 +39,7 @@ class Key:
 
 def default_path() -> Path:
     """Where the key lies: beside the default database."""
-    return xdg("XDG_DATA_HOME", ".local/share") / "key"
+    return xdg.directory("XDG_DATA_HOME", ".local/share") / "key"
 
 
 def load_key(path: Path) -> Key:

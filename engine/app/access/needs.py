@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from engine.errors import BadRequest, SettingsError, Unavailable
-from engine.settings import ApiSection
+from engine.settings.service import ApiSection
 
 SERVICE = "grid-engine"
 """What `/health` calls itself."""

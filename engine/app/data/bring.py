@@ -15,7 +15,7 @@ from engine.domain.options import SANDBOX
 from engine.errors import BadRequest
 from engine.ports import Progress, Storage
 from engine.reconcile import layout
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.store.sources import Source
 from wrappers.transfer.errors import Permanent
 from wrappers.transfer.source import FileSource

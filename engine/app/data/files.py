@@ -18,7 +18,7 @@ from engine.storages.file import to_path, to_url
 from wrappers.transfer.checksums import ALGORITHMS
 
 if TYPE_CHECKING:
-    from engine.settings import Settings
+    from engine.settings.tree import Settings
 
 __all__ = ["ALGORITHMS", "Data", "Found", "Wanted"]
 

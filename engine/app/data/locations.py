@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 from engine.domain.catalogue import SCHEME, name_of
 from engine.domain.urls import below, nearest
 from engine.errors import BadRequest
-from engine.settings import StorageSection
+from engine.settings.data import StorageSection
 
 
 def url_of(text: str, storages: Mapping[str, StorageSection]) -> str | None:

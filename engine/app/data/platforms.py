@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from engine import xdg
 from engine.errors import BadRequest, NotFound
 from engine.ids import new_id
-from engine.settings import StorageSection, xdg
+from engine.settings.data import StorageSection
 
 _LONGEST = 4096
 
@@ -31,7 +32,7 @@ class Registered:
 
 def default_root() -> Path:
     """Where keys are kept."""
-    return xdg("XDG_DATA_HOME", ".local/share") / "keys"
+    return xdg.directory("XDG_DATA_HOME", ".local/share") / "keys"
 
 
 class PlatformKeys:

@@ -9,7 +9,7 @@ from engine.app.data.locations import doors_of
 from engine.domain.catalogue import Entry, name_of
 from engine.errors import BadRequest, NotFound
 from engine.ports import Catalogue, Storage
-from engine.settings import StorageSection
+from engine.settings.data import StorageSection
 from engine.store.sources import Source
 
 _MANY = 100_000

@@ -9,7 +9,7 @@ from engine.domain.options import SANDBOX, Place
 from engine.errors import BadRequest
 from engine.ids import ExecutionId
 from engine.ports import Storage
-from engine.settings import Settings
+from engine.settings.tree import Settings
 
 
 def places_of(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from engine.app.access.needs import check_answers
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import EngineError
-from engine.settings import ApiSection
+from engine.settings.service import ApiSection
 
 _SOON = 12 * 3600.0
 """Seconds below which whoever renews a credential is told."""

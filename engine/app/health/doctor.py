@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.app.health import access as doctor_access
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import EngineError
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.store.database import Database, file_system
 from wrappers.containers.credentials import load as load_credentials
 from wrappers.containers.errors import AccessDenied, ContainerError, ImageMissing

@@ -21,7 +21,7 @@ from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 from engine.domain.catalogue import SCHEME
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.storages.file import to_path
 
 _MANY = 100_000

@@ -18,7 +18,7 @@ from engine.app.views import ProductView
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.store import accounts, attempts, executions, launches, standing
 from engine.store.database import Database
 from engine.store.jobs import Job

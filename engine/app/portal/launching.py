@@ -26,7 +26,7 @@ from engine.domain.execution import Intent
 from engine.errors import BadRequest
 from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
 from engine.planning.vip_keys import RESULTS_DIRECTORY
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.store import accounts, audit, executions, launches
 from engine.store.database import Database
 from engine.store.executions import Execution

@@ -22,7 +22,7 @@ from engine.app.portal.users import Users
 from engine.clock import Clock
 from engine.domain.account import Account
 from engine.errors import Unavailable
-from engine.settings import IssuerSection
+from engine.settings.service import IssuerSection
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Never `none`, and never one with a shared secret: a public key would be taken for it."""

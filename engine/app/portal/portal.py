@@ -13,7 +13,7 @@ from engine.app.portal.launching import Launcher
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.records import Records
 from engine.app.portal.users import Users
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.store.database import Database
 
 

@@ -11,7 +11,7 @@ from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.inputs import stored_path
 from engine.errors import NotFound
 from engine.ids import ExecutionId
-from engine.settings import Settings
+from engine.settings.tree import Settings
 from engine.store import executions
 from engine.store.database import Database
 

@@ -11,7 +11,7 @@ from engine.clock import Clock
 from engine.domain.account import Account
 from engine.domain.execution import Intent
 from engine.ids import ExecutionId
-from engine.settings import PortalSection
+from engine.settings.service import PortalSection
 from engine.store import accounts, audit, executions, launches
 from engine.store.database import Database
 

@@ -11,7 +11,8 @@ from unittest import mock
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from engine import settings
+from engine.settings.section import RuntimeName, Section
+from engine.settings.tree import Settings
 from tests.docs.markdown import code, table
 from tests.docs.sources import field_docstrings, written_types
 
@@ -35,12 +36,12 @@ def every() -> Iterator[Setting]:
     """The settings in the order of the file."""
     environment = {"HOME": _HOME, **{name: "" for name in os.environ if name.startswith("XDG_")}}
     with mock.patch.dict(os.environ, environment):  # its defaults depend on nothing else
-        yield from _section(settings.Settings, "")
+        yield from _section(Settings, "")
 
 
 def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
     types, meanings = dict[str, str](), dict[str, str]()
-    for base in reversed([base for base in model.__mro__ if base.__module__ == settings.__name__]):
+    for base in reversed([base for base in model.__mro__ if issubclass(base, Section)]):
         types |= written_types(base)
         meanings |= field_docstrings(base)
     for name, field in model.model_fields.items():
@@ -64,7 +65,7 @@ def _named(annotation: Any) -> type[BaseModel] | None:
 def _type(text: str) -> str:
     if text.startswith("Literal["):
         return "one of " + ", ".join(word for word in re.findall(r"\w+", text)[1:])
-    names = ", ".join(get_args(settings.RuntimeName))
+    names = ", ".join(get_args(RuntimeName))
     return {
         "str": "text",
         "int": "whole number",

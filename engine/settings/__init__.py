@@ -1,0 +1,1 @@
+"""Settings: one frozen tree (`tree`) of sections, read (`reading`) from a file and variables."""

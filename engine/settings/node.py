@@ -1,0 +1,76 @@
+"""Machines that run jobs, and what a job may use there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+
+from engine import xdg
+from engine.settings.section import RuntimeName, Section
+
+
+class NodeSettings(Section):
+    """How a machine that runs jobs is set up."""
+
+    runtimes: tuple[RuntimeName, ...] = ("userns", "udocker")
+    """Container runtimes in order of preference; `none` is never a fallback and must be asked for."""
+    scratch: str = ""
+    """Where job directories are made; empty: beside the spool. It must allow programs to be executed."""
+    cache: str = Field(default_factory=lambda: str(xdg.directory("XDG_CACHE_HOME", ".cache") / "images"))
+    """The image cache of the node, shared by all jobs of one user."""
+    cache_size: int | None = Field(default=None, gt=0)
+    """Bytes that the image cache may take; the least recently used images that no job uses are removed."""
+    cvmfs: tuple[str, ...] = ()
+    """Directories of pre-deployed udocker containers, looked at in this order before anything is pulled."""
+    mirrors: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Registry host -> base URLs that are tried in order before it."""
+    credentials: str = ""
+    """JSON file `{host: {"username": ..., "password": ...}}` for registries; only its owner may read it."""
+    pull: bool = True
+    """Whether images that are neither pre-deployed nor cached may be pulled."""
+    proot: str = ""
+    """A proot program for udocker; empty: the one in `tools`, else the one on PATH."""
+    tools: str = ""
+    """udocker's tools tarball: a path (also on CVMFS) or a URL."""
+    tools_sha256: str = ""
+    """The sha256 of that tarball; required for a URL."""
+    udocker: str = ""
+    """A directory or wheel with the udocker package; empty: the one that is built into the wrapper."""
+    images: str = ""
+    """Directory of images named `<name>-<tag>` for apptainer and singularity."""
+    inputs: str = Field(default_factory=lambda: str(xdg.directory("XDG_CACHE_HOME", ".cache") / "inputs"))
+    """The cache of fetched inputs, shared by all jobs of one user; empty: none."""
+    inputs_size: int | None = Field(default=20 << 30, gt=0)
+    """Bytes that the cache of inputs may take."""
+    packages: tuple[str, ...] = ()
+    """Directories with optional Python packages for runtimes (the docker SDK); empty: this installation's."""
+    site: str = ""
+    """The name of the site, for the records."""
+
+
+class LocalSection(Section):
+    """The back-end that runs jobs on this machine."""
+
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
+    """Processor cores that jobs may use at a time on this machine, whatever the number of engines."""
+    spool: Path = Field(default_factory=lambda: xdg.directory("XDG_STATE_HOME", ".local/state") / "local")
+    """Where engine and wrapper meet; on a local disk."""
+    idle: float = Field(default=10.0, gt=0)
+    """Seconds without work after which the serving wrapper ends."""
+    elsewhere: bool = False
+    """Whether its jobs are treated as if they ran on other machines: to try out how files are staged."""
+
+
+class LimitSettings(Section):
+    """What a job may use when its descriptor does not say."""
+
+    cores: int = Field(default=1, ge=1)
+    """Processor cores."""
+    memory: int | None = Field(default=None, gt=0)
+    """Bytes of resident memory of all processes of a job together."""
+    wall: float | None = Field(default=None, gt=0)
+    """Seconds from the start of the tool."""
+    disk: int | None = Field(default=None, gt=0)
+    """Bytes that must be free before a job starts."""

@@ -1,0 +1,80 @@
+"""What `engine serve` offers: HTTP for nodes, and the portal's interface."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from engine import xdg
+from engine.settings.section import RuntimeName, Section
+
+
+class ApiSection(Section):
+    """What `engine serve` offers over HTTP."""
+
+    listen: str = "127.0.0.1:8420"
+    """Address and port; port 0 is any that is free."""
+    public_url: str = ""
+    """Where worker nodes reach it. Without it there is no embedded storage, and no fresh credentials."""
+    root: Path = Field(default_factory=lambda: xdg.directory("XDG_DATA_HOME", ".local/share") / "storage")
+    """Directory of the embedded storage."""
+    quota: int | None = Field(default=None, gt=0)
+    """Bytes that one execution may keep in the embedded storage."""
+    stall: float = Field(default=60.0, gt=0)
+    """Seconds in which a client must send the headers of a request, and then the next byte of its body."""
+    claims: float = Field(default=30 * 86_400.0, gt=0)
+    """Seconds for which an attempt may fetch fresh credentials, whether it waits or runs."""
+
+
+class IssuerSection(Section):
+    """An OpenID Connect provider whose tokens open the portal (EGI Check-in, Keycloak)."""
+
+    url: str = Field(pattern=r"^https?://[^\s?#]+$")
+    """The issuer, as tokens name it; its keys are found below it."""
+    audience: str
+    """What tokens must be for."""
+    name: str = "preferred_username"
+    """The claim that an account made on the first visit is named by."""
+    create: bool = True
+    """Whether somebody who comes for the first time gets an account."""
+    authorities: str = ""
+    """File of certificate authorities of the provider; empty: the system's."""
+
+
+class PortalSection(Section):
+    """The portal's interface (CARMIN), served by `engine serve` beside the rest of HTTP."""
+
+    name: str = "Grid engine"
+    """What the platform calls itself."""
+    description: str = "Boutiques pipelines on this machine and on the grid"
+    """What it says of itself."""
+    email: str = ""
+    """Whom users may write to."""
+    running: int = Field(default=10, ge=1)
+    """Executions of one user that run at a time; further ones wait for their turn."""
+    waiting: int = Field(default=100, ge=0)
+    """Executions of one user that may wait; further ones are refused."""
+    jobs: int = Field(default=100_000, ge=1)
+    """Jobs of one execution."""
+    bytes: int | None = Field(default=None, gt=0)
+    """Bytes of files that one user may keep."""
+    retention: float | None = Field(default=None, gt=0)
+    """Seconds for which an ended execution is kept before `engine purge` may remove it; none: for ever."""
+    runtimes: tuple[RuntimeName, ...] = ()
+    """Container runtimes of published pipelines; empty: those of the node. `none` is for tests."""
+    shared: tuple[str, ...] = ()
+    """Directories of this machine whose files another portal may name as `file:/...`, when it drives this
+    engine as a service."""
+    uploads: bool = True
+    """Whether users may launch descriptors of their own."""
+    registries: tuple[str, ...] = ("docker.io", "ghcr.io", "quay.io")
+    """Registries from which descriptors of their own may take images."""
+    zenodo: bool = True
+    """Whether descriptors may be fetched from Zenodo by their DOI."""
+    origins: tuple[str, ...] = ()
+    """Web pages (`https://portal.example.org`) whose scripts may use the interface."""
+    failures: int = Field(default=20, ge=1)
+    """Wrong keys or passwords from one address in a minute, after which it must wait."""
+    issuers: dict[str, IssuerSection] = Field(default_factory=dict)
+    """OpenID Connect providers by name."""
