@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from engine.app.portal.users import Users
     from engine.backends.dirac.backend import DiracSettings
     from engine.backends.diracx.backend import DiracxSettings
-    from engine.backends.wms.jdl import Wishes
-    from engine.backends.wms.resources import Rates
+    from engine.backends.wms.settings import GridSettings
     from engine.settings.grid import GridSection
 
 _DAY = 86_400.0
@@ -245,18 +244,9 @@ def diracx_settings(settings: Settings) -> DiracxSettings:
     return DiracxSettings(
         url=ours.url,
         credential=(ours.proxy or ours.token).expanduser(),
+        grid=_grid_settings(ours),
         proxy=ours.proxy is not None,
-        vo=ours.vo,
-        group=ours.group,
         authorities=ours.authorities,
-        node=node(ours.node),
-        wishes=_wishes(ours),
-        rates=_rates(ours),
-        at_once=ours.at_once,
-        window=ours.window,
-        poll_interval=ours.poll,
-        settled_after=ours.settled_after,
-        shared_files=ours.shared_files,
     )
 
 
@@ -265,32 +255,27 @@ def dirac_settings(settings: Settings) -> DiracSettings:
     from engine.backends.dirac.backend import DiracSettings
 
     ours = settings.dirac
-    return DiracSettings(
-        door=door_settings(settings),
+    return DiracSettings(door_settings(settings), _grid_settings(ours), parametric=ours.parametric)
+
+
+def _grid_settings(ours: GridSection) -> GridSettings:
+    """What both are told alike."""
+    from engine.backends.wms.jdl import Wishes
+    from engine.backends.wms.resources import Rates
+    from engine.backends.wms.settings import GridSettings
+
+    return GridSettings(
+        node=node(ours.node),
         vo=ours.vo,
         group=ours.group,
-        node=node(ours.node),
-        wishes=_wishes(ours),
-        rates=_rates(ours),
+        wishes=Wishes(ours.sites, ours.banned_sites, ours.tags, ours.priority, ours.job_type),
+        rates=Rates(ours.power, ours.cpu_time, ours.gpu_tag),
         at_once=ours.at_once,
-        parametric=ours.parametric,
         window=ours.window,
         poll_interval=ours.poll,
         settled_after=ours.settled_after,
         shared_files=ours.shared_files,
     )
-
-
-def _wishes(grid: GridSection) -> Wishes:
-    from engine.backends.wms.jdl import Wishes
-
-    return Wishes(grid.sites, grid.banned_sites, grid.tags, grid.priority, grid.job_type)
-
-
-def _rates(grid: GridSection) -> Rates:
-    from engine.backends.wms.resources import Rates
-
-    return Rates(grid.power, grid.cpu_time, grid.gpu_tag)
 
 
 def node(settings: NodeSettings) -> wire.Node:

@@ -28,8 +28,12 @@ class GridNodeSettings(NodeSettings):
 
 
 class GridSection(Section):
-    """What jobs are told of a grid, whichever way they go there."""
+    """A grid and how its jobs are described, whichever way they go there."""
 
+    vo: str = Field(default="", pattern=GRID_NAME)
+    """The virtual organisation that the credential must be for; empty: whichever it is for."""
+    group: str = Field(default="", pattern=GRID_NAME)
+    """The DIRAC group that the credential must be for; empty: whichever it is for."""
     sites: tuple[GridName, ...] = ()
     """Sites where jobs may run; empty: all."""
     banned_sites: tuple[GridName, ...] = ()
@@ -48,6 +52,10 @@ class GridSection(Section):
     """CPUTime of jobs that have no wall time limit."""
     window: int = Field(default=10_000, ge=1)
     """Grid jobs in flight at a time."""
+    at_once: int = Field(default=4, ge=1, le=16)
+    """Submitting requests at a time."""
+    poll: float = Field(default=20.0, gt=0)
+    """Seconds between two looks at the server."""
     settled_after: float = Field(default=60.0, ge=0)
     """Seconds after which the server is certainly done with a request that was given up."""
     shared_files: bool = False
@@ -62,18 +70,12 @@ class DiracxSection(GridSection):
 
     url: str = ""
     """The DiracX server, `https://...`."""
-    vo: str = Field(default="", pattern=GRID_NAME)
-    """The virtual organisation that the credential must be for; empty: whichever it is for."""
-    group: str = Field(default="", pattern=GRID_NAME)
-    """The DIRAC group that the credential must be for; empty: whichever it is for."""
     token: Path = Field(default_factory=lambda: Path(os.path.expanduser("~/.cache/diracx/credentials.json")))
     """The file with the tokens, where `engine login` and `dirac login` put them."""
     proxy: Path | None = None
     """A proxy that holds a DiracX token, in place of `token`: for robots, whose proxy something renews."""
     authorities: str = ""
     """File of certificate authorities of the server; empty: the system's."""
-    at_once: int = Field(default=4, ge=1, le=16)
-    """Submitting requests at a time, each of 20 jobs."""
     poll: float = Field(default=10.0, gt=0)
     """Seconds between two looks at the server."""
 
@@ -88,16 +90,8 @@ class DiracSection(GridSection):
     """A file to source before, such as the `diracosrc` of a DIRAC client; none: the engine's environment."""
     proxy: Path | None = None
     """The proxy; none: where DIRAC finds it (`X509_USER_PROXY`, else `/tmp/x509up_u<uid>`)."""
-    vo: str = Field(default="", pattern=GRID_NAME)
-    """The virtual organisation that the proxy must be for; empty: whichever it is for."""
-    group: str = Field(default="", pattern=GRID_NAME)
-    """The DIRAC group that the proxy must be for; empty: whichever it is for."""
     parametric: bool = True
     """Whether jobs that are alike are submitted together, as many as the installation takes."""
-    at_once: int = Field(default=4, ge=1, le=16)
-    """Submitting requests at a time."""
-    poll: float = Field(default=20.0, gt=0)
-    """Seconds between two looks at the services."""
     storage_elements: tuple[GridName, ...] = ()
     """Storage elements for what is written to `lfn:`, in order; the first that takes a file has it."""
     failover: tuple[GridName, ...] = ()

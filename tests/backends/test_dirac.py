@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.backends.dirac.backend import DiracBackend, DiracSettings
 from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.settings import GridSettings
 from engine.catalogues.dirac import DiracCatalogue
 from engine.dirac.client import door
 from engine.dirac.settings import DoorSettings, Grid
@@ -37,7 +39,8 @@ def client(dirac: Dirac) -> DoorSettings:
 def settings(dirac: Dirac, **more: object) -> DiracSettings:
     """For somebody who is in a hurry."""
     usual = {"poll_interval": 1.0, "settled_after": 10.0, "shared_files": True}
-    return DiracSettings(client(dirac), Node(), **{**usual, **more})  # type: ignore[arg-type]
+    grid = GridSettings(Node(), **{**usual, **more})  # type: ignore[arg-type]
+    return DiracSettings(client(dirac), grid)
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ class TestDirac(BackendContract):
         backend = DiracBackend("dirac", settings(dirac, wishes=Wishes(job_type="Nonsense")))
         answers = backend.submit([self.item(outputs, "true") for _ in range(3)])
         assert all(isinstance(answer, Rejected) for answer in answers), answers
-        good = DiracBackend("dirac", settings(dirac, parametric=False))
+        good = DiracBackend("dirac", replace(settings(dirac), parametric=False))
         assert isinstance(good.submit([self.item(outputs, "true")])[0], Accepted)
 
     def test_another_client_finds_jobs_and_knows_their_story(self, dirac: Dirac, outputs: str) -> None:
@@ -90,7 +93,9 @@ class TestDirac(BackendContract):
         assert list(other.observe([native_id])) == []
 
     def test_who_has_no_proxy_learns_how_to_log_in(self, dirac: Dirac, tmp_path: Path) -> None:
-        backend = DiracBackend("dirac", DiracSettings(DoorSettings((), dirac.rc, tmp_path / "none"), Node()))
+        backend = DiracBackend(
+            "dirac", DiracSettings(DoorSettings((), dirac.rc, tmp_path / "none"), GridSettings(Node()))
+        )
         with pytest.raises(CredentialExpired, match="engine login"):
             backend.check()
 

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from engine.backends.dirac.backend import DiracBackend, DiracSettings
-from engine.backends.dirac.submit import Described, requests
+from engine.backends.dirac.submit import requests
+from engine.backends.wms.backend import Described
 from engine.backends.wms.jdl import Wishes, attributes, parametric
+from engine.backends.wms.settings import GridSettings
 from engine.dirac.client import Door
 from engine.dirac.settings import DoorSettings
 from engine.errors import BackendUnavailable, CredentialExpired, SettingsError, Unavailable
@@ -221,7 +223,9 @@ def test_dirac_reads_parametric_jobs_as_they_were_meant() -> None:
 
 @pytest.fixture
 def backend(source: Source) -> Iterator[DiracBackend]:
-    made = DiracBackend("dirac", DiracSettings(DoorSettings((sys.executable,), source()), Node()))
+    made = DiracBackend(
+        "dirac", DiracSettings(DoorSettings((sys.executable,), source()), GridSettings(Node()))
+    )
     yield made
     made.close()
 
@@ -245,7 +249,7 @@ def test_jobs_whose_answer_was_lost_are_found_and_confirmed(backend: DiracBacken
 
 
 def test_a_back_end_for_another_group_than_the_proxy_says_so(source: Source) -> None:
-    settings = DiracSettings(DoorSettings((sys.executable,), source()), Node(), group="other")
+    settings = DiracSettings(DoorSettings((sys.executable,), source()), GridSettings(Node(), group="other"))
     backend = DiracBackend("dirac", settings)
     try:
         with pytest.raises(CredentialExpired, match="for group biomed_user, not other"):
@@ -255,7 +259,7 @@ def test_a_back_end_for_another_group_than_the_proxy_says_so(source: Source) -> 
 
 
 def test_a_client_that_cannot_be_started_pauses_the_back_end_and_loses_nothing(source: Source) -> None:
-    backend = DiracBackend("dirac", DiracSettings(DoorSettings(("/nowhere/python",)), Node()))
+    backend = DiracBackend("dirac", DiracSettings(DoorSettings(("/nowhere/python",)), GridSettings(Node())))
     with pytest.raises(SettingsError):
         backend.check()
     with pytest.raises(BackendUnavailable, match=r"dirac\.command"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
+from engine.backends.wms.settings import GridSettings
 from engine.ports import Backend
 from engine.storages.file import to_url
 from engine.testing.contracts import BackendContract
@@ -20,9 +21,8 @@ pytestmark = pytest.mark.service
 
 def settings(server: Diracx) -> DiracxSettings:
     """As somebody would set it who is in a hurry."""
-    return DiracxSettings(
-        server.url, server.credential(), Node(), poll_interval=0.2, settled_after=1.0, shared_files=True
-    )
+    grid = GridSettings(Node(), poll_interval=0.2, settled_after=1.0, shared_files=True)
+    return DiracxSettings(server.url, server.credential(), grid)
 
 
 class TestDiracx(BackendContract):

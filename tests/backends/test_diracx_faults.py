@@ -19,9 +19,11 @@ from engine.backends.diracx import answers, sandbox
 from engine.backends.diracx.answers import Refused
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import Client
-from engine.backends.diracx.submit import Described, submit
+from engine.backends.diracx.submit import submit
+from engine.backends.wms.backend import Described
 from engine.backends.wms.jdl import Wishes, job_group
 from engine.backends.wms.payload import Archive
+from engine.backends.wms.settings import GridSettings
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ids import new_id
 from engine.ports import Accepted, Rejected, Seen, Submission
@@ -45,9 +47,12 @@ def way(diracx: Diracx) -> Iterator[Way]:
 
 @pytest.fixture
 def settings(diracx: Diracx, way: Way) -> DiracxSettings:
-    return DiracxSettings(
-        way.url, diracx.credential(), Node(), wishes=NOWHERE, poll_interval=0.1, settled_after=0.5
-    )
+    grid = GridSettings(Node(), wishes=NOWHERE, poll_interval=0.1, settled_after=0.5)
+    return DiracxSettings(way.url, diracx.credential(), grid)
+
+
+def with_grid(settings: DiracxSettings, **more: Any) -> DiracxSettings:
+    return replace(settings, grid=replace(settings.grid, **more))
 
 
 @pytest.fixture
@@ -199,8 +204,12 @@ def test_every_success_is_one_whatever_the_version_of_the_server(
 def test_one_bad_description_does_not_sink_the_others(settings: DiracxSettings) -> None:
     client = Client(settings.url, settings.credential)
     group = job_group(new_id())
-    good = [Described(f"good-{n}", group, f'[JobName="good-{n}"; Executable="x";]') for n in range(20)]
-    bad = Described("bad", group, '[JobName="bad"; Executable="x"; JobType="Nonsense";]')
+
+    def described(name: str, **more: str) -> Described:
+        return Described(name, group, {"JobName": name, "Executable": "x", **more}, (0, 1))
+
+    good = [described(f"good-{n}") for n in range(20)]
+    bad = described("bad", JobType="Nonsense")
     outcome = client.run(submit(client, [*good[:7], bad, *good[7:]], 4))
     client.close()
     assert outcome.trouble is None
@@ -209,7 +218,7 @@ def test_one_bad_description_does_not_sink_the_others(settings: DiracxSettings) 
 
 
 def test_a_job_type_that_the_installation_does_not_allow_is_refused(settings: DiracxSettings) -> None:
-    backend = DiracxBackend("diracx", replace(settings, wishes=replace(NOWHERE, job_type="Nonsense")))
+    backend = DiracxBackend("diracx", with_grid(settings, wishes=replace(NOWHERE, job_type="Nonsense")))
     answers = backend.submit(items(2))
     assert all(isinstance(answer, Rejected) and "DiracX refuses it" in answer.reason for answer in answers)
     backend.close()
@@ -265,7 +274,7 @@ def test_a_credential_that_others_can_read_is_refused(settings: DiracxSettings) 
 
 @pytest.mark.parametrize("what", ["vo", "group"])
 def test_a_credential_for_another_vo_or_group_is_told(settings: DiracxSettings, what: str) -> None:
-    backend = DiracxBackend("diracx", replace(settings, **{what: "another"}))
+    backend = DiracxBackend("diracx", with_grid(settings, **{what: "another"}))
     with pytest.raises(CredentialExpired, match=r"is for .* biomed.*, not another"):
         backend.check()
     backend.close()
@@ -426,7 +435,9 @@ def test_a_job_that_arrived_twice_runs_once(backend: DiracxBackend, settings: Di
 
 def test_a_server_without_an_optimizer_leaves_jobs_received(tmp_path: Path) -> None:
     with start_diracx(tmp_path / "server", LOCALSITE_OPTIMIZER="no") as server:
-        backend = DiracxBackend("diracx", DiracxSettings(server.url, server.credential(), Node()))
+        backend = DiracxBackend(
+            "diracx", DiracxSettings(server.url, server.credential(), GridSettings(Node()))
+        )
         ids = accepted(backend, items(1))
         assert [o.detail for o in backend.observe(ids)] == ["Received"]
         backend.close()

@@ -20,6 +20,7 @@ from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import Client
 from engine.backends.wms import payload
 from engine.backends.wms.jdl import Wishes, describe
+from engine.backends.wms.settings import GridSettings
 from engine.clock import SystemClock
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.options import Options
@@ -69,9 +70,8 @@ def main() -> None:
 
 def submission(server: Diracx) -> None:
     """Ours and the bare loop in turns, so that both see the same noise."""
-    backend = DiracxBackend(
-        "diracx", DiracxSettings(server.url, server.credential(), Node(), at_once=AT_ONCE)
-    )
+    settings = GridSettings(Node(), at_once=AT_ONCE)
+    backend = DiracxBackend("diracx", DiracxSettings(server.url, server.credential(), settings))
     backend.check()
     ours, bare = [], []
     for _ in range(BATCHES):
@@ -127,7 +127,7 @@ async def bare_loop(server: Diracx) -> float:
 
 def fill(server: Diracx, group: str, count: int) -> list[str]:
     """So many jobs in the server's table, copies of one that was submitted. Returns their ids."""
-    backend = DiracxBackend("diracx", DiracxSettings(server.url, server.credential(), Node()))
+    backend = DiracxBackend("diracx", DiracxSettings(server.url, server.credential(), GridSettings(Node())))
     [answer] = backend.submit([item(group)])
     backend.close()
     assert isinstance(answer, Accepted)
@@ -162,8 +162,8 @@ def watch(
 
     db = Database(f"sqlite:///{directory}/watch-{len(ids)}.db")
     in_flight(db, group, ids)
-    settings = DiracxSettings(url, credential, Node(), poll_interval=LOOK, window=len(ids))
-    backend = DiracxBackend("diracx", settings)
+    settings = GridSettings(Node(), poll_interval=LOOK, window=len(ids))
+    backend = DiracxBackend("diracx", DiracxSettings(url, credential, settings))
     clock = SystemClock()
     held = lease.acquire(db, "bench", now=clock.now(), seconds=3600, is_dead=lambda _: False)
     nothing: Any = None

@@ -21,6 +21,7 @@ import pytest
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import Client
 from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.settings import GridSettings
 from engine.ids import new_id
 from engine.ports import Accepted, Submission
 from tests.conftest import processes_of
@@ -74,9 +75,8 @@ def grid(diracx: Diracx, way: Way, site: Site) -> Iterator[Grid]:
     """It has a token file beside the job, as pilots of DiracX will have."""
     nowhere = Wishes(sites=("NOWHERE.None.xx",))
     credential = diracx.credential()
-    backend = DiracxBackend(
-        "diracx", DiracxSettings(diracx.url, credential, wire.Node(), wishes=nowhere, poll_interval=0.2)
-    )
+    settings = GridSettings(wire.Node(), wishes=nowhere, poll_interval=0.2)
+    backend = DiracxBackend("diracx", DiracxSettings(diracx.url, credential, settings))
     group = new_id()
     manifest = wire.Manifest(new_id(), "x:1", group, "true", "file:///nowhere")
     [answer] = backend.submit([Submission(new_id(), group, [manifest])])

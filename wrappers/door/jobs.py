@@ -96,18 +96,22 @@ def changed(groups: List[str], since: float) -> Dict[str, Any]:
     """Jobs of groups that have changed since some time of the server's clock, and what it shows now."""
     now = _server_time()
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(since))
-    return {"at": now, "rows": _rows(_select({"JobGroup": groups}, moment))}
+    return {"at": now, "numbers": _select({"JobGroup": groups}, moment)}
 
 
-def active(groups: List[str], states: List[str], named: bool = False) -> List[Any]:
-    """Jobs of groups that are in some states: numbers, or rows."""
-    numbers = _select({"JobGroup": groups, "Status": states})
-    return _rows(numbers) if named else numbers
+def active(groups: List[str], states: List[str]) -> List[int]:
+    """Jobs of groups that are in some states."""
+    return _select({"JobGroup": groups, "Status": states})
 
 
 def of(numbers: List[int]) -> Dict[str, Any]:
     """These jobs, as far as they are there, and what the server's clock shows."""
-    return {"at": _server_time(), "rows": _rows(numbers)}
+    now = _server_time()
+    rows = [
+        {"JobID": number, **{name: str(row.get(name) or "") for name in FIELDS}}
+        for number, row in _summary(numbers).items()
+    ]
+    return {"at": now, "rows": rows}
 
 
 def kill(numbers: List[int]) -> None:
@@ -182,13 +186,6 @@ def _upload_proxy() -> None:
 def _select(conditions: Dict[str, Any], newer: str = "") -> List[int]:
     found = value(_service("JobMonitoring").getJobs(conditions, *([newer] if newer else [])), "JobMonitoring")
     return sorted(int(one) for one in found or [])
-
-
-def _rows(numbers: List[int]) -> List[Dict[str, Any]]:
-    return [
-        {"JobID": number, **{name: str(row.get(name) or "") for name in FIELDS}}
-        for number, row in _summary(numbers).items()
-    ]
 
 
 def _summary(numbers: List[int]) -> Dict[int, Dict[str, Any]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.backends.wms import states
-from engine.backends.wms.watch import Row
+from engine.backends.wms import states, watch
+from engine.backends.wms.watch import Page
 from engine.dirac.client import PATIENCE, Door, Refused
-from engine.errors import BackendUnavailable, SettingsError, Unavailable
+from engine.errors import BackendUnavailable, NotFound, SettingsError, Unavailable
 
 PAGE, CHANGES = 500, 100
 """Jobs of one question, and of one request that changes them: DIRAC deletes twenty a second (measured)."""
@@ -32,31 +32,41 @@ class Questions:
         except (Unavailable, SettingsError) as error:  # settings were right when it was checked
             raise BackendUnavailable(error.message, remedy=error.remedy) from None
 
-    def changed(self, groups: Sequence[str], since: float) -> tuple[list[Row], float]:
-        """Jobs of these groups that have changed since then, and when that was asked."""
+    def changed(self, groups: Sequence[str], since: float) -> Iterator[Page]:
+        """Jobs of these groups that have changed since then."""
         answer = self._sure("changed", groups=list(groups), since=since)
-        return answer["rows"], answer["at"]
+        yield from self._pages(answer["numbers"], answer["at"])
 
     def count_active(self, groups: Sequence[str]) -> int:
         """The number of jobs of these groups that may still move."""
-        return len(self._sure("active", groups=list(groups), states=list(states.ACTIVE)))
+        return len(self._active(groups))
 
-    def active(self, groups: Sequence[str]) -> list[Row]:
+    def active(self, groups: Sequence[str]) -> Iterator[Page]:
         """Jobs of these groups that may still move, with their names."""
-        rows: list[Row] = self._sure("active", groups=list(groups), states=list(states.ACTIVE), named=True)
-        return rows
+        yield from self._pages(self._active(groups), 0.0)
 
-    def of(self, numbers: Sequence[int]) -> tuple[list[Row], float]:
-        """These jobs, as far as they are there, and when that was asked."""
+    def of(self, numbers: Sequence[int]) -> Page:
+        """These jobs, as far as they are there."""
         answer = self._sure("of", numbers=list(numbers))
-        return answer["rows"], answer["at"]
+        return Page(answer["rows"], answer["at"])
+
+    def story(self, number: int) -> list[tuple[float, str]]:
+        """What has happened to a job, by the server's clock and in its words."""
+        try:
+            lines = self.ask("history", number=number)
+        except (Refused, NotFound):
+            return []
+        return [states.told(*(*line, "", "", "", "", "")[:5]) for line in lines]
 
     def cancel(self, native_ids: Sequence[str]) -> None:
-        """Ask for the end of these."""
-        self.change("kill", native_ids)
+        """Have them killed."""
+        self._change("kill", native_ids)
 
-    def change(self, verb: str, native_ids: Sequence[str]) -> None:
-        """`kill` or `delete`, page by page."""
+    def delete(self, native_ids: Sequence[str]) -> None:
+        """Have them deleted."""
+        self._change("delete", native_ids)
+
+    def _change(self, verb: str, native_ids: Sequence[str]) -> None:
         numbers = [int(id_) for id_ in native_ids if id_.isdigit()]
         for start in range(0, len(numbers), CHANGES):
             self._sure(verb, numbers=numbers[start : start + CHANGES])
@@ -68,6 +78,16 @@ class Questions:
             for name, number in self._sure("find", group=group, names=list(keys[start : start + PAGE])):
                 found.setdefault(name, []).append(str(number))
         return found
+
+    def _active(self, groups: Sequence[str]) -> list[int]:
+        numbers: list[int] = self._sure("active", groups=list(groups), states=list(states.ACTIVE))
+        return numbers
+
+    def _pages(self, numbers: Sequence[int], at: float) -> Iterator[Page]:
+        """One at least. `at` is when the question for these was asked."""
+        for start in range(0, max(len(numbers), 1), watch.PAGE):
+            asked = numbers[start : start + watch.PAGE]
+            yield Page(self.of(asked).rows if asked else [], at)
 
     def _sure(self, verb: str, **arguments: Any) -> Any:
         """A question that DIRAC does not understand is a version of it that we do not know."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine.backends.dirac.questions import Questions
+from engine.backends.wms.backend import Described, Outcome
 from engine.backends.wms.jdl import Value, parametric, render
 from engine.dirac.client import Refused
 from engine.errors import BackendUnavailable, CredentialExpired
@@ -30,29 +31,11 @@ class Request:
     jdl: str
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A submission, ready to go."""
-
-    key: str
-    group: str
-    attributes: Mapping[str, Value]
-    place: tuple[int, int]
-    """Where its manifests are in the sandbox: the first, and how many."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of each, by key. Whoever is missing has no answer, because of `trouble`."""
-
-    answers: dict[str, Accepted | Rejected] = field(default_factory=dict)
-    trouble: BackendUnavailable | CredentialExpired | None = None
-
-
-def submit(ask: Questions, described: Mapping[str, Described], most: int, at_once: int) -> Outcome:
+def submit(ask: Questions, items: Sequence[Described], most: int, at_once: int) -> Outcome:
     """Hand over each once, if the server lets us: `most` jobs in a request, `at_once` requests at a time."""
     outcome = Outcome()
-    pending = requests(list(described.values()), most)
+    described = {item.key: item for item in items}
+    pending = requests(items, most)
     with ThreadPoolExecutor(at_once) as pool:
         while pending:
             again = list[Request]()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from engine.backends.diracx.answers import Answer, Refused
 from engine.backends.diracx.client import Client
+from engine.backends.wms.watch import PAGE, Page, Row
 from engine.errors import BackendUnavailable
 
-Row = Mapping[str, Any]
 Filter = Mapping[str, Any]
-
-PAGE = 10_000
-"""Rows of one answer: what DiracX gives at most."""
 
 
 def one_of(parameter: str, values: Sequence[str | int]) -> Filter:
@@ -26,16 +23,15 @@ def later(parameter: str, moment: str) -> Filter:
     return {"parameter": parameter, "operator": "gt", "value": moment}
 
 
-async def search(client: Client, filters: Sequence[Filter], fields: Sequence[str]) -> tuple[list[Row], float]:
-    """All jobs that match, oldest first, and when the first question was answered, by the server's clock.
-
-    `fields` must hold JobID.
+async def pages(
+    client: Client, filters: Sequence[Filter], fields: Sequence[str]
+) -> AsyncGenerator[Page, None]:
+    """All jobs that match, oldest first; one page at least. `fields` must hold JobID.
 
     Raises:
         BackendUnavailable, CredentialExpired: as for every request.
     """
-    rows: list[Row] = []
-    at, beyond = 0.0, 0
+    beyond = 0
     while True:  # not by page numbers: DiracX fails when there is no such page, and jobs come and go
         body = {
             "parameters": list(fields),
@@ -43,11 +39,16 @@ async def search(client: Client, filters: Sequence[Filter], fields: Sequence[str
             "sort": [{"parameter": "JobID", "direction": "asc"}],
         }
         answer = await _asked(client, "/api/jobs/search", body, page=1, per_page=PAGE)
-        at = at or answer.at
-        rows += answer.data
+        yield Page(answer.data, answer.at)
         if len(answer.data) < PAGE:
-            return rows, at
-        beyond = int(rows[-1]["JobID"])
+            return
+        beyond = int(answer.data[-1]["JobID"])
+
+
+async def search(client: Client, filters: Sequence[Filter], fields: Sequence[str]) -> Page:
+    """All that `pages` gives, as if it were one: for questions about few jobs."""
+    found = [page async for page in pages(client, filters, fields)]
+    return Page([row for page in found for row in page.rows], found[0].at)
 
 
 async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) -> list[Row]:

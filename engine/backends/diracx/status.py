@@ -38,8 +38,8 @@ async def _change_known(client: Client, ids: Sequence[str], changes: Mapping[str
     try:
         answer = await client.ask("PATCH", PATH, dict.fromkeys(ids, changes))
     except CredentialExpired:
-        rows, _ = await search(client, [one_of("JobID", [int(id_) for id_ in ids])], ["JobID"])
-        there = [str(row["JobID"]) for row in rows]
+        found = await search(client, [one_of("JobID", [int(id_) for id_ in ids])], ["JobID"])
+        there = [str(row["JobID"]) for row in found.rows]
         if len(there) == len(ids):
             raise
         if not there:

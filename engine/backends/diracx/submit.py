@@ -7,7 +7,6 @@ not sink the others. One whose answer did not come may have arrived: its jobs ar
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -15,31 +14,13 @@ from operator import attrgetter
 from engine.backends.diracx.answers import Refused
 from engine.backends.diracx.client import Client
 from engine.backends.diracx.search import one_of, search
+from engine.backends.wms.backend import Described, Outcome
+from engine.backends.wms.jdl import render
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ports import Accepted, Rejected
 
 MOST = 20
 """Jobs that DiracX 0.7 takes in one request (MAX_PARAMETRIC_JOBS in diracx.logic.jobs.submission)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A submission, ready to go."""
-
-    key: str
-    group: str
-    """The JobGroup."""
-    jdl: str
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of each, by key. Whoever is missing has no answer, because of `trouble`."""
-
-    answers: dict[str, Accepted | Rejected] = field(default_factory=dict)
-    at: float = 0.0
-    """When the server answered, by its own clock."""
-    trouble: BackendUnavailable | CredentialExpired | None = None
 
 
 async def submit(client: Client, items: Sequence[Described], at_once: int) -> Outcome:
@@ -63,16 +44,17 @@ async def submit(client: Client, items: Sequence[Described], at_once: int) -> Ou
 async def find(client: Client, group: str, keys: Sequence[str]) -> Mapping[str, list[str]]:
     """Jobs of a group by the names that we gave them, oldest first."""
     filters = [one_of("JobGroup", [group]), one_of("JobName", keys)]
-    rows, _ = await search(client, filters, ["JobID", "JobName"])
     found: dict[str, list[str]] = {}
-    for row in sorted(rows, key=lambda row: int(row["JobID"])):
+    for row in (await search(client, filters, ["JobID", "JobName"])).rows:
         found.setdefault(row["JobName"], []).append(str(row["JobID"]))
     return found
 
 
 async def _send(client: Client, items: Sequence[Described]) -> Outcome:
     try:
-        answer = await client.ask("POST", "/api/jobs/jdl", [item.jdl for item in items], repeat=False)
+        answer = await client.ask(
+            "POST", "/api/jobs/jdl", [render(item.attributes) for item in items], repeat=False
+        )
     except Refused as error:
         if len(items) == 1:
             return Outcome({items[0].key: Rejected(f"DiracX refuses it: {error}")})

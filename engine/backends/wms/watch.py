@@ -3,16 +3,19 @@
 Each cycle asks what has changed since the last one, by the server's clock and with some overlap, and for the
 number of active jobs by state. When that number is not ours, something was missed: a job was removed, or
 its change was stamped by a clock that is late. Then, and every quarter of an hour, everything is compared.
-The cost does not depend on the number of jobs that have ended.
+The cost does not depend on the number of jobs that have ended, and answers are read page by page: of a job
+nothing is kept but its number and what is said of it, which is the same words for most.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from sys import intern
-from typing import Any, Protocol
+from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 from engine.backends.wms import states
 from engine.ports import Observation, Seen
@@ -23,7 +26,7 @@ Row = Mapping[str, Any]
 """What DIRAC says of a job, by its own names."""
 
 FIELDS = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site", "JobGroup"]
-"""What a row must have; `Questions.active` gives JobName too."""
+"""What a row must have; those of `Questions.active` have JobName too."""
 OVERLAP = 30.0
 """Seconds by which two questions about changes overlap."""
 FULL_EVERY = 900.0
@@ -31,25 +34,48 @@ FULL_EVERY = 900.0
 PATIENCE = 3
 """Cycles in which the numbers may differ before everything is compared: jobs move while we count."""
 PAGE = 5000
+"""Jobs of one question, and of one page of an answer: some five megabytes."""
+
+
+class Page(NamedTuple):
+    """A piece of an answer."""
+
+    rows: Sequence[Row]
+    at: float
+    """When the question was asked, by the server's clock."""
 
 
 class Questions(Protocol):
     """What is asked of the server. Times are by its own clock, in seconds since 1970-01-01 UTC."""
 
-    def changed(self, groups: Sequence[str], since: float) -> tuple[list[Row], float]:
-        """Jobs of these groups that have changed since then, and when that was asked."""
+    def changed(self, groups: Sequence[str], since: float) -> Iterator[Page]:
+        """Jobs of these groups that have changed since then; one page at least."""
 
     def count_active(self, groups: Sequence[str]) -> int:
         """The number of jobs of these groups that may still move."""
 
-    def active(self, groups: Sequence[str]) -> list[Row]:
+    def active(self, groups: Sequence[str]) -> Iterator[Page]:
         """Jobs of these groups that may still move, with their names."""
 
-    def of(self, numbers: Sequence[int]) -> tuple[list[Row], float]:
-        """These jobs, as far as they are there, and when that was asked."""
+    def of(self, numbers: Sequence[int]) -> Page:
+        """These jobs, `PAGE` at most, as far as they are there."""
+
+    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Native ids, oldest first, of the jobs of a group by their names."""
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         """Ask for the end of these."""
+
+    def delete(self, native_ids: Sequence[str]) -> None:
+        """Ask for the end of these, and that nothing be kept of them."""
+
+
+class _State(NamedTuple):
+    """What is said of a job."""
+
+    seen: Seen
+    words: str
+    site: str
 
 
 @dataclass(slots=True)
@@ -69,8 +95,8 @@ class Watch:
         self._ask = ask
         self._clock = clock
         self._period = period
-        self._known: dict[str, Observation] = {}
-        self._absent: set[str] = set()
+        self._known: dict[int, _State] = {}
+        self._absent: set[int] = set()
         self._groups: set[str] = set()
         self._cycle: _Cycle | None = None
 
@@ -79,21 +105,20 @@ class Watch:
         now = self._clock()
         if self._cycle is None or now - self._cycle.refreshed >= self._period:
             self._refresh(now)
-        new = [id_ for id_ in native_ids if id_ not in self._known and id_ not in self._absent]
-        self._look_up(new)
-        return [self._known[id_] for id_ in native_ids if id_ in self._known]
+        numbers = _numbers(native_ids)
+        self._look_up([n for n in numbers if n not in self._known and n not in self._absent])
+        return [Observation(str(n), *self._known[n]) for n in numbers if n in self._known]
 
     def submitted(self, native_ids: Iterable[str], group: str, at: float) -> None:
         """These are new: the server said so at this time of its clock."""
         self._begin(at)
         self._groups.add(group)
-        for id_ in native_ids:
-            self._known[id_] = Observation(id_, Seen.QUEUED, "Received")
+        self._known.update(dict.fromkeys(_numbers(native_ids), _RECEIVED))
 
     def forget(self, native_ids: Iterable[str]) -> None:
         """Nobody asks about these any more."""
-        for id_ in native_ids:
-            self._known.pop(id_, None)
+        for number in _numbers(native_ids):
+            self._known.pop(number, None)
 
     def hurry(self) -> None:
         """Ask again at the next occasion: something was done that changes states."""
@@ -102,15 +127,13 @@ class Watch:
 
     # --- questions ---------------------------------------------------------------------------------
 
-    def _look_up(self, ids: Sequence[str]) -> None:
-        numbers = [int(id_) for id_ in ids if id_.isdigit()]
-        found = set[str]()
+    def _look_up(self, numbers: Sequence[int]) -> None:
         for start in range(0, len(numbers), PAGE):
-            rows, at = self._ask.of(numbers[start : start + PAGE])
-            self._begin(at)
-            self._note(rows)
-            found.update(str(row["JobID"]) for row in rows)
-        self._absent.update(id_ for id_ in ids if id_ not in found)
+            asked = numbers[start : start + PAGE]
+            page = self._ask.of(asked)
+            self._begin(page.at)
+            self._note(page.rows)
+            self._absent.update(n for n in asked if n not in self._known)
 
     def _refresh(self, now: float) -> None:
         self._absent.clear()  # they are looked up again
@@ -120,8 +143,11 @@ class Watch:
             return
         cycle.refreshed = now
         groups = sorted(self._groups)
-        rows, cycle.mark = self._ask.changed(groups, cycle.mark - OVERLAP)
-        self._note(row for row in rows if str(row["JobID"]) in self._known)
+        mark = cycle.mark
+        for nth, page in enumerate(self._ask.changed(groups, mark - OVERLAP)):
+            mark = mark if nth else page.at
+            self._note(self._ours(page.rows))
+        cycle.mark = mark  # only now: an answer that breaks off is asked for once more
         there = self._ask.count_active(groups)
         cycle.odd = 0 if there == self._count() else cycle.odd + 1
         if cycle.odd >= PATIENCE or now - cycle.compared >= FULL_EVERY:
@@ -131,24 +157,35 @@ class Watch:
         """Look at every job that we think active: some are gone, some have changed unheard."""
         assert self._cycle is not None  # noqa: S101  # only `_refresh` comes here
         self._cycle.compared, self._cycle.odd = now, 0
-        rows = self._ask.active(groups)
-        there = {str(row["JobID"]): row["JobName"] for row in rows}
-        self._end_copies(there)
-        self._note(row for row in rows if str(row["JobID"]) in self._known)
-        silent = [id_ for id_, o in self._known.items() if o.seen != Seen.FINISHED and id_ not in there]
-        for id_ in silent:
-            del self._known[id_]
-        self._look_up(silent)
-        if missing := [id_ for id_ in silent if id_ not in self._known]:
+        silent = {number for number in self._known if self._moves(number)}
+        strange: list[tuple[str, str, int]] = []
+        alive = set[str]()
+        for page in self._ask.active(groups):
+            ours = self._ours(page.rows)
+            self._note(ours)
+            silent.difference_update(int(row["JobID"]) for row in ours)
+            alive.update(row["JobGroup"] for row in ours)
+            if len(ours) < len(page.rows):
+                rows = (row for row in page.rows if int(row["JobID"]) not in self._known)
+                strange += [(row["JobGroup"], row["JobName"], int(row["JobID"])) for row in rows]
+        self._groups = alive or set(groups)
+        for number in silent:
+            del self._known[number]
+        self._look_up(sorted(silent))
+        if missing := [str(number) for number in sorted(silent) if number not in self._known]:
             log.warning("%d jobs were removed from DIRAC: %s", len(missing), ", ".join(missing[:5]))
-        self._groups = {row["JobGroup"] for row in rows if str(row["JobID"]) in self._known} | {
-            group for group in self._groups if not rows
-        }
+        self._end_copies(sorted(strange))
 
-    def _end_copies(self, names: Mapping[str, str]) -> None:
-        """A submission that was given up and arrived late has a twin, which is the one that we know."""
-        ours = {name for id_, name in names.items() if id_ in self._known}
-        copies = [id_ for id_, name in names.items() if id_ not in self._known and name in ours]
+    def _end_copies(self, strange: Sequence[tuple[str, str, int]]) -> None:
+        """A submission that was given up and arrived late has a twin, which is the one that we know.
+        `strange` are group, name and number of jobs that nobody asked about, sorted.
+        """
+        copies: list[str] = []
+        for group, items in groupby(strange, key=itemgetter(0)):
+            some = list(items)
+            named = self._ask.find(group, [name for _, name, _ in some])
+            ours = {name for name, ids in named.items() if any(self._moves(n) for n in _numbers(ids))}
+            copies += [str(number) for _, name, number in some if name in ours]
         if copies:
             log.warning("%d jobs arrived twice; the copies end: %s", len(copies), ", ".join(copies[:5]))
             self._ask.cancel(copies)
@@ -161,21 +198,35 @@ class Watch:
             now = self._clock()
             self._cycle = _Cycle(now, now, at)
 
+    def _ours(self, rows: Iterable[Row]) -> list[Row]:
+        return [row for row in rows if int(row["JobID"]) in self._known]
+
     def _note(self, rows: Iterable[Row]) -> None:
         for row in rows:
-            id_ = str(row["JobID"])
-            seen = states.seen(row["Status"])
-            words = states.words(
-                row["Status"], row.get("MinorStatus") or "", row.get("ApplicationStatus") or ""
-            )
-            self._known[id_] = Observation(id_, seen, intern(words), intern(_site(row.get("Site") or "")))
+            minor, application = row.get("MinorStatus") or "", row.get("ApplicationStatus") or ""
+            self._known[int(row["JobID"])] = _state(row["Status"], minor, application, row.get("Site") or "")
             if row.get("JobGroup"):
                 self._groups.add(row["JobGroup"])
 
+    def _moves(self, number: int) -> bool:
+        """Whether we know a job, and think that it may still move."""
+        state = self._known.get(number)
+        return state is not None and state.seen != Seen.FINISHED
+
     def _count(self) -> int:
-        return sum(1 for o in self._known.values() if o.seen != Seen.FINISHED)
+        return sum(1 for state in self._known.values() if state.seen != Seen.FINISHED)
 
 
-def _site(name: str) -> str:
-    """The site of a job, once it has one."""
-    return "" if name in ("ANY", "Multiple", "Unknown") else name
+@lru_cache(maxsize=10_000)
+def _state(status: str, minor: str, application: str, site: str) -> _State:
+    """What is said of a job, once for all of which the same is said."""
+    where = "" if site in ("ANY", "Multiple", "Unknown") else site  # it has none yet
+    return _State(states.seen(status), states.words(status, minor, application), where)
+
+
+def _numbers(native_ids: Iterable[str]) -> list[int]:
+    """DIRAC's numbers of jobs; another id is none of DIRAC's."""
+    return [int(id_) for id_ in native_ids if id_.isdecimal() and id_.isascii()]
+
+
+_RECEIVED = _state("Received", "", "", "")

@@ -1,0 +1,31 @@
+"""What the engine is told of a grid, whichever way it asks for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.resources import Rates
+from wrappers import wire
+
+
+@dataclass(frozen=True, slots=True)
+class GridSettings:
+    """As whom we work there, how jobs are described, and how often is asked."""
+
+    node: wire.Node
+    vo: str = ""
+    """What the credential must be for; empty: whatever it is for."""
+    group: str = ""
+    wishes: Wishes = field(default_factory=Wishes)
+    rates: Rates = field(default_factory=Rates)
+    at_once: int = 4
+    """Submitting requests at a time."""
+    window: int = 10_000
+    """Submissions in flight at a time."""
+    poll_interval: float = 20.0
+    """Seconds between two looks."""
+    settled_after: float = 60.0
+    """Seconds after which a request that was given up is certainly over at the server."""
+    shared_files: bool = False
+    """Whether nodes find the files of this machine under the same paths."""
