@@ -12,7 +12,7 @@ from threading import Lock
 from fastapi import APIRouter, Response
 
 from engine.errors import EngineError
-from engine.store import executions
+from engine.store import executions, tallies
 from engine.store.database import Database
 
 KIND = "text/plain; version=0.0.4; charset=utf-8"
@@ -52,7 +52,7 @@ class Metrics:
     def _lines(self) -> Iterator[str]:
         with self._db.read() as connection:
             of_executions = executions.count_by_state(connection)
-            of_jobs = executions.count_jobs_by_state(connection)
+            of_jobs = tallies.jobs_by_state(connection)
         yield from _gauges("engine_executions", "Executions by state", of_executions)
         yield from _gauges("engine_jobs", "Jobs of executions that have not ended, by state", of_jobs)
         with self._lock:

@@ -21,7 +21,17 @@ from engine.ports import Backend, Catalogue, Progress, Storage
 from engine.reconcile import layout
 from engine.settings.tree import Settings
 from engine.storages.file import to_path
-from engine.store import attempts, events, executions, jobs, products, replicas, troubles
+from engine.store import (
+    attempts,
+    events,
+    executions,
+    jobs,
+    products,
+    replicas,
+    submissions,
+    tallies,
+    troubles,
+)
 from engine.store.database import Database
 from engine.store.events import Event
 from engine.store.executions import Execution
@@ -110,13 +120,13 @@ class Application:
             if not found.state.is_final:
                 trouble = trouble or troubles.told(connection, found.backend)
                 trouble = trouble or troubles.told(connection, id_)
-            return views.of_execution(found, executions.count(connection, id_), trouble)
+            return views.of_execution(found, tallies.of(connection, id_), trouble)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[views.ExecutionView]:
         """Executions, newest first."""
         with self._db.read() as connection:
             found = executions.newest(connection, limit=limit, before=before)
-            return [views.of_execution(e, executions.count(connection, e.id)) for e in found]
+            return [views.of_execution(e, tallies.of(connection, e.id)) for e in found]
 
     def jobs(self, id_: ExecutionId, states: Sequence[JobState] = ()) -> Iterator[views.JobView]:
         """The jobs of an execution, read a page at a time."""
@@ -195,7 +205,7 @@ class Application:
                 file.seek(offset)
                 return file.read(PIECE)
         with self._db.read() as connection:
-            native_id = attempts.native_id(connection, attempt.submission_id)
+            native_id = submissions.native_id(connection, attempt.submission_id)
         if native_id is None:
             return b""
         return self._backend(execution.backend).log(native_id, f"{attempt.id}.{stream}", offset)

@@ -12,7 +12,7 @@ from engine.ids import AttemptId, ExecutionId, job_name
 from engine.planning import CompiledTool, Descriptor, InputFile, compile_tool
 from engine.reconcile import layout
 from engine.storages.file import to_url
-from engine.store import executions, sources
+from engine.store import descriptors, sources
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job
@@ -86,7 +86,7 @@ class Manifests:
 
     def _compile(self, sha256: str, compat: bool) -> CompiledTool:
         with self._db.read() as connection:
-            data = executions.descriptor_data(connection, sha256)
+            data = descriptors.data(connection, sha256)
         return compile_tool(
             Descriptor(data=data, sha256=sha256, source=f"descriptor {sha256[:12]}"),
             compat=compat,

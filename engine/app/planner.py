@@ -41,7 +41,7 @@ from engine.planning import (
 from engine.ports import Capabilities, Catalogue, Storage
 from engine.settings.section import RuntimeName
 from engine.settings.tree import Settings
-from engine.store import executions
+from engine.store import descriptors
 from engine.store.database import Database
 from engine.store.jobs import NewJob
 from engine.store.sources import Source
@@ -250,7 +250,7 @@ def _is_checked(db: Database | None, sha256: str) -> bool:
     if db is None:
         return False
     with db.read() as connection:
-        return executions.descriptor_checked_by(connection, sha256) == validator()
+        return descriptors.checked_by(connection, sha256) == validator()
 
 
 def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source: str) -> list[str]:

@@ -19,7 +19,7 @@ from engine.ids import ExecutionId, new_id
 from engine.ports import Backend, Progress, Storage
 from engine.settings.tree import Settings
 from engine.storages.file import to_path, to_url
-from engine.store import executions, jobs, sources
+from engine.store import descriptors, executions, jobs, plans, sources
 from engine.store.database import Database
 from engine.store.executions import Execution
 
@@ -75,7 +75,7 @@ class Submissions:
             _make_results_directory(directory)
             self._bring(new, progress)
             with self._db.write() as connection:
-                executions.activate(connection, new.id, jobs=count, now=self._clock.now())
+                plans.activate(connection, new.id, jobs=count, now=self._clock.now())
                 if also is not None:
                     also(connection, new)
         except BaseException:
@@ -111,7 +111,7 @@ class Submissions:
             created_at=now,
         )
         with self._db.write() as connection:
-            executions.keep_descriptor(
+            descriptors.keep(
                 connection,
                 planned.descriptor.sha256,
                 planned.descriptor.data,
@@ -134,7 +134,7 @@ class Submissions:
 
     def _write_page(self, new: Execution, page: list[PlannedJob]) -> int:
         with self._db.write() as connection:
-            executions.touch(connection, new.id, now=self._clock.now())
+            plans.touch(connection, new.id, now=self._clock.now())
             jobs.add(connection, new.id, [job.new for job in page], now=self._clock.now())
             sources.add(connection, new.id, [source for job in page for source in job.sources])
         written = len(page)
@@ -155,13 +155,13 @@ class Submissions:
         for at in range(0, len(wanted), PAGE):
             found = bringer.bring_all(wanted[at : at + PAGE])
             with self._db.write() as connection:
-                executions.touch(connection, new.id, now=self._clock.now())
+                plans.touch(connection, new.id, now=self._clock.now())
                 for one in found:
                     sources.brought(connection, new.id, one)
 
     def _remove(self, id_: ExecutionId) -> None:
         with self._db.write() as connection:
-            executions.remove_plan(connection, id_)
+            plans.remove(connection, id_)
 
     def _by_key(self, key: str) -> Execution | None:
         with self._db.read() as connection:

@@ -8,9 +8,9 @@ from engine.ids import SubmissionId
 from engine.reconcile.collect import salvage
 from engine.reconcile.place import Round
 from engine.reconcile.settle import settle
-from engine.store import attempts, executions, jobs, outbox
-from engine.store.attempts import Word
+from engine.store import attempts, executions, jobs, lifecycle, outbox
 from engine.store.jobs import Move
+from engine.store.lifecycle import Word
 
 PAGE = 1000
 REPEAT = 20.0
@@ -28,7 +28,7 @@ def follow_intent(round_: Round) -> bool:
             idle = jobs.waiting(connection, id_, limit=PAGE)
             jobs.move(connection, [Move(j, JobState.CANCELLED, message="cancelled") for j in idle], now=now)
             busy = attempts.unfinished(connection, id_, round_.backend.name, limit=PAGE)
-            ended = attempts.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in busy], now=now)
+            ended = lifecycle.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in busy], now=now)
             settle(connection, ended, now=now)
         changed = changed or bool(idle or busy)
     return changed
@@ -55,7 +55,7 @@ def cancel_due(round_: Round) -> bool:
             for a in group
             if a.state == AttemptState.CANCELLING
         ]
-        settle(connection, attempts.tell(connection, words, now=now), now=now)
+        settle(connection, lifecycle.tell(connection, words, now=now), now=now)
     round_.backend.cancel([d.native_id for d in due if d.native_id is not None])
     return True
 

@@ -19,10 +19,11 @@ from engine.reconcile.provenance import record
 from engine.reconcile.settle import settle
 from engine.reconcile.testimony import Unbelievable, words
 from engine.reconcile.waiting import Trouble
-from engine.store import attempts, executions, jobs, outbox, products, replicas
-from engine.store.attempts import Attempt, Word
+from engine.store import attempts, executions, jobs, lifecycle, outbox, products, replicas
+from engine.store.attempts import Attempt
 from engine.store.executions import Execution
 from engine.store.jobs import Job
+from engine.store.lifecycle import Word
 from engine.store.outbox import Due
 from engine.store.products import Product
 from wrappers import wire
@@ -78,7 +79,7 @@ def collect_due(round_: Round) -> bool:
         made = [p for v in verdicts for p in v.products]
         products.add(connection, made)
         replicas.want(connection, made)
-        ended = attempts.tell(connection, [v.word for v in verdicts], now=now)
+        ended = lifecycle.tell(connection, [v.word for v in verdicts], now=now)
         outbox.done(connection, Effect.COLLECT, [item.submission_id for item in over])
         waiting.note(connection, over, postponed, held, again=AGAIN, now=now)
         settle(connection, ended, now=now)

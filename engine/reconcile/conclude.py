@@ -10,7 +10,7 @@ from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.ids import AttemptId
 from engine.reconcile import layout
 from engine.reconcile.place import Round, log
-from engine.store import attempts, events, executions, jobs, troubles
+from engine.store import attempts, events, executions, jobs, tallies, troubles
 from engine.store.executions import Execution
 from engine.store.jobs import Move
 
@@ -26,7 +26,7 @@ def conclude(round_: Round) -> bool:
     """End executions whose jobs are all final, and start the jobs that waited for all others."""
     with round_.db.read() as connection:
         resting = executions.at_rest(connection, round_.backend.name)
-        waiting = {e.id for e in resting if executions.count(connection, e.id)[JobState.BLOCKED]}
+        waiting = {e.id for e in resting if tallies.of(connection, e.id)[JobState.BLOCKED]}
     for execution in resting:
         if execution.id not in waiting:
             _end(round_, execution)
@@ -40,7 +40,7 @@ def _end(round_: Round, execution: Execution) -> None:
     now = round_.clock.now()
     with round_.write() as connection:
         current = executions.get(connection, execution.id, lock=True)
-        state = verdict(executions.count(connection, execution.id))  # the user may have retried meanwhile
+        state = verdict(tallies.of(connection, execution.id))  # the user may have retried meanwhile
         if state.is_final:
             executions.set_state(connection, current, state, now=now)
             troubles.clear(connection, execution.id)
@@ -98,7 +98,7 @@ def _unblock(round_: Round, execution: Execution) -> None:
     while more:
         with round_.write() as connection:
             executions.get(connection, execution.id, lock=True)
-            counts = executions.count(connection, execution.id)
+            counts = tallies.of(connection, execution.id)
             if to == JobState.BLOCKED:
                 if counts[JobState.READY]:
                     return  # the user retried meanwhile what they wait for

@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 from engine.domain.site import elsewhere
 from engine.ids import SubmissionId
 from engine.store import sites
-from engine.store.attempts import Attempt, Word
+from engine.store.attempts import Attempt
+from engine.store.lifecycle import Word
 
 
 def learn(connection: Connection, ended: Sequence[Word], *, now: float) -> None:

@@ -10,8 +10,9 @@ from engine.ids import SubmissionId
 from engine.ports import Observation, Seen
 from engine.reconcile.place import Round
 from engine.reconcile.settle import settle
-from engine.store import attempts, sites
-from engine.store.attempts import Live, Word
+from engine.store import attempts, lifecycle, sites, submissions
+from engine.store.lifecycle import Word
+from engine.store.submissions import Live
 
 PAGE = 1000
 
@@ -27,7 +28,7 @@ def observe(round_: Round, known: dict[str, Observation]) -> bool:
     changed, after, alive = False, "", set[str]()
     while True:
         with round_.db.read() as connection:
-            page = attempts.live(connection, round_.backend.name, after=after, limit=PAGE)
+            page = submissions.live(connection, round_.backend.name, after=after, limit=PAGE)
         if not page:
             for native_id in known.keys() - alive:
                 del known[native_id]
@@ -61,11 +62,11 @@ def _tell_page(
             for id_ in gone
             for a in held[id_]
         ]
-        attempts.set_unknown_since(connection, missed, now)
-        attempts.set_unknown_since(connection, back, None)
-        attempts.set_detail(connection, _details(page, new))
+        submissions.set_unknown_since(connection, missed, now)
+        submissions.set_unknown_since(connection, back, None)
+        submissions.set_detail(connection, _details(page, new))
         sites.place(connection, _moved(new, known))
-        settle(connection, attempts.tell(connection, words, now=now), now=now)
+        settle(connection, lifecycle.tell(connection, words, now=now), now=now)
     known.update({o.native_id: o for o in new.values()})
     return bool(words)
 

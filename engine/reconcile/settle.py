@@ -13,8 +13,8 @@ from engine.domain.job import JobState
 from engine.domain.retry import Failure, try_again
 from engine.reconcile.elsewhere import learn
 from engine.store import attempts, events, executions, jobs
-from engine.store.attempts import Word
 from engine.store.jobs import Job, Move
+from engine.store.lifecycle import Word
 
 
 def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> None:

@@ -18,9 +18,10 @@ from engine.reconcile import layout
 from engine.reconcile.elsewhere import avoid
 from engine.reconcile.place import Round, log
 from engine.reconcile.settle import settle
-from engine.store import attempts, executions, jobs, outbox
-from engine.store.attempts import Attempt, NewAttempt, Word
+from engine.store import attempts, executions, jobs, lifecycle, outbox, submissions
+from engine.store.attempts import Attempt
 from engine.store.jobs import Job, Move
+from engine.store.lifecycle import NewAttempt, Word
 from engine.store.outbox import Due
 from wrappers import wire
 from wrappers.wire import Manifest
@@ -34,7 +35,7 @@ def start_ready(round_: Round) -> bool:
     can = round_.backend.capabilities
     now = round_.clock.now()
     with round_.db.read() as connection:
-        room = min(can.window - attempts.in_flight(connection, round_.backend.name), can.window // 2 + 1)
+        room = min(can.window - submissions.in_flight(connection, round_.backend.name), can.window // 2 + 1)
         chunks = _next_chunks(connection, round_.backend.name, room, now=now) if room > 0 else []
     if not chunks:
         return False
@@ -50,7 +51,7 @@ def start_ready(round_: Round) -> bool:
     with round_.write() as connection:
         moves = [Move(j, JobState.ACTIVE) for chunk in chunks for j in chunk]
         jobs.move(connection, moves, now=now, started=True)
-        attempts.prepare(connection, round_.backend.name, new, now=now)
+        lifecycle.prepare(connection, round_.backend.name, new, now=now)
     return True
 
 
@@ -66,7 +67,7 @@ def _take_up(round_: Round, ready: Sequence[Job]) -> bool:
     wanted = {a.job_id for a in stranded}
     with round_.write() as connection:
         jobs.move(connection, [Move(j, JobState.ACTIVE) for j in ready if j.id in wanted], now=now)
-        attempts.tell(connection, [Word(a, News.TAKEN_UP) for a in stranded], now=now)
+        lifecycle.tell(connection, [Word(a, News.TAKEN_UP) for a in stranded], now=now)
     return True
 
 
@@ -208,8 +209,8 @@ def _write_answers(
                 else:
                     words.append(Word(a, News.REJECTED, answer.reason, Failure.REJECTED))
         words += [Word(a, News.CANCEL_DONE) for id_ in unwanted for a in held[id_]]
-        attempts.set_native_ids(
+        submissions.set_native_ids(
             connection, {id_: a.native_id for id_, a in answers.items() if isinstance(a, Accepted)}
         )
         outbox.done(connection, Effect.SUBMIT, [*answers, *unwanted])
-        settle(connection, attempts.tell(connection, words, now=now), now=now)
+        settle(connection, lifecycle.tell(connection, words, now=now), now=now)

@@ -1,9 +1,8 @@
-"""Executions and the descriptors they run."""
+"""Executions: what they are, and how they move."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from engine.domain.options import Options
 from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.store import events
-from engine.store.schema import descriptor, event, execution, job, source, tally
+from engine.store.schema import execution, tally
 from engine.store.statements import insert_new
 from wrappers import wire
 
@@ -42,38 +41,6 @@ class Execution:
     key: str | None = None
     updated_at: float = 0.0
     ended_at: float | None = None
-
-
-def keep_descriptor(
-    connection: Connection, sha256: str, data: Mapping[str, Any], *, checked_by: str, now: float
-) -> None:
-    """Store a descriptor once; the same content again only notes who checked it last."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    row = {"sha256": sha256, "text": text, "checked_by": checked_by, "created_at": now}
-    if not insert_new(connection, descriptor, row):
-        connection.execute(
-            sa.update(descriptor).where(descriptor.c.sha256 == sha256).values(checked_by=checked_by)
-        )
-
-
-def descriptor_data(connection: Connection, sha256: str) -> dict[str, Any]:
-    """The stored descriptor.
-
-    Raises:
-        NotFound: it was never stored.
-    """
-    text = connection.execute(sa.select(descriptor.c.text).where(descriptor.c.sha256 == sha256)).scalar()
-    if text is None:
-        raise NotFound(f"no descriptor {sha256[:12]} in the database")
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
-def descriptor_checked_by(connection: Connection, sha256: str) -> str | None:
-    """Which validator accepted this descriptor, or None when it is new."""
-    return connection.execute(
-        sa.select(descriptor.c.checked_by).where(descriptor.c.sha256 == sha256)
-    ).scalar()
 
 
 def create(connection: Connection, new: Execution) -> None:
@@ -203,116 +170,10 @@ def at_rest(connection: Connection, backend: str, limit: int = 1000) -> list[Exe
     return [_from_row(row) for row in connection.execute(query)]
 
 
-def count(connection: Connection, execution_id: ExecutionId) -> dict[JobState, int]:
-    """Its jobs by state, zeros included."""
-    rows = connection.execute(
-        sa.select(tally.c.state, tally.c.jobs).where(tally.c.execution_id == execution_id)
-    )
-    counts = {JobState(state): jobs for state, jobs in rows}
-    return {state: counts.get(state, 0) for state in JobState}
-
-
 def count_by_state(connection: Connection) -> dict[str, int]:
     """How many executions there are in each state."""
     query = sa.select(execution.c.state, sa.func.count()).group_by(execution.c.state)
     return {state: int(number) for state, number in connection.execute(query)}
-
-
-def count_by_place(connection: Connection) -> dict[str, tuple[int, int]]:
-    """Active and ready jobs at each back-end where there are any."""
-    query = (
-        sa.select(execution.c.backend, tally.c.state, sa.func.sum(tally.c.jobs))
-        .join(execution, execution.c.id == tally.c.execution_id)
-        .where(
-            execution.c.state == ExecutionState.ACTIVE, tally.c.state.in_([JobState.ACTIVE, JobState.READY])
-        )
-        .group_by(execution.c.backend, tally.c.state)
-    )
-    found: dict[str, dict[str, int]] = {}
-    for backend, state, number in connection.execute(query):
-        found.setdefault(backend, {})[state] = int(number)
-    return {
-        backend: (counts.get(JobState.ACTIVE, 0), counts.get(JobState.READY, 0))
-        for backend, counts in found.items()
-    }
-
-
-def count_jobs_by_state(connection: Connection) -> dict[str, int]:
-    """Jobs of active executions by state."""
-    query = (
-        sa.select(tally.c.state, sa.func.sum(tally.c.jobs))
-        .join(execution, execution.c.id == tally.c.execution_id)
-        .where(execution.c.state == ExecutionState.ACTIVE)
-        .group_by(tally.c.state)
-    )
-    return {state: int(number) for state, number in connection.execute(query)}
-
-
-def add_to_tally(connection: Connection, changes: Mapping[tuple[ExecutionId, JobState], int]) -> None:
-    """Count `changes` more (or fewer) jobs in these states."""
-    rows = [
-        {"b_execution": execution_id, "b_state": str(state), "b_jobs": jobs}
-        for (execution_id, state), jobs in sorted(changes.items())
-        if jobs
-    ]
-    if rows:
-        connection.execute(
-            sa.update(tally)
-            .where(
-                tally.c.execution_id == sa.bindparam("b_execution"), tally.c.state == sa.bindparam("b_state")
-            )
-            .values(jobs=tally.c.jobs + sa.bindparam("b_jobs")),
-            rows,
-        )
-
-
-def activate(connection: Connection, execution_id: ExecutionId, *, jobs: int, now: float) -> None:
-    """All its jobs are written: from now on they run. One commit makes an execution real."""
-    touch(connection, execution_id, now=now)
-    connection.execute(
-        sa.update(execution)
-        .where(execution.c.id == execution_id)
-        .values(state=ExecutionState.ACTIVE, jobs=jobs)
-    )
-    events.append(
-        connection,
-        [
-            events.Event(
-                execution_id,
-                now,
-                "planned",
-                state_from=ExecutionState.PLANNING,
-                state_to=ExecutionState.ACTIVE,
-                detail=f"{jobs} job{'s' if jobs != 1 else ''}",
-            )
-        ],
-    )
-
-
-def touch(connection: Connection, execution_id: ExecutionId, *, now: float) -> None:
-    """Note that its planner is alive.
-
-    Raises:
-        BadRequest: the plan is gone: another submit with the same key took its place, or it was cancelled.
-    """
-    still = connection.execute(
-        sa.update(execution)
-        .where(execution.c.id == execution_id, execution.c.state == ExecutionState.PLANNING)
-        .values(updated_at=now)
-    )
-    if not still.rowcount:
-        raise BadRequest(f"execution {execution_id} was ended while its jobs were being written")
-
-
-def remove_plan(connection: Connection, execution_id: ExecutionId) -> None:
-    """Remove an execution that never became active, with everything of it."""
-    query = sa.select(execution.c.state).where(execution.c.id == execution_id)
-    state = connection.execute(query.with_for_update()).scalar()  # no page may be on its way
-    if state != ExecutionState.PLANNING:
-        return
-    for table in (job, source, tally, event):
-        connection.execute(sa.delete(table).where(table.c.execution_id == execution_id))
-    connection.execute(sa.delete(execution).where(execution.c.id == execution_id))
 
 
 def reopen(connection: Connection, current: Execution, *, now: float) -> None:

@@ -27,3 +27,15 @@ def insert_new(connection: Connection, table: sa.Table, row: Mapping[str, Any]) 
     dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # PostgreSQL's takes 15 ms
     statement = dialect.insert(table).values(dict(row)).on_conflict_do_nothing().returning(*table.primary_key)
     return connection.execute(statement).first() is not None
+
+
+def set_each(connection: Connection, column: sa.Column[Any], values: Mapping[Any, str]) -> None:
+    """Give the rows of these ids a value each."""
+    if values:
+        table = column.table
+        connection.execute(
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("b_id"))
+            .values({column.name: sa.bindparam("b_value")}),
+            [{"b_id": id_, "b_value": value} for id_, value in values.items()],
+        )

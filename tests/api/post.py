@@ -16,11 +16,12 @@ from engine.domain.attempt import News
 from engine.ids import AttemptId, JobId
 from engine.settings.service import ApiSection
 from engine.settings.tree import Settings
-from engine.store import attempts
-from engine.store.attempts import Attempt, Word
+from engine.store import attempts, lifecycle
+from engine.store.attempts import Attempt
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job
+from engine.store.lifecycle import Word
 from engine.testing.clock import FakeClock
 from tests.services.registry import free_port
 from tests.store.samples import an_execution, attempts_of
@@ -78,7 +79,7 @@ class Post:
             with self.db.write() as connection:
                 found = attempts.find(connection, self.held[0].id)
                 assert found is not None
-                attempts.tell(connection, [Word(found, one)], now=self.clock.now())
+                lifecycle.tell(connection, [Word(found, one)], now=self.clock.now())
         self.clock.advance(MEMORY)
 
 

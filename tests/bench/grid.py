@@ -26,9 +26,9 @@ from engine.domain.execution import ExecutionState, Intent
 from engine.domain.options import Options
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.ports import Accepted, Observation, Submission
-from engine.store import attempts, executions, jobs
-from engine.store.attempts import NewAttempt, Word
+from engine.store import attempts, descriptors, executions, jobs, lifecycle, plans, submissions
 from engine.store.database import Database
+from engine.store.lifecycle import NewAttempt, Word
 from tests.bench.place import median, row
 from tests.services.diracx import Diracx, start_diracx
 from wrappers.wire import Manifest, Node
@@ -204,7 +204,7 @@ def in_flight(db: Database, group: str, ids: list[str]) -> None:
     now = time.time()
     new = an_execution(group, now)
     with db.write() as connection:
-        executions.keep_descriptor(connection, "0" * 64, {"name": "tool"}, checked_by="bench", now=now)
+        descriptors.keep(connection, "0" * 64, {"name": "tool"}, checked_by="bench", now=now)
         executions.create(connection, new)
     for start in range(0, len(ids), 1000):
         page = ids[start : start + 1000]
@@ -212,7 +212,7 @@ def in_flight(db: Database, group: str, ids: list[str]) -> None:
             rows = [jobs.NewJob(start + n, {}, {}) for n in range(1, len(page) + 1)]
             jobs.add(connection, new.id, rows, now=now)
     with db.write() as connection:
-        executions.activate(connection, new.id, jobs=len(ids), now=now)
+        plans.activate(connection, new.id, jobs=len(ids), now=now)
     for start in range(0, len(ids), 1000):
         accept(db, new.id, ids[start : start + 1000], after=start, now=now)
 
@@ -240,12 +240,12 @@ def accept(db: Database, id_: ExecutionId, page: list[str], *, after: int, now: 
     with db.write() as connection:
         found = jobs.page(connection, id_, after=after, limit=len(page))
         new = [NewAttempt(AttemptId(new_id()), j.id, SubmissionId(new_id()), id_, 1) for j in found]
-        attempts.prepare(connection, "diracx", new, now=now)
+        lifecycle.prepare(connection, "diracx", new, now=now)
         natives = {a.submission_id: native for a, native in zip(new, page, strict=True)}
-        attempts.set_native_ids(connection, natives)
+        submissions.set_native_ids(connection, natives)
         held = attempts.of_submissions(connection, list(natives))
         words = [Word(a, News.ACCEPTED, "") for group in held.values() for a in group]
-        attempts.tell(connection, words, now=now)
+        lifecycle.tell(connection, words, now=now)
 
 
 if __name__ == "__main__":

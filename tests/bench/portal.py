@@ -17,7 +17,7 @@ from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.domain.options import Options
 from engine.ids import ExecutionId, new_id
-from engine.store import executions, jobs, launches
+from engine.store import descriptors, executions, jobs, launches, plans
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Move, NewJob
@@ -62,7 +62,7 @@ def _fill(here: Place, account: str) -> list[ExecutionId]:
     db = Database(f"sqlite:///{here.directory / 'data/grid-engine/engine.db'}")
     ids = [ExecutionId(new_id()) for _ in range(EXECUTIONS)]
     with db.write() as connection:
-        executions.keep_descriptor(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)
+        descriptors.keep(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)
     for id_ in ids:
         _write(db, id_, account)
     db.close()
@@ -86,7 +86,7 @@ def _write(db: Database, id_: ExecutionId, account: str) -> None:
     with db.write() as connection:
         executions.create(connection, new)
         jobs.add(connection, id_, [NewJob(n + 1, {"n": n}, {"n": n}) for n in range(JOBS)], now=now)
-        executions.activate(connection, id_, jobs=JOBS, now=now)
+        plans.activate(connection, id_, jobs=JOBS, now=now)
         launches.add(connection, Launch(id_, account, "bench/1", "bench", {"n": ["1"]}, "/vip/Home"))
         some = jobs.page(connection, id_, limit=JOBS // 2)
         jobs.move(connection, [Move(one, JobState.ACTIVE) for one in some], now=now, started=True)

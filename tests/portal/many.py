@@ -8,7 +8,7 @@ from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.domain.options import Options
 from engine.ids import ExecutionId, new_id
-from engine.store import executions, jobs, launches
+from engine.store import descriptors, executions, jobs, launches, plans
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job, Move, NewJob
@@ -36,7 +36,7 @@ def write_many(house: House, user: str, count: int) -> ExecutionId:
         created_at=now,
     )
     with db.write() as connection:
-        executions.keep_descriptor(connection, _SHA, {"name": "many"}, checked_by="", now=now)
+        descriptors.keep(connection, _SHA, {"name": "many"}, checked_by="", now=now)
         executions.create(connection, new)
         for start in range(0, count, _PAGE):
             page = [
@@ -44,7 +44,7 @@ def write_many(house: House, user: str, count: int) -> ExecutionId:
                 for n in range(start, start + _PAGE)
             ]
             jobs.add(connection, id_, page, now=now)
-        executions.activate(connection, id_, jobs=count, now=now)
+        plans.activate(connection, id_, jobs=count, now=now)
         launch = Launch(
             id_, house.ids[user], "many/1.0", "a study of very many", {"subject": ["..."]}, "/vip/Home"
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.options import Options
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
-from engine.store import attempts, executions, jobs
-from engine.store.attempts import NewAttempt
+from engine.store import descriptors, executions, jobs, lifecycle, plans
 from engine.store.database import Database
 from engine.store.executions import Execution
+from engine.store.lifecycle import NewAttempt
 
 NOW = 1_750_000_000.0
 
@@ -29,12 +29,12 @@ def an_execution(db: Database, count: int = 3, *, key: str | None = None, active
         created_at=NOW,
     )
     with db.write() as connection:
-        executions.keep_descriptor(connection, "0" * 64, {"name": "tool"}, checked_by="a test", now=NOW)
+        descriptors.keep(connection, "0" * 64, {"name": "tool"}, checked_by="a test", now=NOW)
         executions.create(connection, new)
         rows = [jobs.NewJob(n, {"number": n}, {"n": n}) for n in range(1, count + 1)]
         jobs.add(connection, new.id, rows, now=NOW)
         if active:
-            executions.activate(connection, new.id, jobs=count, now=NOW)
+            plans.activate(connection, new.id, jobs=count, now=NOW)
     with db.read() as connection:
         return executions.get(connection, new.id)
 
@@ -51,5 +51,5 @@ def attempts_of(db: Database, execution: Execution, together: int = 1) -> list[S
                 for j in ready[at : at + together]
             ]
         jobs.move(connection, [jobs.Move(j, jobs.JobState.ACTIVE) for j in ready], now=NOW, started=True)
-        attempts.prepare(connection, execution.backend, new, now=NOW)
+        lifecycle.prepare(connection, execution.backend, new, now=NOW)
     return ids

@@ -6,9 +6,9 @@ from engine.domain.attempt import News
 from engine.domain.execution import ExecutionState
 from engine.domain.product import RETRY_FIRST, RETRY_LONGEST, retry_after
 from engine.ids import AttemptId, ExecutionId
-from engine.store import attempts, executions, jobs, products, replicas, sources
-from engine.store.attempts import Word
+from engine.store import attempts, executions, jobs, lifecycle, plans, products, replicas, sources
 from engine.store.database import Database
+from engine.store.lifecycle import Word
 from engine.store.products import Product
 from engine.store.sources import Source
 from tests.store.samples import NOW, an_execution, attempts_of
@@ -58,7 +58,7 @@ def test_a_plan_that_is_removed_takes_its_sources_with_it(db: Database) -> None:
     plan = an_execution(db, active=False)
     with db.write() as connection:
         sources.add(connection, plan.id, [URL])
-        executions.remove_plan(connection, plan.id)
+        plans.remove(connection, plan.id)
     with db.read() as connection:
         assert sources.of(connection, plan.id, [URL.value]) == {}
 
@@ -106,7 +106,7 @@ def test_attempts_that_left_no_results_are_told_with_the_numbers_of_their_jobs(d
         told = [first]
         for news in (News.ACCEPTED, News.SEEN_RUNNING, News.SEEN_FINISHED, News.REPORT_SUCCEEDED):
             told = [attempts.of_submissions(connection, [ids[0]])[ids[0]][0]]
-            attempts.tell(connection, [Word(told[0], news)], now=NOW)
+            lifecycle.tell(connection, [Word(told[0], news)], now=NOW)
     found: list[tuple[AttemptId, int]] = []
     with db.read() as connection:
         while page := attempts.without_results(

@@ -12,9 +12,21 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import Effect, News
 from engine.ids import ExecutionId, JobId, new_id
-from engine.store import attempts, executions, jobs, lease, outbox, products, statements
-from engine.store.attempts import Word
+from engine.store import (
+    attempts,
+    descriptors,
+    executions,
+    jobs,
+    lease,
+    lifecycle,
+    outbox,
+    plans,
+    products,
+    statements,
+    tallies,
+)
 from engine.store.database import Database
+from engine.store.lifecycle import Word
 from tests.store.samples import NOW, an_execution, attempts_of
 
 MANY = 70_000
@@ -55,7 +67,7 @@ def test_a_descriptor_that_many_submit_at_once_is_stored_once(url: str, db: Data
     def keep(mine: Database) -> None:
         for n in "0123456789abcdef":
             with mine.write() as connection:
-                executions.keep_descriptor(connection, n * 64, {}, checked_by="me", now=NOW)
+                descriptors.keep(connection, n * 64, {}, checked_by="me", now=NOW)
 
     assert at_once(url, [keep] * 6) == [None] * 6
 
@@ -67,12 +79,12 @@ def test_a_plan_is_removed_while_its_planner_writes_another_page(url: str, db: D
         def write(mine: Database, id_: ExecutionId = plan.id) -> None:
             for page in range(2, 40):
                 with mine.write() as connection:
-                    executions.touch(connection, id_, now=NOW)
+                    plans.touch(connection, id_, now=NOW)
                     jobs.add(connection, id_, [jobs.NewJob(page, {})], now=NOW)
 
         def remove(mine: Database, id_: ExecutionId = plan.id) -> None:
             with mine.write() as connection:
-                executions.remove_plan(connection, id_)
+                plans.remove(connection, id_)
 
         told = [a for a in at_once(url, [write, remove]) if a is not None]
         assert all("was ended while its jobs were being written" in str(a) for a in told)
@@ -83,9 +95,9 @@ def test_a_plan_is_removed_while_its_planner_writes_another_page(url: str, db: D
 def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(db: Database) -> None:
     execution = an_execution(db, 1)
     with db.read() as connection:
-        before = executions.count(connection, execution.id)
+        before = tallies.of(connection, execution.id)
         attempts_of(db, execution)
-        assert executions.count(connection, execution.id) == before
+        assert tallies.of(connection, execution.id) == before
 
 
 @pytest.mark.service
@@ -125,14 +137,14 @@ def test_news_of_more_attempts_than_a_statement_takes_is_told(
             attempts.NewAttempt(attempts.AttemptId(new_id()), j.id, submission, execution.id, 1)
             for j in found
         ]
-        attempts.prepare(connection, "place", new, now=NOW)
+        lifecycle.prepare(connection, "place", new, now=NOW)
         [held] = attempts.of_submissions(connection, [submission]).values()
-        ended = attempts.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in held], now=NOW)
+        ended = lifecycle.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in held], now=NOW)
         assert ended == []
         [held] = attempts.of_submissions(connection, [submission]).values()
         strange = [Word(a, News.REPORT_SUCCEEDED) for a in held]
-        attempts.tell(connection, strange, now=NOW)
-        assert len(attempts.tell(connection, [Word(a, News.CANCEL_DONE) for a in held], now=NOW)) == 8
+        lifecycle.tell(connection, strange, now=NOW)
+        assert len(lifecycle.tell(connection, [Word(a, News.CANCEL_DONE) for a in held], now=NOW)) == 8
         assert outbox.due(connection, Effect.SUBMIT, "place", now=NOW, limit=1) == []
 
 

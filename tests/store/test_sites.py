@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from engine.domain.retry import Failure
 from engine.ids import AttemptId, SubmissionId, new_id
-from engine.store import attempts, jobs, sites
-from engine.store.attempts import NewAttempt
+from engine.store import jobs, lifecycle, sites
 from engine.store.database import Database
+from engine.store.lifecycle import NewAttempt
 from tests.store.samples import NOW, an_execution
 
 
@@ -16,7 +16,7 @@ def submissions(db: Database, count: int) -> list[SubmissionId]:
     with db.write() as connection:
         found = jobs.ready(connection, "place", now=NOW, limit=count)
         new = [NewAttempt(AttemptId(new_id()), j.id, SubmissionId(new_id()), execution.id, 1) for j in found]
-        attempts.prepare(connection, "place", new, now=NOW)
+        lifecycle.prepare(connection, "place", new, now=NOW)
     return [a.submission_id for a in new]
 
 

@@ -17,9 +17,22 @@ from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import MAY_BECOME, JobState
 from engine.errors import BadRequest, Bug, LostRace, NotFound
 from engine.ids import ExecutionId, new_id
-from engine.store import attempts, events, executions, jobs, lease, outbox, products
-from engine.store.attempts import Word
+from engine.store import (
+    attempts,
+    descriptors,
+    events,
+    executions,
+    jobs,
+    lease,
+    lifecycle,
+    outbox,
+    plans,
+    products,
+    submissions,
+    tallies,
+)
 from engine.store.database import Database
+from engine.store.lifecycle import Word
 from engine.store.products import Product
 from engine.store.schema import outbox as outbox_table
 from tests.store.samples import NOW, an_execution, attempts_of
@@ -30,7 +43,7 @@ def test_an_execution_comes_back_as_it_was_written(db: Database) -> None:
     with db.read() as connection:
         assert executions.get(connection, written.id) == written
         assert executions.by_key(connection, "mine") == written
-        assert executions.descriptor_data(connection, written.descriptor_sha256) == {"name": "tool"}
+        assert descriptors.data(connection, written.descriptor_sha256) == {"name": "tool"}
 
 
 def test_a_users_key_is_taken_once(db: Database) -> None:
@@ -98,7 +111,7 @@ def test_a_move_that_is_not_in_the_table_is_refused_and_changes_nothing(db: Data
             now=NOW,
         )
     with db.read() as connection:
-        assert executions.count(connection, execution.id)[JobState.READY] == 2
+        assert tallies.of(connection, execution.id)[JobState.READY] == 2
 
 
 def test_a_job_that_moved_meanwhile_is_not_moved_again(db: Database) -> None:
@@ -121,7 +134,7 @@ def test_the_tally_always_equals_the_jobs(db: Database, wishes: list[tuple[int, 
                 jobs.move(connection, [jobs.Move(job, to)], now=NOW)
     with db.read() as connection:
         counted = Counter(j.state for j in jobs.page(connection, execution.id))
-        tally = executions.count(connection, execution.id)
+        tally = tallies.of(connection, execution.id)
     assert {s: n for s, n in tally.items() if n} == counted
 
 
@@ -130,11 +143,11 @@ def test_an_attempt_moves_with_its_event_and_its_effect_in_one_commit(db: Databa
     [submission] = attempts_of(db, execution)
     with db.write() as connection:
         [attempt] = attempts.of_submissions(connection, [submission])[submission]
-        attempts.set_native_ids(connection, {submission: "n1"})
-        attempts.tell(connection, [Word(attempt, News.ACCEPTED, "n1")], now=NOW + 1)
+        submissions.set_native_ids(connection, {submission: "n1"})
+        lifecycle.tell(connection, [Word(attempt, News.ACCEPTED, "n1")], now=NOW + 1)
     with db.write() as connection:
         [attempt] = attempts.of_submissions(connection, [submission])[submission]
-        attempts.tell(connection, [Word(attempt, News.SEEN_FINISHED)], now=NOW + 2)
+        lifecycle.tell(connection, [Word(attempt, News.SEEN_FINISHED)], now=NOW + 2)
     with db.read() as connection:
         [attempt] = attempts.of_submissions(connection, [submission])[submission]
         told = events.story(connection, execution.id, attempt.job_id)
@@ -154,7 +167,7 @@ def test_news_that_cannot_be_sets_one_attempt_aside_and_no_other(db: Database) -
     with db.write() as connection:
         held = attempts.of_submissions(connection, ids)
         [strange], [good] = held[ids[0]], held[ids[1]]
-        attempts.tell(
+        lifecycle.tell(
             connection, [Word(strange, News.REPORT_SUCCEEDED, "what?"), Word(good, News.ACCEPTED)], now=NOW
         )
     with db.read() as connection:
@@ -170,9 +183,9 @@ def test_news_for_an_attempt_that_changed_meanwhile_is_not_written(db: Database)
     [submission] = attempts_of(db, execution)
     with db.write() as connection:
         [old] = attempts.of_submissions(connection, [submission])[submission]
-        attempts.tell(connection, [Word(old, News.ACCEPTED)], now=NOW)
+        lifecycle.tell(connection, [Word(old, News.ACCEPTED)], now=NOW)
     with pytest.raises(LostRace), db.write() as connection:
-        attempts.tell(connection, [Word(old, News.CANCEL_REQUESTED)], now=NOW)
+        lifecycle.tell(connection, [Word(old, News.CANCEL_REQUESTED)], now=NOW)
     with db.read() as connection:
         [now] = attempts.of_submissions(connection, [submission])[submission]
     assert now.state == AttemptState.QUEUED
@@ -182,15 +195,15 @@ def test_a_submission_lives_until_the_last_of_its_attempts_is_final(db: Database
     execution = an_execution(db, 2)
     [submission] = attempts_of(db, execution, together=2)
     with db.write() as connection:
-        attempts.set_native_ids(connection, {submission: "n"})
+        submissions.set_native_ids(connection, {submission: "n"})
         held = attempts.of_submissions(connection, [submission])[submission]
-        attempts.tell(connection, [Word(a, News.ACCEPTED) for a in held], now=NOW)
+        lifecycle.tell(connection, [Word(a, News.ACCEPTED) for a in held], now=NOW)
         held = attempts.of_submissions(connection, [submission])[submission]
-        attempts.tell(connection, [Word(held[0], News.GONE, failure="lost")], now=NOW)
-        assert [s.id for s in attempts.live(connection, "place")] == [submission]
+        lifecycle.tell(connection, [Word(held[0], News.GONE, failure="lost")], now=NOW)
+        assert [s.id for s in submissions.live(connection, "place")] == [submission]
         assert outbox.due(connection, Effect.FORGET, "place", now=NOW, limit=9) == []
-        attempts.tell(connection, [Word(held[1], News.GONE, failure="lost")], now=NOW)
-        assert attempts.live(connection, "place") == []
+        lifecycle.tell(connection, [Word(held[1], News.GONE, failure="lost")], now=NOW)
+        assert submissions.live(connection, "place") == []
         assert [
             d.submission_id for d in outbox.due(connection, Effect.FORGET, "place", now=NOW, limit=9)
         ] == [submission]
@@ -244,8 +257,8 @@ def _product(execution: ExecutionId, attempt: attempts.Attempt, name: str) -> Pr
 def test_an_abandoned_plan_is_removed_without_trace_but_an_active_execution_is_not(db: Database) -> None:
     plan, active = an_execution(db, 3, active=False), an_execution(db, 3)
     with db.write() as connection:
-        executions.remove_plan(connection, plan.id)
-        executions.remove_plan(connection, active.id)
+        plans.remove(connection, plan.id)
+        plans.remove(connection, active.id)
     with db.read() as connection:
         assert [e.id for e in executions.newest(connection)] == [active.id]
         assert jobs.page(connection, plan.id) == []
@@ -349,7 +362,7 @@ def test_failures_before_a_retry_of_the_user_are_not_counted(db: Database) -> No
     [id_] = attempts_of(db, execution)
     with db.write() as connection:
         [attempt] = attempts.of_submissions(connection, [id_])[id_]
-        attempts.tell(connection, [Word(attempt, News.REJECTED, "", "rejected")], now=NOW)
+        lifecycle.tell(connection, [Word(attempt, News.REJECTED, "", "rejected")], now=NOW)
         [job] = jobs.page(connection, execution.id)
         assert attempts.failures_of(connection, [job.id]) == {(job.id, "rejected"): 1}
         jobs.move(connection, [jobs.Move(job, JobState.FAILED)], now=NOW)
@@ -360,5 +373,5 @@ def test_failures_before_a_retry_of_the_user_are_not_counted(db: Database) -> No
     with db.write() as connection:
         [job] = jobs.page(connection, execution.id)
         second = attempts.of_job(connection, job.id)[-1]
-        attempts.tell(connection, [Word(second, News.REJECTED, "", "rejected")], now=NOW)
+        lifecycle.tell(connection, [Word(second, News.REJECTED, "", "rejected")], now=NOW)
         assert attempts.failures_of(connection, [job.id]) == {(job.id, "rejected"): 1}

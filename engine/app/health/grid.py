@@ -11,7 +11,7 @@ from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.clock import iso
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
 from engine.ports import Backend, Personal, Telling
-from engine.store import attempts, sites
+from engine.store import attempts, sites, submissions
 from engine.store.database import Database
 from engine.store.jobs import Job
 
@@ -62,7 +62,7 @@ def story_there(db: Database, backends: Mapping[str, Backend], name: str, job: J
         return
     with db.read() as connection:
         tries = attempts.of_job(connection, job.id)
-        native_id = attempts.native_id(connection, tries[-1].submission_id) if tries else None
+        native_id = submissions.native_id(connection, tries[-1].submission_id) if tries else None
     if native_id is None:
         return
     try:

@@ -19,7 +19,7 @@ from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
 from engine.settings.tree import Settings
-from engine.store import accounts, attempts, executions, launches, standing
+from engine.store import accounts, attempts, launches, standing, tallies
 from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch, Listed
@@ -114,7 +114,7 @@ class Launches:
     def places(self) -> Mapping[str, tuple[int, int]]:
         """Active and ready jobs at each place."""
         with self._db.read() as connection:
-            return executions.count_by_place(connection)
+            return tallies.by_place(connection)
 
     def standing(self, found: Launch, most: int) -> tuple[Standing, list[Line]]:
         """How an execution stands, and each of its jobs when there are at most so many."""

@@ -18,7 +18,7 @@ from engine.domain.account import Account
 from engine.errors import BadRequest, NotFound
 from engine.planning import CompiledTool, Descriptor, compile_tool
 from engine.planning.lint import ERROR, Finding, lint
-from engine.store import accounts, executions, pipelines
+from engine.store import accounts, descriptors, pipelines
 from engine.store.database import Database
 from engine.store.pipelines import Pipeline
 
@@ -73,9 +73,7 @@ class Pipelines:
                     remedy="give the new one another tool-version",
                 )
             ids = _group_ids(connection, groups)
-            executions.keep_descriptor(
-                connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now
-            )
+            descriptors.keep(connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now)
             new = Pipeline(identifier, descriptor.sha256, ids, created_at=now)
             pipelines.put(connection, new)
         return new, found
@@ -151,7 +149,7 @@ class Pipelines:
 
     def _compile(self, sha256: str) -> tuple[Descriptor, CompiledTool]:
         with self._db.read() as connection:
-            data: dict[str, Any] = executions.descriptor_data(connection, sha256)
+            data: dict[str, Any] = descriptors.data(connection, sha256)
         descriptor = Descriptor(data, sha256, str(data.get("name", "descriptor")))
         return descriptor, compile_tool(descriptor, check=False)
 
