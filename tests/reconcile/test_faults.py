@@ -342,7 +342,7 @@ def test_a_key_whose_planner_died_can_be_used_again(world: World, monkeypatch: p
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr("engine.app.application.executions.activate", die)
+        patch.setattr("engine.app.submission.plans.activate", die)
         patch.setattr("engine.app.submission.Submissions._remove", lambda *_: None)
         with pytest.raises(SystemExit):
             world.submit("true", key="mine")
