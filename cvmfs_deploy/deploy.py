@@ -26,6 +26,7 @@ from cvmfs_deploy.settings import Settings
 from cvmfs_deploy.wanted import Wanted
 from engine.clock import Clock, SystemClock, iso
 from engine.errors import EngineError, Unavailable
+from engine.terminal import counted
 from wrappers.containers import cvmfs
 from wrappers.containers.tree import remove
 
@@ -204,7 +205,8 @@ def _check_room(place: Place, batch: Batch, layers: Layers) -> None:
     free = shutil.disk_usage(staging).free
     if free < needed:
         raise Unavailable(
-            f"{staging} has {size_text(free)} free, {len(batch.images)} images need {size_text(needed)}",
+            f"{staging} has {size_text(free)} free, "
+            f"{counted(len(batch.images), 'image needs', 'images need')} {size_text(needed)}",
             remedy="make room, or set a smaller batch_size or another work directory",
         )
 

@@ -25,6 +25,11 @@ def say(*words: str) -> None:
     print(*(word.translate(_ESCAPES) for word in words), file=sys.stderr, flush=True)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number of things in words: `1 image`, `2 images`; `many` where that is more than `one` with an s."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A table on stdout; piped, it is plain text without colours or cut cells."""
     if not sys.stdout.isatty():

@@ -54,11 +54,16 @@ def _say(place: Place, plan: Plan, outcome: Outcome, names: int, moved: int) -> 
     for key in plan.held:
         show.say(f"cvmfs-deploy: {key} was rolled back and stays; cvmfs-deploy add lets it follow again")
     if not outcome.changes and not outcome.failures:
-        show.note(f"nothing to do: {names} names are as they should be in {place.publisher.name}")
+        show.note(
+            f"nothing to do: {show.counted(names, 'name is as it', 'names are as they')} should be "
+            f"in {place.publisher.name}"
+        )
         return
     show.note(
-        f"{len(outcome.published)} images published, {moved} names new or moved, {len(plan.retire)} retired, "
-        f"{len(outcome.failures)} failures, {size_text(outcome.received)} fetched"
+        f"{show.counted(len(outcome.published), 'image')} published, "
+        f"{show.counted(moved, 'name')} new or moved, "
+        f"{len(plan.retire)} retired, {show.counted(len(outcome.failures), 'failure')}, "
+        f"{size_text(outcome.received)} fetched"
     )
     if outcome.published:
         show.note(f"nodes find them with node.cvmfs: [{place.publisher.top / place.layout.root}]")

@@ -83,7 +83,7 @@ def prune(
         show.json_document({"removed": gone, "bytes": freed, "dry_run": dry_run})
     else:
         verb = "would be removed" if dry_run else "removed"
-        show.note(f"{len(gone)} images {verb}, {size_text(freed)}")
+        show.note(f"{show.counted(len(gone), 'image')} {verb}, {size_text(freed)}")
 
 
 def remove_expired(place: Place, grace: float | None) -> tuple[Index, list[str]]:

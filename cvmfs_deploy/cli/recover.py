@@ -29,7 +29,8 @@ def command(
         except Unavailable:
             index = look(place.publisher.top, place.layout, rebuild=True).index
             place.publish(index, rebuild=True)
-            done.append(f"made the index anew: {len(index.images)} images, {len(index.names)} names")
+            images, names = show.counted(len(index.images), "image"), show.counted(len(index.names), "name")
+            done.append(f"made the index anew: {images}, {names}")
     if as_json:
         show.json_document({"done": done})
         return

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from cvmfs_deploy.cli.session import session
-from engine.terminal import plain, say, table
+from engine.terminal import counted, plain, say, table
 
-__all__ = ["json_document", "note", "say", "short", "table"]
+__all__ = ["counted", "json_document", "note", "say", "short", "table"]
 
 
 def json_document(value: Any) -> None:

@@ -100,7 +100,8 @@ def _show(made: Plan, index: Index, fetch: int) -> None:
         show.say(f"cvmfs-deploy: {one.error}")
     unchanged = len(made.names or {}) - len(moves)
     show.note(
-        f"{len(made.create)} images to publish, {size_text(fetch)} to fetch, {unchanged} names as they are"
+        f"{show.counted(len(made.create), 'image')} to publish, {size_text(fetch)} to fetch, "
+        f"{show.counted(unchanged, 'name as it is', 'names as they are')}"
     )
 
 

@@ -83,7 +83,7 @@ def import_(
     if refused:
         problems = [f"{file}: {name}: {why}" for name, why in sorted(refused.items())]
         raise BadRequest(problems[0], problems=problems)
-    show.say(f"{len(entries)} files are known")
+    show.say(show.counted(len(entries), "file is known", "files are known"))
 
 
 @app.command("rm")

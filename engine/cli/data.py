@@ -192,7 +192,8 @@ def _conclude(done: Sequence[Copied], seconds: float) -> None:
     failed = [copied.error for copied in done if copied.error]
     there = sum(copied.there for copied in done)
     size = sum(copied.size for copied in done if not copied.there and not copied.error)
-    words = [f"{len(done) - there - len(failed)} files copied, {show.size(size)} in {seconds:.1f} s"]
+    files = show.counted(len(done) - there - len(failed), "file")
+    words = [f"{files} copied, {show.size(size)} in {seconds:.1f} s"]
     words += [f"{there} were there already"] if there else []
     words += [f"{len(failed)} failed"] if failed else []
     show.say(f"engine: {'; '.join(words)}")

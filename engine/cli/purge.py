@@ -28,4 +28,4 @@ def command(
     for id_ in purge_due(engine.db, engine.trail, engine.clock, older=seconds, files=files, dry_run=dry_run):
         print(id_)
         count += 1
-    show.say(f"engine: {count} executions {'would be' if dry_run else 'were'} removed")
+    show.say(f"engine: {show.counted(count, 'execution')} {'to be ' if dry_run else ''}removed")

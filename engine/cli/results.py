@@ -38,7 +38,8 @@ def command(
     if not json:
         show.table(["job", "output", "name", "size", "sha256"], rows)
     if download is not None and not json:
-        show.say(f"engine: {len(rows)} results are in {download}" if rows else "engine: there is none")
+        results = show.counted(len(rows), "result is", "results are")
+        show.say(f"engine: {results} in {download}" if rows else "engine: there is none")
 
 
 def _check(found: Iterator[Checked], *, json: bool) -> int:

@@ -6,9 +6,9 @@ import json
 import logging
 from typing import Any
 
-from engine.terminal import cell, plain, say, table
+from engine.terminal import cell, counted, plain, say, table
 
-__all__ = ["Warnings", "cell", "json_line", "plain", "say", "size", "table"]
+__all__ = ["Warnings", "cell", "counted", "json_line", "plain", "say", "size", "table"]
 
 
 def json_line(value: Any) -> None:

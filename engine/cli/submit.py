@@ -39,6 +39,7 @@ def command(
     if detach:
         foreground.detach(session.config)
         show.json_line(view) if json else print(view.id)
-        show.say(f"engine: {view.jobs} jobs go on in the background; engine status --watch {view.id}")
+        jobs = show.counted(view.jobs, "job goes on", "jobs go on")
+        show.say(f"engine: {jobs} in the background; engine status --watch {view.id}")
         return
     raise typer.Exit(foreground.run(engine, view, json=json))

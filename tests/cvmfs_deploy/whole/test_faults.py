@@ -127,7 +127,7 @@ def test_too_little_room_is_told_before_anything_is_fetched(
     push(registry.url, "faults/large:1", [layer({"data": noise(1_500_000)})])
     directory.configure(to=str(small_disk))
     ran = directory.run("add", f"{faults.host}/faults/large:1")
-    assert (ran.code, "MB free, 1 images need" in ran.err) == (3, True)
+    assert (ran.code, "MB free, 1 image needs" in ran.err) == (3, True)
     assert faults.blobs == 0
 
 

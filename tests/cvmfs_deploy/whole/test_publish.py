@@ -116,7 +116,7 @@ def test_a_rollback_holds_the_name_until_it_is_added_again(site: Site, registry:
     assert (site.container(image) / "ROOT/etc/what").read_text() == "old"
     assert "stays" in site.ok("sync", wishes).err
     assert (site.container(image) / "ROOT/etc/what").read_text() == "old"
-    assert "0 images published, 1 names new or moved" in site.ok("add", image).err
+    assert "0 images published, 1 name new or moved" in site.ok("add", image).err
     assert (site.container(image) / "ROOT/etc/what").read_text() == "new"
 
 
