@@ -184,7 +184,7 @@ class Engine:
             lambda: self.driver.trouble,
         )
         make = Manifests(self.db).make
-        return Http(self.settings, self.db, make, self.key, doors, portal, self.clock)
+        return Http(self.settings, self.db, make, self.key, doors, portal, self.trail, self.clock)
 
     def _claim(self, attempt: AttemptId) -> str:
         return Claims(self.key).of(attempt)

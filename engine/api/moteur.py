@@ -78,7 +78,7 @@ def _account(portal: Portal, failures: Failures, request: Request) -> Account | 
     address = f"{request.client.host if request.client else ''} {name}"
     if kind.lower() != "basic" or failures.too_many(address):
         return None
-    found = portal.users.by_password(name, password)
+    found = request.state.account = portal.users.by_password(name, password)
     if found is None:
         failures.add(address)
     return found if found and found.role is Role.SERVICE else None

@@ -14,12 +14,15 @@ from engine.api.page.routes import page_routes
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
+from engine.api.watched import Watched, of_connection
 from engine.app.access.exchange import Doors, Exchange
 from engine.app.access.key import Key
 from engine.app.access.living import Living
 from engine.app.access.needs import public_url
+from engine.app.portal.audit import AuditTrail
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
+from engine.app.portal.refusals import Refusals
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.reconcile.place import MakeManifest
@@ -39,6 +42,7 @@ class Http:
         key: Key,
         doors: Doors,
         portal: Callable[[Tree], Portal] | None,
+        trail: AuditTrail,
         clock: Clock,
     ) -> None:
         """Takes the address and the storage; nothing is answered before `start`.
@@ -64,8 +68,14 @@ class Http:
             if opened:
                 others.include_router(page_routes())
                 others.include_router(moteur_routes(opened, Failures(every.portal.failures, clock)))
-            app = Application(self._storage, others, self._rest)
-            self._server = HttpServer(app, settings.listen, settings.stall)
+            self._refusals = refusals = Refusals(trail, clock)
+            self._server = HttpServer(
+                Watched(Application(self._storage, others, self._rest), refusals.tell),
+                settings.listen,
+                settings.stall,
+                settings.least_rate,
+                lambda client, status: refusals.tell(of_connection(client, status)),
+            )
         except BaseException:
             self._tree.close()
             raise
@@ -82,11 +92,13 @@ class Http:
 
     def start(self) -> None:
         """Answer from now on."""
+        self._refusals.start()
         self._server.start()
 
     def stop(self) -> None:
         """Let requests that are under way end, then give everything back."""
         self._server.stop()
+        self._refusals.close()
         self._storage.close()
         if self._rest is not None:
             self._rest.close()

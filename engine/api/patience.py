@@ -1,31 +1,34 @@
 """Slow clients: one that keeps a connection without sending what it has begun is told so, and left.
 
-The headers of a request must be complete within a time; of a body, something must come within that time.
-While the engine itself is busy with a request, its client may be silent for as long as that takes.
+The headers of a request must be complete within `stall` seconds; of a body, something must come within that
+time, and over each such time at least `least_rate` bytes a second. An answer must be taken likewise: within
+that time, something of it. While the engine itself is busy with a request, its client may be silent for as
+long as that takes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from engine.api.watched import STALLED
 from engine.app.portal.carmin import Code
 
-_WORDS = f"nothing came for too long (Error code {int(Code.GENERIC)})"
-_BODY = json.dumps({"errorCode": int(Code.GENERIC), "errorMessage": _WORDS}).encode()
-_ANSWER = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\n"
-    b"content-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
-)
+Refused = Callable[[Any, int], None]
+"""Told the client's address, and the status, of what was refused before it was a request."""
 
 
 class Patient(HttpToolsProtocol):
-    """One connection. `stall`, in seconds, is set on a class of each server's own (see `patient`)."""
+    """One connection. Its settings are set on a class of each server's own (see `patient`)."""
 
     stall = 60.0
+    least_rate = 0
+    refused: Refused
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there: its first request is waited for."""
@@ -33,6 +36,11 @@ class Patient(HttpToolsProtocol):
         self._in_headers = False
         self._since: float | None = self.loop.time()
         """Since when something is expected of the client; None: it is our turn."""
+        self._began: float | None = None
+        """Since when bytes of a body are counted; None: they are not."""
+        self._came = 0
+        self._left: tuple[int, float] | None = None
+        """Bytes of an answer that wait for it, and since when so many; None: they may be new ones."""
         self._timer = self.loop.call_later(self.stall, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -49,6 +57,12 @@ class Patient(HttpToolsProtocol):
             self._since = self._since or self.loop.time()  # empty lines, or a body that nobody wants
         else:
             self._since = self.loop.time() if self.cycle.more_body else None
+        if self._since is None or self.flow.read_paused:
+            self._began = None  # it is complete, or we are the slow ones
+        elif self._began is None:
+            self._began, self._came = self.loop.time(), 0
+        else:
+            self._came += len(data)
 
     def on_message_begin(self) -> None:
         """The headers of a request begin."""
@@ -59,28 +73,82 @@ class Patient(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """They are complete."""
         self._in_headers = False
+        self._began = None
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         """The server waits for the next request, with a patience of its own."""
-        self._since = None
+        self._since = self._began = None
         super().on_response_complete()
+
+    def resume_writing(self) -> None:
+        """It has taken most of what there was: more is written."""
+        super().resume_writing()
+        self._left = None
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP."""
+        self._refuse(400, "this is no request of HTTP")
 
     def _look(self) -> None:
         now = self.loop.time()
-        if self.transport.is_closing():
-            self.transport.abort()  # it does not even take the answer
+        if self._takes_nothing(now):
+            self.transport.abort()
             return
         if self.flow.read_paused:
             self._since = now  # it would send, and we do not read
-        if self._since is not None and now - self._since >= self.stall:
-            if self._in_headers or not (self.cycle and self.cycle.response_started):
-                self.transport.write(_ANSWER)
-            self.transport.close()
+        late = self._since is not None and now - self._since >= self.stall
+        if (late or self._trickles(now)) and not self.transport.is_closing():
+            self._give_up()
         left = self.stall if self._since is None else self._since + self.stall - now
         self._timer = self.loop.call_later(left if left > 0 else self.stall, self._look)
 
+    def _trickles(self, now: float) -> bool:
+        """Whether too little of a body came in the time that has passed; then another begins."""
+        if self._began is None or now - self._began < self.stall:
+            return False
+        few = self._came < self.least_rate * (now - self._began)
+        self._began, self._came = now, 0
+        return few
 
-def patient(stall: float) -> type[Any]:
-    """The class of connections that wait so many seconds."""
-    return type("Patient", (Patient,), {"stall": stall})
+    def _takes_nothing(self, now: float) -> bool:
+        """Whether an answer lies here for too long, and no byte of it goes."""
+        if not self.flow.write_paused and not self.transport.is_closing():
+            return False
+        size = self.transport.get_write_buffer_size()  # nothing is added to it now
+        if self._left is None or size < self._left[0]:
+            self._left = (size, now)
+        return now - self._left[1] >= self.stall
+
+    def _give_up(self) -> None:
+        if self._in_headers or self.cycle is None:
+            if self._in_headers:  # a connection on which nothing was asked is nobody's fault
+                self.refused(self.client, 408)
+            self._answer(408, "nothing came for too long")
+        elif not self.cycle.response_started:
+            self.cycle.scope["state"][STALLED] = True  # it is told of with the request
+            self._answer(408, "what came, came too slowly")
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, words: str) -> None:
+        self.refused(self.client, status)
+        self._answer(status, words)
+
+    def _answer(self, status: int, words: str) -> None:
+        fields = {"errorCode": int(Code.GENERIC), "errorMessage": f"{words} (Error code {int(Code.GENERIC)})"}
+        body = json.dumps(fields).encode()
+        self.transport.write(
+            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n%s" % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+        )
+        self.transport.close()
+
+
+def patient(stall: float, least_rate: int, refused: Refused) -> type[Any]:
+    """The class of connections that wait so many seconds, and want so many bytes a second of a body."""
+    return type(
+        "Patient",
+        (Patient,),
+        {"stall": stall, "least_rate": least_rate, "refused": staticmethod(refused)},
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvicorn
 
-from engine.api.patience import patient
+from engine.api.patience import Refused, patient
 from engine.errors import SettingsError, Unavailable
 
 GRACE = 10
@@ -17,18 +17,26 @@ GRACE = 10
 
 
 class HttpServer:
-    """Listens from the moment it is made, answers from `start` to `stop`. `stall`: see `engine.api.patience`.
+    """Listens from the moment it is made, answers from `start` to `stop`. `stall`, `least_rate` and
+    `refused`: see `engine.api.patience`.
 
     Raises:
         SettingsError: `listen` is no address with a port.
         Unavailable: the port is taken, or the address is not one of this machine.
     """
 
-    def __init__(self, app: Any, listen: str, stall: float = 60.0) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listen: str,
+        stall: float = 60.0,
+        least_rate: int = 0,
+        refused: Refused = lambda client, status: None,
+    ) -> None:
         self._socket = _bind(listen)
         config = uvicorn.Config(
             app,
-            http=patient(stall),
+            http=patient(stall, least_rate, refused),
             ws="none",
             lifespan="off",
             log_config=None,

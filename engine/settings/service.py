@@ -22,7 +22,10 @@ class ApiSection(Section):
     quota: int | None = Field(default=None, gt=0)
     """Bytes that one execution may keep in the embedded storage."""
     stall: float = Field(default=60.0, gt=0)
-    """Seconds in which a client must send the headers of a request, and then the next byte of its body."""
+    """Seconds in which a client must send the headers of a request, and then the next byte of its body, or
+    take the next byte of an answer."""
+    least_rate: int = Field(default=1000, ge=0)
+    """Bytes a second that a client must send of a body, on average over any `stall` seconds; 0: any."""
     claims: float = Field(default=30 * 86_400.0, gt=0)
     """Seconds for which an attempt may fetch fresh credentials, whether it waits or runs."""
 

@@ -11,10 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from engine.api.asgi import Message, Receive, Reply, Send, answer
+from engine.api.asgi import Message, Receive, Reply, Send, answer, begin
 from engine.api.server import HttpServer
 
 STALL = 2.0
+LEAST = 1
+LARGE, PIECE = 32 << 20, 1 << 20
+"""More than the system keeps for a client that does not read."""
 Heard = list[str]
 
 
@@ -25,8 +28,14 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def server(heard: Heard) -> Iterator[HttpServer]:
-    """Answers with the bytes of the body; `/slow` after more than its own patience."""
+def refused() -> list[int]:
+    """What was refused before it was a request."""
+    return []
+
+
+@pytest.fixture
+def server(heard: Heard, refused: list[int]) -> Iterator[HttpServer]:
+    """Answers with the bytes of the body; `/slow` after more than its own patience; `/large` with much."""
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
         body, more = b"", True
@@ -39,9 +48,16 @@ def server(heard: Heard) -> Iterator[HttpServer]:
             more = message.get("more_body", False)
         if scope["path"] == "/slow":
             await asyncio.sleep(2 * STALL)
-        await answer(send, Reply(200, {}, body))
+        if scope["path"] == "/large":
+            await begin(send, 200, {"Content-Length": str(LARGE)})
+            for at in range(0, LARGE, PIECE):
+                last = at + PIECE == LARGE
+                await send({"type": "http.response.body", "body": bytes(PIECE), "more_body": not last})
+        else:
+            await answer(send, Reply(200, {}, body))
+        heard.append("answered")
 
-    server = HttpServer(app, "127.0.0.1:0", STALL)
+    server = HttpServer(app, "127.0.0.1:0", STALL, LEAST, lambda client, status: refused.append(status))
     server.start()
     yield server
     server.stop()
@@ -56,16 +72,16 @@ def the_rest(connection: socket.socket) -> bytes:
     """All that comes until the server closes."""
     found = b""
     with suppress(ConnectionError):
-        while piece := connection.recv(1000):
+        while piece := connection.recv(1 << 16):
             found += piece
     connection.close()
     return found
 
 
-def send_slowly(connection: socket.socket, text: bytes, pause: float) -> None:
+def send_slowly(connection: socket.socket, text: bytes, pause: float, size: int = 1) -> None:
     with suppress(ConnectionError):
-        for byte in text:
-            connection.sendall(bytes([byte]))
+        for at in range(0, len(text), size):
+            connection.sendall(text[at : at + size])
             time.sleep(pause)
 
 
@@ -79,19 +95,25 @@ def test_headers_that_come_byte_by_byte_are_not_waited_for(server: HttpServer) -
     assert the_rest(other).startswith(b"HTTP/1.1 200 ")
 
 
-def test_headers_that_are_never_finished_are_answered_with_408(server: HttpServer) -> None:
+def test_headers_that_are_never_finished_are_answered_with_408(
+    server: HttpServer, refused: list[int]
+) -> None:
     connection = connected(server)
     connection.sendall(b"GET / HTTP/1.1\r\nX: y")
     told = the_rest(connection)
     assert told.startswith(b"HTTP/1.1 408 ")
     assert b'{"errorCode": 8000, "errorMessage": ' in told
+    assert refused == [408]
 
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n", b"\r\n" * 5])
-def test_a_connection_that_asks_nothing_is_closed(server: HttpServer, sent: bytes) -> None:
+def test_a_connection_that_asks_nothing_is_closed(
+    server: HttpServer, refused: list[int], sent: bytes
+) -> None:
     connection = connected(server)
     connection.sendall(sent)
     the_rest(connection)
+    assert not refused
 
 
 def test_a_second_request_is_waited_for_no_longer_than_the_first(server: HttpServer) -> None:
@@ -112,11 +134,47 @@ def test_a_body_that_stalls_is_given_up(server: HttpServer, heard: Heard) -> Non
 
 def test_a_body_that_is_slow_but_keeps_coming_is_taken(server: HttpServer) -> None:
     connection = connected(server)
-    connection.sendall(b"PUT / HTTP/1.1\r\nConnection: close\r\nContent-Length: 12\r\n\r\n")
-    send_slowly(connection, b"0123456789ab", STALL / 8)
+    connection.sendall(b"PUT / HTTP/1.1\r\nConnection: close\r\nContent-Length: 120\r\n\r\n")
+    send_slowly(connection, b"0123456789" * 12, STALL / 8, size=10)
     told = the_rest(connection)
     assert told.startswith(b"HTTP/1.1 200 ")
-    assert told.endswith(b"0123456789ab")
+    assert told.endswith(b"0123456789" * 12)
+
+
+def test_a_body_that_trickles_is_given_up(server: HttpServer, heard: Heard, refused: list[int]) -> None:
+    connection = connected(server)
+    connection.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+    send_slowly(connection, b"x" * 100, STALL * 0.6)  # something in every `STALL`, and less than `LEAST`
+    told = the_rest(connection)
+    assert told.startswith(b"HTTP/1.1 408 ") or told == b""
+    assert heard[-1] == "http.disconnect"
+    assert not refused  # it was a request: the application knows of it
+
+
+def test_an_answer_that_is_not_taken_is_given_up(server: HttpServer, heard: Heard) -> None:
+    connection = connected(server)
+    connection.sendall(b"GET /large HTTP/1.1\r\n\r\n")
+    while "answered" not in heard:  # the connection has ended, or it would still wait
+        time.sleep(0.02)
+    assert len(the_rest(connection)) < LARGE
+
+
+def test_a_large_answer_is_given_to_whoever_takes_it_slowly(server: HttpServer, heard: Heard) -> None:
+    connection = connected(server)
+    connection.sendall(b"GET /large HTTP/1.1\r\nConnection: close\r\n\r\n")
+    found = 0
+    for _ in range(16):
+        time.sleep(STALL / 8)
+        found += len(connection.recv(1 << 20))
+    found += len(the_rest(connection))
+    assert found > LARGE
+
+
+def test_what_is_no_http_is_told(server: HttpServer, refused: list[int]) -> None:
+    connection = connected(server)
+    connection.sendall(b"SSH-2.0-x\r\n\r\n")
+    assert the_rest(connection).startswith(b"HTTP/1.1 400 ")
+    assert refused == [400]
 
 
 def test_a_client_waits_for_a_slow_answer_as_long_as_it_likes(server: HttpServer) -> None:

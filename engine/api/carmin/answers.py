@@ -9,28 +9,45 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from engine.app.portal.audit import AuditTrail
+from engine.api.asgi import Message, Receive, Send
+from engine.api.watched import CODE, EXECUTION
 from engine.app.portal.carmin import Code, Refused
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
 
 log = structlog.stdlib.get_logger("engine.api")
-_TOLD = frozenset({Code.DATA_NOT_ALLOWED, Code.PIPELINE_NOT_ALLOWED})
-"""What the audit trail is told of."""
 
 
-def error(code: Code, message: str, status: int) -> Response:
+class ErrorAnswer(Response):
+    """An error; leaves its code where the audit trail finds it."""
+
+    media_type = "application/json"
+    code = Code.GENERIC
+    execution_id = ""
+    """The execution that is another's, where that is why."""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope.setdefault("state", {}).update({CODE: int(self.code), EXECUTION: self.execution_id})
+        await super().__call__(scope, receive, send)
+
+
+def error(code: Code, message: str, status: int) -> ErrorAnswer:
     """An error as clients know it."""
     body = {"errorCode": int(code), "errorMessage": f"{message} (Error code {int(code)})"}
     headers = {"WWW-Authenticate": "header; header-name=apikey"} if status == 401 else {}
     if status in (429, 503):
         headers["Retry-After"] = "60" if status == 429 else "5"
-    return Response(json.dumps(body), status_code=status, media_type="application/json", headers=headers)
+    answer = ErrorAnswer(json.dumps(body), status_code=status, headers=headers)
+    answer.code = code
+    return answer
 
 
 def refusal(reason: EngineError) -> Response:
     """What a client is told of a failure of ours."""
     if isinstance(reason, Refused):
-        return error(reason.code, str(reason), reason.status)
+        answer = error(reason.code, str(reason), reason.status)
+        answer.execution_id = reason.execution_id
+        return answer
     if isinstance(reason, NotFound):
         return error(Code.GENERIC, reason.message, 404)
     if isinstance(reason, BadRequest):
@@ -41,14 +58,11 @@ def refusal(reason: EngineError) -> Response:
     return error(Code.GENERIC, "a service that is needed does not answer; try later", 503)
 
 
-def add_handlers(app: FastAPI, trail: AuditTrail) -> None:
+def add_handlers(app: FastAPI) -> None:
     """Have every failure of an application answered in these words."""
 
     @app.exception_handler(EngineError)
-    def engine_error(request: Request, reason: EngineError) -> Response:
-        account = request.state.account
-        if isinstance(reason, Refused) and reason.code in _TOLD and account is not None:
-            trail.record(account.id, "access", f"refused {int(reason.code)}")
+    async def engine_error(request: Request, reason: EngineError) -> Response:
         return refusal(reason)
 
     @app.exception_handler(RequestValidationError)

@@ -57,7 +57,7 @@ def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
     )
     for router in routers:
         app.include_router(router, prefix=PREFIX)
-    add_handlers(app, portal.trail)
+    add_handlers(app)
     if settings.portal.origins:
         app.add_middleware(
             CORSMiddleware,

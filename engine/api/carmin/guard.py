@@ -60,7 +60,7 @@ class Guard:
                 message["headers"] = [*message["headers"], (b"x-request-id", request.encode("ascii"))]
             await send(message)
 
-        scope = {**scope, "state": {**scope.get("state", {}), "account": None, "request": request}}
+        scope.setdefault("state", {}).update(account=None, request=request)
         try:
             await self._guarded(scope, receive, sending)
         finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.app.access.key import Key
@@ -27,8 +27,12 @@ class AuditTrail:
 
     def record(self, account_id: str, action: str, status: str, **more: Any) -> None:
         """Write one line now."""
+        self.write([self.deed(account_id, action, status, **more)])
+
+    def write(self, deeds: Sequence[Deed]) -> None:
+        """Write lines now."""
         with self._db.write() as connection:
-            audit.append(connection, [self.deed(account_id, action, status, **more)])
+            audit.append(connection, deeds)
 
     def deed(self, account_id: str, action: str, status: str, **more: Any) -> Deed:
         """A line for a transaction of the caller's."""

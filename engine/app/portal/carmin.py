@@ -39,9 +39,13 @@ class Code(IntEnum):
 class Refused(BadRequest):
     """A request that is refused with one of VIP's codes."""
 
-    def __init__(self, code: Code, message: str, *, remedy: str = "", status: int = 0) -> None:
+    def __init__(
+        self, code: Code, message: str, *, remedy: str = "", status: int = 0, execution_id: str = ""
+    ) -> None:
+        """`execution_id`: of another's execution, where that is why; told to the audit trail alone."""
         super().__init__(message, remedy=remedy)
         self.code = code
+        self.execution_id = execution_id
         self.status = status or (401 if code in _UNAUTHENTICATED else 400)
 
 

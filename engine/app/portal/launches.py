@@ -69,9 +69,11 @@ class Launches:
             found = launches.get(connection, id_) if id_.isascii() and id_.isalnum() else None
         allowed = found is not None and may_touch_execution(account, found.account_id, deed)
         if found is None or found.hidden or not allowed:
-            if found is not None and not allowed:
-                self._trail.record(account.id, f"execution.{deed}", "refused", execution_id=id_)
-            raise Refused(Code.NO_EXECUTION, f"there is no execution {values.shown(id_)}")
+            raise Refused(
+                Code.NO_EXECUTION,
+                f"there is no execution {values.shown(id_)}",
+                execution_id="" if found is None else found.execution_id,
+            )
         return found
 
     def newest(
