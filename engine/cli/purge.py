@@ -20,12 +20,21 @@ def command(
     files: Annotated[bool, typer.Option("--files", help="Remove their directories of results too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which.")] = False,
 ) -> None:
-    """Remove ended executions whose retention is over; never one before its end."""
-    from engine.app.portal.purge import purge_due
+    """Remove ended executions whose retention is over; never one before its end.
+
+    Results that wait on a storage for `engine retry` go with them; where that fails, the execution stays.
+    """
+    from engine.app.portal.purge import giving_up, purge_due
 
     engine, count = session.engine, 0
     seconds = None if older is None else older * 86_400.0
-    for id_ in purge_due(engine.db, engine.trail, engine.clock, older=seconds, files=files, dry_run=dry_run):
-        print(id_)
-        count += 1
-    show.say(f"engine: {show.counted(count, 'execution')} {'to be ' if dry_run else ''}removed")
+    give_up = giving_up(engine.db, engine.backends, engine.storage)
+    due = purge_due(
+        engine.db, engine.trail, engine.clock, older=seconds, files=files, give_up=give_up, dry_run=dry_run
+    )
+    try:
+        for id_ in due:
+            print(id_)
+            count += 1
+    finally:
+        show.say(f"engine: {show.counted(count, 'execution')} {'to be ' if dry_run else ''}removed")

@@ -1,16 +1,13 @@
-"""The end of executions: their state, what attempts left on storages, and plans that nobody finishes."""
+"""The end of executions: their state, and plans that nobody finishes."""
 
 from __future__ import annotations
 
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.execution import conclude as verdict
 from engine.domain.job import JobState
-from engine.domain.options import SANDBOX, Place
-from engine.errors import BadRequest, CredentialExpired, Unavailable
-from engine.ids import AttemptId
-from engine.reconcile import layout
+from engine.reconcile.clearing import clear
 from engine.reconcile.place import Round, log
-from engine.store import attempts, events, executions, jobs, tallies, troubles
+from engine.store import events, executions, jobs, tallies, troubles
 from engine.store.executions import Execution
 from engine.store.jobs import Move
 
@@ -61,35 +58,10 @@ def clear_due(round_: Round) -> bool:
 
 def _clear(round_: Round, execution: Execution) -> bool:
     """Remove what was written and not committed. False when a storage could not be asked."""
-    clean = True
-    for place in layout.places(execution):
-        if place.url == SANDBOX:
-            continue
-        try:
-            _clear_place(round_, execution, place)
-        except (Unavailable, CredentialExpired, BadRequest) as error:  # results are safe: nobody need wait
-            log.warning("execution %s: what attempts left there is removed later: %s", execution.id, error)
-            clean = False
-    return clean
-
-
-def _clear_place(round_: Round, execution: Execution, place: Place) -> None:
-    """Remove what attempts wrote there and what was not committed."""
-    storage = round_.storage(place.url)
-    with round_.db.read() as connection:
-        keeps = attempts.any_stranded(connection, execution.id)
-    if place.rename and not keeps:
-        storage.delete(layout.attempts_url(place))
-        return
-    after: AttemptId | None = None
-    while True:
-        with round_.db.read() as connection:
-            page = attempts.without_results(connection, execution.id, after=after, limit=PAGE)
-        if not page:
-            return
-        for attempt, number in page:
-            storage.delete(layout.attempt_url(place, number, attempt))
-        after = page[-1][0]
+    trouble = clear(round_.db, round_.storage, execution)
+    for error in trouble:  # results are safe: nobody need wait
+        log.warning("execution %s: what attempts left there is removed later: %s", execution.id, error)
+    return not trouble
 
 
 def _unblock(round_: Round, execution: Execution) -> None:

@@ -96,17 +96,34 @@ def any_stranded(connection: Connection, execution_id: ExecutionId) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def without_results(
-    connection: Connection, execution_id: ExecutionId, *, after: AttemptId | None, limit: int
+def stranded_at(connection: Connection, execution_id: ExecutionId) -> list[str]:
+    """Under which names places know the submissions that left results of an execution on such a storage."""
+    query = (
+        sa.select(submission.c.native_id)
+        .join(attempt, attempt.c.submission_id == submission.c.id)
+        .where(
+            submission.c.execution_id == execution_id,
+            submission.c.native_id.is_not(None),
+            attempt.c.state == AttemptState.STRANDED,
+        )
+        .distinct()
+    )
+    return list(connection.execute(query).scalars())
+
+
+def not_in(
+    connection: Connection,
+    execution_id: ExecutionId,
+    states: Sequence[AttemptState],
+    *,
+    after: AttemptId | None,
+    limit: int,
 ) -> list[tuple[AttemptId, int]]:
-    """Attempts that left nothing anybody wants, with the numbers of their jobs, a page at a time."""
+    """Attempts in none of these states, with the numbers of their jobs, a page at a time."""
     query = (
         sa.select(attempt.c.id, job.c.number)
         .join(job, job.c.id == attempt.c.job_id)
-        .where(
-            job.c.execution_id == execution_id,
-            attempt.c.state.not_in([AttemptState.SUCCEEDED, AttemptState.STRANDED]),
-        )
+        .where(job.c.execution_id == execution_id, attempt.c.state.not_in(states))
         .order_by(attempt.c.id)
         .limit(limit)
     )

@@ -10,7 +10,9 @@ from urllib.request import urlopen
 import pytest
 
 from engine.app.explain import story_of
+from engine.app.portal.purge import giving_up, purge_due
 from engine.domain.job import JobState
+from engine.errors import Unavailable
 from engine.ids import ExecutionId
 from engine.reconcile import collect, conclude, reconciler
 from engine.store import executions
@@ -132,6 +134,52 @@ def test_results_that_are_gone_for_good_are_computed_again(storage: Nginx, world
     world.engine.app.retry(id_, [JobState.FAILED])
     assert world.end(id_).state == "succeeded"
     assert world.lines("ran") == ["1", "1"]
+
+
+def test_what_nobody_takes_up_goes_with_its_execution(storage: Nginx, world: World) -> None:
+    id_ = delivered_to(storage, world)
+    storage.program.stop()
+    assert world.end(id_).state == "failed"
+    storage.program.start()
+    world.rounds(lambda: not to_clear(world))
+    assert list(Path(storage.files).rglob("out.txt"))
+    assert purged(world) == [id_]
+    assert not list(Path(storage.files).rglob(".attempts"))
+    assert world.finished() == 0
+
+
+def test_an_execution_stays_while_its_results_cannot_be_removed(
+    storage: Nginx, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    id_ = delivered_to(storage, world)
+    storage.program.stop()
+    assert world.end(id_).state == "failed"
+    storage.program.start()
+    world.rounds(lambda: not to_clear(world))
+    storage.program.stop()
+    other = world.submit("echo x > out.txt")
+    assert world.end(other).state == "succeeded"
+    gone = iter(purge(world))
+    assert next(gone) == other
+    with pytest.raises(Unavailable, match=r"1 of the executions stay \(purge again later\)"):
+        next(gone)
+    assert f"execution {id_} stays: what it left cannot be removed: " in caplog.text
+    storage.program.start()
+    assert purged(world) == [id_]
+
+
+def purge(world: World) -> Iterator[ExecutionId]:
+    """Remove all that has ended."""
+    engine = world.engine
+    give_up = giving_up(engine.db, engine.backends, engine.storage)
+    return purge_due(
+        engine.db, engine.trail, engine.clock, older=-1.0, files=False, give_up=give_up, dry_run=False
+    )
+
+
+def purged(world: World) -> list[ExecutionId]:
+    """What was removed."""
+    return list(purge(world))
 
 
 def job_of(world: World, id_: ExecutionId) -> Job:

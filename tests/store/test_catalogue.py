@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.domain.attempt import News
+from engine.domain.attempt import AttemptState, News
 from engine.domain.execution import ExecutionState
 from engine.domain.product import RETRY_FIRST, RETRY_LONGEST, retry_after
 from engine.ids import AttemptId, ExecutionId
@@ -109,8 +109,8 @@ def test_attempts_that_left_no_results_are_told_with_the_numbers_of_their_jobs(d
             lifecycle.tell(connection, [Word(told[0], news)], now=NOW)
     found: list[tuple[AttemptId, int]] = []
     with db.read() as connection:
-        while page := attempts.without_results(
-            connection, execution.id, after=found[-1][0] if found else None, limit=1
+        while page := attempts.not_in(
+            connection, execution.id, [AttemptState.SUCCEEDED], after=found[-1][0] if found else None, limit=1
         ):
             found += page
         numbers = {j.id: j.number for j in jobs.page(connection, execution.id, limit=10)}

@@ -2,24 +2,64 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from engine.app.portal.audit import AuditTrail
 from engine.clock import Clock
+from engine.domain.attempt import AttemptState
+from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.ids import ExecutionId
+from engine.ports import Backend, Storage
+from engine.reconcile.clearing import clear
 from engine.storages.file import to_path
-from engine.store import audit, executions, purge
+from engine.store import attempts, audit, executions, purge
 from engine.store.database import Database
+from engine.store.executions import Execution
+
+log = logging.getLogger("engine.purge")
+
+GiveUp = Callable[[Execution], None]
+"""Removes the results of an execution that `engine retry` could take up."""
+
+
+def giving_up(db: Database, backends: Mapping[str, Backend], storage: Callable[[str], Storage]) -> GiveUp:
+    """What removes results that were delivered and never fetched (`stranded`): once their execution is
+    forgotten, nobody finds them any more. The place where they were made may drop what it keeps of them.
+    """
+
+    def give_up(execution: Execution) -> None:
+        with db.read() as connection:
+            native_ids = attempts.stranded_at(connection, execution.id)
+        if not native_ids:
+            return
+        for error in clear(db, storage, execution, wanted=[AttemptState.SUCCEEDED]):
+            raise error
+        if execution.backend in backends:  # else its settings are gone
+            backends[execution.backend].forget(native_ids)
+
+    return give_up
 
 
 def purge_due(
-    db: Database, trail: AuditTrail, clock: Clock, *, older: float | None, files: bool, dry_run: bool
+    db: Database,
+    trail: AuditTrail,
+    clock: Clock,
+    *,
+    older: float | None,
+    files: bool,
+    give_up: GiveUp,
+    dry_run: bool,
 ) -> Iterator[ExecutionId]:
     """Remove executions whose retention has ended, and, if `older` is given, those without one that ended
     more than so many seconds ago; never one that still has its retention. Gives each when it is gone.
+
+    Raises:
+        Unavailable: at the end, when some stay, since not all that is theirs could be removed.
     """
     seen: set[ExecutionId] = set()
+    stay: set[ExecutionId] = set()
     while True:
         now = clock.now()
         before = None if older is None else now - older
@@ -27,19 +67,26 @@ def purge_due(
             found = purge.due(connection, ended_before=before, now=now, limit=100 + len(seen))
         fresh = [id_ for id_ in found if id_ not in seen]
         if not fresh:
-            return
+            break
         for id_ in fresh:
             seen.add(id_)
-            if dry_run or _remove(db, trail, id_, files=files):
-                yield id_
+            try:
+                if dry_run or _remove(db, trail, id_, give_up, files=files):
+                    yield id_
+            except (Unavailable, CredentialExpired, BadRequest) as error:
+                log.warning("execution %s stays: what it left cannot be removed: %s", id_, error)
+                stay.add(id_)
         if not dry_run:
-            seen.clear()
+            seen = set(stay)
+    if stay:
+        raise Unavailable(f"{len(stay)} of the executions stay", remedy="purge again later")
 
 
-def _remove(db: Database, trail: AuditTrail, id_: ExecutionId, *, files: bool) -> bool:
+def _remove(db: Database, trail: AuditTrail, id_: ExecutionId, give_up: GiveUp, *, files: bool) -> bool:
     """The files first: what is interrupted between the two is found again."""
     with db.read() as connection:
         execution = executions.get(connection, id_)
+    give_up(execution)
     if files and execution.results.startswith("file:"):
         shutil.rmtree(to_path(execution.results), ignore_errors=True)
     with db.write() as connection:
