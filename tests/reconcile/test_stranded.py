@@ -173,7 +173,7 @@ def purge(world: World) -> Iterator[ExecutionId]:
     engine = world.engine
     give_up = giving_up(engine.db, engine.backends, engine.storage)
     return purge_due(
-        engine.db, engine.trail, engine.clock, older=-1.0, files=False, give_up=give_up, dry_run=False
+        engine.db, engine.trail, engine.clock, older=-1.0, files=None, give_up=give_up, dry_run=False
     )
 
 
