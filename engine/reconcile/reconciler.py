@@ -73,7 +73,8 @@ class Reconciler:
         self._paused: dict[str, tuple[float, float]] = {}
         self._asked: dict[str, float] = {}
         """Back-end -> when it was last asked how its jobs are."""
-        self._fence = 0
+        self._fences: dict[str, int] = {}
+        """Back-end -> under which fencing number it was taken over."""
         self._noted: dict[str, str] = {}
         """Back-end -> the trouble that the database knows; "" is none."""
         self.trouble: dict[str, str] = {}
@@ -87,16 +88,14 @@ class Reconciler:
             Unavailable: the database does not answer.
         """
         changed = False
-        fresh = lease.fence != self._fence
         for name, backend in self._backends.items():
             until, _ = self._paused.get(name, (0.0, 0.0))
             if self._clock.now() < until:
                 continue
-            changed = self._visit(lease, backend, fresh=fresh) or changed
+            changed = self._visit(lease, backend) or changed
         changed = self._keeper.tick(lease) or changed
         if self._registrar is not None:
             changed = self._registrar.tick(lease) or changed
-        self._fence = lease.fence
         return changed
 
     @property
@@ -119,11 +118,12 @@ class Reconciler:
         passed = self._clock.now() - self._asked.get(backend.name, -interval)
         return max(interval - passed, 0.0) if passed >= 0 else 0.0  # a clock may be set back
 
-    def _visit(self, lease: Lease, backend: Backend, *, fresh: bool) -> bool:
+    def _visit(self, lease: Lease, backend: Backend) -> bool:
         round_ = self._round(lease=lease, backend=backend)
         try:
-            if fresh:
+            if self._fences.get(backend.name) != lease.fence:
                 self._take_over(round_)
+                self._fences[backend.name] = lease.fence
             changed = self._steps(round_)
         except (Unavailable, CredentialExpired, OSError) as error:  # OSError: no disk, memory or file left
             self._leave_in_peace(backend.name, error)

@@ -177,12 +177,14 @@ def test_a_cancelled_execution_keeps_what_had_succeeded_and_the_logs_of_what_had
 
 
 def test_an_engine_that_lost_its_lease_stops_writing_and_another_goes_on(world: World) -> None:
-    id_ = world.submit("true", jobs=2)
+    go = world.directory / "go"
+    id_ = world.submit(f"until test -e '{go}'; do sleep 0.05; done", jobs=2)
     world.engine.driver.round()
     stolen = lease.acquire(world.engine.db, "another", now=world.engine.clock.now() + 3600, seconds=0.3)
     assert stolen is not None
     with world.engine.db.write() as connection:
         connection.exec_driver_sql("UPDATE lease SET until = 0")
+    go.touch()
     assert world.end(id_).state == "succeeded"
     now = lease.current(world.engine.db)
     assert now is not None
@@ -361,4 +363,21 @@ def test_whoever_asks_how_things_stand_is_told_of_trouble_until_it_is_over(world
     assert world.engine.app.status(id_).trouble == "the session is over (log in)"
     world.place.down = None
     world.rounds(lambda: world.engine.app.status(id_).trouble == "")
+    assert world.end(id_).state == "succeeded"
+
+
+def test_what_a_holder_left_half_done_is_taken_over_though_the_place_is_in_trouble_just_then(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(_: Path) -> None:
+        raise BackendUnavailable("the line went dead")
+
+    monkeypatch.setattr(collect, "AGAIN", 3600.0)  # before that, only who takes over tries again
+    monkeypatch.setattr(reconciler, "FIRST_PAUSE", 2.0)
+    world.place.spoils = cut_off
+    id_ = world.submit("true")
+    world.rounds(lambda: bool(world.engine.driver.trouble))
+    world.engine.driver.release()
+    world.engine.driver.round()  # the first of a new holder, and the place is left in peace in it
+    world.place.spoils = None
     assert world.end(id_).state == "succeeded"
