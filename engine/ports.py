@@ -127,7 +127,8 @@ class Backend(Protocol):
 
     def retrieve(self, native_id: str, into: Path) -> Sequence[Path]:
         """Bring the small files of a finished submission into `into`: `<attempt>.report.json`,
-        `<attempt>.out`, `<attempt>.err`, and `<attempt>.debug` where the wrapper itself failed. What is not
+        `<attempt>.out`, `<attempt>.err`, `<attempt>.debug` where the wrapper itself failed, and
+        `<attempt>.results.tar` where no storage took the results. What is not
         there is not in the answer. May be repeated.
         """
 

@@ -27,6 +27,8 @@ from wrappers.node.files import remove, replace_bytes, replace_text
 from wrappers.serve.spool import Process, Spool
 
 PIECE = 1 << 20
+BROUGHT = (".report.json", ".out", ".err", ".debug", ".results.tar")
+"""How names of files end that come home with a job."""
 OLD = 30 * 86_400.0
 """Seconds after which a wrapper of an earlier version is removed: whoever served with it has long ended."""
 
@@ -103,11 +105,11 @@ class LocalBackend:
             self._wake()
 
     def retrieve(self, native_id: str, into: Path) -> Sequence[Path]:
-        """Reports, logs and tracebacks; linked, not copied, where the file system allows it."""
+        """What comes home with a job; linked, not copied, where the file system allows it."""
         brought = []
         job = self._job(native_id)
         for name in sorted(os.listdir(job)) if job.is_dir() else []:
-            if name.endswith((".report.json", ".out", ".err", ".debug")):
+            if name.endswith(BROUGHT):
                 target = into / name
                 try:
                     os.link(job / name, target)

@@ -31,7 +31,8 @@ def commit(
     """Give what a report promises its final names; a file that two outputs match is a product of each.
 
     Where a storage cannot rename, results stay where the attempt wrote them. What came home beside the
-    report (`into`) is put to the first place. Idempotent: what was moved before a crash is found there.
+    report (`into`) is put to the first place that takes it. Idempotent: what was moved before a crash is
+    found there.
 
     Raises:
         BadRequest: a result is not what the report says, or its name is taken; nothing was moved.
@@ -41,11 +42,13 @@ def commit(
     names = layout.product_names(execution, job, list(origin))
     _check_final_names(names)
     _refuse_taken_names(round_, execution, job, list(names.values()))
-    urls: dict[str, str] = {}
+    urls, lies = dict[str, str](), dict(origin)
     for place in places:
         here = [made for made in report.products if origin[made.path] is place]
         if here and place.url == SANDBOX:
-            urls |= unpack(round_, places[0], names, here, into / f"{attempt.id}{PACKED_RESULTS}")
+            put = unpack(round_, places, names, here, into / f"{attempt.id}{PACKED_RESULTS}")
+            urls |= {m.path: layout.final_url(put[m.path], names[m.path], m) for m in here}
+            lies |= put
         elif here and place.rename:
             urls |= _rename(round_, place, job.number, attempt, names, here)
         elif here:
@@ -64,7 +67,7 @@ def commit(
             adler32=made.adler32,
             packed=made.packed,
             state=ProductState.UNREGISTERED if execution.options.registered else ProductState.AVAILABLE,
-            copies=_copies(execution, origin[made.path], names[made.path], made),
+            copies=_copies(execution, lies[made.path], names[made.path], made),
         )
         for made in report.products
     ]
@@ -74,8 +77,6 @@ def _copies(execution: Execution, origin: Place, name: str, made: wire.Product) 
     """Where further copies of a result go: to the other storages, in order."""
     places = layout.places(execution)
     own = next((p for p in reversed(places[: places.index(origin) + 1]) if not p.door), origin)
-    if own.url == SANDBOX:
-        own = places[0]
     others = [place for place in places if not place.door and place.url not in (own.url, SANDBOX)]
     return [layout.final_url(place, name, made) for place in others[: execution.options.replicas - 1]]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from engine.domain.options import Place
-from engine.errors import BadRequest
+from engine.domain.options import SANDBOX, Place
+from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
 from engine.reconcile import layout
-from engine.reconcile.place import Round
+from engine.reconcile.place import Round, log
 from engine.reconcile.testimony import words
 from wrappers import wire
 
@@ -20,27 +21,53 @@ _CHUNK = 1 << 20
 
 
 def unpack(
-    round_: Round, place: Place, names: Mapping[str, str], here: Sequence[wire.Product], archive: Path
-) -> dict[str, str]:
-    """Put each result from the archive to its final name at a place; gives the URLs.
+    round_: Round,
+    places: Sequence[Place],
+    names: Mapping[str, str],
+    here: Sequence[wire.Product],
+    archive: Path,
+) -> dict[str, Place]:
+    """Put each result from the archive to its final name at the first place that takes it; gives that place.
 
     Raises:
-        BadRequest: the archive does not hold what the report says.
-        Unavailable: the place does not take them now.
+        BadRequest: the archive does not hold what the report says, or all places refuse.
+        Unavailable, CredentialExpired: none takes them, and one does not do so now.
     """
+    left = [place for place in places if place.url != SANDBOX]
     try:
         with tarfile.open(archive) as packed:
-            return {made.path: _put(round_, place, names[made.path], made, packed) for made in here}
+            return {made.path: _put(round_, left, names[made.path], made, packed) for made in here}
     except (OSError, tarfile.TarError) as error:
         raise BadRequest(f"results beside the report cannot be read: {words(str(error))}") from None
 
 
-def _put(round_: Round, place: Place, name: str, made: wire.Product, packed: tarfile.TarFile) -> str:
-    url = layout.final_url(place, name, made)
+def _put(round_: Round, left: list[Place], name: str, made: wire.Product, packed: tarfile.TarFile) -> Place:
+    """Put one result; places that do not take it are left out for the next."""
+    trouble: list[EngineError] = []
+    with _unpacked(round_, made, packed) as local:
+        for place in list(left):
+            try:
+                _send(round_, local, layout.final_url(place, name, made), made)
+            except (Unavailable, CredentialExpired, BadRequest) as error:
+                log.info("result %s beside the report goes to the next place: %s", words(made.path), error)
+                trouble.append(error)
+                if len(left) > 1:
+                    left.remove(place)
+            else:
+                return place
+    raise next((error for error in trouble if not isinstance(error, BadRequest)), trouble[0])
+
+
+def _send(round_: Round, local: Path, url: str, made: wire.Product) -> None:
     storage = round_.storage(url)
     there = storage.stat(url)
-    if there is not None and there.size == made.size and storage.checksum(url) == made.sha256:
-        return url  # before a crash
+    if there is None or there.size != made.size or storage.checksum(url) != made.sha256:
+        storage.send(local, url, keep=True)  # else it was brought there before a crash
+
+
+@contextmanager
+def _unpacked(round_: Round, made: wire.Product, packed: tarfile.TarFile) -> Iterator[Path]:
+    """A result from the archive, as the report has it."""
     member = made.path + layout.PACKED if made.packed else made.path
     with tempfile.NamedTemporaryFile(dir=round_.workspace, delete=False) as file:
         local = Path(file.name)
@@ -55,9 +82,8 @@ def _put(round_: Round, place: Place, name: str, made: wire.Product, packed: tar
             file.flush()
             if hashed.hexdigest() != made.sha256:
                 raise BadRequest(f"result {made.path} beside the report is not what the report says")
-            storage.send(local, url)
+            yield local
         except KeyError:
             raise BadRequest(f"result {made.path} is not beside the report") from None
         finally:
             local.unlink(missing_ok=True)
-    return url
