@@ -14,6 +14,8 @@ from engine.api.page.routes import page_routes
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
+from engine.api.trees.directory import DirectoryTree
+from engine.api.trees.storage import StorageTree
 from engine.api.watched import Watched, of_connection
 from engine.app.access.exchange import Doors, Exchange
 from engine.app.access.key import Key
@@ -23,6 +25,8 @@ from engine.app.portal.audit import AuditTrail
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
 from engine.app.portal.refusals import Refusals
+from engine.app.portal.site import Site, site_of
+from engine.app.portal.tree import FileTree
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.reconcile.place import MakeManifest
@@ -41,28 +45,30 @@ class Http:
         make: MakeManifest,
         key: Key,
         doors: Doors,
-        portal: Callable[[Tree], Portal] | None,
+        portal: Callable[[FileTree], Portal] | None,
         trail: AuditTrail,
         clock: Clock,
     ) -> None:
         """Takes the address and the storage; nothing is answered before `start`.
 
         Raises:
-            SettingsError: `api.listen` or `api.public_url` cannot be one.
+            SettingsError: `api.listen`, `api.public_url` or `portal.tree` cannot be one.
             Unavailable: the port is taken, or the storage cannot be opened.
         """
         settings = every.api
         living = Living(db, clock, settings.claims)
         public_path = urlsplit(public_url(settings)).path if settings.public_url else ""
+        site = site_of(every)
         self._tree = Tree(settings.root)
         try:
             self._storage = StorageElement(
                 self._tree, Guard(key, clock.now, living), settings.quota, public_path
             )
             exchange = Exchange(db, make, key, living, doors, clock)
-            opened = portal(self._tree) if portal else None
+            tree = _virtual_tree(every, self._tree, site, doors)
+            opened = portal(tree) if portal else None
             metrics = Metrics(db)
-            self._rest = Rest(opened, self._tree, clock, metrics.observe) if opened else None
+            self._rest = Rest(opened, tree, clock, metrics.observe) if opened else None
             others = routes(exchange, _check(db))
             others.include_router(metrics.routes())
             if opened:
@@ -103,6 +109,13 @@ class Http:
         if self._rest is not None:
             self._rest.close()
         self._tree.close()
+
+
+def _virtual_tree(every: Settings, tree: Tree, site: Site | None, doors: Doors) -> FileTree:
+    here = DirectoryTree(tree, every.api)
+    if site is None:
+        return here
+    return StorageTree(doors.storage(site.url, every.owner), site, tree, here)
 
 
 def _check(db: Database) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from engine.api.asgi import Disconnected, Receive
 from engine.api.digests import Digests
 from engine.api.tree import Tree
 from engine.app.access.tokens import Segments
+from engine.app.portal.tree import IncomingFile
 from wrappers.transfer.checksums import Hasher
 
 PIECE = 2 << 20
@@ -65,7 +66,7 @@ class Incoming:
 
 
 async def receive_into(
-    incoming: Incoming, receive: Receive, executor: Executor, ask: Callable[[int], None] | None
+    incoming: IncomingFile, receive: Receive, executor: Executor, ask: Callable[[int], None] | None
 ) -> None:
     """Receive a whole body. `ask` is asked before each piece is written, when the size was not announced.
 

@@ -201,7 +201,11 @@ class StorageElement:
             await begin(send, piece.status, {**headers, "Content-Length": str(piece.stop - piece.start)})
             if request.method == "HEAD":
                 return await send({"type": "http.response.body", "body": b""})
-            await send_file(send, opened.file, piece.start, piece.stop, opened.first, self._executor)
+
+            def read(offset: int, length: int) -> bytes:
+                return os.pread(opened.file, length, offset)
+
+            await send_file(send, read, piece.start, piece.stop, opened.first, self._executor)
         finally:
             os.close(opened.file)
 

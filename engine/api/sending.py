@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+from collections.abc import Callable
 from concurrent.futures import Executor
 
 from engine.api.asgi import Disconnected, Send
@@ -15,8 +15,12 @@ STALL = 120.0
 """Seconds in which a client must take a piece."""
 
 
-async def send_file(send: Send, file: int, start: int, stop: int, first: bytes, executor: Executor) -> None:
-    """Send `[start, stop)` of an open file as the body of an answer that has begun. `first` is its beginning.
+Read = Callable[[int, int], bytes]
+"""A piece of a file, by offset and length; fewer bytes at its end only."""
+
+
+async def send_file(send: Send, read: Read, start: int, stop: int, first: bytes, executor: Executor) -> None:
+    """Send `[start, stop)` of a file as the body of an answer that has begun. `first` is its beginning.
 
     Raises:
         Disconnected: the client takes nothing, or the file became shorter: the answer is cut, and seen to be.
@@ -31,7 +35,7 @@ async def send_file(send: Send, file: int, start: int, stop: int, first: bytes, 
             if not piece and at < stop:
                 raise Disconnected
             if at < stop:
-                reading = loop.run_in_executor(executor, os.pread, file, min(PIECE, stop - at), at)
+                reading = loop.run_in_executor(executor, read, at, min(PIECE, stop - at))
             async with asyncio.timeout(STALL):
                 await send({"type": "http.response.body", "body": piece, "more_body": at < stop})
             if reading is None:

@@ -50,6 +50,7 @@ class Tree:
     """
 
     def __init__(self, root: Path) -> None:
+        self._path = root
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -118,6 +119,10 @@ class Tree:
         name = new_id()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return name, os.open(name, flags, 0o600, dir_fd=self._parts)
+
+    def path_of_part(self, part: str) -> Path:
+        """Where a part lies on this machine."""
+        return self._path / _PARTS / part
 
     def publish(self, part: str, path: Segments) -> int:
         """Give a part its name, making the directories above it; gives the bytes of what it replaced."""

@@ -27,7 +27,7 @@ def command(
         findings = examine_backend(engine.backends, backend, engine.db)
     else:
         left = {one.name: one.seconds_left for one in engine.places.credentials()}
-        findings = examine(engine.settings, local_settings(engine.settings).node, left)
+        findings = examine(engine.settings, local_settings(engine.settings).node, left, engine.storage)
     broken = False
     for finding in findings:
         broken = broken or finding.verdict == FAILURE

@@ -24,13 +24,15 @@ def command(
 
     Results that wait on a storage for `engine retry` go with them; where that fails, the execution stays.
     """
-    from engine.app.portal.purge import giving_up, purge_due
+    from engine.app.portal.purge import files_of, giving_up, purge_due
+    from engine.app.portal.site import site_of
 
     engine, count = session.engine, 0
     seconds = None if older is None else older * 86_400.0
+    remove = files_of(site_of(engine.settings), engine.storage) if files else None
     give_up = giving_up(engine.db, engine.backends, engine.storage)
     due = purge_due(
-        engine.db, engine.trail, engine.clock, older=seconds, files=files, give_up=give_up, dry_run=dry_run
+        engine.db, engine.trail, engine.clock, older=seconds, files=remove, give_up=give_up, dry_run=dry_run
     )
     try:
         for id_ in due:

@@ -62,6 +62,8 @@ class PortalSection(Section):
     """Jobs of one execution."""
     bytes: int | None = Field(default=None, gt=0)
     """Bytes of files that one user may keep."""
+    tree: str = ""
+    """The storage that holds the files of users, a URL or `STORAGE:PATH`; empty: the directory `api.root`."""
     retention: float | None = Field(default=None, gt=0)
     """Seconds for which an ended execution is kept before `engine purge` may remove it; none: for ever."""
     runtimes: tuple[RuntimeName, ...] = ()

@@ -1,318 +1,100 @@
-"""CARMIN-Data: the virtual tree, as a client sees it over the wire."""
+"""The virtual tree in a directory, and on storages: clients cannot tell which."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import http.client
 import io
+import json
 import tarfile
-import zipfile
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.portal.house import House
-
-ENVELOPE = "application/carmin+json"
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return made.getvalue()
+from engine.ids import new_id
+from tests.cli.desk import desk_in
+from tests.portal.data_contract import DataContract
+from tests.portal.house import House, portal
+from tests.services.nginx import Nginx
+from tests.services.s3 import S3
+from tests.services.xrootd import XRootD
 
 
-def tarred(*infos: tarfile.TarInfo, **files: bytes) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w") as archive:
-        for info in infos:
-            archive.addfile(info)
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return made.getvalue()
+class TestDirectory(DataContract):
+    def test_planted_links_are_neither_listed_nor_read_nor_packed(self, house: House) -> None:
+        house.put("/vip/Home/linked/real.txt", b"real")
+        directory = house.storage / "users" / house.ids["ann"] / "home/linked"
+        (directory / "link").symlink_to("/etc/passwd")
+        (directory / "dir").symlink_to("/etc")
+        assert house.ask("GET", "/path/vip/Home/linked/link?action=content").code == 8000
+        assert house.ask("GET", "/path/vip/Home/linked/dir/passwd?action=content").code == 8000
+        assert not house.exists("/vip/Home/linked/link")
+        assert [one["path"] for one in house.ok("GET", "/path/vip/Home/linked?action=list").json] == [
+            "/vip/Home/linked/real.txt"
+        ]
+        with tarfile.open(fileobj=io.BytesIO(house.read("/vip/Home/linked"))) as tar:
+            assert tar.getnames() == ["real.txt"]
+        assert house.launch("copier/1.0", {"file": "/vip/Home/linked/link"}).code == 8009
+        there = {"resultsLocation": "/vip/Home/linked/dir"}
+        assert house.launch("copier/1.0", {"file": "/vip/Home/linked/real.txt"}, **there).code == 8013
 
 
-def link(name: str, target: str, kind: bytes) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname = kind, target
-    return info
+@contextmanager
+def house_on(tree: str, directory: pytest.TempPathFactory, **settings: str) -> Iterator[House]:
+    with (
+        desk_in(directory.mktemp("portal")) as desk,
+        portal(desk, ENGINE_PORTAL__TREE=tree, **settings) as house,
+    ):
+        yield house
+        log = house.log.read_text()
+        assert "defect" not in log, log
 
 
-def envelope(content: bytes, kind: str = "Archive", **more: Any) -> dict[str, Any]:
-    return {"base64Content": base64.b64encode(content).decode(), "type": kind, **more}
+@pytest.fixture(scope="module")
+def on_webdav(nginx: Nginx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house_on(f"{nginx.url}/{new_id()}", tmp_path_factory) as house:
+        yield house
 
 
-def test_what_is_put_is_read_listed_and_summed(house: House) -> None:
-    content = bytes(range(256)) * 5000
-    house.put("/vip/Home/data/a.bin", content)
-    assert house.read("/vip/Home/data/a.bin") == content
-    told = house.ok("GET", "/path/vip/Home/data/a.bin?action=properties").json
-    assert told["path"] == told["platformPath"] == "/vip/Home/data/a.bin"
-    assert (told["size"], told["isDirectory"], told["exists"]) == (len(content), False, True)
-    [listed] = house.ok("GET", "/path/vip/Home/data?action=list").json
-    assert listed == told
-    summed = house.ok("GET", "/path/vip/Home/data/a.bin?action=md5").json
-    assert summed == {"md5": hashlib.md5(content).hexdigest()}
+@pytest.fixture(scope="module")
+def on_xrootd(xrootd: XRootD, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with house_on(f"{xrootd.http}/{new_id()}", tmp_path_factory) as house:
+        yield house
 
 
-def test_a_directory_is_made_by_an_empty_put_and_answers_where_it_is(house: House) -> None:
-    made = house.ok("PUT", "/path/vip/Home/made/below/")
-    assert made.status == 201
-    assert made.headers["location"] == "/rest/path/vip/Home/made/below"
-    assert made.json["isDirectory"]
-    assert house.ok("GET", "/path/vip/Home/made/below?action=list").json == []
-
-
-def test_an_empty_file_is_a_file(house: House) -> None:
-    house.put("/vip/Home/empty.txt", b"")
-    assert not house.ok("GET", "/path/vip/Home/empty.txt?action=properties").json["isDirectory"]
-    assert house.read("/vip/Home/empty.txt") == b""
-
-
-@pytest.mark.parametrize("name", ["Zoë Müller (α).txt", "a b+c&d=e?f#g%41.txt", "日本.nii.gz", "-rf", "~"])
-def test_names_of_any_language_are_kept(house: House, name: str) -> None:
-    from urllib.parse import quote
-
-    path = f"/vip/Home/names/{quote(name)}"
-    made = house.ok("PUT", f"/path{path}", b"x", Content_Type="application/octet-stream")
-    made.headers["location"].encode("ascii")
-    assert made.json["path"] == f"/vip/Home/names/{name}"
-    assert house.read(path) == b"x"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "status", "body", "told"),
-    [
-        ("bytes=0-3", 206, b"0123", "bytes 0-3/10"),
-        ("bytes=-2", 206, b"89", "bytes 8-9/10"),
-        ("bytes=4-", 206, b"456789", "bytes 4-9/10"),
-        ("bytes=20-", 416, b"", "bytes */10"),
-        ("bytes=9-3", 200, b"0123456789", None),
-        ("lines=1-2", 200, b"0123456789", None),
-    ],
-)
-def test_a_part_of_a_file_can_be_had(
-    house: House, wanted: str, status: int, body: bytes, told: str | None
-) -> None:
-    house.put("/vip/Home/ten.txt", b"0123456789")
-    answer = house.ask("GET", "/path/vip/Home/ten.txt?action=content", Range=wanted)
-    assert (answer.status, answer.body, answer.headers.get("content-range")) == (status, body, told)
-
-
-def test_a_client_that_has_the_file_is_not_sent_it_again(house: House) -> None:
-    house.put("/vip/Home/same.txt", b"same")
-    tag = house.ok("GET", "/path/vip/Home/same.txt?action=content").headers["etag"]
-    assert house.ask("GET", "/path/vip/Home/same.txt?action=content", If_None_Match=tag).status == 304
-
-
-def test_a_directory_comes_as_a_tar_without_its_own_name(house: House) -> None:
-    house.put("/vip/Home/packed/one.txt", b"1" * 3_000_000)
-    house.put("/vip/Home/packed/sub/two.txt", b"2")
-    with tarfile.open(fileobj=io.BytesIO(house.read("/vip/Home/packed"))) as tar:
-        assert sorted(tar.getnames()) == ["one.txt", "sub", "sub/two.txt"]
-        two = tar.extractfile("sub/two.txt")
-        assert two is not None
-        assert two.read() == b"2"
-
-
-def test_planted_links_are_neither_listed_nor_read_nor_packed(house: House) -> None:
-    house.put("/vip/Home/linked/real.txt", b"real")
-    directory = house.storage / "users" / house.ids["ann"] / "home/linked"
-    (directory / "link").symlink_to("/etc/passwd")
-    (directory / "dir").symlink_to("/etc")
-    assert house.ask("GET", "/path/vip/Home/linked/link?action=content").code == 8000
-    assert house.ask("GET", "/path/vip/Home/linked/dir/passwd?action=content").code == 8000
-    assert not house.exists("/vip/Home/linked/link")
-    assert [one["path"] for one in house.ok("GET", "/path/vip/Home/linked?action=list").json] == [
-        "/vip/Home/linked/real.txt"
-    ]
-    with tarfile.open(fileobj=io.BytesIO(house.read("/vip/Home/linked"))) as tar:
-        assert tar.getnames() == ["real.txt"]
-    assert house.launch("copier/1.0", {"file": "/vip/Home/linked/link"}).code == 8009
-    there = {"resultsLocation": "/vip/Home/linked/dir"}
-    assert house.launch("copier/1.0", {"file": "/vip/Home/linked/real.txt"}, **there).code == 8013
-
-
-def test_what_is_deleted_lies_in_the_trash_and_then_is_gone(house: House) -> None:
-    for content in (b"first", b"second"):
-        house.put("/vip/Home/gone.txt", content)
-        assert house.ok("DELETE", "/path/vip/Home/gone.txt").status == 204
-    assert not house.exists("/vip/Home/gone.txt")
-    found = [one["path"] for one in house.ok("GET", "/path/vip/Trash?action=list").json]
-    mine = [path for path in found if path.endswith("gone.txt")]
-    assert sorted(house.read(path) for path in mine) == [b"first", b"second"]
-    for path in mine:
-        house.ok("DELETE", f"/path{path}")
-        assert not house.exists(path)
-
-
-def test_the_roots_are_there_and_stay(house: House) -> None:
-    roots = [one["path"] for one in house.ok("GET", "/path/vip?action=list").json]
-    assert roots == ["/vip/Home", "/vip/Trash", "/vip/brain team (group)"]
-    assert [one["path"] for one in house.ok("GET", "/path/?action=list").json] == ["/vip"]
-    for path in ("/", "/vip", "/vip/", "/vip/Home", "/vip/Home/", "/vip/Trash"):
-        assert house.exists(path)
-        assert house.ask("DELETE", f"/path{path}").code == 8013
-        assert house.ask("PUT", f"/path{path}", b"x", Content_Type="text/plain").status in (201, 400)
-    assert house.ok("GET", "/path/vip/Home?action=properties").json["isDirectory"]
-
-
-def test_members_of_a_group_share_its_files_and_others_do_not_see_it(house: House) -> None:
-    path = "/vip/brain%20team%20(group)/shared.txt"
-    house.put(path, b"ours", user="ann")
-    assert house.read(path, user="carl") == b"ours"
-    for method, query in (("GET", "?action=content"), ("GET", "?action=exists"), ("DELETE", "")):
-        assert house.ask(method, f"/path{path}{query}", user="bob").code == 8013
-    assert house.ask("PUT", f"/path{path}", b"theirs", user="bob").code == 8013
-
-
-def test_a_file_inside_of_json_is_written_if_its_md5_is_right(house: House) -> None:
-    right = envelope(b"content", "File", md5=hashlib.md5(b"content").hexdigest())
-    house.ok("PUT", "/path/vip/Home/json.txt", right, Content_Type=ENVELOPE)
-    assert house.read("/vip/Home/json.txt") == b"content"
-    wrong = {**right, "md5": "0" * 32}
-    assert house.ask("PUT", "/path/vip/Home/json2.txt", wrong, Content_Type=ENVELOPE).code == 8009
-    assert not house.exists("/vip/Home/json2.txt")
-
-
-@pytest.mark.parametrize("pack", [lambda f: zipped(f), lambda f: tarred(**f)], ids=["zip", "tar"])
-def test_an_archive_is_unpacked_where_it_is_put(house: House, pack: Any, request: Any) -> None:
-    where = f"/vip/Home/unpacked-{request.node.callspec.id}"
-    archive = envelope(pack({"a.txt": b"a", "sub/b.txt": b"b"}))
-    house.ok("PUT", f"/path{where}", archive, Content_Type=ENVELOPE)
-    assert house.read(f"{where}/sub/b.txt") == b"b"
-
-
-EVIL = {
-    "parent": zipped({"../../evil.txt": b"x"}),
-    "absolute": zipped({"/evil.txt": b"x"}),
-    "backslash": zipped({"..\\evil.txt": b"x"}),
-    "deep parent": zipped({"a/../../../../evil.txt": b"x"}),
-    "tar parent": tarred(**{"../evil.txt": b"x"}),
-    "symbolic link": tarred(link("l", "/etc", tarfile.SYMTYPE), **{"l/evil.txt": b"x"}),
-    "hard link": tarred(link("l", "/etc/passwd", tarfile.LNKTYPE)),
-    "device": tarred(link("d", "", tarfile.CHRTYPE)),
-    "fifo": tarred(link("f", "", tarfile.FIFOTYPE)),
-    "no archive": b"nothing that can be unpacked",
-    "cut zip": zipped({"a.txt": b"x" * 1000})[:-40],
-    "long name": zipped({"n" * 300: b"x"}),
-}
-
-
-@pytest.mark.parametrize("data", EVIL.values(), ids=EVIL)
-def test_an_archive_that_leads_elsewhere_is_refused_and_leaves_nothing(house: House, data: bytes) -> None:
-    answer = house.ask("PUT", "/path/vip/Home/evil", envelope(data), Content_Type=ENVELOPE)
-    assert answer.status == 400
-    assert answer.code in (8000, 8009)
-    assert not list(house.desk.directory.parent.rglob("evil.txt"))
-    found = house.ok("GET", "/path/vip/Home/evil?action=exists").json
-    if found["exists"]:
-        assert house.ok("GET", "/path/vip/Home/evil?action=list").json == []
-
-
-@pytest.mark.parametrize(
-    "document",
-    [b"", b"{", b"[]", b'{"type": "File"}', b'{"base64Content": "?", "type": "File"}', b"[" * 100_000],
-)
-def test_a_document_that_is_none_is_refused(house: House, document: bytes) -> None:
-    answer = house.ask("PUT", "/path/vip/Home/doc.txt", document, Content_Type=ENVELOPE)
-    assert answer.code == 8009
-
-
-TRAVERSALS = [
-    "/vip/Home/../../users",
-    "/vip/Home/%2e%2e/%2e%2e/x",
-    "/vip/Home/%2E%2E%2Fx",
-    "/vip/Home/..%2f..%2fx",
-    "/vip/Home/%252e%252e/x",
-    "/vip/Home/a/./b",
-    "/vip/Home/%00",
-    "/vip/Home/a%00b",
-    "/vip/Homeward/x",
-    "/vipx/Home",
-    "/etc/passwd",
-    "//etc/passwd",
-    "/%2fetc/passwd",
-    "/vip/Users/x",
-    "/vip/users/x",
-    "/vip/.parts",
-    "/vip/Home/" + "n" * 256,
-    "/vip/%ff%fe",
-]
-
-
-@pytest.mark.parametrize("path", TRAVERSALS)
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_no_spelling_of_a_path_leads_out_of_what_is_ones_own(house: House, path: str, method: str) -> None:
-    answer = house.ask(method, f"/path{path}", b"x" if method == "PUT" else None)
-    if answer.status < 300:  # a strange name, but inside
-        assert "%252e" in path
-        return
-    assert 400 <= answer.status < 500
-    assert answer.code in (8000, 8013)
-    assert str(house.desk.home) not in answer.body.decode()
-
-
-def test_the_files_of_another_user_are_reached_by_no_path(house: House) -> None:
-    house.put("/vip/Home/secret.txt", b"bob's", user="bob")
-    id_ = house.ids["bob"]
-    for path in (f"/vip/users/{id_}/home/secret.txt", f"/vip/Home/../../{id_}/home/secret.txt"):
-        assert house.ask("GET", f"/path{path}?action=content").status == 400
-    assert not house.exists("/vip/Home/secret.txt")
-
-
-def test_an_upload_that_breaks_off_leaves_nothing(house: House) -> None:
-    connection = http.client.HTTPConnection(urlsplit(house.url).netloc, timeout=60)
-    connection.putrequest("PUT", "/rest/path/vip/Home/broken.bin")
-    connection.putheader("apikey", house.keys["ann"])
-    connection.putheader("Content-Length", "1000000")
-    connection.putheader("Content-Type", "application/octet-stream")
-    connection.endheaders()
-    connection.send(b"x" * 1000)
-    connection.close()
-    assert not house.exists("/vip/Home/broken.bin")
-
-
-def test_big_files_take_no_memory_in_either_direction(house: House) -> None:
-    before = house.peak()
-    connection = http.client.HTTPConnection(urlsplit(house.url).netloc, timeout=120)
-    size, piece = 300 << 20, bytes(1 << 20)
-    headers = {
-        "apikey": house.keys["ann"],
-        "Content-Length": str(size),
-        "Content-Type": "application/octet-stream",
+@pytest.fixture(scope="module")
+def on_s3(rclone_s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    keys = tmp_path_factory.mktemp("keys") / "keys.json"
+    keys.touch(0o600)
+    pair = {"access_key_id": rclone_s3.access_key_id, "secret_access_key": rclone_s3.secret_access_key}
+    keys.write_text(json.dumps(pair))
+    bucket = {"url": f"s3://{rclone_s3.bucket}", "credential": "keys", "api": rclone_s3.endpoint}
+    settings = {
+        "ENGINE_CREDENTIALS": json.dumps({"keys": {"kind": "s3", "file": str(keys)}}),
+        "ENGINE_STORAGES": json.dumps({"bucket": bucket}),
     }
-    connection.request("PUT", "/rest/path/vip/Home/big.bin", (piece for _ in range(300)), headers)
-    assert connection.getresponse().read() is not None
-    key = {"apikey": house.keys["ann"]}
-    for path in ("big.bin", ""):
-        connection.request("GET", f"/rest/path/vip/Home/{path}?action=content", headers=key)
-        answer, got = connection.getresponse(), 0
-        while chunk := answer.read(1 << 20):
-            got += len(chunk)
-        assert got >= size
-    connection.close()
-    house.ok("DELETE", "/path/vip/Home/big.bin")
-    assert house.peak() - before < 64 << 20
+    with house_on(f"bucket:{new_id()}", tmp_path_factory, **settings) as house:
+        yield house
 
 
-@pytest.mark.parametrize("action", ["delete", "", "contents", "EXISTS"])
-def test_an_unknown_action_is_refused(house: House, action: str) -> None:
-    assert house.ask("GET", f"/path/vip/Home?action={action}").code == 8009
+@pytest.mark.service
+class TestWebDav(DataContract):
+    @pytest.fixture
+    def house(self, on_webdav: House) -> House:
+        return on_webdav
 
 
-def test_a_file_is_no_directory_and_a_directory_no_file(house: House) -> None:
-    house.put("/vip/Home/kind/file.txt", b"x")
-    assert house.ask("GET", "/path/vip/Home/kind/file.txt?action=list").code == 8000
-    assert house.ask("GET", "/path/vip/Home/kind?action=md5").code == 8000
-    assert house.ask("PUT", "/path/vip/Home/kind/file.txt/below", b"x").code == 8000
-    assert house.ask("PUT", "/path/vip/Home/kind", b"x", Content_Type="text/plain").code == 8000
-    assert house.ask("GET", "/path/vip/Home/none?action=content").code == 8000
-    assert house.ask("DELETE", "/path/vip/Home/none").code == 8000
+@pytest.mark.service
+class TestXRootD(DataContract):
+    @pytest.fixture
+    def house(self, on_xrootd: House) -> House:
+        return on_xrootd
+
+
+@pytest.mark.service
+class TestS3(DataContract):
+    MEMORY = 128 << 20
+    """Several parts of an object are on their way at a time."""
+
+    @pytest.fixture
+    def house(self, on_s3: House) -> House:
+        return on_s3

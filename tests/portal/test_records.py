@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.portal.data_contract import ENVELOPE, envelope, zipped
 from tests.portal.house import House
-from tests.portal.test_data import ENVELOPE, envelope, zipped
 
 RAW = "application/octet-stream"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from engine.api.carmin.models import ExecutionModel, JobModel, PathProperties
-from engine.api.tree import Tree
 from engine.app.portal.carmin import Code, Refused, execution_status, job_status
 from engine.app.portal.launches import Launches, Result
+from engine.app.portal.tree import FileTree
 from engine.domain.execution import ExecutionState
 from engine.domain.job import JobState
 from engine.errors import NotFound
@@ -22,7 +22,7 @@ MANY = 1000
 class Executions:
     """Tells executions."""
 
-    def __init__(self, launches: Launches, tree: Tree) -> None:
+    def __init__(self, launches: Launches, tree: FileTree) -> None:
         self._launches = launches
         self._tree = tree
 
@@ -87,8 +87,7 @@ class Executions:
         exists, modified = True, 0.0
         if one.stored is not None:
             try:
-                item = self._tree.item(one.stored)
-                modified = item.found.st_mtime
+                modified = self._tree.item(one.stored).modified
             except OSError:
                 exists = False
         return PathProperties(

@@ -11,21 +11,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import structlog
 from fastapi import Request, Response
 
 from engine.api import ranges
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
 from engine.api.carmin.tar import TarBody
-from engine.api.digests import Digests, wanted
+from engine.api.digests import wanted
 from engine.api.quotas import QuotaExceeded, Quotas
-from engine.api.receiving import Incoming, receive_into
+from engine.api.receiving import receive_into
 from engine.api.sending import PIECE, send_file
-from engine.api.tree import Tree
 from engine.app.access.tokens import Segments
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.tree import FileTree, OpenFile
 from engine.app.portal.virtual import Location
+from engine.errors import EngineError
 
 _T = TypeVar("_T")
+log = structlog.stdlib.get_logger("engine.api")
 _WORDS = {
     errno.ENOENT: "there is no such file or directory",
     errno.EISDIR: "it is a directory",
@@ -41,8 +44,7 @@ _WORDS = {
 class Files:
     """What lies in the tree, with all that moving it needs."""
 
-    tree: Tree
-    digests: Digests
+    tree: FileTree
     quotas: Quotas
     executor: ThreadPoolExecutor
 
@@ -56,7 +58,7 @@ class Files:
         """
         announced = request.headers.get("content-length", "")
         asked = wanted(request.headers.get("want-digest", ""))
-        incoming = Incoming(self.tree, self.digests, [asked] if asked else [])
+        incoming = self.tree.receive([asked] if asked else [])
         owner = owner_of(location.stored)
         try:
             with self.quotas.room(owner, limited=True) as ask:
@@ -88,39 +90,28 @@ class Files:
             return TarBody(self.tree, location.stored)
         file = self.tree.open(location.stored)
         try:
-            found = os.fstat(file)
-            piece = ranges.choose(dict(request.headers), found.st_size, ranges.etag(found))
-            first = os.pread(file, min(PIECE, piece.stop - piece.start), piece.start)
-            return FileBody(file, found, piece, first, self.executor)
+            piece = ranges.choose(dict(request.headers), file.size, file.tag)
+            first = file.read(piece.start, min(PIECE, piece.stop - piece.start))
+            return FileBody(file, piece, first, self.executor)
         except BaseException:
-            os.close(file)
+            file.close()
             raise
-
-    def md5(self, location: Location) -> str:
-        """The MD5 of a file; computed once. Blocking."""
-        file = self.tree.open(location.stored)
-        try:
-            return self.digests.of(file, "md5")
-        finally:
-            os.close(file)
 
 
 class FileBody(Response):
     """A file on its way; closes it at the end."""
 
-    def __init__(
-        self, file: int, found: os.stat_result, piece: ranges.Piece, first: bytes, executor: Executor
-    ) -> None:
+    def __init__(self, file: OpenFile, piece: ranges.Piece, first: bytes, executor: Executor) -> None:
         headers = {
             "Accept-Ranges": "bytes",
-            "ETag": ranges.etag(found),
+            "ETag": file.tag,
             "X-Content-Type-Options": "nosniff",
             "Content-Disposition": "attachment",
         }
         if piece.status == 206:
-            headers["Content-Range"] = f"bytes {piece.start}-{piece.stop - 1}/{found.st_size}"
+            headers["Content-Range"] = f"bytes {piece.start}-{piece.stop - 1}/{file.size}"
         if piece.status == 416:
-            headers["Content-Range"] = f"bytes */{found.st_size}"
+            headers["Content-Range"] = f"bytes */{file.size}"
         if piece.status in (200, 206):
             headers["Content-Length"] = str(piece.stop - piece.start)
         super().__init__(status_code=piece.status, headers=headers, media_type="application/octet-stream")
@@ -136,11 +127,13 @@ class FileBody(Response):
             if piece.status not in (200, 206) or scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
             else:
-                await send_file(send, self._file, piece.start, piece.stop, self._first, self._executor)
+                await send_file(send, self._file.read, piece.start, piece.stop, self._first, self._executor)
         except Disconnected:
             return
+        except (OSError, EngineError) as error:
+            log.error("a file was cut", why=str(error))
         finally:
-            os.close(self._file)
+            await asyncio.get_running_loop().run_in_executor(self._executor, self._file.close)
 
 
 def owner_of(stored: Segments) -> str:

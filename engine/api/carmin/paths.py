@@ -20,13 +20,12 @@ from engine.api.carmin.caller import Caller
 from engine.api.carmin.files import Files, owner_of, refused
 from engine.api.carmin.models import Existence, PathMd5, PathProperties, UploadData
 from engine.api.quotas import QuotaExceeded
-from engine.api.receiving import Incoming
-from engine.api.tree import Item
 from engine.app.access.tokens import Segments
 from engine.app.portal import virtual
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.records import Records
 from engine.app.portal.trash import discard
+from engine.app.portal.tree import Item
 from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 
@@ -166,7 +165,7 @@ def _asked(files: Files, request: Request, account: Account, location: Location,
     if location.kind is Kind.ABOVE:
         raise Refused(Code.GENERIC, "it is a directory of the platform")
     if action == "md5":
-        return JSONResponse(PathMd5(md5=files.md5(location)).model_dump())
+        return JSONResponse(PathMd5(md5=files.tree.md5(location.stored)).model_dump())
     return files.content(request, location)
 
 
@@ -189,8 +188,8 @@ def _properties(files: Files, account: Account, location: Location) -> PathPrope
         return _told(location.text, exists=False)
     if item.directory:
         entries = len(_names(files, account, location))
-        return _told(location.text, item.found.st_mtime, entries, directory=True)
-    return _told(location.text, item.found.st_mtime, item.found.st_size)
+        return _told(location.text, item.modified, entries, directory=True)
+    return _told(location.text, item.modified, item.size)
 
 
 def _names(files: Files, account: Account, location: Location) -> list[str]:
@@ -207,12 +206,7 @@ def _list(files: Files, account: Account, location: Location) -> list[PathProper
     if item is None or not item.directory:
         raise Refused(Code.GENERIC, f"{location.text} is no directory")
     return [
-        _told(
-            f"{base}/{one.name}",
-            one.found.st_mtime,
-            0 if one.directory else one.found.st_size,
-            directory=one.directory,
-        )
+        _told(f"{base}/{one.name}", one.modified, one.size, directory=one.directory)
         for one in files.tree.items(location.stored)
     ]
 
@@ -296,7 +290,7 @@ def _unpack(files: Files, records: Records, location: Location, data: UploadData
 
 
 def _write(files: Files, location: Location, target: Segments, pieces: Any, size: int) -> None:
-    incoming = Incoming(files.tree, files.digests, ("md5",))
+    incoming = files.tree.receive(("md5",))
     owner = owner_of(location.stored)
     try:
         with files.quotas.room(owner, limited=True) as ask:

@@ -9,11 +9,10 @@ from engine.api.carmin.app import carmin
 from engine.api.carmin.caller import Bearer, Doorkeeper
 from engine.api.carmin.files import Files
 from engine.api.carmin.guard import Guard, Observe
-from engine.api.digests import Digests
 from engine.api.quotas import Quotas
-from engine.api.tree import Tree
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
+from engine.app.portal.tree import FileTree
 from engine.app.portal.virtual import ROOT
 from engine.clock import Clock
 
@@ -23,7 +22,7 @@ _THREADS = 16
 class Rest:
     """The ASGI application below `/rest`."""
 
-    def __init__(self, portal: Portal, tree: Tree, clock: Clock, observe: Observe) -> None:
+    def __init__(self, portal: Portal, tree: FileTree, clock: Clock, observe: Observe) -> None:
         failures = Failures(portal.settings.portal.failures, clock)
         self._executor = ThreadPoolExecutor(_THREADS, "files")
 
@@ -34,7 +33,7 @@ class Rest:
             return own if own is not None else portal.settings.portal.bytes
 
         quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
-        files = Files(tree, Digests(), quotas, self._executor)
+        files = Files(tree, quotas, self._executor)
         doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
         self._guard = Guard(carmin(portal, files, failures), doorkeeper, observe)
 

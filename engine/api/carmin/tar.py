@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import tarfile
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import structlog
 from fastapi import Response
 
 from engine.api.asgi import Message, Receive, Send
-from engine.api.tree import Tree
 from engine.app.access.tokens import Segments
+from engine.app.portal.tree import FileTree, OpenFile
+from engine.errors import EngineError
 
 log = structlog.stdlib.get_logger("engine.api")
 _PIECE = 1 << 20
@@ -23,7 +25,7 @@ _STALL = 120.0
 class TarBody(Response):
     """A tar without the directory's own name: whoever unpacks it chooses one (vip-client does)."""
 
-    def __init__(self, tree: Tree, path: Segments) -> None:
+    def __init__(self, tree: FileTree, path: Segments) -> None:
         super().__init__(media_type="application/x-tar", headers={"X-Content-Type-Options": "nosniff"})
         del self.headers["content-length"]
         self._tree, self._path = tree, path
@@ -57,20 +59,35 @@ class TarBody(Response):
                 self._add(tar, self._path, "")
         except BrokenPipeError:
             failed.set()
-        except OSError as error:
+        except (OSError, EngineError) as error:
             failed.set()
-            log.error("tar", why=os.strerror(error.errno or 0))
+            why = os.strerror(error.errno or 0) if isinstance(error, OSError) else error.message
+            log.error("tar", why=why)
 
     def _add(self, tar: tarfile.TarFile, path: Segments, below: str) -> None:
         for item in self._tree.items(path):
             name = f"{below}{item.name}"
             info = tarfile.TarInfo(name)
-            info.mtime = int(item.found.st_mtime)
+            info.mtime = int(item.modified)
             if item.directory:
                 info.type, info.mode = tarfile.DIRTYPE, 0o755
                 tar.addfile(info)
                 self._add(tar, (*path, item.name), f"{name}/")
                 continue
-            with suppress(FileNotFoundError), open(self._tree.open((*path, item.name)), "rb") as file:
-                info.size, info.mode = os.fstat(file.fileno()).st_size, 0o644
-                tar.addfile(info, file)
+            with suppress(FileNotFoundError), closing(self._tree.open((*path, item.name))) as file:
+                info.size, info.mode = file.size, 0o644
+                tar.addfile(info, _Stream(file))
+
+
+class _Stream(io.RawIOBase):
+    """An open file, read from its beginning."""
+
+    def __init__(self, file: OpenFile) -> None:
+        self._file = file
+        self._at = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        piece = self._file.read(self._at, self._file.size if size < 0 else size)
+        self._at += len(piece)
+        return piece

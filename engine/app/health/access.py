@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from engine.app.access.needs import check_answers
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
+from engine.app.portal.site import site_of
 from engine.errors import EngineError
+from engine.ports import Storage
 from engine.settings.service import ApiSection
+from engine.settings.tree import Settings
 
 _SOON = 12 * 3600.0
 """Seconds below which whoever renews a credential is told."""
@@ -30,6 +33,27 @@ def credentials(left: Mapping[str, Callable[[], float]]) -> Iterator[Finding]:
             soon = seconds < _SOON
             words = f"{seconds / 3600:.1f} hours left"
             yield Finding(check, WARNING if soon else OK, words, "renew it" if soon else "")
+
+
+def tree(settings: Settings, storage: Callable[[str], Storage]) -> Finding:
+    """Whether the storage of the portal's files answers, and jobs can fetch from it."""
+    check = "files of the portal"
+    try:
+        site = site_of(settings)
+        if site is None:
+            return Finding(check, OK, f"in {settings.api.root} (api.root)")
+        place = storage(site.url)
+        place.stat(site.url)
+    except EngineError as error:
+        return Finding(check, FAILURE, error.message, error.remedy or "see the setting portal.tree")
+    if not place.capabilities.write:
+        return Finding(
+            check, FAILURE, f"{site.url} cannot be written to", "set portal.tree to another storage"
+        )
+    if place.capabilities.presign and not settings.api.public_url:
+        words = f"{site.url} answers, but jobs need presigned URLs of it: api.public_url is not set"
+        return Finding(check, FAILURE, words, "set api.public_url to where jobs reach `engine serve`")
+    return Finding(check, OK, f"{site.url} answers")
 
 
 def public_url(api: ApiSection) -> Finding:

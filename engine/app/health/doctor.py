@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.app.health import access as doctor_access
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import EngineError
+from engine.ports import Storage
 from engine.settings.tree import Settings
 from engine.store.database import Database, file_system
 from wrappers.containers.credentials import load as load_credentials
@@ -30,7 +31,10 @@ _PROOT = (
 
 
 def examine(
-    settings: Settings, node: Node, credentials_left: Mapping[str, Callable[[], float]]
+    settings: Settings,
+    node: Node,
+    credentials_left: Mapping[str, Callable[[], float]],
+    storage: Callable[[str], Storage],
 ) -> Iterator[Finding]:
     """Every check in turn; none of them changes anything but the database's schema.
 
@@ -55,6 +59,7 @@ def examine(
         yield check()
     yield from doctor_access.credentials(credentials_left)
     yield doctor_access.public_url(settings.api)
+    yield doctor_access.tree(settings, storage)
 
 
 def _python() -> Finding:

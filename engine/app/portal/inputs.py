@@ -10,55 +10,19 @@ import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
-from engine.app.access.needs import embedded_url
-from engine.app.access.paths import BadPath, below, encoded
 from engine.app.access.tokens import Segments
-from engine.app.data.locations import path_of
+from engine.app.data.locations import path_of, url_of
 from engine.app.portal import virtual
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.site import site_of
+from engine.app.portal.tree import FileTree
 from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 from engine.domain.catalogue import SCHEME
 from engine.settings.tree import Settings
-from engine.storages.file import to_path
 
 _MANY = 100_000
-
-
-class Found(Protocol):
-    """Something in the tree."""
-
-    @property
-    def name(self) -> str:
-        """Its last part."""
-
-    @property
-    def directory(self) -> bool:
-        """Whether it is one."""
-
-
-class FileTree(Protocol):
-    """The directory of the engine's storage; methods raise OSError. Symbolic links are never followed."""
-
-    def item(self, path: Segments) -> Found:
-        """What lies there."""
-
-    def items(self, path: Segments) -> Sequence[Found]:
-        """What lies directly in a directory."""
-
-    def make(self, path: Segments) -> bool:
-        """Make a directory and those above it."""
-
-    def move(self, source: Segments, target: Segments, *, replace: bool) -> None:
-        """Rename."""
-
-    def remove(self, path: Segments) -> int:
-        """Remove a file, or a directory with all it holds."""
-
-    def size(self, path: Segments) -> int:
-        """Bytes of the files there."""
 
 
 class Inputs:
@@ -79,6 +43,7 @@ class Inputs:
         self._account = account
         self._settings = settings
         self._tree = tree
+        self._site = site_of(settings)
         self._remote = remote
         self._shared = shared
         self._used: dict[str, None] = {}
@@ -105,7 +70,7 @@ class Inputs:
             self._tree.item(location.stored)
         except OSError:
             raise Refused(Code.BAD_INPUT, f"{location.text}: no such file") from None
-        return self._address(location.stored)
+        return self._tree.address(location.stored, remote=self._remote)
 
     def _platform(self, value: str) -> str:
         if self._shared and value.startswith("file:"):
@@ -121,6 +86,10 @@ class Inputs:
             )
         if ".." in reference.split("/"):
             raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: a path on a platform has no ..")
+        if self._site and self._site.overlaps(url_of(value, self._settings.storages) or value):
+            raise Refused(  # it would be a way around the rule whose files are whose
+                Code.DATA_NOT_ALLOWED, f"{value[:200]}: files of the platform itself are called /vip/..."
+            )
         return value
 
     def _of_shared(self, value: str) -> str:
@@ -129,12 +98,6 @@ class Inputs:
         if not any(path.is_relative_to(os.path.realpath(one)) for one in self._settings.portal.shared):
             raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: not in a directory of portal.shared")
         return str(path)
-
-    def _address(self, stored: Segments) -> str:
-        """Where jobs find what lies in the engine's storage."""
-        if self._remote:
-            return f"{embedded_url(self._settings.api)}/{encoded(stored)}"
-        return str(self._settings.api.root.joinpath(*stored))
 
     def names(self, value: str) -> Sequence[str] | None:
         """Names in a directory of the account; None when it is none."""
@@ -156,34 +119,27 @@ class Inputs:
         """
         if self._shared and location.startswith("file:"):
             return Path(self._of_shared(location)), []
+        records = virtual.logs_of(self._account.id)
         if self._shared and location.startswith(SCHEME):
-            return self._directory(virtual.logs_of(self._account.id)), self._settings.data.results
+            return self._records(records), self._settings.data.results
         if not location.startswith("/"):
             self._platform(location)
-            return self._directory(virtual.logs_of(self._account.id)), [location]
+            return self._records(records), [location]
         place: Location = virtual.locate_text(self._account, location)
         if place.kind is Kind.ABOVE:
             raise Refused(Code.DATA_NOT_ALLOWED, f"{place.text}: results cannot be put there")
         check((*place.stored, "results"))
-        directory = self._directory(place.stored)
-        return directory, [self._address(place.stored)] if self._remote else []
-
-    def _directory(self, stored: Segments) -> Path:
         try:
-            self._tree.make(stored)  # name by name: no link leads elsewhere
+            return self._tree.results(place.stored, records, remote=self._remote)
         except OSError as error:
-            raise Refused(Code.DATA_NOT_ALLOWED, f"results cannot be put there: {error.strerror}") from None
-        return self._settings.api.root.joinpath(*stored)
+            raise _not_there(error) from None
 
-
-def stored_path(url: str, settings: Settings) -> Segments | None:
-    """Where a URL lies in the engine's storage; None when it is elsewhere."""
-    if url.startswith("file:"):
+    def _records(self, stored: Segments) -> Path:
         try:
-            return to_path(url).relative_to(settings.api.root.absolute()).parts
-        except ValueError:
-            return None
-    try:
-        return below(url, embedded_url(settings.api)) if settings.api.public_url else None
-    except BadPath:
-        return None
+            return self._tree.records(stored)
+        except OSError as error:
+            raise _not_there(error) from None
+
+
+def _not_there(error: OSError) -> Refused:
+    return Refused(Code.DATA_NOT_ALLOWED, f"results cannot be put there: {error.strerror}")

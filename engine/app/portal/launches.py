@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +13,13 @@ from engine.app.explain import story_of
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
-from engine.app.portal.inputs import FileTree, stored_path
 from engine.app.portal.trash import discard
+from engine.app.portal.tree import FileTree, kept_in
 from engine.app.views import ProductView
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
-from engine.settings.tree import Settings
-from engine.store import accounts, attempts, launches, standing, tallies
+from engine.store import accounts, attempts, executions, launches, standing, tallies
 from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch, Listed
@@ -43,7 +43,6 @@ class Launches:
     def __init__(
         self,
         db: Database,
-        settings: Settings,
         trail: AuditTrail,
         applications: Callable[[str], Application],
         tree: FileTree,
@@ -51,7 +50,6 @@ class Launches:
     ) -> None:
         """`trouble` tells why nothing moves, when a place does not answer."""
         self._db = db
-        self._settings = settings
         self._trail = trail
         self._applications = applications
         self._tree = tree
@@ -97,7 +95,7 @@ class Launches:
         with self._db.read() as connection:
             owner = accounts.by_id(connection, found.account_id)
         for product in self.application(found).products(found.execution_id):
-            stored = stored_path(product.url, self._settings)
+            stored = self._tree.path_of(product.url)
             path = virtual.told(owner, stored) if owner and stored else None
             yield Result(path or product.url, stored, product)
 
@@ -170,9 +168,15 @@ class Launches:
                 "an execution that runs cannot be deleted",
                 remedy="kill it and wait for its end",
             )
-        stored = stored_path(execution.results, self._settings)
-        if files and stored:
-            discard(self._tree, stored, found.account_id)
+        if files:
+            self._discard(found)
         with self._db.write() as connection:
             launches.hide(connection, found.execution_id)
         self._trail.record(account.id, "delete", "with files" if files else "done", execution_id=id_)
+
+    def _discard(self, found: Launch) -> None:
+        with self._db.read() as connection:
+            execution = executions.get(connection, found.execution_id)
+        for path in kept_in(self._tree, execution):
+            with suppress(FileNotFoundError):  # of several places for results most were not needed
+                discard(self._tree, path, found.account_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -14,9 +13,10 @@ from engine.app.application import Application
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
-from engine.app.portal.inputs import FileTree, Inputs
+from engine.app.portal.inputs import Inputs
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.records import Records
+from engine.app.portal.tree import FileTree
 from engine.app.portal.turns import most_running
 from engine.app.portal.uploads import check_uploaded
 from engine.app.requests import SubmitRequest
@@ -75,7 +75,6 @@ class Launcher:
         self._applications = applications
         self._tree = tree
         self._records = records
-        self._root: Path = settings.api.root
 
     def launch(self, account: Account, wish: Wish) -> Launch:
         """Start an execution, or have it wait for its turn.
@@ -219,7 +218,7 @@ class Launcher:
         """The same in a user's words: nothing of this machine is told."""
         text = error.problems[0] if error.problems else error.message
         for base in (virtual.home_of(account.id), ()):
-            text = text.replace(str(self._root.joinpath(*base)), "/vip/Home" if base else "")
+            text = text.replace(self._tree.address(base, remote=False), "/vip/Home" if base else "")
         return Refused(Code.BAD_INPUT, text)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from engine.app.application import Application
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.inputs import FileTree
 from engine.app.portal.launches import Launches
 from engine.app.portal.launching import Launcher
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.records import Records
+from engine.app.portal.tree import FileTree
 from engine.app.portal.users import Users
 from engine.settings.tree import Settings
 from engine.store.database import Database
@@ -41,13 +41,13 @@ def open_portal(
     tree: FileTree,
 ) -> Portal:
     """The portal on a storage that is open; `trouble` tells why nothing moves."""
-    records = Records(db, settings)
+    records = Records(db, tree)
     return Portal(
         settings=settings,
         users=users,
         pipelines=pipelines,
         trail=trail,
         launcher=Launcher(db, settings, pipelines, trail, applications, tree, records),
-        launches=Launches(db, settings, trail, applications, tree, trouble),
+        launches=Launches(db, trail, applications, tree, trouble),
         records=records,
     )

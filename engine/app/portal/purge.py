@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 
 from engine.app.portal.audit import AuditTrail
+from engine.app.portal.site import Site
 from engine.clock import Clock
 from engine.domain.attempt import AttemptState
 from engine.errors import BadRequest, CredentialExpired, Unavailable
@@ -20,11 +21,26 @@ from engine.store.executions import Execution
 
 log = logging.getLogger("engine.purge")
 
-GiveUp = Callable[[Execution], None]
-"""Removes the results of an execution that `engine retry` could take up."""
+Remove = Callable[[Execution], None]
+"""Removes something of an execution."""
 
 
-def giving_up(db: Database, backends: Mapping[str, Backend], storage: Callable[[str], Storage]) -> GiveUp:
+def files_of(site: Site | None, storage: Callable[[str], Storage]) -> Remove:
+    """What removes the directory of an execution's results, and its directories in the virtual tree where a
+    storage holds that; results that were sent to other storages stay.
+    """
+
+    def remove(execution: Execution) -> None:
+        if execution.results.startswith("file:"):
+            shutil.rmtree(to_path(execution.results), ignore_errors=True)
+        for place in execution.options.places:
+            if site and site.path_of(place.url):
+                storage(place.url).delete(place.url)
+
+    return remove
+
+
+def giving_up(db: Database, backends: Mapping[str, Backend], storage: Callable[[str], Storage]) -> Remove:
     """What removes results that were delivered and never fetched (`stranded`): once their execution is
     forgotten, nobody finds them any more. The place where they were made may drop what it keeps of them.
     """
@@ -48,12 +64,13 @@ def purge_due(
     clock: Clock,
     *,
     older: float | None,
-    files: bool,
-    give_up: GiveUp,
+    files: Remove | None,
+    give_up: Remove,
     dry_run: bool,
 ) -> Iterator[ExecutionId]:
     """Remove executions whose retention has ended, and, if `older` is given, those without one that ended
-    more than so many seconds ago; never one that still has its retention. Gives each when it is gone.
+    more than so many seconds ago; never one that still has its retention. Gives each when it is gone. `files`
+    removes their files too, `give_up` what `engine retry` could have taken up.
 
     Raises:
         Unavailable: at the end, when some stay, since not all that is theirs could be removed.
@@ -71,7 +88,7 @@ def purge_due(
         for id_ in fresh:
             seen.add(id_)
             try:
-                if dry_run or _remove(db, trail, id_, give_up, files=files):
+                if dry_run or _remove(db, trail, id_, give_up, files):
                     yield id_
             except (Unavailable, CredentialExpired, BadRequest) as error:
                 log.warning("execution %s stays: what it left cannot be removed: %s", id_, error)
@@ -82,13 +99,13 @@ def purge_due(
         raise Unavailable(f"{len(stay)} of the executions stay", remedy="purge again later")
 
 
-def _remove(db: Database, trail: AuditTrail, id_: ExecutionId, give_up: GiveUp, *, files: bool) -> bool:
+def _remove(db: Database, trail: AuditTrail, id_: ExecutionId, give_up: Remove, files: Remove | None) -> bool:
     """The files first: what is interrupted between the two is found again."""
     with db.read() as connection:
         execution = executions.get(connection, id_)
     give_up(execution)
-    if files and execution.results.startswith("file:"):
-        shutil.rmtree(to_path(execution.results), ignore_errors=True)
+    if files is not None:
+        files(execution)
     with db.write() as connection:
         if not purge.remove(connection, id_):
             return False

@@ -8,10 +8,9 @@ import re
 
 from engine.app.access.tokens import Segments
 from engine.app.portal.carmin import Code, Refused
-from engine.app.portal.inputs import stored_path
+from engine.app.portal.tree import FileTree, kept_in
 from engine.errors import NotFound
 from engine.ids import ExecutionId
-from engine.settings.tree import Settings
 from engine.store import executions
 from engine.store.database import Database
 
@@ -22,9 +21,9 @@ _RESULTS = "outputs"
 class Records:
     """Knows the directories of all executions, wherever they lie."""
 
-    def __init__(self, db: Database, settings: Settings) -> None:
+    def __init__(self, db: Database, tree: FileTree) -> None:
         self._db = db
-        self._settings = settings
+        self._tree = tree
 
     def leave_alone(self, stored: Segments) -> None:
         """Return if users may write, or remove, what lies there. The directory of an execution may go whole.
@@ -47,4 +46,4 @@ class Records:
                 found = executions.get(connection, ExecutionId(id_))
         except NotFound:
             return False
-        return stored_path(found.results, self._settings) == stored
+        return stored in kept_in(self._tree, found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from engine.app.access.tokens import Segments
-from engine.app.portal.inputs import FileTree
+from engine.app.portal.tree import FileTree
 from engine.app.portal.virtual import trash_of
 from engine.ids import new_id
 
@@ -21,6 +21,6 @@ def discard(tree: FileTree, stored: Segments, account_id: str) -> None:
         tree.remove(stored)
         return
     with suppress(FileExistsError):
-        tree.move(stored, (*trash, stored[-1]), replace=False)
+        tree.move(stored, (*trash, stored[-1]))
         return
-    tree.move(stored, (*trash, f"{new_id()}-{stored[-1]}"[:255]), replace=False)
+    tree.move(stored, (*trash, f"{new_id()}-{stored[-1]}"[:255]))

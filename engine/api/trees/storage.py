@@ -1,0 +1,258 @@
+"""The virtual tree on a storage.
+
+A file that comes is a part on this machine first, since storages take whole files only; it is gone when the
+storage has it. A file that goes out is a stream. Storages without a rename know no empty directories either:
+there an empty file, which nobody is shown, marks one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+
+import structlog
+
+from engine.api.digests import Digests
+from engine.api.receiving import Incoming
+from engine.api.tree import Tree
+from engine.api.trees.directory import DirectoryTree
+from engine.api.trees.remote_file import RemoteFile
+from engine.app.access.tokens import Segments
+from engine.app.portal.site import Site
+from engine.app.portal.tree import Item
+from engine.errors import BadRequest, NotFound
+from engine.ports import Stat, Storage, entries
+
+log = structlog.stdlib.get_logger("engine.api")
+MARK = ".directory"
+"""The name of the empty file that marks a directory."""
+_PART = re.compile(r"\.[0-9A-Z]{26}\.part")
+"""What storages call a file that is not whole yet."""
+_MANY = 10_000
+
+
+class StorageTree:
+    """Implements `engine.app.portal.tree.FileTree` on `engine.ports.Storage`."""
+
+    def __init__(self, storage: Storage, site: Site, parts: Tree, here: DirectoryTree) -> None:
+        """`parts` holds what is received, `here` the records of executions."""
+        self._storage = storage
+        self._site = site
+        self._parts = parts
+        self._here = here
+        self._sums: OrderedDict[tuple[str, int, float], str] = OrderedDict()
+        self._lock = Lock()
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def item(self, path: Segments) -> Item:
+        """What lies there."""
+        found = self._found(path)
+        return _item(path[-1] if path else "", found)
+
+    def items(self, path: Segments) -> Sequence[Item]:
+        """What lies directly in a directory."""
+        with _plainly():
+            found = entries(self._storage, self._url(path))
+        if not found and not self._found(path).directory:
+            raise _error(NotADirectoryError, errno.ENOTDIR)
+        shown = [_item(name, stat) for name, stat in found.items() if not _is_hidden(name)]
+        return sorted(shown, key=lambda one: os.fsencode(one.name))
+
+    def size(self, path: Segments) -> int:
+        """Bytes of the files there: every directory is asked for."""
+        found = self._stat(path)
+        if found is None or not found.directory:
+            return found.size if found else 0
+        total, left = 0, [path]
+        while left:
+            directory = left.pop()
+            with suppress(FileNotFoundError, NotADirectoryError):  # it may go meanwhile
+                for one in self.items(directory):
+                    total += one.size
+                    if one.directory:
+                        left.append((*directory, one.name))
+        return total
+
+    def md5(self, path: Segments) -> str:
+        """The MD5 of a file: the storage's own, else that of what is read back; remembered."""
+        found = self._file(path)
+        key = (self._url(path), found.size, found.modified)
+        with self._lock:
+            known = self._sums.get(key)
+        if known is None:
+            with _plainly():
+                known = self._storage.checksum(key[0], "md5")
+            with self._lock:
+                self._sums[key] = known
+                if len(self._sums) > _MANY:
+                    self._sums.popitem(last=False)
+        return known
+
+    def open(self, path: Segments) -> RemoteFile:
+        """A file for reading."""
+        return RemoteFile(self._storage, self._url(path), self._file(path))
+
+    # --- changing ---------------------------------------------------------------------------------
+
+    def receive(self, algorithms: Sequence[str]) -> Incoming:
+        """A new file, on this machine until it is whole."""
+        return _Incoming(self._parts, algorithms, self._take)
+
+    def free(self) -> int:
+        """Bytes that this machine can still receive."""
+        return self._parts.free()
+
+    def _take(self, part: Path, path: Segments) -> int:
+        """Have a file of this machine in the tree; gives the bytes of what it replaced."""
+        before = self._stat(path)
+        if before is not None and before.directory:
+            raise _error(IsADirectoryError, errno.EISDIR)
+        self._may_hold(path[:-1])
+        with _plainly():
+            self._storage.send(part, self._url(path))
+        return before.size if before else 0
+
+    def make(self, path: Segments) -> bool:
+        """Make a directory."""
+        found = self._stat(path)
+        if found is not None and not found.directory:
+            raise _error(FileExistsError, errno.EEXIST)
+        if found is not None:
+            return False
+        self._may_hold(path[:-1])
+        self._mark(path)
+        return True
+
+    def move(self, source: Segments, target: Segments) -> None:
+        """Rename: a copy first and a removal then, where the storage has no rename."""
+        self._found(source)
+        self._must_not_be(target)
+        self._may_hold(target[:-1])
+        try:
+            with _plainly():
+                self._storage.move(self._url(source), self._url(target))
+        except OSError:
+            self._must_not_be(target)  # somebody else's may have come meanwhile
+            raise
+        self._keep(source[:-1])
+
+    def remove(self, path: Segments) -> None:
+        """Remove."""
+        self._found(path)
+        with _plainly():
+            self._storage.delete(self._url(path))
+        self._keep(path[:-1])
+
+    # --- for executions ---------------------------------------------------------------------------
+
+    def address(self, path: Segments, *, remote: bool) -> str:
+        """Where jobs find it: nodes ask the storage itself."""
+        return self._url(path)
+
+    def path_of(self, url: str) -> Segments | None:
+        """Where a URL leads."""
+        return self._site.path_of(url)
+
+    def records(self, path: Segments) -> Path:
+        """A directory for logs and provenance."""
+        return self._here.records(path)
+
+    def results(self, path: Segments, records: Segments, *, remote: bool) -> tuple[Path, Sequence[str]]:
+        """Results go to the storage, records stay on this machine."""
+        self.make(path)
+        return self.records(records), [self._url(path)]
+
+    # --- parts ------------------------------------------------------------------------------------
+
+    def _url(self, path: Segments) -> str:
+        """The URL of what users may see."""
+        if any(map(_is_hidden, path)):
+            raise _error(FileNotFoundError, errno.ENOENT)
+        return self._site.url_of(path)
+
+    def _stat(self, path: Segments) -> Stat | None:
+        if not path:
+            return Stat(0, 0.0, directory=True)  # the top is there, though a storage may not say so
+        with _plainly():
+            return self._storage.stat(self._url(path))
+
+    def _found(self, path: Segments) -> Stat:
+        found = self._stat(path)
+        if found is None:
+            raise _error(FileNotFoundError, errno.ENOENT)
+        return found
+
+    def _file(self, path: Segments) -> Stat:
+        found = self._found(path)
+        if found.directory:
+            raise _error(IsADirectoryError, errno.EISDIR)
+        return found
+
+    def _must_not_be(self, path: Segments) -> None:
+        if self._stat(path) is not None:
+            raise _error(FileExistsError, errno.EEXIST)
+
+    def _may_hold(self, directory: Segments) -> None:
+        """Return if nothing above a new name is a file: object storages would not mind."""
+        for length in range(len(directory), 0, -1):
+            found = self._stat(directory[:length])
+            if found is not None:
+                if not found.directory:
+                    raise _error(NotADirectoryError, errno.ENOTDIR)
+                return
+
+    def _mark(self, directory: Segments) -> None:
+        """Have a directory, though nothing is in it."""
+        mark = f"{self._url(directory)}/{MARK}"
+        with _plainly():
+            self._storage.put(b"", mark)
+            if self._storage.capabilities.rename:
+                self._storage.delete(mark)
+
+    def _keep(self, directory: Segments) -> None:
+        """A directory stays when its last file has gone."""
+        if not self._storage.capabilities.rename and self._stat(directory) is None:
+            self._mark(directory)
+
+
+class _Incoming(Incoming):
+    """A file that is received on this machine, and goes to the storage when it is whole."""
+
+    def __init__(self, parts: Tree, algorithms: Sequence[str], take: Callable[[Path, Segments], int]) -> None:
+        super().__init__(parts, Digests(), algorithms)
+        self._take = take
+
+    def publish(self, path: Segments) -> int:
+        """Send it."""
+        return self._take(self._tree.path_of_part(self._part), path)
+
+
+def _is_hidden(name: str) -> bool:
+    return name == MARK or _PART.fullmatch(name) is not None
+
+
+def _item(name: str, found: Stat) -> Item:
+    return Item(name, found.directory, 0 if found.directory else found.size, found.modified)
+
+
+def _error(kind: type[OSError], number: int) -> OSError:
+    return kind(number, os.strerror(number))
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """What a storage refuses, as a file system says it; its words, which have its URLs, are written down."""
+    try:
+        yield
+    except NotFound:
+        raise _error(FileNotFoundError, errno.ENOENT) from None
+    except BadRequest as error:
+        log.warning("refused by the storage of the tree", why=error.message)
+        raise _error(OSError, errno.EINVAL) from None

@@ -1,0 +1,104 @@
+"""Where the virtual tree lies, and which URLs are inside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from engine.app.access.needs import embedded_url
+from engine.app.access.paths import BadPath, encoded, segments
+from engine.app.access.paths import below as path_below
+from engine.app.access.tokens import Segments
+from engine.app.data.locations import doors_of, url_of
+from engine.domain.urls import below
+from engine.errors import SettingsError
+from engine.settings.service import ApiSection
+from engine.settings.tree import Settings
+from engine.storages.file import to_path
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The storage that holds the tree."""
+
+    url: str
+    doors: Sequence[str] = ()
+    """Further URLs of the same."""
+
+    def url_of(self, path: Segments) -> str:
+        """The URL of something in the tree."""
+        return f"{self.url}/{encoded(path)}" if path else self.url
+
+    def path_of(self, url: str) -> Segments | None:
+        """Where a URL leads in the tree, however it is written; None when it is elsewhere, or no path."""
+        try:
+            rest = next(self._rests(_plain(url)), None)
+        except BadPath:
+            return None
+        return None if rest is None else segments(rest.encode("ascii"))
+
+    def overlaps(self, url: str) -> bool:
+        """Whether a URL leads into the tree, or to a directory that holds it; also when nobody can say."""
+        try:
+            plain = _plain(url)
+        except BadPath:
+            return True
+        return any(True for _ in self._rests(plain)) or any(
+            below(one, plain) is not None for one in self._bases()
+        )
+
+    def _rests(self, plain: str) -> Iterator[str]:
+        return (rest for base in self._bases() if (rest := below(plain, base)) is not None)
+
+    def _bases(self) -> Iterator[str]:
+        return (_plain(one) for one in (self.url, *self.doors))
+
+
+def site_of(settings: Settings) -> Site | None:
+    """The storage of the tree; None when the tree is in the directory `api.root`.
+
+    Raises:
+        SettingsError: `portal.tree` is no storage.
+    """
+    given = settings.portal.tree
+    if not given:
+        return None
+    url = url_of(given, settings.storages)
+    if url is None or "?" in url or not _is_path(url):
+        raise SettingsError(
+            f"setting portal.tree: {given} is no storage",
+            remedy="write a URL, or STORAGE:PATH of the settings; a directory of this machine is api.root",
+        )
+    return Site(url.rstrip("/"), tuple(doors_of(url.rstrip("/"), settings.storages)))
+
+
+def path_on_this_machine(url: str, settings: ApiSection) -> Segments | None:
+    """Where a URL leads in the embedded storage, by its directory or its URL; None when it is elsewhere."""
+    if url.startswith("file:"):
+        try:
+            return to_path(url).relative_to(settings.root.absolute()).parts
+        except ValueError:
+            return None
+    try:
+        return path_below(url, embedded_url(settings)) if settings.public_url else None
+    except BadPath:
+        return None
+
+
+def _is_path(url: str) -> bool:
+    try:
+        return bool(_plain(url))
+    except BadPath:
+        return False
+
+
+def _plain(url: str) -> str:
+    """A URL without its query, in which no name hides behind escapes or repeated slashes.
+
+    Raises:
+        BadPath: its path is none.
+    """
+    parts = urlsplit(url)
+    path = segments(parts.path.encode("utf-8", "surrogateescape"))
+    return f"{parts.scheme}://{parts.netloc}/{encoded(path)}"
