@@ -15,6 +15,7 @@ from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
 from engine.api.trees.directory import DirectoryTree
+from engine.api.trees.split import SplitTree
 from engine.api.trees.storage import StorageTree
 from engine.api.watched import Watched, of_connection
 from engine.app.access.exchange import Doors, Exchange
@@ -115,7 +116,7 @@ def _virtual_tree(every: Settings, tree: Tree, site: Site | None, doors: Doors) 
     here = DirectoryTree(tree, every.api)
     if site is None:
         return here
-    return StorageTree(doors.storage(site.url, every.owner), site, tree, here)
+    return SplitTree(StorageTree(doors.storage(site.url, every.owner), site, tree), here)
 
 
 def _check(db: Database) -> Callable[[], None]:

@@ -11,10 +11,15 @@ from engine.app.portal.virtual import Kind, home_of, locate, locate_text, told
 from engine.domain.account import Account, Group
 
 ANN = Account("A" * 26, "ann", groups=(Group("G" * 26, "brain team"),))
-OWN = (home_of(ANN.id), ("vip", "users", ANN.id, "trash"), ("vip", "groups", "G" * 26))
+OWN = (
+    home_of(ANN.id),
+    ("vip", "users", ANN.id, "trash"),
+    ("vip", "users", ANN.id, "executions"),
+    ("vip", "groups", "G" * 26),
+)
 
 piece = st.sampled_from(
-    ["/", "//", "..", ".", "%2e", "%2f", "%00", "vip", "Home", "a", "é", "brain team (group)"]
+    ["/", "//", "..", ".", "%2e", "%2f", "%00", "vip", "Home", "Executions", "a", "é", "brain team (group)"]
 )
 paths = st.one_of(st.lists(piece).map("".join), st.text())
 
@@ -40,6 +45,7 @@ def test_no_text_leads_out(text: str) -> None:
         ("/vip/Home/", Kind.ROOT),
         ("/vip/brain team (group)", Kind.ROOT),
         ("/vip/Home/a b/100%.txt", Kind.INSIDE),
+        ("/vip/Executions/x/logs", Kind.INSIDE),
     ],
 )
 def test_kinds_of_places(text: str, kind: Kind) -> None:

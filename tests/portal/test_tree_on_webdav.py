@@ -12,7 +12,7 @@ from engine.ids import new_id
 from tests.cli.desk import desk_in, until
 from tests.portal.client import with_vip_client
 from tests.portal.house import House, portal
-from tests.services.nginx import Nginx
+from tests.services.nginx import Nginx, start_nginx
 
 pytestmark = pytest.mark.service
 
@@ -79,7 +79,12 @@ def test_records_that_an_execution_keeps_beside_its_results_are_left_alone(house
     house.put("/vip/Home/kept/in.txt", b"x")
     told = house.run("copier/1.0", {"file": "/vip/Home/kept/in.txt"}, resultsLocation="/vip/Home/kept")
     place = f"/vip/Home/kept/{told['identifier']}"
-    for method, path in (("PUT", f"{place}/new"), ("PUT", f"{place}/1.1/"), ("DELETE", f"{place}/1.1")):
+    records = f"/vip/Executions/{told['identifier']}"
+    assert house.read(f"{records}/logs/1.1.out") == b"printed\n"
+    assert house.ask("GET", f"/path{records}/logs/1.1.out?action=content", user="bob").code == 8000
+    wrong = (("PUT", f"{place}/new"), ("PUT", f"{place}/1.1/"), ("DELETE", f"{place}/1.1"))
+    wrong += (("PUT", f"{records}/logs/1.1.out"), ("PUT", "/vip/Executions/new"), ("DELETE", records))
+    for method, path in wrong:
         answer = house.ask(method, f"/path{path}", b"x" if method == "PUT" else None)
         assert (answer.status, answer.code) == (400, 8013), answer
     [path] = told["returnedFiles"]["copy"]
@@ -99,12 +104,37 @@ def test_a_deleted_execution_has_its_files_in_the_trash_and_a_purged_one_nowhere
     ]
     house.ok("PUT", f"/executions/{ids[0]}/delete", {"deleteFiles": True})
     assert not (home / "old" / ids[0]).exists()
-    assert house.exists(f"/vip/Trash/{ids[0]}")
+    assert house.exists(f"/vip/Trash/{ids[0]}/outputs")
+    assert not house.exists(f"/vip/Executions/{ids[0]}")
+    thrown = [one["path"] for one in house.ok("GET", "/path/vip/Trash?action=list").json]
+    [records] = [path for path in thrown if path.endswith(f"-{ids[0]}")]
+    assert house.read(f"{records}/logs/1.1.out") == b"printed\n"
     assert (home / "old" / ids[1]).exists()
     until(lambda: house.engine("audit", "list").out.count(ids[1]) >= 2)  # its end was told
     assert ids[1] in house.engine("purge", "--files", "--older-than", "0").out
     assert not (home / "old" / ids[1]).exists()
     assert (home / "old/in.txt").exists()
+
+
+def test_while_the_server_is_away_results_stay_here_and_users_find_them(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with start_nginx() as server, desk_in(tmp_path_factory.mktemp("portal")) as desk:
+        settings = {"ENGINE_PORTAL__TREE": f"{server.url}/vip", "ENGINE_DATA__ROUNDS": "1"}
+        with portal(desk, **settings) as house:
+            gate = tmp_path / "gate"
+            id_ = house.start("waiter/1.0", {"gate": str(gate)})
+            until(lambda: house.told(id_)["jobs"]["0"]["status"] == "RUNNING")
+            server.program.stop()
+            answer = house.ask("GET", "/path/vip/Home?action=list")
+            assert (answer.status, answer.code) == (503, 8000)
+            assert house.ask("PUT", "/path/vip/Home/new.txt", b"x", Content_Type="text/plain").status == 503
+            gate.touch()
+            told = house.ended(id_)
+            assert told["status"] == "Finished", told
+            [path] = told["returnedFiles"]["done"]
+            assert path.startswith(f"/vip/Executions/{id_}/outputs/")
+            assert house.read(path) == b"done\n"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ import structlog
 from engine.api.digests import Digests
 from engine.api.receiving import Incoming
 from engine.api.tree import Tree
-from engine.api.trees.directory import DirectoryTree
 from engine.api.trees.remote_file import RemoteFile
 from engine.app.access.tokens import Segments
 from engine.app.portal.site import Site
@@ -38,14 +37,13 @@ _MANY = 10_000
 
 
 class StorageTree:
-    """Implements `engine.app.portal.tree.FileTree` on `engine.ports.Storage`."""
+    """What `engine.app.portal.tree.FileTree` asks for files, on `engine.ports.Storage`."""
 
-    def __init__(self, storage: Storage, site: Site, parts: Tree, here: DirectoryTree) -> None:
-        """`parts` holds what is received, `here` the records of executions."""
+    def __init__(self, storage: Storage, site: Site, parts: Tree) -> None:
+        """`parts` holds what is received."""
         self._storage = storage
         self._site = site
         self._parts = parts
-        self._here = here
         self._sums: OrderedDict[tuple[str, int, float], str] = OrderedDict()
         self._lock = Lock()
 
@@ -103,20 +101,22 @@ class StorageTree:
 
     def receive(self, algorithms: Sequence[str]) -> Incoming:
         """A new file, on this machine until it is whole."""
-        return _Incoming(self._parts, algorithms, self._take)
+        return _Incoming(self._parts, algorithms, self.take)
 
     def free(self) -> int:
         """Bytes that this machine can still receive."""
         return self._parts.free()
 
-    def _take(self, part: Path, path: Segments) -> int:
-        """Have a file of this machine in the tree; gives the bytes of what it replaced."""
+    def take(self, source: Path, path: Segments, *, keep: bool = False) -> int:
+        """Have a file of this machine in the tree; it may be gone here then, unless it is to be kept. Gives
+        the bytes of what it replaced.
+        """
         before = self._stat(path)
         if before is not None and before.directory:
             raise _error(IsADirectoryError, errno.EISDIR)
         self._may_hold(path[:-1])
         with _plainly():
-            self._storage.send(part, self._url(path))
+            self._storage.send(source, self._url(path), keep=keep)
         return before.size if before else 0
 
     def make(self, path: Segments) -> bool:
@@ -133,13 +133,13 @@ class StorageTree:
     def move(self, source: Segments, target: Segments) -> None:
         """Rename: a copy first and a removal then, where the storage has no rename."""
         self._found(source)
-        self._must_not_be(target)
+        self.must_not_be(target)
         self._may_hold(target[:-1])
         try:
             with _plainly():
                 self._storage.move(self._url(source), self._url(target))
         except OSError:
-            self._must_not_be(target)  # somebody else's may have come meanwhile
+            self.must_not_be(target)  # somebody else's may have come meanwhile
             raise
         self._keep(source[:-1])
 
@@ -159,15 +159,6 @@ class StorageTree:
     def path_of(self, url: str) -> Segments | None:
         """Where a URL leads."""
         return self._site.path_of(url)
-
-    def records(self, path: Segments) -> Path:
-        """A directory for logs and provenance."""
-        return self._here.records(path)
-
-    def results(self, path: Segments, records: Segments, *, remote: bool) -> tuple[Path, Sequence[str]]:
-        """Results go to the storage, records stay on this machine."""
-        self.make(path)
-        return self.records(records), [self._url(path)]
 
     # --- parts ------------------------------------------------------------------------------------
 
@@ -195,7 +186,8 @@ class StorageTree:
             raise _error(IsADirectoryError, errno.EISDIR)
         return found
 
-    def _must_not_be(self, path: Segments) -> None:
+    def must_not_be(self, path: Segments) -> None:
+        """Return if there is nothing."""
         if self._stat(path) is not None:
             raise _error(FileExistsError, errno.EEXIST)
 

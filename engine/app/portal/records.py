@@ -9,6 +9,7 @@ import re
 from engine.app.access.tokens import Segments
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.tree import FileTree, kept_in
+from engine.app.portal.virtual import is_record
 from engine.errors import NotFound
 from engine.ids import ExecutionId
 from engine.store import executions
@@ -31,13 +32,16 @@ class Records:
         Raises:
             Refused: it is a record of an execution.
         """
-        for at, name in enumerate(stored[:-1], start=1):
-            if _ID.fullmatch(name) and stored[at] != _RESULTS and self._holds(name, stored[:at]):
-                raise Refused(
-                    Code.DATA_NOT_ALLOWED,
-                    "logs and records of an execution are written by the platform alone",
-                    remedy="its directory can be deleted as a whole",
-                )
+        inside = any(
+            _ID.fullmatch(name) and stored[at] != _RESULTS and self._holds(name, stored[:at])
+            for at, name in enumerate(stored[:-1], start=1)
+        )
+        if inside or is_record(stored):
+            raise Refused(
+                Code.DATA_NOT_ALLOWED,
+                "logs and records of an execution are written by the platform alone",
+                remedy="an execution can be deleted as a whole",
+            )
 
     def _holds(self, id_: str, stored: Segments) -> bool:
         """Whether this is the directory of the execution."""

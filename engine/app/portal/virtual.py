@@ -3,6 +3,7 @@
     /vip/Home/...             its own files
     /vip/Trash/...            what it removed
     /vip/<Name> (group)/...   what a group shares with its members
+    /vip/Executions/...       records of its executions that do not lie beside their results; it is not listed
 
 Each is a directory of the engine's storage that is named by an id. A path is taken apart once, and only the
 parts are used: no later step sees text in which a `..` could hide.
@@ -20,8 +21,9 @@ from engine.domain.access import may_enter_group
 from engine.domain.account import Account
 
 ROOT = "vip"
-HOME, TRASH = "Home", "Trash"
+HOME, TRASH, RECORDS = "Home", "Trash", "Executions"
 _GROUP = " (group)"
+_RECORDS = "executions"
 
 
 class Kind(StrEnum):
@@ -59,8 +61,13 @@ def trash_of(account_id: str) -> Segments:
 
 
 def logs_of(account_id: str) -> Segments:
-    """Where lie logs and records of executions whose results go to another platform."""
-    return (ROOT, "users", account_id, "executions")
+    """Where lie logs and records of executions whose results go to a storage."""
+    return (ROOT, "users", account_id, _RECORDS)
+
+
+def is_record(stored: Segments) -> bool:
+    """Whether it is, or lies in, such a directory of somebody."""
+    return len(stored) > 3 and stored[:2] == (ROOT, "users") and stored[3] == _RECORDS
 
 
 def group_of(group_id: str) -> Segments:
@@ -119,6 +126,8 @@ def _base(account: Account, name: str) -> Segments | None:
         return home_of(account.id)
     if name == TRASH:
         return trash_of(account.id)
+    if name == RECORDS:
+        return logs_of(account.id)
     for group in account.groups:
         if name == f"{group.name}{_GROUP}" and may_enter_group(account, group.id):
             return group_of(group.id)
@@ -127,7 +136,7 @@ def _base(account: Account, name: str) -> Segments | None:
 
 def told(account: Account, stored: Segments) -> str | None:
     """The virtual path of something in the engine's storage; None when the account does not see it."""
-    bases = {HOME: home_of(account.id), TRASH: trash_of(account.id)}
+    bases = {HOME: home_of(account.id), TRASH: trash_of(account.id), RECORDS: logs_of(account.id)}
     bases |= {f"{group.name}{_GROUP}": group_of(group.id) for group in account.groups}
     for name, base in bases.items():
         if stored[: len(base)] == base:

@@ -1,0 +1,101 @@
+"""The virtual tree on two places: files of users lie on a storage, records of executions on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.api.trees.directory import DirectoryTree
+from engine.api.trees.storage import StorageTree
+from engine.app.access.tokens import Segments
+from engine.app.portal.tree import IncomingFile, Item, OpenFile
+from engine.app.portal.virtual import is_record
+
+
+class SplitTree:
+    """Implements `engine.app.portal.tree.FileTree` by two others."""
+
+    def __init__(self, far: StorageTree, near: DirectoryTree) -> None:
+        self._far = far
+        self._near = near
+
+    def _of(self, path: Segments) -> DirectoryTree | StorageTree:
+        return self._near if is_record(path) else self._far
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def item(self, path: Segments) -> Item:
+        """What lies there."""
+        return self._of(path).item(path)
+
+    def items(self, path: Segments) -> Sequence[Item]:
+        """What lies directly in a directory."""
+        return self._of(path).items(path)
+
+    def size(self, path: Segments) -> int:
+        """Bytes of the files there."""
+        return self._of(path).size(path)
+
+    def md5(self, path: Segments) -> str:
+        """The MD5 of a file."""
+        return self._of(path).md5(path)
+
+    def open(self, path: Segments) -> OpenFile:
+        """A file for reading."""
+        return self._of(path).open(path)
+
+    # --- changing ---------------------------------------------------------------------------------
+
+    def receive(self, algorithms: Sequence[str]) -> IncomingFile:
+        """A new file: users have theirs on the storage."""
+        return self._far.receive(algorithms)
+
+    def free(self) -> int:
+        """Bytes that can still be received."""
+        return self._far.free()
+
+    def make(self, path: Segments) -> bool:
+        """Make a directory."""
+        return self._of(path).make(path)
+
+    def move(self, source: Segments, target: Segments) -> None:
+        """Rename; records that are thrown away go to the trash on the storage, one by one."""
+        if not is_record(source):
+            self._far.move(source, target)
+            return
+        what = self._near.item(source)
+        self._far.must_not_be(target)
+        self._send(what, source, target)
+        self._near.remove(source)
+
+    def _send(self, what: Item, source: Segments, target: Segments) -> None:
+        if not what.directory:
+            self._far.take(Path(self._near.address(source, remote=False)), target, keep=True)
+            return
+        self._far.make(target)
+        for one in self._near.items(source):
+            self._send(one, (*source, one.name), (*target, one.name))
+
+    def remove(self, path: Segments) -> None:
+        """Remove."""
+        self._of(path).remove(path)
+
+    # --- for executions ---------------------------------------------------------------------------
+
+    def address(self, path: Segments, *, remote: bool) -> str:
+        """Where jobs find it: they ask the storage itself."""
+        return self._of(path).address(path, remote=remote)
+
+    def path_of(self, url: str) -> Segments | None:
+        """Where a URL leads."""
+        near = self._near.path_of(url)
+        return near if near and is_record(near) else self._far.path_of(url)
+
+    def records(self, path: Segments) -> Path:
+        """A directory for logs and provenance."""
+        return self._near.records(path)
+
+    def results(self, path: Segments, records: Segments, *, remote: bool) -> tuple[Path, Sequence[str]]:
+        """Results go to the storage."""
+        self._far.make(path)
+        return self._near.records(records), [self._far.address(path, remote=remote)]
