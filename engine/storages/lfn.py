@@ -6,7 +6,7 @@ DIRAC renames nothing and replaces nothing: what an attempt wrote stays where it
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,13 +20,13 @@ from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.failures import clearly
 from engine.storages.places import UNCONFIGURED, StorageSettings
-from wrappers.wire import Grant
+from engine.storages.remote import RemoteFiles
 
 TRANSFER = 4 * 3600.0
 """Seconds for one file: DIRAC waits for a catalogue that is down for a quarter of an hour by itself."""
 
 
-class LfnStorage:
+class LfnStorage(RemoteFiles):
     """Implements `engine.ports.Storage`."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
@@ -37,10 +37,6 @@ class LfnStorage:
         """What the catalogue knows of it."""
         found = self._ask("stat", name=name_of(url))
         return _stat(found) if found else None
-
-    def list(self, url: str) -> Sequence[str]:
-        """Names directly under a directory."""
-        return sorted(self.entries(url))
 
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
@@ -106,20 +102,9 @@ class LfnStorage:
         """A file as a stream."""
         with TemporaryDirectory(prefix="engine-") as scratch:
             path = Path(scratch, "file")
-            self._get(url, path, None)
+            self._bring(url, path)
             with path.open("rb") as file:
                 yield file
-
-    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
-        """Bring a file or directory to this machine, compared with the catalogue's checksum."""
-        found = self.stat(url)
-        if found is None:
-            raise NotFound(f"nothing at {url}")
-        if found.directory:
-            files.get_directory(self, url, into, progress)
-            return
-        with clearly(url), files.arriving(into) as part:
-            self._get(url, part, progress)
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The catalogue's own where it is an adler32, else that of what is read back."""
@@ -131,16 +116,15 @@ class LfnStorage:
         with self.open(url) as file:
             return files.checksum_of(file, algorithm)
 
-    def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """There is no such thing."""
-        raise BadRequest(f"{url}: lfn: cannot presign")
+    def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
+        self._bring(url, part)
+        if progress:
+            progress(part.stat().st_size)
 
-    def _get(self, url: str, target: Path, progress: Progress | None) -> None:
+    def _bring(self, url: str, target: Path) -> None:
+        """Have DIRAC bring a file, which it compares with the catalogue's checksum."""
         with TemporaryDirectory(prefix=".engine-", dir=target.parent) as scratch:
-            brought = Path(self._ask("get", name=name_of(url), into=scratch))
-            if progress:
-                progress(brought.stat().st_size)
-            shutil.move(brought, target)
+            shutil.move(self._ask("get", name=name_of(url), into=scratch), target)
 
     def _ask(self, verb: str, **arguments: Any) -> Any:
         grid = self._settings.dirac

@@ -18,12 +18,10 @@ from wrappers.transfer.source import Source
 from wrappers.wire import Grant
 
 
-class RemoteStorage(ABC):
-    """Most of `engine.ports.Storage`: a subclass says how to look, and how one file goes there."""
+class RemoteFiles(ABC):
+    """The parts of `engine.ports.Storage` that are alike wherever one file can be read."""
 
     capabilities: StorageCapabilities
-    _sums: ClassVar[Sequence[str]] = ("sha256", "adler32")
-    """Checksums that are computed while a file is sent, to be compared with the place's own."""
 
     @abstractmethod
     def stat(self, url: str) -> Stat | None:
@@ -42,6 +40,14 @@ class RemoteStorage(ABC):
         """Remove a file or a directory with all it holds."""
 
     @abstractmethod
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file."""
+
+    @abstractmethod
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there."""
+
+    @abstractmethod
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
         """A piece of a file."""
 
@@ -49,25 +55,9 @@ class RemoteStorage(ABC):
     def open(self, url: str) -> AbstractContextManager[BinaryIO]:
         """A file as a stream."""
 
-    @abstractmethod
-    def _store(self, source: Source, url: str) -> None:
-        """Have this file there, atomically and verified."""
-
     def list(self, url: str) -> Sequence[str]:
         """Names directly under a directory."""
         return sorted(self.entries(url))
-
-    def put(self, data: bytes, url: str) -> None:
-        """Write a small file."""
-        with clearly(url), self._own_words(url):
-            self._store(files.BytesSource(data, self._sums), url)
-
-    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
-        """Bring a file there."""
-        with clearly(url), self._own_words(url):
-            self._store(files.WatchedSource(source, progress, self._sums), url)
-            if not keep:
-                source.unlink(missing_ok=True)
 
     def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
         """Bring a file or directory to this machine."""
@@ -99,3 +89,26 @@ class RemoteStorage(ABC):
     def _own_words(self, url: str) -> AbstractContextManager[None]:
         """Turns failures of its library into the engine's."""
         return nullcontext()
+
+
+class RemoteStorage(RemoteFiles):
+    """Most of `engine.ports.Storage`: a subclass says how to look, and how one file goes there."""
+
+    _sums: ClassVar[Sequence[str]] = ("sha256", "adler32")
+    """Checksums that are computed while a file is sent, to be compared with the place's own."""
+
+    @abstractmethod
+    def _store(self, source: Source, url: str) -> None:
+        """Have this file there, atomically and verified."""
+
+    def put(self, data: bytes, url: str) -> None:
+        """Write a small file."""
+        with clearly(url), self._own_words(url):
+            self._store(files.BytesSource(data, self._sums), url)
+
+    def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
+        """Bring a file there."""
+        with clearly(url), self._own_words(url):
+            self._store(files.WatchedSource(source, progress, self._sums), url)
+            if not keep:
+                source.unlink(missing_ok=True)

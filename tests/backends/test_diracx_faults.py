@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from engine.backends.diracx import answers, sandbox
+from engine.backends.diracx import answers, sandbox, search
 from engine.backends.diracx.answers import Refused
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import Client
@@ -403,6 +403,33 @@ def test_a_job_that_was_removed_from_the_database_is_absent(backend: DiracxBacke
         connection.execute("DELETE FROM JobJDLs WHERE JobID = ?", [int(ids[1])])
     connection.close()
     assert until(lambda: set(states(backend, ids)) == {ids[0], ids[2]})
+
+
+def test_answers_of_several_pages_are_put_together_and_compared(
+    backend: DiracxBackend, settings: DiracxSettings, diracx: Diracx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "PAGE", 2)
+    batch = items(5)
+    ids = accepted(backend, batch)
+    waiting(backend, ids)
+    late_engine = DiracxBackend("diracx", settings)  # has forgotten that it submitted them
+    copies = accepted(late_engine, batch[3:])
+    late_engine.close()
+    with sqlite3.connect(diracx.directory / "db" / "jobdb.db", timeout=30) as connection:
+        connection.execute("DELETE FROM Jobs WHERE JobID = ?", [int(ids[1])])
+        connection.execute("DELETE FROM JobJDLs WHERE JobID = ?", [int(ids[1])])
+    backend.cancel(ids[:1])
+    expected = {ids[0]: Seen.FINISHED, **dict.fromkeys(ids[2:], Seen.QUEUED)}
+    assert until(lambda: states(backend, ids) == expected)
+
+    def killed() -> bool:
+        backend.observe(ids)
+        query = f"SELECT Status FROM Jobs WHERE JobID IN ({', '.join(copies)})"
+        return [status for (status,) in connection.execute(query)] == ["Killed"] * 2
+
+    assert until(killed)
+    assert states(backend, ids) == expected
+    connection.close()
 
 
 def test_a_state_that_only_a_newer_dirac_knows_is_no_end(

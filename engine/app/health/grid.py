@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.clock import iso
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
-from engine.ports import Backend, Personal, Telling
+from engine.ports import Backend, Identity, Personal, Telling
 from engine.store import attempts, sites, submissions
 from engine.store.database import Database
 from engine.store.jobs import Job
@@ -121,32 +121,39 @@ def login_steps(settings: Any, backends: Mapping[str, Backend]) -> Iterator[str]
 
 
 def _proxy_steps(ours: Any, backend: Backend) -> Iterator[str]:
-    try:
-        if isinstance(backend, Personal):
-            who = backend.identity()
-            yield f"there is a proxy of {who.owner} ({who.community}), good until {iso(who.ends)}"
-            yield "to make a new one:"
-    except EngineError as error:
-        yield error.message
+    who = yield from _known_as(backend)
+    if who is not None:
+        yield f"there is a proxy of {who.owner} ({who.community}), good until {iso(who.ends)}"
+        yield "to make a new one:"
     source = f". {ours.diracosrc} && " if ours.diracosrc else ""
-    group = f" -g {ours.group}" if ours.group else ""
-    place = f" --out {ours.proxy}" if ours.proxy else ""
-    yield f"  {source}dirac-proxy-init{group}{place}"
+    yield f"  {source}{_proxy_init(ours)}"
     yield "the engine takes up the new one by itself"
 
 
 def _session_steps(ours: Any, backend: Backend) -> Iterator[str]:
-    try:
-        if isinstance(backend, Personal):
-            who = backend.identity()
-            yield f"logged in as {who.owner} ({who.community}); it can be renewed until {iso(who.ends)}"
-            yield "the engine renews the session by itself until then; to begin a new one:"
-    except EngineError as error:
-        yield error.message
+    who = yield from _known_as(backend)
+    if who is not None:
+        yield f"logged in as {who.owner} ({who.community}); it can be renewed until {iso(who.ends)}"
+        yield "the engine renews the session by itself until then; to begin a new one:"
     if ours.proxy is not None:
-        yield f"  dirac-proxy-init{' -g ' + ours.group if ours.group else ''} --out {ours.proxy}"
+        yield f"  {_proxy_init(ours)}"
         yield "which must be DIRAC 9's: it puts a DiracX token into the proxy"
         return
     group = f" --group {ours.group}" if ours.group else ""
     yield f"  DIRACX_URL={ours.url} DIRACX_CREDENTIALS_PATH={ours.token} dirac login {ours.vo or 'VO'}{group}"
     yield "(pip install diracx-cli). Never copy that file to another host: its tokens are for one use"
+
+
+def _known_as(backend: Backend) -> Generator[str, None, Identity | None]:
+    """Who we are there; a line that says why, where we are nobody."""
+    try:
+        return backend.identity() if isinstance(backend, Personal) else None
+    except EngineError as error:
+        yield error.message
+        return None
+
+
+def _proxy_init(ours: Any) -> str:
+    group = f" -g {ours.group}" if ours.group else ""
+    place = f" --out {ours.proxy}" if ours.proxy else ""
+    return f"dirac-proxy-init{group}{place}"

@@ -46,15 +46,17 @@ class Outcome:
 class GridBackend(ABC):
     """Jobs of one user at one installation of DIRAC. Implements most of `engine.ports.Backend`."""
 
-    def __init__(self, name: str, settings: GridSettings, ask: Questions, *, retrievals: int) -> None:
-        """`retrievals`: output sandboxes fetched at a time."""
+    def __init__(
+        self, name: str, settings: GridSettings, ask: Questions, *, batch_size: int, retrievals: int
+    ) -> None:
+        """`batch_size`: submissions that share a sandbox; `retrievals`: output sandboxes at a time."""
         self.name = name
         self._grid = settings
         self._ask = ask
         self._watch = Watch(ask, time.monotonic, settings.poll_interval * 0.9)
         self._taken = Taken(self._watch)
         self.capabilities = Capabilities(
-            batch_size=200,
+            batch_size=batch_size,
             window=settings.window,
             poll_interval=settings.poll_interval,
             visibility_delay=settings.settled_after,

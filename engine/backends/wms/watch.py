@@ -141,7 +141,6 @@ class Watch:
         if cycle is None or not self._count():
             self._cycle = None  # the next job starts a new one
             return
-        cycle.refreshed = now
         groups = sorted(self._groups)
         mark = cycle.mark
         for nth, page in enumerate(self._ask.changed(groups, mark - OVERLAP)):
@@ -152,6 +151,7 @@ class Watch:
         cycle.odd = 0 if there == self._count() else cycle.odd + 1
         if cycle.odd >= PATIENCE or now - cycle.compared >= FULL_EVERY:
             self._compare(now, groups)
+        cycle.refreshed = self._clock()  # a server that takes longer than a period is not asked without end
 
     def _compare(self, now: float, groups: Sequence[str]) -> None:
         """Look at every job that we think active: some are gone, some have changed unheard."""
