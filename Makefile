@@ -35,14 +35,14 @@ test-storage: setup ## Storage elements as a grid has them: VOMS proxies, tokens
 	@$(BIN)/python -m tests.services grid
 	$(PYTEST) -m storage_grid
 
-test-dirac: setup ## A whole DIRAC: database, services, file catalogue, storage element, pilots; DiracX beside it
+test-dirac: setup ## A whole DIRAC 9, DiracX beside it, and a whole DIRAC 8: database, services, storage elements, pilots
 	@$(BIN)/python -m tests.services dirac docker-registry proot
-	@$(BIN)/python -m tests.services.legacy.environment
+	@$(BIN)/python -m tests.services.legacy.environment 8 9
 	$(PYTEST) -m dirac_grid
 
 dirac-up: setup ## Start such a DIRAC, say how to use it, and keep it until Ctrl-C
 	@$(BIN)/python -m tests.services dirac
-	@$(BIN)/python -m tests.services.legacy.environment
+	@$(BIN)/python -m tests.services.legacy.environment 9
 	@$(BIN)/python -m tests.services.legacy
 
 long: setup services ## The tests that take minutes

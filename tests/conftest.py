@@ -224,8 +224,12 @@ def diracx_site(diracx: Diracx, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield diracx
 
 
-@pytest.fixture(scope="session")
-def dirac() -> Iterator[Dirac]:
-    """A whole DIRAC with two pilots, and DiracX beside it; needs the marks `service` and `dirac_grid`."""
-    with start_dirac() as running:
+@pytest.fixture(scope="session", params=[pytest.param(9, id="DIRAC-9"), pytest.param(8, id="DIRAC-8")])
+def dirac(request: pytest.FixtureRequest) -> Iterator[Dirac]:
+    """A whole DIRAC with two pilots, with 9 goes DiracX; needs the marks `service` and `dirac_grid`.
+
+    All tests with the one come before those with the other, which starts when the first is gone.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, everything is put away
+    with start_dirac(request.param) as running:
         yield running

@@ -11,7 +11,7 @@ import pytest
 from tests.cli.desk import Desk, desk_in
 from tests.services.legacy.server import Dirac
 
-pytestmark = [pytest.mark.service, pytest.mark.dirac_grid, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.service, pytest.mark.dirac_grid, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

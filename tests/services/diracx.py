@@ -27,6 +27,7 @@ from pathlib import Path
 import yaml
 
 from engine.testing import localsite
+from tests.services.packages import run_installer
 from tests.services.registry import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,8 +79,8 @@ def python() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (stamp.exists() and stamp.read_text() == wanted):
             shutil.rmtree(VENV, ignore_errors=True)
-            _run([sys.executable, "-m", "venv", str(VENV)])
-            _run([str(program), "-m", "pip", "install", "-q", "--no-deps", "-r", str(REQUIREMENTS)])
+            run_installer([sys.executable, "-m", "venv", VENV])
+            run_installer([program, "-m", "pip", "install", "-q", "--no-deps", "-r", REQUIREMENTS])
             stamp.write_text(wanted)
     return program
 

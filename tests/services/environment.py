@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.services.packages import run_installer
+
 ROOT = Path(__file__).resolve().parents[2]
 _LOCK = Path(__file__).with_name("requirements.lock")
 _ENVIRONMENT = ROOT / ".cache" / "tests" / "servers"
@@ -36,8 +38,4 @@ def _make() -> None:
     shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", _ENVIRONMENT], check=True)
     pip = [_ENVIRONMENT / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-qq", "--no-input"]
-    result = subprocess.run(
-        [*pip, "install", "--require-hashes", "-r", _LOCK], capture_output=True, text=True
-    )
-    if result.returncode:
-        raise RuntimeError(f"cannot install {_LOCK.name}: {result.stderr.strip()[-500:]}")
+    run_installer([*pip, "install", "--require-hashes", "-r", _LOCK])

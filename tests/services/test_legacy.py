@@ -13,7 +13,7 @@ import pytest
 from tests.services import diracx
 from tests.services.legacy.server import Dirac
 
-pytestmark = [pytest.mark.service, pytest.mark.dirac_grid, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.service, pytest.mark.dirac_grid, pytest.mark.timeout(1800)]
 
 _DIRAC_JOB = """
 import json, pathlib, time
@@ -67,7 +67,9 @@ def test_a_job_of_dirac_runs_in_a_pilot_and_its_sandbox_comes_back(dirac: Dirac,
     assert parameters, "the stand-in of OpenSearch keeps parameters of jobs"
 
 
+@pytest.mark.parametrize("dirac", [9], indirect=True)
 def test_a_job_of_diracx_runs_in_the_same_pilots(dirac: Dirac, tmp_path: Path) -> None:
+    assert dirac.diracx is not None
     (tmp_path / "run.sh").write_text('#!/bin/sh\necho "job $JOBID at $DIRACSITE"\n')
     variables = {"DIRACX_URL": dirac.diracx.url, "DIRACX_CREDENTIALS_PATH": str(dirac.token)}
     done = subprocess.run(

@@ -56,6 +56,8 @@ def lookup(names: List[str]) -> Dict[str, Dict[str, Any]]:
 
 def stat(name: str) -> Any:
     """Size, date and adler32 of a file, or that it is a directory; None when there is neither."""
+    if not _keeps(name):
+        return None
     found = _files([name]).get(name)
     if found is not None:
         return _told(found)
@@ -65,7 +67,7 @@ def stat(name: str) -> Any:
 
 def entries(name: str) -> Dict[str, Any]:
     """What lies directly in a directory, by name; nothing when there is none."""
-    if not _each(_catalogue().isDirectory([name]), "directory").get(name):
+    if not _keeps(name) or not _each(_catalogue().isDirectory([name]), "directory").get(name):
         return {}
     listing = _each(_catalogue().listDirectory([name]), "listing").get(name, {})
     directory = {"size": 0, "modified": 0.0, "adler32": "", "directory": True}
@@ -96,6 +98,8 @@ def put(
     size = os.path.getsize(path)
     if not size:
         raise Trouble(REFUSED, f"{name}: DIRAC keeps no empty files")
+    if not _keeps(name):
+        raise Trouble(REFUSED, f"{name}: DIRAC 8 keeps no names with quotes or beyond Latin-1")
     there = _files([name]).get(name)
     if there is not None:
         if int(there["Size"]) == size and _adler32(there) == adler32:
@@ -106,6 +110,16 @@ def put(
     return _transfer(
         path, name, {"Checksum": adler32, "ChecksumType": "ADLER32", "Size": size}, elements, failover
     )
+
+
+def _keeps(name: str) -> bool:
+    """Whether the catalogue can keep a name. That of DIRAC 8 is in Latin-1, and loses what has quotes in its
+    name after it was stored (measured with 8.0.86; 9.1 keeps all).
+    """
+    import DIRAC
+
+    lost = "'" in name or '"' in name or name.encode("latin-1", "ignore").decode("latin-1") != name
+    return not (lost and str(DIRAC.version).startswith("8."))
 
 
 def _transfer(
@@ -173,7 +187,9 @@ def remove_directories(names: List[str]) -> None:
 
 
 def _exists(names: Sequence[str]) -> List[str]:
-    return [name for name, there in _each(_catalogue().exists(list(names)), "catalogue").items() if there]
+    asked = [name for name in names if _keeps(name)]
+    told = _each(_catalogue().exists(asked), "catalogue") if asked else {}
+    return [name for name, there in told.items() if there]
 
 
 def _files(names: Sequence[str]) -> Dict[str, Dict[str, Any]]:

@@ -33,10 +33,16 @@ def whoami() -> Dict[str, Any]:
     return {
         "owner": info.get("username", ""),
         "group": info.get("group", ""),
-        "vo": info.get("VO", ""),
+        "vo": info.get("VO") or _community(info.get("group", "")),  # DIRAC 8 does not tell it
         "left": int(info.get("secondsLeft", 0)),
         "path": str(info.get("path", "")),
     }
+
+
+def _community(group: str) -> str:
+    from DIRAC.ConfigurationSystem.Client.Helpers.Registry import getVOForGroup
+
+    return str(getVOForGroup(group) or "") if group else ""
 
 
 def check() -> Dict[str, Any]:

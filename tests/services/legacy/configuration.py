@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from tests.services.legacy.database import Database
-
-Section = Mapping[str, Any]
+from tests.services.legacy.systems import (
+    FIRST,
+    SANDBOXES,
+    SECOND_STORAGE,
+    Installation,
+    Section,
+    service,
+    systems,
+)
 
 VO = "biomed"
 SITE = "DIRAC.Local.xx"
 ELEMENT = "SE-1"
-SANDBOXES = "ProductionSandboxSE"
+SECOND = "SE-2"
 _COMPUTING = "localhost"
 GROUPS: Mapping[str, list[str]] = {
     "biomed_user": ["NormalUser", "PrivateLimitedDelegation"],
@@ -33,65 +37,6 @@ GROUPS: Mapping[str, list[str]] = {
 """Groups of the VO and their properties, the same for DIRAC and DiracX: where they differ, DiracX refuses."""
 
 _HOST = "TrustedHost, CSAdministrator, JobAdministrator, FullDelegation, ProxyManagement, Operator"
-FIRST = "Configuration/Server"
-SERVICES = (
-    "Framework/ProxyManager",
-    "Accounting/DataStore",
-    "RequestManagement/ReqManager",
-    "ResourceStatus/ResourceStatus",
-    "DataManagement/FileCatalog",
-    "DataManagement/StorageElement",
-    "WorkloadManagement/OptimizationMind",
-    "WorkloadManagement/JobMonitoring",
-    "WorkloadManagement/JobStateUpdate",
-    "WorkloadManagement/SandboxStore",
-    "WorkloadManagement/PilotManager",
-    "WorkloadManagement/WMSAdministrator",
-    "WorkloadManagement/Matcher",
-)
-LAST = "WorkloadManagement/JobManager"
-"""It hands new jobs to OptimizationMind, for which it looks once a minute: so it starts after that."""
-_DATABASES = {
-    "Accounting": ["AccountingDB"],
-    "DataManagement": ["FileCatalogDB"],
-    "Framework": ["ProxyDB"],
-    "RequestManagement": ["ReqDB"],
-    "ResourceStatus": ["ResourceStatusDB"],
-    "WorkloadManagement": ["JobDB", "JobLoggingDB", "TaskQueueDB", "PilotAgentsDB", "SandboxMetadataDB"],
-}
-_CATALOGUE: Section = {
-    "UserGroupManager": "UserAndGroupManagerDB",
-    "SEManager": "SEManagerDB",
-    "SecurityManager": "NoSecurityManager",
-    "DirectoryManager": "DirectoryClosure",
-    "FileManager": "FileManagerPs",
-    "UniqueGUID": "False",
-    "GlobalReadAccess": "True",
-    "LFNPFNConvention": "Strong",
-    "ResolvePFN": "True",
-    "DefaultUmask": 509,
-    "VisibleStatus": "AprioriGood",
-}
-
-
-@dataclass(frozen=True)
-class Installation:
-    """What every part of the configuration depends on."""
-
-    directory: Path
-    ports: Mapping[str, int]
-    """Of each service, by its name."""
-    host_subject: str
-    user_subject: str
-    diracx: str
-    """URL of DiracX."""
-    exchange_key: str
-    parameters: int
-    """The port of what stands in for OpenSearch."""
-
-    def url(self, service: str) -> str:
-        """Where a service answers."""
-        return f"dips://localhost:{self.ports[service]}/{service}"
 
 
 def render(section: Section, depth: int = 0) -> str:
@@ -107,39 +52,34 @@ def render(section: Section, depth: int = 0) -> str:
 
 def master(it: Installation, database: Database) -> Section:
     """The configuration of the whole installation, which the configuration service gives to everybody."""
+    first = {
+        "Name": "Production",
+        "Version": "2026-11-20 00:00:00.000000",
+        "MasterServer": it.url(FIRST),
+    }
+    diracx = {"URL": it.diracx, "LegacyExchangeApiKey": f"diracx:legacy:{it.exchange_key}"}
     return {
-        "DIRAC": {
-            "VirtualOrganization": VO,
-            "Configuration": {
-                "Name": "Production",
-                "Version": "2026-11-20 00:00:00.000000",
-                "MasterServer": it.url(FIRST),
-            },
-        },
-        "Systems": _systems(it, database),
+        "DIRAC": {**_top(it), "Configuration": first},
+        "Systems": systems(it, database),
         "Registry": _registry(it),
         "Resources": _resources(it),
         "Operations": {"Defaults": _operations()},
-        "DiracX": {"URL": it.diracx, "LegacyExchangeApiKey": f"diracx:legacy:{it.exchange_key}"},
+        **({"DiracX": diracx} if it.diracx else {}),
     }
 
 
 def host(it: Installation, security: Section) -> Section:
     """What services read before they ask the configuration service; the latter needs no more."""
+    first = {"Name": "Production", "Servers": it.url(FIRST), "MasterServer": it.url(FIRST), "Master": "yes"}
     return {
         "DIRAC": {
-            "VirtualOrganization": VO,
-            "Configuration": {
-                "Name": "Production",
-                "Servers": it.url(FIRST),
-                "MasterServer": it.url(FIRST),
-                "Master": "yes",
-            },
+            **_top(it),
+            "Configuration": first,
             "Hostname": "localhost",  # as in the certificate, whatever this machine is called
             "Security": security,
         },
         "LocalInstallation": {"Host": "localhost"},
-        "Systems": {"Configuration": {"Services": {"Server": _service(it, FIRST)}}},
+        "Systems": {"Configuration": {"Services": {"Server": service(it, FIRST)}}},
     }
 
 
@@ -147,7 +87,7 @@ def client(it: Installation) -> Section:
     """What users have: where the configuration service is."""
     return {
         "DIRAC": {
-            "VirtualOrganization": VO,
+            **_top(it),
             "Configuration": {"Servers": it.url(FIRST)},
             "Security": {"UseServerCertificate": "no"},
         }
@@ -170,7 +110,7 @@ def pilot(it: Installation) -> Section:
         "Site": SITE,
         "GridCE": _COMPUTING,
         "CEQueue": "local",
-        "CPUTimeLeft": 1_000_000_000,
+        "CPUTime" if it.generation == 8 else "CPUTimeLeft": 1_000_000_000,
         "CPUNormalizationFactor": 10,
         "LocalSE": ELEMENT,
     }
@@ -183,44 +123,10 @@ def pilot(it: Installation) -> Section:
     }
 
 
-def _systems(it: Installation, database: Database) -> Section:
-    options: dict[str, Section] = {
-        "DataManagement/FileCatalog": _CATALOGUE,
-        "DataManagement/StorageElement": {"BasePath": it.directory / "storage"},
-        "WorkloadManagement/JobManager": {"MaxParametricJobs": 100},
-        "WorkloadManagement/SandboxStore": {
-            "LocalSE": SANDBOXES,
-            "BasePath": it.directory / "sandboxes",
-            "MaxSandboxSizeMiB": 10,
-            "UseDiracXBackend": "True",
-        },
-        "WorkloadManagement/OptimizationMind": {"LoadJobPeriod": 2},
-    }
-    systems: dict[str, dict[str, dict[str, str | int | Section]]] = {}
-    for name in (FIRST, *SERVICES, LAST):
-        system, service = name.split("/")
-        parts = systems.setdefault(system, {"Services": {}, "URLs": {}})
-        parts["Services"][service] = _service(it, name, options.get(name, {}))
-        parts["URLs"][service] = it.url(name)
-    for system, names in _DATABASES.items():
-        systems[system]["Databases"] = {name: {"DBName": name} for name in names}
-    work = systems["WorkloadManagement"]
-    parameters = {"Host": "127.0.0.1", "Port": it.parameters, "SSL": "No"}
-    work["Databases"]["JobParametersDB"] = parameters
-    optimizers = ("JobPath", "JobSanity", "InputData", "JobScheduling")
-    empty: dict[str, Section] = {name: {} for name in optimizers}
-    work["Executors"] = {"Optimizers": {"Load": ", ".join(optimizers)}, **empty}
-    login = {"User": database.user, "Password": database.password, "Host": "127.0.0.1", "Port": database.port}
-    nowhere = {**parameters, "User": "none", "Password": "none"}
-    return {"Databases": login, "NoSQLDatabases": nowhere, **systems}
-
-
-def _service(it: Installation, name: str, options: Section | None = None) -> Section:
-    rules = {"Default": "authenticated"}
-    if name == FIRST:
-        rules["commitNewData"] = "CSAdministrator"
-        options = {"HandlerPath": "DIRAC/ConfigurationSystem/Service/ConfigurationHandler.py"}
-    return {"Port": it.ports[name], **(options or {}), "Authorization": rules}
+def _top(it: Installation) -> Section:
+    """DIRAC 8 wants the name of a setup, but no longer a description of each."""
+    setup = {"Setup": "tests", "NoSetup": "True", "Setups": {"tests": {}}}
+    return {"VirtualOrganization": VO, **(setup if it.generation == 8 else {})}
 
 
 def _registry(it: Installation) -> Section:
@@ -250,6 +156,7 @@ def _resources(it: Installation) -> Section:
         "StorageElements": {
             SANDBOXES: storage("WorkloadManagement/SandboxStore", ProtocolName="DIP", WSUrl=""),
             ELEMENT: storage("DataManagement/StorageElement", Plugin="DIP"),
+            SECOND: storage(SECOND_STORAGE, Plugin="DIP"),
         },
         "Sites": {"DIRAC": {SITE: site}},
     }
@@ -269,4 +176,5 @@ def _operations() -> Section:
         },
         "JobScheduling": {"CheckSiteMask": "False", "RescheduleDelays": "1, 1, 1"},
         "DataManagement": dict.fromkeys(ways, "dips"),
+        "ResourceStatus": {"Config": {"State": "Active"}},  # or DIRAC 8 asks elsewhere
     }

@@ -1,9 +1,9 @@
-"""DIRAC's own virtual environment, made when first wanted: 630 MB, some of it compiled here.
+"""Virtual environments of DIRAC's own, made when first wanted: 630 MB each, some of it compiled here.
 
-`requirements.lock` comes from `requirements.in`, with uv (`.ci/lock` makes `.cache/uv`):
+`requirements-N.lock` comes from `requirements-N.in`, with uv (`.ci/lock` makes `.cache/uv`):
 
     uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
-        --override overrides.txt -o requirements.lock requirements.in
+        --override overrides.txt -o requirements-N.lock requirements-N.in
 """
 
 from __future__ import annotations
@@ -12,54 +12,66 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.services import diracx
 from tests.services.debian import DIRAC_PACKAGES, require
+from tests.services.packages import run_installer
 
 ROOT = Path(__file__).resolve().parents[3]
-VENV = ROOT / ".cache" / "tests" / "dirac"
-_LOCK = Path(__file__).with_name("requirements.lock")
+GENERATIONS = (8, 9)
+_CACHE = ROOT / ".cache" / "tests"
+_DOWNLOADS = _CACHE / "dirac-downloads"
+"""On the file system of the packages: what is there is linked, not copied, and for both what both have."""
 _UV = "uv==0.13.9"
 """pip asks for one file after the other: eight minutes, where uv needs one."""
 
 
-def dirac_python() -> Path:
-    """DIRAC's Python; its commands are beside it.
+def venv(generation: int) -> Path:
+    """Where the environment of DIRAC 8 or 9 is, or will be."""
+    return _CACHE / f"dirac-{generation}"
+
+
+def dirac_python(*generations: int) -> Path:
+    """The Python of the last of these DIRACs, all of which are made if need be; its commands are beside it.
 
     Raises:
         RuntimeError: something of it cannot be had.
     """
     for program in DIRAC_PACKAGES:
         require(program)
-    stamp = VENV / "stamp"
-    wanted = hashlib.sha256(_LOCK.read_bytes() + f"{VENV} {_UV} {sys.version}".encode()).hexdigest()
-    VENV.parent.mkdir(parents=True, exist_ok=True)
-    with open(VENV.with_suffix(".lock"), "w") as lock:
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with open(_CACHE / "dirac.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_text() == wanted):
-            _make()
-            stamp.write_text(wanted)
-    return VENV / "bin" / "python"
+        for generation in generations:
+            _provide(generation)
+        shutil.rmtree(_DOWNLOADS, ignore_errors=True)
+    return venv(generations[-1]) / "bin" / "python"
 
 
-def _make() -> None:
+def _provide(generation: int) -> None:
+    place = venv(generation)
+    packages, stamp = Path(__file__).with_name(f"requirements-{generation}.lock"), place / "stamp"
+    wanted = hashlib.sha256(packages.read_bytes() + f"{place} {_UV} {sys.version}".encode()).hexdigest()
+    if not (stamp.exists() and stamp.read_text() == wanted):
+        _make(place, packages)
+        stamp.write_text(wanted)
+
+
+def _make(place: Path, packages: Path) -> None:
     header = Path(sysconfig.get_path("include")) / "Python.h"
     require(str(header), f"libpython{sys.version_info.major}.{sys.version_info.minor}-dev")
-    shutil.rmtree(VENV, ignore_errors=True)
+    shutil.rmtree(place, ignore_errors=True)
     # copies: JobWrapper starts the file that sys.executable leads to, which must still know its packages
-    _run([sys.executable, "-m", "venv", "--copies", str(VENV)])
-    python = VENV / "bin" / "python"
-    _run([str(python), "-m", "pip", "--disable-pip-version-check", "-q", "--no-input", "install", _UV])
-    downloads = VENV / "downloads"  # on the file system of the packages: what is there is linked, not copied
-    install = ["pip", "install", "-q", "--python", str(python), "--no-deps", "--require-hashes"]
-    options = ["--compile-bytecode", "--cache-dir", str(downloads), "-r", str(_LOCK)]
-    _run([str(VENV / "bin" / "uv"), *install, *options], _compiling())
-    shutil.rmtree(downloads)
+    run_installer([sys.executable, "-m", "venv", "--copies", place])
+    python = place / "bin" / "python"
+    run_installer([python, "-m", "pip", "--disable-pip-version-check", "-q", "--no-input", "install", _UV])
+    install = ["pip", "install", "-q", "--python", python, "--no-deps", "--require-hashes"]
+    options = ["--compile-bytecode", "--cache-dir", _DOWNLOADS, "-r", packages]
+    run_installer([place / "bin" / "uv", *install, *options], _compiling())
 
 
 def _compiling() -> Mapping[str, str]:
@@ -72,14 +84,7 @@ def _compiling() -> Mapping[str, str]:
     return variables
 
 
-def _run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
-    environment = {**os.environ, **(variables or {})}
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[:4])}: {done.stderr.strip()[-1500:]}")
-
-
 if __name__ == "__main__":  # before the tests, whose time is limited
-    for place, make in ((VENV, dirac_python), (diracx.VENV, diracx.python)):
-        print(f"Making {place.relative_to(ROOT)}, if it is not there (minutes)", flush=True)
-        make()
+    print("Making the environments of DIRAC and DiracX, where they are not there (minutes)", flush=True)
+    dirac_python(*(int(word) for word in sys.argv[1:]))
+    diracx.python()

@@ -11,7 +11,7 @@ Script.parseCommandLine()
 
 from DIRAC.Core.Base.Client import Client  # noqa: E402  (wants the configuration)
 
-deadline = time.monotonic() + 120
+deadline = time.monotonic() + 600
 for url in urls:
     answer = Client(url=url).ping()
     while not answer["OK"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,8 +13,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PATIENCE = 240
+_PATIENCE = 600
 """Seconds for a service to answer: it imports all of DIRAC, perhaps beside other tests."""
+_CHANCE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @dataclass
@@ -61,6 +63,7 @@ class Process:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            self.process = None
 
     def said(self) -> str:
         """Its log."""
@@ -80,12 +83,23 @@ def running(*processes: Process) -> Iterator[None]:
 
 
 def free_ports(number: int) -> list[int]:
-    """Loopback ports that nobody listens on now, all different."""
+    """Loopback ports that nobody listens on now, all different.
+
+    Connections of others get none of these by chance while our services still start: they lie below the
+    range from which Linux takes those.
+    """
+    first = int(_CHANCE.read_text().split()[0]) if _CHANCE.exists() else 32768
     with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        found: list[int] = []
+        candidates = random.sample(range(first // 2, first), min(100 * number, first // 2))
+        for port in candidates:
+            probe = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == number:
+                return found
+    raise RuntimeError(f"of {len(candidates)} ports, {len(found)} are free, and {number} are needed")
 
 
 def listens(*ports: int) -> bool:

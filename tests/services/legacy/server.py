@@ -16,10 +16,12 @@ from pathlib import Path
 
 from tests.services.diracx import Diracx, exchange_key, registry, start_diracx
 from tests.services.legacy import configuration as cfg
+from tests.services.legacy import systems
+from tests.services.legacy.components import pilot, servers, variables
 from tests.services.legacy.database import DIRACX_ONLY, Database, activate, start_database
 from tests.services.legacy.environment import dirac_python
 from tests.services.legacy.opensearch import start_opensearch
-from tests.services.legacy.processes import Process, free_ports, listens, running
+from tests.services.legacy.processes import Process, free_ports, running
 from tests.services.pki import Pki, make_pki
 
 _HERE = Path(__file__).parent
@@ -34,17 +36,23 @@ _DIRACX_DATABASES = (
 class Dirac:
     """A running installation, and what its user alice needs."""
 
+    generation: int
+    """8 or 9."""
     directory: Path
     """Everything is in it; only its owner may look."""
     python: Path
     """DIRAC's own; its commands are beside it."""
     environment: Mapping[str, str]
     """Variables of a shell in which DIRAC's commands work."""
-    diracx: Diracx
-    """DiracX on the same databases."""
+    diracx: Diracx | None
+    """DiracX on the same databases; DIRAC 8 has none."""
     database: Database
+    processes: Mapping[str, Process]
+    """Those of `components.servers`."""
     element: str = cfg.ELEMENT
     """The storage element."""
+    second_element: str = cfg.SECOND
+    """Another one, which can be away."""
     site: str = cfg.SITE
     home: str = f"/{cfg.VO}/user/a/alice"
     """Where the user's files are in the catalogue."""
@@ -61,7 +69,7 @@ class Dirac:
 
     @property
     def token(self) -> Path:
-        """The same user's tokens for DiracX."""
+        """The same user's tokens for DiracX, where there is one."""
         return self.directory / "token.json"
 
     def run(self, *words: str, cwd: Path | None = None, seconds: float = 300) -> str:
@@ -73,149 +81,110 @@ class Dirac:
         command = [str(self.python.with_name(words[0])), *words[1:]]
         return _run(command, {**os.environ, **self.environment}, cwd or self.directory / "home", seconds)
 
+    @contextmanager
+    def without(self, *names: str) -> Iterator[None]:
+        """Have some of `processes` away for the block, such as "second element" or "requests"."""
+        away = [self.processes[name] for name in names]
+        for process in away:
+            process.stop()
+        try:
+            yield
+        finally:
+            for process in away:
+                process.start()
+            for process in away:
+                process.wait()
+
 
 @contextmanager
-def start_dirac(*, pilots: int = 2) -> Iterator[Dirac]:
-    """Run everything until the end of the block, with this many jobs at a time."""
-    python = dirac_python()
+def start_dirac(generation: int = 9, *, pilots: int = 2) -> Iterator[Dirac]:
+    """Run all of DIRAC 8, or 9 with DiracX, until the end of the block, with this many jobs at a time."""
+    python = dirac_python(generation)
     package = next((python.parents[1] / "lib").glob("python3*/site-packages/DIRAC"))
     directory = Path(tempfile.mkdtemp(prefix="engine-dirac-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         stack.callback(_end_all_of, directory)
-        for name in ("etc", "home", "logs", "pki", "sandboxes", "storage", "temporary"):
+        for name in ("etc", "home", "logs", "pki", "sandboxes", "storage", "storage2", "temporary"):
             (directory / name).mkdir(mode=0o700)
         pki = make_pki(directory / "pki")
-        names = (cfg.FIRST, *cfg.SERVICES, cfg.LAST)
-        database_port, diracx_port, *ports = free_ports(len(names) + 2)
+        database_port, diracx_port, *ports = free_ports(len(systems.EVERY) + 2)
         database = stack.enter_context(start_database(directory / "database", database_port, package))
-        activate(database, cfg.SITE, "localhost", cfg.ELEMENT, cfg.SANDBOXES)
-        it = cfg.Installation(
+        activate(database, cfg.SITE, "localhost", cfg.ELEMENT, cfg.SECOND, systems.SANDBOXES)
+        it = systems.Installation(
+            generation=generation,
             directory=directory,
-            ports=dict(zip(names, ports, strict=True)),
+            ports=dict(zip(systems.EVERY, ports, strict=True)),
             host_subject=pki.subject("host"),
             user_subject=pki.subject("user"),
-            diracx=f"http://127.0.0.1:{diracx_port}",
+            diracx=f"http://127.0.0.1:{diracx_port}" if generation > 8 else "",
             exchange_key=exchange_key(),
             parameters=stack.enter_context(start_opensearch()),
         )
-        first, services, last, optimizers = _services(it, database, python, pki)
+        processes = servers(it, database, python, pki)
+        first, *most = (processes[name] for name in ("configuration", "services", "second element"))
         stack.enter_context(running(first))
-        diracx = stack.enter_context(_start_diracx(it, database, diracx_port))
-        stack.enter_context(running(services))
-        stack.enter_context(running(last, optimizers))
-        dirac = _client(it, python, pki, diracx, database)
-        stack.enter_context(running(*(_pilot(it, dirac, number) for number in range(pilots))))
+        diracx = stack.enter_context(_start_diracx(it, database, diracx_port)) if it.diracx else None
+        stack.enter_context(running(*most))
+        last = (processes[name] for name in ("jobs", "optimizers", "requests"))
+        stack.enter_context(running(*last))
+        dirac = Dirac(generation, directory, python, _shell(it, python, pki), diracx, database, processes)
+        _equip(it, dirac)
+        pilots_of_site = (pilot(it, dirac.environment, python, number) for number in range(pilots))
+        stack.enter_context(running(*pilots_of_site))
         yield dirac
 
 
-def _services(it: cfg.Installation, database: Database, python: Path, pki: Pki) -> Sequence[Process]:
-    """The processes of services. Many services share one: each alone would import all of DIRAC once more."""
-    security = {"CertFile": pki.directory / "host.pem", "KeyFile": pki.directory / "host.key"}
-    file = it.directory / "etc" / "dirac.cfg"
-    file.write_text(cfg.render(cfg.host(it, security)))
-    (it.directory / "etc" / "Production.cfg").write_text(cfg.render(cfg.master(it, database)))
-    environment = {
-        **_variables(it, python, pki, it.directory),
-        "DIRAC_USE_NEWTHREADPOOL": "yes",
-        "DIRAC_X509_HOST_CERT": str(security["CertFile"]),
-        "DIRAC_X509_HOST_KEY": str(security["KeyFile"]),
-    }
-
-    def process(name: str, kind: str, *modules: str) -> Process:
-        ports = [it.ports[module] for module in modules if module in it.ports]
-        log = it.directory / "logs" / f"{name}.log"
-        program = python.with_name("dirac-executor") if kind == "executor" else _HERE / "service.py"
-        command = [python, program, *modules, "--cfg", file, "-o", "LogLevel=INFO"]
-
-        def answers() -> bool:
-            return listens(*ports) if ports else "Connected to" in log.read_text()
-
-        return Process(name, command, log, answers, environment, it.directory / "home")
-
-    return (
-        process("configuration", "service", cfg.FIRST),
-        process("services", "service", *cfg.SERVICES),
-        process("jobs", "service", cfg.LAST),
-        process("optimizers", "executor", "WorkloadManagement/Optimizers"),
-    )
-
-
 @contextmanager
-def _start_diracx(it: cfg.Installation, database: Database, port: int) -> Iterator[Diracx]:
+def _start_diracx(it: systems.Installation, database: Database, port: int) -> Iterator[Diracx]:
     input_data = {"InputDataModule": f"{_LEGACY_MODULES}.InputDataResolution"}
     operations = {"Defaults": {"SoftwareDistModule": "", "InputDataPolicy": input_data}}
     groups = {name: (properties, ["alice"]) for name, properties in cfg.GROUPS.items()}
     address = f"mysql+aiomysql://{database.user}:{database.password}@127.0.0.1:{database.port}"
-    variables = {f"DIRACX_DB_URL_{name.upper()}": f"{address}/{name}" for name in _DIRACX_DATABASES}
+    urls = {f"DIRACX_DB_URL_{name.upper()}": f"{address}/{name}" for name in _DIRACX_DATABASES}
     with start_diracx(
         it.directory / "diracx",
         port=port,
         key=it.exchange_key,
         application=_HERE / "shared_databases.py",
         configuration={"Operations": operations, "Registry": registry(groups)},
-        DIRACX_SANDBOX_STORE_SE_NAME=cfg.SANDBOXES,
-        **variables,
+        DIRACX_SANDBOX_STORE_SE_NAME=systems.SANDBOXES,
+        **urls,
     ) as diracx:
         yield diracx
 
 
-def _client(it: cfg.Installation, python: Path, pki: Pki, diracx: Diracx, database: Database) -> Dirac:
+def _shell(it: systems.Installation, python: Path, pki: Pki) -> Mapping[str, str]:
+    """Make a client; gives the variables with which its commands work."""
     root = it.directory / "client"
     (root / "etc").mkdir(parents=True)
     (root / "etc" / "dirac.cfg").write_text(cfg.render(cfg.client(it)))
-    environment = {
-        **_variables(it, python, pki, root),
+    return {
+        **variables(it, python, pki, root),
         "X509_USER_CERT": str(pki.directory / "user.pem"),
         "X509_USER_KEY": str(pki.directory / "user.key"),
         "X509_USER_PROXY": str(it.directory / "proxy.pem"),
     }
-    dirac = Dirac(it.directory, python, environment, diracx, database)
-    own = {name: value for name, value in environment.items() if name not in ("HOME", "PATH", "TMPDIR")}
+
+
+def _equip(it: systems.Installation, dirac: Dirac) -> None:
+    """Write what the user needs: a file to source, a token, and a proxy. With it, everybody is heard."""
+    own = {name: value for name, value in dirac.environment.items() if name not in ("HOME", "PATH", "TMPDIR")}
     exports = [f"export {name}={shlex.quote(value)}\n" for name, value in own.items()]
-    dirac.rc.write_text("".join(exports) + f"export PATH={shlex.quote(str(python.parent))}:$PATH\n")
-    diracx.credential(minutes=24 * 60).rename(dirac.token)
+    dirac.rc.write_text("".join(exports) + f"export PATH={shlex.quote(str(dirac.python.parent))}:$PATH\n")
+    if dirac.diracx is not None:
+        dirac.diracx.credential(minutes=24 * 60).rename(dirac.token)
     _wait_for_everybody(it, dirac)
-    return dirac
 
 
-def _wait_for_everybody(it: cfg.Installation, dirac: Dirac) -> None:
+def _wait_for_everybody(it: systems.Installation, dirac: Dirac) -> None:
     """Give the user and the pilots a proxy each, and hear all services with it."""
     dirac.run("dirac-proxy-init", "-g", "biomed_user")
-    pilot = it.directory / "pilot.pem"
-    variables = {**os.environ, **dirac.environment, "X509_USER_PROXY": str(pilot)}
+    proxy = str(it.directory / "pilot.pem")
+    environment = {**os.environ, **dirac.environment, "X509_USER_PROXY": proxy}
     program = str(dirac.python.with_name("dirac-proxy-init"))
-    _run([program, "-g", "biomed_pilot"], variables, it.directory / "home", 300)
+    _run([program, "-g", "biomed_pilot"], environment, it.directory / "home", 300)
     dirac.run("python", str(_HERE / "ping.py"), *(it.url(name) for name in it.ports))
-
-
-def _pilot(it: cfg.Installation, dirac: Dirac, number: int) -> Process:
-    root = it.directory / f"pilot{number}"
-    for name in ("etc", "temporary"):
-        (root / name).mkdir(parents=True)
-    file = root / "etc" / "dirac.cfg"
-    file.write_text(cfg.render(cfg.pilot(it)))
-    environment = {
-        **dirac.environment,
-        "DIRAC_ROOT_PATH": str(root),
-        "TMPDIR": str(root / "temporary"),
-        "X509_USER_PROXY": str(it.directory / "pilot.pem"),
-    }
-    log = it.directory / "logs" / f"pilot{number}.log"
-    command = [dirac.python, _HERE / "pilot.py", "--cfg", file, "-o", "LogLevel=INFO"]
-    return Process(
-        f"pilot{number}", command, log, lambda: "asks for jobs" in log.read_text(), environment, root
-    )
-
-
-def _variables(it: cfg.Installation, python: Path, pki: Pki, root: Path) -> dict[str, str]:
-    return {
-        "DIRAC_ROOT_PATH": str(root),
-        "HOME": str(it.directory / "home"),
-        "PATH": f"{python.parent}:/usr/bin:/bin:/usr/sbin:/sbin",
-        "TMPDIR": str(it.directory / "temporary"),
-        "X509_CERT_DIR": str(pki.authorities),
-    }
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], directory: Path, seconds: float) -> str:
