@@ -287,6 +287,23 @@ class DataContract:
         house.ok("DELETE", "/path/vip/Home/big.bin")
         assert house.peak() - before < self.MEMORY
 
+    def test_no_more_is_kept_than_a_quota_allows(self, house: House) -> None:
+        house.put("/vip/Home/quota/some.bin", b"x" * 100_000, user="carl")
+        house.engine("user", "quota", "carl", "--bytes", "150000")
+        more = "/path/vip/Home/quota/more.bin"
+        answer = house.ask("PUT", more, b"x" * 100_000, "carl", Content_Type=RAW)
+        assert (answer.status, answer.code) == (413, 8000)
+        packed = envelope(zipped({"a.bin": b"x" * 100_000}))
+        answer = house.ask("PUT", "/path/vip/Home/quota/in", packed, "carl", Content_Type=ENVELOPE)
+        assert (answer.status, answer.code) == (413, 8000)
+        house.put("/vip/Home/quota/little.bin", b"x" * 10_000, user="carl")
+        house.ok("DELETE", "/path/vip/Home/quota/some.bin", user="carl")
+        assert (
+            house.ask("PUT", more, b"x" * 100_000, "carl", Content_Type=RAW).status == 413
+        )  # the trash counts
+        house.ok("DELETE", "/path/vip/Trash/some.bin", user="carl")
+        house.ok("PUT", more, b"x" * 100_000, "carl", Content_Type=RAW)
+
     @pytest.mark.parametrize("action", ["delete", "", "contents", "EXISTS"])
     def test_an_unknown_action_is_refused(self, house: House, action: str) -> None:
         assert house.ask("GET", f"/path/vip/Home?action={action}").code == 8009

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from engine.api.carmin.models import ExecutionModel, JobModel, PathProperties
@@ -17,6 +18,7 @@ from engine.store.standing import Line, Standing
 
 MANY = 1000
 """Jobs, and results in `returnedFiles`, that are told one by one; `results` has them all."""
+_TOGETHER = 8
 
 
 class Executions:
@@ -60,7 +62,9 @@ class Executions:
 
     def results(self, found: Launch, limit: int | None = None) -> list[PathProperties]:
         """Every result, or the first ones."""
-        return [self._result(one, found) for one in islice(self._launches.results(found), limit)]
+        with ThreadPoolExecutor(_TOGETHER) as pool:  # a storage is asked for each
+            some = islice(self._launches.results(found), limit)
+            return list(pool.map(lambda one: self._result(one, found), some))
 
     def log(self, found: Launch, number: int, stream: str) -> Iterator[bytes]:
         """What the last try of a job wrote; jobs are counted from 0.
