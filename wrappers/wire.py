@@ -213,6 +213,7 @@ class Report(NamedTuple):
     peak_memory: int = 0  # bytes of resident memory of the process group
     wrapper_sha256: str = ""  # of the archive that wrote this; empty when it was not built
     tried: List[Tried] = []  # tries for the file over which the attempt failed
+    run: str = ""  # directory below the attempt's places that this run alone wrote to; "" is none
 
 
 class Node(NamedTuple):

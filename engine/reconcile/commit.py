@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from wrappers import wire
 from wrappers.wire import Report
 
 _LONGEST_ID = 255
+_RUN = re.compile(r"[0-9a-f]{1,32}")
 
 
 def commit(
@@ -37,8 +39,9 @@ def commit(
     Raises:
         BadRequest: a result is not what the report says, or its name is taken; nothing was moved.
     """
+    _check_run(report)
     places = layout.places(execution)
-    origin = {made.path: _origin(made, places, job.number, attempt) for made in report.products}
+    origin = {made.path: _origin(made, places, job.number, attempt, report.run) for made in report.products}
     names = layout.product_names(execution, job, list(origin))
     _check_final_names(names)
     _refuse_taken_names(round_, execution, job, list(names.values()))
@@ -50,7 +53,10 @@ def commit(
             urls |= {m.path: layout.final_url(put[m.path], names[m.path], m) for m in here}
             lies |= put
         elif here and place.rename:
-            urls |= _rename(round_, place, job.number, attempt, names, here)
+            own = layout.run_url(place, job.number, attempt.id, report.run)
+            second = layout.second_report_url(place, job.number, attempt.id)
+            spare = second if round_.backend.capabilities.second_reports and not report.run else ""
+            urls |= _rename(round_, place, own, names, here, spare)
         elif here:
             urls |= {made.path: _found(round_.storage(made.url), made) for made in here}
     return [
@@ -84,15 +90,12 @@ def _copies(execution: Execution, origin: Place, name: str, made: wire.Product) 
 def _rename(
     round_: Round,
     place: Place,
-    number: int,
-    attempt: Attempt,
+    own: str,
     names: Mapping[str, str],
     here: Sequence[wire.Product],
+    spare: str,
 ) -> dict[str, str]:
-    """Move results of one place to their final names there."""
-    own = layout.attempt_url(place, number, attempt.id)
-    second = layout.second_report_url(place, number, attempt.id)
-    spare = second if round_.backend.capabilities.second_reports else ""
+    """Move results of one place from the directory `own` to their final names there; see `_move_together`."""
     storage = round_.storage(own)
     targets = {made.path: layout.final_url(place, names[made.path], made) for made in here}
     for made in here:
@@ -113,11 +116,17 @@ def _found(storage: Storage, made: wire.Product) -> str:
     return made.url
 
 
-def _origin(made: wire.Product, places: Sequence[Place], number: int, attempt: Attempt) -> Place:
+def _check_run(report: Report) -> None:
+    """A report comes from a node: what it calls its own directory must not be one elsewhere."""
+    if report.run and not _RUN.fullmatch(report.run):
+        raise BadRequest(f"run {words(report.run)!r} is no name of a directory of results")
+
+
+def _origin(made: wire.Product, places: Sequence[Place], number: int, attempt: Attempt, run: str) -> Place:
     """The place where a result was written."""
     _check_name(made)
     for place in places:
-        if made.url == layout.written_url(layout.attempt_url(place, number, attempt.id), made):
+        if made.url == layout.written_url(layout.run_url(place, number, attempt.id, run), made):
             return place
     raise BadRequest(f"result {made.path}: {words(made.url)} is not where this attempt writes")
 

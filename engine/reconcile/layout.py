@@ -6,6 +6,8 @@
 <results>/inputs/<sha256>        small files of the user's machine, which travel with jobs that run elsewhere
 <results>/.attempts/<job>/<attempt>/   where one attempt alone writes; gone when the execution ends
 <results>/jobs/<job>/<attempt>/        the same, on storages that cannot rename: what succeeded stays there
+
+Where a place may start a job twice, each run writes to a directory of its own below those of the attempt.
 """
 
 from __future__ import annotations
@@ -69,6 +71,12 @@ def input_url(results: str, sha256: str) -> str:
 def attempts_url(place: Place) -> str:
     """The directory that holds what attempts wrote."""
     return f"{place.url}/{'.attempts' if place.rename else 'jobs'}"
+
+
+def run_url(place: Place, number: int, attempt: AttemptId, run: str) -> str:
+    """Where one run of an attempt alone has written its results: `Report.run`, "" is none."""
+    own = attempt_url(place, number, attempt)
+    return f"{own}/{run}" if run and own != SANDBOX else own
 
 
 def attempt_url(place: Place, number: int, attempt: AttemptId) -> str:

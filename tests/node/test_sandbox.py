@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.storages.file import to_path
 from tests.node.conftest import Site, outputs
 from tests.services.nginx import Nginx
 from wrappers import wire
@@ -87,7 +88,7 @@ def test_orders_that_were_carried_out_are_not_carried_out_again(site: Site) -> N
     [first] = site.run(manifest)
     (site.into / f"{manifest.attempt}.report.json").unlink()
     assert site.run(manifest) == [first]
-    assert ran.read_text() == (site.results / manifest.attempt / "o").read_text()
+    assert ran.read_text() == (site.results / manifest.attempt / first.run / "o").read_text()
     assert site.leftovers() == []
 
 
@@ -106,5 +107,23 @@ def test_of_two_runs_at_a_time_the_later_one_does_not_write_over_the_results(sit
     gate.touch()
     assert slow.wait() == 0
     assert site.report(manifest) == report
-    delivered = (site.results / manifest.attempt / "o").read_bytes()
+    delivered = (site.results / manifest.attempt / report.run / "o").read_bytes()
     assert hashlib.sha256(delivered).hexdigest() == report.products[0].sha256
+
+
+def test_of_two_runs_that_deliver_at_once_each_tells_of_its_own_files(site: Site) -> None:
+    site.node = site.node._replace(second_report=True)
+    manifest = site.manifest("echo $$ > o; mkdir d; echo $$ > d/p", outputs=outputs(o="o", d="d"))
+    reports = site.run(manifest)
+    (site.results / manifest.attempt / f"{manifest.attempt}.report.json").unlink()  # it is not there yet
+    elsewhere = Site(site.root / "elsewhere", site.wrapper, node=site.node)
+    elsewhere.root.mkdir()
+    reports += elsewhere.run(manifest)
+    contents = []
+    for report in reports:
+        told = {made.path: made for made in report.products}
+        delivered = Path(to_path(told["o"].url)).read_bytes()
+        assert hashlib.sha256(delivered).hexdigest() == told["o"].sha256
+        contents.append(delivered)
+        assert (Path(to_path(told["d"].url)) / "p").read_bytes() == delivered
+    assert contents[0] != contents[1]

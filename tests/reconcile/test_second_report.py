@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from engine.backends.local import LocalBackend
 from engine.errors import Unavailable
 from engine.reconcile import collect, reconciler, second_report
 from engine.storages.file import FileStorage
+from tests.cli.desk import until
 from tests.reconcile.conftest import World
 
 
@@ -99,3 +101,37 @@ def test_but_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None
     id_ = world.submit("true")
     assert world.end(id_).state == "failed"
     assert [job.failure for job in world.jobs(id_)] == ["lost"]
+
+
+def test_of_two_runs_of_one_attempt_the_results_of_the_report_are_committed(world: World) -> None:
+    id_ = world.submit("echo mine > out.txt; mkdir d; echo mine > d/x", outputs={"out": "out.txt", "d": "d"})
+    world.rounds(lambda: len(world.place.submitted) == 1)
+    until(lambda: world.finished() == 1)
+    [own] = (path for path in (world.directory / "results").rglob(".attempts/1/*/*") if path.is_dir())
+    other = own.with_name("0" * 16)
+    (other / "d").mkdir(parents=True)
+    for name in ("out.txt", "d/x"):  # as many bytes: what it writes is seen to be another's by nothing else
+        (other / name).write_text("your\n")
+        (own.parent / "d").mkdir(exist_ok=True)
+        (own.parent / name).write_text("your\n")
+    assert world.end(id_).state == "succeeded"
+    outputs = world.directory / "results" / id_ / "outputs"
+    assert [(outputs / name).read_text() for name in ("out.txt", "d/x")] == ["mine\n"] * 2
+    assert not own.parents[2].exists()
+
+
+@pytest.mark.parametrize("run", ["..", "a/../..", "A", " "])
+def test_a_report_cannot_name_a_directory_elsewhere(world: World, run: str) -> None:
+    def forge(path: Path) -> None:
+        if path.name.endswith(".report.json"):
+            report = json.loads(path.read_text())
+            for made in report["products"]:
+                made["url"] = made["url"].replace(report["run"], run)
+            path.write_text(json.dumps({**report, "run": run}))
+
+    world.place.spoils = forge
+    id_ = world.submit("echo x > out.txt")
+    assert world.end(id_).state == "failed"
+    [job] = world.jobs(id_)
+    assert job.failure == "output"
+    assert "is no name of a directory of results" in job.message

@@ -134,11 +134,22 @@ class _Attempt:
         with self._phase("deliver"):
             self._check_earlier()
             self._keep = True
-            done = deliver(found, place.job, self._manifest, self._node, self._into, self._claim)
+            done = deliver(found, place.job, self._delivered_to(), self._node, self._into, self._claim)
             self._keep = False
             self._told["products"] = done.products
             if done.left_out:
                 self._told["message"] = f"not delivered: {'; '.join(done.left_out[:5])}"
+
+    def _delivered_to(self) -> wire.Manifest:
+        """The orders, with places of this run alone where a place may start a job twice: of two runs that
+        deliver at the same time, each report is about its own files.
+        """
+        if not self._node.second_report:
+            return self._manifest
+        from wrappers.node.second_report import apart  # only grids want it
+
+        self._told["run"] = os.urandom(8).hex()
+        return apart(self._manifest, self._told["run"])
 
     def _check_earlier(self) -> None:
         """See that these orders were not carried out before, where a place may start a job twice.

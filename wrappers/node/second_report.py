@@ -61,6 +61,17 @@ def _urls(manifest: wire.Manifest, into: str) -> List[str]:
     return [below(place, name) for place in named if place != SANDBOX]
 
 
+def apart(manifest: wire.Manifest, run: str) -> wire.Manifest:
+    """These orders, with a directory of this name below each of the attempt's own places."""
+
+    def own(place: str) -> str:
+        return place if place == SANDBOX else below(place, run)
+
+    return manifest._replace(
+        outputs_to=own(manifest.outputs_to), outputs_also=[own(place) for place in manifest.outputs_also]
+    )
+
+
 def send(manifest: wire.Manifest, node: wire.Node, into: str, claim: str) -> None:
     """Bring it to the first of the attempt's own places that takes it: one try each, and no word of it when
     none does.
