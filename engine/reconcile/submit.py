@@ -119,7 +119,8 @@ def submit_due(round_: Round) -> bool:
     if batch:
         replies = round_.backend.submit(batch)
         answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
-    unwanted = [d.submission_id for d in fresh if d not in wanted]
+    sent = {d.submission_id for d in wanted}
+    unwanted = [d.submission_id for d in fresh if d.submission_id not in sent]
     _write_answers(round_, answers, unwanted)
     return True
 

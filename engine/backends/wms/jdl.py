@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from ulid import ULID
@@ -141,6 +142,7 @@ def parametric(
     return render(common)[:-1] + "\n".join(own) + "\n]"
 
 
+@lru_cache(maxsize=1000)
 def job_group(execution: str) -> str:
     """The JobGroup of an execution: 32 hexadecimal characters, those of its ULID where it is one."""
     try:
