@@ -1,8 +1,9 @@
 """Files to and from storages, beside curl and xrdcp in the same run: one large file, a thousand small ones.
 
-Ours compute sha256 and adler32 of every byte, and compare them with the storage's own. curl computes nothing;
-where the storage computes a checksum after an upload, both wait for it. xrdcp compares adler32 too. The
-thousand files lie 30 ms away, by a relay that delays every byte.
+Ours compute sha256 and adler32 of every byte, and compare them with the storage's own. curl computes nothing,
+so it is measured twice: alone, and with a program that computes sha256 of the same file, beside an upload and
+after a download. Where the storage computes a checksum after an upload, all wait for it. xrdcp compares
+adler32 too. The thousand files lie 30 ms away, by a relay that delays every byte.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,37 +37,44 @@ SAMPLE = 20
 """Files for which one curl each is run; their time is taken times fifty."""
 
 
+Move = Callable[[Path, str], None]
+
+
 def main() -> None:
     """Print every ratio."""
     with _memory() as directory:
         large = _files(directory / "large", 1, LARGE)
         with start_nginx() as nginx, start_xrootd() as xrootd:
-            _large("nginx", f"{nginx.url}/large", large, _curl_put, _curl_get)
-            _large("XRootD http", f"{xrootd.http}/large", large, _curl_put_and_ask, _curl_get)
-            _large("XRootD root", f"{xrootd.root}/large", large, _xrdcp_put, _xrdcp_get)
+            got = {"curl": _curl_get, "curl and sha256": _curl_get_and_hash}
+            put = {"curl": _curl_put, "curl and sha256": _hashed(_curl_put)}
+            _large("nginx", f"{nginx.url}/large", large, {"put": put, "get": got})
+            put = {"curl": _curl_put_and_ask, "curl and sha256": _hashed(_curl_put_and_ask)}
+            _large("XRootD http", f"{xrootd.http}/large", large, {"put": put, "get": got})
+            pair = {"put": {"xrdcp": _xrdcp_put}, "get": {"xrdcp": _xrdcp_get}}
+            _large("XRootD root", f"{xrootd.root}/large", large, pair)
             shutil.rmtree(large)
             small = _files(directory / "small", MANY, SMALL)
             with far_away(urlsplit(nginx.url).port or 0) as port:
                 _many(f"http://127.0.0.1:{port}/small", small)
 
 
-def _large(
-    name: str,
-    base: str,
-    directory: Path,
-    put: Callable[[Path, str], None],
-    get: Callable[[Path, str], None],
-) -> None:
-    peer = "xrdcp" if "root://" in base else "curl"
+def _large(name: str, base: str, directory: Path, peers: dict[str, dict[str, Move]]) -> None:
     (path,) = directory.iterdir()
-    url = f"{base}/{path.name}"
-    for how, other in (("put", put), ("get", get)):
-        ratios = []
+    got = Path(f"{directory}.got")
+    for how, others in peers.items():
+        ratios: dict[str, list[float]] = {peer: [] for peer in others}
         for _ in range(ROUNDS):
-            theirs = _timed(lambda other=other: other(path, url))  # type: ignore[misc]
-            ratios.append(theirs / _ours(how, base, directory))
-        ratio = median(ratios)
-        row(f"1 GiB {how}, {name}", f"{ratio:.2f} x {peer}", ">= 0.9", ratio >= 0.9)
+            theirs = {}
+            for peer, other in others.items():
+                got.unlink(missing_ok=True)  # a download makes a new file
+                theirs[peer] = _timed(partial(other, path, f"{base}/{path.name}"))
+            got.unlink(missing_ok=True)
+            ours = _ours(how, base, directory)
+            for peer, seconds in theirs.items():
+                ratios[peer].append(seconds / ours)
+        for peer, found in ratios.items():
+            ratio = median(found)
+            row(f"1 GiB {how}, {name}", f"{ratio:.2f} x {peer}", ">= 0.9", ratio >= 0.9)
 
 
 def _many(base: str, directory: Path) -> None:
@@ -101,6 +110,24 @@ def _run(*command: str) -> None:
 
 def _curl_put(path: Path, url: str) -> None:
     _run(require("curl"), "-sfT", str(path), url)
+
+
+def _hashed(put: Move) -> Move:
+    """The upload while another program computes the checksum that ours computes on the way."""
+
+    def both(path: Path, url: str) -> None:
+        with subprocess.Popen(
+            [require("openssl"), "dgst", "-sha256", str(path)], stdout=subprocess.DEVNULL
+        ) as hashing:
+            put(path, url)
+        assert hashing.returncode == 0
+
+    return both
+
+
+def _curl_get_and_hash(path: Path, url: str) -> None:
+    _curl_get(path, url)
+    _run(require("openssl"), "dgst", "-sha256", f"{path.parent}.got")
 
 
 def _curl_put_and_ask(path: Path, url: str) -> None:

@@ -1,5 +1,6 @@
 """Programs of others that move files (xrdcp, gfal-copy): fed and read by us, ended when they stall."""
 
+import itertools
 import os
 import select
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 from typing import IO, Any, Callable, Dict, Iterable, List, NamedTuple, Optional, cast
 
 from wrappers.transfer.budget import Budget
+from wrappers.transfer.checksums import IN_USE
 from wrappers.transfer.errors import Transient
 
 _PIECE = 1 << 20
@@ -45,7 +47,7 @@ class Program:
         return self._run(subprocess.PIPE, None, pieces, patience)
 
     def read(self, take: Callable[[memoryview], None]) -> Said:
-        """Run it and take what it prints."""
+        """Run it and take what it prints. Each piece stays as it is while the next `IN_USE` are taken."""
         return self._run(subprocess.DEVNULL, take, None)
 
     def _run(
@@ -92,12 +94,13 @@ class Program:
 
     def _read(self, pipe: IO[bytes], take: Callable[[memoryview], None]) -> None:
         _widen(pipe)
-        while True:
+        buffers = [memoryview(bytearray(_PIECE)) for _ in range(IN_USE + 1)]  # not a new one for each piece
+        for buffer in itertools.cycle(buffers):
             self._ready(pipe, select.POLLIN)
-            piece = os.read(pipe.fileno(), _PIECE)
-            if not piece:
+            size = os.readv(pipe.fileno(), [buffer])
+            if not size:
                 return
-            take(memoryview(piece))
+            take(buffer[:size])
 
     def _ready(self, pipe: IO[bytes], event: int) -> None:
         """Wait until something can move.
