@@ -9,9 +9,10 @@ from typing import Any
 from engine.app import views
 from engine.app.data.check import Checked, check
 from engine.app.data.download import Downloads
-from engine.app.planner import Plan, job_summary, plan, planned_jobs
+from engine.app.planner import Plan, plan, planned_jobs
 from engine.app.requests import SubmitRequest
 from engine.app.submission import Also, Submissions, Told
+from engine.app.summary import job_summary
 from engine.clock import Clock
 from engine.domain.execution import Intent
 from engine.domain.job import JobState

@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from engine.app.access.needs import Offer
+from engine.app.choices import settle
 from engine.app.collisions import Names
 from engine.app.data.bring import staging
 from engine.app.data.remote import Remote
 from engine.app.files import Files
 from engine.app.images import pin
 from engine.app.requests import SubmitRequest
-from engine.app.views import image_name
-from engine.domain import naming
 from engine.domain.options import Options
-from engine.domain.tool import Tool
 from engine.errors import BadRequest, EngineError
 from engine.planning import (
     CompiledTool,
@@ -29,7 +27,6 @@ from engine.planning import (
     InputFile,
     InvocationError,
     Point,
-    Requirements,
     bosh,
     compile_tool,
     container_requirements,
@@ -39,13 +36,11 @@ from engine.planning import (
     result_fields,
 )
 from engine.ports import Capabilities, Catalogue, Storage
-from engine.settings.section import RuntimeName
 from engine.settings.tree import Settings
 from engine.store import descriptors
 from engine.store.database import Database
 from engine.store.jobs import NewJob
 from engine.store.sources import Source
-from wrappers.wire import Limits, Transfers
 
 TOGETHER = 200
 """Invocations whose files on storages are looked at together."""
@@ -106,7 +101,7 @@ def plan(
     if needs.errors:
         problems = [f"{descriptor.source}: {line}" for line in needs.errors]
         raise BadRequest(problems[0], problems=problems)
-    options = _options(request, compiled.tool, needs, settings, can, descriptor.source)
+    options = settle(request, compiled.tool, needs, settings, can, descriptor.source)
     asks = options.runtimes != ["none"]
     pinned = pin(compiled.tool, settings.node, descriptor.source) if asks else None
     offer = Offer(settings.api)
@@ -136,49 +131,6 @@ def _staging(settings: Settings, offer: Offer) -> str:
     url = staging(settings)
     offer.require([url])
     return url
-
-
-def _options(
-    request: SubmitRequest,
-    tool: Tool,
-    needs: Requirements,
-    settings: Settings,
-    can: Capabilities,
-    source: str,
-) -> Options:
-    runtimes = _runtimes(request, tool.image is None, can, source)
-    workdir = needs.working_directory or (tool.image.working_directory if tool.image else None) or ""
-    if runtimes == ["none"] and workdir:
-        raise BadRequest(
-            f"{source}: container-image.working-directory {workdir} is a place inside of the image",
-            remedy="run it in a container",
-        )
-    return Options(
-        limits=_limits(request, tool, settings),
-        runtimes=runtimes,
-        root=request.root,
-        gpu=needs.gpu,
-        workdir=workdir,
-        environment=dict(needs.environment),
-        compat=request.compat,
-        group=request.group,
-        naming=_results_name(request, settings, tool),
-        transfers=_transfers(settings),
-    )
-
-
-def _transfers(settings: Settings) -> Transfers:
-    data, grid = settings.data, settings.dirac
-    return Transfers(
-        parallel=data.parallel,
-        rounds=data.rounds,
-        stall=data.stall,
-        budget=data.budget,
-        sandbox=data.sandbox,
-        read_back=data.read_back,
-        elements=list(grid.storage_elements),
-        failover=list(grid.failover),
-    )
 
 
 def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
@@ -251,79 +203,6 @@ def _is_checked(db: Database | None, sha256: str) -> bool:
         return False
     with db.read() as connection:
         return descriptors.checked_by(connection, sha256) == validator()
-
-
-def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source: str) -> list[str]:
-    asked = list(request.runtimes)
-    if unknown := sorted(set(asked) - set(get_args(RuntimeName))):
-        raise BadRequest(f"no runtime {unknown[0]}", remedy=f"there is {', '.join(get_args(RuntimeName))}")
-    if "none" in asked and asked != ["none"]:
-        raise BadRequest("runtime none cannot be one of several: it is never a fallback")
-    if asked == ["none"] and not can.allows_no_container:
-        raise BadRequest("runtime none is possible on this machine only", remedy="use the local back-end")
-    if no_image and asked != ["none"]:
-        raise BadRequest(
-            f"{source}: no container-image", remedy="add one, or run it on this machine with --runtime none"
-        )
-    return asked
-
-
-def _results_name(request: SubmitRequest, settings: Settings, tool: Tool) -> str:
-    """A template that keeps every result below the directory of results."""
-    given = request.results_name is not None
-    template = request.results_name if request.results_name is not None else settings.results_name
-    if not template:
-        return ""
-    fields = naming.fields_of(template)
-    problem = naming.template_problem(template, [one.id for one in tool.inputs])
-    if not problem and naming.RESULTS_DIRECTORY in fields and not request.sweep.vip:
-        problem = f"{{{naming.RESULTS_DIRECTORY}}} needs --vip"
-    if problem:
-        where = "--results-name" if given else "setting results_name:"
-        raise BadRequest(f"{where} {template}: {problem}", remedy="for example {job}/{path}")
-    return template
-
-
-def _limits(request: SubmitRequest, tool: Tool, settings: Settings) -> Limits:
-    wants, usual = tool.resources, settings.limits
-    return Limits(
-        cores=request.cores or wants.cores or usual.cores,
-        memory=request.memory or wants.ram or usual.memory,
-        wall=request.wall or wants.walltime or usual.wall,
-        disk=wants.disk or usual.disk,
-    )
-
-
-def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str, Any]:
-    """One job as `engine plan` tells it."""
-    image = plan.options.image
-    names = _names(plan, job)
-    return {
-        "job": job.new.number,
-        "parameters": dict(job.new.parameters),
-        "command": job.expansion.command_line,
-        "inputs": [{"id": i.id, "from": i.source, "as": i.name} for i in job.expansion.inputs],
-        "outputs": [
-            {"id": o.id, "path": o.path, "optional": o.optional}
-            | ({"name": names[o.path]} if o.path in names else {})
-            for o in job.expansion.output_files
-        ],
-        "image": image_name(image) if image else None,
-        "pinned_by": plan.pinned_by or None,
-        "runtimes": list(plan.options.runtimes) or list(settings.node.runtimes),
-        "backend": plan.backend,
-    }
-
-
-def _names(plan: Plan, job: PlannedJob) -> Mapping[str, str]:
-    """The names of its results where they were asked for. The number keeps its field: it has as many digits
-    as that of the last job, which is not known yet.
-    """
-    if not (plan.options.naming or job.new.names):
-        return {}
-    fields = {naming.JOB: f"{{{naming.JOB}}}", **job.new.names}
-    template = naming.template_of(plan.options.naming, 2, job.new.names)
-    return naming.result_names(template, fields, (o.path for o in job.expansion.output_files))
 
 
 def results_of(request: SubmitRequest, settings: Settings) -> Path:

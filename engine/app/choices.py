@@ -1,0 +1,105 @@
+"""The choices of an execution, settled before its first job: limits, runtimes, names, transfers."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from engine.app.requests import SubmitRequest
+from engine.domain import naming
+from engine.domain.options import Options
+from engine.domain.tool import Tool
+from engine.errors import BadRequest
+from engine.planning import Requirements
+from engine.ports import Capabilities
+from engine.settings.section import RuntimeName
+from engine.settings.tree import Settings
+from wrappers.wire import Limits, Transfers
+
+
+def settle(
+    request: SubmitRequest,
+    tool: Tool,
+    needs: Requirements,
+    settings: Settings,
+    can: Capabilities,
+    source: str,
+) -> Options:
+    """The choices of an execution: its request's, else its descriptor's, else the settings'.
+
+    Raises:
+        BadRequest: they contradict each other, or the place where it is to run.
+    """
+    runtimes = _runtimes(request, tool.image is None, can, source)
+    workdir = needs.working_directory or (tool.image.working_directory if tool.image else None) or ""
+    if runtimes == ["none"] and workdir:
+        raise BadRequest(
+            f"{source}: container-image.working-directory {workdir} is a place inside of the image",
+            remedy="run it in a container",
+        )
+    return Options(
+        limits=_limits(request, tool, settings),
+        runtimes=runtimes,
+        root=request.root,
+        gpu=needs.gpu,
+        workdir=workdir,
+        environment=dict(needs.environment),
+        compat=request.compat,
+        group=request.group,
+        naming=_results_name(request, settings, tool),
+        transfers=_transfers(settings),
+    )
+
+
+def _transfers(settings: Settings) -> Transfers:
+    data, grid = settings.data, settings.dirac
+    return Transfers(
+        parallel=data.parallel,
+        rounds=data.rounds,
+        stall=data.stall,
+        budget=data.budget,
+        sandbox=data.sandbox,
+        read_back=data.read_back,
+        elements=list(grid.storage_elements),
+        failover=list(grid.failover),
+    )
+
+
+def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source: str) -> list[str]:
+    asked = list(request.runtimes)
+    if unknown := sorted(set(asked) - set(get_args(RuntimeName))):
+        raise BadRequest(f"no runtime {unknown[0]}", remedy=f"there is {', '.join(get_args(RuntimeName))}")
+    if "none" in asked and asked != ["none"]:
+        raise BadRequest("runtime none cannot be one of several: it is never a fallback")
+    if asked == ["none"] and not can.allows_no_container:
+        raise BadRequest("runtime none is possible on this machine only", remedy="use the local back-end")
+    if no_image and asked != ["none"]:
+        raise BadRequest(
+            f"{source}: no container-image", remedy="add one, or run it on this machine with --runtime none"
+        )
+    return asked
+
+
+def _results_name(request: SubmitRequest, settings: Settings, tool: Tool) -> str:
+    """A template that keeps every result below the directory of results."""
+    given = request.results_name is not None
+    template = request.results_name if request.results_name is not None else settings.results_name
+    if not template:
+        return ""
+    fields = naming.fields_of(template)
+    problem = naming.template_problem(template, [one.id for one in tool.inputs])
+    if not problem and naming.RESULTS_DIRECTORY in fields and not request.sweep.vip:
+        problem = f"{{{naming.RESULTS_DIRECTORY}}} needs --vip"
+    if problem:
+        where = "--results-name" if given else "setting results_name:"
+        raise BadRequest(f"{where} {template}: {problem}", remedy="for example {job}/{path}")
+    return template
+
+
+def _limits(request: SubmitRequest, tool: Tool, settings: Settings) -> Limits:
+    wants, usual = tool.resources, settings.limits
+    return Limits(
+        cores=request.cores or wants.cores or usual.cores,
+        memory=request.memory or wants.ram or usual.memory,
+        wall=request.wall or wants.walltime or usual.wall,
+        disk=wants.disk or usual.disk,
+    )
