@@ -36,7 +36,9 @@ from wrappers import wire
 
 if TYPE_CHECKING:
     from engine.api.parts import Http
+    from engine.app.portal.administration import Administration
     from engine.app.portal.pipelines import Pipelines
+    from engine.app.portal.publishing import Publishing
     from engine.app.portal.users import Users
     from engine.backends.dirac.backend import DiracSettings
     from engine.backends.diracx.backend import DiracxSettings
@@ -137,6 +139,22 @@ class Engine:
         return Pipelines(self.db, self.clock)
 
     @cached_property
+    def administration(self) -> Administration:
+        """Changes accounts and groups of the portal, in the name of whoever types commands here."""
+        from engine.app.portal.administration import Administration
+        from engine.app.portal.deeds import local_actor
+
+        return Administration(self.db, self.trail, self.clock, local_actor())
+
+    @cached_property
+    def publishing(self) -> Publishing:
+        """Changes pipelines of the portal, likewise."""
+        from engine.app.portal.deeds import local_actor
+        from engine.app.portal.publishing import Publishing
+
+        return Publishing(self.db, self.trail, self.clock, local_actor())
+
+    @cached_property
     def trail(self) -> AuditTrail:
         """The audit trail."""
         return AuditTrail(self.db, lambda: self.key, self.clock)
@@ -180,6 +198,7 @@ class Engine:
             self.users,
             self.pipelines,
             self.trail,
+            self.clock,
             applications,
             lambda: self.driver.trouble,
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from engine.cli import show
-from engine.cli.session import session
+from engine.cli.administration import administration
 
 app = typer.Typer(help="Show and verify the audit trail of the portal.", no_args_is_help=True)
 
@@ -20,32 +20,35 @@ def verify(
     ] = None,
 ) -> None:
     """Find any line that was altered, removed or reordered. Exit code 1 when there is one."""
-    from engine.app.portal.audit import read_head
-    from engine.errors import BadRequest
-
-    anchors = []
-    for path in heads or ():
-        try:
-            anchors.append(read_head(path.read_text()))
-        except (ValueError, KeyError, TypeError):
-            raise BadRequest(f"{path}: not a head of an audit trail") from None
+    ours = administration()
     problems = 0
-    for problem in session.engine.trail.problems(anchors):
+    for problem in ours.audit_problems([_head(path) for path in heads or ()]):
         show.say(f"engine: {problem}")
         problems += 1
     if problems:
         raise typer.Exit(1)
-    show.say(f"engine: the trail is whole: {session.engine.trail.head().number} lines")
+    show.say(f"engine: the trail is whole: {show.counted(ours.audit_head()['number'], 'line')}")
 
 
 @app.command()
 def head() -> None:
     """Print the end of the trail, to be kept elsewhere: whoever has it can prove later what was there."""
-    show.json_line(session.engine.trail.head())
+    show.json_line(administration().audit_head())
 
 
 @app.command("list")
-def list_(after: Annotated[int, typer.Option(help="Only lines after this number.")] = 0) -> None:
+def list_(after: Annotated[int, typer.Option(min=0, help="Only lines after this number.")] = 0) -> None:
     """Print the trail, one JSON object a line."""
-    for line in session.engine.trail.lines(after):
+    for line in administration().audit_lines(after):
         show.json_line(line)
+
+
+def _head(path: Path) -> dict[str, Any]:
+    from engine.app.portal.audit import read_head
+    from engine.errors import BadRequest
+
+    try:
+        found = read_head(path.read_text())
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest(f"{path}: not a head of an audit trail") from None
+    return {"number": found.number, "sha256": found.sha256}

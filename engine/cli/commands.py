@@ -54,8 +54,20 @@ REMOTE = {
     "pipelines": "remote_pipelines:pipelines",
     "pipeline": "remote_pipelines:pipeline",
     "files": "remote_files:files",
+    "keys": "keys:app",
+    "sites": "sites:command",
+    "user": "user:app",
+    "audit": "audit:app",
 }
 """The same for a daemon elsewhere (`--server`)."""
+_INSTEAD = {
+    "plan": "engine --server URL submit checks everything before anything runs",
+    "data": "engine --server URL files is for the platform's own",
+    "catalogue": "engine --server URL files list shows the files of the platform",
+    "pipelines": "engine pipeline list shows those of this machine",
+    "files": "engine data is for files on storages of this machine",
+}
+"""What to do where a command is not there."""
 
 
 class Commands(TyperGroup):
@@ -69,8 +81,7 @@ class Commands(TyperGroup):
         """One of them; None when there is no such command."""
         if cmd_name not in _table(ctx):
             return None
-        module, _, what = _table(ctx)[cmd_name].partition(":")
-        found = getattr(import_module(f"engine.cli.{module}"), what)
+        found = _found(_table(ctx)[cmd_name])
         if isinstance(found, typer.Typer):
             found.rich_markup_mode = None
             command: Any = typer.main.get_group(found)
@@ -83,10 +94,34 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that is meant; a misspelt one is told with what is like it."""
         known = _table(ctx)
+        if args and args[0] not in known:
+            _elsewhere(args[0], known)
         near = get_close_matches(args[0], known, 1) if args and args[0] not in known else []
         if near:
             raise BadRequest(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
         return super().resolve_command(ctx, args)
+
+
+def subcommands(what: str) -> list[str]:
+    """The commands of a group of one of the tables above; none: it is no group."""
+    found = _found(what)
+    return list(typer.main.get_group(found).commands) if isinstance(found, typer.Typer) else []
+
+
+def _found(what: str) -> Any:
+    module, _, name = what.partition(":")
+    return getattr(import_module(f"engine.cli.{module}"), name)
+
+
+def _elsewhere(name: str, known: dict[str, str]) -> None:
+    """Refuse a command that is there with `--server` only, or without it only."""
+    if name in COMMANDS and known is REMOTE:
+        raise BadRequest(
+            f"engine {name} works on this machine only",
+            remedy=_INSTEAD.get(name, "leave --server (ENGINE_SERVER) out"),
+        )
+    if name in REMOTE and known is COMMANDS:
+        raise BadRequest(f"engine {name} is for a daemon elsewhere: --server URL", remedy=_INSTEAD[name])
 
 
 def _table(ctx: Any) -> dict[str, str]:

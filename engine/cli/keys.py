@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli import show
+from engine.cli.remote_session import connected
 from engine.cli.session import Json, session
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ def add(platform: PlatformArgument) -> None:
         key = typer.prompt(f"API key for {platform}", hide_input=True, err=True)
     else:
         key = sys.stdin.readline()
-    _keys().add(platform, key)
+    if session.server:
+        connected().add_platform_key(platform, key.strip())
+    else:
+        _keys().add(platform, key)
     show.say(f"a key for {platform} is registered")
 
 
@@ -36,7 +40,11 @@ def list_(json: Json = False) -> None:
     """Show for which platforms there are keys."""
     from engine.clock import iso
 
-    rows = [(found.platform, iso(found.at)) for found in _keys().all()]
+    rows: list[tuple[str, str | None]]
+    if session.server:
+        rows = [(platform, None) for platform in connected().platform_keys()]
+    else:
+        rows = [(found.platform, iso(found.at)) for found in _keys().all()]
     if not json:
         show.table(["platform", "registered"], rows)
         return
@@ -47,7 +55,10 @@ def list_(json: Json = False) -> None:
 @app.command()
 def remove(platform: PlatformArgument) -> None:
     """Forget a key."""
-    _keys().remove(platform)
+    if session.server:
+        connected().remove_platform_key(platform)
+    else:
+        _keys().remove(platform)
     show.say(f"the key for {platform} is forgotten")
 
 

@@ -23,7 +23,7 @@ def add(
 ) -> None:
     """Publish a descriptor as NAME/VERSION, after it was checked; one that was used is never changed."""
     loaded = load_descriptor(descriptor, network=network)
-    made, findings = session.engine.pipelines.add(loaded, groups or ())
+    made, findings = session.engine.publishing.add(loaded, groups or ())
     for found in findings:
         show.say(f"engine: warning: {found.where}: {found.message}")
     if json:
@@ -52,12 +52,12 @@ def share(
     ] = None,
 ) -> None:
     """Say who may use a pipeline."""
-    session.engine.pipelines.share(identifier, groups or ())
+    session.engine.publishing.share(identifier, groups or ())
     show.say(f"pipeline {identifier} is for {', '.join(groups or ()) or 'everybody'}")
 
 
 @app.command()
 def withdraw(identifier: Annotated[str, typer.Argument(help="NAME/VERSION.")]) -> None:
     """Offer a pipeline no more; executions go on knowing it."""
-    session.engine.pipelines.withdraw(identifier)
+    session.engine.publishing.withdraw(identifier)
     show.say(f"pipeline {identifier} is no longer offered")

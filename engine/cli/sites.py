@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import show
+from engine.cli.administration import administration
 from engine.cli.session import Json, session
 
 
@@ -15,16 +16,14 @@ def command(
     json: Json = False,
 ) -> None:
     """Show where jobs ran, what worked there, and which sites rest for a while."""
-    from engine.app.health.grid import sites_of
-
-    engine = session.engine
-    found = sites_of(engine.db, engine.clock.now(), backend)
+    found = administration().sites(backend)
     if json:
         for view in found:
             show.json_line(view)
         return
-    rows = [(v.backend, v.site, v.state, v.succeeded, v.failed, v.runtimes, v.last_failure) for v in found]
-    show.table(["backend", "site", "state", "succeeded", "failed", "runtimes", "last failure"], rows)
+    columns = ["backend", "site", "state", "succeeded", "failed", "runtimes", "last_failure"]
+    names = [column.replace("_", " ") for column in columns]
+    show.table(names, [[one[column] for column in columns] for one in found])
 
 
 def login() -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
 from engine.cli import show
-from engine.cli.session import Json, session
-
-if TYPE_CHECKING:
-    from engine.domain.account import Role
+from engine.cli.administration import administration
+from engine.cli.session import Json
 
 app = typer.Typer(help="Manage who may use the portal of engine serve.", no_args_is_help=True)
 group = typer.Typer(help="Manage groups: who is in one shares its files and pipelines.", no_args_is_help=True)
@@ -30,26 +29,24 @@ def add(
     json: Json = False,
 ) -> None:
     """Make an account, and print a first API key for it: it is shown this once."""
-    users = session.engine.users
-    made = users.add(name, _role(role), tuple(groups or ()))
-    key = users.new_key(name, "first")
+    made = administration().add_user(name, _role(role), groups or ())
     if json:
-        show.json_line({"id": made.id, "name": made.name, "role": made.role, "key": key})
+        show.json_line({word: made[word] for word in ("id", "name", "role", "key")})
         return
-    print(key)
+    print(made["key"])
     show.say(f"user {name} has the key above; it is shown this once")
 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
     """Show every account."""
-    found = session.engine.users.all()
+    found = administration().users()
     if json:
         for one in found:
             show.json_line(one)
         return
     rows = [
-        (one.name, one.role, ", ".join(g.name for g in one.groups), "locked" if one.locked else "", one.id)
+        (one["name"], one["role"], _names(one["groups"]), "locked" if one["locked"] else "", one["id"])
         for one in found
     ]
     show.table(["name", "role", "groups", "", "id"], rows)
@@ -58,46 +55,44 @@ def list_(json: Json = False) -> None:
 @app.command()
 def key(name: NameArgument, purpose: KeyOption = "key") -> None:
     """Make a further API key, and print it: it is shown this once."""
-    print(session.engine.users.new_key(name, purpose))
+    print(administration().new_key(name, purpose))
 
 
 @app.command()
 def keys(name: NameArgument, json: Json = False) -> None:
     """Show which keys there are; never the keys."""
-    from engine.clock import iso
-
-    rows = [(one.name, iso(one.created_at)) for one in session.engine.users.keys(name)]
+    found = administration().user_keys(name)
     if not json:
-        show.table(["key", "made"], rows)
-    for purpose, at in rows if json else ():
-        show.json_line({"name": purpose, "made": at})
+        show.table(["key", "made"], [(one["name"], one["made"]) for one in found])
+    for one in found if json else ():
+        show.json_line({"name": one["name"], "made": one["made"]})
 
 
 @app.command()
 def revoke(name: NameArgument, purpose: KeyOption) -> None:
     """Make a key worthless from now on."""
-    session.engine.users.revoke_key(name, purpose)
+    administration().revoke_key(name, purpose)
     show.say(f"the key {purpose} of {name} opens nothing any more")
 
 
 @app.command()
 def lock(name: NameArgument) -> None:
     """Refuse everything that an account shows; its executions go on."""
-    session.engine.users.change(name, locked=True)
+    administration().set_locked(name, locked=True)
     show.say(f"user {name} is locked")
 
 
 @app.command()
 def unlock(name: NameArgument) -> None:
     """Let an account in again."""
-    session.engine.users.change(name, locked=False)
+    administration().set_locked(name, locked=False)
     show.say(f"user {name} is not locked")
 
 
 @app.command()
 def role(name: NameArgument, to: Annotated[str, typer.Argument(help="user, admin, or service.")]) -> None:
     """Change what an account is for."""
-    session.engine.users.change(name, role=_role(to))
+    administration().set_role(name, _role(to))
     show.say(f"user {name} is {to}")
 
 
@@ -110,9 +105,10 @@ def quota(
     bytes_: Annotated[int | None, typer.Option("--bytes", min=0, help="Bytes of files.")] = None,
 ) -> None:
     """Set how much an account may have; what is left out is as the settings say."""
-    from engine.domain.account import Quota
-
-    session.engine.users.set_quota(name, Quota(running, waiting, jobs, bytes_))
+    wanted = {"running": running, "waiting": waiting, "jobs": jobs, "bytes": bytes_}
+    administration().set_quota(name, wanted)
+    said = ", ".join(f"{count} {word}" for word, count in wanted.items() if count is not None)
+    show.say(f"user {name} may have {said or 'what the settings say'}")
 
 
 @app.command()
@@ -122,23 +118,23 @@ def password(name: NameArgument) -> None:
         word = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
     else:
         word = sys.stdin.readline().rstrip("\n")
-    session.engine.users.set_password(name, word)
+    administration().set_password(name, word)
     show.say(f"user {name} has a new password")
 
 
 @group.command("add")
 def group_add(name: GroupArgument) -> None:
     """Make a group."""
-    session.engine.users.add_group(name)
+    administration().add_group(name)
     show.say(f"there is a group {name}")
 
 
 @group.command("list")
 def group_list(json: Json = False) -> None:
     """Show every group."""
-    found = session.engine.users.groups()
+    found = administration().groups()
     if not json:
-        show.table(["name", "id"], [(one.name, one.id) for one in found])
+        show.table(["name", "id"], [(one["name"], one["id"]) for one in found])
     for one in found if json else ():
         show.json_line(one)
 
@@ -146,16 +142,22 @@ def group_list(json: Json = False) -> None:
 @group.command("join")
 def group_join(name: GroupArgument, user: NameArgument) -> None:
     """Make a user a member."""
-    session.engine.users.join(user, name)
+    administration().join(name, user)
+    show.say(f"user {user} is in {name}")
 
 
 @group.command("leave")
 def group_leave(name: GroupArgument, user: NameArgument) -> None:
     """End a membership."""
-    session.engine.users.leave(user, name)
+    administration().leave(name, user)
+    show.say(f"user {user} is not in {name}")
 
 
-def _role(text: str) -> Role:
+def _names(groups: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(str(one["name"]) for one in groups)
+
+
+def _role(text: str) -> str:
     from engine.domain.account import Role
     from engine.errors import BadRequest
 

@@ -18,15 +18,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from engine.client.administration import Administration
 from engine.client.files import Files
 from engine.client.pipelines import Pipelines
+from engine.client.platforms import Platforms
 from engine.errors import BadRequest
 from engine.ids import new_id
 
 RUNNING = "Running"
 
 
-class Client(Files, Pipelines):
+class Client(Files, Pipelines, Platforms, Administration):
     """Speaks CARMIN to a daemon. Threads have a client each."""
 
     def submit(

@@ -13,7 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from engine.app.access.key import Key
-from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.administration import Administration
+from engine.app.portal.audit import AuditTrail
+from engine.app.portal.publishing import Publishing
 from engine.app.portal.users import Users
 from engine.clock import SystemClock
 from engine.domain.account import Role
@@ -201,14 +203,17 @@ def _settled(database: str) -> tuple[dict[str, str], dict[str, str]]:
     dozen of them would take longer than most tests.
     """
     db = Database(database)
-    users = Users(db, lambda: Key(b""), SystemClock())  # which is for sessions
+    clock, key = SystemClock(), Key(b"")  # which is for sessions, and hashes in the audit trail
+    users = Users(db, lambda: key, clock)
+    trail = AuditTrail(db, lambda: key, clock)
+    ours = Administration(db, trail, clock, "local:0")
     if not users.all():
-        users.add_group(GROUP)
+        ours.add_group(GROUP)
         for descriptor in PIPELINES:
-            Pipelines(db, SystemClock()).add_document(descriptor)
+            Publishing(db, trail, clock, "local:0").add_document(descriptor)
         for name, role in PEOPLE.items():
-            users.add(name, role, (GROUP,) if name in ("ann", "carl") else ())
-    keys = {name: users.new_key(name, new_id()) for name in PEOPLE}
+            ours.add_user(name, role, (GROUP,) if name in ("ann", "carl") else ())
+    keys = {name: ours.new_key(name, new_id()) for name in PEOPLE}
     ids = {one.name: one.id for one in users.all()}
     db.close()
     return ids, keys

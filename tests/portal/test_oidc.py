@@ -16,6 +16,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from engine.app.access.key import Key
+from engine.app.portal.administration import Administration
+from engine.app.portal.audit import AuditTrail
 from engine.app.portal.oidc import Issuers
 from engine.app.portal.users import Users
 from engine.domain.account import Account
@@ -23,6 +25,8 @@ from engine.errors import Unavailable
 from engine.settings.service import IssuerSection
 from engine.store.database import Database
 from engine.testing.clock import FakeClock
+
+KEY = Key(b"k" * 32)
 
 
 class Provider:
@@ -85,7 +89,15 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture
 def users(tmp_path: Path, provider: Provider) -> Iterator[Users]:
     db = Database(f"sqlite:///{tmp_path / 'engine.db'}")
-    yield Users(db, lambda: Key(b"k" * 32), provider.clock)
+    yield Users(db, lambda: KEY, provider.clock)
+    db.close()
+
+
+@pytest.fixture
+def administration(tmp_path: Path, users: Users, provider: Provider) -> Iterator[Administration]:
+    db = Database(f"sqlite:///{tmp_path / 'engine.db'}")
+    trail = AuditTrail(db, lambda: KEY, provider.clock)
+    yield Administration(db, trail, provider.clock, "local:0")
     db.close()
 
 
@@ -107,8 +119,23 @@ def test_a_good_token_opens_the_same_account_each_time(provider: Provider, users
     assert provider.asked == 2
 
 
-def test_nobody_takes_over_a_local_account_by_its_name(provider: Provider, users: Users) -> None:
-    local = users.add("ann")
+def test_a_first_visit_leaves_a_line_in_the_audit_trail(
+    tmp_path: Path, provider: Provider, users: Users
+) -> None:
+    found = issuers(provider, users).account(provider.token())
+    assert found is not None
+    db = Database(f"sqlite:///{tmp_path / 'engine.db'}")
+    trail = AuditTrail(db, lambda: KEY, provider.clock)
+    [line] = trail.lines()
+    assert (line["account"], line["action"], line["status"]) == (found.id, "user.add", "first visit")
+    assert not list(trail.problems())
+    db.close()
+
+
+def test_nobody_takes_over_a_local_account_by_its_name(
+    provider: Provider, users: Users, administration: Administration
+) -> None:
+    local, _ = administration.add_user("ann")
     found = issuers(provider, users).account(provider.token(preferred_username="ann"))
     assert found is not None
     assert found.id != local.id
@@ -118,11 +145,13 @@ def test_without_create_only_known_people_come_in(provider: Provider, users: Use
     assert issuers(provider, users, create=False).account(provider.token()) is None
 
 
-def test_a_locked_account_stays_outside(provider: Provider, users: Users) -> None:
+def test_a_locked_account_stays_outside(
+    provider: Provider, users: Users, administration: Administration
+) -> None:
     door = issuers(provider, users)
     found = door.account(provider.token())
     assert found is not None
-    users.change(found.name, locked=True)
+    administration.change_user(found.name, locked=True)
     assert door.account(provider.token()) is None
 
 

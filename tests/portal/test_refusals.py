@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from engine.app.access.key import Key
+from engine.app.portal.administration import Administration
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.refusals import MOST, WINDOW, Minutes, Refusal, Refusals
-from engine.app.portal.users import Users
 from engine.clock import SystemClock
 from engine.ids import new_id
 from engine.store.database import Database
@@ -79,9 +79,10 @@ class Person:
 
 @pytest.fixture
 def person(house: House, db: Database) -> Person:
-    users = Users(db, lambda: KEY, SystemClock())
-    name = f"p-{new_id().lower()}"
-    return Person(house, db, users.add(name).id, users.new_key(name, "first"))
+    clock = SystemClock()
+    ours = Administration(db, AuditTrail(db, lambda: KEY, clock), clock, "local:0")
+    made, key = ours.add_user(f"p-{new_id().lower()}")
+    return Person(house, db, made.id, key)
 
 
 def launch(**more: Any) -> Callable[[Person], Answer]:

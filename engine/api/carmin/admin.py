@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.api.carmin.caller import Caller
-from engine.app.portal.audit import AuditTrail
-from engine.app.portal.carmin import Code, Refused
+from engine.api.carmin.administrator import TAG, Administrator
 from engine.app.portal.pipelines import Pipelines
-from engine.domain.access import may_administer
-from engine.domain.account import Account
+from engine.app.portal.publishing import Publishing
 from engine.store.pipelines import Pipeline
 
 Groups = Annotated[list[Annotated[str, Field(max_length=100)]], Field(max_length=1000)]
@@ -47,18 +45,9 @@ class PublishedPipeline(BaseModel):
     """What is doubtful about the descriptor, when it was added."""
 
 
-async def _administrator(caller: Caller) -> Account:
-    if not may_administer(caller):
-        raise Refused(Code.PIPELINE_NOT_ALLOWED, "only administrators may do this", status=403)
-    return caller
-
-
-Administrator = Annotated[Account, Depends(_administrator)]
-
-
-def admin_routes(pipelines: Pipelines, trail: AuditTrail) -> APIRouter:
-    """`/admin/pipelines...`."""
-    router = APIRouter(prefix="/admin", tags=["administration (not of CARMIN)"])
+def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) -> APIRouter:
+    """`/admin/pipelines...`. `publishing` does things in the name of an account."""
+    router = APIRouter(prefix="/admin", tags=[TAG])
 
     def told(one: Pipeline, warnings: list[str] | None = None) -> PublishedPipeline:
         return PublishedPipeline(
@@ -76,28 +65,18 @@ def admin_routes(pipelines: Pipelines, trail: AuditTrail) -> APIRouter:
     @router.post("/pipelines", response_model=PublishedPipeline, status_code=201)
     def add(wanted: NewPipeline, caller: Administrator) -> PublishedPipeline:
         """Offer a descriptor as `name/tool-version`, once it is checked; one that was used never changes."""
-        made, found = pipelines.add_document(wanted.descriptor, wanted.groups)
-        trail.record(
-            caller.id,
-            "pipeline.add",
-            "done",
-            pipeline=made.identifier,
-            descriptor_sha256=made.descriptor_sha256,
-        )
+        made, found = publishing(caller.id).add_document(wanted.descriptor, wanted.groups)
         return told(made, [f"{one.where}: {one.message}" for one in found])
 
     @router.put("/pipelines/{identifier:path}", response_model=PublishedPipeline)
     def share(identifier: str, wanted: PipelineGroups, caller: Administrator) -> PublishedPipeline:
         """Say who may use a pipeline; no group: everybody."""
-        changed = pipelines.share(identifier, wanted.groups)
-        trail.record(caller.id, "pipeline.share", "done", pipeline=identifier)
-        return told(changed)
+        return told(publishing(caller.id).share(identifier, wanted.groups))
 
     @router.delete("/pipelines/{identifier:path}", status_code=204)
     def withdraw(identifier: str, caller: Administrator) -> Response:
         """Offer a pipeline no more; executions go on knowing it."""
-        pipelines.withdraw(identifier)
-        trail.record(caller.id, "pipeline.withdraw", "done", pipeline=identifier)
+        publishing(caller.id).withdraw(identifier)
         return Response(status_code=204)
 
     return router

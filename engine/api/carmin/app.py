@@ -10,6 +10,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from engine import __version__
 from engine.api.carmin.account import account_routes
 from engine.api.carmin.admin import admin_routes
+from engine.api.carmin.admin_trail import trail_routes
+from engine.api.carmin.admin_users import group_routes, user_routes
 from engine.api.carmin.answers import add_handlers
 from engine.api.carmin.execution_view import Executions
 from engine.api.carmin.executions import execution_routes
@@ -53,7 +55,10 @@ def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
         account_routes(settings),
         job_routes(portal.launches),
         session_routes(portal.users, failures),
-        admin_routes(portal.pipelines, portal.trail),
+        admin_routes(portal.pipelines, portal.publishing),
+        user_routes(portal.users, portal.administration),
+        group_routes(portal.users, portal.administration),
+        trail_routes(portal.trail, portal.sites),
     )
     for router in routers:
         app.include_router(router, prefix=PREFIX)

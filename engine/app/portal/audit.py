@@ -104,6 +104,15 @@ def read_head(text: str) -> Head:
     fields = json.loads(text)
     if not isinstance(fields, dict):
         raise ValueError("an object is needed")
+    return head_of(fields)
+
+
+def head_of(fields: Mapping[str, Any]) -> Head:
+    """A head as it is told.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
     return Head(int(fields["number"]), str(fields["sha256"]))
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from engine.app.application import Application
+from engine.app.health.grid import SiteView, sites_of
+from engine.app.portal.administration import Administration
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.launches import Launches
 from engine.app.portal.launching import Launcher
 from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.publishing import Publishing
 from engine.app.portal.records import Records
 from engine.app.portal.tree import FileTree
 from engine.app.portal.users import Users
+from engine.clock import Clock
 from engine.settings.tree import Settings
 from engine.store.database import Database
 
@@ -23,8 +28,14 @@ class Portal:
 
     settings: Settings
     users: Users
+    administration: Callable[[str], Administration]
+    """Changes accounts and groups in the name of an account."""
     pipelines: Pipelines
+    publishing: Callable[[str], Publishing]
+    """Changes pipelines in the name of an account."""
     trail: AuditTrail
+    sites: Callable[[str], Sequence[SiteView]]
+    """The sites of a back-end, or of all (empty)."""
     launcher: Launcher
     launches: Launches
     records: Records
@@ -36,6 +47,7 @@ def open_portal(
     users: Users,
     pipelines: Pipelines,
     trail: AuditTrail,
+    clock: Clock,
     applications: Callable[[str], Application],
     trouble: Callable[[], str],
     tree: FileTree,
@@ -45,8 +57,11 @@ def open_portal(
     return Portal(
         settings=settings,
         users=users,
+        administration=partial(Administration, db, trail, clock),
         pipelines=pipelines,
+        publishing=partial(Publishing, db, trail, clock),
         trail=trail,
+        sites=lambda backend: sites_of(db, clock.now(), backend),
         launcher=Launcher(db, settings, pipelines, trail, applications, tree, records),
         launches=Launches(db, trail, applications, tree, trouble),
         records=records,

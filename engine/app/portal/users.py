@@ -1,4 +1,4 @@
-"""Accounts of the portal: made and changed by administrators, recognised by keys, sessions and passwords."""
+"""Accounts of the portal, recognised by keys, sessions, passwords, and what identity providers say."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from engine.app.access.key import Key
 from engine.app.portal import passwords
 from engine.clock import Clock
-from engine.domain.account import Account, Group, Quota, Role
-from engine.errors import BadRequest, NotFound
+from engine.domain.account import Account, Group
+from engine.errors import NotFound
 from engine.ids import new_id
-from engine.store import accounts
-from engine.store.accounts import KeyRow
+from engine.store import accounts, audit
+from engine.store.audit import Deed
 from engine.store.database import Database
 
 SESSION_SECONDS = 30 * 86_400.0
@@ -25,7 +24,6 @@ SESSION_SECONDS = 30 * 86_400.0
 _SESSION = "s."
 _PURPOSE = "session"
 _USER_NAME = re.compile(r"[\w.@+-]{1,100}")
-_GROUP_NAME = re.compile(r"[\w.@+-][\w.@+ -]{0,99}")
 
 
 class Users:
@@ -88,34 +86,11 @@ class Users:
                     shown = f"{plain}-{id_[-8:].lower()}" if taken else plain
                     found = Account(id_, shown, created_at=self._clock.now())
                     accounts.add(connection, found, issuer=issuer, subject=subject)
+                    deed = Deed(found.created_at, id_, "user.add", "first visit", data=(id_,))
+                    audit.append(connection, [deed])
         return found if found and not found.locked else None
 
-    # --- managing ---------------------------------------------------------------------------------
-
-    def add(self, name: str, role: Role = Role.USER, groups: tuple[str, ...] = ()) -> Account:
-        """Make an account.
-
-        Raises:
-            BadRequest: the name is taken or cannot be one.
-            NotFound: there is no such group.
-        """
-        if not _USER_NAME.fullmatch(name):
-            raise BadRequest(f"user {name!r}: a name has letters, digits and . @ + - _ only")
-        with self._db.write() as connection:
-            new = Account(new_id(), name, role, created_at=self._clock.now())
-            accounts.add(connection, new)
-            for group in groups:
-                accounts.join(connection, new.id, accounts.group_named(connection, group))
-            return accounts.named(connection, name)
-
-    def named(self, name: str) -> Account:
-        """The account of a name.
-
-        Raises:
-            NotFound: there is none.
-        """
-        with self._db.read() as connection:
-            return accounts.named(connection, name)
+    # --- reading ----------------------------------------------------------------------------------
 
     def by_id(self, id_: str) -> Account | None:
         """The account of an id."""
@@ -127,94 +102,10 @@ class Users:
         with self._db.read() as connection:
             return accounts.every(connection)
 
-    def new_key(self, name: str, key_name: str) -> str:
-        """A new API key of an account: shown now, and never again.
-
-        Raises:
-            BadRequest: the account has a key of that name.
-            NotFound: there is no such account.
-        """
-        key = passwords.new_key()
-        with self._db.write() as connection:
-            id_ = accounts.named(connection, name).id
-            accounts.add_key(connection, id_, key_name[:255], passwords.key_hash(key), now=self._clock.now())
-        return key
-
-    def revoke_key(self, name: str, key_name: str) -> None:
-        """Make a key worthless from now on.
-
-        Raises:
-            NotFound: there is no such key.
-        """
-        with self._db.write() as connection:
-            accounts.revoke_key(connection, accounts.named(connection, name).id, key_name)
-
-    def keys(self, name: str) -> list[KeyRow]:
-        """The keys of an account."""
-        with self._db.read() as connection:
-            return accounts.keys(connection, accounts.named(connection, name).id)
-
-    def change(self, name: str, *, role: Role | None = None, locked: bool | None = None) -> None:
-        """Change the role of an account, or lock and unlock it."""
-        values: dict[str, Any] = {}
-        if role is not None:
-            values["role"] = role
-        if locked is not None:
-            values["locked"] = locked
-        self._change(name, values)
-
-    def set_quota(self, name: str, quota: Quota) -> None:
-        """Set how much an account may have; None leaves it to the settings."""
-        fields = (quota.running, quota.waiting, quota.jobs, quota.bytes)
-        self._change(name, dict(zip(("running", "waiting", "jobs", "bytes"), fields, strict=True)))
-
-    def set_password(self, name: str, password: str) -> None:
-        """Set a password; sessions of the one before end.
-
-        Raises:
-            BadRequest: it is too short.
-        """
-        if not passwords.is_long_enough(password):
-            raise BadRequest("a password has at least 12 characters")
-        self._change(name, {"password": passwords.stored(password)})
-
-    def _change(self, name: str, values: dict[str, Any]) -> None:
-        with self._db.write() as connection:
-            id_ = accounts.named(connection, name).id
-            if values:
-                accounts.change(connection, id_, **values)
-
-    # --- groups -----------------------------------------------------------------------------------
-
-    def add_group(self, name: str) -> Group:
-        """Make a group.
-
-        Raises:
-            BadRequest: the name is taken or cannot be one.
-        """
-        if not _GROUP_NAME.fullmatch(name):
-            raise BadRequest(f"group {name!r}: a name has letters, digits, spaces and . @ + - _ only")
-        new = Group(new_id(), name)
-        with self._db.write() as connection:
-            accounts.add_group(connection, new, now=self._clock.now())
-        return new
-
     def groups(self) -> list[Group]:
         """Every group, by name."""
         with self._db.read() as connection:
             return accounts.groups(connection)
-
-    def join(self, name: str, group: str) -> None:
-        """Make an account a member of a group."""
-        with self._db.write() as connection:
-            found = accounts.group_named(connection, group)
-            accounts.join(connection, accounts.named(connection, name).id, found)
-
-    def leave(self, name: str, group: str) -> None:
-        """End a membership."""
-        with self._db.write() as connection:
-            found = accounts.group_named(connection, group)
-            accounts.leave(connection, accounts.named(connection, name).id, found)
 
 
 def _named(connection: Connection, name: str) -> Account | None:

@@ -10,6 +10,7 @@ import typer
 import typer.main
 
 from cvmfs_deploy.cli.main import cli as cvmfs_deploy
+from engine.cli.commands import COMMANDS, REMOTE, subcommands
 from engine.cli.main import cli
 from tests.docs.markdown import code, sentence, table
 
@@ -54,6 +55,22 @@ def _reference(program: str, app: typer.Typer, exits: Mapping[str, str]) -> str:
     return "\n".join(parts)
 
 
+def remote() -> str:
+    """Which commands there are on a machine, and which for a daemon elsewhere."""
+    rows = [
+        (code(f"engine {name}"), _words(name, COMMANDS), _words(name, REMOTE))
+        for name in dict.fromkeys([*COMMANDS, *REMOTE])
+    ]
+    return table(["command", "on this machine", "with `--server URL`"], rows)
+
+
+def _words(name: str, known: Mapping[str, str]) -> str:
+    if name not in known:
+        return "no"
+    words = subcommands(known[name])
+    return ", ".join(code(word) for word in words) if words else "yes"
+
+
 def names() -> list[str]:
     """The commands there are."""
     return list(_commands(typer.main.get_command(cli)))
@@ -83,4 +100,4 @@ def _plain(name: str) -> str:
     return re.sub(r"<(?:list\[)?(.*?)(?: range)?\]?>", r"<\1>", name)
 
 
-PARTS = {"commands": reference, "cvmfs-deploy": cvmfs_deploy_reference}
+PARTS = {"commands": reference, "remote": remote, "cvmfs-deploy": cvmfs_deploy_reference}

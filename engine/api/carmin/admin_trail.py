@@ -1,0 +1,75 @@
+"""What administrators look at: `/admin/audit` and `/admin/sites`, not of CARMIN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from engine.api.carmin.administrator import TAG, Administrator
+from engine.app.health.grid import SiteView
+from engine.app.portal.audit import AuditTrail
+from engine.store.audit import Head
+
+_PAGE = 1000
+_PROBLEMS = 1000
+
+
+class HeadModel(BaseModel):
+    """The end of the trail at some time."""
+
+    number: Annotated[int, Field(ge=0, lt=2**63)]
+    sha256: Annotated[str, Field(max_length=64)]
+
+
+class Heads(BaseModel):
+    """Heads that were exported earlier: the trail must still contain them."""
+
+    heads: Annotated[list[HeadModel], Field(max_length=1000)] = Field(default_factory=list)
+
+
+class Verdict(BaseModel):
+    """How the trail was found."""
+
+    lines: int
+    problems: list[str]
+    """A line each, at most a thousand; none: it is whole."""
+
+
+def trail_routes(trail: AuditTrail, sites: Callable[[str], Sequence[SiteView]]) -> APIRouter:
+    """`/admin/audit...` and `/admin/sites`."""
+    router = APIRouter(prefix="/admin", tags=[TAG])
+
+    @router.get("/audit", response_model=list[dict[str, Any]])
+    def lines(
+        caller: Administrator,
+        after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        limit: Annotated[int, Query(ge=1, le=_PAGE)] = _PAGE,
+    ) -> list[dict[str, Any]]:
+        """The lines of the audit trail after a number."""
+        return [dict(line) for line in islice(trail.lines(after), limit)]
+
+    @router.get("/audit/head", response_model=HeadModel)
+    def head(caller: Administrator) -> HeadModel:
+        """The end of the trail, to be kept elsewhere."""
+        found = trail.head()
+        return HeadModel(number=found.number, sha256=found.sha256)
+
+    @router.post("/audit/verify", response_model=Verdict)
+    def verify(wanted: Heads, caller: Administrator) -> Verdict:
+        """Find any line that was altered, removed or reordered."""
+        anchors = [Head(one.number, one.sha256) for one in wanted.heads]
+        found = list(islice(trail.problems(anchors), _PROBLEMS))
+        return Verdict(lines=trail.head().number, problems=found)
+
+    @router.get("/sites", response_model=list[SiteView])
+    def every_site(
+        caller: Administrator, backend: Annotated[str, Query(max_length=255)] = ""
+    ) -> list[SiteView]:
+        """Where jobs ran, and what worked there."""
+        return list(sites(backend if backend.isprintable() else "-"))
+
+    return router

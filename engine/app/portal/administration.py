@@ -1,0 +1,148 @@
+"""Accounts of the portal, their keys and their groups, as administrators make and change them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from engine.app.portal import passwords
+from engine.app.portal.deeds import Deeds, Doing
+from engine.app.portal.values import shown
+from engine.domain.account import Account, Group, Quota, Role
+from engine.errors import BadRequest, NotFound
+from engine.ids import new_id
+from engine.store import accounts
+from engine.store.accounts import KeyRow
+
+_USER_NAME = re.compile(r"[\w.@+-]{1,100}")
+_GROUP_NAME = re.compile(r"[\w.@+-][\w.@+ -]{0,99}")
+_LONGEST = 255
+
+
+class Administration(Deeds):
+    """Changes of accounts and groups. NotFound is raised for a name that nobody has."""
+
+    def add_user(self, name: str, role: Role = Role.USER, groups: Sequence[str] = ()) -> tuple[Account, str]:
+        """Make an account; gives it with its first API key, which is shown now and never again.
+
+        Raises:
+            BadRequest: the name is taken or cannot be one.
+            NotFound: there is no such group.
+        """
+        if not _USER_NAME.fullmatch(name):
+            raise BadRequest(f"user {name!r}: a name has letters, digits and . @ + - _ only")
+        new, key = Account(new_id(), name, role, created_at=self._clock.now()), passwords.new_key()
+        with self._doing("user.add") as doing:
+            accounts.add(doing.connection, new)
+            joined = [_group(doing.connection, group) for group in groups]
+            for group in joined:
+                accounts.join(doing.connection, new.id, group)
+            self._add_key(doing.connection, new.id, "first", key)
+            doing.fields["data"] = (new.id, *(group.id for group in joined))
+            return accounts.named(doing.connection, name), key
+
+    def user_keys(self, name: str) -> list[KeyRow]:
+        """Which keys an account has; never the keys."""
+        with self._db.read() as connection:
+            return accounts.keys(connection, _account(connection, name).id)
+
+    def new_key(self, name: str, purpose: str) -> str:
+        """A further API key of an account: shown now, and never again.
+
+        Raises:
+            BadRequest: the account has a key of that name.
+        """
+        if not 0 < len(purpose) <= _LONGEST or not purpose.isprintable():
+            raise BadRequest(f"the name of a key is a line of 1 to {_LONGEST} characters")
+        key = passwords.new_key()
+        with self._about("user.key", name) as (doing, account):
+            self._add_key(doing.connection, account.id, purpose, key)
+        return key
+
+    def revoke_key(self, name: str, purpose: str) -> None:
+        """Make a key worthless from now on."""
+        with self._about("user.revoke", name) as (doing, account):
+            if not purpose.isprintable():
+                raise NotFound(f"no key {shown(purpose)}")
+            accounts.revoke_key(doing.connection, account.id, purpose)
+
+    def change_user(self, name: str, *, role: Role | None = None, locked: bool | None = None) -> Account:
+        """Change what an account is for, or lock and unlock it; None leaves it as it is."""
+        if role is not None:
+            self._change("user.role", name, role=role)
+        if locked is not None:
+            self._change("user.lock" if locked else "user.unlock", name, locked=locked)
+        with self._db.read() as connection:
+            return _account(connection, name)
+
+    def set_quota(self, name: str, quota: Quota) -> None:
+        """Set how much an account may have; None leaves it to the settings."""
+        fields = (quota.running, quota.waiting, quota.jobs, quota.bytes)
+        named = dict(zip(("running", "waiting", "jobs", "bytes"), fields, strict=True))
+        self._change("user.quota", name, **named)
+
+    def set_password(self, name: str, password: str) -> None:
+        """Set a password; sessions of the one before end.
+
+        Raises:
+            BadRequest: it is too short.
+        """
+        if not passwords.is_long_enough(password):
+            raise BadRequest("a password has at least 12 characters")
+        self._change("user.password", name, password=passwords.stored(password))
+
+    def add_group(self, name: str) -> Group:
+        """Make a group.
+
+        Raises:
+            BadRequest: the name is taken or cannot be one.
+        """
+        if not _GROUP_NAME.fullmatch(name):
+            raise BadRequest(f"group {name!r}: a name has letters, digits, spaces and . @ + - _ only")
+        new = Group(new_id(), name)
+        with self._doing("group.add") as doing:
+            accounts.add_group(doing.connection, new, now=self._clock.now())
+            doing.fields["data"] = (new.id,)
+        return new
+
+    def join(self, group: str, name: str) -> None:
+        """Make an account a member of a group; again is fine."""
+        with self._about("group.join", name, group) as (doing, account):
+            accounts.join(doing.connection, account.id, _group(doing.connection, group))
+
+    def leave(self, group: str, name: str) -> None:
+        """End a membership; none is fine."""
+        with self._about("group.leave", name, group) as (doing, account):
+            accounts.leave(doing.connection, account.id, _group(doing.connection, group))
+
+    def _change(self, action: str, name: str, **values: Any) -> None:
+        with self._about(action, name) as (doing, account):
+            accounts.change(doing.connection, account.id, **values)
+
+    def _add_key(self, connection: Connection, id_: str, purpose: str, key: str) -> None:
+        accounts.add_key(connection, id_, purpose, passwords.key_hash(key), now=self._clock.now())
+
+    @contextmanager
+    def _about(self, action: str, name: str, group: str = "") -> Iterator[tuple[Doing, Account]]:
+        """A deed that is about an account, and perhaps a group."""
+        with self._doing(action) as doing:
+            account = _account(doing.connection, name)
+            groups = (_group(doing.connection, group).id,) if group else ()
+            doing.fields["data"] = (account.id, *groups)
+            yield doing, account
+
+
+def _account(connection: Connection, name: str) -> Account:
+    if not _USER_NAME.fullmatch(name):  # perhaps no text that every database holds
+        raise NotFound(f"no user {shown(name)}", remedy="engine user list shows them")
+    return accounts.named(connection, name)
+
+
+def _group(connection: Connection, name: str) -> Group:
+    if not _GROUP_NAME.fullmatch(name):
+        raise NotFound(f"no group {shown(name)}", remedy="engine user group list shows them")
+    return accounts.group_named(connection, name)

@@ -1,0 +1,48 @@
+"""What somebody does to the portal itself: the change and its line of the audit trail are one commit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from engine.app.portal.audit import AuditTrail
+from engine.clock import Clock
+from engine.store import audit
+from engine.store.database import Database
+
+
+def local_actor() -> str:
+    """Who types commands on this machine, as the audit trail tells it: by number, which has no name in it."""
+    return f"local:{os.getuid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """A deed while it is done."""
+
+    connection: Connection
+    fields: dict[str, Any] = field(default_factory=dict)
+    """What its line tells besides: `data` are the ids of accounts and groups that it is about."""
+
+
+class Deeds:
+    """Does things in the name of somebody (`by`): the id of an account, or `local_actor`."""
+
+    def __init__(self, db: Database, trail: AuditTrail, clock: Clock, by: str) -> None:
+        self._db = db
+        self._trail = trail
+        self._clock = clock
+        self._by = by
+
+    @contextmanager
+    def _doing(self, action: str) -> Iterator[Doing]:
+        """A transaction that ends with a line of the trail; nothing is written of what fails."""
+        with self._db.write() as connection:
+            doing = Doing(connection)
+            yield doing
+            audit.append(connection, [self._trail.deed(self._by, action, "done", **doing.fields)])

@@ -1,0 +1,115 @@
+"""Accounts, groups, the audit trail and sites for the commands about them: of this machine's database, or of
+a daemon elsewhere (`--server`), in the same words. Access is decided by the daemon; whoever may write the
+database of this machine needs no leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.cli.session import session
+from engine.terminal import plain
+
+if TYPE_CHECKING:
+    from engine.client import Client
+    from engine.wiring import Engine
+
+Told = Mapping[str, Any]
+
+
+def administration() -> Here | Client:
+    """That of the daemon that was named, or of this machine."""
+    from engine.cli.remote_session import connected
+
+    return connected() if session.server else Here(session.engine)
+
+
+class Here:
+    """This machine's own; see `engine.client.administration` for what each does."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def users(self) -> Sequence[Told]:
+        """Every account."""
+        return [plain(one) for one in self._engine.users.all()]
+
+    def add_user(self, name: str, role: str, groups: Sequence[str]) -> Told:
+        """Make an account, with a first key."""
+        from engine.domain.account import Role
+
+        made, key = self._engine.administration.add_user(name, Role(role), groups)
+        return {**plain(made), "key": key}
+
+    def user_keys(self, name: str) -> Sequence[Told]:
+        """Which API keys an account has."""
+        from engine.clock import iso
+
+        found = self._engine.administration.user_keys(name)
+        return [{"name": one.name, "made": iso(one.created_at)} for one in found]
+
+    def new_key(self, name: str, purpose: str) -> str:
+        """A further API key."""
+        return self._engine.administration.new_key(name, purpose)
+
+    def revoke_key(self, name: str, purpose: str) -> None:
+        """Make a key worthless."""
+        self._engine.administration.revoke_key(name, purpose)
+
+    def set_role(self, name: str, role: str) -> None:
+        """Change what an account is for."""
+        from engine.domain.account import Role
+
+        self._engine.administration.change_user(name, role=Role(role))
+
+    def set_locked(self, name: str, locked: bool) -> None:
+        """Lock an account, or let it in again."""
+        self._engine.administration.change_user(name, locked=locked)
+
+    def set_quota(self, name: str, quota: Mapping[str, int | None]) -> None:
+        """Set how much an account may have."""
+        from engine.domain.account import Quota
+
+        self._engine.administration.set_quota(name, Quota(**quota))
+
+    def set_password(self, name: str, password: str) -> None:
+        """Set a password."""
+        self._engine.administration.set_password(name, password)
+
+    def groups(self) -> Sequence[Told]:
+        """Every group."""
+        return [plain(one) for one in self._engine.users.groups()]
+
+    def add_group(self, name: str) -> None:
+        """Make a group."""
+        self._engine.administration.add_group(name)
+
+    def join(self, group: str, name: str) -> None:
+        """Make an account a member."""
+        self._engine.administration.join(group, name)
+
+    def leave(self, group: str, name: str) -> None:
+        """End a membership."""
+        self._engine.administration.leave(group, name)
+
+    def audit_lines(self, after: int) -> Iterable[Told]:
+        """The lines of the audit trail."""
+        return self._engine.trail.lines(after)
+
+    def audit_head(self) -> Told:
+        """Its end."""
+        found: Told = plain(self._engine.trail.head())
+        return found
+
+    def audit_problems(self, heads: Sequence[Told]) -> Iterable[str]:
+        """What is wrong with it."""
+        from engine.app.portal.audit import head_of
+
+        return self._engine.trail.problems([head_of(one) for one in heads])
+
+    def sites(self, backend: str) -> Sequence[Told]:
+        """Where jobs ran."""
+        from engine.app.health.grid import sites_of
+
+        return [plain(one) for one in sites_of(self._engine.db, self._engine.clock.now(), backend)]

@@ -1,0 +1,116 @@
+"""What administrators do with a daemon from Python: accounts, groups, the audit trail, sites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from engine.client.requests import Requests
+
+_PAGE = 1000
+
+
+class Administration(Requests):
+    """For administrators; others are refused. NotFound is raised for a name that nobody has."""
+
+    def users(self) -> list[Mapping[str, Any]]:
+        """Every account: `id`, `name`, `role`, `groups`, `quota`, `locked`, `created_at`."""
+        return list(self._json("GET", "admin/users"))
+
+    def add_user(self, name: str, role: str = "user", groups: Sequence[str] = ()) -> Mapping[str, Any]:
+        """Make an account; its first API key is in `key`, this once.
+
+        Raises:
+            BadRequest: the name is taken or cannot be one.
+        """
+        wanted = {"name": name, "role": role, "groups": list(groups)}
+        return dict(self._json("POST", "admin/users", wanted))
+
+    def user_keys(self, name: str) -> list[Mapping[str, Any]]:
+        """Which API keys an account has: `name`, `made`; never the keys."""
+        return list(self._json("GET", f"{_user(name)}/keys"))
+
+    def new_key(self, name: str, purpose: str) -> str:
+        """A further API key of an account, shown this once.
+
+        Raises:
+            BadRequest: the account has a key of that name.
+        """
+        return str(self._json("POST", f"{_user(name)}/keys", {"name": purpose})["key"])
+
+    def revoke_key(self, name: str, purpose: str) -> None:
+        """Make a key worthless from now on."""
+        self._json("DELETE", f"{_user(name)}/keys/{quote(purpose, safe='')}")
+
+    def set_role(self, name: str, role: str) -> None:
+        """Change what an account is for: `user`, `admin` or `service`."""
+        self._json("PATCH", _user(name), {"role": role})
+
+    def set_locked(self, name: str, locked: bool) -> None:
+        """Refuse everything that an account shows, or let it in again."""
+        self._json("PATCH", _user(name), {"locked": locked})
+
+    def set_quota(self, name: str, quota: Mapping[str, int | None]) -> None:
+        """Set `running`, `waiting`, `jobs` and `bytes`; what is left out, or None, is as the settings say."""
+        self._json("PATCH", _user(name), {"quota": dict(quota)})
+
+    def set_password(self, name: str, password: str) -> None:
+        """Set a password; sessions of the one before end.
+
+        Raises:
+            BadRequest: it is too short.
+        """
+        self._json("PATCH", _user(name), {"password": password})
+
+    def groups(self) -> list[Mapping[str, Any]]:
+        """Every group: `id`, `name`."""
+        return list(self._json("GET", "admin/groups"))
+
+    def add_group(self, name: str) -> None:
+        """Make a group.
+
+        Raises:
+            BadRequest: the name is taken or cannot be one.
+        """
+        self._json("POST", "admin/groups", {"name": name})
+
+    def join(self, group: str, name: str) -> None:
+        """Make an account a member of a group; again is fine."""
+        self._json("PUT", _member(group, name))
+
+    def leave(self, group: str, name: str) -> None:
+        """End a membership; none is fine."""
+        self._json("DELETE", _member(group, name))
+
+    def audit_lines(self, after: int = 0) -> Iterator[Mapping[str, Any]]:
+        """The lines of the audit trail after a number."""
+        while True:
+            page = self._json("GET", f"admin/audit?{urlencode({'after': after, 'limit': _PAGE})}")
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = int(page[-1]["number"])
+
+    def audit_head(self) -> Mapping[str, Any]:
+        """The end of the audit trail (`number`, `sha256`), to be kept elsewhere."""
+        return dict(self._json("GET", "admin/audit/head"))
+
+    def audit_problems(self, heads: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+        """What is wrong with the audit trail, a line each; it must still contain these heads. The daemon
+        verifies it: a head that is kept elsewhere shows what it could hide.
+        """
+        wanted = {"heads": [dict(head) for head in heads]}
+        return list(self._json("POST", "admin/audit/verify", wanted)["problems"])
+
+    def sites(self, backend: str = "") -> list[Mapping[str, Any]]:
+        """Where jobs ran, what worked there, and which sites rest; of one back-end or of all."""
+        return list(self._json("GET", f"admin/sites?{urlencode({'backend': backend})}"))
+
+
+def _user(name: str) -> str:
+    return f"admin/users/{quote(name, safe='')}"
+
+
+def _member(group: str, name: str) -> str:
+    return f"admin/groups/{quote(group, safe='')}/members/{quote(name, safe='')}"
