@@ -61,6 +61,8 @@ REMOTE = {
 }
 """The same for a daemon elsewhere (`--server`)."""
 _INSTEAD = {
+    "purge": "it is for cron on the machine of the daemon",
+    "doctor": "GET /health/ready tells whether the daemon can work",
     "plan": "engine --server URL submit checks everything before anything runs",
     "data": "engine --server URL files is for the platform's own",
     "catalogue": "engine --server URL files list shows the files of the platform",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,8 +16,17 @@ from engine.cli.session import Json
 if TYPE_CHECKING:
     from engine.client import Client
 
-IdArgument = Annotated[str | None, typer.Argument(help="Id of an execution; the newest if left out.")]
+IdArgument = Annotated[
+    str | None, typer.Argument(help="Id of an execution, or the beginning of one; the newest if left out.")
+]
+JobArgument = Annotated[
+    str | None, typer.Argument(help="EXECUTION:NUMBER; the number may be left out when there is one job.")
+]
 _EXITS = {"Finished": 0}
+_ENDED = ("Finished", "ExecutionFailed", "Killed")
+_UNDER_WAY = ("QUEUED", "RUNNING")
+_PAUSE = 1.0
+_WHOLE_ID, _MANY = 26, 500
 _COLUMNS = ("identifier", "name", "pipelineIdentifier", "status")
 
 
@@ -32,16 +42,15 @@ def submit(
     json_: Json = False,
 ) -> None:
     """Run a pipeline on the platform; a list given to an input that is no list is a job for each element."""
-    what: str | Mapping[str, Any] = document(Path(pipeline)) if Path(pipeline).is_file() else pipeline
+    own = Path(pipeline).is_file() or pipeline.endswith(".json")
+    what: str | Mapping[str, Any] = document(Path(pipeline)) if own else pipeline
     client = connected()
     id_ = client.submit(what, document(invocation), name=name, results=results_, key=key)
     if detach:
         show.json_line({"id": id_}) if json_ else print(id_)
         return
     show.say(f"execution {id_} runs; it goes on when this command is interrupted")
-    told = client.wait(id_)
-    _tell(told, json_=json_)
-    raise typer.Exit(_EXITS.get(told["status"], 1))
+    _follow(client, id_, json_=json_)
 
 
 def list_(
@@ -75,7 +84,7 @@ def jobs(
 ) -> None:
     """Show the jobs of an execution."""
     client = connected()
-    found = client.jobs(_id(client, execution), status)
+    found = ({**one, "number": one["number"] + 1} for one in client.jobs(_id(client, execution), status))
     if json_:
         for one in found:
             show.json_line(one)
@@ -94,30 +103,35 @@ def jobs(
     )
 
 
-def explain(
-    execution: IdArgument = None,
-    job: Annotated[int, typer.Option(min=0, help="Number of the job, from 0.")] = 0,
-    json_: Json = False,
-) -> None:
+def explain(job: JobArgument = None, json_: Json = False) -> None:
     """Tell the story of a job."""
     client = connected()
-    told = client.job(_id(client, execution), job)
+    told = client.job(*_job(client, job))
     if json_:
-        show.json_line(told)
+        show.json_line({**told, "number": told["number"] + 1})
         return
     for event in told["story"]:
-        print(f"{event['at']}  {event['words']}")
+        print(f"{event['at']}  {show.cell(event['words'])}")
 
 
 def logs(
-    execution: IdArgument = None,
-    job: Annotated[int, typer.Option(min=0, help="Number of the job, from 0.")] = 0,
-    stderr: Annotated[bool, typer.Option("--stderr", help="What it complained of.")] = False,
+    job: JobArgument = None,
+    stderr: Annotated[bool, typer.Option("--stderr", help="Its standard error instead.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job is over.")] = False,
 ) -> None:
-    """Print what a job printed."""
+    """Print what the tool of a job wrote to its standard output."""
     client = connected()
-    text = client.log(_id(client, execution), job, "stderr" if stderr else "stdout")
-    typer.echo(text, nl=False)
+    id_, number = _job(client, job)
+    shown = b""
+    while True:
+        over = not follow or client.job(id_, number)["status"] not in _UNDER_WAY
+        text = client.log(id_, number, "stderr" if stderr else "stdout")
+        # a new try has a log of its own
+        typer.echo(text[len(shown) :] if text.startswith(shown) else text, nl=False)
+        if over:
+            return
+        shown = text
+        time.sleep(_PAUSE)
 
 
 def results(
@@ -139,27 +153,80 @@ def results(
         show.table(["path", "size"], [(one["path"], show.size(one["size"])) for one in found])
 
 
-def cancel(execution: IdArgument = None) -> None:
-    """Ask for the end of an execution."""
+def cancel(
+    execution: IdArgument = None,
+    wait: Annotated[bool, typer.Option(help="Wait for its end.")] = True,
+    json_: Json = False,
+) -> None:
+    """End an execution. What has succeeded keeps its results."""
     client = connected()
-    client.stop(_id(client, execution))
+    id_ = _id(client, execution)
+    before = client.status(id_)["status"]
+    client.stop(id_)
+    told = client.wait(id_) if wait else client.status(id_)
+    if json_:
+        show.json_line(dict(told))
+    elif before in _ENDED:
+        show.say(f"engine: {id_} was over already: {told['status']}")
+    else:
+        show.say(f"engine: {id_} is {told['status']}")
 
 
-def retry(execution: IdArgument = None) -> None:
-    """Run again what failed or was cancelled."""
+def retry(
+    execution: IdArgument = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once.")] = False,
+    json_: Json = False,
+) -> None:
+    """Try again what did not succeed. Successful jobs are left as they are."""
     client = connected()
-    client.restart(_id(client, execution))
+    id_ = _id(client, execution)
+    told = client.restart(id_)
+    if told["status"] in _ENDED:
+        show.say(f"engine: nothing to try again in {id_}")
+    elif detach:
+        show.say(f"engine: {id_} runs again")
+    else:
+        show.say(f"engine: {id_} runs again; it goes on when this command is interrupted")
+        _follow(client, id_, json_=json_)
+
+
+def _follow(client: Client, id_: str, *, json_: bool) -> None:
+    told = client.wait(id_)
+    _tell(told, json_=json_)
+    raise typer.Exit(_EXITS.get(told["status"], 1))
 
 
 def _id(client: Client, given: str | None) -> str:
-    from engine.errors import NotFound
+    from engine.errors import BadRequest, NotFound
 
-    if given:
+    if not given:
+        newest = client.executions(limit=1)
+        if not newest:
+            raise NotFound("there is no execution yet", remedy="engine --server URL submit makes one")
+        return str(newest[0]["identifier"])
+    if len(given) >= _WHOLE_ID:
         return given
-    newest = client.executions(limit=1)
-    if not newest:
-        raise NotFound("there is no execution yet", remedy="engine --server URL submit makes one")
-    return str(newest[0]["identifier"])
+    found = [str(one["identifier"]) for one in client.executions(limit=_MANY)]
+    fitting = [id_ for id_ in found if id_.startswith(given.upper())]
+    if len(fitting) > 1:
+        raise BadRequest(f"{given}: {len(fitting)} executions begin so", remedy="write more of it")
+    return fitting[0] if fitting else given
+
+
+def _job(client: Client, given: str | None) -> tuple[str, int]:
+    """An execution, and the number of a job as the interface counts them: from 0."""
+    from engine.errors import BadRequest
+
+    execution, _, number = (given or "").partition(":")
+    id_ = _id(client, execution)
+    if number:
+        if not (number.isascii() and number.isdigit() and int(number)):
+            raise BadRequest(f"{given}: the number of a job, from 1, is needed after the colon")
+        return id_, int(number) - 1
+    count = sum((client.status(id_)["jobsSummary"] or {}).values())
+    if count > 1:
+        raise BadRequest(f"{id_} has {count} jobs", remedy=f"say which, e.g. {id_}:1")
+    return id_, 0
 
 
 def _tell(told: Mapping[str, Any], *, json_: bool) -> None:

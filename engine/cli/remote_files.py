@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.remote_session import connected
+from engine.errors import BadRequest
 
 files = typer.Typer(help="Files on the platform: paths are /vip/Home/...", no_args_is_help=True)
 PathArgument = Annotated[str, typer.Argument(help="A path of the platform, /vip/Home/...")]
@@ -16,13 +17,18 @@ PathArgument = Annotated[str, typer.Argument(help="A path of the platform, /vip/
 @files.command()
 def put(source: Annotated[Path, typer.Argument(help="A file or directory.")], path: PathArgument) -> None:
     """Bring a file or directory to the platform, verified."""
+    if not source.exists():
+        raise BadRequest(f"{source}: there is no such file")
     connected().upload(source, path)
 
 
 @files.command()
-def get(path: PathArgument, target: Annotated[Path, typer.Argument(help="Where it goes.")]) -> None:
+def get(
+    path: PathArgument, target: Annotated[Path, typer.Argument(help="Its name here, or a directory.")]
+) -> None:
     """Bring a file here, verified."""
-    connected().download(path, target)
+    name = path.rstrip("/").rpartition("/")[2]
+    connected().download(path, target / name if target.is_dir() else target)
 
 
 @files.command("list")

@@ -22,7 +22,7 @@ def connected() -> Client:
     """
     from engine.client import Client
 
-    key = os.environ.get("ENGINE_KEY", "")
+    key = os.environ.get("ENGINE_KEY", "").strip()
     if not key:
         raise BadRequest("ENGINE_KEY is not set", remedy="it holds your API key of the platform")
     return Client(session.server or "", key)
@@ -32,10 +32,12 @@ def document(path: Path) -> dict[str, Any]:
     """A file with a JSON object.
 
     Raises:
-        BadRequest: it holds something else.
+        BadRequest: it cannot be read, or holds something else.
     """
     try:
         found = json.loads(path.read_text())
+    except OSError as error:
+        raise BadRequest(f"{path}: {error.strerror}") from None
     except ValueError as error:
         raise BadRequest(f"{path}: not JSON: {error}") from None
     if not isinstance(found, dict):

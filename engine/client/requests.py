@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
+import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from engine.clock import Clock, SystemClock
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
@@ -17,6 +19,7 @@ PIECE = 1 << 20
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _TIMEOUT = 120.0
 _NO_EXECUTION = 8015
+logger = logging.getLogger("engine.client")
 
 
 class Requests:
@@ -35,12 +38,12 @@ class Requests:
         `authorities`: file of certificate authorities; None: the system's.
 
         Raises:
-            BadRequest: the URL is none, or everybody on the way could read the key.
+            BadRequest: the URL is none, everybody on the way could read the key, or it can be no key.
         """
-        parts = urlsplit(url)
+        parts = _parts(url)
         local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadRequest(f"{url}: not the URL of a daemon", remedy="e.g. https://platform.example.org")
+        if not re.fullmatch("[!-~]+", key):
+            raise BadRequest("this is no API key", remedy="a key is one word, ge_...; ENGINE_KEY holds it")
         if parts.scheme == "http" and not local:
             raise BadRequest(f"{url}: the key would be readable on the way", remedy="use https")
         self._parts = parts
@@ -69,7 +72,15 @@ class Requests:
         body = None if document is None else json.dumps(document).encode()
         headers = {"Content-Type": "application/json"} if body else {"Content-Length": "0"}
         answer = self._repeated(method, path, (lambda: iter([body])) if body else None, headers, size=body)
-        return json.loads(answer) if answer else None
+        try:
+            return json.loads(answer) if answer else None
+        except ValueError:
+            raise self._no_daemon("its answer is no JSON") from None
+
+    def _no_daemon(self, why: str) -> BadRequest:
+        return BadRequest(
+            f"{self._parts.geturl()}: no daemon of the engine: {why}", remedy="is it the right URL?"
+        )
 
     def _bytes(self, method: str, path: str) -> bytes:
         return self._repeated(method, path, None, {})
@@ -89,19 +100,34 @@ class Requests:
         if size is not None:
             sent["Content-Length"] = str(len(size))
         until = self._clock.now() + self._patience
-        pauses = iter(_PAUSES)
+        pauses, told = iter(_PAUSES), False
         while True:
             try:
                 return self._once(method, path, body, sent, into)
+            except ssl.SSLCertVerificationError as error:
+                self.close()
+                raise Unavailable(
+                    f"{self._parts.netloc}: its certificate is not good: {error.verify_message}",
+                    remedy="SSL_CERT_FILE can name the file of its authority",
+                ) from None
             except (OSError, http.client.HTTPException, Unavailable) as error:
                 self.close()
-                if self._clock.now() >= until:
-                    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                left = until - self._clock.now()
+                if left <= 0:
                     raise Unavailable(
                         f"{self._parts.netloc} does not answer: {words}",
                         remedy="the work goes on there; ask again later",
                     ) from None
-                self._clock.sleep(next(pauses, _PAUSES[-1]))
+                if not told:
+                    logger.warning(
+                        "%s does not answer: %s; it is asked again for %.0f s",
+                        self._parts.netloc,
+                        words,
+                        left,
+                    )
+                    told = True
+                self._clock.sleep(min(left, next(pauses, _PAUSES[-1])))
 
     def _once(
         self,
@@ -118,8 +144,10 @@ class Requests:
             method, f"{self._parts.path.rstrip('/')}/rest/{path}", body() if body else None, sent
         )
         answer = connection.getresponse()
+        if 300 <= answer.status < 400:
+            raise self._no_daemon(f"it sends us to {answer.headers.get('Location', 'another place')}")
         if answer.status >= 400 and not (answer.status == 416 and at):
-            raise _failure(answer.status, answer.read())
+            raise self._failure(answer.status, answer.read())
         if into is None:
             return answer.read()
         if at and answer.status == 200:
@@ -131,6 +159,23 @@ class Requests:
             raise http.client.IncompleteRead(b"", answer.length)
         answer.read()
         return b""
+
+    def _failure(self, status: int, body: bytes) -> BadRequest | Unavailable | CredentialExpired:
+        """What an answer of the daemon means here."""
+        try:
+            fields = json.loads(body)
+            code, words = int(fields["errorCode"]), str(fields["errorMessage"])
+        except (ValueError, KeyError, TypeError):
+            if status in (404, 405, 501):
+                return self._no_daemon(f"it answers with status {status}")
+            code, words = 0, f"the daemon answers with status {status}"
+        if status == 401:
+            return CredentialExpired(
+                words, remedy="is it the right key? ENGINE_KEY or the file of the key says which"
+            )
+        if status >= 500 or status in (408, 429):
+            return Unavailable(words)
+        return NotFound(words) if code == _NO_EXECUTION or status == 404 else BadRequest(words)
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -145,17 +190,14 @@ class Requests:
         return self._connection
 
 
-def _failure(status: int, body: bytes) -> BadRequest | Unavailable | CredentialExpired:
-    """What an answer of the daemon means here."""
+def _parts(url: str) -> SplitResult:
+    remedy = "e.g. https://platform.example.org"
+    if "@" in url:  # not shown: there may be a password in it
+        raise BadRequest("the URL of a daemon has no name and no password in it", remedy=remedy)
     try:
-        fields = json.loads(body)
-        code, words = int(fields["errorCode"]), str(fields["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        code, words = 0, f"the daemon answers with status {status}"
-    if status == 401:
-        return CredentialExpired(
-            words, remedy="is it the right key? ENGINE_KEY or the file of the key says which"
-        )
-    if status >= 500 or status in (408, 429):
-        return Unavailable(words)
-    return NotFound(words) if code == _NO_EXECUTION or status == 404 else BadRequest(words)
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # no such port, or no such address
+        pass
+    raise BadRequest(f"{url}: not the URL of a daemon", remedy=remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from engine.client import Client
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
-from tests.cli.desk import Desk, until
+from engine.testing.clock import FakeClock
+from tests.cli.desk import Desk, Ran, until
 from tests.portal.house import House, portal
 
 
@@ -112,10 +114,83 @@ def test_a_wrong_key_and_a_dead_daemon_are_told_apart(house: House) -> None:
         wrong.pipelines()
     with pytest.raises(Unavailable, match="does not answer"):
         Client("http://127.0.0.1:9", "key", patience=0).pipelines()
-    for url in ("ftp://x", "x", "http://platform.example.org"):
-        with pytest.raises(BadRequest):
+    for url in (
+        *("ftp://x", "x", "http://platform.example.org", "http://localhost:99999", "http://[::1"),
+        "https://me:secret@platform.example.org",
+    ):
+        with pytest.raises(BadRequest) as caught:
             Client(url, "key")
+        assert "secret" not in str(caught.value)
+    for key in ("", "two words", "ge_x\nge_y", "ge_é"):
+        with pytest.raises(BadRequest, match="no API key"):
+            Client(house.url, key)
     assert house.keys["ann"] not in repr(Client(house.url, house.keys["ann"]))
+
+
+ANSWERS = {
+    "a page": b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+    "elsewhere": b"HTTP/1.1 302 Found\r\nLocation: https://example.org/\r\nContent-Length: 0\r\n\r\n",
+    "not found": b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone",
+    "no such method": b"HTTP/1.1 501 Unsupported\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_another_server_is_told_from_a_daemon_at_once(kind: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(ANSWERS[kind])
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with Client(url, "key") as client, pytest.raises(BadRequest, match="no daemon of the engine"):
+            client.pipelines()
+        thread.join()
+
+
+def test_whoever_waits_for_a_daemon_is_told_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    with Client("http://127.0.0.1:9", "key", clock=clock) as client, pytest.raises(Unavailable):
+        client.pipelines()
+    assert [record.message.partition(":9 ")[2] for record in caplog.records] == [
+        "does not answer: Connection refused; it is asked again for 60 s"
+    ]
+    assert sum(clock.slept) == pytest.approx(60.0)
+
+
+def test_jobs_are_named_elsewhere_as_they_are_here(house: House) -> None:
+    variables = {"ENGINE_KEY": house.keys["carl"]}
+
+    def engine(*words: str, code: int = 0) -> Ran:
+        ran = house.desk.run("--server", house.url, *words, variables=variables)
+        assert ran.code == code, ran
+        return ran
+
+    house.put("/vip/Home/in.txt", b"content\n", user="carl")
+    values = house.desk.write("two.json", {"file": "/vip/Home/in.txt", "word": ["a", "b"]})
+    id_ = engine("submit", "copier/1.0", values, "--json").value["identifier"]
+    assert [one["number"] for one in engine("jobs", id_, "--json").values] == [1, 2]
+    assert engine("explain", f"{id_[:20]}:2", "--json").value["parameters"] == {"word": "b"}
+    assert engine("logs", f"{id_}:2", "--follow").out == "printed\n"
+    assert "which" in engine("logs", id_, code=2).err
+    for wrong in (f"{id_}:0", f"{id_}:x", f"{id_}:3", "X:1"):
+        engine("logs", wrong, code=2)
+    assert "was over already" in engine("cancel", id_).err
+    assert "nothing to try again" in engine("retry", id_).err
+    for words in (
+        ("submit", "none.json", values),
+        ("submit", "copier/1.0", "none.json"),
+        ("files", "put", "none", "/x"),
+    ):
+        assert "none" in engine(*words, code=2).err
+    house.desk.directory.joinpath("into").mkdir(exist_ok=True)
+    engine("files", "get", "/vip/Home/in.txt", "into")
+    assert (house.desk.directory / "into/in.txt").read_bytes() == b"content\n"
 
 
 def test_the_remote_command_line_does_the_same(house: House) -> None:
