@@ -4,12 +4,15 @@ one; the package DIRAC is a stand-in (`tests/services/dirac_stand_in`): a real o
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ import pytest
 
 from engine.backends.dirac.backend import DiracBackend, DiracSettings
 from engine.backends.dirac.submit import requests
+from engine.backends.wms import watch
 from engine.backends.wms.backend import Described
 from engine.backends.wms.jdl import Wishes, attributes, parametric
 from engine.backends.wms.settings import GridSettings
@@ -24,7 +28,7 @@ from engine.dirac.client import Door
 from engine.dirac.settings import DoorSettings
 from engine.errors import BackendUnavailable, CredentialExpired, SettingsError, Unavailable
 from engine.ids import new_id
-from engine.ports import Accepted, Rejected, Submission
+from engine.ports import Accepted, Rejected, Seen, Submission
 from wrappers.door.answers import kind_of
 from wrappers.wire import Manifest, Node
 
@@ -246,6 +250,47 @@ def test_jobs_whose_answer_was_lost_are_found_and_confirmed(backend: DiracBacken
     assert [a.native_id for a in answers if isinstance(a, Accepted)] == ["1", "2"]
     assert backend.submit(items("lost1", "lost2")) == answers
     assert (tmp_path / "state").read_text().count("Received") == 2
+
+
+def test_jobs_whose_sandbox_is_refused_are_refused_and_no_others(backend: DiracBackend) -> None:
+    [small] = items("small")
+    large = replace(small, key="large", group="h", files={"large": b""})
+    answers = backend.submit([large, small])
+    assert [type(answer) for answer in answers] == [Rejected, Accepted]
+    assert "Size over the limit" in getattr(answers[0], "reason", "")
+
+
+def test_what_is_told_in_several_pages_is_put_together_and_compared(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "PAGE", 2)
+    settings = DiracSettings(
+        DoorSettings((sys.executable,), source()), GridSettings(Node(), poll_interval=0.01)
+    )
+    backend, late_engine = (DiracBackend("dirac", settings) for _ in range(2))
+    state = tmp_path / "state"
+    try:
+        batch = items("one", "two", "three", "four", "five")
+        ids = [answer.native_id for answer in backend.submit(batch) if isinstance(answer, Accepted)]
+        copies = [a.native_id for a in late_engine.submit(batch[3:]) if isinstance(a, Accepted)]
+        jobs = json.loads(state.read_text())
+        jobs[ids[0]]["Status"] = "Running"
+        del jobs[ids[1]]  # an administrator did that
+        state.write_text(json.dumps(jobs))
+        expected = {ids[0]: Seen.RUNNING, **dict.fromkeys(ids[2:], Seen.QUEUED)}
+        told, deadline = dict[str, Seen](), time.monotonic() + ALWAYS
+        while _statuses(state, copies) != {"Killed"} and time.monotonic() < deadline:
+            told = {o.native_id: o.seen for o in backend.observe(ids)}
+            time.sleep(0.02)
+        assert told == expected
+        assert "Killed" not in _statuses(state, list(expected))
+    finally:
+        backend.close()
+
+
+def _statuses(state: Path, ids: list[str]) -> set[str]:
+    jobs = json.loads(state.read_text())
+    return {jobs[id_]["Status"] for id_ in ids}
 
 
 def test_a_back_end_for_another_group_than_the_proxy_says_so(source: Source) -> None:

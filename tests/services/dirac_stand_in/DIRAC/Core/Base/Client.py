@@ -42,11 +42,13 @@ class Client:
             return {"OK": False, "Errno": 1111, "Message": "Unauthorized query"}
         if group == "away":
             return {"OK": False, "Errno": 0, "Message": "Cannot connect", "CallStack": []}
-        names = conditions.get("JobName")
-        return {
-            "OK": True,
-            "Value": [number for number, job in _jobs().items() if names is None or job["JobName"] in names],
-        }
+        wanted = {name: conditions[name] for name in ("JobName", "Status") if name in conditions}
+        found = [
+            number
+            for number, job in _jobs().items()
+            if all(job[name] in values for name, values in wanted.items())
+        ]
+        return {"OK": True, "Value": found}
 
     def getJobsSummary(self, numbers):
         jobs = _jobs()
@@ -73,6 +75,13 @@ class Client:
         jobs = _jobs()
         for number in numbers:
             jobs[str(number)]["Status"] = "Received"
+        self._write(jobs)
+        return {"OK": True, "Value": numbers}
+
+    def killJob(self, numbers):
+        jobs = _jobs()
+        for number in numbers:
+            jobs[str(number)]["Status"] = "Killed"
         self._write(jobs)
         return {"OK": True, "Value": numbers}
 

@@ -8,4 +8,6 @@ class SandboxStoreClient:
     def uploadFilesAsSandbox(self, names):
         if not any(name.endswith("/manifests.jsonl") for name in names):
             return {"OK": False, "Errno": 0, "Message": "no manifests"}
+        if any(name.endswith("/large") for name in names):
+            return {"OK": False, "Errno": 0, "Message": "Size over the limit"}
         return {"OK": True, "Value": "SB:SandboxSE|/SandBox/a/alice/x.tar.bz2"}
