@@ -13,7 +13,8 @@ from tests.services.debian import PACKAGES as DEBIAN
 DOCUMENT = (ROOT / "docs" / "dependencies.md").read_text()
 EXTRA = {
     Path("engine/storages/s3.py"): {"obstore"},
-    Path("engine/testing/contracts.py"): {"pytest"},
+    Path("engine/testing/contracts/backend.py"): {"pytest"},
+    Path("engine/testing/contracts/storage.py"): {"pytest"},
     Path("engine/testing/localsite/matcher.py"): {"DIRACCommon", "diracx", "fastapi", "uuid_utils"},
     Path("wrappers/door/line.py"): {"DIRAC"},
     Path("wrappers/door/jobs.py"): {"DIRAC"},

@@ -22,7 +22,8 @@ from engine.ports import Accepted, Backend, Rejected, Seen, Storage
 from engine.storages.file import to_url
 from engine.storages.lfn import LfnStorage
 from engine.storages.places import StorageSettings
-from engine.testing.contracts import BackendContract, StorageContract
+from engine.testing.contracts.backend import BackendContract
+from engine.testing.contracts.storage import StorageContract
 from tests.services.legacy.server import Dirac
 from wrappers.transfer.checksums import Hasher
 from wrappers.wire import Node

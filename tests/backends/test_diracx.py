@@ -12,7 +12,7 @@ from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.wms.settings import GridSettings
 from engine.ports import Backend
 from engine.storages.file import to_url
-from engine.testing.contracts import BackendContract
+from engine.testing.contracts.backend import BackendContract
 from tests.services.diracx import Diracx
 from wrappers.wire import Node, Report
 

@@ -17,7 +17,7 @@ from engine.backends.local import LocalBackend, LocalSettings
 from engine.errors import BackendUnavailable
 from engine.ports import Backend, Seen
 from engine.storages.file import to_url
-from engine.testing.contracts import BackendContract
+from engine.testing.contracts.backend import BackendContract
 from wrappers.wire import Node
 
 

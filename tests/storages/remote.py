@@ -14,7 +14,7 @@ from engine.errors import BadRequest, Unavailable
 from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages.credentials import CredentialFile, Kind
-from engine.testing.contracts import StorageContract
+from engine.testing.contracts.storage import StorageContract
 from tests.services.lines import Line, line_to, nobody_answers
 from tests.services.registry import free_port
 

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import BadRequest
 from engine.ports import Storage
 from engine.storages.file import FileStorage, to_path, to_url
-from engine.testing.contracts import StorageContract
+from engine.testing.contracts.storage import StorageContract
 
 
 class TestFile(StorageContract):

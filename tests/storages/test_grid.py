@@ -17,7 +17,7 @@ from engine.storages.credentials import CredentialFile, Kind
 from engine.storages.http import HttpStorage
 from engine.storages.places import StorageSettings
 from engine.storages.root import RootStorage
-from engine.testing.contracts import StorageContract
+from engine.testing.contracts.storage import StorageContract
 from tests.services.debian import GRID_PACKAGES, require
 from tests.services.grid import Element, start_element, start_redirector
 from tests.services.nginx import Nginx

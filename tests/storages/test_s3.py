@@ -14,7 +14,7 @@ from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages.places import StorageSettings
 from engine.storages.s3 import S3Storage
-from engine.testing.contracts import StorageContract
+from engine.testing.contracts.storage import StorageContract
 from tests.services.s3 import S3
 from tests.storages.remote import Make, RemoteContract, credential, port_of
 
