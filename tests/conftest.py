@@ -231,5 +231,5 @@ def dirac(request: pytest.FixtureRequest) -> Iterator[Dirac]:
     All tests with the one come before those with the other, which starts when the first is gone.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever ends it, everything is put away
-    with start_dirac(request.param) as running:
+    with start_dirac(request.param, requests=False) as running:
         yield running

@@ -12,6 +12,7 @@ import pytest
 from engine.dirac.settings import DoorSettings, Grid
 from engine.storages.lfn import LfnStorage
 from engine.storages.places import StorageSettings
+from tests.services.legacy.processes import running
 from tests.services.legacy.server import Dirac
 
 pytestmark = [pytest.mark.service, pytest.mark.dirac_grid, pytest.mark.timeout(1800)]
@@ -52,14 +53,14 @@ def test_a_file_reaches_its_storage_element_when_that_is_back(
     dirac: Dirac, storage: LfnStorage, base: str
 ) -> None:
     name = f"{base.removeprefix('lfn:')}/late"
-    with dirac.without("requests"):
-        with dirac.without("second element"):
-            storage.put(b"content", f"{base}/late")
-            assert storage.read(f"{base}/late") == b"content"
-        assert requests(dirac, name) == [["Waiting", ["ReplicateAndRegister", "RemoveReplica"]]]
-        assert replicas(dirac, name) == [dirac.element]
-    wait_for(lambda: replicas(dirac, name) == [dirac.second_element])
-    wait_for(lambda: [status for status, _ in requests(dirac, name)] == ["Done"])
+    with dirac.without("second element"):
+        storage.put(b"content", f"{base}/late")
+        assert storage.read(f"{base}/late") == b"content"
+    assert requests(dirac, name) == [["Waiting", ["ReplicateAndRegister", "RemoveReplica"]]]
+    assert replicas(dirac, name) == [dirac.element]
+    with running(dirac.processes["requests"]):
+        wait_for(lambda: replicas(dirac, name) == [dirac.second_element])
+        wait_for(lambda: [status for status, _ in requests(dirac, name)] == ["Done"])
     assert storage.read(f"{base}/late") == b"content"
 
 

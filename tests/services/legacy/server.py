@@ -83,7 +83,7 @@ class Dirac:
 
     @contextmanager
     def without(self, *names: str) -> Iterator[None]:
-        """Have some of `processes` away for the block, such as "second element" or "requests"."""
+        """Have some of `processes` away for the block, such as "second element"."""
         away = [self.processes[name] for name in names]
         for process in away:
             process.stop()
@@ -97,8 +97,10 @@ class Dirac:
 
 
 @contextmanager
-def start_dirac(generation: int = 9, *, pilots: int = 2) -> Iterator[Dirac]:
-    """Run all of DIRAC 8, or 9 with DiracX, until the end of the block, with this many jobs at a time."""
+def start_dirac(generation: int = 9, *, pilots: int = 2, requests: bool = True) -> Iterator[Dirac]:
+    """Run all of DIRAC 8, or 9 with DiracX, until the end of the block, with this many jobs at a time.
+    `requests`: whether they are executed from the beginning; a test that wants it starts that process.
+    """
     python = dirac_python(generation)
     package = next((python.parents[1] / "lib").glob("python3*/site-packages/DIRAC"))
     directory = Path(tempfile.mkdtemp(prefix="engine-dirac-"))
@@ -126,7 +128,7 @@ def start_dirac(generation: int = 9, *, pilots: int = 2) -> Iterator[Dirac]:
         stack.enter_context(running(first))
         diracx = stack.enter_context(_start_diracx(it, database, diracx_port)) if it.diracx else None
         stack.enter_context(running(*most))
-        last = (processes[name] for name in ("jobs", "optimizers", "requests"))
+        last = (processes[name] for name in ("jobs", "optimizers", "requests")[: 3 if requests else 2])
         stack.enter_context(running(*last))
         dirac = Dirac(generation, directory, python, _shell(it, python, pki), diracx, database, processes)
         _equip(it, dirac)
