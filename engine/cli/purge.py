@@ -24,6 +24,7 @@ def command(
 
     Results that wait on a storage for `engine retry` go with them; where that fails, the execution stays.
     """
+    from engine.app.portal.deeds import local_actor
     from engine.app.portal.purge import files_of, giving_up, purge_due
     from engine.app.portal.site import site_of
 
@@ -32,7 +33,14 @@ def command(
     remove = files_of(site_of(engine.settings), engine.storage) if files else None
     give_up = giving_up(engine.db, engine.backends, engine.storage)
     due = purge_due(
-        engine.db, engine.trail, engine.clock, older=seconds, files=remove, give_up=give_up, dry_run=dry_run
+        engine.db,
+        engine.trail,
+        engine.clock,
+        older=seconds,
+        files=remove,
+        give_up=give_up,
+        dry_run=dry_run,
+        by=local_actor(),
     )
     try:
         for id_ in due:

@@ -47,8 +47,18 @@ def test_text_that_a_database_cannot_hold_is_refused_and_not_a_defect(desk: Desk
             house.launch("failer/1.0", {"code": "0"}, resultsLocation="/vip/Home/\u0000"),
             house.launch("\ud800/1.0", {"code": "0"}),
             house.launch("failer/1.0", {"\u0000": "0"}),
+            house.ask("POST", "/admin/users", {"name": "\u0000"}, user="root"),
+            house.ask("POST", "/admin/users", {"name": "x", "groups": ["\ud800"]}, user="root"),
+            house.ask("PATCH", "/admin/users/%00", {"locked": True}, user="root"),
+            house.ask("POST", "/admin/users/ann/keys", {"name": "\u0000"}, user="root"),
+            house.ask("DELETE", "/admin/users/ann/keys/%00", user="root"),
+            house.ask("POST", "/admin/groups", {"name": "\ud800"}, user="root"),
+            house.ask("PUT", "/admin/groups/%00/members/ann", user="root"),
         ):
             assert answer.status < 500, answer
+        assert house.ask("GET", "/admin/sites?backend=%00", user="root").json == []
+        until(lambda: "refused 400 8013" in house.engine("audit", "list").out)
+        house.engine("audit", "verify")
         assert "defect" not in house.log.read_text()
 
 

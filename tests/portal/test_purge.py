@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -51,6 +52,8 @@ def test_what_is_over_goes_with_all_its_rows_and_files(short: House) -> None:
     until(lambda: "end" in short.engine("audit", "list").out)
     assert short.engine("purge", "--dry-run").out.split() == [told_["identifier"]]
     assert short.engine("purge", "--files").out.split() == [told_["identifier"]]
+    [line] = [one for one in short.engine("audit", "list").values if one["action"] == "purge"]
+    assert line["account"] == f"local:{os.getuid()}"
     assert rows(short)["execution"] == rows(short)["launch"] == rows(short)["job"] == 1
     [path, _] = told_["returnedFiles"]["copy"]
     assert not short.exists(path)

@@ -67,10 +67,12 @@ def purge_due(
     files: Remove | None,
     give_up: Remove,
     dry_run: bool,
+    by: str = "",
 ) -> Iterator[ExecutionId]:
     """Remove executions whose retention has ended, and, if `older` is given, those without one that ended
     more than so many seconds ago; never one that still has its retention. Gives each when it is gone. `files`
-    removes their files too, `give_up` what `engine retry` could have taken up.
+    removes their files too, `give_up` what `engine retry` could have taken up. `by`: who it is, for the audit
+    trail.
 
     Raises:
         Unavailable: at the end, when some stay, since not all that is theirs could be removed.
@@ -88,7 +90,7 @@ def purge_due(
         for id_ in fresh:
             seen.add(id_)
             try:
-                if dry_run or _remove(db, trail, id_, give_up, files):
+                if dry_run or _remove(db, trail, id_, give_up, files, by):
                     yield id_
             except (Unavailable, CredentialExpired, BadRequest) as error:
                 log.warning("execution %s stays: what it left cannot be removed: %s", id_, error)
@@ -99,7 +101,9 @@ def purge_due(
         raise Unavailable(f"{len(stay)} of the executions stay", remedy="purge again later")
 
 
-def _remove(db: Database, trail: AuditTrail, id_: ExecutionId, give_up: Remove, files: Remove | None) -> bool:
+def _remove(
+    db: Database, trail: AuditTrail, id_: ExecutionId, give_up: Remove, files: Remove | None, by: str
+) -> bool:
     """The files first: what is interrupted between the two is found again."""
     with db.read() as connection:
         execution = executions.get(connection, id_)
@@ -110,6 +114,6 @@ def _remove(db: Database, trail: AuditTrail, id_: ExecutionId, give_up: Remove, 
         if not purge.remove(connection, id_):
             return False
         status = "with files" if files else "without files"
-        deed = trail.deed("", "purge", status, execution_id=id_)
+        deed = trail.deed(by, "purge", status, execution_id=id_)
         audit.append(connection, [deed])
     return True
