@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 
 from engine.ids import new_id
 from tests.cli.desk import desk_in
+from tests.portal.bucket import with_bucket
 from tests.portal.data_contract import DataContract
 from tests.portal.house import House, portal
 from tests.services.nginx import Nginx
@@ -63,15 +63,7 @@ def on_xrootd(xrootd: XRootD, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def on_s3(rclone_s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    keys = tmp_path_factory.mktemp("keys") / "keys.json"
-    keys.touch(0o600)
-    pair = {"access_key_id": rclone_s3.access_key_id, "secret_access_key": rclone_s3.secret_access_key}
-    keys.write_text(json.dumps(pair))
-    bucket = {"url": f"s3://{rclone_s3.bucket}", "credential": "keys", "api": rclone_s3.endpoint}
-    settings = {
-        "ENGINE_CREDENTIALS": json.dumps({"keys": {"kind": "s3", "file": str(keys)}}),
-        "ENGINE_STORAGES": json.dumps({"bucket": bucket}),
-    }
+    settings = with_bucket(rclone_s3, tmp_path_factory.mktemp("keys"))
     with house_on(f"bucket:{new_id()}", tmp_path_factory, **settings) as house:
         yield house
 
