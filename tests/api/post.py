@@ -12,6 +12,7 @@ from engine.app.access.claims import Claims
 from engine.app.access.exchange import Doors
 from engine.app.access.key import Key
 from engine.app.access.living import MEMORY
+from engine.app.portal.audit import AuditTrail
 from engine.domain.attempt import News
 from engine.ids import AttemptId, JobId
 from engine.settings.service import ApiSection
@@ -111,7 +112,8 @@ def serving(
         )
 
     section = ApiSection(listen=url.removeprefix("http://"), public_url=url, root=directory / "storage")
-    http = Http(Settings(api=section), db, make, KEY, doors(url), None, clock)
+    trail = AuditTrail(db, lambda: KEY, clock)
+    http = Http(Settings(api=section), db, make, KEY, doors(url), None, trail, clock)
     http.start()
     client = Client(Budget(60.0))
     try:
