@@ -169,6 +169,14 @@ def test_dirac_hears_what_a_job_does_and_how_it_ends(grid: Grid, python: Path) -
 
 
 @pytest.mark.service
+def test_a_payload_ends_when_its_last_word_was_heard(grid: Grid) -> None:
+    """A word that is still on its way when the site tells the end can undo that at the server (measured)."""
+    grid.way.troubles.append(Trouble(path="/api/jobs/status", times=99, delay=1.0))
+    grid.run(grid.site.manifest("true"))
+    assert ": succeeded, says grid-engine" in grid.story()
+
+
+@pytest.mark.service
 def test_a_failure_is_told_by_its_class_and_nothing_of_the_user(grid: Grid) -> None:
     [report] = grid.run(grid.site.manifest("echo secret >&2; exit 3"))
     assert report.failure == wire.TOOL

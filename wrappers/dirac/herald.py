@@ -15,6 +15,7 @@ from typing import Any, Callable, NoReturn, Optional, Tuple
 from wrappers.node import procfs
 
 _LONGEST = 200  # characters of an application status; DIRAC keeps 255
+_LAST = 5.0  # seconds that the end of a payload may wait for its last words to be heard
 
 Door = Any
 """`DiracX` or `DiracClient`: `say(text)` and `beat()` tell whether DIRAC wants the end of the job. `pause` is
@@ -34,11 +35,13 @@ class Herald:
             OSError: no process can be made.
         """
         hear, self._pipe = os.pipe()
+        self._lives, alive = os.pipe()  # nothing is ever written: its end is the news
         os.set_blocking(self._pipe, False)
         try:
             self._start(hear, make, period)
         finally:
             os.close(hear)
+            os.close(alive)
 
     def say(self, text: str) -> None:
         """Have DIRAC told, some time."""
@@ -48,8 +51,12 @@ class Herald:
             pass  # it is dead, or waits for a server: the next words will do
 
     def close(self) -> None:
-        """Have it end, once the last words are told."""
+        """Have it end, once the last words are told. A word that is still on its way when the pilot tells
+        DIRAC the end can undo that: DiracX 0.7 reads a job and writes it back (measured).
+        """
         os.close(self._pipe)
+        select.select([self._lives], [], [], _LAST)
+        os.close(self._lives)
 
     def _start(self, hear: int, make: Callable[[], Door], period: float) -> None:
         us = os.getpid(), procfs.start_time(os.getpid())
@@ -58,6 +65,7 @@ class Herald:
             try:
                 if os.fork() == 0:
                     os.close(self._pipe)
+                    os.close(self._lives)
                     _Life(hear, make, period, us).live()
             finally:
                 os._exit(0)
