@@ -168,10 +168,12 @@ def test_slots_count_for_the_machine_and_not_for_each_submit(desk: Desk) -> None
 
 
 def test_a_detached_submit_is_finished_by_a_background_engine(desk: Desk) -> None:
-    tool = desk.tool("sleep 1; echo done > o", outputs={"o": "o"})
+    gate = desk.directory / "gate"
+    tool = desk.tool(f"until test -e {gate}; do sleep 0.05; done; echo done > o", outputs={"o": "o"})
     ran = desk.ok("submit", tool, desk.write("i.json", {}), *BARE, "--detach")
     id_ = ran.out.strip()
     assert desk.ok("status", id_, "--json").value["state"] == "active"
+    gate.touch()
     told = desk.ok("status", "--watch", id_, "--json").values
     assert told[-1]["state"] == "succeeded"
     assert (desk.directory / f"results/{id_}/outputs/o").read_text() == "done\n"
