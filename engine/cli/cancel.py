@@ -17,17 +17,22 @@ def command(
     json: Json = False,
 ) -> None:
     """End an execution. What has succeeded keeps its results."""
+    from engine.app.portal.deeds import KILL, asked, local_actor
+
     engine = session.engine
     id_ = engine.app.resolve(execution)
-    if not engine.app.cancel(id_):
+    wanted = engine.app.cancel(id_)
+    if wanted:
+        asked(engine.db, engine.trail, local_actor(), id_, KILL)
+    else:
         show.say(f"engine: {id_} was over already")
-    elif wait:
+    if wanted and wait:
         try:
             engine.driver.follow(id_, lambda _: None)
         except KeyboardInterrupt:
             foreground.detach(session.config)
             raise
-    else:
+    elif wanted:
         foreground.detach(session.config)  # somebody must do it
     view = engine.app.status(id_)
     if json:
@@ -45,6 +50,8 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try again what did not succeed. Successful jobs are left as they are."""
+    from engine.app.portal.deeds import RESTART, asked, local_actor
+
     engine = session.engine
     id_, number = execution_or_job_of(job)
     states = [JobState.FAILED] if failed else [JobState.FAILED, JobState.CANCELLED]
@@ -52,6 +59,7 @@ def retry(
     if not count:
         show.say(f"engine: nothing to try again in {id_}")
         return
+    asked(engine.db, engine.trail, local_actor(), id_, RESTART)
     show.say(f"engine: {count} job(s) are tried again")
     if detach:
         foreground.detach(session.config)

@@ -16,7 +16,7 @@ from engine.client import Client
 from engine.errors import BadRequest, CredentialExpired, NotFound
 from engine.ids import new_id
 from engine.terminal import Program
-from tests.cli.desk import Ran
+from tests.cli.desk import Ran, until
 from tests.portal.house import GROUP, House
 
 
@@ -214,6 +214,31 @@ def test_commands_on_the_machine_itself_leave_lines_marked_as_local(
         "user.lock",
         "group.add",
         "pipeline.share",
+    ]
+
+
+def test_who_ends_or_restarts_a_users_execution_on_the_machine_is_written_down(
+    house: House, client: Client
+) -> None:
+    actor = f"local:{os.getuid()}"
+    id_ = house.start("waiter/1.0", {"gate": "/nowhere"})
+
+    def story() -> list[tuple[str, bool]]:
+        found = [one for one in house.engine("audit", "list").values if one["execution"] == id_]
+        return [(one["action"], one["account"] == actor) for one in found]
+
+    assert here(house, "cancel", id_).code == 0
+    until(lambda: story()[-1][0] == "end")
+    assert here(house, "retry", id_, "--detach").code == 0
+    house.ok("PUT", f"/executions/{id_}/kill")
+    until(lambda: story()[-1][0] == "end")
+    assert story() == [
+        ("launch", False),
+        ("kill", True),
+        ("end", False),
+        ("restart", True),
+        ("kill", False),
+        ("end", False),
     ]
 
 

@@ -12,13 +12,28 @@ from sqlalchemy.engine import Connection
 
 from engine.app.portal.audit import AuditTrail
 from engine.clock import Clock
-from engine.store import audit
+from engine.ids import ExecutionId
+from engine.store import audit, launches
 from engine.store.database import Database
+
+KILL, RESTART = "kill", "restart"
 
 
 def local_actor() -> str:
     """Who types commands on this machine, as the audit trail tells it: by number, which has no name in it."""
     return f"local:{os.getuid()}"
+
+
+def asked(db: Database, trail: AuditTrail, by: str, id_: ExecutionId, action: str) -> None:
+    """Write down who asked for the end of a portal's execution (KILL), or for what failed to run again
+    (RESTART): its end is told once more then. Executions of nobody's account need no line.
+    """
+    with db.write() as connection:
+        if launches.get(connection, id_) is None:
+            return
+        if action == RESTART:
+            launches.untold(connection, id_)
+        audit.append(connection, [trail.deed(by, action, "asked", execution_id=id_)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from engine.app.explain import story_of
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.deeds import KILL, RESTART, asked
 from engine.app.portal.trash import discard
 from engine.app.portal.tree import FileTree, kept_in
 from engine.app.views import ProductView
@@ -134,7 +135,7 @@ class Launches:
         """Ask for the end of an execution; one that has ended stays as it is."""
         found = self.find(account, id_, Deed.CHANGE)
         self.application(found).cancel(found.execution_id)
-        self._trail.record(account.id, "kill", "asked", execution_id=id_)
+        asked(self._db, self._trail, account.id, found.execution_id, KILL)
 
     def restart(self, account: Account, id_: str) -> int:
         """Run again what has failed or was killed; gives the number of jobs."""
@@ -142,9 +143,7 @@ class Launches:
         states = (JobState.FAILED, JobState.CANCELLED)
         count = self.application(found).retry(found.execution_id, states)
         if count:
-            with self._db.write() as connection:
-                launches.untold(connection, id_)
-            self._trail.record(account.id, "restart", "asked", execution_id=id_)
+            asked(self._db, self._trail, account.id, found.execution_id, RESTART)
         return count
 
     def rename(self, account: Account, id_: str, name: str) -> Launch:
