@@ -80,8 +80,6 @@ def submit(jdl: str) -> Dict[str, int]:
     numbers = [int(one) for one in (ids if isinstance(ids, list) else [ids])]
     if isinstance(ids, list):
         _confirm(numbers)
-    if result.get("requireProxyUpload"):
-        _upload_proxy()
     names = {row["JobName"]: int(number) for number, row in _summary(numbers).items()}
     if len(names) != len(numbers):
         raise Trouble("unavailable", f"{len(numbers)} jobs were submitted, {len(names)} can be seen")
@@ -177,16 +175,6 @@ def _confirm(numbers: List[int]) -> None:
             value(result, "confirmation")
             return
         time.sleep(1.0)
-
-
-def _upload_proxy() -> None:
-    """DIRAC gives pilots a proxy of the owner of a job, which it must have; `dirac-proxy-init` does the same.
-
-    Without leave for it, jobs wait: DIRAC says so in their minor status.
-    """
-    from DIRAC.FrameworkSystem.Client.ProxyManagerClient import gProxyManager
-
-    gProxyManager.uploadProxy()
 
 
 def _select(conditions: Dict[str, Any], newer: str = "") -> List[int]:
