@@ -68,7 +68,8 @@ class Incoming:
 async def receive_into(
     incoming: IncomingFile, receive: Receive, executor: Executor, ask: Callable[[int], None] | None
 ) -> None:
-    """Receive a whole body. `ask` is asked before each piece is written, when the size was not announced.
+    """Receive a whole body. `ask` is asked before each piece is written, when the size was not announced; it
+    may block, as it measures what is there.
 
     Raises:
         Disconnected: the client went away before the end.
@@ -91,7 +92,7 @@ async def receive_into(
                 held += len(body)
             if held >= PIECE or not more:
                 if ask is not None:
-                    ask(held)
+                    await loop.run_in_executor(executor, ask, held)
                 if writing is not None:
                     await writing
                 writing = loop.run_in_executor(executor, incoming.write, pieces)
