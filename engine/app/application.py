@@ -213,19 +213,28 @@ class Application:
 
     # --- wishing ----------------------------------------------------------------------------------
 
-    def cancel(self, id_: ExecutionId) -> bool:
-        """Ask for the end of an execution; False when it is over already."""
+    def cancel(self, id_: ExecutionId, also: Also | None = None) -> bool:
+        """Ask for the end of an execution; False when it is over already. `also`: done in the same commit."""
         with self._db.write() as connection:
-            execution = executions.get(connection, id_)
+            execution = executions.get(connection, id_, lock=True)  # it must not end meanwhile
             if execution.state.is_final:
                 return False
             executions.set_intent(connection, id_, Intent.CANCEL, now=self._clock.now())
+            if also is not None:
+                also(connection, execution)
         return True
 
-    def retry(self, id_: ExecutionId, states: Sequence[JobState], number: int | None = None) -> int:
+    def retry(
+        self,
+        id_: ExecutionId,
+        states: Sequence[JobState],
+        number: int | None = None,
+        also: Also | None = None,
+    ) -> int:
         """Make finished jobs ready again; returns how many. What succeeded is never run again.
 
-        Jobs that were skipped wait again for those that are tried again.
+        Jobs that were skipped wait again for those that are tried again. `also`: done in the commit of the
+        first of them, and in any other that opens the execution again.
 
         Raises:
             BadRequest: the execution still runs and is being cancelled.
@@ -247,9 +256,11 @@ class Application:
                 jobs.move(connection, moves, now=now)
                 told = [Event(id_, now, "retried", m.job.id, None, m.job.state, m.to) for m in moves]
                 events.append(connection, told)
-                count += len(moves)
                 if moves:
                     executions.reopen(connection, current, now=now)
+                if moves and also is not None and (not count or current.state.is_final):
+                    also(connection, current)
+                count += len(moves)
         return count
 
     def is_remote(self, backend: str | None = None) -> bool:

@@ -29,7 +29,7 @@ Told = Callable[[int, int], Progress | None]
 """Told how many files and bytes of this machine are brought to a storage; gives what hears of each piece."""
 
 Also = Callable[[Connection, Execution], None]
-"""What is done in the commit that makes an execution active: what it writes is there with it, or not."""
+"""What is done in the commit that changes an execution: what it writes is there with the change, or not."""
 
 
 class Submissions:

@@ -21,10 +21,8 @@ def command(
 
     engine = session.engine
     id_ = engine.app.resolve(execution)
-    wanted = engine.app.cancel(id_)
-    if wanted:
-        asked(engine.db, engine.trail, local_actor(), id_, KILL)
-    else:
+    wanted = engine.app.cancel(id_, asked(engine.trail, local_actor(), KILL))
+    if not wanted:
         show.say(f"engine: {id_} was over already")
     if wanted and wait:
         try:
@@ -55,11 +53,10 @@ def retry(
     engine = session.engine
     id_, number = execution_or_job_of(job)
     states = [JobState.FAILED] if failed else [JobState.FAILED, JobState.CANCELLED]
-    count = engine.app.retry(id_, states, number)
+    count = engine.app.retry(id_, states, number, asked(engine.trail, local_actor(), RESTART))
     if not count:
         show.say(f"engine: nothing to try again in {id_}")
         return
-    asked(engine.db, engine.trail, local_actor(), id_, RESTART)
     show.say(f"engine: {count} job(s) are tried again")
     if detach:
         foreground.detach(session.config)

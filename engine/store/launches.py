@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.execution import FINAL, ExecutionState
 from engine.ids import ExecutionId
+from engine.store import executions
 from engine.store.schema import execution, launch
 
 
@@ -162,13 +163,18 @@ def ended_untold(connection: Connection, limit: int = 100) -> list[Listed]:
     return [_listed(row) for row in connection.execute(query)]
 
 
-def told(connection: Connection, id_: str, keep_until: float | None) -> None:
-    """Its end is told, and it may be purged after that time."""
+def told(connection: Connection, ended: Listed, keep_until: float | None) -> bool:
+    """Its end is told, and it may be purged after that time. False: it was restarted since that was read."""
+    id_ = ended.launch.execution_id
+    now = executions.get(connection, id_, lock=True)
+    if (now.state, now.ended_at) != (ended.state, ended.ended_at):
+        return False
     connection.execute(
         sa.update(launch)
         .where(launch.c.execution_id == id_)
         .values(told=True, waiting=False, keep_until=keep_until)
     )
+    return True
 
 
 def untold(connection: Connection, id_: str) -> None:

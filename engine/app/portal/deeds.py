@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from engine.app.portal.audit import AuditTrail
+from engine.app.submission import Also
 from engine.clock import Clock
-from engine.ids import ExecutionId
 from engine.store import audit, launches
 from engine.store.database import Database
+from engine.store.executions import Execution
 
 KILL, RESTART = "kill", "restart"
 
@@ -24,16 +25,19 @@ def local_actor() -> str:
     return f"local:{os.getuid()}"
 
 
-def asked(db: Database, trail: AuditTrail, by: str, id_: ExecutionId, action: str) -> None:
-    """Write down who asked for the end of a portal's execution (KILL), or for what failed to run again
-    (RESTART): its end is told once more then. Executions of nobody's account need no line.
+def asked(trail: AuditTrail, by: str, action: str) -> Also:
+    """For the commit of a wish: writes down who asked for the end of a portal's execution (KILL), or for what
+    failed to run again (RESTART): its end is told once more then. Without an account there is no line.
     """
-    with db.write() as connection:
-        if launches.get(connection, id_) is None:
+
+    def also(connection: Connection, execution: Execution) -> None:
+        if launches.get(connection, execution.id) is None:
             return
         if action == RESTART:
-            launches.untold(connection, id_)
-        audit.append(connection, [trail.deed(by, action, "asked", execution_id=id_)])
+            launches.untold(connection, execution.id)
+        audit.append(connection, [trail.deed(by, action, "asked", execution_id=execution.id)])
+
+    return also
 
 
 @dataclass(frozen=True, slots=True)

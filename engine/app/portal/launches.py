@@ -134,17 +134,14 @@ class Launches:
     def kill(self, account: Account, id_: str) -> None:
         """Ask for the end of an execution; one that has ended stays as it is."""
         found = self.find(account, id_, Deed.CHANGE)
-        self.application(found).cancel(found.execution_id)
-        asked(self._db, self._trail, account.id, found.execution_id, KILL)
+        self.application(found).cancel(found.execution_id, asked(self._trail, account.id, KILL))
 
     def restart(self, account: Account, id_: str) -> int:
         """Run again what has failed or was killed; gives the number of jobs."""
         found = self.find(account, id_, Deed.CHANGE)
         states = (JobState.FAILED, JobState.CANCELLED)
-        count = self.application(found).retry(found.execution_id, states)
-        if count:
-            asked(self._db, self._trail, account.id, found.execution_id, RESTART)
-        return count
+        also = asked(self._trail, account.id, RESTART)
+        return self.application(found).retry(found.execution_id, states, also=also)
 
     def rename(self, account: Account, id_: str, name: str) -> Launch:
         """Give an execution another name."""

@@ -47,11 +47,11 @@ class Turns:
             ids = {one.account_id for one in waiting}
             room = {id_: self._room(accounts.by_id(connection, id_), connection) for id_ in sorted(ids)}
             admitted = next_turns(room, ((one.account_id, one.execution_id) for one in waiting))
-            launches.admit(connection, admitted)
             for id_ in admitted:
-                current = executions.get(connection, id_, lock=True)
+                current = executions.get(connection, id_, lock=True)  # before its launch, as everywhere
                 if current.intent == Intent.PAUSE:  # else its user has cancelled it meanwhile
                     executions.set_intent(connection, id_, Intent.RUN, now=now)
+            launches.admit(connection, admitted)
         return bool(admitted)
 
     def _room(self, account: Account | None, connection: Connection) -> int:
@@ -74,8 +74,8 @@ class Turns:
                 pipeline=one.launch.pipeline,
             )
             with self._db.write() as connection:
-                launches.told(connection, one.launch.execution_id, until)
-                audit.append(connection, [deed])
+                if launches.told(connection, one, until):
+                    audit.append(connection, [deed])
         return bool(ended)
 
 
