@@ -3,7 +3,7 @@
 The headers of a request must be complete within `stall` seconds; of a body, something must come within that
 time, and over each such time at least `least_rate` bytes a second. An answer must be taken likewise: within
 that time, something of it. While the engine itself is busy with a request, its client may be silent for as
-long as that takes.
+long as that takes, also within a next one that it has begun already.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from engine.app.portal.carmin import Code
 
 Refused = Callable[[Any, int], None]
 """Told the client's address, and the status, of what was refused before it was a request."""
+_POLL = 0.005
+"""Seconds after which the sockets were looked at, whatever else the loop does."""
 
 
 class Patient(HttpToolsProtocol):
@@ -41,6 +43,8 @@ class Patient(HttpToolsProtocol):
         self._came = 0
         self._left: tuple[int, float] | None = None
         """Bytes of an answer that wait for it, and since when so many; None: they may be new ones."""
+        self._doubted = False
+        """Whether it was found slow, and is looked at once more."""
         self._timer = self.loop.call_later(self.stall, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,7 +61,7 @@ class Patient(HttpToolsProtocol):
             self._since = self._since or self.loop.time()  # empty lines, or a body that nobody wants
         else:
             self._since = self.loop.time() if self.cycle.more_body else None
-        if self._since is None or self.flow.read_paused:
+        if self._since is None or self._we_are_slow():
             self._began = None  # it is complete, or we are the slow ones
         elif self._began is None:
             self._began, self._came = self.loop.time(), 0
@@ -67,7 +71,7 @@ class Patient(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """The headers of a request begin."""
         super().on_message_begin()
-        self._in_headers = True
+        self._in_headers, self._began = True, None
         self._since = self._since or self.loop.time()
 
     def on_headers_complete(self) -> None:
@@ -77,9 +81,10 @@ class Patient(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
-        """The server waits for the next request, with a patience of its own."""
-        self._since = self._began = None
+        """The server waits for the next request, with a patience of its own, unless that has begun."""
         super().on_response_complete()
+        begun = self._in_headers or (self.cycle.more_body and not self.cycle.response_complete)
+        self._since, self._began = self.loop.time() if begun else None, None
 
     def resume_writing(self) -> None:
         """It has taken most of what there was: more is written."""
@@ -92,24 +97,38 @@ class Patient(HttpToolsProtocol):
 
     def _look(self) -> None:
         now = self.loop.time()
-        if self._takes_nothing(now):
-            self.transport.abort()
-            return
-        if self.flow.read_paused:
-            self._since = now  # it would send, and we do not read
-        late = self._since is not None and now - self._since >= self.stall
-        if (late or self._trickles(now)) and not self.transport.is_closing():
-            self._give_up()
+        if self._since is not None and self._we_are_slow():
+            self._since, self._began = now, None
+        slow = self._is_slow(now)
+        if slow and self._doubted:
+            self._give_up(now)
+        self._doubted = slow and not self._doubted
         left = self.stall if self._since is None else self._since + self.stall - now
+        if self._doubted:
+            left = _POLL  # if the loop stood still, what was waited for lies in the socket
         self._timer = self.loop.call_later(left if left > 0 else self.stall, self._look)
 
+    def _we_are_slow(self) -> bool:
+        """Whether we do not read, or have an earlier request to answer than the one that comes in."""
+        if self.flow.read_paused:
+            return True
+        answered = self.cycle is None or self.cycle.response_complete
+        return not answered and (self._in_headers or bool(self.pipeline))
+
+    def _is_slow(self, now: float) -> bool:
+        if self._takes_nothing(now):
+            return True
+        late = self._since is not None and now - self._since >= self.stall
+        return (late or self._trickles(now)) and not self.transport.is_closing()
+
     def _trickles(self, now: float) -> bool:
-        """Whether too little of a body came in the time that has passed; then another begins."""
+        """Whether too little of a body came in the time that has passed; if not, another begins."""
         if self._began is None or now - self._began < self.stall:
             return False
-        few = self._came < self.least_rate * (now - self._began)
+        if self._came < self.least_rate * (now - self._began):
+            return True
         self._began, self._came = now, 0
-        return few
+        return False
 
     def _takes_nothing(self, now: float) -> bool:
         """Whether an answer lies here for too long, and no byte of it goes."""
@@ -120,8 +139,10 @@ class Patient(HttpToolsProtocol):
             self._left = (size, now)
         return now - self._left[1] >= self.stall
 
-    def _give_up(self) -> None:
-        if self._in_headers or self.cycle is None:
+    def _give_up(self, now: float) -> None:
+        if self._takes_nothing(now):
+            self.transport.abort()
+        elif self._in_headers or self.cycle is None:
             if self._in_headers:  # a connection on which nothing was asked is nobody's fault
                 self.refused(self.client, 408)
             self._answer(408, "nothing came for too long")

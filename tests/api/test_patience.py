@@ -46,6 +46,9 @@ def server(heard: Heard, refused: list[int]) -> Iterator[HttpServer]:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
+        if scope["path"] == "/frozen":
+            heard.append("frozen")
+            time.sleep(1.5 * STALL)  # of the loop itself
         if scope["path"] == "/slow":
             await asyncio.sleep(2 * STALL)
         if scope["path"] == "/large":
@@ -181,3 +184,41 @@ def test_a_client_waits_for_a_slow_answer_as_long_as_it_likes(server: HttpServer
     connection = connected(server)
     connection.sendall(b"GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert the_rest(connection).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_second_request_that_began_with_the_first_is_waited_for_no_longer(server: HttpServer) -> None:
+    connection = connected(server)
+    connection.sendall(b"GET / HTTP/1.1\r\n\r\nG")
+    assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+    connection.sendall(b"E")
+    assert b"HTTP/1.1 408 " in the_rest(connection)
+
+
+def test_a_body_of_a_second_request_that_stalls_is_given_up(server: HttpServer) -> None:
+    connection = connected(server)
+    connection.sendall(b"GET / HTTP/1.1\r\n\r\nPUT / HTTP/1.1\r\nContent-Length: 100\r\n\r\n0123456789")
+    told = the_rest(connection)
+    assert told.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in told
+
+
+@pytest.mark.parametrize("second", [b"GET / HT", b"PUT / HTTP/1.1\r\nContent-Length: 100\r\n\r\nx"])
+def test_an_answer_is_not_disturbed_by_a_second_request_that_stalls(
+    server: HttpServer, second: bytes
+) -> None:
+    connection = connected(server)
+    connection.sendall(b"PUT /slow HTTP/1.1\r\nContent-Length: 6\r\n\r\nanswer" + second)
+    assert the_rest(connection).partition(b"HTTP/1.1 408 ")[0].endswith(b"answer")
+
+
+def test_what_came_while_the_server_stood_still_is_in_time(server: HttpServer, heard: Heard) -> None:
+    connection, other = connected(server), connected(server)
+    connection.sendall(b"PUT / HT")
+    other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    assert other.recv(1000).startswith(b"HTTP/1.1 200 ")  # what came before it is read
+    other.sendall(b"GET /frozen HTTP/1.1\r\nConnection: close\r\n\r\n")
+    while "frozen" not in heard:
+        time.sleep(0.02)
+    connection.sendall(b"TP/1.1\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlate")
+    assert the_rest(connection).endswith(b"late")
+    assert the_rest(other).startswith(b"HTTP/1.1 200 ")
