@@ -24,6 +24,8 @@ class SubmitRequest:
     stores: Sequence[str] = ()
     """Storages or URLs where results are kept, in order; without any, jobs of this machine deliver to the
     directory of results."""
+    spare: str = ""
+    """Directory of the embedded storage for what no other place takes, percent-encoded; "": its top."""
     key: str | None = None
     runtimes: Sequence[str] = ()
     root: str = ""

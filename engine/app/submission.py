@@ -91,7 +91,14 @@ class Submissions:
         id_ = ExecutionId(new_id())
         results = to_url(results_of(planned.request, self._settings) / id_)
         home = "" if planned.remote else results
-        places = places_of(planned.request.stores, self._settings, self._storage, id_, home=home)
+        places = places_of(
+            planned.request.stores,
+            self._settings,
+            self._storage,
+            id_,
+            home=home,
+            spare=planned.request.spare,
+        )
         planned.offer.require(place.url for place in places)
         new = Execution(
             id=id_,

@@ -13,6 +13,7 @@ from tests.cli.desk import desk_in, until
 from tests.portal.client import with_vip_client
 from tests.portal.house import House, portal
 from tests.services.nginx import Nginx, start_nginx
+from tests.services.registry import free_port
 
 pytestmark = pytest.mark.service
 
@@ -116,12 +117,19 @@ def test_a_deleted_execution_has_its_files_in_the_trash_and_a_purged_one_nowhere
     assert (home / "old/in.txt").exists()
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
 def test_while_the_server_is_away_results_stay_here_and_users_find_them(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    elsewhere: bool, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     with start_nginx() as server, desk_in(tmp_path_factory.mktemp("portal")) as desk:
+        port = free_port()
         settings = {"ENGINE_PORTAL__TREE": f"{server.url}/vip", "ENGINE_DATA__ROUNDS": "1"}
-        with portal(desk, **settings) as house:
+        if elsewhere:  # jobs send them to the engine, over HTTP
+            settings |= {
+                "ENGINE_LOCAL__ELSEWHERE": "true",
+                "ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
+            }
+        with portal(desk, port=port, **settings) as house:
             gate = tmp_path / "gate"
             id_ = house.start("waiter/1.0", {"gate": str(gate)})
             until(lambda: house.told(id_)["jobs"]["0"]["status"] == "RUNNING")
@@ -135,6 +143,11 @@ def test_while_the_server_is_away_results_stay_here_and_users_find_them(
             [path] = told["returnedFiles"]["done"]
             assert path.startswith(f"/vip/Executions/{id_}/outputs/")
             assert house.read(path) == b"done\n"
+            assert house.ask("GET", f"/path{path}?action=content", user="bob").code == 8000
+            assert house.ask("DELETE", f"/path{path}").code == 8013
+            server.program.start()
+            house.ok("PUT", f"/executions/{id_}/delete", {"deleteFiles": True})
+            assert [each for each in house.storage.parent.rglob("*") if id_ in str(each)] == []
 
 
 @pytest.mark.parametrize(

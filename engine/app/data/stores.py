@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from engine.app.access.needs import embedded_url
 from engine.app.data.locations import doors_of, url_of
 from engine.domain.options import SANDBOX, Place
 from engine.errors import BadRequest
@@ -19,11 +20,13 @@ def places_of(
     execution: ExecutionId,
     *,
     home: str = "",
+    spare: str = "",
 ) -> list[Place]:
     """The places of an execution: those that were asked for, else, for jobs that run elsewhere, those of the
     settings; then the other doors of each, and the last resorts. None: the directory of results alone.
 
-    `home` is the URL of that directory where jobs can write to it; "" when they run elsewhere.
+    `home` is the URL of that directory where jobs can write to it; "" when they run elsewhere. `spare` is the
+    directory of the embedded storage that has what no other place takes.
 
     Raises:
         BadRequest: a storage is unknown, cannot be written, or none is configured.
@@ -37,7 +40,8 @@ def places_of(
     if home:
         return [*places, Place(home)] if places else []
     if settings.api.public_url:
-        places.append(Place(f"{settings.api.public_url.rstrip('/')}/se/{execution}"))
+        base = f"{embedded_url(settings.api)}/{spare}".rstrip("/")
+        places.append(Place(f"{base}/{execution}"))
     if not places:
         raise BadRequest(
             "jobs that run elsewhere need a place for their results",

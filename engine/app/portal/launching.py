@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from engine.app.access.paths import encoded
 from engine.app.application import Application
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
@@ -102,6 +103,7 @@ class Launcher:
             sweep=Sweep(vip=True, max_jobs=most, list_directory=inputs.names),
             results=results,
             stores=stores,
+            spare=encoded(virtual.logs_of(account.id)),  # where its user finds them
             runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
             understand=inputs.understand,
             key=f"{account.id}:{wish.key}" if wish.key else None,
