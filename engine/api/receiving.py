@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 
 from engine.api.asgi import Disconnected, Receive
@@ -66,10 +66,9 @@ class Incoming:
 
 
 async def receive_into(
-    incoming: IncomingFile, receive: Receive, executor: Executor, ask: Callable[[int], None] | None
+    incoming: IncomingFile, receive: Receive, executor: Executor, ask: Callable[[int], Awaitable[None]] | None
 ) -> None:
-    """Receive a whole body. `ask` is asked before each piece is written, when the size was not announced; it
-    may block, as it measures what is there.
+    """Receive a whole body. `ask` is asked before each piece is written, when the size was not announced.
 
     Raises:
         Disconnected: the client went away before the end.
@@ -92,7 +91,7 @@ async def receive_into(
                 held += len(body)
             if held >= PIECE or not more:
                 if ask is not None:
-                    await loop.run_in_executor(executor, ask, held)
+                    await ask(held)
                 if writing is not None:
                     await writing
                 writing = loop.run_in_executor(executor, incoming.write, pieces)

@@ -162,7 +162,8 @@ class StorageElement:
             with self._quotas.room(request.path[0], limited=bool(leave.attempt)) as ask:
                 if announced:
                     await self._run(self._make_room, ask, int(announced))
-                await receive_into(incoming, request.receive, self._executor, None if announced else ask)
+                beside = None if announced else partial(self._run, ask)
+                await receive_into(incoming, request.receive, self._executor, beside)
                 results = incoming.results()
                 if wrong := sorted(name for name, value in said.items() if results[name] != value):
                     raise Refusal(422, f"the body is not what its {wrong[0]} says; nothing was kept")

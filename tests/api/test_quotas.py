@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import Queue
 
 import pytest
 
-from engine.api.asgi import Message
 from engine.api.quotas import QuotaExceeded, Quotas
-from engine.api.receiving import receive_into
 
 LONG = 60
 """Seconds after which something that should come has not."""
@@ -131,29 +127,3 @@ def test_an_answer_that_comes_after_its_upload_has_ended_takes_no_room(
     walk.answers.put(0)
     asked.result(LONG)
     ask(quotas, "slow", 60)
-
-
-def test_room_is_not_asked_for_where_requests_are_answered(threads: ThreadPoolExecutor) -> None:
-    class Kept:
-        size = 0
-
-        def write(self, pieces: Sequence[bytes]) -> None:
-            self.size += sum(map(len, pieces))
-
-        def publish(self, path: Sequence[str]) -> int:
-            return 0
-
-        def close(self) -> None:
-            pass
-
-    asked: list[threading.Thread] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"x", "more_body": False}
-
-    async def upload() -> None:
-        await receive_into(Kept(), receive, threads, lambda _: asked.append(threading.current_thread()))
-
-    asyncio.run(upload())
-    assert len(asked) == 1
-    assert asked[0] is not threading.current_thread()

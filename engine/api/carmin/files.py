@@ -47,10 +47,17 @@ class Files:
     tree: FileTree
     quotas: Quotas
     executor: ThreadPoolExecutor
+    """For what is short."""
+    transfers: ThreadPoolExecutor
+    """For what takes as long as a file is large, or a storage slow: it holds up nothing else."""
 
     async def run(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call something that blocks."""
         return await asyncio.get_running_loop().run_in_executor(self.executor, partial(function, *arguments))
+
+    async def transfer(self, function: Callable[..., _T], *arguments: Any) -> _T:
+        """Call something that may block for long."""
+        return await asyncio.get_running_loop().run_in_executor(self.transfers, partial(function, *arguments))
 
     async def receive(self, request: Request, location: Location) -> int:
         """The body of a request becomes a file, whole or not at all; gives its size. A checksum is computed
@@ -63,12 +70,12 @@ class Files:
         try:
             with self.quotas.room(owner, limited=True) as ask:
                 if announced:
-                    await self.run(self.make_room, ask, int(announced))
-                beside = None if announced else ask
+                    await self.transfer(self.make_room, ask, int(announced))
+                beside = None if announced else partial(self.transfer, ask)
                 await receive_into(incoming, request.receive, self.executor, beside)
                 if incoming.size == 0:
                     await self.run(incoming.write, [b""])
-                size, replaced = incoming.size, await self.run(incoming.publish, location.stored)
+                size, replaced = incoming.size, await self.transfer(incoming.publish, location.stored)
                 self.quotas.changed(owner, size - replaced)
                 return size
         finally:
@@ -92,7 +99,7 @@ class Files:
         try:
             piece = ranges.choose(dict(request.headers), file.size, file.tag)
             first = file.read(piece.start, min(PIECE, piece.stop - piece.start))
-            return FileBody(file, piece, first, self.executor)
+            return FileBody(file, piece, first, self.transfers)
         except BaseException:
             file.close()
             raise

@@ -7,7 +7,8 @@ import binascii
 import hashlib
 import json
 import mimetypes
-from typing import Any, Literal
+from collections.abc import Awaitable
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -29,6 +30,7 @@ from engine.app.portal.tree import Item
 from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 
+_T = TypeVar("_T")
 PREFIX = "/rest/path"
 ENVELOPE = "application/carmin+json"
 LARGEST = 64 << 20
@@ -81,7 +83,8 @@ def path_routes(files: Files, records: Records) -> APIRouter:
     async def get(request: Request, caller: Caller, action: Action = "properties") -> Response:
         """What lies there: its properties, what is in it, its content (a tar of a directory), its MD5."""
         location = virtual.locate(caller, _raw(request))
-        answer: Response = await _run(files, _asked, files, request, caller, location, action)
+        run = files.transfer if action in ("content", "md5") else files.run
+        answer: Response = await _plainly(run(_asked, files, request, caller, location, action))
         return answer
 
     @router.put(
@@ -97,21 +100,21 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == ENVELOPE:
             data = _envelope(await _whole(request))
-            await _run(files, _unpack, files, records, location, data)
+            await _plainly(files.transfer(_unpack, files, records, location, data))
         elif raw.endswith(b"/") or _is_empty(request, kind):
             if location.kind is Kind.ABOVE:
                 raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be made there")
-            await _run(files, _make, files, records, location)
+            await _plainly(files.run(_make, files, records, location))
         else:
             _must_be_inside(location)
-            await _run(files, records.leave_alone, location.stored)
+            await _plainly(files.run(records.leave_alone, location.stored))
             try:
                 await files.receive(request, location)
             except (OSError, QuotaExceeded) as error:
                 raise refused(error) from None
             except Disconnected:
                 return Response(status_code=400)
-        told = await _run(files, _properties, files, caller, location)
+        told = await _plainly(files.run(_properties, files, caller, location))
         return JSONResponse(
             told.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}
         )
@@ -121,15 +124,15 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         """Put it into the trash; what lies there is removed for good."""
         location = virtual.locate(caller, _raw(request))
         _must_be_inside(location)
-        await _run(files, _delete, files, records, caller, location)
+        await _plainly(files.transfer(_delete, files, records, caller, location))
         return Response(status_code=204)
 
     return router
 
 
-async def _run(files: Files, function: Any, *arguments: Any) -> Any:
+async def _plainly(work: Awaitable[_T]) -> _T:
     try:
-        return await files.run(function, *arguments)
+        return await work
     except (OSError, QuotaExceeded) as error:
         raise refused(error) from None
 

@@ -17,6 +17,8 @@ from engine.app.portal.virtual import ROOT
 from engine.clock import Clock
 
 _THREADS = 16
+_TRANSFERS = 64
+"""Files that move at a time; nothing is held in memory for the others but their requests."""
 
 
 class Rest:
@@ -25,6 +27,7 @@ class Rest:
     def __init__(self, portal: Portal, tree: FileTree, clock: Clock, observe: Observe) -> None:
         failures = Failures(portal.settings.portal.failures, clock)
         self._executor = ThreadPoolExecutor(_THREADS, "files")
+        self._transfers = ThreadPoolExecutor(_TRANSFERS, "transfers")
 
         def most(owner: str) -> int | None:
             kind, _, id_ = owner.partition("/")
@@ -33,7 +36,7 @@ class Rest:
             return own if own is not None else portal.settings.portal.bytes
 
         quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
-        files = Files(tree, quotas, self._executor)
+        files = Files(tree, quotas, self._executor, self._transfers)
         doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
         self._guard = Guard(carmin(portal, files, failures), doorkeeper, observe)
 
@@ -43,6 +46,7 @@ class Rest:
 
     def close(self) -> None:
         """Wait for what is being written, and end the threads."""
+        self._transfers.shutdown()
         self._executor.shutdown()
 
 
