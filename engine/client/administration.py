@@ -23,9 +23,11 @@ class Administration(Requests):
 
         Raises:
             BadRequest: the name is taken or cannot be one.
+            Unavailable: nobody answers; when it may have been done, the words say so.
         """
         wanted = {"name": name, "role": role, "groups": list(groups)}
-        return dict(self._json("POST", "admin/users", wanted))
+        look = f"engine user keys {name} tells; if so, engine user key {name} makes a key that is seen"
+        return dict(self._json("POST", "admin/users", wanted, once=look))
 
     def user_keys(self, name: str) -> list[Mapping[str, Any]]:
         """Which API keys an account has: `name`, `made`; never the keys."""
@@ -36,8 +38,10 @@ class Administration(Requests):
 
         Raises:
             BadRequest: the account has a key of that name.
+            Unavailable: nobody answers; when it may have been done, the words say so.
         """
-        return str(self._json("POST", f"{_user(name)}/keys", {"name": purpose})["key"])
+        look = f"engine user keys {name} tells; if so, revoke that key, which nobody saw, and make another"
+        return str(self._json("POST", f"{_user(name)}/keys", {"name": purpose}, once=look)["key"])
 
     def revoke_key(self, name: str, purpose: str) -> None:
         """Make a key worthless from now on."""
@@ -73,7 +77,7 @@ class Administration(Requests):
         Raises:
             BadRequest: the name is taken or cannot be one.
         """
-        self._json("POST", "admin/groups", {"name": name})
+        self._json("POST", "admin/groups", {"name": name}, once="engine user group list tells")
 
     def join(self, group: str, name: str) -> None:
         """Make an account a member of a group; again is fine."""

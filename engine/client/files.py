@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from engine.client.requests import PIECE, Requests
+from engine.client.requests import PIECE, WORK, Requests
 from engine.errors import BadRequest
 from engine.ids import new_id
 
@@ -27,7 +27,7 @@ class Files(Requests):
 
     def delete(self, path: str) -> None:
         """Put a file or directory into the trash."""
-        self._json("DELETE", _path(path))
+        self._json("DELETE", _path(path), within=WORK)
 
     def upload(self, source: Path, path: str) -> None:
         """Bring a file, or a directory with all it holds, to a path of the virtual tree; verified.
@@ -55,8 +55,8 @@ class Files(Requests):
             "Content-Length": str(source.stat().st_size),
             "Want-Digest": "md5",  # computed there while the bytes come in, and asked for below
         }
-        self._repeated("PUT", _path(path), body, headers)
-        if self._json("GET", f"{_path(path)}?action=md5")["md5"] != summed.hexdigest():
+        self._repeated("PUT", _path(path), body, headers, within=WORK)
+        if self._md5(path) != summed.hexdigest():
             raise BadRequest(f"{path}: what arrived is not what was sent", remedy="upload it again")
 
     def download(self, path: str, target: Path) -> None:
@@ -65,7 +65,7 @@ class Files(Requests):
         Raises:
             BadRequest: it is a directory, or changed meanwhile.
         """
-        wanted = self._json("GET", f"{_path(path)}?action=md5")["md5"]
+        wanted = self._md5(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f".{target.name}.{new_id()}")
         try:
@@ -77,6 +77,9 @@ class Files(Requests):
             os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
+
+    def _md5(self, path: str) -> str:
+        return str(self._json("GET", f"{_path(path)}?action=md5", within=WORK)["md5"])
 
 
 def _path(path: str) -> str:

@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import re
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Self
@@ -18,8 +19,16 @@ PIECE = 1 << 20
 """Bytes that are moved at a time."""
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _TIMEOUT = 120.0
+WORK = 4 * 3600.0
+"""Seconds for an answer for which the daemon itself must move or read a whole file."""
+_NOT_DONE = (408, 429, 503)
+"""With these, a daemon or what stands before it says that it did nothing."""
 _NO_EXECUTION = 8015
 logger = logging.getLogger("engine.client")
+
+
+class _Refused(Unavailable):
+    """It answers that it does nothing now."""
 
 
 class Requests:
@@ -32,10 +41,12 @@ class Requests:
         *,
         patience: float = 60.0,
         authorities: str | None = None,
+        timeout: float = _TIMEOUT,
         clock: Clock | None = None,
     ) -> None:
         """`key`: an API key. `patience`: seconds for which a daemon that does not answer is asked again.
-        `authorities`: file of certificate authorities; None: the system's.
+        `authorities`: file of certificate authorities; None: the system's. `timeout`: seconds of silence
+        after which it does not answer, where it has no files to move.
 
         Raises:
             BadRequest: the URL is none, everybody on the way could read the key, or it can be no key.
@@ -50,6 +61,7 @@ class Requests:
         self._key = key
         self._patience = patience
         self._authorities = authorities
+        self._timeout = timeout
         self._clock = clock or SystemClock()
         self._connection: http.client.HTTPConnection | None = None
 
@@ -68,10 +80,20 @@ class Requests:
             self._connection.close()
             self._connection = None
 
-    def _json(self, method: str, path: str, document: Any = None) -> Any:
+    def _json(
+        self, method: str, path: str, document: Any = None, *, within: float | None = None, once: str = ""
+    ) -> Any:
         body = None if document is None else json.dumps(document).encode()
         headers = {"Content-Type": "application/json"} if body else {"Content-Length": "0"}
-        answer = self._repeated(method, path, (lambda: iter([body])) if body else None, headers, size=body)
+        answer = self._repeated(
+            method,
+            path,
+            (lambda: iter([body])) if body else None,
+            headers,
+            size=body,
+            within=within,
+            once=once,
+        )
         try:
             return json.loads(answer) if answer else None
         except ValueError:
@@ -94,16 +116,24 @@ class Requests:
         *,
         size: bytes | None = None,
         into: IO[bytes] | None = None,
+        within: float | None = None,
+        once: str = "",
     ) -> bytes:
-        """One request, as often as it takes."""
+        """One request, as often as it takes, each within some seconds. `once`: it is none to be repeated, and
+        this tells how to find out whether it was done.
+        """
         sent = {**headers, "apikey": self._key}
         if size is not None:
             sent["Content-Length"] = str(len(size))
-        until = self._clock.now() + self._patience
+        until: float | None = None
         pauses, told = iter(_PAUSES), False
         while True:
+            connection = None
             try:
-                return self._once(method, path, body, sent, into)
+                if once:
+                    self.close()  # one that was used may have been closed there, and look as if it took it
+                connection = self._connected()
+                return self._once(connection, method, path, body, sent, into, within or self._timeout)
             except ssl.SSLCertVerificationError as error:
                 self.close()
                 raise Unavailable(
@@ -113,6 +143,12 @@ class Requests:
             except (OSError, http.client.HTTPException, Unavailable) as error:
                 self.close()
                 words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                if once and connection and not isinstance(error, _Refused):
+                    raise Unavailable(
+                        f"{self._parts.netloc} does not answer: {words}; perhaps it is done", remedy=once
+                    ) from None
+                if until is None:
+                    until = self._clock.now() + self._patience
                 left = until - self._clock.now()
                 if left <= 0:
                     raise Unavailable(
@@ -131,18 +167,20 @@ class Requests:
 
     def _once(
         self,
+        connection: http.client.HTTPConnection,
         method: str,
         path: str,
         body: Callable[[], Iterator[bytes]] | None,
         headers: Mapping[str, str],
         into: IO[bytes] | None,
+        within: float,
     ) -> bytes:
-        connection = self._connected()
         at = into.tell() if into else 0
         sent = {**headers, "Range": f"bytes={at}-"} if at else dict(headers)
         connection.request(
             method, f"{self._parts.path.rstrip('/')}/rest/{path}", body() if body else None, sent
         )
+        connection.sock.settimeout(within)
         answer = connection.getresponse()
         if 300 <= answer.status < 400:
             raise self._no_daemon(f"it sends us to {answer.headers.get('Location', 'another place')}")
@@ -173,8 +211,8 @@ class Requests:
             return CredentialExpired(
                 words, remedy="is it the right key? ENGINE_KEY or the file of the key says which"
             )
-        if status >= 500 or status in (408, 429):
-            return Unavailable(words)
+        if status >= 500 or status in _NOT_DONE:
+            return _Refused(words) if status in _NOT_DONE else Unavailable(words)
         return NotFound(words) if code == _NO_EXECUTION or status == 404 else BadRequest(words)
 
     def _connected(self) -> http.client.HTTPConnection:
@@ -182,12 +220,31 @@ class Requests:
             host, port = self._parts.hostname or "", self._parts.port
             self._connection = (
                 http.client.HTTPSConnection(
-                    host, port, timeout=_TIMEOUT, context=ssl.create_default_context(cafile=self._authorities)
+                    host,
+                    port,
+                    timeout=self._timeout,
+                    context=ssl.create_default_context(cafile=self._authorities),
                 )
                 if self._parts.scheme == "https"
-                else http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
+                else http.client.HTTPConnection(host, port, timeout=self._timeout)
             )
+        if self._connection.sock is None:
+            _connect(self._connection)
+        self._connection.sock.settimeout(self._timeout)
         return self._connection
+
+
+def _connect(connection: http.client.HTTPConnection) -> None:
+    """Connect so that a machine that is gone is noticed, and those on the way do not forget the connection."""
+    connection.connect()
+    connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):  # Linux's; other systems have times of their own
+        for name, value in (
+            (socket.TCP_KEEPIDLE, 60),
+            (socket.TCP_KEEPINTVL, 15),
+            (socket.TCP_KEEPCNT, 4),
+        ):
+            connection.sock.setsockopt(socket.IPPROTO_TCP, name, value)
 
 
 def _parts(url: str) -> SplitResult:
