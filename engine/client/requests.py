@@ -235,7 +235,7 @@ class Requests:
 
 
 def _connect(connection: http.client.HTTPConnection) -> None:
-    """Connect so that a machine that is gone is noticed, and those on the way do not forget the connection."""
+    """Connect so that a machine that is gone is noticed, and none on the way forgets the connection."""
     connection.connect()
     connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if hasattr(socket, "TCP_KEEPIDLE"):  # Linux's; other systems have times of their own
