@@ -141,6 +141,21 @@ def test_what_fails_changes_nothing_and_is_told_as_refused(house: House, client:
     assert [one["name"] for one in client.users() if one["name"].startswith(name)] == [name]
 
 
+def test_a_change_is_done_as_a_whole_or_not_at_all(house: House, client: Client, name: str) -> None:
+    id_ = client.add_user(name)["id"]
+    path, before = f"/admin/users/{name}", len(lines(client, house.ids["root"]))
+    changes = {"role": "service", "locked": True, "quota": {"jobs": 5}}
+    refused = house.ask("PATCH", path, {**changes, "password": "short"}, user="root")
+    assert (refused.status, refused.code) == (400, 8000)
+    [told] = [one for one in client.users() if one["name"] == name]
+    assert (told["role"], told["locked"], told["quota"]["jobs"]) == ("user", False, None)
+    told = house.ok("PATCH", path, {**changes, "password": "correct horse battery"}, user="root").json
+    assert (told["role"], told["locked"], told["quota"]["jobs"]) == ("service", True, 5)
+    done = [one for one in lines(client, house.ids["root"])[before:] if one[1] == "done"]
+    assert [one[0] for one in done] == ["user.quota", "user.password", "user.role", "user.lock"]
+    assert {one[2] for one in done} == {(id_,)}
+
+
 @pytest.mark.parametrize("user", ["ann", "watcher"])
 def test_nobody_but_administrators_does_any_of_it(house: House, user: str) -> None:
     document = house.ok("GET", "/openapi.json", user="").json

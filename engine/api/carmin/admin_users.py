@@ -113,13 +113,12 @@ def user_routes(users: Users, administration: Callable[[str], Administration]) -
 
     @router.patch("/{name}", response_model=AccountModel)
     def change(name: str, wanted: AccountChange, caller: Administrator) -> AccountModel:
-        """Change role, quotas or password of an account, or lock and unlock it."""
-        ours = administration(caller.id)
-        if wanted.quota is not None:
-            ours.set_quota(name, Quota(**wanted.quota.model_dump()))
-        if wanted.password is not None:
-            ours.set_password(name, wanted.password)
-        return AccountModel.model_validate(ours.change_user(name, role=wanted.role, locked=wanted.locked))
+        """Change role, quotas or password of an account, or lock and unlock it: all of it, or nothing."""
+        quota = Quota(**wanted.quota.model_dump()) if wanted.quota else None
+        changed = administration(caller.id).change_user(
+            name, role=wanted.role, locked=wanted.locked, quota=quota, password=wanted.password
+        )
+        return AccountModel.model_validate(changed)
 
     @router.get("/{name}/keys", response_model=list[KeyTold])
     def keys(name: str, caller: Administrator) -> list[KeyTold]:

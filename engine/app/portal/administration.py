@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -15,7 +16,7 @@ from engine.app.portal.values import shown
 from engine.domain.account import Account, Group, Quota, Role
 from engine.errors import BadRequest, NotFound
 from engine.ids import new_id
-from engine.store import accounts
+from engine.store import accounts, audit
 from engine.store.accounts import KeyRow
 
 _USER_NAME = re.compile(r"[\w.@+-]{1,100}")
@@ -70,30 +71,48 @@ class Administration(Deeds):
                 raise NotFound(f"no key {shown(purpose)}")
             accounts.revoke_key(doing.connection, account.id, purpose)
 
-    def change_user(self, name: str, *, role: Role | None = None, locked: bool | None = None) -> Account:
-        """Change what an account is for, or lock and unlock it; None leaves it as it is."""
+    def change_user(
+        self,
+        name: str,
+        *,
+        role: Role | None = None,
+        locked: bool | None = None,
+        quota: Quota | None = None,
+        password: str | None = None,
+    ) -> Account:
+        """Change what an account is for, lock and unlock it, set how much it may have (None in there leaves
+        it to the settings) or its password (sessions of the one before end): all that is given, or nothing.
+
+        Raises:
+            BadRequest: the password is too short.
+        """
+        if password is not None and not passwords.is_long_enough(password):
+            raise BadRequest("a password has at least 12 characters")
+        changes: dict[str, dict[str, Any]] = {}
+        if quota is not None:
+            changes["user.quota"] = asdict(quota)
+        if password is not None:
+            changes["user.password"] = {"password": passwords.stored(password)}
         if role is not None:
-            self._change("user.role", name, role=role)
+            changes["user.role"] = {"role": role}
         if locked is not None:
-            self._change("user.lock" if locked else "user.unlock", name, locked=locked)
-        with self._db.read() as connection:
+            changes["user.lock" if locked else "user.unlock"] = {"locked": locked}
+        with self._db.write() as connection:
+            id_ = _account(connection, name).id
+            for values in changes.values():
+                accounts.change(connection, id_, **values)
+            audit.append(
+                connection, [self._trail.deed(self._by, action, "done", data=(id_,)) for action in changes]
+            )
             return _account(connection, name)
 
     def set_quota(self, name: str, quota: Quota) -> None:
         """Set how much an account may have; None leaves it to the settings."""
-        fields = (quota.running, quota.waiting, quota.jobs, quota.bytes)
-        named = dict(zip(("running", "waiting", "jobs", "bytes"), fields, strict=True))
-        self._change("user.quota", name, **named)
+        self.change_user(name, quota=quota)
 
     def set_password(self, name: str, password: str) -> None:
-        """Set a password; sessions of the one before end.
-
-        Raises:
-            BadRequest: it is too short.
-        """
-        if not passwords.is_long_enough(password):
-            raise BadRequest("a password has at least 12 characters")
-        self._change("user.password", name, password=passwords.stored(password))
+        """Set a password; see `change_user`."""
+        self.change_user(name, password=password)
 
     def add_group(self, name: str) -> Group:
         """Make a group.
@@ -118,10 +137,6 @@ class Administration(Deeds):
         """End a membership; none is fine."""
         with self._about("group.leave", name, group) as (doing, account):
             accounts.leave(doing.connection, account.id, _group(doing.connection, group))
-
-    def _change(self, action: str, name: str, **values: Any) -> None:
-        with self._about(action, name) as (doing, account):
-            accounts.change(doing.connection, account.id, **values)
 
     def _add_key(self, connection: Connection, id_: str, purpose: str, key: str) -> None:
         accounts.add_key(connection, id_, purpose, passwords.key_hash(key), now=self._clock.now())
