@@ -119,6 +119,7 @@ def test_what_fails_changes_nothing_and_is_told_as_refused(house: House, client:
         lambda: client.new_key(name, "first"),
         lambda: client.new_key(name, ""),
         lambda: client.new_key(name, "a\0b"),
+        lambda: client.new_key(name, "first/"),
         lambda: client.set_password(name, "short"),
         lambda: client.set_quota(name, {"jobs": -1}),
         lambda: client.add_group(GROUP),

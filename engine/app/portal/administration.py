@@ -55,10 +55,12 @@ class Administration(Deeds):
         """A further API key of an account: shown now, and never again.
 
         Raises:
-            BadRequest: the account has a key of that name.
+            BadRequest: the account has a key of that name, or it can be none.
         """
         if not 0 < len(purpose) <= _LONGEST or not purpose.isprintable():
             raise BadRequest(f"the name of a key is a line of 1 to {_LONGEST} characters")
+        if purpose.endswith("/"):  # a URL that names it would name the key without
+            raise BadRequest(f"key {purpose!r}: the name of a key has no / at its end")
         key = passwords.new_key()
         with self._about("user.key", name) as (doing, account):
             self._add_key(doing.connection, account.id, purpose, key)
