@@ -35,8 +35,8 @@ def servers(it: systems.Installation, database: Database, python: Path, pki: Pki
         command = [python, *words, "--cfg", file, "-o", "LogLevel=INFO"]
         used = [it.ports[service] for service in ports]
 
-        def answers() -> bool:
-            return listens(*used) if used else says in log.read_text()
+        def answers(process: Process) -> bool:
+            return listens(*used) if used else says in process.said()
 
         return Process(name, command, log, answers, environment, it.directory / "home")
 
@@ -71,7 +71,7 @@ def pilot(it: systems.Installation, shell: Mapping[str, str], python: Path, numb
     }
     log = it.directory / "logs" / f"pilot{number}.log"
     command = [python, _HERE / "agent.py", systems.PILOT, "0", "--cfg", file, "-o", "LogLevel=INFO"]
-    return Process(f"pilot{number}", command, log, lambda: "is at work" in log.read_text(), environment, root)
+    return Process(f"pilot{number}", command, log, lambda it: "is at work" in it.said(), environment, root)
 
 
 def variables(it: systems.Installation, python: Path, pki: Pki, root: Path) -> dict[str, str]:

@@ -101,7 +101,7 @@ def start_database(directory: Path, port: int, dirac: Path) -> Iterator[Database
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
     command = [require("mariadbd"), "--no-defaults", *options]
-    with running(Process("mariadb", command, directory / "log", lambda: _answers(database))):
+    with running(Process("mariadb", command, directory / "log", lambda _: _answers(database))):
         database.say(_everything(database, dirac))
         yield database
 

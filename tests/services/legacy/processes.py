@@ -25,16 +25,19 @@ class Process:
     name: str
     command: Sequence[str | os.PathLike[str]]
     log: Path
-    answers: Callable[[], bool]
+    answers: Callable[[Process], bool]
     """Whether it does its work."""
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     directory: Path | None = None
     """Where it runs; the log's, if none."""
     process: subprocess.Popen[bytes] | None = None
+    begins: int = 0
+    """Where in the log it begins: what it said before it was started again comes first."""
 
     def start(self) -> None:
         """Start it, in a group of its own. It ends with this process."""
         with open(self.log, "ab") as log:
+            self.begins = log.tell()
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig=KILL", *self.command],
                 stdin=subprocess.DEVNULL,
@@ -52,7 +55,7 @@ class Process:
             RuntimeError: it ended, or does not answer.
         """
         deadline = time.monotonic() + _PATIENCE
-        while not self.answers():
+        while not self.answers(self):
             if self.process is None or self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} did not start: {self.said()[-1500:]}")
             time.sleep(0.05)
@@ -66,8 +69,8 @@ class Process:
             self.process = None
 
     def said(self) -> str:
-        """Its log."""
-        return self.log.read_text(errors="replace")
+        """Its log, from its start."""
+        return self.log.read_bytes()[self.begins :].decode(errors="replace")
 
 
 @contextmanager
