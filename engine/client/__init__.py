@@ -100,7 +100,7 @@ class Client(Files, Pipelines, Platforms, Administration):
         self._json("PUT", f"executions/{quote(id_, safe='')}/delete", {"deleteFiles": True})
 
     def results(self, id_: str) -> list[Mapping[str, Any]]:
-        """The results of an execution: `path`, `size`, `isDirectory`, `exists`."""
+        """The results of an execution: `path`, `name` below all results, `size`, `isDirectory`, `exists`."""
         return list(self._json("GET", f"executions/{quote(id_, safe='')}/results"))
 
     def jobs(self, id_: str, status: str = "") -> Iterator[Mapping[str, Any]]:
@@ -127,8 +127,7 @@ class Client(Files, Pipelines, Platforms, Administration):
         """Bring all results into a directory; gives their paths."""
         found = []
         for one in self.results(id_):
-            below = str(one["path"]).split(f"/{id_}/outputs/")[-1]
-            target = into.joinpath(*_harmless(below))
+            target = into.joinpath(*_harmless(str(one["name"])))
             self.download(str(one["path"]), target)
             found.append(target)
         return found

@@ -22,6 +22,8 @@ from engine.store.executions import Execution
 from engine.store.jobs import Job
 from wrappers.wire import Product
 
+JOBS = "jobs"
+"""The directory of what attempts wrote, on storages that cannot rename."""
 PACKED = ".tar"
 """What is added to the name of a directory that was delivered as a tar."""
 
@@ -70,7 +72,7 @@ def input_url(results: str, sha256: str) -> str:
 
 def attempts_url(place: Place) -> str:
     """The directory that holds what attempts wrote."""
-    return f"{place.url}/{'.attempts' if place.rename else 'jobs'}"
+    return f"{place.url}/{'.attempts' if place.rename else JOBS}"
 
 
 def run_url(place: Place, number: int, attempt: AttemptId, run: str) -> str:

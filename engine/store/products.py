@@ -79,6 +79,12 @@ def named(connection: Connection, execution_id: ExecutionId, names: Sequence[str
     ]
 
 
+def of_job(connection: Connection, execution_id: ExecutionId, number: int) -> list[Product]:
+    """Results of one job."""
+    query = _of(execution_id).where(job.c.execution_id == execution_id, job.c.number == number)
+    return [_from_row(row) for row in connection.execute(query)]
+
+
 def every(connection: Connection, execution_id: ExecutionId) -> list[Product]:
     """All results of an execution."""
     return [_from_row(row) for row in connection.execute(_of(execution_id).order_by(product.c.id))]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from engine.client import Client
 from engine.ids import new_id
 from tests.cli.desk import desk_in
 from tests.portal.bucket import with_bucket
@@ -42,6 +44,38 @@ def test_a_job_reads_and_writes_what_the_engine_signs(house: House) -> None:
     assert not house.exists(path)
     assert house.exists(f"/vip/Trash/{told['identifier']}")
     assert house.exists("/vip/Home/study/in.txt")
+
+
+def test_results_that_stay_where_they_were_written_are_the_users_own_and_no_records(house: House) -> None:
+    house.put("/vip/Home/kept/in.txt", b"x")
+    told = house.run("copier/1.0", {"file": "/vip/Home/kept/in.txt"}, resultsLocation="/vip/Home/kept")
+    place = f"/vip/Home/kept/{told['identifier']}"
+    records = f"/vip/Executions/{told['identifier']}"
+    assert house.read(f"{records}/logs/1.1.out") == b"printed\n"
+    [path] = told["returnedFiles"]["copy"]
+    assert path.startswith(f"{place}/jobs/1/")
+    attempt = path.rpartition("/")[0]
+    wrong = [("PUT", f"{place}/new"), ("PUT", f"{place}/jobs/2/x/y"), ("PUT", f"{attempt}/new")]
+    wrong += [("PUT", f"{place}/jobs/x/y/z"), ("PUT", f"{place}/jobs/{'9' * 30}/y/z"), ("PUT", f"{path}x")]
+    wrong += [("DELETE", attempt), ("DELETE", f"{place}/jobs"), ("PUT", f"{records}/logs/1.1.out")]
+    for method, name in wrong:
+        answer = house.ask(method, f"/path{name}", b"x" if method == "PUT" else None)
+        assert (answer.status, answer.code) == (400, 8013), (name, answer)
+    assert house.read(path) == b"x\n"
+    assert house.ok("DELETE", f"/path{path}").status == 204
+    assert not house.ok("GET", f"/executions/{told['identifier']}/results").json[0]["exists"]
+
+
+def test_results_come_home_by_their_names_and_not_by_where_they_lie(house: House, tmp_path: Path) -> None:
+    house.put("/vip/Home/named/in.txt", b"x")
+    values = {"file": "/vip/Home/named/in.txt", "word": ["a", "b"]}
+    told = house.run("copier/1.0", values, resultsLocation="/vip/Home/named")
+    with Client(house.url, house.keys["ann"]) as client:
+        found = client.download_results(told["identifier"], tmp_path)
+        names = [one["name"] for one in client.results(told["identifier"])]
+    assert sorted(path.read_text() for path in found) == ["xa\n", "xb\n"]
+    assert [str(path.relative_to(tmp_path)) for path in found] == names
+    assert all(len(name.split("/")) <= 2 for name in names), names
 
 
 def test_without_a_public_url_the_doctor_says_why_no_job_would_run(house: House) -> None:

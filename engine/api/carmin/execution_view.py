@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from engine.api.carmin.models import ExecutionModel, JobModel, PathProperties
+from engine.api.carmin.models import ExecutionModel, JobModel, ResultProperties
 from engine.app.portal.carmin import Code, Refused, execution_status, job_status
 from engine.app.portal.launches import Launches, Result
 from engine.app.portal.tree import FileTree
@@ -60,7 +60,7 @@ class Executions:
         """Whether it has ended."""
         return self._launches.application(found).execution(found.execution_id).state.is_final
 
-    def results(self, found: Launch, limit: int | None = None) -> list[PathProperties]:
+    def results(self, found: Launch, limit: int | None = None) -> list[ResultProperties]:
         """Every result, or the first ones."""
         with ThreadPoolExecutor(_TOGETHER) as pool:  # a storage is asked for each
             some = islice(self._launches.results(found), limit)
@@ -87,14 +87,14 @@ class Executions:
 
         return pieces()
 
-    def _result(self, one: Result, found: Launch) -> PathProperties:
+    def _result(self, one: Result, found: Launch) -> ResultProperties:
         exists, modified = True, 0.0
         if one.stored is not None:
             try:
                 modified = self._tree.item(one.stored).modified
             except OSError:
                 exists = False
-        return PathProperties(
+        return ResultProperties(
             path=one.path,
             platformPath=one.path,
             lastModificationDate=int(modified),
@@ -103,6 +103,7 @@ class Executions:
             size=one.product.size,
             executionId=found.execution_id,
             mimeType="application/octet-stream",
+            name=one.name,
         )
 
 

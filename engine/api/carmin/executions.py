@@ -16,7 +16,7 @@ from engine.api.carmin.models import (
     Deletion,
     ExecutionModel,
     NewExecution,
-    PathProperties,
+    ResultProperties,
 )
 from engine.api.carmin.platform import LIMIT
 from engine.app.portal.carmin import Code, Refused
@@ -139,12 +139,12 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
             launches.kill(caller, id_)  # how clients of CARMIN 0.2 kill
         return Response(status_code=204)
 
-    @router.get("/executions/{id_}/results", response_model=list[PathProperties])
+    @router.get("/executions/{id_}/results", response_model=list[ResultProperties])
     def results(
         id_: str,
         caller: Caller,
         limit: Annotated[int | None, Query(ge=1, le=10**9, description="The first so many; ours.")] = None,
-    ) -> list[PathProperties]:
+    ) -> list[ResultProperties]:
         """Its results, where they are."""
         return told.results(launches.find(caller, id_, Deed.READ), limit)
 

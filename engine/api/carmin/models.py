@@ -145,6 +145,13 @@ class PathProperties(BaseModel):
     mimeType: str | None
 
 
+class ResultProperties(PathProperties):
+    """A result of an execution."""
+
+    name: str
+    """Below all its results, wherever each of them lies; not of CARMIN."""
+
+
 class Existence(BaseModel):
     """Whether something lies at a path."""
 

@@ -126,7 +126,7 @@ function resultsTable(results, id) {
   if (!results.length) return make("p", {}, "There is no result yet.");
   const rows = results.slice(0, MOST).map((one) => [
     one.path.startsWith("/vip/")
-      ? make("a", { href: `/rest/path${one.path.split("/").map(encodeURIComponent).join("/")}?action=content`, download: one.path.split("/").pop() + (one.isDirectory ? ".tar" : "") }, one.path.split(`/${id}/outputs/`).pop())
+      ? make("a", { href: `/rest/path${one.path.split("/").map(encodeURIComponent).join("/")}?action=content`, download: one.path.split("/").pop() + (one.isDirectory ? ".tar" : "") }, one.name)
       : one.path,
     make("span", { className: "number" }, size(one.size))]);
   return make("div", {}, table(["file", "size"], rows), results.length > MOST ? make("p", { className: "quiet" }, `These are the first ${MOST}; a client fetches them all.`) : null);

@@ -20,6 +20,7 @@ from engine.app.views import ProductView
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
+from engine.reconcile.layout import PACKED
 from engine.store import accounts, attempts, executions, launches, standing, tallies
 from engine.store.database import Database
 from engine.store.jobs import Job
@@ -36,6 +37,11 @@ class Result:
     stored: Segments | None
     """Where it lies in the engine's storage; None when it is elsewhere."""
     product: ProductView
+
+    @property
+    def name(self) -> str:
+        """What it is called below all results of its execution, wherever it lies."""
+        return self.product.name + (PACKED if self.product.packed else "")
 
 
 class Launches:

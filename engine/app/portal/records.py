@@ -1,5 +1,6 @@
 """What the engine writes of an execution (logs, provenance, the places where attempts write) lies in the
-directory of its results, which may be a user's own. Users read it; only the results are theirs to change.
+directory of its results, which may be a user's own. Users read it; only the results are theirs to change. On
+a storage that cannot rename these lie where they were written, among what other attempts left.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from engine.app.portal.tree import FileTree, kept_in
 from engine.app.portal.virtual import is_record
 from engine.errors import NotFound
 from engine.ids import ExecutionId
-from engine.store import executions
+from engine.reconcile import layout
+from engine.store import executions, products
 from engine.store.database import Database
 
 _ID = re.compile(r"[0-9A-Z]{26}")
+_NUMBER = re.compile(r"[0-9]{1,18}")  # what a database takes
 _RESULTS = "outputs"
 
 
@@ -33,7 +36,10 @@ class Records:
             Refused: it is a record of an execution.
         """
         inside = any(
-            _ID.fullmatch(name) and stored[at] != _RESULTS and self._holds(name, stored[:at])
+            _ID.fullmatch(name)
+            and stored[at] != _RESULTS
+            and self._holds(name, stored[:at])
+            and not self._is_result(ExecutionId(name), stored, stored[at:])
             for at, name in enumerate(stored[:-1], start=1)
         )
         if inside or is_record(stored):
@@ -51,3 +57,12 @@ class Records:
         except NotFound:
             return False
         return stored in kept_in(self._tree, found)
+
+    def _is_result(self, id_: ExecutionId, stored: Segments, below: Segments) -> bool:
+        """Whether it is, or lies in, a result that stays where its attempt wrote it."""
+        if below[0] != layout.JOBS or len(below) < 3 or not _NUMBER.fullmatch(below[1]):
+            return False
+        with self._db.read() as connection:
+            found = products.of_job(connection, id_, int(below[1]))
+        paths = [self._tree.path_of(one.url) for one in found]
+        return any(path and stored[: len(path)] == path for path in paths)
