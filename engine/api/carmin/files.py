@@ -111,7 +111,7 @@ class FileBody(Response):
     def __init__(self, file: OpenFile, piece: ranges.Piece, first: bytes, executor: Executor) -> None:
         headers = {
             "Accept-Ranges": "bytes",
-            "ETag": file.tag,
+            **({"ETag": file.tag} if file.tag else {}),
             "X-Content-Type-Options": "nosniff",
             "Content-Disposition": "attachment",
         }

@@ -7,6 +7,7 @@ import os
 from contextlib import ExitStack
 from typing import BinaryIO
 
+from engine.api.trees.refusals import plainly
 from engine.errors import Unavailable
 from engine.ports import Stat, Storage
 
@@ -21,12 +22,13 @@ class RemoteFile:
     as the one before; so is what is left when a stream breaks, as when a client took too long over a piece.
     """
 
-    def __init__(self, storage: Storage, url: str, found: Stat) -> None:
+    def __init__(self, storage: Storage, url: str, found: Stat, *, tagged: bool = True) -> None:
+        """`tagged`: whether size and date name this very content."""
         self._storage = storage
         self._url = url
         self._found = found
         self.size = found.size
-        self.tag = f'"{found.size:x}-{round(found.modified * 1e9):x}"'
+        self.tag = f'"{found.size:x}-{round(found.modified * 1e9):x}"' if tagged else ""
         self._opened = ExitStack()
         self._stream: BinaryIO | None = None
         self._at = 0
@@ -38,9 +40,13 @@ class RemoteFile:
         """A piece of it.
 
         Raises:
-            OSError: it is another file meanwhile.
+            OSError: it is gone, or another file meanwhile.
             Unavailable: the storage does not answer.
         """
+        with plainly():
+            return self._read(offset, length)
+
+    def _read(self, offset: int, length: int) -> bytes:
         length = min(length, self.size - offset)
         if length <= 0:
             return b""

@@ -63,10 +63,11 @@ class SplitTree:
         if not is_record(source):
             self._far.move(source, target)
             return
-        what = self._near.item(source)
-        self._far.must_not_be(target)
-        self._send(what, source, target)
-        self._near.remove(source)
+        with self._far.turns.alone(source, target):
+            what = self._near.item(source)
+            self._far.must_not_be(target)
+            self._send(what, source, target)
+            self._near.remove(source)
 
     def _send(self, what: Item, source: Segments, target: Segments) -> None:
         if not what.directory:

@@ -10,42 +10,42 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from threading import Lock
-
-import structlog
 
 from engine.api.digests import Digests
 from engine.api.receiving import Incoming
 from engine.api.tree import Tree
+from engine.api.trees.refusals import error, plainly
 from engine.api.trees.remote_file import RemoteFile
+from engine.api.trees.sums import Sums, is_settled
+from engine.api.trees.turns import Turns
 from engine.app.access.tokens import Segments
 from engine.app.portal.site import Site
 from engine.app.portal.tree import Item
-from engine.errors import BadRequest, NotFound
+from engine.clock import Clock, SystemClock
+from engine.errors import EngineError
 from engine.ports import Stat, Storage, entries
 
-log = structlog.stdlib.get_logger("engine.api")
 MARK = ".directory"
 """The name of the empty file that marks a directory."""
 _PART = re.compile(r"\.[0-9A-Z]{26}\.part")
 """What storages call a file that is not whole yet."""
-_MANY = 10_000
+_Take = Callable[[Path, Segments, Mapping[str, str]], int]
 
 
 class StorageTree:
     """What `engine.app.portal.tree.FileTree` asks for files, on `engine.ports.Storage`."""
 
-    def __init__(self, storage: Storage, site: Site, parts: Tree) -> None:
+    def __init__(self, storage: Storage, site: Site, parts: Tree, clock: Clock | None = None) -> None:
         """`parts` holds what is received."""
         self._storage = storage
         self._site = site
         self._parts = parts
-        self._sums: OrderedDict[tuple[str, int, float], str] = OrderedDict()
-        self._lock = Lock()
+        self._clock = clock or SystemClock()
+        self._sums = Sums()
+        self.turns = Turns()
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -56,10 +56,10 @@ class StorageTree:
 
     def items(self, path: Segments) -> Sequence[Item]:
         """What lies directly in a directory."""
-        with _plainly():
+        with plainly():
             found = entries(self._storage, self._url(path))
         if not found and not self._found(path).directory:
-            raise _error(NotADirectoryError, errno.ENOTDIR)
+            raise error(NotADirectoryError, errno.ENOTDIR)
         shown = [_item(name, stat) for name, stat in found.items() if not _is_hidden(name)]
         return sorted(shown, key=lambda one: os.fsencode(one.name))
 
@@ -81,41 +81,53 @@ class StorageTree:
     def md5(self, path: Segments) -> str:
         """The MD5 of a file: the storage's own, else that of what is read back; remembered."""
         found = self._file(path)
-        key = (self._url(path), found.size, found.modified)
-        with self._lock:
-            known = self._sums.get(key)
+        known = self._sums.of(path, found)
         if known is None:
-            with _plainly():
-                known = self._storage.checksum(key[0], "md5")
-            with self._lock:
-                self._sums[key] = known
-                if len(self._sums) > _MANY:
-                    self._sums.popitem(last=False)
+            settled = is_settled(found, self._clock.now())
+            with plainly():
+                known = self._storage.checksum(self._url(path), "md5")
+            if settled:
+                self._sums.keep(path, found, known)
         return known
 
     def open(self, path: Segments) -> RemoteFile:
         """A file for reading."""
-        return RemoteFile(self._storage, self._url(path), self._file(path))
+        found = self._file(path)
+        tagged = is_settled(found, self._clock.now())
+        return RemoteFile(self._storage, self._url(path), found, tagged=tagged)
 
     # --- changing ---------------------------------------------------------------------------------
 
     def receive(self, algorithms: Sequence[str]) -> Incoming:
         """A new file, on this machine until it is whole."""
-        return _Incoming(self._parts, algorithms, self.take)
+        return _Incoming(self._parts, algorithms, self._publish)
 
     def free(self) -> int:
         """Bytes that this machine can still receive."""
         return self._parts.free()
 
+    def _publish(self, source: Path, path: Segments, sums: Mapping[str, str]) -> int:
+        """Have what was received, and remember its checksum: nobody need read it back."""
+        with self._sums.changing(path) as change:
+            replaced = self._take(source, path, keep=False)
+            with suppress(OSError, EngineError):
+                if "md5" in sums and (found := self._stat(path)) is not None:
+                    change.learned = found, sums["md5"]
+        return replaced
+
     def take(self, source: Path, path: Segments, *, keep: bool = False) -> int:
         """Have a file of this machine in the tree; it may be gone here then, unless it is to be kept. Gives
         the bytes of what it replaced.
         """
+        with self._sums.changing(path):
+            return self._take(source, path, keep=keep)
+
+    def _take(self, source: Path, path: Segments, *, keep: bool) -> int:
         before = self._stat(path)
         if before is not None and before.directory:
-            raise _error(IsADirectoryError, errno.EISDIR)
+            raise error(IsADirectoryError, errno.EISDIR)
         self._may_hold(path[:-1])
-        with _plainly():
+        with plainly():
             self._storage.send(source, self._url(path), keep=keep)
         return before.size if before else 0
 
@@ -123,7 +135,7 @@ class StorageTree:
         """Make a directory."""
         found = self._stat(path)
         if found is not None and not found.directory:
-            raise _error(FileExistsError, errno.EEXIST)
+            raise error(FileExistsError, errno.EEXIST)
         if found is not None:
             return False
         self._may_hold(path[:-1])
@@ -132,11 +144,15 @@ class StorageTree:
 
     def move(self, source: Segments, target: Segments) -> None:
         """Rename: a copy first and a removal then, where the storage has no rename."""
+        with self.turns.alone(source, target), self._sums.changing(source, target):
+            self._move(source, target)
+
+    def _move(self, source: Segments, target: Segments) -> None:
         self._found(source)
         self.must_not_be(target)
         self._may_hold(target[:-1])
         try:
-            with _plainly():
+            with plainly():
                 self._storage.move(self._url(source), self._url(target))
         except OSError:
             self.must_not_be(target)  # somebody else's may have come meanwhile
@@ -146,7 +162,7 @@ class StorageTree:
     def remove(self, path: Segments) -> None:
         """Remove."""
         self._found(path)
-        with _plainly():
+        with self._sums.changing(path), plainly():
             self._storage.delete(self._url(path))
         self._keep(path[:-1])
 
@@ -165,31 +181,31 @@ class StorageTree:
     def _url(self, path: Segments) -> str:
         """The URL of what users may see."""
         if any(map(_is_hidden, path)):
-            raise _error(FileNotFoundError, errno.ENOENT)
+            raise error(FileNotFoundError, errno.ENOENT)
         return self._site.url_of(path)
 
     def _stat(self, path: Segments) -> Stat | None:
         if not path:
             return Stat(0, 0.0, directory=True)  # the top is there, though a storage may not say so
-        with _plainly():
+        with plainly():
             return self._storage.stat(self._url(path))
 
     def _found(self, path: Segments) -> Stat:
         found = self._stat(path)
         if found is None:
-            raise _error(FileNotFoundError, errno.ENOENT)
+            raise error(FileNotFoundError, errno.ENOENT)
         return found
 
     def _file(self, path: Segments) -> Stat:
         found = self._found(path)
         if found.directory:
-            raise _error(IsADirectoryError, errno.EISDIR)
+            raise error(IsADirectoryError, errno.EISDIR)
         return found
 
     def must_not_be(self, path: Segments) -> None:
         """Return if there is nothing."""
         if self._stat(path) is not None:
-            raise _error(FileExistsError, errno.EEXIST)
+            raise error(FileExistsError, errno.EEXIST)
 
     def _may_hold(self, directory: Segments) -> None:
         """Return if nothing above a new name is a file: object storages would not mind."""
@@ -197,13 +213,13 @@ class StorageTree:
             found = self._stat(directory[:length])
             if found is not None:
                 if not found.directory:
-                    raise _error(NotADirectoryError, errno.ENOTDIR)
+                    raise error(NotADirectoryError, errno.ENOTDIR)
                 return
 
     def _mark(self, directory: Segments) -> None:
         """Have a directory, though nothing is in it."""
         mark = f"{self._url(directory)}/{MARK}"
-        with _plainly():
+        with plainly():
             self._storage.put(b"", mark)
             if self._storage.capabilities.rename:
                 self._storage.delete(mark)
@@ -217,13 +233,13 @@ class StorageTree:
 class _Incoming(Incoming):
     """A file that is received on this machine, and goes to the storage when it is whole."""
 
-    def __init__(self, parts: Tree, algorithms: Sequence[str], take: Callable[[Path, Segments], int]) -> None:
+    def __init__(self, parts: Tree, algorithms: Sequence[str], take: _Take) -> None:
         super().__init__(parts, Digests(), algorithms)
         self._take = take
 
     def publish(self, path: Segments) -> int:
         """Send it."""
-        return self._take(self._tree.path_of_part(self._part), path)
+        return self._take(self._tree.path_of_part(self._part), path, self.results())
 
 
 def _is_hidden(name: str) -> bool:
@@ -232,19 +248,3 @@ def _is_hidden(name: str) -> bool:
 
 def _item(name: str, found: Stat) -> Item:
     return Item(name, found.directory, 0 if found.directory else found.size, found.modified)
-
-
-def _error(kind: type[OSError], number: int) -> OSError:
-    return kind(number, os.strerror(number))
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """What a storage refuses, as a file system says it; its words, which have its URLs, are written down."""
-    try:
-        yield
-    except NotFound:
-        raise _error(FileNotFoundError, errno.ENOENT) from None
-    except BadRequest as error:
-        log.warning("refused by the storage of the tree", why=error.message)
-        raise _error(OSError, errno.EINVAL) from None

@@ -37,7 +37,7 @@ class OpenFile(Protocol):
 
     @property
     def tag(self) -> str:
-        """A name of this very content, as an ETag."""
+        """A name of this very content, as an ETag; empty when there is none that is sure."""
 
     def read(self, offset: int, length: int) -> bytes:
         """A piece of it; fewer bytes at its end only."""

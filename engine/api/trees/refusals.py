@@ -1,0 +1,36 @@
+"""What a storage of the tree refuses, told as a file system does."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from engine.errors import BadRequest, NotFound
+
+log = structlog.stdlib.get_logger("engine.api")
+
+
+def error(kind: type[OSError], number: int) -> OSError:
+    """An error as the operating system words it."""
+    return kind(number, os.strerror(number))
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """What a storage refuses, as a file system says it; its words, which have its URLs, are written down.
+
+    Raises:
+        FileNotFoundError: there is no such thing.
+        OSError: the storage does not want to.
+    """
+    try:
+        yield
+    except NotFound:
+        raise error(FileNotFoundError, errno.ENOENT) from None
+    except BadRequest as refused:
+        log.warning("refused by the storage of the tree", why=refused.message)
+        raise error(OSError, errno.EINVAL) from None

@@ -1,0 +1,80 @@
+"""MD5s of files of a storage, so that they are read back once at most."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
+
+from engine.api.trees.turns import overlap
+from engine.app.access.tokens import Segments
+from engine.ports import Stat
+
+_MANY = 10_000
+SETTLED = 2.0
+"""Seconds: dates of storages count whole ones."""
+
+
+def is_settled(found: Stat, now: float) -> bool:
+    """Whether another content would have another size or date: not within the second of the last change, nor
+    where a storage tells no date.
+    """
+    return 0 < found.modified <= now - SETTLED
+
+
+@dataclass(slots=True, eq=False)
+class Change:
+    """Something that this engine changes."""
+
+    paths: Sequence[Segments]
+    alone: bool = True
+    learned: tuple[Stat, str] | None = None
+    """How its first path is afterwards, and its MD5: remembered if nobody else changed it meanwhile."""
+
+
+class Sums:
+    """By path, with size and date of what was summed; a change that this engine makes itself drops them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._known: OrderedDict[Segments, tuple[int, float, str]] = OrderedDict()
+        self._changes: list[Change] = []
+
+    def of(self, path: Segments, found: Stat) -> str | None:
+        """What is known of a file as it is now."""
+        with self._lock:
+            size, modified, md5 = self._known.get(path, (-1, 0.0, ""))
+        return md5 if (size, modified) == (found.size, found.modified) else None
+
+    def keep(self, path: Segments, found: Stat, md5: str) -> None:
+        """Remember it."""
+        with self._lock:
+            self._keep(path, found, md5)
+
+    @contextmanager
+    def changing(self, *paths: Segments) -> Iterator[Change]:
+        """These change, and what is below: what was known of them is forgotten, however it ends."""
+        change = Change(paths)
+        with self._lock:
+            for other in self._changes:
+                if any(overlap(one, two) for one in paths for two in other.paths):
+                    change.alone = other.alone = False
+            self._changes.append(change)
+        try:
+            yield change
+        finally:
+            with self._lock:
+                self._changes.remove(change)
+                for known in [one for one in self._known if any(one[: len(p)] == p for p in paths)]:
+                    del self._known[known]
+                if change.learned and change.alone:
+                    self._keep(paths[0], *change.learned)
+
+    def _keep(self, path: Segments, found: Stat, md5: str) -> None:
+        if not found.modified:
+            return  # nothing would tell it from another file of this size
+        self._known[path] = (found.size, found.modified, md5)
+        if len(self._known) > _MANY:
+            self._known.popitem(last=False)
