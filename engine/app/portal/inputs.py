@@ -7,7 +7,8 @@ has not registered as a storage.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -58,6 +59,17 @@ class Inputs:
     def names_used(self) -> list[str]:
         """Logical names of all files that were asked for."""
         return list(self._used)
+
+    def look_at(self, given: Iterable[str]) -> None:
+        """Return if all of these are files of this account; a storage is asked for several at a time.
+
+        Raises:
+            Refused: the first that is not there, or not for this account.
+        """
+        self._used.update(dict.fromkeys(given))
+        with ThreadPoolExecutor(self._settings.data.parallel) as pool:
+            for _ in pool.map(self.understand, list(self._used)):  # the first refusal gives up the rest
+                pass
 
     def _understand(self, value: str) -> str:
         self._used[value] = None

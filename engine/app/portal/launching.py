@@ -92,8 +92,7 @@ class Launcher:
         invocation = values.invocation(compiled.tool, wish.values)
         app = self._app(account)
         inputs = Inputs(account, self._settings, self._tree, remote=app.is_remote(), shared=wish.trusted)
-        for value in values.files(compiled.tool, invocation):
-            inputs.understand(value)  # refused with the code of its reason
+        inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
         location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
         results, stores = inputs.results(location, self._records.leave_alone)
         most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
