@@ -196,4 +196,5 @@ def test_a_removal_that_is_asked_for_again_waits_for_the_first_and_finds_nothing
         first.result(LONG)
         with pytest.raises(FileNotFoundError):
             second.result(LONG)
+    assert not storage.moving.acquire(blocking=False)
     assert [one.name for one in tree.items(trash_of("u"))] == ["a.txt"]

@@ -165,9 +165,12 @@ def test_the_storage_by_its_own_name_is_no_way_around_whose_files_are_whose(
     assert house.launch("copier/1.0", mine, resultsLocation=there).code == 8013
 
 
-def test_doctor_looks_at_the_storage_of_the_tree(house: House) -> None:
+def test_doctor_tries_the_storage_of_the_tree_and_leaves_nothing(
+    house: House, nginx: Nginx, top: str
+) -> None:
     told = house.desk.run("doctor", variables=dict(house.variables)).out.splitlines()
     assert any("files of the portal" in line and line.startswith("ok") for line in told), told
+    assert [path.name for path in (nginx.files / top).iterdir()] in ([], ["vip"])
     other = {**house.variables, "ENGINE_PORTAL__TREE": "http://127.0.0.1:9/vip"}
     done = house.desk.run("doctor", variables=other)
     assert done.code == 3
@@ -180,3 +183,23 @@ def test_a_tree_that_is_no_storage_is_told_at_the_start(house: House, tree: str)
     assert done.code == 2
     assert "portal.tree" in done.err
     assert "api.root" in done.err
+
+
+def test_a_tree_on_logical_names_is_refused_at_the_start_and_by_the_doctor(house: House) -> None:
+    variables = {**house.variables, "ENGINE_PORTAL__TREE": "lfn:/vo/portal"}
+    done = house.desk.run("serve", "--http", variables=variables)
+    assert done.code == 2
+    assert "renames nothing" in done.err
+    told = house.desk.run("doctor", "--json", variables=variables)
+    [found] = [one for one in told.values if one["check"] == "files of the portal"]
+    assert found["verdict"] == "failure"
+
+
+def test_doctor_says_when_the_storage_of_the_tree_removes_nothing(
+    house: House, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with start_nginx(methods="PUT MKCOL MOVE") as server:
+        variables = {**house.variables, "ENGINE_PORTAL__TREE": f"{server.url}/vip"}
+        told = house.desk.run("doctor", "--json", variables=variables)
+    [found] = [one for one in told.values if one["check"] == "files of the portal"]
+    assert found["verdict"] == "failure"

@@ -33,7 +33,7 @@ http {{
         listen 127.0.0.1:{port};
         root {directory}/files;
         location / {{
-            dav_methods PUT DELETE MKCOL COPY MOVE;
+            dav_methods {methods};
             dav_ext_methods PROPFIND OPTIONS;
             create_full_put_path on;
             dav_access user:rw group:r all:r;
@@ -62,8 +62,8 @@ class Nginx:
 
 
 @contextmanager
-def start_nginx() -> Iterator[Nginx]:
-    """Run nginx until the end of the block."""
+def start_nginx(methods: str = "PUT DELETE MKCOL COPY MOVE") -> Iterator[Nginx]:
+    """Run nginx until the end of the block; it lets whoever asks change files by these methods."""
     nginx = require("nginx")
     module = require(_MODULE)
     with own_directory("nginx") as directory:
@@ -73,7 +73,9 @@ def start_nginx() -> Iterator[Nginx]:
             give(directory / name)
         (directory / "passwords").write_text("alice:{PLAIN}secret\n")
         configuration = directory / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(module=module, directory=directory, port=port))
+        configuration.write_text(
+            _CONFIGURATION.format(module=module, directory=directory, port=port, methods=methods)
+        )
         program = Program(
             [nginx, "-c", str(configuration)],
             log=directory / "log",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from engine.app.access.needs import check_answers
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.app.portal.site import site_of
-from engine.errors import EngineError
+from engine.domain.urls import child
+from engine.errors import EngineError, Unavailable
+from engine.ids import new_id
 from engine.ports import Storage
 from engine.settings.service import ApiSection
 from engine.settings.tree import Settings
@@ -36,7 +39,7 @@ def credentials(left: Mapping[str, Callable[[], float]]) -> Iterator[Finding]:
 
 
 def tree(settings: Settings, storage: Callable[[str], Storage]) -> Finding:
-    """Whether the storage of the portal's files answers, and jobs can fetch from it."""
+    """Whether the storage of the portal's files does what users ask of it, and jobs can fetch from it."""
     check = "files of the portal"
     try:
         site = site_of(settings)
@@ -44,6 +47,8 @@ def tree(settings: Settings, storage: Callable[[str], Storage]) -> Finding:
             return Finding(check, OK, f"in {settings.api.root} (api.root)")
         place = storage(site.url)
         place.stat(site.url)
+        if place.capabilities.write:
+            _try_out(place, site.url)
     except EngineError as error:
         return Finding(check, FAILURE, error.message, error.remedy or "see the setting portal.tree")
     if not place.capabilities.write:
@@ -54,6 +59,26 @@ def tree(settings: Settings, storage: Callable[[str], Storage]) -> Finding:
         words = f"{site.url} answers, but jobs need presigned URLs of it: api.public_url is not set"
         return Finding(check, FAILURE, words, "set api.public_url to where jobs reach `engine serve`")
     return Finding(check, OK, f"{site.url} answers")
+
+
+def _try_out(place: Storage, top: str) -> None:
+    """Put, rename and remove a mark, called as what is not whole yet: users are not shown it.
+
+    Raises:
+        EngineError: the storage does not take, rename or remove files.
+    """
+    mark, moved = (child(top, f".{new_id()}.part") for _ in range(2))
+    try:
+        place.put(b"a mark of engine doctor", mark)
+        place.move(mark, moved)
+        place.delete(moved)
+    except EngineError:
+        for url in (mark, moved):
+            with suppress(EngineError):
+                place.delete(url)
+        raise
+    if place.stat(moved) is not None:
+        raise Unavailable(f"{moved} was removed, but is still there")
 
 
 def public_url(api: ApiSection) -> Finding:

@@ -59,7 +59,7 @@ def site_of(settings: Settings) -> Site | None:
     """The storage of the tree; None when the tree is in the directory `api.root`.
 
     Raises:
-        SettingsError: `portal.tree` is no storage.
+        SettingsError: `portal.tree` is no storage, or one that cannot hold a tree.
     """
     given = settings.portal.tree
     if not given:
@@ -69,6 +69,11 @@ def site_of(settings: Settings) -> Site | None:
         raise SettingsError(
             f"setting portal.tree: {given} is no storage",
             remedy="write a URL, or STORAGE:PATH of the settings; a directory of this machine is api.root",
+        )
+    if urlsplit(url).scheme == "lfn":
+        raise SettingsError(
+            f"setting portal.tree: {given} has no directories that users can make, and renames nothing",
+            remedy="write the URL of a storage; files of lfn: can be inputs all the same",
         )
     return Site(url.rstrip("/"), tuple(doors_of(url.rstrip("/"), settings.storages)))
 

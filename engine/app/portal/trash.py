@@ -1,4 +1,4 @@
-"""The trash of an account: what it removes lies there until `engine purge`, or until it is removed there."""
+"""The trash of an account: what it removes lies there, and counts, until it is removed there."""
 
 from __future__ import annotations
 
