@@ -12,6 +12,7 @@ import asyncio
 import errno
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from engine.api.sending import PIECE, send_file
 from engine.api.tree import Tree
 from engine.app.access.paths import BadPath, segments
 from engine.app.access.tokens import DELETE, READ, WRITE, Leave, Segments
+from engine.app.portal.virtual import ROOT
 from engine.errors import Unavailable
 from wrappers.transfer import digest
 
@@ -36,6 +38,9 @@ _T = TypeVar("_T")
 MOUNT = b"/se"
 """Below this the application answers."""
 _THREADS = 16
+_ID = re.compile(r"[0-9A-Z]{26}")
+_BELOW = 3
+"""Names of the virtual tree above which nothing is an execution's: `vip`, whose kind, whose."""
 _ALLOWED = "OPTIONS, GET, HEAD, PUT, DELETE, MKCOL, MOVE, PROPFIND"
 _KIND = {"Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff"}
 _STATUS = {
@@ -69,7 +74,7 @@ class StorageElement:
     def __init__(self, tree: Tree, guard: Guard, quota: int | None, public_path: str = "") -> None:
         self._tree = tree
         self._guard = guard
-        self._quotas = Quotas(lambda _: quota, lambda execution: tree.size((execution,)))
+        self._quotas = Quotas(lambda _: quota, lambda kept: tree.size(tuple(kept.split("/"))))
         self._digests = digests.Digests()
         self._public_path = public_path.rstrip("/")
         self._executor = ThreadPoolExecutor(_THREADS, "storage")
@@ -159,7 +164,7 @@ class StorageElement:
         algorithms = {"adler32", *said, *([asked] if asked else [])}
         incoming = Incoming(self._tree, self._digests, sorted(algorithms))
         try:
-            with self._quotas.room(request.path[0], limited=bool(leave.attempt)) as ask:
+            with self._quotas.room(_kept_for(request.path), limited=bool(leave.attempt)) as ask:
                 if announced:
                     await self._run(self._make_room, ask, int(announced))
                 beside = None if announced else partial(self._run, ask)
@@ -168,7 +173,7 @@ class StorageElement:
                 if wrong := sorted(name for name, value in said.items() if results[name] != value):
                     raise Refusal(422, f"the body is not what its {wrong[0]} says; nothing was kept")
                 size, replaced = incoming.size, await self._run(incoming.publish, request.path)
-                self._quotas.changed(request.path[0], size - replaced)
+                self._quotas.changed(_kept_for(request.path), size - replaced)
         finally:
             incoming.close()
         algorithm = asked or "adler32"
@@ -228,7 +233,7 @@ class StorageElement:
     async def _delete(self, request: Request) -> Reply:
         await self._leave(request, DELETE, request.path)
         size = await self._run(self._tree.remove, request.path)
-        self._quotas.changed(request.path[0], -size)
+        self._quotas.changed(_kept_for(request.path), -size)
         return Reply(204)
 
     async def _mkcol(self, request: Request) -> Reply:
@@ -243,8 +248,8 @@ class StorageElement:
         await self._leave(request, WRITE, target)
         replace = request.header("overwrite").upper() != "F"
         await self._run(partial(self._tree.move, request.path, target, replace=replace))
-        if request.path[0] != target[0] or replace:
-            self._quotas.forget(request.path[0], target[0])
+        if _kept_for(request.path) != _kept_for(target) or replace:
+            self._quotas.forget(_kept_for(request.path), _kept_for(target))
         return Reply(201)
 
     def _destination(self, url: str) -> Segments:
@@ -264,6 +269,13 @@ class StorageElement:
         below = await self._run(self._tree.items, request.path) if deep and item.directory else []
         body = dav.multistatus(request.url_path, item, below)
         return Reply(207, {"Content-Type": "application/xml; charset=utf-8"}, body)
+
+
+def _kept_for(path: Segments) -> str:
+    """The directory of the execution whose room something takes: at the top, or within the virtual tree."""
+    names = enumerate(path) if path[0] == ROOT else ()
+    end = next((at for at, name in names if at >= _BELOW and _ID.fullmatch(name)), 0)
+    return "/".join(path[: end + 1])
 
 
 def _refusal(error: Refusal | QuotaExceeded | Unavailable | OSError, method: str) -> Refusal:

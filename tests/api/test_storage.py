@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.ids import new_id
 from tests.api.conftest import House, start_house
 
 
@@ -237,6 +238,19 @@ def test_more_than_the_quota_is_refused_before_it_is_sent(small_house: House) ->
     assert house.ask("PUT", "e/b", b"x" * 600, attempt).status == 201
     assert house.ask("PUT", "e/c", b"x" * 600).status == 201  # the engine itself
     assert house.files() == ["e/b", "e/c", "other/b"]
+
+
+def test_executions_in_the_virtual_tree_have_a_quota_each(small_house: House) -> None:
+    house, attempt = small_house, small_house.token(attempt="A1")
+    account, one, other = new_id(), new_id(), new_id()
+    places = [f"vip/users/{account}/executions/{one}", f"vip/users/{account}/executions/{other}"]
+    places += [f"vip/users/{account}/home/study/{one}", f"vip/groups/{account}/{one}"]
+    for place in places:
+        assert house.ask("PUT", f"{place}/outputs/a", b"x" * 600, attempt).status == 201, place
+    for place in places:
+        assert house.ask("PUT", f"{place}/outputs/b", b"x" * 600, attempt).status == 507, place
+    assert house.ask("DELETE", f"{places[0]}/outputs/a").status == 204
+    assert house.ask("PUT", f"{places[0]}/outputs/b", b"x" * 600, attempt).status == 201
 
 
 def test_a_quota_holds_for_bodies_of_unknown_size_and_counts_what_went_by_another_way(
