@@ -106,7 +106,11 @@ def test_each_deed_is_one_line_that_tells_who_did_it_to_whom(house: House, clien
     assert {one[1] for one in found} == {"done"}
     assert {one[2][0] for one in found} == {id_}
     assert name not in json.dumps(list(client.audit_lines()))
-    assert client.audit_problems([client.audit_head()]) == []
+    head = client.audit_head()
+    assert client.audit_problems([head]) == []
+    for after, whole in ((head, True), ({**head, "sha256": "0" * 64}, False)):
+        told = house.ok("POST", "/admin/audit/verify", {"after": after}, user="root").json
+        assert (not told["problems"], told["next"]) == (whole, None)
 
 
 def test_what_fails_changes_nothing_and_is_told_as_refused(house: House, client: Client, name: str) -> None:

@@ -128,3 +128,14 @@ def test_an_upload_that_broke_off_after_a_long_time_is_tried_again(tmp_path: Pat
     ):
         client.upload(file, "/vip/Home/x")
     assert len(came) == 3
+
+
+def test_a_long_trail_is_verified_in_several_requests() -> None:
+    first = '{"lines": 2, "problems": ["one"], "next": {"number": 1, "sha256": "x"}}'
+    last = '{"lines": 2, "problems": ["two"], "next": null}'
+    with (
+        scripted(lambda: answer(first), lambda: answer(last)) as (url, came),
+        Client(url, "key") as client,
+    ):
+        assert client.audit_problems() == ["one", "two"]
+    assert len(came) == 2

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from engine.app.access.key import Key
-from engine.app.portal.audit import AuditTrail
+from engine.app.portal.audit import START, AuditTrail
 from engine.store import audit as store
 from engine.store.audit import Head
 from engine.store.database import Database
@@ -65,6 +65,26 @@ def test_a_removed_line_is_found(db: Database, number: int) -> None:
     with db.write() as connection:
         connection.execute(sa.delete(audit).where(audit.c.number == number))
     assert list(trail.problems())
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+@pytest.mark.parametrize("altered", [0, 2, 3, 5])
+def test_a_part_at_a_time_finds_what_the_whole_finds(db: Database, most: int, altered: int) -> None:
+    trail = a_trail(db)
+    anchors = [Head(number, "0" * 64) for number in (3, 4, 7)]
+    with db.write() as connection:
+        connection.execute(sa.delete(audit).where(audit.c.number == altered))
+    found, at = trail.problems_after(START, anchors, most)
+    while at is not None:
+        more, at = trail.problems_after(at, anchors, most)
+        found += more
+    assert sorted(found) == sorted(trail.problems(anchors))
+    assert len(found) == (4 if altered else 3)
+
+
+def test_a_part_that_begins_with_another_line_than_was_told_is_found(db: Database) -> None:
+    trail = a_trail(db)
+    assert trail.problems_after(Head(2, "0" * 64), [])[0]
 
 
 def test_lines_that_changed_places_are_found(db: Database) -> None:

@@ -11,11 +11,13 @@ from pydantic import BaseModel, Field
 
 from engine.api.carmin.administrator import TAG, Administrator
 from engine.app.health.grid import SiteView
-from engine.app.portal.audit import AuditTrail
+from engine.app.portal.audit import START, AuditTrail
 from engine.store.audit import Head
 
 _PAGE = 1000
 _PROBLEMS = 1000
+_LINES = 10_000
+"""Lines of the trail that are verified for one request."""
 
 
 class HeadModel(BaseModel):
@@ -26,17 +28,21 @@ class HeadModel(BaseModel):
 
 
 class Heads(BaseModel):
-    """Heads that were exported earlier: the trail must still contain them."""
+    """Heads that were exported earlier, which the trail must still contain, and where to begin."""
 
     heads: Annotated[list[HeadModel], Field(max_length=1000)] = Field(default_factory=list)
+    after: HeadModel | None = None
+    """The `next` of the verdict before; left out: from the first line."""
 
 
 class Verdict(BaseModel):
-    """How the trail was found."""
+    """How the trail was found, or ten thousand lines of it."""
 
     lines: int
     problems: list[str]
     """A line each, at most a thousand; none: it is whole."""
+    next: HeadModel | None
+    """Where to go on; null: that was all."""
 
 
 def trail_routes(trail: AuditTrail, sites: Callable[[str], Sequence[SiteView]]) -> APIRouter:
@@ -60,10 +66,12 @@ def trail_routes(trail: AuditTrail, sites: Callable[[str], Sequence[SiteView]]) 
 
     @router.post("/audit/verify", response_model=Verdict)
     def verify(wanted: Heads, caller: Administrator) -> Verdict:
-        """Find any line that was altered, removed or reordered."""
+        """Find any line that was altered, removed or reordered, some thousand lines at a time."""
         anchors = [Head(one.number, one.sha256) for one in wanted.heads]
-        found = list(islice(trail.problems(anchors), _PROBLEMS))
-        return Verdict(lines=trail.head().number, problems=found)
+        at = Head(wanted.after.number, wanted.after.sha256) if wanted.after else START
+        found, last = trail.problems_after(at, anchors, _LINES)
+        following = HeadModel(number=last.number, sha256=last.sha256) if last else None
+        return Verdict(lines=trail.head().number, problems=found[:_PROBLEMS], next=following)
 
     @router.get("/sites", response_model=list[SiteView])
     def every_site(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from engine.app.access.key import Key
@@ -15,6 +16,8 @@ from engine.store.database import Database
 
 _PURPOSE = "audit"
 _MANY = 1000
+START = Head(0, audit.START)
+"""Before the first line."""
 
 
 class AuditTrail:
@@ -73,26 +76,39 @@ class AuditTrail:
 
         `anchors` are heads that were exported earlier: the trail must still contain them.
         """
-        known = {anchor.number: anchor.sha256 for anchor in anchors}
-        before, last = audit.START, 0
+        known = list(anchors)
+        found, at = self.problems_after(START, known)
+        yield from found
+        while at is not None:
+            found, at = self.problems_after(at, known)
+            yield from found
+
+    def problems_after(
+        self, at: Head, anchors: Iterable[Head], most: int = _MANY
+    ) -> tuple[list[str], Head | None]:
+        """The same of at most so many lines after one (`START`: from the first), and the last of these; None:
+        it was the last of all.
+        """
+        known = {anchor.number: anchor.sha256 for anchor in anchors if anchor.number > at.number}
+        found, before, last, count = [], at.sha256, at.number, 0
         with self._db.read() as connection:
             head = audit.head(connection)
-            for line in audit.lines(connection):
+            for line in islice(audit.lines(connection, last), most):
                 if line.number != last + 1:
-                    yield f"lines {last + 1} to {line.number - 1} are missing"
-                    before = ""  # unknown: the next hash cannot be checked
-                elif before and not _same(audit.digest(before, line.number, line.deed), line.sha256):
-                    yield f"line {line.number} is not what was written, or the line before it is not"
+                    found.append(f"lines {last + 1} to {line.number - 1} are missing")  # and the hash unknown
+                elif not _same(audit.digest(before, line.number, line.deed), line.sha256):
+                    found.append(f"line {line.number} is not what was written, or the line before it is not")
                 if line.number in known and not _same(known.pop(line.number), line.sha256):
-                    yield f"line {line.number} is not that of the exported head"
-                before, last = line.sha256, line.number
-        if last != head.number:
-            yield f"the trail ends with line {last}, and {head.number} were written"
-        elif last and not _same(before, head.sha256):
-            yield "the last line is not the one that was written last"
-        for number in sorted(known):
-            if number:
-                yield f"line {number} of an exported head is missing"
+                    found.append(f"line {line.number} is not that of the exported head")
+                before, last, count = line.sha256, line.number, count + 1
+        over = count < most
+        if over and last != head.number:
+            found.append(f"the trail ends with line {last}, and {head.number} were written")
+        elif over and last and not _same(before, head.sha256):
+            found.append("the last line is not the one that was written last")
+        missing = sorted(number for number in known if over or number <= last)
+        found += [f"line {number} of an exported head is missing" for number in missing]
+        return found, None if over else Head(last, before)
 
 
 def read_head(text: str) -> Head:
