@@ -104,6 +104,9 @@ class Requests:
             f"{self._parts.geturl()}: no daemon of the engine: {why}", remedy="is it the right URL?"
         )
 
+    def _unavailable(self, why: str, remedy: str) -> Unavailable:
+        return Unavailable(f"{self._parts.netloc}{why}", remedy=remedy)
+
     def _bytes(self, method: str, path: str) -> bytes:
         return self._repeated(method, path, None, {})
 
@@ -130,30 +133,24 @@ class Requests:
         while True:
             connection = None
             try:
-                if once:
-                    self.close()  # one that was used may have been closed there, and look as if it took it
-                connection = self._connected()
+                connection = self._connected(anew=bool(once))
                 return self._once(connection, method, path, body, sent, into, within or self._timeout)
             except ssl.SSLCertVerificationError as error:
                 self.close()
-                raise Unavailable(
-                    f"{self._parts.netloc}: its certificate is not good: {error.verify_message}",
-                    remedy="SSL_CERT_FILE can name the file of its authority",
+                raise self._unavailable(
+                    f": its certificate is not good: {error.verify_message}",
+                    "SSL_CERT_FILE can name the file of its authority",
                 ) from None
             except (OSError, http.client.HTTPException, Unavailable) as error:
                 self.close()
                 words = getattr(error, "strerror", None) or str(error) or type(error).__name__
                 if once and connection and not isinstance(error, _Refused):
-                    raise Unavailable(
-                        f"{self._parts.netloc} does not answer: {words}; perhaps it is done", remedy=once
-                    ) from None
-                if until is None:
-                    until = self._clock.now() + self._patience
+                    raise self._unavailable(f" does not answer: {words}; perhaps it is done", once) from None
+                until = self._clock.now() + self._patience if until is None else until
                 left = until - self._clock.now()
                 if left <= 0:
-                    raise Unavailable(
-                        f"{self._parts.netloc} does not answer: {words}",
-                        remedy="the work goes on there; ask again later",
+                    raise self._unavailable(
+                        f" does not answer: {words}", "the work goes on there; ask again later"
                     ) from None
                 if not told:
                     logger.warning(
@@ -215,7 +212,9 @@ class Requests:
             return _Refused(words) if status in _NOT_DONE else Unavailable(words)
         return NotFound(words) if code == _NO_EXECUTION or status == 404 else BadRequest(words)
 
-    def _connected(self) -> http.client.HTTPConnection:
+    def _connected(self, *, anew: bool) -> http.client.HTTPConnection:
+        if anew:
+            self.close()  # one that was used may have been closed there, and look as if it took the request
         if self._connection is None:
             host, port = self._parts.hostname or "", self._parts.port
             self._connection = (
