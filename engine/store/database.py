@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ class Database:
         if self.sqlite:
             event.listen(self._engine, "connect", _configure_sqlite)
             event.listen(self._engine, "begin", _begin_sqlite)
+            event.listen(self._engine, "invalidate", _leave_sqlite)
         try:
             self._migrate()
         except BaseException:
@@ -152,6 +154,14 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _leave_sqlite(connection: Any, *_: object) -> None:
+    """End the transaction of a connection that a KeyboardInterrupt broke: it is closed without. SQLite closes
+    it only when its last cursor is gone, which the traceback holds, and until then it keeps the write lock.
+    """
+    with suppress(sqlite3.Error):
+        connection.rollback()
 
 
 def _revision(connection: Connection) -> str | None:

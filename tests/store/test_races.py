@@ -22,11 +22,12 @@ from engine.store import (
     outbox,
     plans,
     products,
+    schema,
     statements,
     tallies,
 )
 from engine.store.database import Database
-from engine.store.lifecycle import Word
+from engine.store.lifecycle import NewAttempt, Word
 from tests.store.samples import NOW, an_execution, attempts_of
 
 MANY = 70_000
@@ -133,10 +134,7 @@ def test_news_of_more_attempts_than_a_statement_takes_is_told(
     with db.write() as connection:
         found = jobs.page(connection, execution.id)
         submission = attempts.SubmissionId(new_id())
-        new = [
-            attempts.NewAttempt(attempts.AttemptId(new_id()), j.id, submission, execution.id, 1)
-            for j in found
-        ]
+        new = [NewAttempt(attempts.AttemptId(new_id()), j.id, submission, execution.id, 1) for j in found]
         lifecycle.prepare(connection, "place", new, now=NOW)
         [held] = attempts.of_submissions(connection, [submission]).values()
         ended = lifecycle.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in held], now=NOW)
@@ -183,3 +181,26 @@ def test_what_every_round_asks_never_looks_at_all_rows(
     db.close()
     assert any(index in step for step in steps), steps
     assert not any("SCAN" in step for step in steps), steps
+
+
+def test_who_is_interrupted_in_the_middle_of_a_statement_keeps_no_lock(db: Database) -> None:
+    """A KeyboardInterrupt holds the cursor by its traceback, and SQLite's connection lives as long as that."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    execution = an_execution(db, 1)
+    renamed = sa.update(schema.execution).values(name="another")
+    kept: list[BaseException] = []
+    try:
+        with db.write() as connection:
+            connection.execute(renamed)
+            sa.event.listen(connection, "after_cursor_execute", interrupt)
+            jobs.page(connection, execution.id)
+    except KeyboardInterrupt as error:
+        kept.append(error)
+    assert kept
+    with db.read() as connection:
+        assert executions.get(connection, execution.id).name == execution.name
+    with db.write() as connection:
+        connection.execute(renamed)
