@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from engine.domain.options import SANDBOX, Place
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
@@ -72,9 +73,9 @@ def _unpacked(round_: Round, made: wire.Product, packed: tarfile.TarFile) -> Ite
     with tempfile.NamedTemporaryFile(dir=round_.workspace, delete=False) as file:
         local = Path(file.name)
         try:
-            found = packed.extractfile(member)
+            found = _member(packed, member)
             if found is None:
-                raise KeyError(member)
+                raise BadRequest(f"result {made.path} is not beside the report")
             hashed = hashlib.sha256()
             while piece := found.read(_CHUNK):
                 hashed.update(piece)
@@ -83,7 +84,12 @@ def _unpacked(round_: Round, made: wire.Product, packed: tarfile.TarFile) -> Ite
             if hashed.hexdigest() != made.sha256:
                 raise BadRequest(f"result {made.path} beside the report is not what the report says")
             yield local
-        except KeyError:
-            raise BadRequest(f"result {made.path} is not beside the report") from None
         finally:
             local.unlink(missing_ok=True)
+
+
+def _member(packed: tarfile.TarFile, name: str) -> IO[bytes] | None:
+    try:
+        return packed.extractfile(name)
+    except KeyError:
+        return None

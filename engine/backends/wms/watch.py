@@ -156,7 +156,6 @@ class Watch:
     def _compare(self, now: float, groups: Sequence[str]) -> None:
         """Look at every job that we think active: some are gone, some have changed unheard."""
         assert self._cycle is not None  # noqa: S101  # only `_refresh` comes here
-        self._cycle.compared, self._cycle.odd = now, 0
         silent = {number for number in self._known if self._moves(number)}
         strange: list[tuple[str, str, int]] = []
         alive = set[str]()
@@ -175,6 +174,7 @@ class Watch:
         if missing := [str(number) for number in sorted(silent) if number not in self._known]:
             log.warning("%d jobs were removed from DIRAC: %s", len(missing), ", ".join(missing[:5]))
         self._end_copies(sorted(strange))
+        self._cycle.compared, self._cycle.odd = now, 0  # only now: what breaks off is done once more
 
     def _end_copies(self, strange: Sequence[tuple[str, str, int]]) -> None:
         """A submission that was given up and arrived late has a twin, which is the one that we know.
