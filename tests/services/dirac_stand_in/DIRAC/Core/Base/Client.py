@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import threading
 import time
 from datetime import UTC, datetime
 
 STATE = os.environ.get("STAND_IN_STATE", "")
+CHANGING = threading.Lock()
 
 
 def _jobs():
@@ -60,29 +62,32 @@ class Client:
         several = re.search(r"^Parameters = \{(.*)\};$", jdl, re.M)
         one = re.search(r'^JobName = "(.*)";$', jdl, re.M)
         names = json.loads(f"[{several.group(1)}]") if several else [one.group(1)]
-        jobs = _jobs()
         numbers = []
-        for name in names:
-            numbers.append(len(jobs) + 1)
-            status = "Submitting" if several else "Received"
-            jobs[str(numbers[-1])] = {"JobName": name, "Status": status, "JobGroup": "g", "Site": "ANY"}
-        self._write(jobs)
+        with CHANGING:
+            jobs = _jobs()
+            for name in names:
+                numbers.append(len(jobs) + 1)
+                status = "Submitting" if several else "Received"
+                jobs[str(numbers[-1])] = {"JobName": name, "Status": status, "JobGroup": "g", "Site": "ANY"}
+            self._write(jobs)
         if "lost" in jdl:
             os._exit(9)  # they are there, and nobody says so
         return {"OK": True, "Value": numbers if several else numbers[0]}
 
     def confirmBulkSubmission(self, numbers):
-        jobs = _jobs()
-        for number in numbers:
-            jobs[str(number)]["Status"] = "Received"
-        self._write(jobs)
+        with CHANGING:
+            jobs = _jobs()
+            for number in numbers:
+                jobs[str(number)]["Status"] = "Received"
+            self._write(jobs)
         return {"OK": True, "Value": numbers}
 
     def killJob(self, numbers):
-        jobs = _jobs()
-        for number in numbers:
-            jobs[str(number)]["Status"] = "Killed"
-        self._write(jobs)
+        with CHANGING:
+            jobs = _jobs()
+            for number in numbers:
+                jobs[str(number)]["Status"] = "Killed"
+            self._write(jobs)
         return {"OK": True, "Value": numbers}
 
     def _write(self, jobs):
