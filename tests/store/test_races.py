@@ -184,7 +184,7 @@ def test_what_every_round_asks_never_looks_at_all_rows(
 
 
 def test_who_is_interrupted_in_the_middle_of_a_statement_keeps_no_lock(db: Database) -> None:
-    """A KeyboardInterrupt holds the cursor by its traceback, and SQLite's connection lives as long as that."""
+    """Its traceback holds the cursor, and a connection of SQLite lives as long as its last cursor."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
