@@ -48,7 +48,9 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
                 show.say(f"engine: it goes on in the background; engine status --watch {id_}")
                 return 0
             if answer == "cancel":
-                engine.app.cancel(id_)
+                from engine.app.portal.deeds import KILL, asked, local_actor  # most runs need it not
+
+                engine.app.cancel(id_, asked(engine.trail, local_actor(), KILL))
                 cancelling = True
     _conclude(engine, view, json=json)
     stopped = view.intent == "cancel" and view.tally.get("cancelled")

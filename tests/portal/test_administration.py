@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from engine.client import Client
 from engine.errors import BadRequest, CredentialExpired, NotFound
 from engine.ids import new_id
 from engine.terminal import Program
-from tests.cli.desk import Ran, until
+from tests.cli.desk import Ran, ended, until
 from tests.portal.house import GROUP, House
 
 
@@ -249,15 +250,17 @@ def test_who_ends_or_restarts_a_users_execution_on_the_machine_is_written_down(
 
     assert here(house, "cancel", id_).code == 0
     until(lambda: story()[-1][0] == "end")
-    assert here(house, "retry", id_, "--detach").code == 0
-    house.ok("PUT", f"/executions/{id_}/kill")
+    process = house.desk.start("retry", id_)
+    until(lambda: house.told(id_)["jobs"]["0"]["status"] == "RUNNING")
+    process.send_signal(signal.SIGINT)
+    assert ended(process).code == 130
     until(lambda: story()[-1][0] == "end")
     assert story() == [
         ("launch", False),
         ("kill", True),
         ("end", False),
         ("restart", True),
-        ("kill", False),
+        ("kill", True),
         ("end", False),
     ]
 
