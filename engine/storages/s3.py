@@ -28,7 +28,8 @@ from wrappers.wire import Grant
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Store
 
-_PIECE = 8 << 20
+_PIECE = 5 << 20
+"""The least that S3 takes as a part of an object: several of them are in memory at a time."""
 _MOST_PIECES = 9_000
 """S3 takes 10,000 parts of one object."""
 _METHODS = ("GET", "PUT")
