@@ -71,11 +71,11 @@ class Here:
         """Set how much an account may have."""
         from engine.domain.account import Quota
 
-        self._engine.administration.set_quota(name, Quota(**quota))
+        self._engine.administration.change_user(name, quota=Quota(**quota))
 
     def set_password(self, name: str, password: str) -> None:
         """Set a password."""
-        self._engine.administration.set_password(name, password)
+        self._engine.administration.change_user(name, password=password)
 
     def groups(self) -> Sequence[Told]:
         """Every group."""

@@ -108,14 +108,6 @@ class Administration(Deeds):
             )
             return _account(connection, name)
 
-    def set_quota(self, name: str, quota: Quota) -> None:
-        """Set how much an account may have; None leaves it to the settings."""
-        self.change_user(name, quota=quota)
-
-    def set_password(self, name: str, password: str) -> None:
-        """Set a password; see `change_user`."""
-        self.change_user(name, password=password)
-
     def add_group(self, name: str) -> Group:
         """Make a group.
 
