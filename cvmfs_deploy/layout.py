@@ -117,9 +117,9 @@ def checked(path: str) -> str:
 
 
 def existing_links(top: Path, directory: str) -> dict[str, str]:
-    """What is in a directory of the repository: where each link leads, and "" for what is no link."""
+    """What is in a directory of the repository, by name: where links lead, and "" for what is no link."""
     try:
-        entries = list(os.scandir(top / directory))
+        entries = sorted(os.scandir(top / directory), key=lambda entry: entry.name)
     except FileNotFoundError:
         return {}
     return {
