@@ -14,6 +14,7 @@ from engine.domain.execution import FINAL, ExecutionState
 from engine.ids import ExecutionId
 from engine.store import executions
 from engine.store.schema import execution, launch
+from engine.store.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ _LISTED = (
     .limit(sa.bindparam("limit"))
     .offset(sa.bindparam("offset"))
 )
-_OF_ACCOUNT = _LISTED.where(launch.c.account_id == sa.bindparam("account"))
-_OF_STUDY = _OF_ACCOUNT.where(launch.c.study == sa.bindparam("study"))
+_ACCOUNTS = _LISTED.where(launch.c.account_id == sa.bindparam("account"))
+_OF_ACCOUNT = Together(_ACCOUNTS)
+_OF_STUDY = Together(_ACCOUNTS.where(launch.c.study == sa.bindparam("study")))
 
 
 def add(connection: Connection, new: Launch) -> None:
@@ -93,7 +95,7 @@ def newest(
     """Launches of an account, newest first, without their inputs."""
     query = _OF_ACCOUNT if study is None else _OF_STUDY
     values = {"account": account_id, "limit": limit, "offset": offset}
-    rows = connection.execute(query, values if study is None else {**values, "study": study})
+    rows = query.rows(connection, values if study is None else {**values, "study": study})
     return [_listed(row) for row in rows]
 
 
@@ -198,6 +200,6 @@ def _from_row(row: Any) -> Launch:
         inputs=json.loads(inputs) if inputs else {},
         location=row.location,
         study=row.study,
-        waiting=row.waiting,
-        hidden=row.hidden,
+        waiting=bool(row.waiting),
+        hidden=bool(row.hidden),
     )

@@ -15,6 +15,7 @@ from engine.domain.job import JobState
 from engine.errors import NotFound
 from engine.ids import ExecutionId
 from engine.store.schema import execution, job, tally
+from engine.store.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,13 @@ _STANDING = (
     .join(tally, tally.c.execution_id == execution.c.id)
     .where(execution.c.id == sa.bindparam("id"))
 )
-_LINES = (
+_LINES = Together(
     sa.select(job.c.number, job.c.state, job.c.failure, job.c.message, job.c.exit_code)
     .where(job.c.execution_id == sa.bindparam("id"))
     .order_by(job.c.number)
     .limit(sa.bindparam("most"))
 )
-
-_PAGE = (
+_SOME = (
     sa.select(
         *(job.c.number, job.c.state, job.c.failure, job.c.message, job.c.exit_code),
         *(job.c.attempts, job.c.parameters, job.c.updated_at),
@@ -78,6 +78,7 @@ _PAGE = (
     .order_by(job.c.number)
     .limit(sa.bindparam("most"))
 )
+_PAGE = Together(_SOME)
 
 
 def of_execution(connection: Connection, id_: ExecutionId) -> Standing:
@@ -98,9 +99,7 @@ def lines(connection: Connection, id_: ExecutionId, most: int) -> list[Line]:
     """How its first jobs stand, by number."""
     return [
         Line(number, JobState(state), failure, message, exit_code)
-        for number, state, failure, message, exit_code in connection.execute(
-            _LINES, {"id": id_, "most": most}
-        )
+        for number, state, failure, message, exit_code in _LINES.rows(connection, {"id": id_, "most": most})
     ]
 
 
@@ -108,8 +107,8 @@ def page(
     connection: Connection, id_: ExecutionId, states: Sequence[JobState], *, after: int, most: int
 ) -> list[FullLine]:
     """Some of its jobs, those with numbers above `after`, with what tells them apart."""
-    query = _PAGE.where(job.c.state.in_(states)) if states else _PAGE
-    rows = connection.execute(query, {"id": id_, "after": after, "most": most})
+    query = Together(_SOME.where(job.c.state.in_(states))) if states else _PAGE
+    rows = query.rows(connection, {"id": id_, "after": after, "most": most})
     return [
         FullLine(number, JobState(state), failure, message, code, attempts, json.loads(parameters), updated)
         for number, state, failure, message, code, attempts, parameters, updated in rows
