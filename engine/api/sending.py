@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 from engine.api.asgi import Disconnected, Send
 
-PIECE = 1 << 20
+PIECE = 2 << 20
 """Bytes that are read and sent at a time; at most two such pieces of a file are in memory."""
 
 STALL = 120.0
