@@ -11,13 +11,15 @@ from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.source import Source
 from wrappers.transfer.webdav import compare
 
-# Without these, xrdcp waits eleven minutes for a server that accepts and never answers (measured).
-_PATIENCE = {
+_SETTINGS = {
+    # Without these, xrdcp waits eleven minutes for a server that accepts and never answers (measured).
     "XRD_CONNECTIONWINDOW": "15",
     "XRD_CONNECTIONRETRY": "2",
     "XRD_REQUESTTIMEOUT": "120",
     "XRD_STREAMTIMEOUT": "60",
     "XRD_LOGLEVEL": "Error",
+    # No checksum of every 4 KiB on the way: the whole file is compared in the end. Twice as fast (measured).
+    "XRD_CPUSEPGWRTRD": "0",
 }
 _NOT_HERE = ("no such file", "not found", "[3011]", "[enoent]")
 _DENIED = ("permission denied", "[3010]", "auth failed", "authentication", "[eacces]", "not authorized")
@@ -90,7 +92,7 @@ def address(url: str) -> Tuple[str, str]:
 
 def environment(access: Access) -> Dict[str, str]:
     """Variables for the programs: credentials never are arguments, which everybody can see."""
-    found = dict(_PATIENCE)
+    found = dict(_SETTINGS)
     token = access.headers.get("Authorization", "")
     if token.startswith("Bearer "):
         found["BEARER_TOKEN"] = token[len("Bearer ") :]
