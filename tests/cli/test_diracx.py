@@ -103,9 +103,11 @@ def gate(diracx: Diracx) -> Iterator[Way]:
 
 
 def behind(gate: Way) -> str:
-    """A command that ends when the gate opens."""
+    """A command that ends when the gate opens. It does not wait for ever: a test that failed would keep its
+    slot of the site from all that follow.
+    """
     page = f"{gate.url}/.well-known/openid-configuration"
-    return f"until wget -q -O /dev/null {page}; do sleep 1; done; echo done > out.txt"
+    return f"timeout 120 sh -c 'until wget -q -O /dev/null {page}; do sleep 1; done' && echo done > out.txt"
 
 
 def test_it_is_told_what_a_job_on_the_grid_does_while_it_does_it(

@@ -1,4 +1,8 @@
-"""A relay that delays every byte, as distance would: bandwidth stays, round trips cost."""
+"""A relay that delays every byte, as distance would: round trips cost.
+
+Plain, its bandwidth has no bound from the first byte on. With `windows`, as TCP has it: a new connection may
+have 10 segments on their way, and one more for each that was acknowledged (RFC 6928; RFC 5681, 3.1).
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _PIECE = 1 << 18
+_INITIAL_WINDOW = 10 * 1460
+"""Bytes."""
 
 
 @contextmanager
-def far_away(port: int, round_trip: float = 0.03) -> Iterator[int]:
+def far_away(port: int, round_trip: float = 0.03, *, windows: bool = False) -> Iterator[int]:
     """A loopback port that leads to `port`, so many seconds away and back; connecting costs one trip."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    relay = _Relay(port, round_trip / 2)
+    relay = _Relay(port, round_trip / 2, windows)
     server = asyncio.run_coroutine_threadsafe(
         asyncio.start_server(relay.serve, "127.0.0.1", 0), loop
     ).result()
@@ -38,8 +44,8 @@ async def _close(server: asyncio.Server) -> None:
 
 
 class _Relay:
-    def __init__(self, port: int, delay: float) -> None:
-        self._port, self._delay = port, delay
+    def __init__(self, port: int, delay: float, windows: bool) -> None:
+        self._port, self._delay, self._windows = port, delay, windows
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2 * self._delay)
@@ -60,6 +66,7 @@ class _Relay:
         """Read at once, write later: what is on its way does not hold up what follows."""
         clock = asyncio.get_running_loop()
         on_its_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
+        window = _Window(self._delay * 2) if self._windows else None
 
         async def arrive() -> None:
             while True:
@@ -74,8 +81,34 @@ class _Relay:
         arriving = asyncio.ensure_future(arrive())
         try:
             while piece := await reader.read(_PIECE):
-                await on_its_way.put((clock.time() + self._delay, piece))
+                while piece:
+                    size = await window.room(len(piece)) if window else len(piece)
+                    await on_its_way.put((clock.time() + self._delay, piece[:size]))
+                    piece = piece[size:]
             await on_its_way.put((clock.time() + self._delay, b""))
             await arriving
         finally:
             arriving.cancel()
+
+
+class _Window:
+    """How much one direction of a connection may have on its way."""
+
+    def __init__(self, round_trip: float) -> None:
+        self._round_trip = round_trip
+        self._free = _INITIAL_WINDOW
+        self._acknowledged = asyncio.Event()
+
+    async def room(self, size: int) -> int:
+        """Bytes that may be sent now, at most `size`; waits until there are any."""
+        while not self._free:
+            self._acknowledged.clear()
+            await self._acknowledged.wait()
+        sent = min(size, self._free)
+        self._free -= sent
+        asyncio.get_running_loop().call_later(self._round_trip, self._acknowledge, sent)
+        return sent
+
+    def _acknowledge(self, size: int) -> None:
+        self._free += 2 * size  # what was sent is gone, and the window has grown by as much
+        self._acknowledged.set()
