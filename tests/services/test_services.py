@@ -76,18 +76,21 @@ def test_a_server_that_was_stopped_starts_again_on_its_port(nginx: Nginx) -> Non
     assert connects(port)
 
 
-def test_a_line_far_away_brings_everything_in_order() -> None:
-    content = bytes(range(256)) * 8192
+@pytest.mark.parametrize(("windows", "round_trips"), [(False, 0.5), (True, 7.5)])
+def test_a_line_far_away_brings_everything_in_order_and_no_sooner(windows: bool, round_trips: float) -> None:
+    content = bytes(range(256)) * 8192  # 14,600 bytes x (2^8 - 1) hold it, with TCP's windows
     with (
         socket.create_server(("127.0.0.1", 0)) as listening,
-        far_away(listening.getsockname()[1], 0.02) as port,
+        far_away(listening.getsockname()[1], 0.02, windows=windows) as port,
         socket.create_connection(("127.0.0.1", port)) as client,
         listening.accept()[0] as server,
     ):
+        started = time.monotonic()
         threading.Thread(target=client.sendall, args=(content,)).start()
         received = b""
         while len(received) < len(content):
             received += server.recv(1 << 20)
+        assert time.monotonic() - started >= round_trips * 0.02
     assert received == content
 
 
