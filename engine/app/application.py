@@ -165,9 +165,9 @@ class Application:
         while True:
             with self._db.read() as connection:
                 page = products.page(connection, id_, after=after, limit=PAGE)
-            if not page:
-                return
             yield from (views.of_product(product) for _, product in page)
+            if len(page) < PAGE:
+                return
             after = page[-1][0]
 
     def download(

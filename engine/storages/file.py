@@ -37,9 +37,22 @@ def to_path(url: str) -> Path:
     Raises:
         BadRequest: it is not a file URL of this machine.
     """
+    return Path(_text(url))
+
+
+def names_of(url: str) -> tuple[str, ...]:
+    """The names in the path that a `file:` URL names, as `to_path(url).parts` has them after the root.
+
+    Raises:
+        BadRequest: it is not a file URL of this machine.
+    """
+    return tuple(name for name in _text(url).split("/") if name not in ("", "."))
+
+
+def _text(url: str) -> str:
     parts = urlsplit(url)
-    path = Path(unquote(parts.path))
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.is_absolute():
+    path = unquote(parts.path)
+    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/"):
         raise BadRequest(f"{url} is not a file of this machine", remedy="write file:///absolute/path")
     return path
 

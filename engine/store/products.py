@@ -13,6 +13,7 @@ from engine.domain.product import ProductState
 from engine.ids import AttemptId, ExecutionId, JobId
 from engine.store.schema import job, product
 from engine.store.statements import slices
+from engine.store.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class Product:
     copies: Sequence[str] = ()
     """URLs where copies are wanted, when it is written."""
     job_number: int = 0
+
+
+_PAGE = Together(
+    sa.select(product, job.c.number)
+    .join(job, job.c.id == product.c.job_id)
+    .where(product.c.execution_id == sa.bindparam("execution"), product.c.id > sa.bindparam("after"))
+    .order_by(product.c.id)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def add(connection: Connection, new: Sequence[Product]) -> None:
@@ -66,8 +76,8 @@ def page(
     connection: Connection, execution_id: ExecutionId, *, after: int = 0, limit: int = 1000
 ) -> list[tuple[int, Product]]:
     """Results in the order in which they were committed, with the cursor for the next page."""
-    query = _of(execution_id).where(product.c.id > after).order_by(product.c.id).limit(limit)
-    return [(row.id, _from_row(row)) for row in connection.execute(query)]
+    values = {"execution": execution_id, "after": after, "limit": limit}
+    return [(row.id, _from_row(row)) for row in _PAGE.rows(connection, values)]
 
 
 def named(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> list[Product]:
@@ -140,9 +150,9 @@ def _from_row(row: Any) -> Product:
         url=row.url,
         size=row.size,
         sha256=row.sha256,
-        directory=row.directory,
+        directory=bool(row.directory),
         adler32=row.adler32,
-        packed=row.packed,
+        packed=bool(row.packed),
         state=ProductState(row.state),
         job_number=row.number,
     )

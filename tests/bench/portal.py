@@ -1,5 +1,6 @@
 """The portal with 1,000 executions and 100,000 jobs: answers to four clients at once, as wrk asks, requests a
-second, and 1 GB each way beside nginx in the same run. The reconciler runs meanwhile.
+second, and 1 GB each way beside nginx in the same run. The reconciler runs meanwhile. A tenth of the
+executions has 100 results each.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from pathlib import Path
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.domain.options import Options
-from engine.ids import ExecutionId, new_id
-from engine.store import descriptors, executions, jobs, launches, plans
+from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
+from engine.store import descriptors, executions, jobs, launches, lifecycle, plans, products
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Move, NewJob
 from engine.store.launches import Launch
+from engine.store.lifecycle import NewAttempt
+from engine.store.products import Product
 from tests.bench.place import ENGINE, Place, median, place, row
 from tests.services.debian import require
 from tests.services.nginx import start_nginx
 from tests.services.registry import free_port
 
-EXECUTIONS, JOBS = 1000, 100
+OPEN, ENDED, JOBS = 900, 100, 100
 CLIENTS, SECONDS = 4, 5
 LARGE = 1 << 30
 _SHA = "0" * 64
@@ -60,16 +63,34 @@ def main() -> None:
 
 def _fill(here: Place, account: str) -> list[ExecutionId]:
     db = Database(f"sqlite:///{here.directory / 'data/grid-engine/engine.db'}")
-    ids = [ExecutionId(new_id()) for _ in range(EXECUTIONS)]
+    ids = [ExecutionId(new_id()) for _ in range(OPEN + ENDED)]
     with db.write() as connection:
         descriptors.keep(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)
-    for id_ in ids:
-        _write(db, id_, account)
+    for number, id_ in enumerate(ids):
+        _write(db, id_, account, active=JOBS // 2 if number < OPEN else JOBS)
+        if number >= OPEN:
+            _end(db, id_)
     db.close()
     return ids
 
 
-def _write(db: Database, id_: ExecutionId, account: str) -> None:
+def _end(db: Database, id_: ExecutionId) -> None:
+    now = time.time()
+    with db.write() as connection:
+        some = jobs.page(connection, id_, limit=JOBS)
+        new = [NewAttempt(AttemptId(new_id()), j.id, SubmissionId(new_id()), id_, 1) for j in some]
+        lifecycle.prepare(connection, "elsewhere", new, now=now)
+        jobs.move(connection, [Move(j, JobState.SUCCEEDED) for j in some], now=now)
+        results = [
+            Product(
+                id_, j.id, a.id, "out", f"{j.number}/out.txt", f"file:///nowhere/{id_}/{j.number}", 1, _SHA
+            )
+            for j, a in zip(some, new, strict=True)
+        ]
+        products.add(connection, results)
+
+
+def _write(db: Database, id_: ExecutionId, account: str, active: int) -> None:
     now = time.time()
     new = Execution(
         id=id_,
@@ -88,13 +109,14 @@ def _write(db: Database, id_: ExecutionId, account: str) -> None:
         jobs.add(connection, id_, [NewJob(n + 1, {"n": n}, {"n": n}) for n in range(JOBS)], now=now)
         plans.activate(connection, id_, jobs=JOBS, now=now)
         launches.add(connection, Launch(id_, account, "bench/1", "bench", {"n": ["1"]}, "/vip/Home"))
-        some = jobs.page(connection, id_, limit=JOBS // 2)
+        some = jobs.page(connection, id_, limit=active)
         jobs.move(connection, [Move(one, JobState.ACTIVE) for one in some], now=now, started=True)
 
 
 def _answers(port: int, key: str, ids: list[ExecutionId], directory: Path) -> None:
     for name, path in (
-        ("status of an execution of 100 jobs", '"/rest/executions/" .. ids[n % #ids + 1]'),
+        ("status of an execution of 100 jobs", f'"/rest/executions/" .. ids[n % {OPEN} + 1]'),
+        ("status of one that has 100 results", f'"/rest/executions/" .. ids[n % {ENDED} + {OPEN} + 1]'),
         ("list of 50 executions", '"/rest/executions?limit=50&offset=" .. n % 20 * 50'),
         ("page of 50 jobs", '"/rest/executions/" .. ids[n % #ids + 1] .. "/jobs?limit=50"'),
         ("platform", '"/rest/platform"'),

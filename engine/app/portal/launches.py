@@ -101,9 +101,10 @@ class Launches:
         """Each result, as its owner finds it."""
         with self._db.read() as connection:
             owner = accounts.by_id(connection, found.account_id)
+        seen = virtual.bases(owner) if owner else []
         for product in self.application(found).products(found.execution_id):
             stored = self._tree.path_of(product.url)
-            path = virtual.told(owner, stored) if owner and stored else None
+            path = virtual.told(seen, stored) if stored else None
             yield Result(path or product.url, stored, product)
 
     def story(self, found: Launch, number: int) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:

@@ -6,16 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from engine.app.access.needs import embedded_url
 from engine.app.access.paths import BadPath, encoded, segments
 from engine.app.access.paths import below as path_below
 from engine.app.access.tokens import Segments
 from engine.app.data.locations import doors_of, url_of
 from engine.domain.urls import below
 from engine.errors import SettingsError
-from engine.settings.service import ApiSection
 from engine.settings.tree import Settings
-from engine.storages.file import to_path
+from engine.storages.file import names_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +76,15 @@ def site_of(settings: Settings) -> Site | None:
     return Site(url.rstrip("/"), tuple(doors_of(url.rstrip("/"), settings.storages)))
 
 
-def path_on_this_machine(url: str, settings: ApiSection) -> Segments | None:
-    """Where a URL leads in the embedded storage, by its directory or its URL; None when it is elsewhere."""
+def path_on_this_machine(url: str, root: Segments, embedded: str) -> Segments | None:
+    """Where a URL leads in the embedded storage; None when it is elsewhere. `root` are the names of its
+    directory, `embedded` is its URL, empty when it has none.
+    """
     if url.startswith("file:"):
-        try:
-            return to_path(url).relative_to(settings.root.absolute()).parts
-        except ValueError:
-            return None
+        names = names_of(url)
+        return names[len(root) :] if names[: len(root)] == root else None
     try:
-        return path_below(url, embedded_url(settings)) if settings.public_url else None
+        return path_below(url, embedded) if embedded else None
     except BadPath:
         return None
 

@@ -11,6 +11,7 @@ parts are used: no later step sees text in which a `..` could hide.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -134,11 +135,15 @@ def _base(account: Account, name: str) -> Segments | None:
     return None
 
 
-def told(account: Account, stored: Segments) -> str | None:
-    """The virtual path of something in the engine's storage; None when the account does not see it."""
-    bases = {HOME: home_of(account.id), TRASH: trash_of(account.id), RECORDS: logs_of(account.id)}
-    bases |= {f"{group.name}{_GROUP}": group_of(group.id) for group in account.groups}
-    for name, base in bases.items():
+def bases(account: Account) -> list[tuple[str, Segments]]:
+    """Names of what an account sees, and where each is stored."""
+    own = [(HOME, home_of(account.id)), (TRASH, trash_of(account.id)), (RECORDS, logs_of(account.id))]
+    return own + [(f"{group.name}{_GROUP}", group_of(group.id)) for group in account.groups]
+
+
+def told(seen: Sequence[tuple[str, Segments]], stored: Segments) -> str | None:
+    """The virtual path of something in the engine's storage; None when it lies in none of the `bases`."""
+    for name, base in seen:
         if stored[: len(base)] == base:
             return "/" + "/".join((ROOT, name, *stored[len(base) :]))
     return None
