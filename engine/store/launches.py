@@ -200,6 +200,6 @@ def _from_row(row: Any) -> Launch:
         inputs=json.loads(inputs) if inputs else {},
         location=row.location,
         study=row.study,
-        waiting=bool(row.waiting),
-        hidden=bool(row.hidden),
+        waiting=row.waiting,
+        hidden=row.hidden,
     )

@@ -150,9 +150,9 @@ def _from_row(row: Any) -> Product:
         url=row.url,
         size=row.size,
         sha256=row.sha256,
-        directory=bool(row.directory),
+        directory=row.directory,
         adler32=row.adler32,
-        packed=bool(row.packed),
+        packed=row.packed,
         state=ProductState(row.state),
         job_number=row.number,
     )

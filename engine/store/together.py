@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 
 class Together:
-    """A query that is made once. Texts, numbers and NULL come as they are, a boolean of SQLite as 0 or 1."""
+    """A query that is made once, of texts, numbers, times, booleans and NULL."""
 
     def __init__(self, query: sa.Select[Any]) -> None:
         rows = query.subquery()
@@ -33,7 +33,11 @@ class Together:
 
 
 def _exact(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """SQLite's JSON has 15 digits of a number, which is not enough for a time; with 17, times are exact."""
-    if not isinstance(column.type, sa.Float):
-        return column
-    return sa.case((column.is_not(None), sa.func.json(sa.func.printf("%!.17g", column))))
+    """What SQLite would write as another value: of a number its JSON has 15 digits, which is not enough for a
+    time (with 17, times are exact), and a boolean is a number.
+    """
+    if isinstance(column.type, sa.Boolean):
+        return sa.case((column.is_(True), sa.func.json("true")), (column.is_(False), sa.func.json("false")))
+    if isinstance(column.type, sa.Float):
+        return sa.case((column.is_not(None), sa.func.json(sa.func.printf("%!.17g", column))))
+    return column

@@ -18,6 +18,7 @@ _VALUES = sa.select(
     sa.cast(sa.bindparam("text"), sa.Text).label("text"),
     sa.cast(sa.bindparam("number"), sa.BigInteger).label("number"),
     sa.cast(sa.bindparam("time"), sa.Float(53)).label("time"),
+    sa.cast(sa.bindparam("truth"), sa.Boolean).label("truth"),
 )
 _JOBS = (
     sa.select(job.c.number, job.c.state, job.c.exit_code, job.c.updated_at, execution.c.ended_at)
@@ -29,13 +30,16 @@ _JOBS = (
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.none() | texts, st.none() | numbers, st.none() | times)
+@given(st.none() | texts, st.none() | numbers, st.none() | times, st.none() | st.booleans())
 def test_every_value_comes_back_exactly(
-    db: Database, text: str | None, number: int | None, time: float | None
+    db: Database, text: str | None, number: int | None, time: float | None, truth: bool | None
 ) -> None:
     with db.read() as connection:
-        [row] = Together(_VALUES).rows(connection, {"text": text, "number": number, "time": time})
+        [row] = Together(_VALUES).rows(
+            connection, {"text": text, "number": number, "time": time, "truth": truth}
+        )
     assert (row.text, row.number, row.time) == (text, number, time)
+    assert row.truth is truth  # 1 == True
 
 
 def test_rows_come_in_the_order_of_the_query_and_no_more_of_them_than_it_wants(db: Database) -> None:
