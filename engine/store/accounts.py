@@ -31,6 +31,7 @@ _WITH_GROUPS = (
     .outerjoin(user_group, user_group.c.id == membership.c.group_id)
     .order_by(user_group.c.name)
 )
+_BY_ID = _WITH_GROUPS.where(account.c.id == sa.bindparam("id"))
 _BY_KEY = _WITH_GROUPS.join(api_key, api_key.c.account_id == account.c.id).where(
     api_key.c.sha256 == sa.bindparam("sha256")
 )
@@ -60,7 +61,7 @@ def add(connection: Connection, new: Account, *, issuer: str = "", subject: str 
 
 def by_id(connection: Connection, id_: str) -> Account | None:
     """The account of an id."""
-    return _one(connection, _WITH_GROUPS.where(account.c.id == id_))
+    return _one(connection, _BY_ID, id=id_)
 
 
 def named(connection: Connection, name: str) -> Account:

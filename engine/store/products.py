@@ -46,6 +46,13 @@ _PAGE = Together(
     .limit(sa.bindparam("limit"))
 )
 
+_PLACES = Together(
+    sa.select(product.c.output_id, product.c.url)
+    .where(product.c.execution_id == sa.bindparam("execution"))
+    .order_by(product.c.id)
+    .limit(sa.bindparam("limit"))
+)
+
 
 def add(connection: Connection, new: Sequence[Product]) -> None:
     """Write results, in the commit in which their attempts succeed."""
@@ -78,6 +85,12 @@ def page(
     """Results in the order in which they were committed, with the cursor for the next page."""
     values = {"execution": execution_id, "after": after, "limit": limit}
     return [(row.id, _from_row(row)) for row in _PAGE.rows(connection, values)]
+
+
+def places(connection: Connection, execution_id: ExecutionId, limit: int) -> list[tuple[str, str]]:
+    """The outputs and the URLs of the first results that were committed."""
+    rows = _PLACES.rows(connection, {"execution": execution_id, "limit": limit})
+    return [(row.output_id, row.url) for row in rows]
 
 
 def named(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> list[Product]:

@@ -43,14 +43,8 @@ class Executions:
         told.inputValues = dict(found.inputs)
         told.resultsLocation = found.location
         if JobState.SUCCEEDED in stands.counts:
-            told.returnedFiles = self._returned(found) or None
+            told.returnedFiles = self._launches.returned(found, MANY) or None
         return told
-
-    def _returned(self, found: Launch) -> dict[str, list[str]]:
-        returned: dict[str, list[str]] = {}
-        for result in islice(self._launches.results(found), MANY):
-            returned.setdefault(result.product.output, []).append(result.path)
-        return returned
 
     def jobs(self, found: Launch) -> int:
         """How many jobs it has."""

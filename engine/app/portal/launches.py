@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from engine.app.access.tokens import Segments
 from engine.app.application import Application
 from engine.app.explain import story_of
@@ -21,7 +23,7 @@ from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
 from engine.reconcile.layout import PACKED
-from engine.store import accounts, attempts, executions, launches, standing, tallies
+from engine.store import accounts, attempts, executions, launches, products, standing, tallies
 from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch, Listed
@@ -100,12 +102,20 @@ class Launches:
     def results(self, found: Launch) -> Iterator[Result]:
         """Each result, as its owner finds it."""
         with self._db.read() as connection:
-            owner = accounts.by_id(connection, found.account_id)
-        seen = virtual.bases(owner) if owner else []
+            seen = _seen(connection, found)
         for product in self.application(found).products(found.execution_id):
             stored = self._tree.path_of(product.url)
-            path = virtual.told(seen, stored) if stored else None
-            yield Result(path or product.url, stored, product)
+            yield Result(_shown(seen, stored) or product.url, stored, product)
+
+    def returned(self, found: Launch, most: int) -> dict[str, list[str]]:
+        """The virtual paths, or URLs, of its first results by output: what all who wait for it ask."""
+        with self._db.read() as connection:
+            seen = _seen(connection, found)
+            places = products.places(connection, found.execution_id, most)
+        paths: dict[str, list[str]] = {}
+        for output, url in places:
+            paths.setdefault(output, []).append(_shown(seen, self._tree.path_of(url)) or url)
+        return paths
 
     def story(self, found: Launch, number: int) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
         """A job, all that happened to it, and its last report.
@@ -183,3 +193,12 @@ class Launches:
         for path in kept_in(self._tree, execution):
             with suppress(FileNotFoundError):  # of several places for results most were not needed
                 discard(self._tree, path, found.account_id)
+
+
+def _seen(connection: Connection, found: Launch) -> Sequence[tuple[str, Segments]]:
+    owner = accounts.by_id(connection, found.account_id)
+    return virtual.bases(owner) if owner else ()
+
+
+def _shown(seen: Sequence[tuple[str, Segments]], stored: Segments | None) -> str | None:
+    return virtual.told(seen, stored) if stored else None
