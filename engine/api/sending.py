@@ -11,7 +11,7 @@ from engine.api.asgi import Disconnected, Send
 PIECE = 2 << 20
 """Bytes that are read and sent at a time; at most two such pieces of a file are in memory."""
 
-STALL = 120.0
+STALL = 240.0
 """Seconds in which a client must take a piece."""
 
 

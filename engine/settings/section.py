@@ -16,4 +16,4 @@ GridName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
 class Section(BaseModel):
     """Settings that belong together; an unknown one is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

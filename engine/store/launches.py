@@ -50,7 +50,7 @@ class Listed:
 _GET = sa.select(launch).where(launch.c.execution_id == sa.bindparam("id"))
 _LISTED = (
     sa.select(
-        *(column for column in launch.c if column.name != "inputs"),  # a page of them is much to read
+        *(column for column in launch.c if column.name not in ("inputs", "told", "keep_until")),
         execution.c.state,
         execution.c.jobs,
         execution.c.created_at,

@@ -69,7 +69,7 @@ _LINES = Together(
     .order_by(job.c.number)
     .limit(sa.bindparam("most"))
 )
-_SOME = (
+_PAGE = (
     sa.select(
         *(job.c.number, job.c.state, job.c.failure, job.c.message, job.c.exit_code),
         *(job.c.attempts, job.c.parameters, job.c.updated_at),
@@ -78,7 +78,8 @@ _SOME = (
     .order_by(job.c.number)
     .limit(sa.bindparam("most"))
 )
-_PAGE = Together(_SOME)
+_EVERY = Together(_PAGE)
+_SOME = Together(_PAGE.where(job.c.state.in_(sa.bindparam("states", expanding=True))))
 
 
 def of_execution(connection: Connection, id_: ExecutionId) -> Standing:
@@ -107,8 +108,8 @@ def page(
     connection: Connection, id_: ExecutionId, states: Sequence[JobState], *, after: int, most: int
 ) -> list[FullLine]:
     """Some of its jobs, those with numbers above `after`, with what tells them apart."""
-    query = Together(_SOME.where(job.c.state.in_(states))) if states else _PAGE
-    rows = query.rows(connection, {"id": id_, "after": after, "most": most})
+    values = {"id": id_, "after": after, "most": most}
+    rows = _SOME.rows(connection, {**values, "states": states}) if states else _EVERY.rows(connection, values)
     return [
         FullLine(number, JobState(state), failure, message, code, attempts, json.loads(parameters), updated)
         for number, state, failure, message, code, attempts, parameters, updated in rows

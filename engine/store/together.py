@@ -14,9 +14,14 @@ from sqlalchemy.engine import Connection
 
 
 class Together:
-    """A query that is made once, of texts, numbers, times, booleans and NULL."""
+    """A query that is made once, with a limit: so SQLite keeps the order of what it puts together. Its
+    columns are texts, integers, times (seconds since 1970) and booleans, each of a name of its own.
+    """
 
     def __init__(self, query: sa.Select[Any]) -> None:
+        """Raises:
+        TypeError: a column is of another type.
+        """
         rows = query.subquery()
         packed = sa.func.json_group_array(sa.func.json_array(*map(_exact, rows.c)))
         self._query = query
@@ -27,17 +32,18 @@ class Together:
         """Its rows in their order, with the columns as attributes."""
         if connection.dialect.name != "sqlite":
             return connection.execute(self._query, values).all()
-        return [
-            self._row._make(row) for row in json.loads(connection.execute(self._packed, values).scalar_one())
-        ]
+        packed = connection.execute(self._packed, values).scalar_one()
+        return list(map(self._row._make, json.loads(packed)))
 
 
 def _exact(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """What SQLite would write as another value: of a number its JSON has 15 digits, which is not enough for a
-    time (with 17, times are exact), and a boolean is a number.
+    """A column whose JSON is its value: SQLite gives numbers 15 digits, where a time needs 17, and writes
+    booleans as numbers.
     """
-    if isinstance(column.type, sa.Boolean):
-        return sa.case((column.is_(True), sa.func.json("true")), (column.is_(False), sa.func.json("false")))
+    if isinstance(column.type, sa.String | sa.Integer):
+        return column
     if isinstance(column.type, sa.Float):
         return sa.case((column.is_not(None), sa.func.json(sa.func.printf("%!.17g", column))))
-    return column
+    if isinstance(column.type, sa.Boolean):
+        return sa.case((column.is_(True), sa.func.json("true")), (column.is_(False), sa.func.json("false")))
+    raise TypeError(f"{column}: a {column.type} does not go through JSON as it is")

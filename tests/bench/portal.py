@@ -30,7 +30,7 @@ from tests.services.debian import require
 from tests.services.nginx import start_nginx
 from tests.services.registry import free_port
 
-OPEN, ENDED, JOBS = 900, 100, 100
+WITHOUT_RESULTS, WITH_RESULTS, JOBS = 900, 100, 100
 CLIENTS, SECONDS = 4, 5
 LARGE = 1 << 30
 _SHA = "0" * 64
@@ -63,18 +63,20 @@ def main() -> None:
 
 def _fill(here: Place, account: str) -> list[ExecutionId]:
     db = Database(f"sqlite:///{here.directory / 'data/grid-engine/engine.db'}")
-    ids = [ExecutionId(new_id()) for _ in range(OPEN + ENDED)]
+    storage = here.directory / "data/grid-engine/storage"
+    ids = [ExecutionId(new_id()) for _ in range(WITHOUT_RESULTS + WITH_RESULTS)]
     with db.write() as connection:
         descriptors.keep(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)
     for number, id_ in enumerate(ids):
-        _write(db, id_, account, active=JOBS // 2 if number < OPEN else JOBS)
-        if number >= OPEN:
-            _end(db, id_)
+        has = number >= WITHOUT_RESULTS
+        _write(db, id_, account, active=JOBS if has else JOBS // 2)
+        if has:
+            _succeed(db, id_, f"{storage.as_uri()}/vip/users/{account}/home/{id_}")
     db.close()
     return ids
 
 
-def _end(db: Database, id_: ExecutionId) -> None:
+def _succeed(db: Database, id_: ExecutionId, results: str) -> None:
     now = time.time()
     with db.write() as connection:
         some = jobs.page(connection, id_, limit=JOBS)
@@ -115,8 +117,11 @@ def _write(db: Database, id_: ExecutionId, account: str, active: int) -> None:
 
 def _answers(port: int, key: str, ids: list[ExecutionId], directory: Path) -> None:
     for name, path in (
-        ("status of an execution of 100 jobs", f'"/rest/executions/" .. ids[n % {OPEN} + 1]'),
-        ("status of one that has 100 results", f'"/rest/executions/" .. ids[n % {ENDED} + {OPEN} + 1]'),
+        ("status of an execution of 100 jobs", f'"/rest/executions/" .. ids[n % {WITHOUT_RESULTS} + 1]'),
+        (
+            "status of one that has 100 results",
+            f'"/rest/executions/" .. ids[n % {WITH_RESULTS} + {WITHOUT_RESULTS} + 1]',
+        ),
         ("list of 50 executions", '"/rest/executions?limit=50&offset=" .. n % 20 * 50'),
         ("page of 50 jobs", '"/rest/executions/" .. ids[n % #ids + 1] .. "/jobs?limit=50"'),
         ("platform", '"/rest/platform"'),

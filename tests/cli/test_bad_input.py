@@ -181,6 +181,15 @@ def test_an_unknown_key_in_the_settings_file_is_named_with_its_file(desk: Desk) 
     assert (ran.code, said(ran)) == (2, ["engine.yaml: local.slotz: no such setting"])
 
 
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_time_that_never_ends_is_no_setting(desk: Desk, value: str) -> None:
+    refused = desk.run("list", variables={"ENGINE_PORTAL__RETENTION": value})
+    assert (refused.code, refused.err) == (
+        2,
+        "engine: variable ENGINE_PORTAL__RETENTION: input should be a finite number\n",
+    )
+
+
 def test_every_wrong_setting_is_told_at_once(desk: Desk) -> None:
     desk.write("engine.yaml", "bogus: 1\nlimits: {cores: 0}\n")
     ran = desk.run("--config", "engine.yaml", "list")

@@ -107,7 +107,7 @@ def behind(gate: Way) -> str:
     slot of the site from all that follow.
     """
     page = f"{gate.url}/.well-known/openid-configuration"
-    return f"timeout 120 sh -c 'until wget -q -O /dev/null {page}; do sleep 1; done' && echo done > out.txt"
+    return f"timeout 250 sh -c 'until wget -q -O /dev/null {page}; do sleep 1; done' && echo done > out.txt"
 
 
 def test_it_is_told_what_a_job_on_the_grid_does_while_it_does_it(

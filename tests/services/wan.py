@@ -1,7 +1,8 @@
 """A relay that delays every byte, as distance would: round trips cost.
 
-Plain, its bandwidth has no bound from the first byte on. With `windows`, as TCP has it: a new connection may
-have 10 segments on their way, and one more for each that was acknowledged (RFC 6928; RFC 5681, 3.1).
+Plain, its bandwidth has no bound from the first byte on. With `windows` a new connection may have 10 segments
+on their way, and one more for each that was acknowledged, as TCP begins (RFC 6928; RFC 5681, 3.1). It goes on
+so: nothing is lost, and the receiver takes everything.
 """
 
 from __future__ import annotations

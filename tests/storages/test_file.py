@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import BadRequest
 from engine.ports import Storage
-from engine.storages.file import FileStorage, to_path, to_url
+from engine.storages.file import FileStorage, names_of, to_path, to_url
 from engine.testing.contracts.storage import StorageContract
 
 
@@ -39,6 +39,13 @@ class TestFile(StorageContract):
 def test_what_is_no_file_of_this_machine_is_refused(url: str) -> None:
     with pytest.raises(BadRequest, match="not a file of this machine"):
         to_path(url)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/a/b", "/a//b/", "/a/./b/.", "/a/../b", "//a", "/a%2Fb", "/a%20b%C3%A9", "/a;b/c%3Fd"]
+)
+def test_the_names_in_a_url_are_those_of_its_path(path: str) -> None:
+    assert names_of(f"file://{path}") == to_path(f"file://{path}").parts[1:]
 
 
 def test_names_are_on_the_disk_once_they_are_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

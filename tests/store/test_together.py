@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,11 @@ def test_every_value_comes_back_exactly(
         )
     assert (row.text, row.number, row.time) == (text, number, time)
     assert row.truth is truth  # 1 == True
+
+
+def test_what_would_come_back_as_something_else_is_no_column() -> None:
+    with pytest.raises(TypeError, match="does not go through JSON"):
+        Together(sa.select(sa.literal(b"bytes").label("content")))
 
 
 def test_rows_come_in_the_order_of_the_query_and_no_more_of_them_than_it_wants(db: Database) -> None:

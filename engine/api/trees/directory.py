@@ -43,9 +43,8 @@ class DirectoryTree:
     def __init__(self, tree: directory.Tree, settings: ApiSection) -> None:
         self._tree = tree
         self._root = settings.root
-        self._names = settings.root.absolute().parts[1:]
+        self._root_names = settings.root.absolute().parts[1:]
         self._embedded = embedded_url(settings)
-        self._public = self._embedded if settings.public_url else ""
         self._digests = Digests()
 
     # --- looking ----------------------------------------------------------------------------------
@@ -104,7 +103,7 @@ class DirectoryTree:
 
     def path_of(self, url: str) -> Segments | None:
         """Where a URL leads."""
-        return path_on_this_machine(url, self._names, self._public)
+        return path_on_this_machine(url, self._root_names, self._embedded)
 
     def records(self, path: Segments) -> Path:
         """A directory for logs and provenance."""
