@@ -21,7 +21,7 @@ SHARED = {
 
 CORE = {"engine.domain", "engine.ports"}
 
-FILE_URLS = {"engine.storages.file.to_url", "engine.storages.file.to_path"}
+FILE_URLS = {f"engine.storages.file.{name}" for name in ("to_url", "to_path", "names_of")}
 """How a path of this machine is written as a URL: a rule about text, not a storage."""
 
 TRANSFER_WORDS = {

@@ -216,7 +216,8 @@ def test_a_download_goes_on_after_a_cut(desk: Desk, nginx: Nginx) -> None:
         line.mend()
         assert getting.wait() == 0
         getting.communicate()
-    assert (desk.directory / "back").read_bytes() == content
+    same = (desk.directory / "back").read_bytes() == content
+    assert same  # a difference of megabytes takes minutes to be told
 
 
 def test_keys_open_s3_and_girder(desk: Desk, rclone_s3: S3, girder: Girder) -> None:

@@ -80,11 +80,12 @@ def _pump(source: socket.socket, target: socket.socket, line: Line) -> None:
     with suppress(OSError):
         while piece := source.recv(_PIECE):
             time.sleep(line.slow)
-            if line.left >= 0:
-                piece = piece[: line.left]
-                line.left -= len(piece)
+            left = line.left
+            if left >= 0:
+                piece = piece[:left]
+                line.left = left - len(piece)
             target.sendall(piece)
-            if line.left == 0:
+            if left == len(piece):  # also when it was mended since: nothing goes on after a hole
                 if line.once:
                     line.mend()
                 break

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -107,6 +108,36 @@ def test_a_line_is_cut_after_so_many_bytes_and_mended() -> None:
                     while piece := server.recv(100):
                         received += piece
             assert received == expected
+
+
+def test_nothing_goes_on_after_the_hole_when_a_line_is_mended_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, line_to(listening.getsockname()[1]) as line:
+        for _ in range(50):
+            with socket.create_connection(("127.0.0.1", line.port)) as client:
+                server, _ = listening.accept()
+                line.cut_after(1000)
+                sending = threading.Thread(target=_send, args=(server, 1 << 20))
+                sending.start()
+                while line.left:
+                    pass
+                line.mend()
+                received = 0
+                while piece := _received(client):
+                    received += len(piece)
+                sending.join()
+            assert received == 1000
+
+
+def _send(server: socket.socket, size: int) -> None:
+    with server, suppress(OSError):
+        server.sendall(bytes(size))
+
+
+def _received(client: socket.socket) -> bytes:
+    try:
+        return client.recv(1 << 16)
+    except ConnectionResetError:
+        return b""
 
 
 def test_an_unprivileged_program_is_not_root_and_owns_its_directory(unprivileged: Unprivileged) -> None:
