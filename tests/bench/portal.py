@@ -83,13 +83,11 @@ def _succeed(db: Database, id_: ExecutionId, results: str) -> None:
         new = [NewAttempt(AttemptId(new_id()), j.id, SubmissionId(new_id()), id_, 1) for j in some]
         lifecycle.prepare(connection, "elsewhere", new, now=now)
         jobs.move(connection, [Move(j, JobState.SUCCEEDED) for j in some], now=now)
-        results = [
-            Product(
-                id_, j.id, a.id, "out", f"{j.number}/out.txt", f"file:///nowhere/{id_}/{j.number}", 1, _SHA
-            )
+        made = [
+            Product(id_, j.id, a.id, "out", f"{j.number}/out.txt", f"{results}/{j.number}/out.txt", 1, _SHA)
             for j, a in zip(some, new, strict=True)
         ]
-        products.add(connection, results)
+        products.add(connection, made)
 
 
 def _write(db: Database, id_: ExecutionId, account: str, active: int) -> None:
@@ -134,7 +132,7 @@ def _answers(port: int, key: str, ids: list[ExecutionId], directory: Path) -> No
         if "Non-2xx" in said:
             raise SystemExit(f"{name}: {said}")
         middle, rate = (
-            _milliseconds(_found(r"50%\s+(\S+)", said)),
+            _milliseconds(_found(r"\n +50%\s+(\S+)", said)),
             float(_found(r"Requests/sec:\s+(\S+)", said)),
         )
         figure = f"{middle:.1f} ms, {rate:.0f}/s"
