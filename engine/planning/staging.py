@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os.path
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -13,6 +15,7 @@ from engine.domain.tool import InputType, Tool
 INVOCATION_FILE = "input_params.json"
 """The invocation, in every job's directory."""
 _scheme = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?=/)").match
+_extensions = re.compile(r"(?:\.\d?[A-Za-z]\w*)+$", re.ASCII)  # those of numbers are parts of the name
 _WEB = frozenset({"http", "https", "dav", "davs"})
 
 
@@ -73,26 +76,77 @@ def file_name(source: str) -> str:
     return "" if name in (".", "..") or "\0" in name else name
 
 
-def distinct(files: list[InputFile], taken: Iterable[str] = ()) -> list[InputFile]:
-    """`files` with names that differ: those that share one go to numbered directories, as `1/scan.nii`.
+def directory_of(source: str) -> str:
+    """The directory of a path or URL, without query and fragment of the URL; "" for the current one."""
+    found = _scheme(source)
+    if found is None or found.group(1).lower() == "file":
+        path = source[found.end() :] if found else source
+        return os.path.dirname(os.path.normpath(path))
+    return source.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[0]
 
-    `taken` are names that are not free in the job's directory.
+
+def distinct(files: list[InputFile], taken: Iterable[str] = ()) -> list[InputFile]:
+    """`files` with names that differ, and never beside a companion that belongs to another.
+
+    Where bare names would collide, all files of the directories concerned go to numbered directories, one for
+    each directory that they come from, as `1/scan.nii` and `1/scan.json`. `taken` are names that are not free
+    in the job's directory.
     """
-    names = [file.name for file in files]
     reserved = {INVOCATION_FILE, *taken}
-    if len(set(names)) == len(names) and reserved.isdisjoint(names):
+    if len(files) == 1 and files[0].name not in reserved:
         return files
-    directories = (str(number) for number in range(1, len(files) * 2 + 2) if str(number) not in names)
-    counted: dict[str, int] = {}
-    for name in names:
-        counted[name] = counted.get(name, 0) + 1
-    per_name: dict[str, int] = {}
-    numbers = list(directories)
+    directories = [directory_of(file.source) for file in files]
+    apart = _apart(files, directories, reserved)
+    if not apart:
+        return files
+    occupied = reserved.union(file.name for file in files)
+    numbers = (name for name in map(str, itertools.count(1)) if name not in occupied)
+    counted = Counter((directory, file.name) for file, directory in zip(files, directories, strict=True))
+    places: dict[tuple[str, ...], str] = {}
     placed = []
-    for file in files:
-        if counted[file.name] > 1 or file.name in reserved:
-            rank = per_name.get(file.name, 0)
-            per_name[file.name] = rank + 1
-            file = file._replace(name=f"{numbers[rank]}/{file.name}")
+    for file, directory in zip(files, directories, strict=True):
+        if directory in apart:
+            shared = counted[directory, file.name] > 1  # two files of one name: each is alone
+            place = (directory, file.source) if shared else (directory,)
+            number = places.get(place) or places.setdefault(place, next(numbers))
+            file = file._replace(name=f"{number}/{file.name}")
         placed.append(file)
     return placed
+
+
+def _apart(files: Sequence[InputFile], directories: Sequence[str], reserved: Collection[str]) -> set[str]:
+    """The directories of which the files cannot be put together with those of others."""
+    apart = set[str]()
+    per_directory = Counter(directories)
+    per_name: dict[str, list[str]] = {}
+    per_stem: dict[str, list[InputFile]] = {}
+    several = len(per_directory) > 1
+    for file, directory in zip(files, directories, strict=True):
+        per_name.setdefault(file.name, []).append(directory)
+        if file.name in reserved:
+            apart.add(directory)
+        if several:
+            per_stem.setdefault(_stem(file.name), []).append(file)
+    for together in per_name.values():
+        if len(together) > 1:
+            apart.update(together)
+    for companions in per_stem.values():
+        if len(companions) == 1:
+            continue
+        own = {directory_of(file.source) for file in companions}
+        if len(own) > 1 and not _is_pair(companions, [per_directory[directory] for directory in own]):
+            apart.update(own)
+    return apart
+
+
+def _is_pair(companions: Sequence[InputFile], counts: Sequence[int]) -> bool:
+    """Whether two inputs name one file each, as of an image here and its table there: these are meant to be
+    beside each other.
+    """
+    ids = {file.id for file in companions}
+    return len(companions) == len(ids) == len(counts) == 2 and set(counts) == {1}
+
+
+def _stem(name: str) -> str:
+    """The part of a name that companions share: `scan` of `scan.nii.gz`, `scan.json` and `scan.nii.idx`."""
+    return _extensions.sub("", name) or name

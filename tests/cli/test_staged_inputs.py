@@ -1,0 +1,40 @@
+"""What a job finds in its directory: files that belong together lie together."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.desk import Desk
+
+BARE = ("--runtime", "none")
+
+
+@pytest.fixture(params=["desk", "ordinary_desk"])
+def each_desk(request: pytest.FixtureRequest) -> Desk:
+    """The desk of root, and that of somebody else."""
+    desk: Desk = request.getfixturevalue(request.param)
+    return desk
+
+
+def files(desk: Desk, *names: str) -> None:
+    """Files that hold their own name."""
+    for name in names:
+        path = desk.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name + "\n")
+
+
+@pytest.mark.parametrize("images", [["s1/a.nii", "s2/a.nii"], ["s2/a.nii", "s1/a.nii"]], ids=["12", "21"])
+@pytest.mark.parametrize("sidecars", [["s2/a.json"], ["s2/a.json", "s1/a.json"]], ids=["one", "both"])
+def test_an_image_lies_beside_its_own_sidecar_or_none(
+    each_desk: Desk, images: list[str], sidecars: list[str]
+) -> None:
+    files(each_desk, "s1/a.nii", "s1/a.json", "s2/a.nii", "s2/a.json")
+    both = {"images": {"type": "File", "list": True}, "sidecars": {"type": "File", "list": True}}
+    beside = 'for i in [IMAGES]; do echo "$(cat "$i"): $(cat "${i%.nii}.json" 2>/dev/null)"; done'
+    tool = each_desk.tool(f"{beside} > o # [SIDECARS]", both, outputs={"o": "o"})
+    invocation = each_desk.write("i.json", {"sidecars": sidecars, "images": images})
+    done = each_desk.submit(tool, invocation, *BARE)
+    own = {image: image.replace(".nii", ".json") for image in images}
+    expected = [f"{image}: {own[image] if own[image] in sidecars else ''}" for image in images]
+    assert done.read("outputs/o").splitlines() == expected
