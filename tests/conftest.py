@@ -23,6 +23,8 @@ from tests.services.s3 import S3, start_moto, start_rclone_s3
 from tests.services.unprivileged import Unprivileged, ordinary_user
 from tests.services.xrootd import XRootD, start_xrootd
 
+pytest_plugins = ["tests.debris"]
+
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "tests"
 """For what is slow to obtain; kept from run to run."""

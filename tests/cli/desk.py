@@ -76,6 +76,8 @@ class Desk:
     become: Callable[[Command], list[str]] = lambda words: [os.fspath(word) for word in words]
     """Puts before a command what makes it run as another user."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+    """Every command so far, so that none outlives the desk."""
 
     def all_variables(self, extra: Mapping[str, str]) -> dict[str, str]:
         """The environment of a command: nothing of ours that would change what it does."""
@@ -86,7 +88,7 @@ class Desk:
     def start(self, *words: str | Path, before: Command = (), **options: Any) -> subprocess.Popen[str]:
         """Begin `engine WORDS`; `before` is a program that runs it."""
         extra = options.pop("variables", {})
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.become([*before, ENGINE, *words]),
             **{
                 "cwd": self.directory,
@@ -98,6 +100,8 @@ class Desk:
                 **options,
             },
         )
+        self.started.append(process)
+        return process
 
     def run(self, *words: str | Path, **options: Any) -> Ran:
         """`engine WORDS` to its end."""
@@ -208,6 +212,19 @@ def desk_in(directory: Path, **more: Any) -> Iterator[Desk]:
         for process in [*processes_of(desk.home), *processes_at(desk.home)]:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
+        for command in desk.started:
+            close(command)
+
+
+def close(command: subprocess.Popen[str]) -> None:
+    """End a command that a failed test left running, and close its pipes."""
+    with suppress(ProcessLookupError):
+        command.kill()
+    for pipe in (command.stdin, command.stdout, command.stderr):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+    command.wait()
 
 
 def until(what: Callable[[], Any]) -> Any:
