@@ -9,6 +9,12 @@ import typer
 from engine.cli import show
 from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor, session
 
+AsOption = Annotated[
+    str, typer.Option("--as", help="NAME/VERSION, in place of the descriptor's own name and tool-version.")
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Replace a pipeline of this name and version that was never used.")
+]
 app = typer.Typer(help="Publish Boutiques descriptors as pipelines of the portal.", no_args_is_help=True)
 
 
@@ -18,12 +24,14 @@ def add(
     groups: Annotated[
         list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
     ] = None,
+    as_: AsOption = "",
+    replace: ReplaceOption = False,
     network: NetworkOption = False,
     json: Json = False,
 ) -> None:
     """Publish a descriptor as NAME/VERSION, after it was checked; one that was used is never changed."""
     loaded = load_descriptor(descriptor, network=network)
-    made, findings = session.engine.publishing.add(loaded, groups or ())
+    made, findings = session.engine.publishing.add(loaded, groups or (), identifier=as_, replace=replace)
     for found in findings:
         show.say(f"engine: warning: {found.where}: {found.message}")
     if json:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from engine.cli import show
-from engine.cli.remote_session import connected, document
-from engine.cli.session import Json
+from engine.cli.pipeline import AsOption, ReplaceOption
+from engine.cli.remote_session import connected
+from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor
 
 pipeline = typer.Typer(help="For administrators: what the platform offers.", no_args_is_help=True)
 IdentifierArgument = Annotated[str, typer.Argument(help="NAME/VERSION.")]
@@ -29,12 +29,16 @@ def pipelines(json_: Json = False) -> None:
 
 @pipeline.command()
 def add(
-    descriptor: Annotated[Path, typer.Argument(help="A Boutiques descriptor.")],
+    descriptor: DescriptorArgument,
     groups: GroupsOption = None,
+    as_: AsOption = "",
+    replace: ReplaceOption = False,
+    network: NetworkOption = False,
     json_: Json = False,
 ) -> None:
     """Publish a descriptor as NAME/VERSION, after it was checked; one that was used is never changed."""
-    made = connected().publish(document(descriptor), groups or ())
+    loaded = load_descriptor(descriptor, network=network)
+    made = connected().publish(loaded.data, groups or (), identifier=as_, replace=replace)
     for warning in made["warnings"]:
         show.say(f"engine: warning: {warning}")
     show.json_line(made) if json_ else print(made["identifier"])

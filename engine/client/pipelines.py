@@ -26,14 +26,27 @@ class Pipelines(Requests):
         """Every pipeline that is offered, and to which groups; for administrators, like all that follows."""
         return list(self._json("GET", _ADMIN))
 
-    def publish(self, descriptor: Mapping[str, Any], groups: Sequence[str] = ()) -> Mapping[str, Any]:
-        """Offer a descriptor as `name/tool-version`, to some groups or to everybody; gives its `identifier`
-        and the `warnings` that there are.
+    def publish(
+        self,
+        descriptor: Mapping[str, Any],
+        groups: Sequence[str] = (),
+        *,
+        identifier: str = "",
+        replace: bool = False,
+    ) -> Mapping[str, Any]:
+        """Offer a descriptor as `identifier`, or as its own `name/tool-version`, to some groups or to
+        everybody; gives its `identifier` and the `warnings` that there are. `replace`: a pipeline of that
+        identifier which was never used may be replaced.
 
         Raises:
-            BadRequest: it is not valid, or another one of this name and version was used already.
+            BadRequest: it is not valid, or there is another one of this name and version.
         """
-        wanted = {"descriptor": dict(descriptor), "groups": list(groups)}
+        wanted = {
+            "descriptor": dict(descriptor),
+            "groups": list(groups),
+            "identifier": identifier,
+            "replace": replace,
+        }
         return dict(self._json("POST", _ADMIN, wanted))
 
     def share(self, identifier: str, groups: Sequence[str]) -> None:

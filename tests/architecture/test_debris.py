@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.architecture.source import ROOT
 
-TESTS = '''
+TESTS = """
 import gc, socket, subprocess
 
 
@@ -26,7 +26,7 @@ def test_that_fails_while_waiting():
 
 def test_that_has_nothing_to_do_with_it():
     gc.collect()
-'''
+"""
 
 
 def test_what_a_failed_test_leaves_open_fails_no_other(tmp_path: Path) -> None:

@@ -24,6 +24,10 @@ class NewPipeline(BaseModel):
     descriptor: dict[str, Any]
     groups: Groups = Field(default_factory=list)
     """Names of the groups that may use it; none: everybody."""
+    identifier: str = Field(default="", max_length=1000)
+    """`name/version`; empty: the descriptor's own."""
+    replace: bool = False
+    """Whether a pipeline of this identifier that was never used may be replaced."""
 
 
 class PipelineGroups(BaseModel):
@@ -65,7 +69,9 @@ def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) 
     @router.post("/pipelines", response_model=PublishedPipeline, status_code=201)
     def add(wanted: NewPipeline, caller: Administrator) -> PublishedPipeline:
         """Offer a descriptor as `name/tool-version`, once it is checked; one that was used never changes."""
-        made, found = publishing(caller.id).add_document(wanted.descriptor, wanted.groups)
+        made, found = publishing(caller.id).add_document(
+            wanted.descriptor, wanted.groups, identifier=wanted.identifier, replace=wanted.replace
+        )
         return told(made, [f"{one.where}: {one.message}" for one in found])
 
     @router.put("/pipelines/{identifier:path}", response_model=PublishedPipeline)

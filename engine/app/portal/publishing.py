@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from engine.app.planner import validator
 from engine.app.portal.deeds import Deeds
+from engine.app.portal.identifiers import REMEDY, identifier_problem
 from engine.app.portal.values import shown
 from engine.errors import BadRequest, NotFound
 from engine.planning import Descriptor, compile_tool
@@ -18,54 +18,63 @@ from engine.planning.lint import ERROR, Finding, lint
 from engine.store import accounts, descriptors, pipelines
 from engine.store.pipelines import Pipeline
 
-_IDENTIFIER = re.compile(r"[^/\x00-\x1f\x7f]{1,120}/[^/\x00-\x1f\x7f]{1,60}")
-
 
 class Publishing(Deeds):
     """Changes of what is offered."""
 
-    def add(self, descriptor: Descriptor, groups: Sequence[str] = ()) -> tuple[Pipeline, list[Finding]]:
+    def add(
+        self,
+        descriptor: Descriptor,
+        groups: Sequence[str] = (),
+        *,
+        identifier: str = "",
+        replace: bool = False,
+    ) -> tuple[Pipeline, list[Finding]]:
         """Publish a descriptor for everybody, or for some groups (by name); gives what lint says of it.
 
-        The same descriptor again only changes the groups.
+        Args:
+            descriptor: what is offered.
+            groups: who may use it.
+            identifier: `name/version`, where it is not the descriptor's own.
+            replace: whether a pipeline of this identifier that was never used may be replaced. What was used
+                never is.
 
         Raises:
-            BadRequest: it is not valid, has an error of lint, or another one of this name and version was
-                used already.
+            BadRequest: it is not valid, has an error of lint, no client could reach it, or another one of
+                this name and version is there.
             NotFound: there is no such group.
         """
         compiled = compile_tool(descriptor)
         found = lint(compiled, descriptor.data)
         if wrong := [f"{descriptor.source}: {one.message}" for one in found if one.level == ERROR]:
             raise BadRequest(wrong[0], problems=wrong)
-        identifier = f"{compiled.tool.name}/{compiled.tool.version}"
-        if not _IDENTIFIER.fullmatch(identifier) or not identifier.isprintable():
+        identifier = identifier or f"{compiled.tool.name}/{compiled.tool.version}"
+        if problem := identifier_problem(identifier):
             raise BadRequest(
-                f"{descriptor.source}: {identifier!r} is no identifier of a pipeline",
-                remedy="neither name nor tool-version may be empty, very long, or have a slash in it",
+                f"{descriptor.source}: {shown(identifier)} is no identifier of a pipeline: {problem}",
+                remedy=REMEDY,
             )
         now = self._clock.now()
         with self._doing("pipeline.add") as doing:
             connection = doing.connection
-            earlier = pipelines.get(connection, identifier)
-            changed = earlier is not None and earlier.descriptor_sha256 != descriptor.sha256
-            if changed and pipelines.is_used(connection, identifier):
-                raise BadRequest(
-                    f"pipeline {identifier} was used already, with another descriptor",
-                    remedy="give the new one another tool-version",
-                )
             ids = _group_ids(connection, groups)
-            descriptors.keep(connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now)
             new = Pipeline(identifier, descriptor.sha256, ids, created_at=now)
+            _check_replaced(connection, new, replace=replace)
+            descriptors.keep(connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now)
             pipelines.put(connection, new)
             doing.fields.update(pipeline=identifier, descriptor_sha256=descriptor.sha256)
         return new, found
 
     def add_document(
-        self, data: Mapping[str, Any], groups: Sequence[str] = ()
+        self,
+        data: Mapping[str, Any],
+        groups: Sequence[str] = (),
+        *,
+        identifier: str = "",
+        replace: bool = False,
     ) -> tuple[Pipeline, list[Finding]]:
         """The same for a descriptor that is a plain object."""
-        return self.add(Descriptor.of(data), groups)
+        return self.add(Descriptor.of(data), groups, identifier=identifier, replace=replace)
 
     def share(self, identifier: str, groups: Sequence[str]) -> Pipeline:
         """Offer a pipeline to some groups (by name), or to everybody.
@@ -92,6 +101,35 @@ class Publishing(Deeds):
             if not identifier.isprintable() or not pipelines.hide(doing.connection, identifier):
                 raise _unknown(identifier)
             doing.fields["pipeline"] = identifier
+
+
+def _check_replaced(connection: Connection, new: Pipeline, *, replace: bool) -> None:
+    """Return if nothing that is there is changed unasked.
+
+    Raises:
+        BadRequest: a pipeline of this identifier has another descriptor, or other groups.
+    """
+    earlier = pipelines.get(connection, new.identifier)
+    if earlier is None:
+        return
+    if earlier.descriptor_sha256 == new.descriptor_sha256:
+        if not earlier.hidden and earlier.groups != new.groups and not replace:
+            raise BadRequest(
+                f"pipeline {new.identifier} is offered already, to others than these",
+                remedy="engine pipeline share changes who may use it",
+            )
+        return
+    if pipelines.is_used(connection, new.identifier):
+        raise BadRequest(
+            f"pipeline {new.identifier} was used already, with another descriptor",
+            remedy=f"give the new one another tool-version, or {REMEDY}",
+        )
+    if not replace:
+        withdrawn = " (it was withdrawn)" if earlier.hidden else ""
+        raise BadRequest(
+            f"pipeline {new.identifier} exists already, with another descriptor{withdrawn}",
+            remedy=f"{REMEDY}, or replace that one with --replace",
+        )
 
 
 def _unknown(identifier: str) -> NotFound:
