@@ -1,7 +1,7 @@
 """What a failed test leaves open ends with it.
 
-pytest keeps the traceback of a failed test until another test fails, and with it every process, socket and file of
-its frames. When they are collected at last, the warning about them fails whichever test runs at that moment.
+pytest keeps the traceback of a failed test until another test fails, and with it every process, socket and
+file of its frames. When they are collected at last, the warning about them fails whichever test runs then.
 """
 
 from __future__ import annotations
