@@ -28,7 +28,7 @@ from engine.api.quotas import QuotaExceeded, Quotas
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import PIECE, send_file
 from engine.api.tree import Tree
-from engine.app.access.paths import BadPath, segments
+from engine.app.access.paths import DEEPEST, BadPath, segments
 from engine.app.access.tokens import DELETE, READ, WRITE, Leave, Segments
 from engine.app.portal.virtual import ROOT
 from engine.errors import Unavailable
@@ -246,11 +246,17 @@ class StorageElement:
         await self._leave(request, DELETE, request.path)
         target = self._destination(request.header("destination"))
         await self._leave(request, WRITE, target)
+        if len(target) > len(request.path):
+            await self._run(self._must_not_be_too_deep, request.path, target)
         replace = request.header("overwrite").upper() != "F"
         await self._run(partial(self._tree.move, request.path, target, replace=replace))
         if _kept_for(request.path) != _kept_for(target) or replace:
             self._quotas.forget(_kept_for(request.path), _kept_for(target))
         return Reply(201)
+
+    def _must_not_be_too_deep(self, source: Segments, target: Segments) -> None:
+        if len(target) + self._tree.levels(source) > DEEPEST:
+            raise Refusal(409, f"what lies below would have more than {DEEPEST} levels")
 
     def _destination(self, url: str) -> Segments:
         path = urlsplit(url).path

@@ -10,19 +10,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.api import below
+from engine.api.below import DIRECTORY
 from engine.app.access.tokens import Segments
 from engine.errors import Unavailable
 from engine.ids import new_id
+from wrappers.containers.tree import remove_at
 
 _PARTS = ".parts"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no wait for a writer of a planted FIFO
 
 
@@ -56,7 +57,7 @@ class Tree:
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with suppress(FileNotFoundError):
-                shutil.rmtree(_PARTS, dir_fd=self._root)  # what was being received when the last one ended
+                remove_at(_PARTS, self._root)  # what was being received when the last one ended
             os.mkdir(_PARTS, 0o700, dir_fd=self._root)
         except BlockingIOError:
             os.close(self._root)
@@ -69,7 +70,7 @@ class Tree:
                 f"the directory of the embedded storage, {root}: {error.strerror}",
                 remedy="set api.root (ENGINE_API__ROOT) to a place that can be written",
             ) from None
-        self._parts = os.open(_PARTS, _DIRECTORY, dir_fd=self._root)
+        self._parts = os.open(_PARTS, DIRECTORY, dir_fd=self._root)
 
     def close(self) -> None:
         """Let another engine serve it."""
@@ -173,20 +174,22 @@ class Tree:
         with self._above(path) as (directory, name):
             gone = new_id()  # a directory that is half removed is seen by nobody
             os.rename(name, gone, src_dir_fd=directory, dst_dir_fd=self._parts)
-        size = _size(gone, self._parts)
-        if stat.S_ISDIR(os.stat(gone, dir_fd=self._parts, follow_symlinks=False).st_mode):
-            shutil.rmtree(gone, dir_fd=self._parts)
-        else:
-            os.unlink(gone, dir_fd=self._parts)
+        size = below.size(gone, self._parts)
+        remove_at(gone, self._parts)
         return size
 
     def size(self, path: Segments) -> int:
         """Bytes of the files there, those below it included; 0 when there is nothing."""
         try:
             with self._above(path) as (directory, name):
-                return _size(name, directory)
+                return below.size(name, directory)
         except (FileNotFoundError, NotADirectoryError):
             return 0
+
+    def levels(self, path: Segments) -> int:
+        """Levels of directories below what lies there; 0 for a file."""
+        with self._above(path) as (directory, name):
+            return below.levels(name, directory)
 
     @contextmanager
     def _above(self, path: Segments, *, make: bool = False) -> Iterator[tuple[int, str]]:
@@ -203,9 +206,9 @@ class Tree:
         directory = os.dup(self._root)
         try:
             for name in path:
-                below = _step(directory, name, make=make)
+                inner = _step(directory, name, make=make)
                 os.close(directory)
-                directory = below
+                directory = inner
             yield directory
         finally:
             os.close(directory)
@@ -213,7 +216,7 @@ class Tree:
 
 def _step(directory: int, name: str, *, make: bool) -> int:
     try:
-        return os.open(name, _DIRECTORY, dir_fd=directory)
+        return os.open(name, DIRECTORY, dir_fd=directory)
     except FileNotFoundError:
         if not make:
             raise
@@ -221,7 +224,7 @@ def _step(directory: int, name: str, *, make: bool) -> int:
         raise _plain(error) from None
     with suppress(FileExistsError):  # made by another request meanwhile
         os.mkdir(name, 0o700, dir_fd=directory)
-    return os.open(name, _DIRECTORY, dir_fd=directory)
+    return os.open(name, DIRECTORY, dir_fd=directory)
 
 
 def _plain(error: OSError) -> OSError:
@@ -243,24 +246,12 @@ def _must_not_be(name: str, directory: int) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
-def _size(name: str, directory: int) -> int:
-    found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    if not stat.S_ISDIR(found.st_mode):
-        return found.st_size
-    total = 0
-    for _, _, names, inside in os.fwalk(name, dir_fd=directory):
-        for each in names:
-            with suppress(FileNotFoundError):
-                total += os.stat(each, dir_fd=inside, follow_symlinks=False).st_size
-    return total
-
-
 def _settle(name: str, directory: int) -> None:
     """Have a file, or a directory with all it holds, on the disk."""
     if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
         _sync(name, directory)
         return
-    for _, _, names, inside in os.fwalk(name, dir_fd=directory):
+    for names, inside in below.walk(name, directory):
         for each in names:
             _sync(each, inside)
         os.fsync(inside)

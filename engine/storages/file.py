@@ -17,6 +17,7 @@ from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ids import new_id
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages.places import UNCONFIGURED, StorageSettings
+from wrappers.containers.tree import remove_all
 from wrappers.transfer.checksums import CHUNK, Hasher
 from wrappers.wire import Grant
 
@@ -139,7 +140,7 @@ class FileStorage:
         path = to_path(url)
         with _clear(url):
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=False, onerror=_make_writable)
+                remove_all(path)
             else:
                 path.unlink(missing_ok=True)
 
@@ -261,19 +262,9 @@ def _copy_across(old: Path, new: Path) -> None:
             _sync(part)
     os.rename(part, new)
     if new.is_dir() and not new.is_symlink():
-        shutil.rmtree(old)
+        remove_all(old)
     else:
         old.unlink()
-
-
-def _make_writable(function: object, path: str, _info: object) -> None:
-    """Tools leave read-only directories behind; they are ours to remove."""
-    os.chmod(os.path.dirname(path), 0o700)
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.chmod(path, 0o700)
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)
 
 
 @contextmanager

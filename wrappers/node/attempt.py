@@ -134,7 +134,11 @@ class _Attempt:
         with self._phase("deliver"):
             self._check_earlier()
             self._keep = True
-            done = deliver(found, place.job, self._delivered_to(), self._node, self._into, self._claim)
+            try:
+                done = deliver(found, place.job, self._delivered_to(), self._node, self._into, self._claim)
+            except Failure as failure:
+                self._keep = failure.kind != wire.TOOL  # no place would ever take it
+                raise
             self._keep = False
             self._told["products"] = done.products
             if done.left_out:

@@ -28,7 +28,8 @@ def deliver(
     exchange wants.
 
     Raises:
-        Failure: (output) no place takes them; (node) the only one, on this machine, is full.
+        Failure: (output) no place takes them; (node) the only one, on this machine, is full; (tool) a result
+            has too many levels.
     """
     if not found:
         return Delivered([], [])
@@ -61,5 +62,4 @@ def _where_they_are(found: List[Found], outputs_to: str) -> List[Found]:
 
 
 def _tree(one: Found, directory: str) -> Optional[files.Tree]:
-    within = directory if files.is_within(one.real, directory) else None
-    return files.walk(one.real, within) if one.directory else None
+    return local_results.tree_of(one, directory if files.is_within(one.real, directory) else None)

@@ -5,10 +5,21 @@ import os
 import stat
 from typing import Callable, List, NamedTuple, Optional, Tuple, TypeVar
 
+from wrappers.containers.tree import remove_all
 from wrappers.node.names import portable
 
 CHUNK = 1 << 20
+DEEPEST = 64
+"""Levels of directories in an input or a result."""
+_LONGEST = 3500  # bytes of a path that may get another name at its end
 _T = TypeVar("_T")
+
+
+class TooDeep(Exception):
+    """A tree with more levels than may be delivered."""
+
+    def __init__(self) -> None:
+        super().__init__(f"has more than {DEEPEST} levels of directories; pack it into an archive")
 
 
 class File(NamedTuple):
@@ -30,6 +41,9 @@ class Tree(NamedTuple):
 def walk(root: str, within: Optional[str] = None) -> Tree:
     """List a tree. A link that leads out of the directory `within` is left out, as are dangling ones,
     links to a directory above, devices, pipes and sockets.
+
+    Raises:
+        TooDeep: it has too many levels.
     """
     directories: List[str] = []
     files: List[File] = []
@@ -39,6 +53,8 @@ def walk(root: str, within: Optional[str] = None) -> Tree:
     todo: List[Tuple[str, str, Tuple[str, ...]]] = [("", root, (os.path.realpath(root),))]
     while todo:
         prefix, path, above = todo.pop()
+        if len(above) > DEEPEST + 1:
+            raise TooDeep()
         for entry in os.scandir(path):
             name = prefix + entry.name
             if entry.is_symlink():
@@ -172,10 +188,12 @@ def remove(path: str, spare: str = "") -> None:
         for entry in entries:
             if entry.path == spare:
                 continue
-            if entry.is_dir(follow_symlinks=False):
-                todo.append(entry.path)
-            else:
+            if not entry.is_dir(follow_symlinks=False):
                 _insist(os.unlink, entry.path, directory)
+            elif len(os.fsencode(entry.path)) > _LONGEST:
+                remove_all(entry.path)
+            else:
+                todo.append(entry.path)
     for directory in reversed(directories):
         if os.path.dirname(spare) != directory:
             _insist(os.rmdir, directory, os.path.dirname(directory))

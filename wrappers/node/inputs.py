@@ -93,6 +93,8 @@ def _copy(wanted: wire.Input, target: str) -> wire.Staged:
             raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} is neither a file nor a directory")
         else:
             sha256, size = files.copy(source, target)
+    except files.TooDeep as error:
+        raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} {error}") from None
     except OSError as error:
         raise from_os(error, wire.INPUT, f"fetching input {wanted.id} from {wanted.url}") from None
     staged = wire.Staged(wanted.id, wanted.url, wanted.name, size, sha256)

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from typing import Dict, List, Tuple
+from typing import Dict, List, Optional, Tuple
 from urllib.parse import quote
 
 from wrappers import wire
@@ -18,7 +18,8 @@ def place(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wir
     Gives the products and a sentence for everything inside directories that was left out.
 
     Raises:
-        Failure: (output) the target cannot be written; (node) it is full.
+        Failure: (output) the target cannot be written; (node) it is full; (tool) a result is
+            too deep.
     """
     try:
         target = file_path(outputs_to)
@@ -63,12 +64,24 @@ def _product(one: Found, outputs_to: str, sha256: str, size: int) -> wire.Produc
     return wire.Product(one.id, name, url, size, sha256, one.directory)
 
 
+def tree_of(one: Found, within: Optional[str]) -> Optional[files.Tree]:
+    """What lies in a result; None when it is a file.
+
+    Raises:
+        Failure: (tool) it has too many levels.
+    """
+    try:
+        return files.walk(one.real, within) if one.directory else None
+    except files.TooDeep as error:
+        raise Failure(wire.TOOL, f"output {one.id}: {portable(one.name)} {error}") from None
+
+
 class _Item:
     """One result on its way to a directory of this machine."""
 
     def __init__(self, one: Found, root: str, here: bool) -> None:
         self._source = one.real
-        self._tree = files.walk(one.real, root) if one.directory else None
+        self._tree = tree_of(one, root)
         self.left_out = [f"{portable(one.name)}/{line}" for line in self._tree.left_out] if self._tree else []
         linked = one.real != os.path.join(root, one.name) or (self._tree is not None and not self._tree.plain)
         self.movable = here and not linked

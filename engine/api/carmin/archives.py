@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
-from engine.app.access.paths import LONGEST
+from engine.app.access.paths import DEEPEST, LONGEST
 from engine.app.access.tokens import Segments
 from engine.app.portal.carmin import Code, Refused
 
@@ -52,8 +52,8 @@ class Archive:
 
 
 @contextmanager
-def opened(data: bytes) -> Iterator[Archive]:
-    """A zip or tar archive.
+def opened(data: bytes, levels: int) -> Iterator[Archive]:
+    """A zip or tar archive that is to be unpacked in a directory of so many levels.
 
     Raises:
         Refused: it is none, or not harmless.
@@ -62,11 +62,11 @@ def opened(data: bytes) -> Iterator[Archive]:
     try:
         if zipfile.is_zipfile(stream):
             with zipfile.ZipFile(stream) as zipped:
-                yield Archive(_checked(_of_zip(one) for one in zipped.infolist()), zipped)
+                yield Archive(_checked((_of_zip(one) for one in zipped.infolist()), levels), zipped)
         else:
             stream.seek(0)
             with tarfile.open(fileobj=stream) as tar:
-                yield Archive(_checked(_of_tar(one) for one in tar), tar)
+                yield Archive(_checked((_of_tar(one) for one in tar), levels), tar)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
         raise Refused(Code.GENERIC, f"not an archive that can be read: {error}") from None
 
@@ -92,13 +92,15 @@ def _path(name: str) -> Segments:
     return tuple(parts)
 
 
-def _checked(entries: Iterator[Entry]) -> list[Entry]:
+def _checked(entries: Iterator[Entry], levels: int) -> list[Entry]:
     found: list[Entry] = []
     size = 0
     for entry in entries:
         size += entry.size
         if len(found) >= MOST or size > LARGEST:
             raise Refused(Code.GENERIC, f"an archive has at most {MOST} entries and {LARGEST} bytes")
+        if levels + len(entry.path) > DEEPEST:
+            raise Refused(Code.GENERIC, f"a path has at most {DEEPEST} levels, those in an archive too")
         if entry.path:
             found.append(entry)
     return found

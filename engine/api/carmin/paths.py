@@ -280,7 +280,7 @@ def _unpack(files: Files, records: Records, location: Location, data: UploadData
     if location.kind is Kind.ABOVE:
         raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be unpacked there")
     _make(files, records, location)
-    with archives.opened(content) as archive:
+    with archives.opened(content, len(location.path)) as archive:
         for entry in archive.entries:
             target = (*location.stored, *entry.path)
             records.leave_alone(target)

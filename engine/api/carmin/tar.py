@@ -7,7 +7,7 @@ import io
 import os
 import tarfile
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 
 import structlog
 from fastapi import Response
@@ -33,8 +33,8 @@ class TarBody(Response):
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Send it. When it cannot be finished the answer is cut, and seen to be."""
         reading, writing = os.pipe()
-        failed = threading.Event()
-        maker = threading.Thread(target=self._make, args=(writing, failed), name="tar", daemon=True)
+        whole = threading.Event()
+        maker = threading.Thread(target=self._make, args=(writing, whole), name="tar", daemon=True)
         maker.start()
         loop = asyncio.get_running_loop()
         try:
@@ -47,36 +47,50 @@ class TarBody(Response):
         finally:
             os.close(reading)  # whoever still writes finds nobody there
             await loop.run_in_executor(None, maker.join)
-        if not failed.is_set():
+        if whole.is_set():
             await send({"type": "http.response.body", "body": b""})
 
-    def _make(self, writing: int, failed: threading.Event) -> None:
+    def _make(self, writing: int, whole: threading.Event) -> None:
         try:
             with (
                 open(writing, "wb", buffering=_PIECE) as pipe,
                 tarfile.open(fileobj=pipe, mode="w|", format=tarfile.PAX_FORMAT) as tar,
             ):
-                self._add(tar, self._path, "")
+                self._add_all(tar)
+            whole.set()
         except BrokenPipeError:
-            failed.set()
+            pass  # the client has gone
         except (OSError, EngineError) as error:
-            failed.set()
             why = os.strerror(error.errno or 0) if isinstance(error, OSError) else error.message
             log.error("tar", why=why)
+        except Exception:
+            log.exception("defect")
 
-    def _add(self, tar: tarfile.TarFile, path: Segments, below: str) -> None:
-        for item in self._tree.items(path):
-            name = f"{below}{item.name}"
-            info = tarfile.TarInfo(name)
-            info.mtime = int(item.modified)
-            if item.directory:
-                info.type, info.mode = tarfile.DIRTYPE, 0o755
-                tar.addfile(info)
-                self._add(tar, (*path, item.name), f"{name}/")
-                continue
-            with suppress(FileNotFoundError), closing(self._tree.open((*path, item.name))) as file:
-                info.size, info.mode = file.size, 0o644
-                tar.addfile(info, _Stream(file))
+    def _add_all(self, tar: tarfile.TarFile) -> None:
+        left: list[Segments] = [()]
+        while left:  # not by recursion: there may be more levels than Python has
+            below = left.pop()
+            inside = []
+            for item in self._tree.items((*self._path, *below)):
+                inner = (*below, item.name)
+                info = tarfile.TarInfo("/".join(inner))
+                info.mtime = int(item.modified)
+                if item.directory:
+                    info.type, info.mode = tarfile.DIRTYPE, 0o755
+                    tar.addfile(info)
+                    inside.append(inner)
+                else:
+                    self._add(tar, info, (*self._path, *inner))
+            left += reversed(inside)
+
+    def _add(self, tar: tarfile.TarFile, info: tarfile.TarInfo, path: Segments) -> None:
+        try:
+            file = self._tree.open(path)
+        except FileNotFoundError:
+            return  # it went meanwhile
+        with closing(file):
+            info.size, info.mode = file.size, 0o644
+            tar.addfile(info, _Stream(file))
 
 
 class _Stream(io.RawIOBase):

@@ -64,18 +64,16 @@ class SplitTree:
             self._far.move(source, target)
             return
         with self._far.turns.alone(source, target):
-            what = self._near.item(source)
             self._far.must_not_be(target)
-            self._send(what, source, target)
+            left = [(self._near.item(source), source, target)]
+            while left:
+                what, old, new = left.pop()
+                if not what.directory:
+                    self._far.take(Path(self._near.address(old, remote=False)), new, keep=True)
+                    continue
+                self._far.make(new)
+                left += [(one, (*old, one.name), (*new, one.name)) for one in self._near.items(old)]
             self._near.remove(source)
-
-    def _send(self, what: Item, source: Segments, target: Segments) -> None:
-        if not what.directory:
-            self._far.take(Path(self._near.address(source, remote=False)), target, keep=True)
-            return
-        self._far.make(target)
-        for one in self._near.items(source):
-            self._send(one, (*source, one.name), (*target, one.name))
 
     def remove(self, path: Segments) -> None:
         """Remove."""

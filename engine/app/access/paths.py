@@ -8,6 +8,8 @@ from engine.app.access.tokens import Segments
 
 LONGEST = 255
 """Bytes of one part: what file systems take."""
+DEEPEST = 128
+"""Parts of a path."""
 
 
 class BadPath(ValueError):
@@ -18,9 +20,11 @@ def segments(raw: bytes) -> Segments:
     """The parts of a percent-encoded path. Repeated slashes are one.
 
     Raises:
-        BadPath: a part is `.` or `..`, or holds an encoded slash or NUL, or is too long.
+        BadPath: a part is `.` or `..`, or holds an encoded slash or NUL or is too long, or they are many.
     """
     parts = [unquote_to_bytes(part) for part in raw.split(b"/") if part]
+    if len(parts) > DEEPEST:
+        raise BadPath(f"a path has at most {DEEPEST} levels")
     for part in parts:
         if part in (b".", b".."):
             raise BadPath("a path has no . or .. in it")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 
 from engine.app.portal.audit import AuditTrail
@@ -18,6 +17,7 @@ from engine.storages.file import to_path
 from engine.store import attempts, audit, executions, purge
 from engine.store.database import Database
 from engine.store.executions import Execution
+from wrappers.containers.tree import remove
 
 log = logging.getLogger("engine.purge")
 
@@ -30,14 +30,14 @@ def files_of(site: Site | None, storage: Callable[[str], Storage]) -> Remove:
     storage holds that; results that were sent to other storages stay.
     """
 
-    def remove(execution: Execution) -> None:
+    def remove_files(execution: Execution) -> None:
         if execution.results.startswith("file:"):
-            shutil.rmtree(to_path(execution.results), ignore_errors=True)
+            remove(to_path(execution.results))
         for place in execution.options.places:
             if site and site.path_of(place.url):
                 storage(place.url).delete(place.url)
 
-    return remove
+    return remove_files
 
 
 def giving_up(db: Database, backends: Mapping[str, Backend], storage: Callable[[str], Storage]) -> Remove:
