@@ -59,6 +59,8 @@ class Settings(Section):
     """Registry host -> base URLs that are tried in order before it."""
     credentials: str = ""
     """JSON file `{host: {"username": ..., "password": ...}}`; only its owner may read it."""
+    authorities: str = ""
+    """Directory or file of certificate authorities of registries; empty: X509_CERT_DIR, or a usual one."""
     puller: Literal["udocker", "own"] = "udocker"
     """Who fetches layers: udocker, and our own client what udocker cannot; or only our own."""
     transfers: int = Field(default=4, ge=1, le=32)

@@ -35,7 +35,12 @@ class RegistrySource:
 
     def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
         self._logins = credentials.load(settings.credentials)
-        self._client = Client(settings.mirrors, self._logins, patience or Patience(tries=4))
+        self._client = Client(
+            settings.mirrors,
+            self._logins,
+            patience or Patience(tries=4),
+            authorities=settings.authorities,
+        )
         self._puller = settings.puller
 
     def resolve(self, reference: Reference, platform: str) -> Resolved:
@@ -49,7 +54,7 @@ class RegistrySource:
     def fetch(self, image: Resolved, blob: Blob, into: Path, heard: Callable[[int], None]) -> int:
         """Fetch a layer; goes on where an earlier transfer into the same file ended."""
         if self._puller == "udocker" and self._is_for_udocker(image.reference, into):
-            base = self._client.ways_to(image.reference.host)[0].base
+            base = self._client.ways_to(image.reference)[0].base
             trouble = udocker.fetch(base, image.reference.repository, blob, into, heard)
             if not trouble:
                 log.info("layer pulled", by="udocker", digest=blob.digest, size=size_text(blob.size))
@@ -65,8 +70,9 @@ class RegistrySource:
         return received
 
     def _is_for_udocker(self, reference: Reference, into: Path) -> bool:
-        hosts = {reference.host, *(way.host for way in self._client.ways_to(reference.host))}
-        return into.stat().st_size == 0 and not hosts & self._logins.keys()
+        hosts = {reference.host, *(way.host for way in self._client.ways_to(reference))}
+        known = any(self._logins.find(host, reference.repository) for host in hosts)
+        return into.stat().st_size == 0 and not known
 
     def tags(self, reference: Reference) -> list[str]:
         """All tags of a repository, from the registry itself: a mirror knows only some.
@@ -75,7 +81,7 @@ class RegistrySource:
             ImageMissing: there is no such repository.
             AccessDenied, RegistryDown: see `Transport.get`.
         """
-        transport = self._client.ways_to(reference.host)[-1]
+        transport = self._client.ways_to(reference)[-1]
         path = f"/v2/{reference.repository}/tags/list?n=1000"
         found: list[str] = []
         for _ in range(_MOST_PAGES):

@@ -84,14 +84,20 @@ def _unreachable(path: str, node: NodeSettings) -> tuple[str, ...]:
 
 def _ask_registry(name: Reference, node: NodeSettings, path: str) -> Pinned:
     try:
-        client = registry.Client(node.mirrors, credentials.load(node.credentials), PATIENCE)
+        logins = credentials.load(node.credentials)
+    except errors.NodeTrouble as error:
+        raise SettingsError(f"setting node.credentials: {error}") from None
+    try:
+        client = registry.Client(node.mirrors, logins, PATIENCE, authorities=node.authorities)
         resolved = client.resolve(name)
     except errors.ImageMissing:
         raise
     except errors.AccessDenied as error:
         raise CredentialExpired(str(error), remedy="see the setting node.credentials") from None
     except errors.NodeTrouble as error:
-        raise SettingsError(f"setting node.credentials: {error}") from None
+        raise SettingsError(str(error)) from None
+    except errors.Distrusted as error:
+        raise Unavailable(str(error), remedy="see the setting node.authorities") from None
     except errors.ContainerError as error:
         remedy = f"try later, name the image by its digest ({name.host}/{name.repository}@sha256:...), "
         raise Unavailable(str(error), remedy=remedy + "or set a mirror in node.mirrors") from None

@@ -28,6 +28,9 @@ class NodeSettings(Section):
     """Registry host -> base URLs that are tried in order before it."""
     credentials: str = ""
     """JSON file `{host: {"username": ..., "password": ...}}` for registries; only its owner may read it."""
+    authorities: str = ""
+    """Directory or file of certificate authorities of registries and storages, trusted besides the system's;
+    empty: X509_CERT_DIR, else a usual place of grid nodes."""
     pull: bool = True
     """Whether images that are neither pre-deployed nor cached may be pulled."""
     proot: str = ""

@@ -10,7 +10,7 @@ import pytest
 from tests.services import images
 from tests.services.faults import Faults, faulty
 from tests.services.registry import Registry, free_port
-from wrappers.containers.credentials import Login
+from wrappers.containers.credentials import Login, Logins
 from wrappers.containers.errors import (
     AccessDenied,
     ContainerError,
@@ -186,7 +186,7 @@ def test_a_full_disk_is_the_nodes_trouble(faults: Faults, client: Client) -> Non
 @pytest.mark.parametrize("token", [True, False])
 def test_credentials_open_what_is_closed(faults: Faults, token: bool, tmp_path: Path) -> None:
     faults.login, faults.token = f"me:{SECRET}", token
-    client = Client(logins={faults.host: Login("me", SECRET)})
+    client = Client(logins=Logins({faults.host: Login("me", SECRET)}))
     image = client.resolve(asked(faults))
     assert images.digest_of(fetch(client, image, tmp_path)) == image.layers[0].digest
 
@@ -203,9 +203,10 @@ def test_wrong_credentials_are_refused_without_showing_them(
 ) -> None:
     faults.login, faults.token = "me:right", token
     with pytest.raises(AccessDenied, match=f"{faults.host} refuses the credentials of 'me'") as refused:
-        Client(logins={faults.host: Login("me", SECRET)}).resolve(asked(faults))
+        Client(logins=Logins({faults.host: Login("me", SECRET)})).resolve(asked(faults))
     assert SECRET not in str(refused.value) + repr(Login("me", SECRET))
-    with pytest.raises(AccessDenied, match="wants credentials: give them by docker login or in the file"):
+    helps = "wants credentials, or has no such image: give them by docker login, podman login or in the file"
+    with pytest.raises(AccessDenied, match=helps):
         client.resolve(asked(faults))
 
 
@@ -214,7 +215,7 @@ def test_credentials_do_not_follow_a_redirect_to_another_host(
 ) -> None:
     with faulty(registry.host) as elsewhere:
         faults.login, faults.redirect_to = f"me:{SECRET}", elsewhere.url
-        client = Client(logins={faults.host: Login("me", SECRET)})
+        client = Client(logins=Logins({faults.host: Login("me", SECRET)}))
         image = client.resolve(asked(faults))
         assert images.digest_of(fetch(client, image, tmp_path)) == image.layers[0].digest
         assert [header for _, header in elsewhere.seen] == [""]
@@ -255,7 +256,9 @@ def test_a_mirror_never_sees_the_credentials_of_the_host(faults: Faults, registr
     with faulty(registry.host) as mirror:
         mirror.login = "someone:else"
         faults.login = f"me:{SECRET}"
-        client = Client(mirrors={faults.host: [mirror.url]}, logins={faults.host: Login("me", SECRET)})
+        client = Client(
+            mirrors={faults.host: [mirror.url]}, logins=Logins({faults.host: Login("me", SECRET)})
+        )
         client.resolve(asked(faults))
         assert {header for _, header in mirror.seen} == {""}
 
@@ -265,5 +268,5 @@ def test_other_hosts_are_only_asked_by_https() -> None:
     with pytest.raises(ContainerError) as refused:
         client.resolve(parse("registry.invalid/a/b"))
     assert "registry.invalid" in str(refused.value)
-    (transport,) = client.ways_to("registry.invalid")
+    (transport,) = client.ways_to(parse("registry.invalid/a/b"))
     assert transport.base == "https://registry.invalid"

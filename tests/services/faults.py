@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.services.pki import Pki
 
 _TOKEN = "a-token-for-the-tests"
 
@@ -38,6 +42,14 @@ class Faults:
     """user:password for basic authentication, or for a token."""
     token: bool = False
     """A bearer token is wanted."""
+    token_refuse: list[int] = field(default_factory=list)
+    """Statuses for the next requests to the token service, one each; 0 cuts the connection."""
+    token_redirects: int = 0
+    """Requests to the token service that are sent elsewhere on it first."""
+    identity: str = ""
+    """The refresh token (an identity token) for which the token service gives a token."""
+    challenges: list[str] = field(default_factory=list)
+    """In place of the usual one, a WWW-Authenticate header each; {realm} is the token service."""
     redirect_to: str = ""
     """Blobs are elsewhere: this address gets the path appended."""
     ranges: bool = True
@@ -58,8 +70,11 @@ class Faults:
 
 
 @contextmanager
-def faulty(upstream: str) -> Iterator[Faults]:
-    """A misbehaving registry before `upstream` (its host:port), on a free loopback port."""
+def faulty(upstream: str, pki: Pki | None = None, name: str = "") -> Iterator[Faults]:
+    """A misbehaving registry before `upstream` (its host:port), on a free loopback port.
+
+    With `pki` it speaks TLS, as its host; `name` is what it calls itself.
+    """
 
     class Handler(_Handler):
         pass
@@ -67,7 +82,12 @@ def faulty(upstream: str) -> Iterator[Faults]:
     Handler.upstream = upstream
     server = _Server(("127.0.0.1", 0), Handler)
     host = f"127.0.0.1:{server.server_address[1]}"
-    faults = Handler.faults = Faults(url=f"http://{host}", host=host)
+    if pki is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pki.directory / "host.pem", pki.directory / "host.key")
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    url = f"{'https' if pki else 'http'}://{name or host}"
+    faults = Handler.faults = Faults(url=url, host=host)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -113,8 +133,25 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._pass_on()
 
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+        with self.faults.lock:
+            self.faults.seen.append((f"POST {self.path}", self.headers.get("Authorization", "")))
+        good = bool(self.faults.identity) and form.get("refresh_token") == [self.faults.identity]
+        self._answer(*((200, f'{{"access_token": "{_TOKEN}"}}'.encode()) if good else (401, b"{}")))
+
     def _token(self) -> None:
-        good = not self.faults.login or self.headers.get("Authorization", "") == self._basic()
+        faults = self.faults
+        if faults.token_refuse:
+            status = faults.token_refuse.pop(0)
+            if status:
+                self._answer(status, b"", {"Retry-After": faults.retry_after} if faults.retry_after else {})
+            self.close_connection = True
+            return
+        if faults.take("token_redirects"):
+            self._answer(307, b"", {"Location": "/token/elsewhere?" + urlsplit(self.path).query})
+            return
+        good = not faults.login or self.headers.get("Authorization", "") == self._basic()
         self._answer(200 if good else 401, f'{{"token": "{_TOKEN}"}}'.encode() if good else b"{}")
 
     def _allowed(self) -> bool:
@@ -125,7 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
             challenge = 'Basic realm="tests"'
         else:
             return True
-        self._answer(401, b"{}", {"WWW-Authenticate": challenge})
+        asked = [one.replace("{realm}", f"{faults.url}/token") for one in faults.challenges] or [challenge]
+        self._answer(401, b"{}", [("WWW-Authenticate", one) for one in asked])
         return False
 
     def _basic(self) -> str:
@@ -155,9 +193,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         self._write(body)
 
-    def _answer(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def _answer(
+        self, status: int, body: bytes, headers: dict[str, str] | list[tuple[str, str]] | None = None
+    ) -> None:
         self.send_response(status)
-        for name, value in (headers or {}).items():
+        for name, value in headers.items() if isinstance(headers, dict) else headers or ():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

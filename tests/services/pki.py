@@ -20,7 +20,10 @@ _SUBJECTS = {
     "voms": "/DC=test/CN=voms.localhost",
     "user": "/DC=test/O=lab/CN=Alice Robot",
 }
-_HOST = "subjectAltName=DNS:localhost,IP:127.0.0.1\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
+_HOST = (
+    "subjectAltName=DNS:localhost,DNS:*.example.org,IP:127.0.0.1\n"
+    "keyUsage=critical,digitalSignature,keyEncipherment\n"
+)
 _VOMS = "subjectAltName=DNS:voms.localhost\nkeyUsage=critical,digitalSignature,keyEncipherment\n"
 _USER = "keyUsage=critical,digitalSignature,keyEncipherment\nextendedKeyUsage=clientAuth\n"
 

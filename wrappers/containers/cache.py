@@ -87,7 +87,7 @@ def _unpack(image: wire.Image, node: wire.Node, shelf: Shelf, into: Path) -> Pul
 
     _make_room((image.size or 0) * _ROOM, node, shelf)
     try:
-        done = rootfs.unpack(image, into)
+        done = rootfs.unpack(image, into, authorities=node.authorities)
     except OSError as error:
         raise NodeTrouble(f"image {image.url} cannot be unpacked in {into}: {error.strerror}") from None
     facts = {"reference": image.url, "size": done.findings.size}
@@ -104,7 +104,7 @@ def _pull(reference: Reference, image: wire.Image, node: wire.Node, shelf: Shelf
     from wrappers.containers import credentials, pull
     from wrappers.containers.registry import Client
 
-    client = Client(node.mirrors, credentials.load(node.credentials))
+    client = Client(node.mirrors, credentials.load(node.credentials), authorities=node.authorities)
     resolved = client.resolve(reference)
     _make_room(resolved.size * _ROOM, node, shelf)
     try:

@@ -21,6 +21,10 @@ class RegistryDown(ContainerError):
     """The registry does not answer, or not in time: try later."""
 
 
+class Distrusted(RegistryDown):
+    """Its certificate, or how it speaks TLS, is not what we accept: trying later is no help."""
+
+
 class CorruptImage(ContainerError):
     """What came is not what the digest says, or is no image that we can unpack."""
 

@@ -6,7 +6,6 @@ down, lacks the image or sends wrong bytes only costs the time to ask the next.
 """
 
 import hashlib
-import ipaddress
 import json
 import time
 import urllib.parse
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar
 
 from wrappers.containers.blobs import Blob, fetch, scope_of
-from wrappers.containers.credentials import Login
+from wrappers.containers.credentials import Logins
 from wrappers.containers.errors import (
     AccessDenied,
     CorruptImage,
@@ -24,6 +23,8 @@ from wrappers.containers.errors import (
 from wrappers.containers.platforms import platform
 from wrappers.containers.reference import DOCKER_HUB, Reference, is_digest
 from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Patience, Transport
+from wrappers.transfer.proxies import is_loopback
+from wrappers.transfer.trust import Trust
 
 _INDEXES = (
     "application/vnd.oci.image.index.v1+json",
@@ -59,15 +60,18 @@ class Client:
     def __init__(
         self,
         mirrors: Optional[Mapping[str, Sequence[str]]] = None,
-        logins: Optional[Mapping[str, Login]] = None,
+        logins: Optional[Logins] = None,
         patience: Patience = Patience(),  # noqa: B008 - immutable
         sleep: Callable[[float], None] = time.sleep,
+        authorities: str = "",
     ) -> None:
+        """`authorities`: certificate authorities that are trusted besides the system's (`Trust`)."""
         self._mirrors = mirrors or {}
-        self._logins = logins or {}
+        self._logins = logins or Logins()
+        self._trust = Trust(authorities)
         self._patience = patience
         self._sleep = sleep
-        self._transports: Dict[str, List[Transport]] = {}
+        self._transports: Dict[Tuple[str, str], List[Transport]] = {}
 
     def resolve(self, reference: Reference, wanted: str = "") -> Resolved:
         """Find the image of a platform (default: this machine's); one small request, two through an index.
@@ -118,7 +122,7 @@ class Client:
         return self._first_good(reference, ask)
 
     def _first_good(self, reference: Reference, ask: Callable[[Transport], _T]) -> _T:
-        transports = self.ways_to(reference.host)
+        transports = self.ways_to(reference)
         for transport in transports[:-1]:
             try:
                 return ask(transport)
@@ -126,18 +130,20 @@ class Client:
                 continue  # the registry itself has the last word
         return ask(transports[-1])
 
-    def ways_to(self, host: str) -> List[Transport]:
-        """How to reach a registry: through its mirrors in order, and last by itself."""
-        if host not in self._transports:
+    def ways_to(self, reference: Reference) -> List[Transport]:
+        """How to reach an image: through the mirrors of its registry in order, and last by itself."""
+        host, repository = place = reference.host, reference.repository
+        if place not in self._transports:
             # a mirror is an optimisation: little patience, and never the registry's credentials
             quick = self._patience._replace(tries=min(2, self._patience.tries))
             ways = [
-                Transport(url, self._logins.get(_netloc(url)), quick, self._sleep)
+                Transport(url, self._logins.find(_netloc(url), repository), quick, self._sleep, self._trust)
                 for url in self._mirrors.get(host, ())
             ]
-            ways.append(Transport(_address(host), self._logins.get(host), self._patience, self._sleep))
-            self._transports[host] = ways
-        return self._transports[host]
+            login = self._logins.find(host, repository)
+            ways.append(Transport(_address(host), login, self._patience, self._sleep, self._trust))
+            self._transports[place] = ways
+        return self._transports[place]
 
     def _manifest(self, reference: Reference, name: str) -> bytes:
         digest = name if is_digest(name) else ""
@@ -189,17 +195,8 @@ class Client:
 def _address(host: str) -> str:
     if host == DOCKER_HUB:
         return "https://registry-1.docker.io"
-    return ("http://" if _is_loopback(host) else "https://") + host
-
-
-def _is_loopback(host: str) -> bool:
     name = urllib.parse.urlsplit("//" + host).hostname or ""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    return ("http://" if is_loopback(name) else "https://") + host
 
 
 def _netloc(url: str) -> str:

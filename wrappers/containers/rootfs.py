@@ -14,6 +14,7 @@ from wrappers.containers.layers import Findings, extract
 from wrappers.containers.reference import DOCKER_HUB, Reference
 from wrappers.containers.tarstream import Layer
 from wrappers.containers.transport import CONNECTION_ERRORS, Patience, Transport, reason
+from wrappers.transfer.trust import Trust
 
 _CHUNK = 1 << 18
 _SIGNS = ("bin", "usr", "sbin", "lib")  # what a root file system has, and a `docker save` archive has not
@@ -26,7 +27,12 @@ class Unpacked(NamedTuple):
     findings: Findings
 
 
-def unpack(image: wire.Image, into: Path, patience: Patience = Patience()) -> Unpacked:  # noqa: B008 - immutable
+def unpack(
+    image: wire.Image,
+    into: Path,
+    patience: Patience = Patience(),  # noqa: B008 - immutable
+    authorities: str = "",
+) -> Unpacked:
     """Make the directory `into`, which must not exist, a udocker container of the tarball.
 
     On any error the caller removes what is there.
@@ -40,8 +46,11 @@ def unpack(image: wire.Image, into: Path, patience: Patience = Patience()) -> Un
     os.mkdir(str(into), 0o755)
     archive = into / "archive"
     scheme = urllib.parse.urlsplit(image.url).scheme
-    fetch = _copy if scheme == "file" else _download
-    received = fetch(image, archive, patience)
+    if scheme == "file":
+        _copy(image, archive)
+        received = 0
+    else:
+        received = _download(image, archive, patience, Trust(authorities))
     findings = extract([Layer(archive, "")], into / udocker_format.ROOT)
     os.unlink(str(archive))
     if not any((into / udocker_format.ROOT / name).is_dir() for name in _SIGNS):
@@ -49,10 +58,10 @@ def unpack(image: wire.Image, into: Path, patience: Patience = Patience()) -> Un
     manifest = json.dumps({"rootfs": image.url, "digest": image.digest}, sort_keys=True).encode("utf-8")
     name = Reference(DOCKER_HUB, "rootfs", image.digest.partition(":")[2][:12])
     udocker_format.write(into, name, b'{"config": {}}', manifest)
-    return Unpacked(0 if scheme == "file" else received, findings)
+    return Unpacked(received, findings)
 
 
-def _copy(image: wire.Image, into: Path, _: Patience) -> int:
+def _copy(image: wire.Image, into: Path) -> int:
     path = urllib.parse.unquote(urllib.parse.urlsplit(image.url).path)
     try:
         with open(path, "rb") as file:
@@ -63,9 +72,9 @@ def _copy(image: wire.Image, into: Path, _: Patience) -> int:
         raise NodeTrouble(f"image {image.url} cannot be read: {error}") from None
 
 
-def _download(image: wire.Image, into: Path, patience: Patience) -> int:
+def _download(image: wire.Image, into: Path, patience: Patience, trust: Trust) -> int:
     parts = urllib.parse.urlsplit(image.url)
-    transport = Transport(f"{parts.scheme}://{parts.netloc}", None, patience)
+    transport = Transport(f"{parts.scheme}://{parts.netloc}", None, patience, trust=trust, kind="server")
     path = parts.path + ("?" + parts.query if parts.query else "")
     for attempt in range(patience.tries):
         answer = transport.get(path, "")

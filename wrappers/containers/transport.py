@@ -1,31 +1,25 @@
-"""HTTP as a registry client needs it: patience, redirects and authentication, on urllib alone.
+"""Requests to registries, with patience and authentication.
 
-A request is repeated after a lost connection, 429 or 5xx, with waits that grow and jitter, or as long as
-Retry-After says. Credentials go to the host they are for and to no other, whatever a redirect says.
+A request is repeated after a lost connection, 429 or 5xx, of the registry or its token service, with waits
+that grow and jitter, or as long as Retry-After says. What waiting does not mend ends at once: TLS, refusals.
 """
 
-import email.utils
-import http.client
-import json
 import random
-import re
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
-from typing import IO, Any, Callable, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Callable, Dict, NamedTuple, Optional
 
+from wrappers.containers import challenges
 from wrappers.containers.credentials import Login
-from wrappers.containers.errors import AccessDenied, RegistryDown
+from wrappers.containers.errors import RegistryDown
+from wrappers.containers.tokens import ServiceAnswer, Visitor
+from wrappers.containers.web import CONNECTION_ERRORS, Answer, Web, challenges_of, reason
+from wrappers.transfer.errors import retry_after
+from wrappers.transfer.trust import Trust
 
-USER_AGENT = "grid-engine"
-_BUSY = (429, 500, 502, 503, 504)
-_REDIRECTS = (301, 302, 303, 307, 308)
-_CHALLENGE = re.compile(r'([a-zA-Z_]+)="([^"]*)"')
-_LARGEST_TOKEN = 1 << 20
+__all__ = ["CONNECTION_ERRORS", "Answer", "Patience", "Transport", "reason"]
 
-# What a connection can raise: urllib wraps some of it, http.client lets the rest through.
-CONNECTION_ERRORS = (OSError, http.client.HTTPException)
+_BUSY = (408, 429, 500, 502, 503, 504)
 
 
 class Patience(NamedTuple):
@@ -37,18 +31,12 @@ class Patience(NamedTuple):
     timeout: float = 60.0  # seconds without a byte
 
 
-class Answer(NamedTuple):
-    """A reply whose body has not been read yet."""
+class _Later(Exception):
+    """Another try may go well, after as many seconds."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: IO[bytes]
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    # urllib would carry the Authorization header along to another host
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class Transport:
@@ -60,140 +48,68 @@ class Transport:
         login: Optional[Login] = None,
         patience: Patience = Patience(),  # noqa: B008 - immutable
         sleep: Callable[[float], None] = time.sleep,
+        trust: Optional[Trust] = None,
+        kind: str = "registry",
     ) -> None:
         self.base = base.rstrip("/")
         self.host = urllib.parse.urlsplit(base).netloc
+        self._named = f"{kind} {self.host}"
         self.patience = patience
-        self._login = login
         self._sleep = sleep
         self._authorization: Dict[str, str] = {}  # by scope: a token is good for one repository
-        self._open = urllib.request.build_opener(_NoRedirect()).open
+        self._web = Web(trust or Trust(), patience.timeout)
+        self._visitor = Visitor(self._web, self.base, login)
 
     def get(self, path: str, scope: str, headers: Optional[Dict[str, str]] = None) -> Answer:
         """The answer to a GET below the base address; its status is below 300, 404 or 416.
 
         Raises:
             AccessDenied: credentials are missing or refused.
-            RegistryDown: no usable answer after all tries.
+            RegistryDown: no usable answer after all tries, or one that no further try would better.
+            NodeTrouble: this machine's authorities or proxies are set wrongly.
         """
-        authenticated = False
         for attempt in range(self.patience.tries):
             last = attempt + 1 == self.patience.tries
             try:
-                answer = self._follow(self.base + path, scope, headers or {})
-                if answer.status == 401 and not authenticated:
-                    authenticated = True
-                    self._authorization[scope] = self._answer_challenge(answer, scope)
-                    answer = self._follow(self.base + path, scope, headers or {})
+                return self._once(self.base + path, scope, headers or {})
             except CONNECTION_ERRORS as error:
                 if last:
-                    raise RegistryDown(f"registry {self.host} cannot be reached: {reason(error)}") from None
+                    raise RegistryDown(f"{self._named} cannot be reached: {reason(error)}") from None
                 self.wait(attempt)
-                continue
-            if answer.status < 300 or answer.status in (404, 416):
-                return answer
-            answer.body.close()
-            if answer.status in (401, 403):
-                raise self._denied()
-            if answer.status not in _BUSY:
-                raise RegistryDown(f"registry {self.host} answers with status {answer.status}")
-            wait = _retry_after(answer.headers)
-            if last or wait > self.patience.longest_wait:
-                what = "allows no more requests now" if answer.status == 429 else "is out of order"
-                raise RegistryDown(f"registry {self.host} {what} (status {answer.status})")
-            self.wait(attempt, wait)
-        raise RegistryDown(f"registry {self.host} does not answer")
+            except _Later as later:
+                if last or later.seconds > self.patience.longest_wait:
+                    raise RegistryDown(str(later)) from None
+                self.wait(attempt, later.seconds)
+        raise RegistryDown(f"{self._named} does not answer")
 
     def wait(self, attempt: int, at_least: float = 0.0) -> None:
         """Pause before the try after number `attempt`; many nodes must not come back together."""
         planned = min(self.patience.first_wait * 2**attempt, self.patience.longest_wait)
         self._sleep(max(at_least, planned) * random.uniform(1.0, 1.5))  # noqa: S311 - jitter, not a secret
 
-    def _follow(self, url: str, scope: str, headers: Dict[str, str]) -> Answer:
-        home = _origin(url)
-        for _ in range(6):
-            sent = {"User-Agent": USER_AGENT, **headers}
-            if scope in self._authorization and _origin(url) == home:
-                sent["Authorization"] = self._authorization[scope]
-            answer = self._request(url, sent)
-            location = answer.headers.get("Location")
-            if answer.status not in _REDIRECTS or not location:
-                return answer
+    def _once(self, url: str, scope: str, headers: Dict[str, str]) -> Answer:
+        answer = self._web.get(url, headers, self._authorization.get(scope, ""))
+        if answer.status == 401:
             answer.body.close()
-            target = urllib.parse.urljoin(url, location)
-            scheme = urllib.parse.urlsplit(target).scheme
-            if scheme not in ("http", "https") or (url.startswith("https:") and scheme != "https"):
-                raise RegistryDown(f"registry {self.host} redirects to {scheme}://, which is not followed")
-            url = target
-        raise RegistryDown(f"registry {self.host} redirects in a circle")
-
-    def _request(self, url: str, headers: Dict[str, str]) -> Answer:
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http and https only, see _follow
-        try:
-            reply = self._open(request, timeout=self.patience.timeout)
-        except urllib.error.HTTPError as error:
-            reply = error
-        return Answer(reply.getcode() or 0, reply.headers, reply)
-
-    def _answer_challenge(self, answer: Answer, scope: str) -> str:
-        answer.body.close()
-        challenge = answer.headers.get("WWW-Authenticate", "")
-        kind = challenge.partition(" ")[0].lower()
-        if kind == "basic" and self._login:
-            return self._login.basic()
-        if kind == "bearer":
-            return "Bearer " + self._fetch_token(dict(_CHALLENGE.findall(challenge)), scope)
-        raise self._denied()
-
-    def _fetch_token(self, challenge: Dict[str, str], scope: str) -> str:
-        realm = challenge.get("realm", "")
-        schemes = ("https",) if self.base.startswith("https:") else ("http", "https")
-        if urllib.parse.urlsplit(realm).scheme not in schemes:
-            raise AccessDenied(f"registry {self.host} sends its visitors to {realm!r} for a token: refused")
-        query = {"scope": challenge.get("scope") or scope}
-        if challenge.get("service"):
-            query["service"] = challenge["service"]
-        headers = {"User-Agent": USER_AGENT}
-        if self._login:
-            headers["Authorization"] = self._login.basic()
-        separator = "&" if "?" in realm else "?"
-        answer = self._request(realm + separator + urllib.parse.urlencode(query), headers)
-        with answer.body as body:
-            if answer.status in (400, 401, 403):
-                raise self._denied()
-            if answer.status != 200:
-                raise ConnectionError(f"its token service answers with status {answer.status}")
             try:
-                document = json.loads(body.read(_LARGEST_TOKEN).decode("utf-8"))
-                return str(document.get("token") or document["access_token"])
-            except (ValueError, KeyError, AttributeError):
-                raise self._denied() from None
-
-    def _denied(self) -> AccessDenied:
-        if self._login:
-            return AccessDenied(f"registry {self.host} refuses the credentials of {self._login.username!r}")
-        return AccessDenied(
-            f"registry {self.host} wants credentials: give them by docker login or in the file named by the "
-            f'setting `credentials` (JSON {{"HOST": {{"username": ..., "password": ...}}}}, mode 0600)'
-        )
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong with a connection, in words."""
-    inner = getattr(error, "reason", error)
-    return str(getattr(inner, "strerror", None) or inner) or type(error).__name__
+                asked = challenges.parse(challenges_of(answer))
+                self._authorization[scope] = self._visitor.answer(asked, scope)
+            except ServiceAnswer as service:
+                raise _unusable(f"{service} of {self._named}", service.answer) from None
+            answer = self._web.get(url, headers, self._authorization[scope])
+        if answer.status < 300 or answer.status in (404, 416):
+            return answer
+        answer.body.close()
+        if answer.status in (401, 403):
+            self._authorization.pop(scope, None)
+            raise self._visitor.denied()
+        raise _unusable(self._named, answer)
 
 
-def _origin(url: str) -> Tuple[str, str]:
-    parts = urllib.parse.urlsplit(url)
-    return parts.scheme, parts.netloc
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError, IndexError):
-        return 0.0
+def _unusable(who: str, answer: Answer) -> Exception:
+    """What to raise for a status that is neither an answer nor a refusal."""
+    status = f"(status {answer.status}{answer.by})"
+    if answer.status not in _BUSY:
+        return RegistryDown(f"{who} answers with status {answer.status}{answer.by}")
+    what = "allows no more requests now" if answer.status == 429 else "is out of order"
+    return _Later(f"{who} {what} {status}", retry_after(answer.headers.get("Retry-After", "")))

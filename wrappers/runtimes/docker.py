@@ -79,8 +79,8 @@ def _ensure(client: Any, sdk: Any, pinned: wire.Image, node: wire.Node) -> str:
     if not node.pull:
         raise Unusable(f"the Docker engine lacks image {pinned.reference}, and `pull` forbids to fetch it")
     try:
-        login = credentials.load(node.credentials).get(reference.host)
-        auth = {"username": login.username, "password": login.password} if login else None
+        login = credentials.load(node.credentials).find(reference.host, reference.repository)
+        auth = _auth(login) if login else None
         client.images.pull(repository, tag=pinned.digest, auth_config=auth)
     except NodeTrouble as error:
         raise Unusable(str(error)) from None
@@ -89,6 +89,17 @@ def _ensure(client: Any, sdk: Any, pinned: wire.Image, node: wire.Node) -> str:
             f"the Docker engine cannot get image {pinned.reference}: {_first_line(error)}"
         ) from None
     return "pulled"
+
+
+def _auth(login: credentials.Login) -> Dict[str, str]:
+    """A login as the engine's interface has it."""
+    known = {
+        "username": login.username,
+        "password": login.password,
+        "identitytoken": login.identity_token,
+        "registrytoken": login.registry_token,
+    }
+    return {name: value for name, value in known.items() if value}
 
 
 def _run(job: Job, name: str, pinned: wire.Image, started: Path, excess: Path) -> None:

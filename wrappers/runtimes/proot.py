@@ -10,18 +10,20 @@ import re
 import shutil
 import subprocess
 import tarfile
+import urllib.parse
 from pathlib import Path
-from typing import Optional
+from typing import IO, Optional
 
 from wrappers import wire
 from wrappers.containers.cache import directory
+from wrappers.containers.errors import ContainerError
 from wrappers.containers.shelf import Shelf
 from wrappers.runtimes.base import Unusable
 from wrappers.runtimes.probe import once
+from wrappers.transfer.trust import Trust
 
 UNKNOWN = 255  # what proot ends with when a signal ended the tool, or when the tool ended with 255
 _LARGEST_TARBALL = 200 << 20  # bytes
-_TIMEOUT = 60.0  # seconds without a byte
 
 
 def find(node: wire.Node, scratch: Path) -> str:
@@ -73,7 +75,7 @@ def _from_tools(node: wire.Node) -> str:
     name = node.tools_sha256 or _fingerprint(node.tools)
     try:
         taken = Shelf(directory(node) / "tools").take(name, lambda into: _unpack(node, into))
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (OSError, tarfile.TarError, EOFError, ContainerError) as error:
         raise Unusable(f"udocker's tools cannot be had from {node.tools}: {error}") from None
     taken.release()  # tools are never removed
     return _pick(taken.path)
@@ -88,13 +90,10 @@ def _fingerprint(path: str) -> str:
 
 
 def _unpack(node: wire.Node, into: Path) -> None:
-    import urllib.request  # slow to load, and needed once on a node
-
     into.mkdir()
     archive = into / "tools.tar.gz"
-    source = node.tools if "://" in node.tools else "file://" + os.path.abspath(node.tools)
     digest = hashlib.sha256()
-    with urllib.request.urlopen(source, timeout=_TIMEOUT) as stream, open(str(archive), "wb") as file:  # noqa: S310
+    with _opened(node) as stream, open(str(archive), "wb") as file:
         for chunk in iter(lambda: stream.read(1 << 18), b""):
             digest.update(chunk)
             file.write(chunk)
@@ -112,6 +111,26 @@ def _unpack(node: wire.Node, into: Path) -> None:
                     shutil.copyfileobj(content, program)
                 os.chmod(str(into / "bin" / name), 0o755)  # noqa: S103 - a program
     archive.unlink()
+
+
+def _opened(node: wire.Node) -> IO[bytes]:
+    """The tarball of udocker's tools, to be read."""
+    if "://" not in node.tools:
+        return open(node.tools, "rb")
+    parts = urllib.parse.urlsplit(node.tools)
+    if parts.scheme == "file":
+        return open(urllib.parse.unquote(parts.path), "rb")
+    if parts.scheme not in ("http", "https"):
+        raise OSError(f"{parts.scheme}: cannot be fetched")
+    from wrappers.containers.transport import Transport  # slow to load, and needed once on a node
+
+    base = f"{parts.scheme}://{parts.netloc}"
+    transport = Transport(base, trust=Trust(node.authorities), kind="server")
+    answer = transport.get(parts.path + ("?" + parts.query if parts.query else ""), "")
+    if answer.status != 200:
+        answer.body.close()
+        raise OSError(f"status {answer.status}")
+    return answer.body
 
 
 def _pick(top: Path) -> str:

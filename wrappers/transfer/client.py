@@ -10,7 +10,8 @@ from wrappers.transfer.addresses import NOBODY, Access, Origin, carried, normal,
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.connection import Connection
 from wrappers.transfer.connections import Connections
-from wrappers.transfer.errors import Cut, Permanent, Transient
+from wrappers.transfer.errors import PROXY, Cut, Permanent, Transient
+from wrappers.transfer.proxies import Proxy
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
@@ -143,7 +144,8 @@ class Client:
         origin = origin_of(url)
         ask = body is not None and origin not in self._deaf
         ask = ask and (body.size > _EXPECT_OVER or origin in self._asks)  # type: ignore[union-attr]
-        connection.send(_head(method, url, {**headers, **access.headers}, body, ask))
+        fields = {**headers, **access.headers}
+        connection.send(_head(method, url, fields, body, ask, connection.proxy))
         status, found, unsent = self._interim(connection, origin) if ask else (100, {}, False)
         if body is not None and status == 100:
             try:
@@ -155,6 +157,8 @@ class Client:
                 unsent = True
         while 100 <= status < 200:
             status, found = connection.head()
+        if connection.proxy is not None:
+            found[PROXY] = str(connection.proxy)
 
         def release(one: Connection, reuse: bool) -> None:
             one.used += 1
@@ -174,10 +178,20 @@ class Client:
         return status, found, status != 100
 
 
-def _head(method: str, url: str, headers: Dict[str, str], body: Optional[Body], ask: bool) -> bytes:
+def _head(
+    method: str,
+    url: str,
+    headers: Dict[str, str],
+    body: Optional[Body],
+    ask: bool,
+    proxy: Optional[Proxy] = None,
+) -> bytes:
     parts = urlsplit(url)
-    lines = [f"{method} {parts.path}{'?' + parts.query if parts.query else ''} HTTP/1.1"]
+    target = f"{parts.path}{'?' + parts.query if parts.query else ''}"
+    lines = [f"{method} {url if proxy else target} HTTP/1.1"]
     fields = {"Host": parts.netloc, "User-Agent": _AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    if proxy and proxy.authorization:
+        fields["Proxy-Authorization"] = proxy.authorization
     fields.update(headers)
     if body is not None:
         fields["Content-Length"] = str(body.size)

@@ -15,7 +15,8 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 
 from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.errors import Cut, Denied, Permanent, Transient
+from wrappers.transfer.errors import Cut, Denied, Permanent, Transient, of_status
+from wrappers.transfer.proxies import Proxy
 
 PIECE = 1 << 20
 _HEAD = 1 << 16  # bytes of a head at most
@@ -32,8 +33,12 @@ Key = Tuple[Origin, Optional[ssl.SSLContext]]
 class Connection:
     """A socket to one server, with what was received and not yet used."""
 
-    def __init__(self, made: socket.socket, host: str, budget: Budget, key: Key) -> None:
+    def __init__(
+        self, made: socket.socket, host: str, budget: Budget, key: Key, proxy: Optional[Proxy] = None
+    ) -> None:
+        """`host` names the server in errors; `proxy` is what the other end is, where requests must say so."""
         self.key = key
+        self.proxy = proxy
         self._socket = made
         self._host = host
         self._budget = budget
@@ -152,25 +157,58 @@ def network_error(error: OSError, doing: str) -> Exception:
     return (Cut if lost else Transient)(f"{doing}: {reason}")
 
 
-def connect(host: str, port: int, budget: Budget, context: Optional[ssl.SSLContext] = None) -> socket.socket:
-    """A connection to a server, wrapped in TLS with `context`.
+def connect(
+    host: str,
+    port: int,
+    budget: Budget,
+    context: Optional[ssl.SSLContext] = None,
+    proxy: Optional[Proxy] = None,
+) -> socket.socket:
+    """A connection to a server, wrapped in TLS with `context`; with a proxy to that, or with TLS through it.
 
     Raises:
         TransferError: there is none to be had.
     """
-    where = f"{host}:{port}"
+    where = named(host, port, proxy)
+    address = (proxy.host, proxy.port) if proxy else (host, port)
     try:
-        made = socket.create_connection((host, port), timeout=budget.patience_to_connect())
+        made = socket.create_connection(address, timeout=budget.patience_to_connect())
     except UnicodeError:
         raise Permanent(f"{where}: not a host name") from None
     except OSError as error:
         raise network_error(error, f"connecting to {where}") from None
     try:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made if context is None else context.wrap_socket(made, server_hostname=host)
+        if context is None:
+            return made
+        if proxy is not None:
+            _tunnel(made, host, port, budget, proxy)
+        return context.wrap_socket(made, server_hostname=host)
     except OSError as error:
         made.close()
         raise network_error(error, f"connecting to {where}") from None
     except ValueError as error:  # Python 3.6: a certificate for another host
         made.close()
         raise Permanent(f"connecting to {where}: TLS: {error}") from None
+    except BaseException:
+        made.close()
+        raise
+
+
+def named(host: str, port: int, proxy: Optional[Proxy]) -> str:
+    """A server, as errors name it."""
+    return f"{host}:{port}" + (f" by the {proxy}" if proxy else "")
+
+
+def _tunnel(made: socket.socket, host: str, port: int, budget: Budget, proxy: Proxy) -> None:
+    """Ask a proxy for a way through to the server (RFC 9110, 9.3.6)."""
+    where = named(host, port, proxy)
+    target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+    if proxy.authorization:
+        head += f"Proxy-Authorization: {proxy.authorization}\r\n"
+    way = Connection(made, where, budget, (("http", host, port), None))
+    way.send((head + "\r\n").encode("latin-1", "replace"))
+    status, headers = way.head()
+    if not 200 <= status < 300:
+        raise of_status(status, headers, f"connecting to {where}")

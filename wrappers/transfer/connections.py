@@ -6,7 +6,9 @@ from typing import Dict, List, Optional, Set
 
 from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.connection import Connection, Key, connect
+from wrappers.transfer.connection import Connection, Key, connect, named
+from wrappers.transfer.errors import Permanent
+from wrappers.transfer.proxies import InvalidProxy, Proxy, proxy_for
 from wrappers.transfer.trust import Trust
 
 _KEPT = 16  # idle connections to one server
@@ -35,8 +37,10 @@ class Connections:
             with self._lock:
                 connection = _rested(self._idle.get(key, []))
             if connection is None:
-                made = connect(host, port, self._budget, key[1])
-                connection = Connection(made, f"{host}:{port}", self._budget, key)
+                proxy = _proxy_for(origin)
+                made = connect(host, port, self._budget, key[1], proxy)
+                told = proxy if scheme == "http" else None  # a tunnel is like the server itself
+                connection = Connection(made, named(host, port, proxy), self._budget, key, told)
             elif connection.is_stale():
                 connection.close()
                 continue
@@ -68,6 +72,14 @@ class Connections:
             time.sleep(max([connection.rest() for connection in idle], default=0.0))
         for connection in idle:
             connection.close()
+
+
+def _proxy_for(origin: Origin) -> Optional[Proxy]:
+    scheme, host, port = origin
+    try:
+        return proxy_for(f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/")
+    except InvalidProxy as error:
+        raise Permanent(str(error)) from None
 
 
 def _rested(kept: List[Connection]) -> Optional[Connection]:

@@ -18,6 +18,8 @@ from typing import Mapping
 
 from wrappers.transfer.redact import redact
 
+PROXY = ":proxy"
+"""Among the headers of an answer, where no server can put it: the proxy that it came through."""
 _PERMANENT_5XX = (501, 505, 507)
 _TRANSIENT_4XX = (408, 409, 423, 425, 429)
 
@@ -65,7 +67,8 @@ class OutOfTime(TransferError):
 
 def of_status(status: int, headers: Mapping[str, str], doing: str) -> TransferError:
     """The error that an HTTP status means; `doing` names method and URL."""
-    error = _of_status(status, headers, f"{doing}: status {status}")
+    by = f" by the {headers[PROXY]}" if PROXY in headers else ""
+    error = _of_status(status, headers, f"{doing}: status {status}{by}")
     error.status = status
     return error
 

@@ -142,7 +142,7 @@ def _credentials(settings: Settings) -> Finding:
         logins = load_credentials(settings.node.credentials)
     except ContainerError as error:
         return Finding("credentials", FAILURE, str(error), "see the setting node.credentials")
-    return Finding("credentials", OK, f"for registries: {', '.join(sorted(logins)) or 'none'}")
+    return Finding("credentials", OK, f"for registries: {', '.join(logins.names()) or 'none'}")
 
 
 def _registries(settings: Settings) -> Finding:
@@ -150,7 +150,7 @@ def _registries(settings: Settings) -> Finding:
         return Finding("registries", OK, "no mirror is set; each image's own registry is asked")
     unreachable = []
     for host, urls in settings.node.mirrors.items():
-        client = Client({host: urls})
+        client = Client({host: urls}, authorities=settings.node.authorities)
         try:
             client.resolve(parse(f"{host}/library/hello-world:latest"))
         except (ImageMissing, AccessDenied):
