@@ -59,7 +59,7 @@ def _started(base: str, repository: str, digest: str, place: Path) -> Iterator[s
         process = subprocess.Popen(
             [*command, base, repository, digest, str(place)],
             cwd="/",
-            env={**usual, "UDOCKER_DIR": str(place), "UDOCKER_TMP": str(place)},
+            env={**usual, **_direct(), "UDOCKER_DIR": str(place), "UDOCKER_TMP": str(place)},
             stdin=subprocess.PIPE,  # it ends with us: see `udocker_layer`
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -71,6 +71,12 @@ def _started(base: str, repository: str, digest: str, place: Path) -> Iterator[s
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def _direct() -> dict[str, str]:
+    """Whom `curl` is to ask without a proxy: this machine, as everywhere in this program."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    return {"no_proxy": ",".join(filter(None, [named, "localhost,127.0.0.1,::1"]))}
 
 
 def _taken(layer: Path, blob: Blob, into: Path) -> str:

@@ -54,6 +54,13 @@ def test_our_own_client_pulls_them_when_that_is_set(directory: Site, image: str)
     assert pulled(directory, image) == {"own": 2}
 
 
+def test_a_registry_of_this_machine_is_asked_without_a_proxy(
+    directory: Site, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert pulled(directory, image) == BOTH
+
+
 def test_udocker_pulls_from_a_mirror(directory: Site, image: str, registry: Registry, faults: Faults) -> None:
     directory.configure(mirrors={registry.host: [faults.url]})
     assert pulled(directory, image.replace(faults.host, registry.host)) == BOTH
