@@ -214,6 +214,7 @@ class Report(NamedTuple):
     wrapper_sha256: str = ""  # of the archive that wrote this; empty when it was not built
     tried: List[Tried] = []  # tries for the file over which the attempt failed
     run: str = ""  # directory below the attempt's places that this run alone wrote to; "" is none
+    cause: str = ""  # the row of wrappers.causes when the outcome is "failed"; "" from before there were any
 
 
 class Node(NamedTuple):

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from engine.clock import iso
 from engine.domain.attempt import AttemptState, News
+from engine.domain.retry import cause_of
 from engine.ids import ExecutionId
 from engine.store import attempts, events
 from engine.store.database import Database
 from engine.store.events import Told
 from engine.store.jobs import Job
 from wrappers import wire
+from wrappers.causes import CAUSES
 
 _WORDS: Final[Mapping[str, str]] = {
     "created": "the execution was created",
@@ -86,6 +88,10 @@ def story_of(db: Database, id_: ExecutionId, job: Job) -> Story:
 def _report_words(report: Mapping[str, Any]) -> Iterator[str]:
     if report.get("message"):
         yield f"report: {report['message']}"
+    if report.get("failure") in CAUSES:
+        cause = cause_of(report.get("cause", ""), report["failure"])
+        yield f"cause: {cause.name} ({cause.failure}): {cause.words}"
+        yield f"what to do: {cause.remedy}"
     runtime, host = report.get("runtime") or {}, report.get("host") or {}
     if runtime:
         mode = f" ({runtime['mode']})" if runtime.get("mode") else ""

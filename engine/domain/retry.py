@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+
+from wrappers.causes import CAUSES, Cause
 
 
 class Failure(StrEnum):
@@ -24,28 +23,18 @@ class Failure(StrEnum):
     STRANDED = "stranded"  # its results are on a storage that does not answer, and are kept there
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """How often one class of failure is tried again, and after how many seconds."""
-
-    again: int = 0
-    delay: float = 0.0
-
-
-RULES: Final[Mapping[Failure, Rule]] = {
-    Failure.LOST: Rule(again=2, delay=1.0),
-    Failure.NODE: Rule(again=2, delay=1.0),
-    Failure.IMAGE: Rule(again=2, delay=2.0),
-}
-"""Classes that are not here are not tried again: a tool that failed would fail once more. On a grid the next
-attempt goes elsewhere (`engine.domain.site`)."""
+def cause_of(name: str, failure: str) -> Cause:
+    """Give the row of a cause that a report names. Without one, or with one of another class than the failure
+    has become here, the class itself is the cause.
+    """
+    named = CAUSES.get(name)
+    return named if named is not None and named.failure == failure else CAUSES[failure]
 
 
-def try_again(failure: Failure, earlier: int) -> float | None:
+def try_again(cause: Cause, earlier: int) -> float | None:
     """Seconds to wait before the next attempt, or None to give up.
 
     `earlier` counts the attempts of this job that already failed in this class, this one not included.
-    The wait doubles each time.
+    The wait doubles each time. On a grid the next attempt goes elsewhere (`engine.domain.site`).
     """
-    rule = RULES.get(failure, Rule())
-    return rule.delay * 2**earlier if earlier < rule.again else None
+    return cause.delay * 2**earlier if earlier < cause.again else None

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.attempt import AttemptState, News
 from engine.domain.execution import Intent
 from engine.domain.job import JobState
-from engine.domain.retry import Failure, try_again
+from engine.domain.retry import Failure, cause_of, try_again
 from engine.reconcile.elsewhere import learn
 from engine.store import attempts, events, executions, jobs
 from engine.store.jobs import Job, Move
@@ -46,14 +46,15 @@ def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> None
 
 def after(word: Word, job: Job, intent: Intent, earlier: int, *, now: float) -> Move:
     """Where the end of an attempt takes its job; `earlier` attempts failed in the same class before."""
-    exit_code = json.loads(word.report).get("exit_code") if word.report else None
+    report = json.loads(word.report) if word.report else {}
+    exit_code = report.get("exit_code")
     if word.news == News.REPORT_SUCCEEDED:
         return Move(job, JobState.SUCCEEDED, exit_code=exit_code)
     if word.attempt.state == AttemptState.CANCELLING or intent == Intent.CANCEL:
         return Move(job, JobState.CANCELLED, word.failure, word.detail or "cancelled", exit_code)
     # An end that nobody here asked for (the node shuts down, the slot is needed) is a loss.
     failure = Failure.LOST if word.failure == Failure.CANCELLED else word.failure
-    delay = try_again(Failure(failure), earlier) if failure else None
+    delay = try_again(cause_of(report.get("cause", ""), failure), earlier) if failure else None
     if delay is not None:
         return Move(job, JobState.READY, word.failure, word.detail, exit_code, not_before=now + delay)
     return Move(job, JobState.FAILED, word.failure, word.detail, exit_code)

@@ -15,6 +15,7 @@ SHARED = {
     "engine.clock",
     "engine.ids",
     "wrappers.wire",
+    "wrappers.causes",
     "wrappers.containers",
 }
 """Words that every part of the engine speaks."""

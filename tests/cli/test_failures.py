@@ -134,7 +134,8 @@ def test_a_full_disk_under_the_results_is_told_and_what_the_tool_wrote_is_kept(d
     tool = desk.tool("head -c 3000000 /dev/zero > o", outputs={"o": "o"})
     full = small(desk.directory / "results", "1m")
     done = desk.submit(tool, desk.write("i.json", {}), *BARE, code=1, before=full)
-    assert "job 1 failed (node): no space left on the disk while delivering results to" in done.ran.err
+    assert "job 1 failed (output): no space left on the disk while delivering results to" in done.ran.err
+    assert jobs(desk)[0]["attempts"] == 1  # another try would find it as full
     assert "Traceback" not in done.ran.err
     (kept,) = re.findall("what the tool wrote is kept in (.*) on ", done.ran.err)
     assert Path(kept, "o").stat().st_size == 3_000_000

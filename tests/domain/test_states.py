@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from engine.domain.attempt import NO_CHANGE, STEPS, AttemptState, Effect, News, advance
 from engine.domain.execution import ExecutionState, conclude
 from engine.domain.job import MAY_BECOME, JobState
-from engine.domain.retry import RULES, Failure, try_again
+from engine.domain.retry import Failure, cause_of, try_again
 from engine.errors import IllegalTransition
 from wrappers import wire
+from wrappers.causes import CAUSES
 
 EVERY_CELL = list(product(AttemptState, News))
 # What contradicts a state, written out a second time: a table that grows by accident fails.
@@ -139,9 +140,28 @@ def test_a_job_that_succeeded_is_never_run_again() -> None:
 
 
 def test_only_what_another_try_can_mend_is_tried_again() -> None:
-    again = {Failure.LOST, Failure.NODE, Failure.IMAGE}
-    assert {f for f in Failure if try_again(f, 0) is not None} == again
-    assert all(try_again(f, RULES[f].again) is None for f in RULES)
+    again = {c.name for c in CAUSES.values() if try_again(c, 0) is not None}
+    assert {CAUSES[name].failure for name in again} == {Failure.LOST, Failure.NODE, Failure.IMAGE}
+    assert not again & {"image-missing", "image-platform", "image-start", "results-full", "tool"}
+    assert all(try_again(c, c.again) is None for c in CAUSES.values())
+
+
+def test_every_class_is_a_cause_of_its_own_name() -> None:
+    assert {name for name in CAUSES if CAUSES[name].failure == name} == set(Failure)
+    assert {c.failure for c in CAUSES.values()} == set(Failure)
+
+
+@pytest.mark.parametrize(
+    ("named", "failure", "cause"),
+    [
+        ("no-space", "node", "no-space"),
+        ("", "node", "node"),  # from before there were causes
+        ("of-a-later-version", "image", "image"),
+        ("no-space", "output", "output"),  # what the engine made of it counts
+    ],
+)
+def test_what_a_report_names_is_believed_within_its_class(named: str, failure: str, cause: str) -> None:
+    assert cause_of(named, failure) == CAUSES[cause]
 
 
 def test_every_failure_that_the_wrapper_names_has_a_class_here() -> None:

@@ -1,24 +1,40 @@
 """What can go wrong with an image, told apart by what to do next. Each is one clear line without secrets."""
 
+from wrappers import causes
+
 
 class ContainerError(Exception):
-    """An image could not be named, found, fetched or unpacked."""
+    """An image could not be named, found, fetched or unpacked. `cause` is a name in `wrappers.causes`."""
+
+    cause = "image"
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause or self.cause
 
 
 class InvalidReference(ContainerError):
     """The text does not name an image: correct it."""
 
+    cause = "image-missing"
+
 
 class ImageMissing(ContainerError):
     """The registry answers, and has no such image."""
+
+    cause = "image-missing"
 
 
 class AccessDenied(ContainerError):
     """The registry wants other credentials, or any."""
 
+    cause = "image-denied"
+
 
 class RegistryDown(ContainerError):
     """The registry does not answer, or not in time: try later."""
+
+    cause = "registry-down"
 
 
 class Distrusted(RegistryDown):
@@ -28,6 +44,15 @@ class Distrusted(RegistryDown):
 class CorruptImage(ContainerError):
     """What came is not what the digest says, or is no image that we can unpack."""
 
+    cause = "image-damaged"
+
 
 class NodeTrouble(ContainerError):
     """This machine lacks something (space, a program, a writable cache): another may do."""
+
+    cause = "node"
+
+
+def of_os(error: BaseException, message: str, otherwise: str = "node") -> NodeTrouble:
+    """Give the trouble of this machine that an exception of the system means; `message` is for people."""
+    return NodeTrouble(message, causes.of_limit(error) or otherwise)

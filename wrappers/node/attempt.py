@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from wrappers import wire
+from wrappers import causes, wire
 from wrappers.node import files, process, reports
 from wrappers.node.deliver import deliver
-from wrappers.node.failure import DISK_FULL, Cancelled, CarriedOut, Failure, from_os
+from wrappers.node.failure import Cancelled, CarriedOut, Failure, from_os
 from wrappers.node.host import Identity
 from wrappers.node.inputs import stage
 from wrappers.node.names import safe_attempt
@@ -94,12 +94,8 @@ class _Attempt:
         except CarriedOut:
             self._clean_up()
             raise
-        except OSError as error:
-            full = error.errno in DISK_FULL
-            failure = from_os(error, wire.NODE, "working") if full else _defect(error)
-            self._debug()
         except Exception as error:
-            failure = _defect(error)
+            failure = from_os(error, wire.NODE, "working") if causes.of_limit(error) else _defect(error)
             self._debug()
         self._clean_up()
         report = self._report(failure)
@@ -130,7 +126,7 @@ class _Attempt:
             found, missing = find(self._manifest.outputs, place.job)
             if missing:
                 self._told["missing"] = missing
-                raise Failure(wire.TOOL, f"the tool did not write its output {', '.join(missing)}")
+                raise Failure("no-output", f"the tool did not write its output {', '.join(missing)}")
         with self._phase("deliver"):
             self._check_earlier()
             self._keep = True
@@ -185,12 +181,10 @@ class _Attempt:
         )
         try:
             return prepare(job, self._node)
-        except Unusable as error:
-            raise Failure(wire.NODE, str(error)) from None
-        except ImageError as error:
-            raise Failure(wire.IMAGE, str(error)) from None
-        except OSError as error:
-            if error.errno in DISK_FULL:
+        except (Unusable, ImageError) as error:
+            raise Failure(error.cause, str(error)) from None
+        except Exception as error:
+            if causes.of_limit(error):
                 raise from_os(error, wire.NODE, "getting the image ready") from None
             raise
 
@@ -210,14 +204,14 @@ class _Attempt:
         if not began:
             why = ended.why or _last_line(name + ".err") or f"it ended with {ended.exit_code}"
             said = f"{launch.used.name} could not start the tool: "  # a runtime may say so itself
-            raise Failure(wire.NODE, why if why.startswith(said) else said + why)
+            raise Failure("runtime-failed", why if why.startswith(said) else said + why)
         if ended.exit_code != 0:
             raise self._tool_failure(ended, place)
 
     def _tool_failure(self, ended: process.Ended, place: Place) -> Failure:
         if min(free(place.job), free(self._into)) < FULL:
             reports.cut_logs(self._manifest.attempt, self._into)
-            return Failure(wire.NODE, "no space left on the disk while the tool was running")
+            return Failure("no-space", "no space left on the disk while the tool was running")
         how = (
             f"was ended by signal {ended.signal}"
             if ended.signal
@@ -244,6 +238,7 @@ class _Attempt:
     def _report(self, failure: Optional[Failure]) -> wire.Report:
         if failure is not None:
             self._told["failure"] = failure.kind
+            self._told["cause"] = failure.cause
             self._told["message"] = reports.one_line(str(failure))
             self._told["tried"] = failure.tried
         return wire.Report(

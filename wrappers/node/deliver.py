@@ -28,8 +28,7 @@ def deliver(
     exchange wants.
 
     Raises:
-        Failure: (output) no place takes them; (node) the only one, on this machine, is full; (tool) a result
-            has too many levels.
+        Failure: (output) no place takes them; (tool) a result has too many levels.
     """
     if not found:
         return Delivered([], [])

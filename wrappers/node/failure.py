@@ -3,19 +3,20 @@
 import errno
 from typing import Sequence
 
-from wrappers import wire
+from wrappers import causes, wire
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Failure(Exception):
-    """The attempt has failed; `kind` is one of `wire.FAILURES`, the text one line for a person. `tried` are
-    the tries to move the file over which it failed.
+    """The attempt has failed. `cause` is a name in `wrappers.causes`, which may be that of a class; `kind` is
+    its class, the text one line for a person, `tried` the tries to move the file over which it failed.
     """
 
-    def __init__(self, kind: str, message: str, tried: Sequence[wire.Tried] = ()) -> None:
+    def __init__(self, cause: str, message: str, tried: Sequence[wire.Tried] = ()) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.cause = cause
+        self.kind = causes.CAUSES[cause].failure
         self.tried = list(tried)
 
 
@@ -31,9 +32,12 @@ class CarriedOut(Exception):
         self.report = report
 
 
-def from_os(error: OSError, kind: str, doing: str) -> Failure:
-    """The failure that an operating system error means; a full disk is always the node's fault."""
-    reason = error.strerror or str(error)
-    if error.errno in DISK_FULL:
-        return Failure(wire.NODE, f"no space left on the disk while {doing}")
-    return Failure(kind, f"{doing}: {reason}")
+def from_os(error: BaseException, cause: str, doing: str) -> Failure:
+    """Give the failure that an exception of the system means; a limit of this node is always its fault."""
+    limit = causes.of_limit(error)
+    if limit == "no-space":
+        return Failure(limit, f"no space left on the disk while {doing}")
+    if cause == wire.NODE and isinstance(error, PermissionError):
+        limit = "forbidden"
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Failure(limit or cause, f"{doing}: {reason}")

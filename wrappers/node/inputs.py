@@ -105,11 +105,11 @@ def _copy(wanted: wire.Input, target: str) -> wire.Staged:
 def _verify(wanted: wire.Input, staged: wire.Staged) -> None:
     if wanted.size is not None and wanted.size != staged.size:
         raise Failure(
-            wire.INPUT,
+            "input-changed",
             f"input {wanted.id}: {wanted.url} has {staged.size} bytes, but {wanted.size} were planned",
         )
     if wanted.sha256 is not None and wanted.sha256 != staged.sha256:
         raise Failure(
-            wire.INPUT,
+            "input-changed",
             f"input {wanted.id}: {wanted.url} has sha256 {staged.sha256}, but {wanted.sha256} was planned",
         )

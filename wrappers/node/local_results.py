@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from wrappers import wire
 from wrappers.node import files
-from wrappers.node.failure import Failure, from_os
+from wrappers.node.failure import DISK_FULL, Failure, from_os
 from wrappers.node.names import file_path, portable
 from wrappers.node.outputs import Found
 
@@ -18,8 +18,7 @@ def place(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wir
     Gives the products and a sentence for everything inside directories that was left out.
 
     Raises:
-        Failure: (output) the target cannot be written; (node) it is full; (tool) a result is
-            too deep.
+        Failure: (output) the target cannot be written, or is full; (tool) a result is too deep.
     """
     try:
         target = file_path(outputs_to)
@@ -28,7 +27,10 @@ def place(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wir
     try:
         return _place(found, directory, outputs_to, target)
     except OSError as error:
-        raise from_os(error, wire.OUTPUT, f"delivering results to {outputs_to}") from None
+        doing = f"delivering results to {outputs_to}"
+        if error.errno in DISK_FULL:  # the job's own disk is only read from
+            raise Failure("results-full", f"no space left on the disk while {doing}") from None
+        raise from_os(error, wire.OUTPUT, doing) from None
 
 
 def _place(

@@ -30,7 +30,7 @@ def make(manifest: wire.Manifest, scratch: str) -> Place:
         wanted = manifest.limits.disk
         room = free(scratch)
         if wanted is not None and room < wanted:
-            raise Failure(wire.NODE, f"{scratch} has {room} bytes free; the job needs {wanted}")
+            raise Failure("too-little-disk", f"{scratch} has {room} bytes free; the job needs {wanted}")
         top = os.path.join(os.path.realpath(scratch), manifest.attempt)
         os.mkdir(top, 0o700)
         place = Place(top, os.path.join(top, "job"), os.path.join(top, "tmp"))

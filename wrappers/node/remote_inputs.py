@@ -34,7 +34,7 @@ def fetch(
         try:
             mover.prepare(urls, "GET")
         except TransferError as error:
-            raise Failure(wire.INPUT, f"inputs: {error}") from None
+            raise Failure("input-transfer", f"inputs: {error}") from None
         tasks = [
             _Fetch(
                 mover, cache, wanted, targets[wanted.name], os.path.join(scratch, f"input-{number}.tar")
@@ -67,7 +67,7 @@ class _Fetch:
         try:
             return self._unpacked() if wanted.packed else self._fetched(self._target)
         except TransferError as error:
-            raise Failure(wire.INPUT, f"input {wanted.id}: {error}", self._tried) from None
+            raise Failure("input-transfer", f"input {wanted.id}: {error}", self._tried) from None
         except OSError as error:
             failure = from_os(error, wire.INPUT, f"fetching input {wanted.id} from {wanted.url}")
             failure.tried = self._tried

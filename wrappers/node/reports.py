@@ -5,7 +5,7 @@ import os
 import time
 from typing import Dict
 
-from wrappers import wire
+from wrappers import causes, wire
 from wrappers.node.failure import DISK_FULL
 from wrappers.node.files import replace_text
 from wrappers.node.host import Identity
@@ -68,15 +68,16 @@ def _shorten(name: str, limit: int) -> None:
 
 
 def never_run(
-    manifest: wire.Manifest, failure: str, message: str, node: wire.Node, who: Identity
+    manifest: wire.Manifest, cause: str, message: str, node: wire.Node, who: Identity
 ) -> wire.Report:
-    """The report of an attempt whose tool was never started by us."""
+    """The report of an attempt whose tool was never started by us, for a cause of `wrappers.causes`."""
     now = time.time()
     return wire.Report(
         attempt=manifest.attempt,
         manifest_sha256=manifest_sha256(manifest),
         outcome=wire.FAILED,
-        failure=failure,
+        failure=causes.CAUSES[cause].failure,
+        cause=cause,
         message=one_line(message),
         started=now,
         ended=now,

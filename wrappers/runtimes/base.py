@@ -9,9 +9,17 @@ from wrappers import wire
 class Unusable(Exception):
     """This runtime cannot run this job here; the text says why. The next in the order is tried."""
 
+    def __init__(self, message: str, cause: str = "no-runtime") -> None:
+        super().__init__(message)
+        self.cause = cause  # in wrappers.causes
+
 
 class ImageError(Exception):
-    """The image cannot be had, or is not the one that was asked for. No runtime would do better."""
+    """The image cannot be had, is another one, or cannot start. No runtime would do better."""
+
+    def __init__(self, message: str, cause: str = "image") -> None:
+        super().__init__(message)
+        self.cause = cause  # in wrappers.causes
 
 
 class Job(NamedTuple):

@@ -42,6 +42,7 @@ def prepare(job: Job, node: wire.Node) -> Launch:
 
 def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
     passed: List[str] = []
+    reasons: List[str] = []
     order = job.manifest.runtimes or node.runtimes
     for name in order:
         if name not in _MODULES:
@@ -52,10 +53,12 @@ def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
             launch: Launch = module.prepare(job, node, image)
         except Unusable as error:
             passed.append(f"{name}: {error}")
+            reasons.append(error.cause)
             continue
         return _with_release(launch, image)._replace(used=launch.used._replace(why="; ".join(passed)))
     raise Unusable(
-        "no container runtime can run this job here: " + ("; ".join(passed) or "none is configured")
+        "no container runtime can run this job here: " + ("; ".join(passed) or "none is configured"),
+        next((cause for cause in reasons if cause != "no-runtime"), "no-runtime"),
     )
 
 

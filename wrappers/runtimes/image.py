@@ -66,9 +66,9 @@ class Image:
                 found = self._from_site() or cache.ensure(self.pinned, self._node)
                 settings = udocker_format.settings(found.path)
             except NodeTrouble as error:
-                raise Unusable(str(error)) from None
+                raise Unusable(str(error), error.cause) from None
             except ContainerError as error:
-                raise ImageError(str(error)) from None
+                raise ImageError(str(error), error.cause) from None
             root = found.path / udocker_format.ROOT
             if found.origin == "site":  # a link of ours
                 root = Path(os.path.realpath(str(root)))

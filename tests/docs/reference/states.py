@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from engine.domain import execution, retry
 from engine.domain.attempt import NO_CHANGE, STEPS, AttemptState, News
 from engine.domain.job import MAY_BECOME, JobState
-from engine.domain.retry import RULES, Failure, Rule
+from engine.domain.retry import Failure
 from tests.docs.markdown import code, table
 from tests.docs.sources import field_comments
 from wrappers import wire
+from wrappers.causes import CAUSES, NO, PERHAPS, YES, Cause
 
 
 def attempts() -> str:
@@ -62,16 +63,29 @@ def executions() -> str:
 
 
 def failures() -> str:
-    """Each failure class, what it means, and how often it is tried again."""
+    """Each failure class and what it means."""
     meanings: Mapping[str, str] = {**field_comments(retry.Failure), **field_comments(wire)}
-    rows = [(code(f), meanings[f.name], _again(RULES.get(f, Rule()))) for f in Failure]
-    return table(["class", "meaning", "tried again"], rows)
+    return table(["class", "meaning"], [(code(f), meanings[f.name]) for f in Failure])
 
 
-def _again(rule: Rule) -> str:
-    times = {0: "no", 1: "once"}.get(rule.again, f"{rule.again} times")
-    return times if not rule.again else f"{times}, after {rule.delay:g} s"
+def causes() -> str:
+    """Each cause of a failure: its class, what to do, how often it is tried again, whose fault it is."""
+    header = ["class", "cause", "what has happened", "what to do", "tried again", "counts against the site"]
+    rows = [
+        (code(c.failure), code(c.name), c.words, c.remedy, _again(c), _SITE[c.site])
+        for failure in Failure
+        for c in CAUSES.values()
+        if c.failure == failure
+    ]
+    return table(header, rows)
 
+
+def _again(cause: Cause) -> str:
+    times = {0: "no", 1: "once"}.get(cause.again, f"{cause.again} times")
+    return times if not cause.again else f"{times}, after {cause.delay:g} s"
+
+
+_SITE = {NO: "no", PERHAPS: "when it works elsewhere", YES: "yes"}
 
 PARTS = {
     "states.attempts": attempts,
@@ -79,4 +93,5 @@ PARTS = {
     "states.jobs": jobs,
     "states.executions": executions,
     "states.failures": failures,
+    "states.causes": causes,
 }
