@@ -33,6 +33,7 @@ from engine.errors import BadRequest
 from wrappers.containers import udocker_format
 from wrappers.containers.errors import CorruptImage
 from wrappers.containers.layers import extract
+from wrappers.containers.listing import TREE, read_tree
 from wrappers.containers.pull import diff_ids_of
 from wrappers.containers.registry import Resolved
 from wrappers.containers.tarstream import Gunzip, Layer
@@ -40,7 +41,6 @@ from wrappers.containers.tree import remove
 
 TOOL = f"cvmfs-deploy {__version__}"
 RECORD = "record.json"
-TREE = "tree.mtree.gz"
 GUNZIP = Gunzip(isal_zlib.decompressobj, cast(type[Exception], isal_zlib.error))  # twice as fast as zlib
 _PLAIN_TREE = frozenset({RECORD, TREE})
 
@@ -118,13 +118,19 @@ def read_record(container: Path) -> Record | None:
         return None
 
 
-def read_tree(container: Path) -> dict[bytes, listing.Entry]:
-    """The list of files of a container directory.
+def really_there(container: Path) -> dict[bytes, listing.Entry]:
+    """What is in a container directory: as its list says where it looks like that, else without a sum.
 
     Raises:
-        OSError, EOFError, ValueError: it is not there, or damaged.
+        OSError: it cannot be read.
     """
-    return listing.read(gzip.decompress((container / TREE).read_bytes()))
+    try:
+        listed = read_tree(container)
+    except (OSError, EOFError, ValueError):
+        listed = {}
+    found = {entry.path: entry for entry in scan(container, hashed=False)}
+    same = {path: one for path, one in listed.items() if found.get(path) == one._replace(sha256="")}
+    return {**found, **same}
 
 
 def scan(

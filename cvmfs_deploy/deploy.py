@@ -21,7 +21,7 @@ from cvmfs_deploy.layout import Layout
 from cvmfs_deploy.lock import locked
 from cvmfs_deploy.plan import Batch, Plan, moved, next_batch, retired
 from cvmfs_deploy.publish.base import ContentRefused, Publisher
-from cvmfs_deploy.published import Changes, Published, Tree, adopted, changes, image_of, look
+from cvmfs_deploy.published import Changes, Published, Tree, adopted, changes, image_of, links_of, look
 from cvmfs_deploy.settings import Settings
 from cvmfs_deploy.wanted import Wanted
 from engine.clock import Clock, SystemClock, iso
@@ -43,6 +43,8 @@ class Place:
     publisher: Publisher
     layout: Layout
     clock: Clock = field(default_factory=SystemClock)
+    _said: list[Index] = field(default_factory=list)
+    """What this run published last: through a gateway, this machine may not mount it yet."""
 
     @property
     def now(self) -> str:
@@ -60,23 +62,44 @@ class Place:
             self.publisher.check()
             yield
 
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """Keep others from publishing for the block: they would wait for whoever reads there.
+
+        Raises:
+            Unavailable: a run is at work.
+        """
+        with locked(self.publisher.lock, self.settings.wait, shared=True):
+            yield
+
     def look(self) -> Published:
         """What is there now, with what an earlier run could not write into the index any more."""
-        seen = look(self.publisher.top, self.layout)
+        seen = self._look()
         return replace(seen, index=adopted(seen, self.clock.now()))
 
-    def publish(self, index: Index, trees: tuple[Tree, ...] = (), rebuild: bool = False) -> Changes:
+    def _look(self, rebuild: bool = False) -> Published:
+        seen = look(self.publisher.top, self.layout, rebuild)
+        said = self._said[0] if self._said and not rebuild else seen.index
+        if said.generation == seen.index.generation:
+            return seen
+        trees = frozenset(map(cvmfs.directory_name, said.images))
+        tools = frozenset(map(cvmfs.directory_name, said.tools))
+        return replace(seen, index=said, links=links_of(self.layout, said), trees=trees, tools=tools)
+
+    def publish(
+        self, index: Index, trees: tuple[Tree, ...] = (), rebuild: bool = False, sweep: bool = False
+    ) -> Changes:
         """Make the place say what an index says; returns what that took, which may be nothing.
 
-        `rebuild` is for an index that cannot be read any more.
+        `rebuild` is for an index that cannot be read any more; `sweep` removes trees that no index knows.
         """
         stamped = index.settled(self.clock.now()).model_copy(
             update={"generation": uuid.uuid4().hex, "written": self.now, "tool": TOOL}
         )
-        seen = look(self.publisher.top, self.layout, rebuild)
-        needed = changes(seen, stamped, trees, rewrite=rebuild)
+        needed = changes(self._look(rebuild), stamped, trees, rewrite=rebuild, sweep=sweep)
         if needed:
             self.publisher.publish(needed)
+            self._said[:] = [stamped] if needed.files else self._said
         return needed
 
 
@@ -93,12 +116,13 @@ class Outcome:
 def carry_out(place: Place, plan: Plan, heard: Heard = lambda more: None) -> Outcome:
     """Do what a plan says; whatever fails, the rest is done. The caller holds the place exclusively."""
     outcome = Outcome(failures=list(plan.failures))
-    index = place.look().index
+    seen = place.look()
+    index, there = seen.index, seen.trees
     left = list(plan.create)
     directory = place.settings.work / "layers"
     with translated_os(directory), Layers(directory, place.settings.transfers, heard) as layers:
         while left:
-            batch = next_batch(left, index, place.publisher.template_share, place.settings.batch_size)
+            batch = next_batch(left, index, place.publisher.template_share, place.settings.batch_size, there)
             left = [wanted for wanted in left if wanted not in batch.images]
             staged = _stage(place, batch, layers, outcome)
             index = _publish(place, plan, index, staged, outcome, last=not left)

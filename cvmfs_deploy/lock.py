@@ -16,18 +16,42 @@ _PAUSE = 0.2  # seconds
 
 
 @contextmanager
-def locked(path: Path, wait: float) -> Iterator[None]:
+def locked(path: Path, wait: float, shared: bool = False) -> Iterator[None]:
     """Hold the lock for the block; wait for another run at most `wait` seconds.
+
+    `shared` is for readers, several of whom may hold it. They need not be able to write there; where there is
+    no lock that they may open, they go on without.
 
     Raises:
         Unavailable: another run has it, and is named.
     """
+    if shared:
+        with _shared(path, wait):
+            yield
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        _take(file, path, wait)
+        _take(file, path, wait, fcntl.LOCK_EX)
         os.ftruncate(file, 0)
         os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(file, 0)
+    finally:
+        os.close(file)
+
+
+@contextmanager
+def _shared(path: Path, wait: float) -> Iterator[None]:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        _take(file, path, wait, fcntl.LOCK_SH)
         yield
     finally:
         os.close(file)
@@ -48,15 +72,15 @@ def holder(path: Path) -> str:
         os.close(file)
 
 
-def _take(file: int, path: Path, wait: float) -> None:
+def _take(file: int, path: Path, wait: float, kind: int) -> None:
     deadline = time.monotonic() + wait
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                who = os.pread(file, 200, 0).decode("utf-8", "replace") or "another process"
+                who = os.pread(file, 200, 0).decode("utf-8", "replace") or "a process that reads there"
                 raise Unavailable(
                     f"another run is at work: {who} (lock {path})", remedy="try again when it has ended"
                 ) from None

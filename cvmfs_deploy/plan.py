@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cvmfs_deploy.failures import Failure
@@ -11,6 +11,7 @@ from cvmfs_deploy.published import Published, links_of
 from cvmfs_deploy.wanted import Asked, Wanted
 from cvmfs_deploy.wishlist import BY_HAND
 from engine.errors import BadRequest
+from wrappers.containers import cvmfs
 from wrappers.containers.blobs import Blob
 from wrappers.containers.reference import parse
 
@@ -97,21 +98,28 @@ def retired(index: Index, plan: Plan) -> Index:
     return index
 
 
-def next_batch(left: Sequence[Wanted], index: Index, share: float, most: int) -> Batch:
+def next_batch(
+    left: Sequence[Wanted], index: Index, share: float, most: int, there: Collection[str] = ()
+) -> Batch:
     """The images that are published next, of those that are left.
 
-    An image of which enough is published is a template transaction of its own. The others go together up to
-    `most` bytes of layers, except those that would share enough with one of them: their turn comes later.
+    An image of which enough is published is a template transaction of its own, unless its directory is among
+    those that are `there`: nothing is cloned onto what exists. The others go together up to `most` bytes of
+    layers, except those that would share enough with one of them: their turn comes later.
     """
     chosen: list[Wanted] = []
     size = 0
     for wanted in left:
-        like = nearest(wanted, {digest: image.layers for digest, image in index.images.items()}, share)
+        is_new = cvmfs.directory_name(wanted.image.digest) not in there
+        published = {digest: image.layers for digest, image in index.images.items() if is_new}
+        like = nearest(wanted, published, share)
         if like:
             if not chosen:
                 return Batch((wanted,), like)
             continue
-        if nearest(wanted, {one.image.digest: [b.digest for b in one.image.layers] for one in chosen}, share):
+        if is_new and nearest(
+            wanted, {one.image.digest: [b.digest for b in one.image.layers] for one in chosen}, share
+        ):
             continue
         if chosen and size + wanted.image.size > most:
             break

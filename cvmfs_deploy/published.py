@@ -58,6 +58,8 @@ class Changes:
     removed: tuple[str, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Written last."""
+    base: str | None = None
+    """The generation of the index that they were made for; None when that was none, or could not be read."""
 
     def __bool__(self) -> bool:
         return bool(self.trees or self.links or self.unlinked or self.removed or self.files)
@@ -86,8 +88,14 @@ def look(top: Path, layout: Layout, rebuild: bool = False) -> Published:
     )
 
 
-def changes(seen: Published, new: Index, trees: tuple[Tree, ...] = (), rewrite: bool = False) -> Changes:
-    """What leads from what is there to what an index says; `rewrite` writes the index in any case."""
+def changes(
+    seen: Published, new: Index, trees: tuple[Tree, ...] = (), rewrite: bool = False, sweep: bool = False
+) -> Changes:
+    """What leads from what is there to what an index says.
+
+    `rewrite` is for an index that could not be read: it is written in any case. `sweep` removes the trees
+    that it does not know too.
+    """
     wanted = links_of(seen.layout, new)
     before = links_of(seen.layout, seen.index)
     ours = {
@@ -95,12 +103,15 @@ def changes(seen: Published, new: Index, trees: tuple[Tree, ...] = (), rewrite: 
     }
     gone = [seen.layout.image(digest) for digest in seen.index.images.keys() - new.images.keys()]
     gone += [seen.layout.tools_image(digest) for digest in seen.index.tools.keys() - new.tools.keys()]
+    if sweep:
+        gone += unknown_trees(seen, new)
     differs = not new.same(seen.index) or not (seen.top / seen.layout.index).exists()
     found = Changes(
         trees=trees,
         links={link: to for link, to in wanted.items() if seen.links.get(link) != to},
         unlinked=tuple(sorted(ours - wanted.keys())),
         removed=tuple(sorted(gone)),
+        base=None if rewrite else seen.index.generation,
     )
     if rewrite or found or (differs and (new.images or new.names or new.tools or seen.index.images)):
         data = new.to_json()
@@ -179,6 +190,18 @@ def adopted(seen: Published, now: float) -> Index:
         if record and cvmfs.directory_name(record.digest) == tree:
             index = index.with_image(image_of(record).model_copy(update={"retired": now}))
     return index
+
+
+def unknown_trees(seen: Published, index: Index) -> list[str]:
+    """Trees of the stores that an index does not know.
+
+    A command that was killed, or that failed half-way, left them. What is not called by a digest is not ours.
+    """
+    store, tools = seen.layout.store, f"{seen.layout.tools}/{cvmfs.STORE}"
+    known = {cvmfs.directory_name(digest) for digest in index.images}
+    tools_known = {cvmfs.directory_name(digest) for digest in index.tools}
+    unknown = [f"{store}/{name}" for name in seen.trees - known if _is_digest(name)]
+    return sorted(unknown + [f"{tools}/{name}" for name in seen.tools - tools_known if _is_digest(name)])
 
 
 def links_of(layout: Layout, index: Index) -> dict[str, str]:

@@ -50,7 +50,7 @@ class Settings(Section):
     """Everything that is not about single images."""
 
     to: str = ""
-    """Where to publish: `cvmfs:REPOSITORY`, or a directory."""
+    """Where to: a directory, `cvmfs:REPOSITORY`, or `cvmfs:REPOSITORY/PATH` where a gateway leases PATH."""
     root: str = "vip/udocker/containers"
     """The directory of udocker containers, below the top of the repository or directory."""
     work: Path = Field(default_factory=_work)
@@ -94,10 +94,31 @@ class Settings(Section):
         """
         if not self.to.startswith("cvmfs:"):
             return ""
-        name = self.to.removeprefix("cvmfs:")
+        name = self.to.removeprefix("cvmfs:").partition("/")[0]
         if not _REPOSITORY.fullmatch(name):
             raise SettingsError(f"to: {self.to}: that is no name of a CVMFS repository")
         return name
+
+    @property
+    def lease(self) -> str:
+        """The path of the repository that is leased from its gateway; "" is all of it.
+
+        Raises:
+            SettingsError: images would lie outside of it, or it has no possible name.
+        """
+        path = self.to.partition("/")[2].strip("/") if self.repository else ""
+        if not path:
+            return ""
+        if not all(_COMPONENT.fullmatch(part) for part in path.split("/")):
+            raise SettingsError(
+                f"to: {self.to}: a leased path has letters, digits and . _ @ + -, none hidden"
+            )
+        if not f"{self.root}/".startswith(f"{path}/"):
+            raise SettingsError(
+                f"to: {self.to}: the images lie in {self.root}, which is not below the leased path {path}",
+                remedy=f"set `root` to a directory below {path}, or lease a path above {self.root}",
+            )
+        return path
 
 
 def load(config: Path | None, to: str = "", work: Path | None = None) -> Settings:

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvmfs_deploy import listing
-from cvmfs_deploy.create import TREE, scan
+from cvmfs_deploy.create import scan
 from engine.errors import BadRequest, Unavailable
+from wrappers.containers.listing import TREE
 
 _LARGEST = 200 << 20  # bytes
 _TIMEOUT = 60.0  # seconds without a byte

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvmfs_deploy import listing
-from cvmfs_deploy.create import read_record, read_tree, scan
+from cvmfs_deploy.create import read_record, scan
 from cvmfs_deploy.failures import translated
 from cvmfs_deploy.index import Name
 from cvmfs_deploy.published import Published, links_of
 from cvmfs_deploy.sources.base import Source
 from engine.errors import EngineError
 from wrappers.containers import udocker_format
+from wrappers.containers.listing import read_tree
 from wrappers.containers.reference import parse
 
 

@@ -12,6 +12,7 @@ from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.session import session
 from cvmfs_deploy.deploy import Place
 from cvmfs_deploy.index import Index
+from cvmfs_deploy.published import unknown_trees
 from cvmfs_deploy.wishlist import BY_HAND
 from engine.errors import BadRequest, NotFound
 
@@ -66,15 +67,16 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove images that no name has led to for their grace time."""
+    """Remove images that no name has led to for their grace time, and trees that the index does not know."""
     try:
         seconds = seconds_of(grace) if grace else None
     except ValueError as error:
         raise BadRequest(f"--grace {grace}: {error}") from None
     place = session.place()
     if dry_run:
-        index = place.look().index.settled(place.clock.now())
-        gone = _expired(place, index, seconds)
+        seen = place.look()
+        index = seen.index.settled(place.clock.now())
+        gone = [*_expired(place, index, seconds), *_digests(unknown_trees(seen, index))]
     else:
         with place.exclusively():
             index, gone = remove_expired(place, seconds)
@@ -88,13 +90,21 @@ def prune(
 
 def remove_expired(place: Place, grace: float | None) -> tuple[Index, list[str]]:
     """Remove what has been retired long enough; returns the index before, and the digests."""
-    index = place.look().index.settled(place.clock.now())
+    seen = place.look()
+    index = seen.index.settled(place.clock.now())
     gone = _expired(place, index, grace)
-    if gone:
-        place.publish(index.without_images(gone))
+    unknown = unknown_trees(seen, index)
+    if gone or unknown:
+        place.publish(index.without_images(gone), sweep=True)
         for digest in gone:
             log.info("image removed", digest=digest)
-    return index, gone
+        for tree in unknown:
+            log.info("tree removed that the index does not know", tree=tree)
+    return index, [*gone, *_digests(unknown)]
+
+
+def _digests(trees: list[str]) -> list[str]:
+    return [tree.rpartition("/")[2].replace("-", ":", 1) for tree in trees]
 
 
 def _expired(place: Place, index: Index, grace: float | None) -> list[str]:

@@ -10,7 +10,7 @@ from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.session import session
 from cvmfs_deploy.deploy import translated_os
 from cvmfs_deploy.lock import locked
-from cvmfs_deploy.published import look
+from cvmfs_deploy.published import look, unknown_trees
 from engine.errors import Unavailable
 
 
@@ -31,6 +31,10 @@ def command(
             place.publish(index, rebuild=True)
             images, names = show.counted(len(index.images), "image"), show.counted(len(index.names), "name")
             done.append(f"made the index anew: {images}, {names}")
+        seen = place.look()
+        if unknown := unknown_trees(seen, seen.index):
+            place.publish(seen.index, sweep=True)
+            done += [f"removed {tree}, which the index does not know" for tree in unknown]
     if as_json:
         show.json_document({"done": done})
         return

@@ -1,8 +1,9 @@
 """A CVMFS repository as the place of publication, by transactions of `cvmfs_server`.
 
 Everything is made and checked before a transaction is opened, and nothing to do opens none. What was
-published is believed only when the index with our mark can be read in the new revision; a transaction is
-given up only when the journal says that it is ours.
+published is believed only when the manifest is another one and the index with our mark can be read in the new
+revision, or this machine is known to mount an older one; a transaction is given up only when the journal says
+that it is ours.
 """
 
 from __future__ import annotations
@@ -10,27 +11,31 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cvmfs_deploy import log
-from cvmfs_deploy.catalogs import MARKER
-from cvmfs_deploy.create import RECORD, TREE, read_tree
-from cvmfs_deploy.layout import Layout, checked
-from cvmfs_deploy.listing import Entry as File
-from cvmfs_deploy.publish import effects
+from cvmfs_deploy.layout import Layout
+from cvmfs_deploy.publish import content
 from cvmfs_deploy.publish.base import ContentRefused
 from cvmfs_deploy.publish.journal import Entry, Journal
-from cvmfs_deploy.publish.server import Ended, Server
+from cvmfs_deploy.publish.reasons import remedy
+from cvmfs_deploy.publish.server import Ended, Revision, Server
 from cvmfs_deploy.published import Changes, Tree
 from cvmfs_deploy.settings import Settings
 from engine.errors import Unavailable
+from wrappers.containers.listing import TREE
 from wrappers.containers.tree import remove
 
 _PAUSE = 0.5  # seconds between two looks
+_CLONE_PATIENCE = 15.0  # seconds until the clone of a template transaction must be seen
 _CONTENT = ("is larger than", "has more than", "is not a regular file", "graft file")
 """What `cvmfs_server publish` says when it is not the repository that is at fault."""
-_BUSY = {16: "another lease is held there", 17: "another transaction is open"}
+_LEASED, _OPEN, _TEMPLATE = 16, 17, 22
+_BUSY = {_LEASED: "another lease is held there", _OPEN: "another transaction is open"}
+_NO_TEMPLATES = 2.0  # no image shares so much
 
 
 class CvmfsPublisher:
@@ -41,13 +46,19 @@ class CvmfsPublisher:
         self._layout = layout
         self._wait = settings.wait
         output = settings.work / f"{settings.repository}.output"
-        self._server = Server(settings.cvmfs, settings.repository, output)
+        self._lease = settings.lease
+        self._server = Server(settings.cvmfs, settings.repository, output, self._lease)
         self._journal = Journal(settings.work / f"{settings.repository}.journal")
         self.top = self._server.mount
         self.staging = settings.work / f"{settings.repository}.staging"
         self.lock = settings.work / f"{settings.repository}.lock"
         self.catalog_entries = settings.cvmfs.catalog_entries
-        self.template_share = settings.cvmfs.template_share
+        self._template_share = settings.cvmfs.template_share
+
+    @property
+    def template_share(self) -> float:
+        """Through a gateway a template transaction is committed at once, before it is what we want."""
+        return _NO_TEMPLATES if self._server.is_gateway() else self._template_share
 
     def check(self) -> None:
         """Undo what a run of ours left; then wait for others, who are never disturbed."""
@@ -61,20 +72,30 @@ class CvmfsPublisher:
                 f"{self.name}: somebody else has a transaction open",
                 remedy="wait for its end; if it was left behind, cvmfs-deploy recover --force gives it up",
             )
+        self._catch_up()
 
     def publish(self, changes: Changes) -> None:
         """One transaction for all of it."""
         os.chdir("/")  # `publish` refuses while any process works below the repository
+        content.check_lease(self.name, self._lease, self._layout, changes)
         before = self._server.revision()
         what = tuple([tree.at for tree in changes.trees] + list(changes.links) + list(changes.removed))[:100]
-        entry = Entry(uuid.uuid4().hex, time.time(), before.number, what)
-        entry = self._journal.begin(entry)
-        try:
-            entry = self._open(entry, changes)
-            self._write(changes)
+        with self._transaction(what, before) as entry:
+            entry, changes = self._open(entry, changes)
+            content.compare(self.name, self.top, self._layout, changes)
+            content.write(self.top, self._layout, changes)
             entry = self._journal.publishing(entry)
             ended = self._server.publish(entry.token)
-            self._believe(ended, changes, before.number, entry)
+            self._believe(ended, changes, before, entry)
+        for tree in changes.trees:
+            remove(tree.staged)
+
+    @contextmanager
+    def _transaction(self, what: tuple[str, ...], before: Revision) -> Iterator[Entry]:
+        """Write a transaction into the journal for the block; after any error it is given up."""
+        entry = self._journal.begin(Entry(uuid.uuid4().hex, time.time(), before.number, what))
+        try:
+            yield entry
         except OSError as error:
             self._give_up(entry)
             raise Unavailable(f"{self.name}: {error.filename or self.top}: {error.strerror}") from None
@@ -82,8 +103,6 @@ class CvmfsPublisher:
             self._give_up(entry)
             raise
         self._journal.clear()
-        for tree in changes.trees:
-            remove(tree.staged)
 
     def recover(self, force: bool) -> Sequence[str]:
         """What `check` does; with `force` somebody else's transaction is given up too."""
@@ -103,6 +122,7 @@ class CvmfsPublisher:
             for item in list(os.scandir(self.staging)):
                 remove(Path(item.path))
                 done.append(f"removed {item.name}, which was never published")
+        self._catch_up()
         return done
 
     def state(self) -> str:
@@ -116,72 +136,97 @@ class CvmfsPublisher:
             state = "in a transaction of ours: run recover" if ours else "in a transaction of somebody else"
         else:
             state = "ready"
-        return f"{state}, revision {self._server.revision().number}"
+        behind = ", which this machine does not mount yet" if self._server.is_behind() else ""
+        return f"{state}, revision {self._server.revision().number}{behind}"
 
-    def _open(self, entry: Entry, changes: Changes) -> Entry:
-        likes = [(tree.like, tree.at) for tree in changes.trees if tree.like]
-        ended = self._server.transaction(likes[0] if likes else None, entry.token)
+    def _open(self, entry: Entry, changes: Changes) -> tuple[Entry, Changes]:
+        """Open the transaction; from a template when one is wanted and its clone can be seen."""
+        plain = replace(changes, trees=tuple(replace(tree, like="") for tree in changes.trees))
+        for tree in [tree for tree in changes.trees if tree.like][:1]:
+            ended = self._begin((tree.like, tree.at), entry.token)
+            if ended.code != _TEMPLATE:
+                entry = self._opened(ended, entry)
+                if self._until(lambda: self._is_cloned(tree), _CLONE_PATIENCE):  # noqa: B023 - used at once
+                    return entry, changes
+                ended = Ended(0, "its clone cannot be seen, since somebody reads there")
+                self._abort(entry.token)
+            log.warning("published without a template", image=tree.at, reason=ended.said)
+        return self._opened(self._begin(None, entry.token), entry), plain
+
+    def _begin(self, template: tuple[str, str] | None, token: str) -> Ended:
+        """Open a transaction; a lease that somebody else holds is waited for."""
+        deadline = time.monotonic() + self._wait
+        while True:
+            ended = self._server.transaction(template, token)
+            if ended.code != _LEASED or time.monotonic() >= deadline:
+                return ended
+            time.sleep(_PAUSE)
+
+    def _opened(self, ended: Ended, entry: Entry) -> Entry:
         if ended.code in _BUSY:
             self._journal.clear()
             raise Unavailable(f"{self.name}: {_BUSY[ended.code]}", remedy="try again later")
         if ended.code:
             raise Unavailable(
-                f"{self.name}: no transaction can be opened: {ended.said}", remedy=_remedy(ended.said)
+                f"{self.name}: no transaction can be opened: {ended.said}", remedy=remedy(ended.said)
             )
         return self._journal.opened(entry, self._server.identity())
 
-    def _write(self, changes: Changes) -> None:
-        """Everything into the open transaction."""
-        store = self.top / self._layout.store
-        store.mkdir(parents=True, exist_ok=True)
-        marker = self.top / self._layout.root / MARKER
-        if not marker.exists():
-            marker.touch()
-        for tree in changes.trees:
-            self._copy(tree)
-        if changes.links:
-            effects.put_links(self.top, changes.links, store)
-        effects.unlink(self.top, changes.unlinked)
-        for path in changes.removed:
-            remove(self.top / checked(path))
-        for path, data in changes.files.items():
-            effects.put_file(self.top / checked(path), data)
+    def _is_cloned(self, tree: Tree) -> bool:
+        """Whether the clone of a template can be seen; `cvmfs_server` says nothing of it."""
+        if not (
+            self._server.branch / tree.at / TREE
+        ).exists():  # the union would remember that it is not there
+            return False
+        return (self.top / tree.at / TREE).exists()
 
-    def _copy(self, tree: Tree) -> None:
-        target = self.top / checked(tree.at)
-        there: Mapping[bytes, File] = {}
-        if tree.like:
-            there = read_tree(target)
-        elif target.exists():
-            remove(target)
-        effects.copy_tree(tree.staged, target, read_tree(tree.staged), there)
-        for name in (RECORD, TREE):
-            if (tree.staged / name).exists():
-                effects.put_file(target / name, (tree.staged / name).read_bytes())
+    def _catch_up(self) -> None:
+        """Bring this machine's mount to the published revision: through a gateway only a transaction does."""
+        if not self._server.is_gateway() or not self._server.is_behind():
+            return
+        with self._transaction(
+            ("nothing: the mount is a revision behind",), self._server.revision()
+        ) as entry:
+            entry = self._opened(self._begin(None, entry.token), entry)
+            self._abort(entry.token)
 
-    def _believe(self, ended: Ended, changes: Changes, before: int, entry: Entry) -> None:
-        """Find out what really was published.
+    def _believe(self, ended: Ended, changes: Changes, before: Revision, entry: Entry) -> None:
+        """Find out what really was published: by the manifest, then by our mark in what is mounted.
 
         Raises:
             Unavailable: not what we put in. ContentRefused: because of what it is.
         """
         if self._server.is_open() and self._server.identity() == entry.identity:
-            after = self._server.revision().number
+            after = self._server.revision()
             self._abort(entry.token)  # it keeps what was published before a mount failed
             if after == before:
                 kind = ContentRefused if any(word in ended.said for word in _CONTENT) else Unavailable
                 raise kind(
                     f"{self.name}: nothing was published: {ended.said} (exit code {ended.code})",
-                    remedy=_remedy(ended.said),
+                    remedy=remedy(ended.said),
                 )
+        missing = self._missing(changes, before)
+        if missing:
+            raise Unavailable(
+                f"{self.name}: cvmfs_server publish ended with exit code {ended.code}, and {missing} is not "
+                f"in the published revision: {ended.said}",
+                remedy="see cvmfs-deploy status; with a gateway, the lease must cover the setting `root`",
+            )
+        if ended.code:
             log.warning("published, but cvmfs_server had trouble afterwards", said=ended.said)
-        for path, data in changes.files.items():
-            if not _holds(self.top / path, data):
-                raise Unavailable(
-                    f"{self.name}: cvmfs_server publish ended with exit code {ended.code}, and {path} is not "
-                    f"in the published revision: {ended.said}",
-                    remedy="see cvmfs-deploy status; with a gateway, the lease must cover the setting `root`",
-                )
+
+    def _missing(self, changes: Changes, before: Revision) -> str:
+        """A file of ours that is not in the published revision; "" when it is ours."""
+        after = self._server.revision()
+        if after.number > before.number and after.root != before.root and self._server.is_behind():
+            self._journal.clear()
+            try:
+                self._catch_up()
+            except Unavailable as error:
+                log.warning("published; this machine mounts an older revision", reason=error.message)
+            if self._server.is_behind():
+                return ""
+        return content.missing(self.top, changes)
 
     def _give_up(self, entry: Entry) -> None:
         """After a failure: the repository as it was."""
@@ -222,32 +267,13 @@ class CvmfsPublisher:
         ended = self._server.abort(token)
         if ended.code and self._server.is_open():
             raise Unavailable(
-                f"{self.name}: the transaction cannot be given up: {ended.said}", remedy=_remedy(ended.said)
+                f"{self.name}: the transaction cannot be given up: {ended.said}", remedy=remedy(ended.said)
             )
 
-    def _until(self, true: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + self._wait
+    def _until(self, true: Callable[[], bool], wait: float | None = None) -> bool:
+        deadline = time.monotonic() + (self._wait if wait is None else wait)
         while not true():
             if time.monotonic() >= deadline:
                 return False
             time.sleep(_PAUSE)
         return True
-
-
-def _holds(path: Path, data: bytes) -> bool:
-    try:
-        return path.read_bytes() == data
-    except OSError:
-        return False
-
-
-def _remedy(said: str) -> str:
-    if "whitelist" in said:
-        return "see to the web server, or type cvmfs_server resign"
-    if "ermission" in said:
-        return "run as the owner of the repository"
-    if "file descriptors" in said or "working directory" in said.lower():
-        return "end the programs that work below the repository"
-    if "code: 28" in said or "No space" in said:
-        return "make room on the stratum 0; the next run goes on"
-    return "mend it and run the same command again"

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cvmfs_deploy.layout import checked
-from cvmfs_deploy.listing import Entry
+from wrappers.containers.listing import Entry
 from wrappers.containers.tree import remove
 
 

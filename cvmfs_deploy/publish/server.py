@@ -1,8 +1,9 @@
 """The program `cvmfs_server`, of which three commands are used: `transaction [-T]`, `publish`, `abort -f`.
 
-What it does was seen with version 2.11.5. Its exit codes alone say little: `publish` may fail after the new
-revision is out, and succeed without what was put in. It hands arguments to a shell, asks questions, and looks
-at its caller's directory. So: safe paths only, no input, a session and an environment of its own, from `/`.
+What it does was seen with versions 2.11.5 and 2.12.0. Its exit codes alone say little: `publish` may fail
+after the new revision is out, and succeed without what was put in. It hands arguments to a shell, asks
+questions, and looks at its caller's directory. So: safe paths only, no input, a session and an environment of
+its own, from `/`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvmfs_deploy.layout import checked
+from cvmfs_deploy.publish.reasons import reason
 from cvmfs_deploy.settings import CvmfsSection
 from engine.errors import SettingsError, Unavailable
 
@@ -40,7 +42,7 @@ class Ended:
 
     code: int
     said: str
-    """The last lines that say something, of both streams; reasons come on either."""
+    """The lines that say what happened, of both streams; reasons come on either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,16 @@ class Revision:
 class Server:
     """One repository of this machine."""
 
-    def __init__(self, settings: CvmfsSection, repository: str, output: Path) -> None:
+    def __init__(self, settings: CvmfsSection, repository: str, output: Path, lease: str = "") -> None:
+        """`lease` is the path that is leased where upstream is a gateway; "" is the whole repository."""
         self._settings = settings
         self._output = output
+        self._lease = checked(lease) if lease else ""
         self.repository = repository
         self.mount = settings.mount / repository
         self._spool = settings.spool / repository
+        self.branch = self._spool / "rdonly"
+        """The published revision as this machine mounts it, below what a transaction writes."""
         self._flag = self._spool / "in_transaction.lock"
         self._busy = self._spool / "is_publishing.lock"
 
@@ -80,15 +86,30 @@ class Server:
     def transaction(self, template: tuple[str, str] | None, token: str) -> Ended:
         """Open a transaction; with a template, `(from, to)`, one tree begins as a clone of another."""
         option = ["-T", f"/{checked(template[0])}=/{checked(template[1])}"] if template else []
-        return self._run(["transaction", *option, self.repository], token)
+        return self._run(["transaction", *option, self._target()], token)
 
     def publish(self, token: str) -> Ended:
         """Publish the open transaction."""
-        return self._run(["publish", self.repository], token)
+        return self._run(["publish", self._target()], token)
 
     def abort(self, token: str) -> Ended:
         """Give the open transaction up."""
-        return self._run(["abort", "-f", self.repository], token)
+        return self._run(["abort", "-f", self._target()], token)
+
+    def is_gateway(self) -> bool:
+        """Whether what is published goes through a gateway, which gives leases."""
+        return self._configured("CVMFS_UPSTREAM_STORAGE").startswith("gw,")
+
+    def is_behind(self) -> bool:
+        """Whether this machine mounts another revision than the published one, as far as that can be known.
+
+        Through a gateway it does so after each publication, until the next transaction.
+        """
+        try:
+            mounted = int(os.getxattr(self.branch, "user.revision"))
+        except (OSError, ValueError):
+            return self.is_gateway()
+        return mounted != self.revision().number
 
     def is_open(self) -> bool:
         """Whether somebody has a transaction open."""
@@ -175,9 +196,15 @@ class Server:
         except (KeyError, ValueError):
             raise Unavailable(f"{self.repository}: {url} is no manifest of a repository") from None
 
+    def _target(self) -> str:
+        return f"{self.repository}/{self._lease}" if self._lease and self.is_gateway() else self.repository
+
     def _configured(self, key: str) -> str:
         file = self._settings.configuration / self.repository / "server.conf"
-        values = dict(_VALUE.findall(file.read_text(encoding="utf-8", errors="replace")))
+        try:
+            values = dict(_VALUE.findall(file.read_text(encoding="utf-8", errors="replace")))
+        except FileNotFoundError:
+            return ""
         return str(values.get(key, ""))
 
     def _run(self, words: list[str], token: str) -> Ended:
@@ -210,7 +237,9 @@ class Server:
                 _end(process)
                 raise
             output.seek(0)
-            return Ended(process.returncode, _last(output.read()[-_TAIL:].decode("utf-8", "replace"), ending))
+            return Ended(
+                process.returncode, reason(output.read()[-_TAIL:].decode("utf-8", "replace"), ending)
+            )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -221,8 +250,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE)
             return
-
-
-def _last(said: str, ending: str) -> str:
-    lines = [line.strip() for line in [*said.splitlines(), ending] if line.strip()]
-    return "; ".join(lines[-3:])[-500:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,23 @@ def directory(tmp_path: Path) -> Site:
 def repository(tmp_path: Path, cvmfs: Cvmfs) -> Site:
     """A CVMFS repository."""
     return cvmfs_site(_home(tmp_path), cvmfs)
+
+
+@pytest.fixture
+def ordinary_repository(unprivileged: Unprivileged) -> Iterator[Site]:
+    """A CVMFS repository that belongs to somebody who is not root, and the owner who publishes."""
+    top, home = unprivileged.directory / "stratum0", _home(unprivileged.directory)
+    with start_cvmfs(top, unprivileged) as running:
+        site = cvmfs_site(home, running)
+        unprivileged.give(home)
+        yield replace(site, become=unprivileged.command([]))
+
+
+@pytest.fixture(params=["repository", "ordinary_repository"])
+def any_repository(request: pytest.FixtureRequest) -> Site:
+    """A CVMFS repository of root, on real mounts, and one of an ordinary owner."""
+    found: Site = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture(params=["directory", "repository"])

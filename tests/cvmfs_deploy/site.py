@@ -32,6 +32,8 @@ class Site:
     """Where what is published can be read."""
     cvmfs: Cvmfs | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    become: Sequence[str] = ()
+    """Put before a command, to run it as another user."""
 
     @property
     def containers(self) -> Path:
@@ -56,7 +58,7 @@ class Site:
     def start(self, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
         """Begin `cvmfs-deploy WORDS`."""
         command = [sys.executable, "-m", "cvmfs_deploy", "--config", self.home / "config.yaml", *words]
-        before = options.pop("before", [])
+        before = [*self.become, *options.pop("before", [])]
         return subprocess.Popen(
             [*before, *(os.fspath(word) for word in command)],
             **{

@@ -13,10 +13,10 @@ from cvmfs_deploy.listing import Entry, differences, read, scan, write
 
 names = st.binary(min_size=1, max_size=20).filter(lambda name: b"/" not in name and b"\0" not in name)
 entries = st.one_of(
-    st.builds(Entry, names, st.just("dir"), st.integers(0, 0o7777)),
-    st.builds(Entry, names, st.just("link"), st.just(0o777), link=names),
+    names.map(lambda name: Entry(name, "dir", 0o755)),
+    st.tuples(names, names).map(lambda both: Entry(both[0], "link", 0o777, link=both[1])),
     st.builds(
-        Entry,
+        lambda *words, sha256: Entry(*words, sha256=sha256),
         names,
         st.just("file"),
         st.integers(0, 0o7777),
