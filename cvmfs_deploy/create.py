@@ -34,8 +34,7 @@ from wrappers.containers import udocker_format
 from wrappers.containers.errors import CorruptImage
 from wrappers.containers.layers import extract
 from wrappers.containers.listing import TREE, read_tree
-from wrappers.containers.pull import diff_ids_of
-from wrappers.containers.registry import Resolved
+from wrappers.containers.manifests import Resolved, diff_ids_of
 from wrappers.containers.tarstream import Gunzip, Layer
 from wrappers.containers.tree import remove
 

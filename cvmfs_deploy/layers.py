@@ -20,7 +20,7 @@ from cvmfs_deploy.sources import udocker
 from cvmfs_deploy.sources.base import Source
 from wrappers.containers.blobs import Blob
 from wrappers.containers.cvmfs import directory_name
-from wrappers.containers.registry import Resolved
+from wrappers.containers.manifests import Resolved
 from wrappers.containers.tree import remove
 
 Heard = Callable[[int], None]

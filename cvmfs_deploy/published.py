@@ -10,7 +10,7 @@ from cvmfs_deploy.create import Record, read_record
 from cvmfs_deploy.index import RECOVERED, Image, Index, Name, from_json
 from cvmfs_deploy.layout import Layout, existing_links, existing_trees
 from engine.errors import Unavailable
-from wrappers.containers import cvmfs, udocker_format
+from wrappers.containers import cvmfs, platforms, udocker_format
 from wrappers.containers.errors import InvalidReference
 from wrappers.containers.platforms import USUAL_PLATFORM
 from wrappers.containers.reference import parse
@@ -211,7 +211,8 @@ def links_of(layout: Layout, index: Index) -> dict[str, str]:
         if name.singularity:
             link, target = layout.singularity_link(name.singularity, name.digest)
             links[link] = target
-    for image in sorted(index.images.values(), key=lambda one: one.platform):  # of variants, the highest
+    by_level = sorted(index.images.values(), key=lambda one: platforms.read(one.platform).level, reverse=True)
+    for image in by_level:  # of variants the lowest, which is the last, as the nodes take it themselves
         if image.index:
             links.update([layout.index_link(image.index, image.platform, image.digest)])
     if index.tools_current:

@@ -12,8 +12,8 @@ from cvmfs_deploy.sources.base import Source
 from cvmfs_deploy.sources.registry import RegistrySource
 from cvmfs_deploy.wishlist import Entry
 from engine.errors import EngineError, NotFound
+from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
-from wrappers.containers.registry import Resolved
 
 _QUESTIONS = 8  # at a time
 

@@ -18,14 +18,14 @@ from typing import IO, Any
 
 from wrappers.containers.blobs import Blob
 from wrappers.containers.errors import ContainerError, CorruptImage, ImageMissing, NodeTrouble
-from wrappers.containers.reference import Reference, parse
-from wrappers.containers.registry import (
+from wrappers.containers.manifests import (
     Resolved,
     choose_platform,
     is_index,
     read_document,
     read_image,
 )
+from wrappers.containers.reference import Reference, parse
 
 _LARGEST_DOCUMENT = 16 << 20  # bytes
 _CHUNK = 1 << 20

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from wrappers.containers.blobs import Blob
+from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
-from wrappers.containers.registry import Resolved
 
 
 class Source(Protocol):

@@ -20,8 +20,9 @@ from cvmfs_deploy.sources import udocker
 from wrappers.containers import credentials
 from wrappers.containers.blobs import Blob, scope_of
 from wrappers.containers.errors import ImageMissing, RegistryDown
+from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
-from wrappers.containers.registry import Client, Resolved
+from wrappers.containers.registry import Client
 from wrappers.containers.transport import CONNECTION_ERRORS, Patience, reason
 
 _LARGEST_LIST = 8 << 20  # bytes of one page of tags

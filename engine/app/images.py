@@ -15,12 +15,23 @@ from engine.planning.vip_keys import IMAGE_PATH
 from engine.settings.node import NodeSettings
 from engine.storages.file import to_path, to_url
 from wrappers import wire
-from wrappers.containers import credentials, cvmfs, errors, reference, registry, udocker_format
+from wrappers.containers import (
+    credentials,
+    cvmfs,
+    errors,
+    manifests,
+    platforms,
+    reference,
+    registry,
+    udocker_format,
+)
 from wrappers.containers.reference import Reference
 from wrappers.containers.transport import Patience
 
 PATIENCE = Patience(tries=3, first_wait=0.5, timeout=10.0)
 """For a person who waits: a registry that is down is told after seconds, not after minutes."""
+GLANCE = Patience(tries=1, timeout=5.0)
+"""For what need not be known."""
 
 _sha256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})").fullmatch
 
@@ -39,7 +50,8 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
     """Settle which image runs; `source` names the descriptor. None for a tool without an image.
 
     A digest in the name is taken as it is; else a pre-deployed container of that name; else the registry (its
-    mirrors first) says what the name means today.
+    mirrors first) says what the name means today. What the registry tells is read: an image for another
+    platform, or what is no container image, is refused.
 
     Raises:
         BadRequest: the name is wrong, there is no such image, or a root file system cannot be verified.
@@ -58,14 +70,16 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
     except errors.InvalidReference as error:
         raise BadRequest(f"{source}: container-image.image: {error}") from None
     if name.digest:
-        return Pinned(wire.Image(name.text, name.digest, path=path), "the digest in its name", warnings)
+        size = _look_at(name, node, source)
+        return Pinned(wire.Image(name.text, name.digest, size, path=path), "the digest in its name", warnings)
     for directory in node.cvmfs:
         deployed = Path(directory) / cvmfs.name_for(name)
         if digest := udocker_format.digest_of(deployed):
             return Pinned(wire.Image(name.text, digest, path=path), str(deployed), warnings)
     try:
-        return replace(_ask_registry(name, node, path), warnings=warnings)
-    except errors.ImageMissing as error:
+        asked = _ask_registry(name, node, path)
+        return replace(asked, warnings=(*warnings, *asked.warnings))
+    except (errors.ImageMissing, errors.NoImage) as error:
         if path and not warnings:
             return Pinned(wire.Image(name.text, "", path=path), f"nobody; jobs need it at {path}", warnings)
         raise BadRequest(f"{source}: container-image.image: {error}") from None
@@ -82,6 +96,30 @@ def _unreachable(path: str, node: NodeSettings) -> tuple[str, ...]:
     return (f"{text}, and this one is found by its name",)
 
 
+def _look_at(name: Reference, node: NodeSettings, source: str) -> int | None:
+    """See that an image named by its digest can run, where the registry tells; its size then.
+
+    The digest says which image runs: a registry that does not answer, or not us, is no obstacle.
+    """
+    if cvmfs.find(node.cvmfs, name, name.digest):
+        return None
+    try:
+        logins = credentials.load(node.credentials)
+        client = registry.Client(node.mirrors, logins, GLANCE, authorities=node.authorities)
+        return _runnable(client, name).size
+    except (errors.WrongPlatform, errors.NoImage) as error:
+        raise BadRequest(f"{source}: container-image.image: {error}") from None
+    except errors.ContainerError:
+        return None
+
+
+def _runnable(client: registry.Client, name: Reference) -> manifests.Resolved:
+    """The image that a name means, whose manifest and configuration say that it runs here."""
+    resolved = client.resolve(name)
+    manifests.diff_ids_of(client.config(resolved), resolved, platforms.platform())
+    return resolved
+
+
 def _ask_registry(name: Reference, node: NodeSettings, path: str) -> Pinned:
     try:
         logins = credentials.load(node.credentials)
@@ -89,8 +127,8 @@ def _ask_registry(name: Reference, node: NodeSettings, path: str) -> Pinned:
         raise SettingsError(f"setting node.credentials: {error}") from None
     try:
         client = registry.Client(node.mirrors, logins, PATIENCE, authorities=node.authorities)
-        resolved = client.resolve(name)
-    except errors.ImageMissing:
+        resolved = _runnable(client, name)
+    except (errors.ImageMissing, errors.NoImage):
         raise
     except errors.AccessDenied as error:
         raise CredentialExpired(str(error), remedy="see the setting node.credentials") from None
@@ -101,7 +139,16 @@ def _ask_registry(name: Reference, node: NodeSettings, path: str) -> Pinned:
     except errors.ContainerError as error:
         remedy = f"try later, name the image by its digest ({name.host}/{name.repository}@sha256:...), "
         raise Unavailable(str(error), remedy=remedy + "or set a mirror in node.mirrors") from None
-    return Pinned(wire.Image(name.text, resolved.digest, resolved.size, path=path), f"registry {name.host}")
+    image = wire.Image(name.text, resolved.digest, resolved.size, path=path)
+    return Pinned(image, f"registry {name.host}", _too_large(resolved.size, node))
+
+
+def _too_large(size: int, node: NodeSettings) -> tuple[str, ...]:
+    """A warning for an image for which the image cache has no room even when it is empty."""
+    limit = node.cache_size
+    if limit is None or size <= limit:
+        return ()
+    return (f"the image has {size / 1e6:.0f} MB, more than the {limit / 1e6:.0f} MB of node.cache_size",)
 
 
 def _root_file_system(url: str, stated: str, source: str) -> Pinned:

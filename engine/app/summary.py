@@ -27,6 +27,7 @@ def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str,
         ],
         "image": image_name(image) if image else None,
         "pinned_by": plan.pinned_by or None,
+        "image_size": image.size if image else None,
         "runtimes": list(plan.options.runtimes) or list(settings.node.runtimes),
         "backend": plan.backend,
     }

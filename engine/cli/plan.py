@@ -32,6 +32,7 @@ def command(asked: SubmitRequest, json: Json = False) -> None:
             optional = " (optional)" if item["optional"] else ""
             named = f" as {show.cell(item['name'])}" if "name" in item else ""
             print(f"  output    {item['id']}: {show.cell(item['path'])}{optional}{named}")
-        by = f" (from {show.cell(job['pinned_by'])})" if job["pinned_by"] else ""
+        size = f", {job['image_size'] / 1e6:.1f} MB" if job["image_size"] else ""
+        by = f" (from {show.cell(job['pinned_by'])}{size})" if job["pinned_by"] else ""
         print(f"  image     {job['image'] or 'none'}{by}")
         print(f"  runtime   {', '.join(job['runtimes'])} on {job['backend']}")

@@ -19,8 +19,9 @@ from wrappers.containers.errors import (
     NodeTrouble,
     RegistryDown,
 )
+from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference, parse
-from wrappers.containers.registry import Client, Resolved
+from wrappers.containers.registry import Client
 from wrappers.containers.transport import Patience
 
 pytestmark = pytest.mark.service

@@ -72,6 +72,14 @@ def busybox_layer(*, group: bool = True) -> bytes:
     return buffer.getvalue()
 
 
+def one_file_layer(name: str, content: bytes | str) -> bytes:
+    """A layer of one file, uncompressed."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        add(tar, name, content)
+    return buffer.getvalue()
+
+
 def dcm2niix_layer(cache: Path) -> bytes:
     """dcm2niix, a shell and the usual small programs from Debian packages, as an uncompressed layer."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -153,12 +161,12 @@ def push(
     repository, tag = name.rsplit(":", 1)
     media = _OCI if oci else _DOCKER
     kind = media["layer"] + (media["suffix"] + compression if compression != "none" else "")
-    descriptors = [_push_blob(url, repository, kind, _compress(layer, compression)) for layer in layers]
+    descriptors = [push_blob(url, repository, kind, _compress(layer, compression)) for layer in layers]
     document = _config(layers, config or {}, architecture)
     manifest = {
         "schemaVersion": 2,
         "mediaType": media["manifest"],
-        "config": _push_blob(url, repository, media["config"], document),
+        "config": push_blob(url, repository, media["config"], document),
         "layers": descriptors,
     }
     body = json.dumps(manifest, sort_keys=True).encode()
@@ -209,7 +217,8 @@ def _compress(layer: bytes, compression: str) -> bytes:
     return layer
 
 
-def _push_blob(url: str, repository: str, kind: str, data: bytes) -> dict[str, Any]:
+def push_blob(url: str, repository: str, kind: str, data: bytes) -> dict[str, Any]:
+    """Store bytes; gives their descriptor, as manifests have it."""
     digest = digest_of(data)
     status, _ = _call("HEAD", f"{url}/v2/{repository}/blobs/{digest}", accept=(200, 404))
     if status == 404:

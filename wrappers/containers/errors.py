@@ -25,6 +25,10 @@ class ImageMissing(ContainerError):
     cause = "image-missing"
 
 
+class WrongPlatform(ImageMissing):
+    """The image exists, and not for this platform."""
+
+
 class AccessDenied(ContainerError):
     """The registry wants other credentials, or any."""
 
@@ -45,6 +49,10 @@ class CorruptImage(ContainerError):
     """What came is not what the digest says, or is no image that we can unpack."""
 
     cause = "image-damaged"
+
+
+class NoImage(CorruptImage):
+    """What is there, whole and verified, is no container image that could run anywhere."""
 
 
 class NodeTrouble(ContainerError):

@@ -1,6 +1,5 @@
 """One image from a registry into a new container directory: fetched, verified and unpacked at once."""
 
-import json
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import Iterator, List, NamedTuple
 
 from wrappers.containers import udocker_format
 from wrappers.containers.blobs import Blob
-from wrappers.containers.errors import CorruptImage, ImageMissing
 from wrappers.containers.layers import Findings, extract
-from wrappers.containers.platforms import platform, without_variant
-from wrappers.containers.registry import Client, Resolved
+from wrappers.containers.manifests import Resolved, diff_ids_of
+from wrappers.containers.platforms import platform
+from wrappers.containers.registry import Client
 from wrappers.containers.tarstream import Layer
 
 _TRANSFERS = 3  # at a time, of one image: enough to fill a line, few enough to be a good guest
@@ -76,24 +75,3 @@ class _Fetching:
 
     def _path(self, number: int) -> Path:
         return self._into / f"layer-{number}"
-
-
-def diff_ids_of(config: bytes, image: Resolved, wanted: str) -> List[str]:
-    """The digests of the unpacked layers, after a check that the image is for the wanted platform.
-
-    Raises:
-        CorruptImage: it is no configuration of this image.
-        ImageMissing: it is for another platform.
-    """
-    name = image.reference.text
-    try:
-        document = json.loads(config.decode("utf-8"))
-        diff_ids = [str(diff_id) for diff_id in document["rootfs"]["diff_ids"]]
-        made_for = f"{document['os']}/{document['architecture']}"
-    except (ValueError, KeyError, TypeError):
-        raise CorruptImage(f"the configuration of image {name} is not that of a container image") from None
-    if len(diff_ids) != len(image.layers):
-        raise CorruptImage(f"image {name} has {len(image.layers)} layers and {len(diff_ids)} diff_ids")
-    if made_for != without_variant(wanted):
-        raise ImageMissing(f"image {name} does not exist for {wanted}: it is made for {made_for}")
-    return diff_ids

@@ -5,12 +5,10 @@ For each registry host there may be mirrors; they are asked in order before the 
 down, lacks the image or sends wrong bytes only costs the time to ask the next.
 """
 
-import hashlib
-import json
 import time
 import urllib.parse
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, TypeVar
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from wrappers.containers.blobs import Blob, fetch, scope_of
 from wrappers.containers.credentials import Logins
@@ -20,38 +18,24 @@ from wrappers.containers.errors import (
     ImageMissing,
     RegistryDown,
 )
+from wrappers.containers.manifests import (
+    INDEXES,
+    MANIFESTS,
+    Resolved,
+    choose_platform,
+    is_index,
+    read_document,
+    read_image,
+    sha256_of,
+)
 from wrappers.containers.platforms import platform
 from wrappers.containers.reference import DOCKER_HUB, Reference, is_digest
 from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Patience, Transport
 from wrappers.transfer.proxies import is_loopback
 from wrappers.transfer.trust import Trust
 
-_INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-_MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
 _LARGEST_DOCUMENT = 16 << 20  # bytes; the specification asks registries to take manifests of 4 MiB
 _T = TypeVar("_T")
-
-
-class Resolved(NamedTuple):
-    """An image of one platform, pinned by digest."""
-
-    reference: Reference
-    digest: str  # of the platform's image manifest
-    manifest: bytes  # raw: its sha256 is `digest`
-    config: Blob
-    layers: List[Blob]
-    index_document: bytes = b""  # raw, when the name led to the images of several platforms
-
-    @property
-    def size(self) -> int:
-        """Bytes to fetch: the compressed layers and the configuration."""
-        return self.config.size + sum(layer.size for layer in self.layers)
 
 
 class Client:
@@ -151,7 +135,7 @@ class Client:
         def read(transport: Transport) -> bytes:
             path = f"/v2/{reference.repository}/manifests/{name}"
             return self._document(
-                transport, path, {"Accept": ", ".join(_MANIFESTS + _INDEXES)}, reference, digest
+                transport, path, {"Accept": ", ".join(MANIFESTS + INDEXES)}, reference, digest
             )
 
         return self._first_good(reference, read)
@@ -161,7 +145,7 @@ class Client:
     ) -> bytes:
         data, answer = self._small(transport, path, headers, reference)
         stated = digest or answer.headers.get("Docker-Content-Digest", "")
-        if is_digest(stated) and _sha256(data) != stated:
+        if is_digest(stated) and sha256_of(data) != stated:
             raise CorruptImage(
                 f"registry {transport.host} sends something else than {stated} for image {reference.text}"
             )
@@ -201,63 +185,3 @@ def _address(host: str) -> str:
 
 def _netloc(url: str) -> str:
     return urllib.parse.urlsplit(url).netloc
-
-
-def _sha256(data: bytes) -> str:
-    return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-def read_document(raw: bytes, reference: Reference) -> Dict[str, Any]:
-    """A manifest or index, parsed. Raises CorruptImage."""
-    try:
-        document = json.loads(raw.decode("utf-8"))
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise CorruptImage(f"the manifest of image {reference.text} is not JSON")
-    if document.get("schemaVersion") != 2:
-        raise CorruptImage(f"image {reference.text} has a manifest of the old schema 1: push it again")
-    return document
-
-
-def is_index(document: Dict[str, Any]) -> bool:
-    """Whether a document lists the images of several platforms."""
-    return document.get("mediaType") in _INDEXES or "manifests" in document
-
-
-def choose_platform(index: Dict[str, Any], wanted: str, reference: Reference) -> str:
-    """The digest of the platform's manifest: the first that fits, as containerd and Docker do."""
-    system, _, rest = wanted.partition("/")
-    architecture, _, variant = rest.partition("/")
-    offered = []
-    for entry in index.get("manifests") or ():
-        found = entry.get("platform") or {}
-        offered.append(
-            "/".join(filter(None, (found.get("os"), found.get("architecture"), found.get("variant"))))
-        )
-        fits = (found.get("os"), found.get("architecture")) == (system, architecture)
-        if (
-            fits
-            and (not variant or found.get("variant") in (None, variant))
-            and is_digest(entry.get("digest", ""))
-        ):
-            return str(entry["digest"])
-    there = ", ".join(sorted(set(offered) - {"unknown/unknown"})) or "nothing"
-    raise ImageMissing(f"image {reference.text} does not exist for {wanted}: there is {there}")
-
-
-def read_image(reference: Reference, raw: bytes, document: Dict[str, Any]) -> Resolved:
-    """The image that a manifest describes. Raises CorruptImage."""
-    try:
-        config, layers = _blob(document["config"]), [_blob(layer) for layer in document["layers"]]
-    except (KeyError, TypeError, ValueError):
-        raise CorruptImage(
-            f"the manifest of image {reference.text} is not that of a container image"
-        ) from None
-    return Resolved(reference, _sha256(raw), raw, config, layers)
-
-
-def _blob(entry: Dict[str, Any]) -> Blob:
-    if not is_digest(entry["digest"]):
-        raise ValueError(entry["digest"])
-    return Blob(entry["digest"], int(entry["size"]), str(entry.get("mediaType", "")))

@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple
 
+from wrappers.containers import platforms
 from wrappers.containers.errors import CorruptImage
-from wrappers.containers.platforms import platform
 from wrappers.containers.reference import DOCKER_HUB, Reference
 
 ROOT = "ROOT"
@@ -82,8 +82,10 @@ def stands_for(directory: Path, digest: str) -> bool:
     if "sha256:" + hashlib.sha256(raw).hexdigest() != digest:
         return False
     listed = [entry for entry in _object(raw).get("manifests") or () if entry.get("digest") == found]
-    places = [entry.get("platform") or {} for entry in listed]
-    return any(f"{place.get('os')}/{place.get('architecture')}" == platform() for place in places)
+    here = platforms.read(platforms.platform())
+    return any(
+        platforms.order(platforms.described(entry.get("platform")), here) is not None for entry in listed
+    )
 
 
 def _object(data: bytes) -> Dict[str, Any]:
