@@ -1,4 +1,4 @@
-"""What a registry holds, read while the request is planned: which variant, what for, and whether it is an image."""
+"""What a registry holds, read while the request is planned: which variant, what for, and is it an image?"""
 
 from __future__ import annotations
 
