@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -248,7 +249,7 @@ def local_settings(settings: Settings) -> LocalSettings:
     """The local back-end's settings: one section of ours, one that it shares with the grid."""
     return LocalSettings(
         spool=settings.local.spool,
-        node=node(settings.node)._replace(slots=settings.local.slots, idle=settings.local.idle),
+        node=_this_machine(settings),
         elsewhere=settings.local.elsewhere,
     )
 
@@ -295,6 +296,13 @@ def _grid_settings(ours: GridSection) -> GridSettings:
         settled_after=ours.settled_after,
         shared_files=ours.shared_files,
     )
+
+
+def _this_machine(settings: Settings) -> wire.Node:
+    """How this machine runs jobs: with the packages of this installation, when no others are named."""
+    ours = node(settings.node)
+    packages = ours.packages or [path for path in sys.path if path.endswith("-packages")]
+    return ours._replace(packages=packages, slots=settings.local.slots, idle=settings.local.idle)
 
 
 def node(settings: NodeSettings) -> wire.Node:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from engine.testing.clock import FakeClock
 from tests.services.diracx import Diracx, start_diracx, start_site
+from tests.services.docker_engine import start_docker_engine
 from tests.services.girder import Girder, start_girder
 from tests.services.images import push_busybox, push_dcm2niix
 from tests.services.legacy.server import Dirac, start_dirac
@@ -161,6 +162,15 @@ def busybox_image(registry: Registry) -> str:
 def dcm2niix_image(registry: Registry) -> str:
     """The reference of an image with a real imaging tool; needs the mark `service`."""
     return push_dcm2niix(registry, CACHE)
+
+
+@pytest.fixture(scope="session")
+def docker_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Docker engine, as DOCKER_HOST names it; needs the mark `service`, and root to start it."""
+    if os.geteuid() != 0:
+        pytest.skip("a Docker engine is started by root only")
+    with start_docker_engine(tmp_path_factory.mktemp("docker")) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

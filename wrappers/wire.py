@@ -234,6 +234,7 @@ class Node(NamedTuple):
     tools_sha256: str = ""  # of that tarball; a URL needs it
     udocker: str = ""  # directory or wheel with the udocker package; "" is the one in the wrapper
     packages: List[str] = []  # directories where optional Python packages are found (the docker SDK)
+    docker_host: str = ""  # address of the Docker engine; "" is DOCKER_HOST of the node's environment
     images: str = ""  # directory with <name>-<tag> images for apptainer (VIP's containersImagesBasePath)
     site: str = ""  # the name of the site, for reports
     idle: float = 10.0  # seconds without work after which a serving wrapper ends

@@ -20,6 +20,8 @@ class GridNodeSettings(NodeSettings):
     """The cache of fetched inputs; empty: none."""
     packages: tuple[str, ...] = ()
     """Directories with optional Python packages for runtimes."""
+    docker_host: str = ""
+    """The address of the Docker engine; empty: what DOCKER_HOST says there, else the usual one."""
     heartbeat: float = Field(default=300.0, ge=0)
     """Seconds between two signs of life of a running job to DIRAC, which is also told what the job does; 0:
     neither."""

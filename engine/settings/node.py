@@ -49,6 +49,8 @@ class NodeSettings(Section):
     """Bytes that the cache of inputs may take."""
     packages: tuple[str, ...] = ()
     """Directories with optional Python packages for runtimes (the docker SDK); empty: this installation's."""
+    docker_host: str = Field(default_factory=lambda: os.environ.get("DOCKER_HOST", ""))
+    """The address of the Docker engine, as the variable DOCKER_HOST names it; empty: the usual one."""
     site: str = ""
     """The name of the site, for the records."""
 

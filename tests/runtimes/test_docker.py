@@ -10,14 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from tests.runtimes.conftest import pinned
 from tests.runtimes.test_contract import wait_until
 from tests.runtimes.worker import Result, Worker, worker
 from tests.services import images
-from tests.services.docker_engine import start_docker_engine
+from tests.services.docker_engine import containers
 from tests.services.registry import Registry
 from wrappers import wire
 
@@ -30,15 +29,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with start_docker_engine(tmp_path_factory.mktemp("docker")) as socket:
-        yield socket
-
-
-@pytest.fixture(scope="module")
-def account(engine: str) -> Iterator[Worker]:
+def account(docker_host: str) -> Iterator[Worker]:
     before = os.environ.get("DOCKER_HOST")
-    os.environ["DOCKER_HOST"] = engine
+    os.environ["DOCKER_HOST"] = docker_host
     with worker("root") as made:
         yield replace(made, python=sys.executable)
     if before is None:
@@ -55,19 +48,11 @@ def run(account: Worker, busybox: wire.Image) -> Run:
     return run
 
 
-def containers(engine: str) -> list[str]:
-    client = docker.DockerClient(base_url=engine)
-    try:
-        return [found["Names"][0] for found in client.api.containers(all=True)]
-    finally:
-        client.close()
-
-
 @pytest.mark.parametrize("code", [0, 1, 2, 7, 125, 127, 255])
-def test_the_exit_code_is_the_tools(run: Run, code: int, engine: str) -> None:
+def test_the_exit_code_is_the_tools(run: Run, code: int, docker_host: str) -> None:
     result = run(f"exit {code}")
     assert (result.code, result.told["started"]) == (code, True)
-    assert containers(engine) == []
+    assert containers(docker_host) == []
 
 
 def test_death_by_a_signal_is_a_code(run: Run) -> None:
@@ -129,22 +114,22 @@ def test_a_missing_image_is_the_images_fault(run: Run, busybox: wire.Image) -> N
     assert "cannot get image" in told["message"]
 
 
-def test_a_shell_that_the_image_lacks_is_told(run: Run, engine: str) -> None:
+def test_a_shell_that_the_image_lacks_is_told(run: Run, docker_host: str) -> None:
     result = run("true", shell="/bin/bash")
     assert (result.code, result.told["started"]) == (125, False)
     assert "docker could not start the tool" in result.err
-    assert containers(engine) == []
+    assert containers(docker_host) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_container_outlives_the_wrapper(
-    account: Worker, busybox: wire.Image, engine: str, number: signal.Signals
+    account: Worker, busybox: wire.Image, docker_host: str, number: signal.Signals
 ) -> None:
     place, wrapper = account.start(busybox, "echo up > up; sleep 1000", runtimes=["docker"])
     wait_until(lambda: (place / "job" / "up").exists())
     wrapper.send_signal(number)
     wrapper.communicate()
-    wait_until(lambda: containers(engine) == [])
+    wait_until(lambda: containers(docker_host) == [])
 
 
 def test_without_an_engine_the_next_runtime_is_taken(account: Worker, busybox: wire.Image) -> None:

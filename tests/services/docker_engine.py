@@ -1,4 +1,7 @@
-"""A Docker engine of our own: Debian's docker.io on a private socket, with no network of its own."""
+"""A Docker engine of our own: Debian's docker.io on a private socket, with no network of its own.
+
+Every account of this machine may use it, as the members of the group `docker` may use another.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import docker
 
 from tests.services.debian import require
 
@@ -31,12 +36,23 @@ def start_docker_engine(directory: Path) -> Iterator[str]:
         engine = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     try:
         _wait_until_it_answers(address, engine, directory / "docker.log")
+        run.chmod(0o711)
+        (run / "docker.sock").chmod(0o666)
         yield address
     finally:
         engine.terminate()
         engine.wait()
         _unmount_below(run)
         shutil.rmtree(run, ignore_errors=True)
+
+
+def containers(address: str) -> list[str]:
+    """The names of all containers of an engine."""
+    client = docker.DockerClient(base_url=address)
+    try:
+        return [found["Names"][0] for found in client.api.containers(all=True)]
+    finally:
+        client.close()
 
 
 def _unmount_below(directory: Path) -> None:

@@ -14,7 +14,7 @@ from wrappers.node.failure import Cancelled, CarriedOut, Failure, from_os
 from wrappers.node.host import Identity
 from wrappers.node.inputs import stage
 from wrappers.node.names import safe_attempt
-from wrappers.node.outputs import find
+from wrappers.node.outputs import find, staged
 from wrappers.node.place import SCRIPT, Place, free, furnish, make
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
@@ -114,19 +114,23 @@ class _Attempt:
             place = self._place = make(self._manifest, self._node.scratch or self._into)
             self._check_earlier()
         with self._phase("inputs"):
-            self._told["inputs"] = stage(self._manifest, place.job, self._node, self._claim, self._into)
+            brought = stage(self._manifest, place.job, self._node, self._claim, self._into)
+            self._told["inputs"] = brought.told
             furnish(place, self._manifest)
         with self._phase("image"):
             launch = self._launch = self._prepare(place)
             self._told["runtime"] = launch.used
         with self._phase("run"):
+            before = staged(self._manifest.outputs, place.job, brought.sums, SCRIPT)
             self._run(launch, place)
         with self._phase("outputs"):
             os.unlink(os.path.join(place.job, SCRIPT))
-            found, missing = find(self._manifest.outputs, place.job)
+            found, missing = find(self._manifest.outputs, place.job, before)
             if missing:
-                self._told["missing"] = missing
-                raise Failure("no-output", f"the tool did not write its output {', '.join(missing)}")
+                self._told["missing"] = [one.id for one in missing]
+                raise Failure(
+                    "no-output", f"the tool did not write its output {', '.join(map(str, missing))}"
+                )
         with self._phase("deliver"):
             self._check_earlier()
             self._keep = True

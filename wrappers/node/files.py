@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from typing import Callable, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Callable, Dict, List, NamedTuple, Optional, Tuple, TypeVar
 
 from wrappers.containers.tree import remove_all
 from wrappers.node.names import portable
@@ -36,6 +36,21 @@ class Tree(NamedTuple):
     files: List[File]  # sorted by name
     left_out: List[str]  # sentences: what is neither file nor directory, or may not be followed
     plain: bool  # no link and nothing left out: the directory can be moved as it is
+
+
+class Held(NamedTuple):
+    """The content of a directory."""
+
+    sums: List[Tuple[str, str]]  # name and sha256 of each file
+    size: int  # sum of the files
+
+    def sha256(self) -> str:
+        """Give the checksum of the directory."""
+        return listing_digest(self.sums)
+
+    def below(self, name: str) -> Dict[str, str]:
+        """Give the checksums of the files by their paths, where the directory is called `name`."""
+        return {f"{name}/{file}": sha256 for file, sha256 in self.sums}
 
 
 def walk(root: str, within: Optional[str] = None) -> Tree:
@@ -144,27 +159,27 @@ def listing_digest(sums: List[Tuple[str, str]]) -> str:
     return hashed.hexdigest()
 
 
-def copy_tree(tree: Tree, target: str) -> Tuple[str, int]:
-    """Copy a tree into a directory that is made; gives its listing's sha256 and the sum of the sizes."""
+def copy_tree(tree: Tree, target: str) -> Held:
+    """Copy a tree into a directory that is made."""
     os.mkdir(target)
     for name in tree.directories:
         os.mkdir(os.path.join(target, name))
     return _total(tree, lambda file: copy(file.path, os.path.join(target, file.name)))
 
 
-def digest_tree(tree: Tree) -> Tuple[str, int]:
-    """The sha256 of a tree's listing and the sum of the sizes."""
+def digest_tree(tree: Tree) -> Held:
+    """Hash what a tree holds."""
     return _total(tree, lambda file: digest(file.path))
 
 
-def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Tuple[str, int]:
+def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Held:
     sums: List[Tuple[str, str]] = []
     total = 0
     for file in tree.files:
         sha256, size = each(file)
         sums.append((file.name, sha256))
         total += size
-    return listing_digest(sums), total
+    return Held(sums, total)
 
 
 def remove(path: str, spare: str = "") -> None:
@@ -181,11 +196,11 @@ def remove(path: str, spare: str = "") -> None:
     while todo:  # not by recursion: a tool may make more levels than Python has
         directory = todo.pop()
         try:
-            entries = _insist(_entries, directory, directory)
+            content = entries(directory)
         except FileNotFoundError:
             continue
         directories.append(directory)
-        for entry in entries:
+        for entry in content:
             if entry.path == spare:
                 continue
             if not entry.is_dir(follow_symlinks=False):
@@ -199,8 +214,9 @@ def remove(path: str, spare: str = "") -> None:
             _insist(os.rmdir, directory, os.path.dirname(directory))
 
 
-def _entries(path: str) -> "List[os.DirEntry[str]]":
-    return list(os.scandir(path))
+def entries(path: str) -> "List[os.DirEntry[str]]":
+    """List a directory of ours, also where the tool took its own permissions away."""
+    return _insist(lambda closed: list(os.scandir(closed)), path, path)
 
 
 def remove_any(path: str) -> None:

@@ -1,18 +1,23 @@
 """Bringing a job's inputs into its directory: copied, since tools change their inputs, and verified."""
 
 import os
-from typing import Dict, List
+from typing import Dict, List, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
 from wrappers import wire
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
-from wrappers.node.names import file_path, inside, to_url
+from wrappers.node.names import file_path, inside, native, to_url
 
 
-def stage(
-    manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, beside: str
-) -> List[wire.Staged]:
+class Brought(NamedTuple):
+    """The inputs in the job directory."""
+
+    told: List[wire.Staged]
+    sums: Dict[str, str]  # the sha256 of every file, by its name in the job directory
+
+
+def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, beside: str) -> Brought:
     """Fetch and verify every input of the manifest; `claim` is what its exchange wants, and in the directory
     `beside` lies what travels with the orders.
 
@@ -25,18 +30,22 @@ def stage(
     inputs = [_located(wanted, beside) for wanted in manifest.inputs]
     far = [wanted for wanted in inputs if not _is_plain(wanted)]
     staged: Dict[str, wire.Staged] = {}
+    sums: Dict[str, str] = {}
     for wanted in inputs:
         if _is_plain(wanted):
             _claim_name(wanted, targets[wanted.name])
-            staged[wanted.name] = _copy(wanted, targets[wanted.name])
+            staged[wanted.name], here = _copy(wanted, targets[wanted.name])
+            sums.update(here)
     if far:
         from wrappers.node import remote_inputs  # jobs whose files are all here need not load it
 
         for wanted in far:
             _claim_name(wanted, targets[wanted.name])
         found = remote_inputs.fetch(far, targets, os.path.dirname(directory), manifest, node, claim)
-        staged.update({one.name: one for one in found})
-    return [_told(staged[wanted.name], wanted) for wanted in manifest.inputs]
+        for one, here in found:
+            staged[one.name] = one
+            sums.update(here)
+    return Brought([_told(staged[wanted.name], wanted) for wanted in manifest.inputs], sums)
 
 
 def _located(wanted: wire.Input, beside: str) -> wire.Input:
@@ -78,7 +87,7 @@ def _claim_name(wanted: wire.Input, target: str) -> None:
         raise Failure(wire.ENGINE, f"input {wanted.id}: the name {wanted.name} is already taken")
 
 
-def _copy(wanted: wire.Input, target: str) -> wire.Staged:
+def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]:
     try:
         source = file_path(wanted.url)
     except ValueError as error:
@@ -88,18 +97,20 @@ def _copy(wanted: wire.Input, target: str) -> wire.Staged:
             tree = files.walk(source)
             if tree.left_out:
                 raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} holds {tree.left_out[0]}")
-            sha256, size = files.copy_tree(tree, target)
+            held = files.copy_tree(tree, target)
+            sha256, size, sums = held.sha256(), held.size, held.below(native(wanted.name))
         elif os.path.exists(source) and not os.path.isfile(source):
             raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} is neither a file nor a directory")
         else:
             sha256, size = files.copy(source, target)
+            sums = {native(wanted.name): sha256}
     except files.TooDeep as error:
         raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} {error}") from None
     except OSError as error:
         raise from_os(error, wire.INPUT, f"fetching input {wanted.id} from {wanted.url}") from None
     staged = wire.Staged(wanted.id, wanted.url, wanted.name, size, sha256)
     _verify(wanted, staged)
-    return staged
+    return staged, sums
 
 
 def _verify(wanted: wire.Input, staged: wire.Staged) -> None:

@@ -89,7 +89,10 @@ class _Item:
         self.movable = here and not linked
 
     def digest(self) -> Tuple[str, int]:
-        return files.digest(self._source) if self._tree is None else files.digest_tree(self._tree)
+        if self._tree is None:
+            return files.digest(self._source)
+        held = files.digest_tree(self._tree)
+        return held.sha256(), held.size
 
     def place(self, target: str) -> Tuple[str, int]:
         """Bring it to `target`, in one rename; what an earlier run of this attempt left there goes."""
@@ -112,7 +115,8 @@ class _Item:
             if self._tree is None:
                 result = files.copy(self._source, temporary)
             else:
-                result = files.copy_tree(self._tree, temporary)
+                held = files.copy_tree(self._tree, temporary)
+                result = held.sha256(), held.size
             os.rename(temporary, target)
         except BaseException:
             files.remove_any(temporary)

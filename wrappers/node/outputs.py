@@ -1,13 +1,18 @@
-"""Finding what the tool wrote: every match, and nothing that lies outside the job directory."""
+"""Finding what the tool wrote: every match, and nothing that lies outside the job directory.
+
+What was there before the tool started matches a template without wildcards only, unless the tool changed it:
+an input is no result because its name looks like one.
+"""
 
 import glob
 import os
-from typing import List, NamedTuple, Tuple
+from typing import List, Mapping, NamedTuple, Tuple
 
 from wrappers import wire
 from wrappers.node import files
 from wrappers.node.failure import Failure
 from wrappers.node.names import inside, portable
+from wrappers.node.staged import Staged, has_wildcard
 
 
 class Found(NamedTuple):
@@ -19,11 +24,32 @@ class Found(NamedTuple):
     directory: bool
 
 
-def find(wanted: List[wire.Output], directory: str) -> Tuple[List[Found], List[str]]:
-    """Look for every output in a directory (a resolved path).
+class Missing(NamedTuple):
+    """A required output that the tool did not write."""
 
-    Gives what is there, and the ids of required outputs that are not.
+    id: str
+    staged: List[str]  # what matches it and was there before
 
+    def __str__(self) -> str:
+        if not self.staged:
+            return self.id
+        return f"{self.id} ({self.staged[0]} was there before, and the tool did not change it)"
+
+
+def staged(wanted: List[wire.Output], directory: str, sums: Mapping[str, str], script: str) -> Staged:
+    """Note what matches templates with wildcards before the tool starts; the file `script` is no part of it.
+
+    `sums` are the checksums that are known of files, by their names in the directory (a resolved path).
+    """
+    patterns = [output for output in wanted if has_wildcard(output.path)]
+    names = {name for output in patterns for names in _readings(output, directory) for name in names}
+    path = os.path.join(directory, script)
+    os.utime(path)  # what time this file system has now
+    return Staged(directory, names - {script}, sums, os.stat(path).st_ctime_ns)
+
+
+def find(wanted: List[wire.Output], directory: str, before: Staged) -> Tuple[List[Found], List[Missing]]:
+    """Look for every output in a directory (a resolved path), where `before` was staged.
 
     A template that names an existing file is that file, also when it holds characters of a pattern:
     `scan[1].nii` is a fair name. Otherwise it is a glob, as in Boutiques, and every match counts.
@@ -33,23 +59,23 @@ def find(wanted: List[wire.Output], directory: str) -> Tuple[List[Found], List[s
             (engine) a template leaves the job directory.
     """
     found: List[Found] = []
-    missing: List[str] = []
+    missing: List[Missing] = []
     for output in wanted:
-        names = _matches(output, directory)
+        readings = _readings(output, directory)
+        written = [before.written(names) for names in readings] if has_wildcard(output.path) else readings
+        names = next(filter(None, written), [])
         if not names and not output.optional:
-            missing.append(output.id)
+            missing.append(Missing(output.id, [portable(name) for names in readings for name in names]))
         found.extend(_accept(output.id, name, directory) for name in names)
     return found, missing
 
 
-def _matches(output: wire.Output, directory: str) -> List[str]:
+def _readings(output: wire.Output, directory: str) -> List[List[str]]:
+    """What a template matches as a name, and as a pattern."""
     path = inside(directory, output.path, f"output {output.id}:")
-    if os.path.lexists(path):
-        paths = [path]
-    else:
-        pattern = os.path.join(glob.escape(directory), os.path.relpath(path, directory))
-        paths = sorted(glob.glob(pattern), key=os.fsencode)
-    return [os.path.relpath(match, directory) for match in paths]
+    pattern = os.path.join(glob.escape(directory), os.path.relpath(path, directory))
+    matches = [[path] if os.path.lexists(path) else [], sorted(glob.glob(pattern), key=os.fsencode)]
+    return [[os.path.relpath(match, directory) for match in paths] for paths in matches]
 
 
 def _accept(identifier: str, name: str, root: str) -> Found:

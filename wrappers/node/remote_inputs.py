@@ -1,11 +1,12 @@
 """Inputs that lie elsewhere, or at several places: fetched several at a time, through the node's cache."""
 
 import os
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from wrappers import wire
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
+from wrappers.node.names import native
 from wrappers.transfer import pool
 from wrappers.transfer.cache import InputCache
 from wrappers.transfer.errors import TransferError
@@ -21,9 +22,9 @@ def fetch(
     manifest: wire.Manifest,
     node: wire.Node,
     claim: str,
-) -> List[wire.Staged]:
+) -> List[Tuple[wire.Staged, Dict[str, str]]]:
     """Fetch and verify inputs; `targets` are paths by their names, in directories that are there. In the
-    directory `scratch` tars lie until they are unpacked.
+    directory `scratch` tars lie until they are unpacked. Gives with each the sha256 of its files, by name.
 
     Raises:
         Failure: (input) one cannot be had or is not what the manifest says; (node) the disk is full.
@@ -61,11 +62,14 @@ class _Fetch:
         self._received = 0
         self._origin = wanted.url
 
-    def run(self) -> wire.Staged:
+    def run(self) -> Tuple[wire.Staged, Dict[str, str]]:
         """Fetch it."""
         wanted = self._wanted
         try:
-            return self._unpacked() if wanted.packed else self._fetched(self._target)
+            if wanted.packed:
+                return self._unpacked()
+            staged = self._fetched(self._target)
+            return staged, {native(wanted.name): staged.sha256}
         except TransferError as error:
             raise Failure("input-transfer", f"input {wanted.id}: {error}", self._tried) from None
         except OSError as error:
@@ -73,7 +77,7 @@ class _Fetch:
             failure.tried = self._tried
             raise failure from None
 
-    def _unpacked(self) -> wire.Staged:
+    def _unpacked(self) -> Tuple[wire.Staged, Dict[str, str]]:
         # Verified before it is unpacked: what a flipped bit makes of a tar should not reach the disk.
         packed = self._scratch
         try:
@@ -82,7 +86,7 @@ class _Fetch:
         finally:
             if os.path.lexists(packed):
                 os.unlink(packed)
-        return staged._replace(size=held.size, sha256=files.listing_digest(held.sums))
+        return staged._replace(size=held.size, sha256=held.sha256()), held.below(native(self._wanted.name))
 
     def _fetched(self, target: str) -> wire.Staged:
         if self._cache is not None and self._cache.takes(self._expected, self._urls):

@@ -5,6 +5,7 @@ Exit codes are those that the engine gives: the death of the tool by a signal is
 
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -28,7 +29,8 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         ImageError: the engine cannot get the image.
     """
     pinned = image.in_registry
-    client, sdk = _connect()
+    sys.path.extend(path for path in node.packages if path not in sys.path)
+    client, sdk = _connect(node.docker_host)
     try:
         origin = _ensure(client, sdk, pinned, node)
         version = str(client.version()["Version"])
@@ -48,21 +50,22 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
             digest=pinned.digest,
             origin=origin,
         ),
-        enter=lambda: _run(job, name, pinned, started, excess),
-        kill=lambda: _remove(name),
+        enter=lambda: _run(job, node.docker_host, name, pinned, started, excess),
+        kill=lambda: _remove(node.docker_host, name),
         started=started.exists,
         excess=lambda: excess.read_text() if excess.exists() else "",
-        cleanup=lambda: _remove(name),
+        cleanup=lambda: _remove(node.docker_host, name),
     )
 
 
-def _connect() -> Any:
+def _connect(host: str) -> Any:
     try:
         sdk = importlib.import_module("docker")
     except ImportError:
-        raise Unusable("the Docker SDK for Python is not installed") from None
+        raise Unusable("no Docker SDK for Python in `node.packages`") from None
     try:
-        client = sdk.from_env(timeout=_TIMEOUT)  # asks the engine for its version
+        environment = {**os.environ, **({"DOCKER_HOST": host} if host else {})}
+        client = sdk.from_env(timeout=_TIMEOUT, environment=environment)  # asks the engine for its version
     except Exception as error:  # the SDK lets errors of requests, urllib3 and its own through
         raise Unusable(f"no Docker engine answers: {_first_line(error)}") from None
     return client, sdk
@@ -102,11 +105,11 @@ def _auth(login: credentials.Login) -> Dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def _run(job: Job, name: str, pinned: wire.Image, started: Path, excess: Path) -> None:
+def _run(job: Job, host: str, name: str, pinned: wire.Image, started: Path, excess: Path) -> None:
     """In the child: start the container, pass on what it writes, end with its exit code."""
     ignore_signals()
-    on_death_of_parent(lambda: _remove(name))
-    client, _ = _connect()
+    on_death_of_parent(lambda: _remove(host, name))
+    client, _ = _connect(host)
     try:
         container = client.api.create_container(**_request(job, client, pinned), name=name)["Id"]
         output = client.api.attach(container, stdout=True, stderr=True, stream=True, demux=True)
@@ -155,9 +158,9 @@ def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
     }
 
 
-def _remove(name: str) -> None:
+def _remove(host: str, name: str) -> None:
     try:
-        client, _ = _connect()
+        client, _ = _connect(host)
         try:
             client.api.remove_container(name, force=True)
         finally:

@@ -7,9 +7,9 @@ import hashlib
 import os
 import stat
 import tarfile
-from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, Sequence, Tuple
 
-from wrappers.node.files import walk
+from wrappers.node.files import Held, walk
 from wrappers.node.names import native, portable
 from wrappers.transfer.errors import Permanent, Transient
 from wrappers.transfer.source import FileSource, Source
@@ -18,13 +18,6 @@ SUFFIX = ".tar"
 _DATE = 315532800  # 1980-01-01, as in the wrapper's own archive
 _BLOCK = tarfile.BLOCKSIZE
 _PIECE = 1 << 20
-
-
-class Unpacked(NamedTuple):
-    """What a tar held."""
-
-    sums: List[Tuple[str, str]]  # name and sha256 of each file
-    size: int  # sum of the files
 
 
 class TarSource(Source):
@@ -89,7 +82,7 @@ def _header(name: str, size: int, mode: int, kind: bytes) -> bytes:
     return entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
-def unpack(path: str, target: str) -> Unpacked:
+def unpack(path: str, target: str) -> Held:
     """Unpack a tar (also a compressed one) into a directory that is made.
 
     Raises:
@@ -115,7 +108,7 @@ def unpack(path: str, target: str) -> Unpacked:
                 total += entry.size
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise Transient(f"the tar cannot be unpacked: {error}") from None
-    return Unpacked(sums, total)
+    return Held(sums, total)
 
 
 def _safe(entry: tarfile.TarInfo) -> str:

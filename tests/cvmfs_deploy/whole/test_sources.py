@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import pytest
 
 from tests.cvmfs_deploy.archives import oci, saved
 from tests.cvmfs_deploy.site import Site, layer, noise
-from tests.services.docker_engine import start_docker_engine
 
 BASE = layer({"base": "b", "etc/x": "1"})
 NAME = "example.org/lab/tool:1"
@@ -88,14 +85,6 @@ def test_the_cache_of_layers_keeps_to_its_size(directory: Site) -> None:
     directory.configure(cache_size="60k")
     directory.ok("add", "--archive", "a.tar")
     assert sum(path.stat().st_size for path in (directory.work / "layers").glob("sha256-*")) <= 60_000
-
-
-@pytest.fixture(scope="module")
-def docker_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    if os.geteuid() != 0:
-        pytest.skip("a Docker engine is started by root only")
-    with start_docker_engine(tmp_path_factory.mktemp("docker")) as address:
-        yield address
 
 
 @pytest.mark.service
