@@ -125,8 +125,9 @@ class Files:
             value = self._understand(value)
         if url := url_of(value, self._storages):
             return self._remote.source(url).value
-        path = path_of(value) if "://" in value else value
-        full = os.path.normpath(os.path.join(self._directory, path))
+        if not value:
+            raise BadRequest("'' has no file name")
+        full = os.path.normpath(os.path.join(self._directory, path_of(value)))
         problem = self._kind(full)
         if problem:
             raise BadRequest(f"{full}: {problem}")

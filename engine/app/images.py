@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from engine.domain.tool import Tool
-from engine.errors import BadRequest, CredentialExpired, SettingsError, Unavailable
+from engine.errors import BadRequest, CredentialExpired, EngineError, SettingsError, Unavailable
 from engine.planning.vip_keys import IMAGE_PATH
 from engine.settings.node import NodeSettings
 from engine.storages.file import to_path, to_url
@@ -51,7 +51,8 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
 
     A digest in the name is taken as it is; else a pre-deployed container of that name; else the registry (its
     mirrors first) says what the name means today. What the registry tells is read: an image for another
-    platform, or what is no container image, is refused.
+    platform, or what is no container image, is refused. An image that sites keep by its name needs none of
+    that: then nothing says which bytes it holds.
 
     Raises:
         BadRequest: the name is wrong, there is no such image, or a root file system cannot be verified.
@@ -76,12 +77,15 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
         deployed = Path(directory) / cvmfs.name_for(name)
         if digest := udocker_format.digest_of(deployed):
             return Pinned(wire.Image(name.text, digest, path=path), str(deployed), warnings)
+    place = path if path and not warnings else _kept_here(name, node)
     try:
-        asked = _ask_registry(name, node, path)
+        asked = _ask_registry(name, node, path, GLANCE if place else PATIENCE)
         return replace(asked, warnings=(*warnings, *asked.warnings))
-    except (errors.ImageMissing, errors.NoImage) as error:
-        if path and not warnings:
-            return Pinned(wire.Image(name.text, "", path=path), f"nobody; jobs need it at {path}", warnings)
+    except (errors.ImageMissing, errors.NoImage, EngineError) as error:
+        if place:  # whatever the registry answers, it is not needed
+            return Pinned(wire.Image(name.text, "", path=place), f"nobody; jobs need it at {place}", warnings)
+        if isinstance(error, EngineError):
+            raise
         raise BadRequest(f"{source}: container-image.image: {error}") from None
 
 
@@ -120,13 +124,19 @@ def _runnable(client: registry.Client, name: Reference) -> manifests.Resolved:
     return resolved
 
 
-def _ask_registry(name: Reference, node: NodeSettings, path: str) -> Pinned:
+def _kept_here(name: Reference, node: NodeSettings) -> str:
+    """What an image is called in the directory of this site's images; "" when it is not there."""
+    names = reference.site_names(name) if node.images else []
+    return next((one for one in names if os.path.exists(os.path.join(node.images or "", one))), "")
+
+
+def _ask_registry(name: Reference, node: NodeSettings, path: str, patience: Patience) -> Pinned:
     try:
         logins = credentials.load(node.credentials)
     except errors.NodeTrouble as error:
         raise SettingsError(f"setting node.credentials: {error}") from None
     try:
-        client = registry.Client(node.mirrors, logins, PATIENCE, authorities=node.authorities)
+        client = registry.Client(node.mirrors, logins, patience, authorities=node.authorities)
         resolved = _runnable(client, name)
     except (errors.ImageMissing, errors.NoImage):
         raise

@@ -190,7 +190,7 @@ def _expand(compiled: CompiledTool, invocation: Mapping[str, Any], wrong: list[s
     try:
         return compiled.expand(invocation, stage=True)
     except InvocationError as error:
-        raise InvocationError([*wrong, *error.problems]) from None
+        raise InvocationError(list(dict.fromkeys([*wrong, *error.problems]))) from None
 
 
 def validator() -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from engine.clock import iso
@@ -123,3 +124,13 @@ class ProductView:
 def of_product(p: Product) -> ProductView:
     """Tell a result."""
     return ProductView(p.job_number, p.output_id, p.name, p.url, p.size, p.sha256, p.directory, p.packed)
+
+
+def within_others(products: Collection[ProductView]) -> set[str]:
+    """Names of those results of a job that lie in a directory which is a result of it too."""
+    directories = {one.name for one in products if one.directory}
+    return {
+        one.name
+        for one in products
+        if any(above.as_posix() in directories for above in PurePosixPath(one.name).parents)
+    }

@@ -100,7 +100,9 @@ class Client(Files, Pipelines, Platforms, Administration):
         self._json("PUT", f"executions/{quote(id_, safe='')}/delete", {"deleteFiles": True})
 
     def results(self, id_: str) -> list[Mapping[str, Any]]:
-        """The results of an execution: `path`, `name` below all results, `size`, `isDirectory`, `exists`."""
+        """The results of an execution: `path`, `name` below all results, `size`, `isDirectory`, `exists`.
+        What lies in a directory that is a result comes with it.
+        """
         return list(self._json("GET", f"executions/{quote(id_, safe='')}/results"))
 
     def jobs(self, id_: str, status: str = "") -> Iterator[Mapping[str, Any]]:
@@ -124,12 +126,24 @@ class Client(Files, Pipelines, Platforms, Administration):
         return self._bytes("GET", f"executions/{quote(id_, safe='')}/jobs/{job}/{stream}")
 
     def download_results(self, id_: str, into: Path) -> list[Path]:
-        """Bring all results into a directory; gives their paths."""
-        found = []
+        """Bring all results into a directory, directories with all they hold; gives their paths.
+
+        Raises:
+            BadRequest: some could not be brought; the others were.
+        """
+        found: list[Path] = []
+        trouble: BadRequest | None = None
         for one in self.results(id_):
-            target = into.joinpath(*_harmless(str(one["name"])))
-            self.download(str(one["path"]), target)
-            found.append(target)
+            path, target = str(one["path"]), into.joinpath(*_harmless(str(one["name"])))
+            try:
+                if not path.startswith("/"):
+                    raise BadRequest(f"{one['name']} is on another platform: {path}", remedy="fetch it there")
+                self._fetch(path, target, directory=bool(one["isDirectory"]))
+                found.append(target)
+            except BadRequest as error:
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
         return found
 
 

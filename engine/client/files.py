@@ -60,14 +60,36 @@ class Files(Requests):
             raise BadRequest(f"{path}: what arrived is not what was sent", remedy="upload it again")
 
     def download(self, path: str, target: Path) -> None:
-        """Bring a file of the virtual tree here, verified or not at all, going on where it broke off.
+        """Bring a file of the virtual tree, or a directory with all it holds, here: each file verified or not
+        at all, going on where it broke off.
 
         Raises:
-            BadRequest: it is a directory, or changed meanwhile.
+            BadRequest: it changed meanwhile, or cannot be written here.
         """
+        told = self._json("GET", f"{_path(path)}?action=properties")
+        self._fetch(path, target, directory=bool(told["exists"] and told["isDirectory"]))
+
+    def _fetch(self, path: str, target: Path, *, directory: bool) -> None:
+        try:
+            if directory:
+                self._fetch_directory(path, target)
+            else:
+                self._fetch_file(path, target)
+        except OSError as error:
+            raise BadRequest(f"{error.filename2 or error.filename or target}: {error.strerror}") from None
+
+    def _fetch_directory(self, path: str, target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        for one in self.list(path):
+            name = str(one["path"]).rpartition("/")[2]
+            if name in ("", ".", "..") or "\0" in name:
+                raise BadRequest(f"{path}: the daemon tells a name that leads elsewhere: {name!r}")
+            self._fetch(f"{path.rstrip('/')}/{name}", target / name, directory=bool(one["isDirectory"]))
+
+    def _fetch_file(self, path: str, target: Path) -> None:
         wanted = self._md5(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.{new_id()}")
+        part = target.with_name(f".{new_id()}.part")
         try:
             with part.open("w+b") as file:
                 self._repeated("GET", f"{_path(path)}?action=content", None, {}, into=file)

@@ -97,6 +97,7 @@ _SINGULARITY_TOO = {
     for name in ("--gpus", "--ulimit", "--shm-size", "--rm", "-v", "--volume", "--privileged")
 }
 _HERE = re.compile(r"\$\{?PWD\}?/?(?::\$\{?PWD\}?/?)?").fullmatch
+_EVERY_JOBS = re.compile(r"/(?:var/)?tmp/?|/dev/shm/?|(?:\$PWD|\$\{PWD\}|\$\(pwd\)|`pwd`)/?").fullmatch
 _PWD = re.compile(r"\$PWD\b|\$\{PWD\}")
 _variable = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 _own_ids = re.compile(r"\$\(id -[ug]\)|`id -[ug]`")
@@ -181,10 +182,35 @@ def _apply(meaning: _Meaning, name: str, value: str, found: Requirements) -> Non
             pass
         case _Meaning.IGNORED:
             found.warnings.append(f"{shown}: ignored, not every runtime has it")
+        case _Meaning.MOUNT if _is_every_jobs(name, value):
+            pass
         case _Meaning.MOUNT:
             found.errors.append(f"{shown}: files of the submitting machine are not on the worker node")
         case _Meaning.DEVICE | _Meaning.RUNTIME | _Meaning.POWER:
             found.errors.append(f"{shown}: a job does not get such rights")
+
+
+def _is_every_jobs(name: str, value: str) -> bool:
+    """Whether it mounts, at its own place, a directory that every job has: `/tmp:/tmp`, `$PWD:$PWD`."""
+    if name == "--mount":
+        fields = dict(part.partition("=")[::2] for part in value.split(","))
+        source = fields.get("source", fields.get("src", ""))
+        target = next((fields[key] for key in ("target", "destination", "dst") if key in fields), "")
+        pairs = [(source, target)] if fields.get("type", "bind") == "bind" else []
+    elif name in ("-v", "--volume", "-B", "--bind"):
+        texts = value.split(",") if name in ("-B", "--bind") else [value]
+        pairs = [(source, rest.partition(":")[0] or source) for source, _, rest in map(_cut, texts)]
+    else:
+        return False
+    return bool(pairs) and all(_EVERY_JOBS(source) and _plain(source) == _plain(to) for source, to in pairs)
+
+
+def _cut(text: str) -> tuple[str, str, str]:
+    return text.partition(":")
+
+
+def _plain(path: str) -> str:
+    return path.replace("${PWD}", "$PWD").replace("$(pwd)", "$PWD").replace("`pwd`", "$PWD").rstrip("/")
 
 
 def _set_variable(shown: str, text: str, found: Requirements) -> None:

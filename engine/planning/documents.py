@@ -1,6 +1,7 @@
 """Reading what people hand in: JSON and lines of text, with bounded memory and errors that say where.
 
-JSON here is stricter than Python's: no duplicate keys, no NaN or infinity, no integer beyond 64 bits.
+JSON here is stricter than Python's: no key twice with different values, no NaN or infinity, no integer beyond
+64 bits.
 """
 
 from __future__ import annotations
@@ -134,12 +135,20 @@ def _line_of(text: str, refused: _Refused) -> int | None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a key that stands in it several times must have the same value each time."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _Refused(f'the key "{twice}" appears twice in one object', json.dumps(twice))
+        for name, other in pairs:
+            if not _same(value[name], other):
+                raise _Refused(
+                    f'the key "{name}" appears twice in one object, with different values', json.dumps(name)
+                )
     return value
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are written alike, but for spaces and the order of keys: 1, 1.0 and true differ."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _integer(text: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from engine.domain.tool import InputType, Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.relations import compile_relations
+from engine.planning.vip_keys import RESULTS_DIRECTORY
 
 MAX_PROBLEMS = 20
 """Problems that one refusal lists."""
@@ -48,7 +49,7 @@ class Rules:
         for id, value in values.items():
             check = checks.get(id)
             if check is None:
-                problems.append(f"unknown input {_shown(id)}{_similar(id, checks)}")
+                problems.append(f"unknown input {_shown(id)}{_hint(id, checks)}")
             elif (problem := check(value)) is not None:
                 problems.append(f"input {id}: {problem}")
             if len(problems) >= MAX_PROBLEMS:
@@ -75,7 +76,17 @@ class Rules:
 
 def _check_of(one: ToolInput) -> Check:
     item = _item_check(one)
-    return _list_check(one, item) if one.list else item
+    return _list_check(one, item) if one.list else _scalar_check(item)
+
+
+def _scalar_check(item: Check) -> Check:
+    def check(value: Any) -> str | None:
+        problem = item(value)
+        if problem is None or type(value) is not list:
+            return problem
+        return f"{problem}; with --vip a list is a job for each entry"
+
+    return check
 
 
 def _list_check(one: ToolInput, item: Check) -> Check:
@@ -178,6 +189,10 @@ def _shown(value: Any) -> str:
     kinds: dict[type, str] = {list: "a list", dict: "an object"}
     text = kinds.get(type(value)) or ascii(value)
     return text if len(text) <= 60 else f"{text[:50]}... ({len(text)} characters)"
+
+
+def _hint(id: str, known: Mapping[str, Any]) -> str:
+    return "; it is VIP's, with --vip" if id == RESULTS_DIRECTORY else _similar(id, known)
 
 
 def _similar(id: str, known: Mapping[str, Any]) -> str:

@@ -101,7 +101,7 @@ def without_repetition(dimensions: list[Dimension], where: str) -> list[Dimensio
 def _values(spec: Any, one: ToolInput, where: str) -> Sequence[Any]:
     """The values that a specification stands for."""
     if isinstance(spec, list):
-        values: Sequence[Any] = spec
+        values: Sequence[Any] = _as_entries(one, spec)
     elif not isinstance(spec, Mapping):
         raise BadRequest(f"{where}: {_KINDS} is needed")
     elif spec.keys() == {"glob"} and isinstance(spec["glob"], str):
@@ -109,7 +109,7 @@ def _values(spec: Any, one: ToolInput, where: str) -> Sequence[Any]:
     elif spec.keys() == {"lines"} and isinstance(spec["lines"], str):
         values = [value_from_text(one, text) for text in _lines(spec["lines"], where)]
     elif spec.keys() == {"range"} and isinstance(spec["range"], list):
-        values = _range(spec["range"], where)
+        values = _as_entries(one, _range(spec["range"], where))
     elif spec.keys() == {"file", "column"} and all(isinstance(text, str) for text in spec.values()):
         values = [value_from_text(one, text) for text in _column(spec["file"], spec["column"])]
     else:
@@ -139,8 +139,9 @@ def _values_from_text(text: str, one: ToolInput, where: str) -> Sequence[Any]:
     return _values(spec, one, where)
 
 
-def _as_entries(one: ToolInput, files: Sequence[str]) -> Sequence[Any]:
-    return [[file] for file in files] if one.list else files
+def _as_entries(one: ToolInput, values: Sequence[Any]) -> Sequence[Any]:
+    """The values; for a list input each that is no list is a list of one."""
+    return [value if isinstance(value, list) else [value] for value in values] if one.list else values
 
 
 def _files(pattern: str, where: str) -> Sequence[str]:

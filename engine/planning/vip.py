@@ -17,11 +17,14 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
-from engine.domain.tool import Tool, ToolInput
+from engine.domain.tool import InputType, Tool, ToolInput
 from engine.errors import BadRequest
+from engine.planning.cells import value_from_text
 from engine.planning.sweeps import MAX_VALUES, Dimension, zipped
 from engine.planning.vip_keys import (
     DIRECTORIES,
@@ -33,13 +36,21 @@ from engine.planning.vip_keys import (
 )
 
 Lister = Callable[[str], Sequence[str] | None]
-"""Names directly under a directory, or None when the path is not one."""
+"""Names of the files directly under a directory, or None when the path is not one."""
 
 
 def list_local(path: str) -> Sequence[str] | None:
-    """Names in a directory of this machine."""
-    path = path.removeprefix("file://").removeprefix("file:")
-    return sorted(os.listdir(path)) if os.path.isdir(path) else None
+    """Names of the files in a directory of this machine."""
+    if _is_file_url(path):
+        path = unquote(urlsplit(path).path)
+    if not os.path.isdir(path):
+        return None
+    with os.scandir(path) as entries:
+        return sorted(entry.name for entry in entries if entry.is_file())
+
+
+def _is_file_url(text: str) -> bool:
+    return text.startswith("file:/")
 
 
 def vip_dimensions(
@@ -52,18 +63,20 @@ def vip_dimensions(
         BadRequest: an empty list, lists of unequal length in `vip:dot`, a directory without matching files.
     """
     custom = tool.custom
-    values = dict(invocation)
+    values = {id: _typed(tool.input(id), value) for id, value in invocation.items()}
     copies = _copied(values, custom.get(OVERRIDDEN, {}), where)
     _expand_directories(values, custom.get(DIRECTORIES, {}), where, list_directory)
     _iterate_integers(values, custom.get(INTEGERS, ()), tool, where)
     order = [one.id for one in tool.inputs if one.id in values] + [RESULTS_DIRECTORY]
+    dot = _names(custom.get(DOT, ()))
     lists = {id: values[id] for id in order if _is_iteration(values.get(id), tool.input(id))}
+    lists |= _lists_of_one([id for id in dot if id in order], values, lists)
     for id, entries in lists.items():
         if not entries:
             raise BadRequest(f"{where}, input {id}: the list is empty")
         if len(entries) > MAX_VALUES:
             raise BadRequest(f"{where}, input {id}: {len(entries)} values are more than {MAX_VALUES}")
-    dimensions = _arranged(lists, values, copies, _names(custom.get(DOT, ())), where)
+    dimensions = _arranged(lists, values, copies, dot, where)
     swept = {id for dimension in dimensions for id in dimension.ids}
     return {id: value for id, value in values.items() if id not in swept}, dimensions
 
@@ -104,6 +117,37 @@ def _arranged(
     return dimensions
 
 
+def _typed(one: ToolInput | None, value: Any) -> Any:
+    """A value of a request in which all are text, as numbers and flags of the tool; what is none is left to
+    the rules. A list input with one value has a list of it.
+    """
+    if one is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [
+            _typed(one, entry) if isinstance(entry, list) else _typed_scalar(one, entry) for entry in value
+        ]
+    return [_typed_scalar(one, value)] if one.list else _typed_scalar(one, value)
+
+
+def _typed_scalar(one: ToolInput, value: Any) -> Any:
+    if not isinstance(value, str) or one.type not in (InputType.NUMBER, InputType.FLAG):
+        return value
+    try:
+        return value_from_text(replace(one, list=False), value)
+    except BadRequest:
+        return value
+
+
+def _lists_of_one(
+    dot: Sequence[str], values: Mapping[str, Any], lists: Mapping[str, list[Any]]
+) -> dict[str, list[Any]]:
+    """What list inputs of the dot group iterate over: beside others of the same length, each entry alone."""
+    lengths = {len(lists[id]) for id in dot if id in lists}
+    flat = [id for id in dot if id not in lists and isinstance(values.get(id), list)]
+    return {id: [[entry] for entry in values[id]] for id in flat if lengths == {len(values[id])}}
+
+
 def _is_iteration(value: Any, one: ToolInput | None) -> bool:
     if not isinstance(value, list):
         return False
@@ -138,7 +182,8 @@ def _expand_directories(values: dict[str, Any], inputs: Any, where: str, list_di
             matching = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
             if not matching:
                 raise BadRequest(f"{where}, input {id}: no file in {entry} matches {', '.join(patterns)}")
-            files += [f"{entry.rstrip('/')}/{name}" for name in matching]
+            base = entry.rstrip("/")
+            files += [f"{base}/{quote(name) if _is_file_url(entry) else name}" for name in matching]
         values[id] = files if files != given or isinstance(values[id], list) else values[id]
 
 

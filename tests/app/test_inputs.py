@@ -54,7 +54,7 @@ def test_files_are_looked_at_several_at_a_time_and_each_once(settings: Settings)
     names = [f"{number}.txt" for number in range(2 * TOGETHER)]
     given = [f"/vip/Home/{name}" for name in names]
     ours = inputs(settings, Waiting, *names)
-    ours.look_at([*given, *given])
+    ours.look_at([("f", value) for value in [*given, *given]])
     assert ours.names_used == given
     assert [Path(ours.understand(each)).name for each in given] == names  # nobody is asked any more
 
@@ -63,4 +63,6 @@ def test_of_several_that_are_not_there_the_first_is_told(settings: Settings) -> 
     ours = inputs(settings, DirectoryTree, "a.txt")
     for _ in range(20):
         with pytest.raises(Refused, match=r"/vip/Home/b\.txt: no such file"):
-            ours.look_at(["/vip/Home/a.txt", "/vip/Home/b.txt", "file:///etc/passwd", "/vip/Home/c.txt"])
+            ours.look_at(
+                ("f", f"{value}.txt") for value in ("/vip/Home/a", "/vip/Home/b", "file:///c", "/vip/d")
+            )

@@ -11,6 +11,7 @@ from tests.cli.desk import Desk, Ran
 from tests.services.registry import Registry, free_port
 
 BARE = ("--runtime", "none")
+HINT = "with --vip a list is a job for each entry"
 
 
 def refused(desk: Desk, *words: str | Path, code: int = 2, **options: object) -> list[str]:
@@ -49,7 +50,10 @@ def test_a_descriptor_that_is_not_there_is_refused(desk: Desk) -> None:
         ({"bogus": 1, "must": "x"}, "i.json, unknown input 'bogus'"),
         ({}, "i.json, input must: is required"),
         ({"must": "x", "number": "many"}, "i.json, input number: 'many' is not a number"),
-        ({"must": ["x"]}, "i.json, input must: a list is not a string"),
+        (
+            {"must": ["x"]},
+            f"i.json, input must: a list is not a string; {HINT}",
+        ),
         ({"must": "x", "file": "gone.nii"}, "i.json, input file: {directory}/gone.nii: no such file"),
     ],
     ids=["unknown", "missing", "wrong type", "list for scalar", "file is not there"],

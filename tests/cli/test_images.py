@@ -8,8 +8,9 @@ import json
 import shutil
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -193,6 +194,56 @@ def test_an_image_where_vip_has_it_runs_without_a_registry(
     assert (used["origin"], used["image"]) == ("site", str(flat))
     assert "was taken by its name" in used["warnings"][0]
     assert not (flat / "new").exists()
+
+
+ANSWERS = {"down": DOWN, "credentials": "401", "error": "500", "no registry": "200"}
+
+
+@pytest.mark.parametrize("path", ["legacy/busybox", ""], ids=["by vip:imagepath", "by its name"])
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_an_image_that_is_found_by_its_name_needs_no_registry_whatever_it_answers(
+    desk: Desk, archive: Path, answer: str, path: str
+) -> None:
+    flat = desk.directory / "images" / (path or "has-1")
+    flat.mkdir(parents=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(flat)
+    settings = {"ENGINE_NODE__IMAGES": str(desk.directory / "images")}
+    with registry_that_answers(int(answer)) if answer.isdigit() else nullcontext(answer) as host:
+        image = {"type": "singularity", "index": "docker://", "image": f"{host}/nobody/has:1"}
+        descriptor = tool(desk, image, custom={"vip:imagepath": path} if path else {})
+        planned = desk.ok("plan", descriptor, desk.write("i.json", {}), "--json", variables=settings)
+        done = desk.submit(descriptor, "i.json", "--runtime", "userns", variables=settings)
+    assert planned.value["pinned_by"] == f"nobody; jobs need it at {path or 'has-1'}"
+    assert "BusyBox" in done.read("outputs/o")
+    assert done.record()["additional-information"]["runtime"]["origin"] == "site"
+
+
+@contextmanager
+def registry_that_answers(status: int) -> Iterator[str]:
+    """A server that answers every request so, with a document that is no manifest."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_descriptor_cannot_choose_among_the_nodes_own_files(desk: Desk, busybox_image: str) -> None:

@@ -42,7 +42,10 @@ def test_any_bytes_are_json_or_refused(data: bytes) -> None:
     [
         (b'{"a": 1,\n "b": ', "f line 2: not JSON: the text ends too early"),
         (b'{"a": 1,\n "b" 2}', "f line 2: not JSON: expecting ':' delimiter (column 6)"),
-        (b'{"a": 1,\n "b": 2,\n "a": 3}', 'f line 3: the key "a" appears twice in one object'),
+        (
+            b'{"a": 1,\n "b": 2,\n "a": 3}',
+            'f line 3: the key "a" appears twice in one object, with different values',
+        ),
         (b'{"a":\n NaN}', "f line 2: NaN is not a JSON number"),
         (b'{"a":\n\n -Infinity}', "f line 3: -Infinity is not a JSON number"),
         (b'{"a": 9223372036854775808}', "f line 1: the integer 9223372036854775808 does not fit in 64 bits"),

@@ -100,11 +100,11 @@ def test_a_directory_stands_for_its_matching_files(tmp_path: Path) -> None:
     compiled = tool(directoryInputs={"image": {"patterns": ["*.{nii,nii.gz}"]}})
     found = points(compiled, tmp_path, {"image": f"{data}/"})
     names = [Path(point.invocation["image"]).name for point in found]
-    assert names == ["a.nii", "b.nii.gz", "deeper.nii"]
+    assert names == ["a.nii", "b.nii.gz"], "a directory in it is none of them, whatever its name"
     single = points(compiled, tmp_path, {"image": f"{data}/c.txt"})
     assert [point.parameters for point in single] == [{}]
     both = points(compiled, tmp_path, {"image": [str(data), "other.nii"]})
-    assert len(both) == 4
+    assert len(both) == 3
 
 
 def test_a_directory_without_matching_files_is_an_error(tmp_path: Path) -> None:

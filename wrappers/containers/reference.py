@@ -5,7 +5,7 @@ part without a dot, colon or capital that is not `localhost` belongs to the path
 """
 
 import re
-from typing import NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
 
 from wrappers.containers.errors import InvalidReference
 
@@ -111,3 +111,9 @@ def _split_tag(name: str) -> Tuple[str, str]:
 
 def _invalid(text: str, why: str) -> InvalidReference:
     return InvalidReference(f"image name {text!r} is not valid: {why}")
+
+
+def site_names(reference: Reference) -> List[str]:
+    """What a site may call the image in its directory of images: VIP's <name>-<tag>, also as a SIF file."""
+    name = f"{reference.repository.rpartition('/')[2]}-{reference.tag or 'latest'}"
+    return [name, name + ".sif"]

@@ -8,11 +8,11 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
+from typing import Dict, Iterator, Optional
 
 from wrappers import wire
 from wrappers.containers import udocker_format
-from wrappers.containers.reference import Reference, parse
+from wrappers.containers.reference import parse, site_names
 
 _CVMFS = Path("/cvmfs")
 # As singularity and apptainer write it when they make an image from Docker's.
@@ -38,12 +38,6 @@ def warning(path: Path, image: wire.Image) -> str:
     return f"the image {path} was taken by its name; nothing says {which}"
 
 
-def names(reference: Reference) -> List[str]:
-    """What a site may call the image in its directory: VIP's <name>-<tag>, also as a SIF file."""
-    name = f"{reference.repository.rpartition('/')[2]}-{reference.tag or 'latest'}"
-    return [name, name + ".sif"]
-
-
 def as_container(path: Path, into: Path) -> Path:
     """The unpacked image as a udocker container directory, with the variables that it sets."""
     into.mkdir(parents=True, exist_ok=True)
@@ -62,7 +56,7 @@ def _places(image: wire.Image, node: wire.Node) -> Iterator[Path]:
         if any(_is_below(wanted, top) for top in (images, _CVMFS) if top is not None):
             yield wanted
     if images and not image.url:
-        for name in names(parse(image.reference)):
+        for name in site_names(parse(image.reference)):
             yield images / name
 
 

@@ -39,6 +39,8 @@ LARGEST = 64 << 20
 Action = Literal["exists", "properties", "list", "content", "md5"]
 _ACTIONS = {"exists", "properties", "list", "content", "md5"}
 _PIECE = 1 << 20
+_NO_FILE = ("", "application/json")
+"""Types of nothing: none, and what some clients send with every request."""
 # read from what came over the wire, see `_raw`, and so declared here
 _PATH = {
     "parameters": [
@@ -149,10 +151,10 @@ def _must_be_inside(location: Location) -> None:
 
 
 def _is_empty(request: Request, kind: str) -> bool:
-    """Whether there is no body, nor the announcement of an empty file."""
+    """Whether there is no body, nor the announcement of an empty file: the type of its content."""
     announced = request.headers.get("content-length", "0")
     chunked = "transfer-encoding" in request.headers
-    return announced == "0" and not chunked and kind != "application/octet-stream"
+    return announced == "0" and not chunked and kind in _NO_FILE
 
 
 # --- asking ---------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 
-from engine.app.views import ProductView
+from engine.app.views import ProductView, within_others
 from engine.errors import BadRequest, EngineError, Unavailable
 from engine.ports import Progress, Storage
 from wrappers.transfer.errors import TransferError
@@ -46,12 +46,20 @@ class Downloads:
         left = iter(products)
         with ThreadPoolExecutor(parallel) as pool:
             while some := list(islice(left, TOGETHER)):
-                for product, problem in zip(some, pool.map(self._try, some), strict=True):
-                    if problem is None:
+                within = _within(some)
+                wanted = [one for one in some if (one.job, one.name) not in within]
+                problems = dict(zip(wanted, pool.map(self._try, wanted), strict=True))
+                for product in some:
+                    problem = problems.get(product)
+                    if problem is None and (product in problems or self._is_here(product)):
                         yield product
                     trouble = trouble or problem
         if trouble is not None:
             raise trouble
+
+    def _is_here(self, product: ProductView) -> bool:
+        """Whether it came with the directory in which it lies."""
+        return os.path.lexists(self._into / product.name)
 
     def _try(self, product: ProductView) -> EngineError | None:
         try:
@@ -90,6 +98,15 @@ class Downloads:
                 os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
+
+
+def _within(some: Sequence[ProductView]) -> set[tuple[int, str]]:
+    """Job and name of those that lie in a directory which is brought too."""
+    return {
+        (job, name)
+        for job, of_job in groupby(some, lambda one: one.job)
+        for name in within_others(list(of_job))
+    }
 
 
 def _unpack(packed: Path, target: Path) -> None:

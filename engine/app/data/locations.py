@@ -56,6 +56,17 @@ def _doors(storages: Mapping[str, StorageSection]) -> Iterator[tuple[str, str]]:
     return ((door, name) for name, one in storages.items() for door in (one.url, *one.doors))
 
 
-def path_of(url: str) -> str:
-    """The path that a `file:` URL names."""
-    return unquote(urlsplit(url).path)
+def path_of(text: str) -> str:
+    """The path of this machine that is meant: `file:/abs` and `file:///abs` name one, other text is one.
+
+    Raises:
+        BadRequest: it is a file of another machine.
+    """
+    if not text.startswith("file:/"):
+        return text
+    parts = urlsplit(text)
+    if parts.netloc not in ("", "localhost"):
+        raise BadRequest(
+            f"{text}: a file of the machine {parts.netloc}", remedy="write file:///absolute/path"
+        )
+    return unquote(parts.path)

@@ -60,19 +60,33 @@ class Inputs:
         """Logical names of all files that were asked for."""
         return list(self._used)
 
-    def look_at(self, given: Iterable[str]) -> None:
-        """Return if all of these are files of this account; a storage is asked for several at a time.
+    def look_at(self, given: Iterable[tuple[str, str]]) -> None:
+        """Return if all of these, ids of inputs and their values, are files of this account; a storage is
+        asked for several at a time.
 
         Raises:
             Refused: the first that is not there, or not for this account.
         """
-        self._used.update(dict.fromkeys(given))
+        wanted: dict[str, str] = {}
+        for id_, value in given:
+            wanted.setdefault(value, id_)
+        self._used.update(dict.fromkeys(wanted))
+
+        def look(value: str) -> None:
+            try:
+                self.understand(value)
+            except Refused as refusal:
+                words = f"input {wanted[value]}: {refusal.message}"
+                raise Refused(refusal.code, words, remedy=refusal.remedy) from None
+
         with ThreadPoolExecutor(self._settings.data.parallel) as pool:
-            for _ in pool.map(self.understand, list(self._used)):  # the first refusal gives up the rest
+            for _ in pool.map(look, wanted):  # the first refusal gives up the rest
                 pass
 
     def _understand(self, value: str) -> str:
         self._used[value] = None
+        if not value:
+            raise Refused(Code.BAD_INPUT, "the name of the file is empty", remedy="a file is /vip/...")
         if not value.startswith("/"):
             return self._platform(value)
         location = virtual.locate_text(self._account, value)
@@ -112,11 +126,12 @@ class Inputs:
         return str(path)
 
     def names(self, value: str) -> Sequence[str] | None:
-        """Names in a directory of the account; None when it is none."""
+        """Names of the files in a directory of the account; None when it is none."""
         if not value.startswith("/"):
             return None
         try:
-            return [one.name for one in self._tree.items(virtual.locate_text(self._account, value).stored)]
+            found = self._tree.items(virtual.locate_text(self._account, value).stored)
+            return [one.name for one in found if not one.directory]
         except OSError:
             return None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -18,7 +19,7 @@ from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.deeds import KILL, RESTART, asked
 from engine.app.portal.trash import discard
 from engine.app.portal.tree import FileTree, kept_in
-from engine.app.views import ProductView
+from engine.app.views import ProductView, within_others
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
@@ -100,10 +101,10 @@ class Launches:
         return self._applications(found.account_id)
 
     def results(self, found: Launch) -> Iterator[Result]:
-        """Each result, as its owner finds it."""
+        """Each result, as its owner finds it; what lies in a directory that is a result comes with that."""
         with self._db.read() as connection:
             seen = _seen(connection, found)
-        for product in self.application(found).products(found.execution_id):
+        for product in _outermost(self.application(found).products(found.execution_id)):
             stored = self._tree.path_of(product.url)
             yield Result(_shown(seen, stored) or product.url, stored, product)
 
@@ -193,6 +194,13 @@ class Launches:
         for path in kept_in(self._tree, execution):
             with suppress(FileNotFoundError):  # of several places for results most were not needed
                 discard(self._tree, path, found.account_id)
+
+
+def _outermost(products: Iterable[ProductView]) -> Iterator[ProductView]:
+    for _, some in groupby(products, lambda one: one.job):
+        of_job = list(some)
+        within = within_others([one for one in of_job if not one.packed])
+        yield from (one for one in of_job if one.name not in within)
 
 
 def _seen(connection: Connection, found: Launch) -> Sequence[tuple[str, Segments]]:

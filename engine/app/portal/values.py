@@ -58,11 +58,11 @@ def invocation(tool: Tool, values: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def files(tool: Tool, made: Mapping[str, Any]) -> Iterator[str]:
-    """The File values of an invocation."""
+def files(tool: Tool, made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The File values of an invocation, each with the id of its input."""
     for one in tool.inputs:
         if one.type is InputType.FILE and one.id in made:
-            yield from _texts(made[one.id])
+            yield from ((one.id, text) for text in _texts(made[one.id]))
 
 
 def _texts(value: Any) -> Iterator[str]:
