@@ -31,11 +31,12 @@ from cvmfs_deploy.sources.base import Source
 from engine import __version__
 from engine.errors import BadRequest
 from wrappers.containers import udocker_format
+from wrappers.containers.decompress import Gunzip
 from wrappers.containers.errors import CorruptImage
 from wrappers.containers.layers import extract
 from wrappers.containers.listing import TREE, read_tree
 from wrappers.containers.manifests import Resolved, diff_ids_of
-from wrappers.containers.tarstream import Gunzip, Layer
+from wrappers.containers.tarstream import Layer
 from wrappers.containers.tree import remove
 
 TOOL = f"cvmfs-deploy {__version__}"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
+import errno
 import gzip
 import hashlib
 import io
+import lzma
 import os
 import stat
 import subprocess
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,9 +23,10 @@ from hypothesis import strategies as st
 from cvmfs_deploy.create import GUNZIP
 from tests.services.debian import require
 from tests.services.images import add
+from wrappers.containers.decompress import ZLIB, Gunzip, decompressed
 from wrappers.containers.errors import CorruptImage, NodeTrouble
 from wrappers.containers.layers import Findings, extract
-from wrappers.containers.tarstream import ZLIB, Gunzip, Layer, decompressed
+from wrappers.containers.tarstream import Layer
 
 Entries = Callable[[tarfile.TarFile], object]
 DIRECTORY, LINK, HARD, DEVICE = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE
@@ -175,6 +180,44 @@ def test_devices_and_extended_attributes_are_left_out_and_told(unpack: Unpack) -
     assert (findings.special, findings.xattrs) == (["dev/null"], ["ping"])
 
 
+def test_a_hard_link_to_what_is_left_out_is_left_out_too(unpack: Unpack) -> None:
+    device = partial(add, name="dev/null", kind=tarfile.CHRTYPE)
+    pipe = partial(add, name="fifo", kind=tarfile.FIFOTYPE)
+    first = tar(device, pipe, hard("dev/zero", "dev/null"), hard("dev/full", "dev/zero"), file("a"))
+    findings = unpack(first, tar(hard("b", "fifo"), file("fifo", "now a file"), hard("c", "fifo")))
+    assert unpack.listing() == ["a", "c", "dev", "fifo"]
+    assert findings.special == ["dev/null", "fifo", "dev/zero", "dev/full", "b"]
+
+
+def test_a_special_file_takes_the_place_of_what_was_there(unpack: Unpack) -> None:
+    unpack(tar(file("a/b")), tar(partial(add, name="a", kind=tarfile.FIFOTYPE)))
+    assert unpack.listing() == []
+
+
+def test_hard_links_become_copies_where_the_file_system_has_none(
+    unpack: Unpack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMLINK, "Too many links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    unpack(tar(file("a", "same", 0o751), hard("b", "a")))
+    assert (unpack.root / "b").read_text() == "same"
+    assert stat.S_IMODE((unpack.root / "b").stat().st_mode) == 0o751
+
+
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.EILSEQ, errno.EPERM, errno.ENOMEM, errno.ENAMETOOLONG])
+def test_limits_of_a_file_system_are_the_nodes_trouble(
+    unpack: Unpack, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(_: object, path: bytes) -> None:
+        raise OSError(number, os.strerror(number), path)
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(NodeTrouble, match=r"cannot be unpacked here: .*/a: "):
+        unpack(tar(link("a", "b")))
+
+
 def test_times_are_kept(unpack: Unpack) -> None:
     def dated(archive: tarfile.TarFile) -> None:
         for name, kind in (("d", DIRECTORY), ("d/f", tarfile.REGTYPE)):
@@ -244,6 +287,79 @@ def test_every_compression_is_known_by_its_first_bytes(
     assert (tmp_path / "root/a").read_text() == "some data" * 100_000
 
 
+SKIPPABLE = b"\x5a\x2a\x4d\x18\x04\x00\x00\x00skip"
+"""A frame of zstd without data."""
+
+
+@pytest.mark.parametrize("gunzip", [ZLIB, GUNZIP], ids=["zlib", "isal"])
+@pytest.mark.parametrize(
+    "pack",
+    [
+        pytest.param(lambda layer: SKIPPABLE + zstd(layer) + SKIPPABLE, marks=pytest.mark.service),
+        pytest.param(lambda layer: zstd(layer) + b"something else", marks=pytest.mark.service),
+        pytest.param(lambda layer: zstd(layer[:9]) + SKIPPABLE + zstd(layer[9:]), marks=pytest.mark.service),
+        lambda layer: gzip.compress(layer) + b"something else",
+        lambda layer: gzip.compress(layer) + b"\x1f",
+        lambda layer: gzip.compress(layer) + b"\0" * (1 << 18) + b"x",
+        bz2.compress,
+        lambda layer: bz2.compress(layer[:700]) + bz2.compress(layer[700:]) + b"something else",
+        lzma.compress,
+        lambda layer: lzma.compress(layer[:700]) + b"\0" * 8 + lzma.compress(layer[700:]),
+        lambda layer: lzma.compress(layer) + b"something else",
+    ],
+)
+def test_what_surrounds_a_compressed_layer_is_passed_over(
+    tmp_path: Path, pack: Callable[[bytes], bytes], gunzip: Gunzip
+) -> None:
+    layer = tar(file("a", "some data" * 100_000))
+    (tmp_path / "layer").write_bytes(pack(layer))
+    extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root", gunzip=gunzip)
+    assert (tmp_path / "root/a").read_text() == "some data" * 100_000
+
+
+@pytest.mark.parametrize("end", [b"something else" * 1000, b"\0" * 5000 + b"x", tar(file("b"))])
+def test_bytes_after_the_end_of_a_tar_are_passed_over(unpack: Unpack, end: bytes) -> None:
+    unpack(tar(file("a")) + end)
+    assert unpack.listing() == ["a"]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("layer", [b"", b"\0" * 512, b"\0" * 1024], ids=len)
+def test_layers_without_any_entry_are_layers(
+    tmp_path: Path, pack: Callable[[bytes], bytes], layer: bytes
+) -> None:
+    (tmp_path / "empty").write_bytes(pack(layer))
+    (tmp_path / "full").write_bytes(tar(file("a")))
+    layers = [Layer(tmp_path / "empty", digest(layer)), Layer(tmp_path / "full", digest(tar(file("a"))))]
+    assert extract(layers, tmp_path / "root").files == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"PK\x03\x04", "zip"),
+        (b"hsqs", "squashfs"),
+        (b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC", "SIF"),
+        (b"\x5d\x00\x00\x80", "lzma"),
+        (b"070701", "cpio"),
+    ],
+)
+def test_other_formats_are_refused_by_their_names(tmp_path: Path, head: bytes, name: str) -> None:
+    layer = head + b"x" * 5000
+    (tmp_path / "layer").write_bytes(layer)
+    with pytest.raises(CorruptImage, match=f"a layer is in the format {name}.*: only tar is read"):
+        extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root")
+
+
+@pytest.mark.parametrize("name", ["PK\x03\x04", "070701", "BZh9", "hsqs"])
+def test_a_tar_whose_first_name_looks_like_another_format_is_a_tar(unpack: Unpack, name: str) -> None:
+    path = unpack.place / "plain"
+    path.write_bytes(tar(file(name)))
+    extract([Layer(path, digest(tar(file(name))))], unpack.root)
+    assert unpack.listing() == [name]
+
+
 def zstd(data: bytes) -> bytes:
     return subprocess.run(
         [require("zstd", "zstd"), "-qc"], input=data, stdout=subprocess.PIPE, check=True
@@ -277,6 +393,7 @@ HOSTILE = {
     "a name that climbs out later": (tar(file("a/../../evil")), "outside"),
     "a directory above": (tar(directory("..")), "outside"),
     "a hard link that climbs out": (tar(hard("a", "../../etc/passwd")), "outside"),
+    "a hard link to a directory": (tar(directory("a"), hard("b", "a")), "to a directory"),
     "a hard link to nothing": (tar(hard("a", "nothing")), "cannot be unpacked"),
     "a whiteout of the parent": (tar(file("a/.wh...")), "outside"),
     "a whiteout of the directory itself": (tar(file("a/.wh..")), "outside"),
@@ -284,6 +401,7 @@ HOSTILE = {
     "a file as a directory": (tar(file("a"), file("a/b")), "cannot be unpacked"),
     "a name that is too long": (tar(file("x" * 300)), "cannot be unpacked"),
     "no tar file": (b"hello" * 1000, "no valid tar file"),
+    "a lone directory entry that is cut": (tar(directory("a"))[:512] + b"\1" * 100, "damaged"),
     "a damaged header": (tar(file("a", "x"))[:1024] + b"garbage" * 300, "damaged"),
     "an early end": (tar(file("a", "x" * 5000))[:2048], "ends in the middle"),
 }

@@ -162,7 +162,7 @@ def push(
     media = _OCI if oci else _DOCKER
     kind = media["layer"] + (media["suffix"] + compression if compression != "none" else "")
     descriptors = [push_blob(url, repository, kind, _compress(layer, compression)) for layer in layers]
-    document = _config(layers, config or {}, architecture)
+    document = configuration(layers, config or {}, architecture)
     manifest = {
         "schemaVersion": 2,
         "mediaType": media["manifest"],
@@ -198,11 +198,14 @@ def digest_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _config(layers: Sequence[bytes], extra: Mapping[str, Any], architecture: str) -> bytes:
+def configuration(
+    layers: Sequence[bytes], extra: Mapping[str, Any] | None = None, architecture: str = "amd64"
+) -> bytes:
+    """The configuration of an image of these uncompressed layers."""
     document = {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Env": ENVIRONMENT, "Cmd": ["/bin/sh"], **extra},
+        "config": {"Env": ENVIRONMENT, "Cmd": ["/bin/sh"], **(extra or {})},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
     }
     return json.dumps(document, sort_keys=True).encode()

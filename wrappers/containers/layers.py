@@ -9,20 +9,25 @@ at a name is removed before something else is written there.
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tarfile
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple, cast
 
-from wrappers.containers.errors import CorruptImage, NodeTrouble
-from wrappers.containers.tarstream import ZLIB, Gunzip, Layer, TarStream, Unpacker
+from wrappers.containers.decompress import ZLIB, Gunzip
+from wrappers.containers.errors import CorruptImage, of_os
+from wrappers.containers.tarstream import Layer, TarStream, Unpacker
 from wrappers.containers.tree import remove, resolve
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _AUFS = b".wh..wh."  # book-keeping of aufs, found in old images
 _LATEST = 1 << 33  # seconds; file systems refuse times far beyond
-_NODE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_NO_LINK = (errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.EXDEV)  # this file system makes no hard link
+# What entries that contradict each other lead to. All else that the system says is about this machine.
+_IMAGE_ERRORS = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
+_LONGEST_NAME = 255  # bytes; no Linux file system takes more
 _XATTR = "SCHILY.xattr."  # how pax headers name extended attributes
 
 
@@ -83,9 +88,11 @@ def _apply(work: "_Extraction", stream: TarStream) -> None:
     except (tarfile.TarError, ValueError, OverflowError) as error:
         raise CorruptImage(f"a layer is no valid tar file: {error}") from None
     except OSError as error:
-        if error.errno in _NODE_ERRORS:
-            raise NodeTrouble(f"the image cannot be unpacked here: {error.strerror}") from None
-        name = os.fsdecode(error.filename) if error.filename else "a file"
+        path = os.fsencode(error.filename) if error.filename else b""
+        name = os.fsdecode(path) if path else "a file"
+        impossible = error.errno == errno.ENAMETOOLONG and max(map(len, path.split(b"/"))) > _LONGEST_NAME
+        if error.errno not in _IMAGE_ERRORS and not impossible:
+            raise of_os(error, f"the image cannot be unpacked here: {name}: {error.strerror}") from None
         raise CorruptImage(f"a layer cannot be unpacked: {name}: {error.strerror}") from None
 
 
@@ -104,12 +111,15 @@ class _Extraction:
         self._setuid: List[str] = []
         self._xattrs: List[str] = []
         self._closed: List[str] = []
+        self._left_out: Set[bytes] = set()  # where special files would be
 
     def findings(self) -> Findings:
         return Findings(self._files, self._size, self._special, self._setuid, self._xattrs, self._closed)
 
     def apply(self, stream: TarStream) -> None:
         self._made.clear()
+        if stream.is_empty():  # not even the zeros that end a tar
+            return
         # errors="surrogateescape" keeps every byte of a name that is not UTF-8
         tar = tarfile.TarFile(fileobj=stream, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
         while True:
@@ -136,6 +146,7 @@ class _Extraction:
             self._whiteout(parent, base)
             return
         path = parent + b"/" + base
+        self._left_out.discard(path)
         if member.isreg():
             self._file(path, member, stream)
         elif member.isdir():
@@ -146,7 +157,9 @@ class _Extraction:
         elif member.islnk():
             self._hard_link(path, member)
         else:
-            self._special.append(member.name)
+            self._clear(path)
+            self._leave_out(path, member)
+        if path in self._left_out:
             return
         while path not in self._made and path != self._root:  # and the directories that were only implied
             self._made.add(path)
@@ -197,10 +210,25 @@ class _Extraction:
                 f"a layer links {member.name} to something outside of the image: {member.linkname}"
             )
         target = self._parent(directory) + b"/" + base
-        if target != path:
-            self._clear(path)
+        if target == path:
+            return
+        self._clear(path)
+        if target in self._left_out:
+            self._leave_out(path, member)
+            return
+        try:
             os.link(target, path, follow_symlinks=False)
-            self._note_sum(path, (self._sums or {}).get(target))
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            if stat.S_ISDIR(os.lstat(target).st_mode):
+                raise CorruptImage(f"a layer links {member.name} to a directory: {member.linkname}") from None
+            shutil.copy2(target, path, follow_symlinks=False)
+        self._note_sum(path, (self._sums or {}).get(target))
+
+    def _leave_out(self, path: bytes, member: tarfile.TarInfo) -> None:
+        self._left_out.add(path)
+        self._special.append(member.name)
 
     def _note_sum(self, path: bytes, digest: Optional[str]) -> None:
         """Whatever makes a file says so: what an earlier one of that name had must not stay."""

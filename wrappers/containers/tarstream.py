@@ -6,22 +6,15 @@ while the caller writes files: on two cores a layer is unpacked while the next i
 
 import hashlib
 import queue
-import subprocess
 import tarfile
 import threading
-import zlib
 from pathlib import Path
-from typing import IO, Any, Callable, Iterable, Iterator, List, NamedTuple, Type, Union, cast
+from typing import Iterable, Iterator, List, NamedTuple, Union
 
-from wrappers.containers.errors import ContainerError, CorruptImage, NodeTrouble
+from wrappers.containers.decompress import ZLIB, AfterTheEnd, Gunzip, decompressed
+from wrappers.containers.errors import ContainerError, CorruptImage
 
-_READ = 1 << 17  # compressed bytes at a time
-_LARGEST_CHUNK = 1 << 20  # decompressed bytes at a time, however well they were packed
 _AHEAD = 16  # decompressed chunks that may wait
-
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-
 
 # A chunk, or why there will be no more. An empty chunk begins a layer, None ends it, a second None ends all.
 _Item = Union[bytes, BaseException, None]
@@ -34,16 +27,6 @@ class Layer(NamedTuple):
     diff_id: str  # sha256:... of its uncompressed tar stream; "" when the file was verified already
 
 
-class Gunzip(NamedTuple):
-    """A library that unpacks gzip, with the interface of `zlib`."""
-
-    decompressobj: Callable[[int], Any]
-    error: Type[Exception]  # what it raises when the data are damaged
-
-
-ZLIB = Gunzip(zlib.decompressobj, zlib.error)
-
-
 class TarStream:
     """The uncompressed bytes of one layer as a file that is read forwards."""
 
@@ -52,6 +35,7 @@ class TarStream:
         self._chunk = memoryview(b"")
         self._position = 0
         self._ended = False
+        self._at_end = True
 
     def tell(self) -> int:
         """Bytes read so far."""
@@ -65,8 +49,17 @@ class TarStream:
             self._take(position - self._position)
         return self._position
 
+    def is_empty(self) -> bool:
+        """Whether nothing is left to read."""
+        return not self._available()
+
     def read(self, size: int) -> bytes:
         """The next `size` bytes; fewer only at the end."""
+        found = self._read(size)
+        self._at_end = not found.strip(b"\0")
+        return found
+
+    def _read(self, size: int) -> bytes:
         parts: List[memoryview] = []
         while size > 0 and self._available():
             part = self._take(size)
@@ -84,10 +77,15 @@ class TarStream:
             size -= len(part)
 
     def drain(self) -> None:
-        """Read to the end, so that the layer's hash is checked. Only zeros may follow the last entry."""
+        """Read to the end, so that the layer's hash is checked.
+
+        What was read last is where no further entry was found: the zeros that end a tar, after which anything
+        may follow, or something that is no entry.
+        """
+        if not self._at_end:
+            raise CorruptImage("a layer has damaged or unknown entries")
         while self._available():
-            if bytes(self._take(len(self._chunk))).strip(b"\0"):
-                raise CorruptImage("a layer has damaged or unknown entries")
+            self._take(len(self._chunk))
 
     def _take(self, size: int) -> memoryview:
         part, self._chunk = self._chunk[:size], self._chunk[size:]
@@ -154,10 +152,14 @@ class Unpacker:
 
     def _unpack(self, layer: Layer) -> None:
         digest, size = hashlib.sha256(), 0
-        for chunk in decompressed(layer.path, self._gunzip):
-            digest.update(chunk)
-            size += len(chunk)
-            self._put(chunk)
+        try:
+            for chunk in decompressed(layer.path, self._gunzip):
+                digest.update(chunk)
+                size += len(chunk)
+                self._put(chunk)
+        except AfterTheEnd:
+            if "sha256:" + digest.hexdigest() != layer.diff_id:
+                raise
         if layer.diff_id and "sha256:" + digest.hexdigest() != layer.diff_id:
             raise CorruptImage(f"layer {layer.path.name} unpacks to something else than {layer.diff_id}")
         if size % tarfile.BLOCKSIZE:  # umoci leaves the padding of the last file out
@@ -181,66 +183,3 @@ class Unpacker:
 
 class _Stopped(Exception):
     pass
-
-
-def decompressed(path: Path, gunzip: Gunzip = ZLIB) -> Iterator[bytes]:
-    """The bytes of a gzip, zstd or plain file; what it is, its first bytes say.
-
-    Raises:
-        CorruptImage: the file ends too early, or is damaged.
-        NodeTrouble: zstd is needed and not installed.
-    """
-    with open(str(path), "rb") as file:
-        magic = file.read(4)
-        file.seek(0)
-        if magic.startswith(_GZIP):
-            try:
-                yield from _gunzipped(file, gunzip)
-            except gunzip.error as error:
-                raise CorruptImage(f"a layer cannot be decompressed: {error}") from None
-        elif magic == _ZSTD:
-            yield from _unzstded(path)
-        else:
-            yield from iter(lambda: file.read(_READ), b"")
-
-
-def _gunzipped(file: IO[bytes], gunzip: Gunzip) -> Iterator[bytes]:
-    inflate = gunzip.decompressobj(16 + zlib.MAX_WBITS)
-    begun = False
-    for data in iter(lambda: file.read(_READ), b""):
-        while data:
-            begun = True
-            chunk = inflate.decompress(data, _LARGEST_CHUNK)
-            while chunk:
-                yield chunk
-                chunk = inflate.decompress(inflate.unconsumed_tail, _LARGEST_CHUNK)
-            data = b""
-            if inflate.eof:  # a file may hold several members (estargz does), and zeros after the last
-                data = inflate.unused_data.lstrip(b"\0")
-                inflate = gunzip.decompressobj(16 + zlib.MAX_WBITS)
-                begun = False
-    if begun:
-        raise CorruptImage("a layer's gzip stream ends too early")
-
-
-def _unzstded(path: Path) -> Iterator[bytes]:
-    try:
-        process = subprocess.Popen(
-            ["zstd", "-dcq", "--", str(path)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-    except OSError:
-        raise NodeTrouble(
-            "the image has layers in zstd format and the program zstd is not installed"
-        ) from None
-    with process:
-        stdout, stderr = cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
-        try:
-            yield from iter(lambda: stdout.read(_READ), b"")
-            message = stderr.read().decode("utf-8", "replace").strip()
-            if process.wait():
-                raise CorruptImage(f"a layer cannot be decompressed: {message}")
-        finally:
-            process.kill()
