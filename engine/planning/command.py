@@ -7,9 +7,10 @@ from typing import Any
 
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
 from engine.planning.containers import container_requirements, parts_around_pwd
+from engine.planning.places import Place, places
+from engine.planning.programs import can_be_command
 from engine.planning.shell import (
     Context,
-    Scanner,
     is_harmless,
     quote,
     quote_in_double,
@@ -32,11 +33,21 @@ _PREFIXES = {
     Context.DOUBLE: f"${JOB_DIRECTORY}/",
     Context.EXPOSED: f"${JOB_DIRECTORY}/",
 }
+_NOT_QUOTABLE = (
+    "stands where the command line cannot quote it; only letters, digits and @%+=:,./_- are accepted there"
+)
+_OPTION = "would be an option of a program that runs code: here it cannot begin with -"
+_RUNS = "is a program that runs what it is given, and cannot be chosen by a value"
+_ENDS = "could end the here-document in which it stands"
 Quoter = Callable[[str], str]
 
 
 class ExposedValue(ValueError):
-    """A value with shell characters for a key where quoting does not protect."""
+    """A value that would be run as code, or change what is run."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text)
+        self.why = why
 
 
 class CommandLine:
@@ -48,6 +59,7 @@ class CommandLine:
         absolute = moves or any(one.absolute_path for one in tool.parameters)
         self.exposed: list[str] = []
         """Ids of inputs and outputs whose value stands where quoting does not protect."""
+        self._places = places(tool, keys)
         self.plain = self._compile(tool, keys, lambda one: False)
         self.staged = self.plain
         self.prologue = _PROLOGUE if absolute or needs.in_job else ""
@@ -59,38 +71,23 @@ class CommandLine:
         self, tool: Tool, keys: Keys, is_absolute: Callable[[ToolInput | ToolOutput], bool]
     ) -> Template:
         pairs, tail = keys.split(tool.command_line)
-        scanner = Scanner(tool.command_line)
-        pieces: list[tuple[str, Slot]] = []
         self.exposed.clear()
-        for literal, key in pairs:
-            scanner.feed(literal)
+        pieces: list[tuple[str, Slot]] = []
+        for (literal, key), here in zip(pairs, self._places, strict=True):
             owners = keys.owners[key]
-            slots = [self._slot(one, scanner, absolute=is_absolute(one)) for one in owners]
+            slots = [self._slot(one, here[one.id], absolute=is_absolute(one)) for one in owners]
             pieces.append((literal, first_of(slots)))
-            with_flag = scanner.after(owners[0].flag or "")
-            if not scanner.same_quoting(with_flag):
-                scanner.lose()  # the flag opens or closes a quote: what follows depends on it
-            else:
-                scanner = with_flag
-            scanner.value()
         return Template(pieces, tail)
 
-    def _slot(self, one: ToolInput | ToolOutput, scanner: Scanner, *, absolute: bool) -> Slot:
+    def _slot(self, one: ToolInput | ToolOutput, place: Place, *, absolute: bool) -> Slot:
         id, flag = one.id, one.flag
         if isinstance(one, ToolInput) and one.type is InputType.FLAG:
             return lambda values: flag if values.get(id) is True else None
-        if flag is not None:
-            scanner = scanner.after(flag + one.flag_separator)
-        context = scanner.context
-        if isinstance(one, ToolInput) and one.list:
-            again = scanner.after("x" + one.list_separator)
-            if again.context is not context or not scanner.same_quoting(again):
-                context = Context.EXPOSED
         is_text = isinstance(one, ToolOutput) or one.type is not InputType.NUMBER
-        if context is Context.EXPOSED and is_text and id not in self.exposed:
+        if place.context is Context.EXPOSED and is_text and id not in self.exposed:
             self.exposed.append(id)
-        quoter = _quoter(one, context, absolute=absolute and _is_path(one)) if is_text else str
-        return _value_slot(one, quoter)
+        quoter = _quoter(one, place, absolute=absolute and _is_path(one)) if is_text else str
+        return _value_slot(one, quoter, place.separator)
 
 
 def _export(name: str, value: str) -> str:
@@ -103,13 +100,21 @@ def _is_path(one: ToolInput | ToolOutput) -> bool:
     return isinstance(one, ToolOutput) or one.type is InputType.FILE
 
 
-def _quoter(one: ToolInput | ToolOutput, context: Context, *, absolute: bool) -> Quoter:
-    quoter = {
+def _quoter(one: ToolInput | ToolOutput, place: Place, *, absolute: bool) -> Quoter:
+    context = place.context
+    quoter: Quoter = {
         Context.BARE: quote,
         Context.SINGLE: quote_in_single,
         Context.DOUBLE: quote_in_double,
         Context.EXPOSED: quote if _is_the_authors(one) else _only_harmless,
     }[context]
+    if not _is_the_authors(one):
+        if place.closing:
+            quoter = _refusing(lambda text: text in place.closing, _ENDS, quoter)
+        if place.is_command:
+            quoter = _refusing(lambda text: not can_be_command(text), _RUNS, quoter)
+        if place.is_operand or place.is_command:
+            quoter = _refusing(_is_option, _OPTION, quoter)
     if not absolute:
         return quoter
     prefix = _PREFIXES[context]
@@ -123,15 +128,29 @@ def _is_the_authors(one: ToolInput | ToolOutput) -> bool:
 
 def _only_harmless(text: str) -> str:
     if text and not is_harmless(text):
-        raise ExposedValue(text)
+        raise ExposedValue(text, _NOT_QUOTABLE)
     return quote(text)
 
 
-def _value_slot(one: ToolInput | ToolOutput, quoter: Quoter) -> Slot:
+def _refusing(wrong: Callable[[str], bool], why: str, quoter: Quoter) -> Quoter:
+    """A quoter that refuses some values, whatever their characters."""
+
+    def checked(text: str) -> str:
+        if wrong(text):
+            raise ExposedValue(text, why)
+        return quoter(text)
+
+    return checked
+
+
+def _is_option(text: str) -> bool:
+    return len(text) > 1 and text.startswith("-")
+
+
+def _value_slot(one: ToolInput | ToolOutput, quoter: Quoter, separator: str) -> Slot:
     id = one.id
     prefix = "" if one.flag is None else one.flag + one.flag_separator
     if isinstance(one, ToolInput) and one.list:
-        separator = one.list_separator
 
         def many(values: Values) -> str | None:
             entries = values.get(id)

@@ -91,9 +91,7 @@ class CompiledTool:
         try:
             return command.prologue + command.staged.fill(values) if stage else command.plain.fill(values)
         except ExposedValue as error:
-            raise InvocationError(
-                [_exposed_problem(self.tool, str(error), values, command.exposed)]
-            ) from None
+            raise InvocationError([_exposed_problem(self.tool, error, values)]) from None
 
 
 def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = True) -> CompiledTool:
@@ -130,11 +128,10 @@ def _refuse_escapes(outputs: list[OutputFile]) -> None:
         raise InvocationError(problems)
 
 
-def _exposed_problem(tool: Tool, text: str, values: Mapping[str, Any], exposed: list[str]) -> str:
-    owners = (id for id in exposed if text == (value := values.get(id)) or text in (value or ()))
-    owner = next(owners, exposed[0])
+def _exposed_problem(tool: Tool, error: ExposedValue, values: Mapping[str, Any]) -> str:
+    """What is wrong with a value, by the name of whose it is."""
+    text = str(error)
+    given = ((one.id, values.get(one.id)) for one in tool.parameters)
+    owner = next((id for id, value in given if text == value or (type(value) is list and text in value)), "")
     kind = "output" if tool.input(owner) is None else "input"
-    return (
-        f"{kind} {owner}: {text!r} stands where the command line cannot quote it;"
-        " only letters, digits and @%+=:,./_- are accepted there"
-    )
+    return f"{kind} {owner}: {text!r} {error.why}"

@@ -138,7 +138,7 @@ def _hidden_failures(tool: Tool) -> Iterator[Finding]:
 
 
 def _quoted_keys(tool: Tool) -> Iterator[Finding]:
-    scanner = Scanner(tool.command_line)
+    scanner = Scanner()
     keys = Keys(tool)
     for literal, key in keys.split(tool.command_line)[0]:
         scanner.feed(literal)

@@ -2,8 +2,8 @@
 
 A descriptor's command line is shell text with keys in it. `Scanner` follows it the way a shell reads it, so
 that each key is known to stand bare, in single quotes, in double quotes, or where no quoting is safe: in
-backquotes, here-documents, comments, arithmetic, parameter expansions, or in code for another interpreter.
-There, only values of harmless characters are accepted. In doubt the reading says EXPOSED.
+backquotes, here-documents, comments, arithmetic or parameter expansions. There, only values of harmless
+characters are accepted. In doubt the reading says EXPOSED. What programs run is told by `exposure`.
 """
 
 from __future__ import annotations
@@ -50,21 +50,6 @@ def is_harmless(text: str) -> bool:
     return _needs_quoting(text) is None
 
 
-_SHELLS = "sh|ash|bash|dash|ksh|mksh|zsh|csh|tcsh|fish|busybox"
-_LANGUAGES = r"python[\d.]*|perl|ruby|node|Rscript|R|lua|tclsh|php|octave(?:-cli)?|matlab|julia"
-_CARRIERS = "[gmn]?awk|sed|bc|su|script"
-# A quoted argument of these, or the argument after an option like -c, is a program.
-_interpreter = re.compile(rf"(?:.*/)?(?:{_SHELLS}|{_LANGUAGES}|{_CARRIERS})").fullmatch
-_code_option = re.compile(r"-[a-zA-Z]*[cer]|--(?:eval|command|expression|execute)|-batch").fullmatch
-# All arguments of these are programs, or names that a shell evaluates.
-_EVALUATORS = frozenset(
-    ("eval", "trap", "let", "unset", "read", "declare", "typeset", "local", "ssh", "watch", "parallel")
-)
-# Values that are written to a shell's standard input are programs as well.
-_feeds_a_shell = re.compile(rf"\|&?\s*(?:xargs\b[^|;]*\s)?(?:\S*/)?(?:{_SHELLS})(?:[\s;)`\"']|$)").search
-_compares_numbers = re.compile(r"\s-(?:eq|ne|lt|le|gt|ge)\s").search
-
-
 class _Frame(NamedTuple):
     """An open quote or substitution, and what to go back to when it closes."""
 
@@ -76,16 +61,16 @@ class _Frame(NamedTuple):
 class Scanner:
     """Reads a command piece by piece; `context` tells where the next value would stand."""
 
-    def __init__(self, command: str) -> None:
-        """`command` is the whole text, for the few things that can only be seen from afar."""
+    def __init__(self) -> None:
         self._stack: list[_Frame] = []
         self._words: list[str] = []  # of the current simple command, without their quotes
         self._word: str | None = None  # the current word
         self._after = ""  # an active backslash or dollar directly before
         self._comment = False
-        self._here = ""  # "<<": a here-document begins on the next line; "body": it has begun
-        self._lost = _feeds_a_shell(command) is not None  # all that follows is exposed
-        self._arithmetic = _compares_numbers(command) is not None
+        self._delimiters: tuple[str, ...] = ()  # of here-documents whose end was not read yet
+        self._delimits = ""  # "<<" or "<<-": the next word is a delimiter
+        self._body: str | None = None  # the line so far of a here-document
+        self._lost = False  # all that follows is exposed
 
     def after(self, text: str) -> Scanner:
         """A scanner that has also read `text`; this one stays where it is."""
@@ -98,7 +83,8 @@ class Scanner:
     def same_quoting(self, other: Scanner) -> bool:
         """Whether both stand within the same quotes and substitutions."""
         mine, its = ([frame.opener for frame in one._stack] for one in (self, other))
-        return mine == its and not (other._lost or other._comment or other._here or other._after)
+        begun = other._delimits or other._delimiters != self._delimiters
+        return mine == its and not (other._lost or other._comment or begun or other._after)
 
     def lose(self) -> None:
         """Take all that follows as exposed."""
@@ -107,14 +93,20 @@ class Scanner:
     @property
     def context(self) -> Context:
         """Where a value put here would stand."""
-        if self._lost or self._comment or self._after or self._here == "body":
+        if self._lost or self._comment or self._after or self._delimits or self._body is not None:
             return Context.EXPOSED
         if any(frame.opener in ("`", "${", "$((") for frame in self._stack):
             return Context.EXPOSED
         quote = self._stack[-1].opener if self._stack else ""
-        if self._is_code(quoted=quote in ("'", '"')):
-            return Context.EXPOSED
         return {"'": Context.SINGLE, '"': Context.DOUBLE}.get(quote, Context.BARE)
+
+    @property
+    def closing(self) -> str:
+        """The delimiter of a here-document that a value put here could complete, or ""."""
+        if self._body is None:
+            return ""
+        delimiter = self._delimiters[0].removeprefix("<<").removeprefix("-")
+        return delimiter if self._body.strip("\t").replace("\0", "") in delimiter else ""
 
     @property
     def word(self) -> str | None:
@@ -124,7 +116,7 @@ class Scanner:
     @property
     def is_at_top(self) -> bool:
         """Whether this is outside of quotes, substitutions and comments."""
-        return not (self._stack or self._comment)
+        return not (self._stack or self._comment) and self._body is None
 
     @property
     def is_escaped(self) -> bool:
@@ -135,6 +127,8 @@ class Scanner:
         """A value was put here."""
         self._after = ""
         self._word = (self._word or "") + "\0"
+        if self._body is not None:
+            self._body += "\0"
 
     def feed(self, text: str) -> None:
         """Read a piece of the command."""
@@ -142,21 +136,14 @@ class Scanner:
         while at < len(text):
             at += self._step(text, at)
 
-    def _is_code(self, *, quoted: bool) -> bool:
-        words = self._words
-        if not _EVALUATORS.isdisjoint(words) or ("[[" in words and self._arithmetic):
-            return True
-        for position, word in enumerate(words):
-            if _interpreter(word):
-                return quoted or (position + 1 < len(words) and _code_option(words[-1]) is not None)
-        return False
-
     def _step(self, text: str, at: int) -> int:
         """Read one token; answer with its length."""
         char = text[at]
         top = self._stack[-1].opener if self._stack else ""
         before, self._after = self._after, ""
-        if self._comment or top == "'":
+        if self._body is not None:
+            self._here_document(char)
+        elif self._comment or top == "'":
             self._skip(char)
         elif before == "\\":
             self._add(char)
@@ -212,10 +199,10 @@ class Scanner:
         elif text.startswith("<<<", at):
             self._end_word()
             return 3
-        elif text.startswith("<<", at):
+        elif text.startswith("<<", at) and top != "$((":
             self._end_word()
-            self._here = self._here or "<<"
-            return 2
+            self._delimits = "<<-" if text.startswith("<<-", at) else "<<"
+            return len(self._delimits)
         elif char == "(":
             double = text.startswith("((", at)
             self._end_command()
@@ -224,9 +211,9 @@ class Scanner:
         elif char == ")":
             return self._parenthesis(text, at, top)
         elif char in ";&|\n":
-            if char == "\n" and self._here:
-                self._here = "body"
             self._end_command()
+            if char == "\n" and self._delimiters:
+                self._body = ""
         elif char in " \t<>":
             self._end_word()
         else:
@@ -261,10 +248,26 @@ class Scanner:
             self.lose()  # the parentheses of its patterns would end a substitution too early
         if self._word is not None:
             self._words.append(self._word)
+            if self._delimits:
+                self._delimiters += (self._delimits + self._word,)
+                self._delimits = ""
         self._word = None
+
+    def _here_document(self, char: str) -> None:
+        """Read on in the body; the line of its delimiter ends it."""
+        if char != "\n":
+            self._body = (self._body or "") + char
+            return
+        operator = "<<-" if self._delimiters[0].startswith("<<-") else "<<"
+        line = (self._body or "").lstrip("\t") if operator == "<<-" else self._body
+        if operator + (line or "") == self._delimiters[0]:
+            self._delimiters = self._delimiters[1:]
+        self._body = "" if self._delimiters else None
 
     def _end_command(self) -> None:
         self._end_word()
+        if self._delimits:
+            self.lose()  # a here-document without a delimiter
         self._words = []
 
 
@@ -273,7 +276,7 @@ def top_level_separators(command: str) -> int:
 
     Those of `for`, `while`, `if` and `case`, and within substitutions, are not counted.
     """
-    scanner = Scanner(command)
+    scanner = Scanner()
     count, depth = 0, 0
     for position, char in enumerate(command):
         before, escaped = scanner.word, scanner.is_escaped

@@ -41,6 +41,15 @@ def payloads(keys: list[str]) -> list[str]:
         "${{x:-$({t})}}",
         "<({t})",
         "' -e '; {t} ; '",
+        "{t}",
+        "{t} |",
+        "-e1e {t}",
+        "--expression=1e {t}",
+        "-c {t}",
+        "--to-command={t}",
+        "--eval={t}",
+        "-oProxyCommand={t}",
+        "a[$({t})]=1",
     ]
     mixed = [f"'{key}; {{t}} ; {key}'" for key in keys[:2]] + [f"{key};{{t}};" for key in keys[:2]]
     return [text.format(t=f"touch {MARK}{number}") for number, text in enumerate(plain + mixed)]
@@ -65,7 +74,30 @@ class Victim:
         self.directory = directory / "victim"
         self._programs = directory / "programs"
         self._programs.mkdir()
-        for name in ("touch", "cat", "mkdir", "sh", "bash", "awk", "sed", "python3"):
+        for name in (
+            "touch",
+            "cat",
+            "mkdir",
+            "sh",
+            "bash",
+            "awk",
+            "sed",
+            "python3",
+            "perl",
+            "env",
+            "timeout",
+            "nice",
+            "nohup",
+            "find",
+            "xargs",
+            "tee",
+            "tar",
+            "sort",
+            "head",
+            "tr",
+            "true",
+            "rm",
+        ):
             found = shutil.which(name)
             if found:
                 (self._programs / name).symlink_to(found)

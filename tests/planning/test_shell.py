@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.planning import CompiledTool, InvocationError
+from engine.planning.places import places
 from engine.planning.shell import Context, Scanner, quote, quote_in_double, quote_in_single
+from engine.planning.template import Keys
 from tests.planning.attack import Victim, hostile, payloads
 from tests.planning.conformance import key_of, tools, vectors
 from tests.planning.samples import number, text, tool_of
@@ -62,7 +64,7 @@ BARE = [
     "tool x[A]y",
     "(cd x && tool [A])",
 ]
-SINGLE = ["tool '[A]'", "tool 'x [A] y'", "$(tool '[A]')"]
+SINGLE = ["tool '[A]'", "tool 'x [A] y'", "x \"$(tool '[A]')\""]
 DOUBLE = [
     'tool "[A]"',
     'tool "$x [A]"',
@@ -73,6 +75,7 @@ DOUBLE = [
 EXPOSED = [
     "tool `cat [A]`",
     'tool "`cat [A]`"',
+    "$(tool '[A]')",  # its output is a command
     "sh -c '[A]'",
     'bash -c "tool [A]"',
     "sh -c [A]",
@@ -120,13 +123,12 @@ EXPOSED = [
     ],
 )
 def test_the_place_of_a_key_is_recognised(line: str, context: Context) -> None:
-    scanner = Scanner(line)
-    scanner.feed(line.partition("[A]")[0])
-    assert scanner.context is context
+    tool = text_tool(line).tool
+    assert [place["a"].context for place in places(tool, Keys(tool))] == [context]
 
 
 def test_after_a_quoted_part_the_line_is_bare_again() -> None:
-    scanner = Scanner("")
+    scanner = Scanner()
     scanner.feed("tool 'a' \"b $(c 'd') e\" f\\' # not [A]\n")
     assert scanner.context is Context.BARE
 
@@ -171,12 +173,35 @@ def test_a_flag_that_opens_a_quote_is_part_of_the_line(tmp_path: Path) -> None:
         compiled.expand({"a": "x", "b": "; touch x"})
 
 
-@pytest.mark.parametrize("separator", ["', !", ' "', " \\", " $", " # "])
+@pytest.mark.parametrize("separator", ["', !", ' "', "`"])
 def test_a_separator_with_half_a_quote_exposes_the_entries_of_a_list(separator: str) -> None:
     compiled = text_tool("tool [A]", list=True, **{"list-separator": separator})
     assert compiled.expand({"a": ["x", "y"]}).command_line == f"tool x{separator}y"
     with pytest.raises(InvocationError):
         compiled.expand({"a": ["x", ";touch y;"]})
+
+
+SYNTAX = {
+    **{sign: [f"a b{sign}touch"] for sign in (*";|&><*?$(){}!~#\\", "\n", "&&", "<(")},
+    " && ": ["a b", "&&", "touch"],
+    "; ": ["a b;", "touch"],
+    " # ": ["a b", "#", "touch"],
+    " \\": ["a b", "\\touch"],
+    " -f ": ["a b", "-f", "touch"],
+}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("separator", SYNTAX)
+def test_a_separator_that_is_shell_syntax_reaches_the_tool_as_text(
+    shell: str, separator: str, tmp_path: Path
+) -> None:
+    several = {"list": True, "list-separator": separator}
+    line = text_tool("printf '%s\\001' [A]", **several).expand({"a": ["a b", "touch"]}).command_line
+    assert printed(shell, line).split("\1")[:-1] == SYNTAX[separator]
+    victim, compiled = Victim(tmp_path), text_tool("echo [A]", **several)
+    for payload in payloads(["[A]"]):
+        assert victim.run(shell, compiled.expand({"a": ["x", payload, "touch"]}).command_line) == []
 
 
 def test_an_output_path_with_hostile_values_is_quoted_too(tmp_path: Path) -> None:

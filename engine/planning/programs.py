@@ -1,0 +1,377 @@
+"""Programs that run text as code, by table: how each reads its arguments."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from typing import NamedTuple
+
+VALUE, EXPANSION = "\0", "\1"
+"""In the text of a word: a value of the invocation, and what only the shell knows."""
+
+
+class Role(IntEnum):
+    """What a program makes of a word. The higher, the more dangerous."""
+
+    DATA = 0
+    OPERAND = 1
+    """Data, unless it begins with a dash: options are still read here."""
+    COMMAND = 2
+    """A program's name: of no program that runs its arguments as code."""
+    CODE = 3
+
+
+class Program(NamedTuple):
+    """How a program reads its arguments. Options are letters, or whole words with their dashes."""
+
+    code: str = ""
+    """Letters of options whose argument is code."""
+    takes: str = ""
+    """Letters of options with another argument."""
+    plain: str = ""
+    """Letters of options without argument."""
+    flagged: str = ""
+    """Letters of options that make the first operand code."""
+    code_words: tuple[str, ...] = ()
+    takes_words: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    """Options that begin a command, as `-exec` of find."""
+    skip: int = 0
+    """Operands before those that count."""
+    first: Role = Role.DATA
+    """Of the first operand, when no option gave the code."""
+    rest: Role = Role.DATA
+    command: bool = False
+    """Whether the first operand begins a command."""
+    loose: bool = False
+    """Whether any later operand may begin it, because options are not known."""
+    permutes: bool = False
+    """Whether options are read after operands too."""
+    long_by_one_dash: bool = False
+    reads: bool = False
+    """Whether it runs its standard input when it is given no code."""
+    is_shell: bool = False
+    """Whether its code is shell code."""
+    stops: str = ""
+    """Letters of options after whose argument all is data."""
+    stops_words: tuple[str, ...] = ()
+    opens: str = ""
+    """Letters of options that make the names of files code, as Perl's -n: it runs `command |`."""
+    guesses: bool = False
+    """Whether it is not known, and options such as -c are taken for those of an interpreter."""
+
+
+_SHELL = Program(
+    flagged="c",
+    plain="abefhiklmnprstuvxBCDEHPTV",
+    takes="oO",
+    code_words=("--rcfile", "--init-file"),
+    first=Role.CODE,
+    reads=True,
+    is_shell=True,
+)
+_ALL = Program(first=Role.CODE, rest=Role.CODE)
+_CLIENT = _ALL._replace(reads=True)
+WRAPPER = Program(command=True)
+"""Begins the command that its operands are, as `nohup` does."""
+_LOOSE = Program(command=True, loose=True)
+_SCRIPT = Program(first=Role.CODE, reads=True)
+_FILES = Program(first=Role.OPERAND, rest=Role.OPERAND, permutes=True)
+_PYTHON = _SCRIPT._replace(code="cm", takes="WX", plain="bBdEhiIOPqRsStuvVx", stops="cm")
+_PERL = _SCRIPT._replace(code="eEMm", plain="acCDfgiInlpsStTuUvVwWxX0", opens="np")
+_RUBY = _SCRIPT._replace(code="er", takes="CEFIKTWx", plain="acdhlnpsSUvwy")
+_NODE = _SCRIPT._replace(
+    code="epr", takes="C", plain="ichv", code_words=("--eval", "--print", "--require", "--import")
+)
+_PHP = _SCRIPT._replace(code="rRBEFf", takes="cdtTSzg", plain="aCehHilmnqsvw", code_words=("--run", "--file"))
+_R = Program(
+    code="ef",
+    takes="gd",
+    code_words=("--file",),
+    stops_words=("--args",),
+    first=Role.CODE,
+    rest=Role.CODE,
+    reads=True,
+)
+_OCTAVE = _SCRIPT._replace(takes="p", plain="fhHiqvVW", code_words=("--eval",))
+_MATLAB = _SCRIPT._replace(
+    code_words=("-r", "-batch"),
+    takes_words=("-logfile", "-c", "-sd"),
+    stops_words=("-r", "-batch"),
+    long_by_one_dash=True,
+)
+_JULIA = _SCRIPT._replace(
+    code="eELm", takes="JpCtOgH", plain="iqhv", code_words=("--eval", "--print", "--load")
+)
+_JAVA = Program(
+    code_words=("-jar", "-cp", "-classpath", "--class-path", "-agentlib", "-javaagent"),
+    stops_words=("-jar",),
+    first=Role.CODE,
+    long_by_one_dash=True,
+)
+_AWK = Program(
+    code="fEei",
+    takes="vFlWLop",
+    plain="bcCghIkMnNOPrsStV",
+    code_words=("--file", "--source", "--exec", "--include", "--load"),
+    takes_words=("--assign", "--field-separator"),
+    first=Role.CODE,
+)
+_SED = Program(
+    code="ef",
+    takes="l",
+    plain="nrEiszub",
+    code_words=("--expression", "--file"),
+    takes_words=("--line-length",),
+    first=Role.CODE,
+    rest=Role.OPERAND,
+    permutes=True,
+)
+_SSH = Program(
+    code="oFSEIJ",
+    takes="bBcDeiLlmOpPQRwW",
+    plain="46AaCfGgKkMNnqsTtVvXxYy",
+    skip=1,
+    first=Role.CODE,
+    rest=Role.CODE,
+    reads=True,
+    is_shell=True,
+)
+_TAR = _FILES._replace(
+    code="IF",
+    takes="fCbTXgHKLNV",
+    plain="AcdrtuxzjJZapPvwkmOShlBGinsUW",
+    code_words=(
+        "--use-compress-program", "--to-command", "--checkpoint-action", "--rsh-command", "--info-script",
+        "--new-volume-script", "--rmt-command",
+    ),
+    takes_words=("--file", "--directory", "--exclude", "--transform", "--strip-components"),
+)  # fmt: skip
+_FIND = _FILES._replace(
+    commands=("-exec", "-execdir", "-ok", "-okdir"),
+    takes_words=(
+        "-name",
+        "-iname",
+        "-path",
+        "-ipath",
+        "-wholename",
+        "-regex",
+        "-iregex",
+        "-lname",
+        "-ilname",
+        "-type",
+        "-xtype",
+        "-maxdepth",
+        "-mindepth",
+        "-newer",
+        "-anewer",
+        "-cnewer",
+        "-size",
+        "-mtime",
+        "-mmin",
+        "-atime",
+        "-amin",
+        "-ctime",
+        "-cmin",
+        "-perm",
+        "-user",
+        "-group",
+        "-uid",
+        "-gid",
+        "-links",
+        "-inum",
+        "-samefile",
+        "-printf",
+        "-fprint",
+        "-fprintf",
+        "-regextype",
+        "-fstype",
+    ),
+    long_by_one_dash=True,
+)
+_SU = Program(
+    code="c",
+    takes="gGsuwT",
+    plain="flmPp",
+    code_words=("--command", "--session-command"),
+    skip=1,
+    first=Role.CODE,
+    rest=Role.CODE,
+    reads=True,
+    is_shell=True,
+)
+_READS_NAMES = Program(takes="dnOsuc", plain="t", code="C", first=Role.CODE)
+
+
+def _each(names: str, program: Program) -> dict[str, Program]:
+    return dict.fromkeys(names.split(), program)
+
+
+_PROGRAMS: dict[str, Program] = {
+    **_each("sh ash bash dash ksh mksh pdksh lksh oksh zsh csh tcsh fish rbash rksh yash posh hush", _SHELL),
+    **_each("elvish xonsh pwsh", _SHELL),
+    **_each("python pypy ipython bpython fslpython", _PYTHON),
+    **_each("awk gawk mawk nawk original-awk igawk", _AWK),
+    **_each("sed gsed ssed", _SED),
+    "perl": _PERL,
+    "ruby": _RUBY,
+    **_each("node nodejs", _NODE),
+    "php": _PHP,
+    "R": _R,
+    "Rscript": _SCRIPT._replace(code="e", takes="g"),
+    "lua": _SCRIPT._replace(code="el", plain="iEvW"),
+    "luajit": _SCRIPT._replace(code="elbjO", plain="iEv"),
+    **_each("tclsh wish", _SCRIPT),
+    "expect": _SCRIPT._replace(code="cf", plain="bDdinNv"),
+    "octave": _OCTAVE,
+    "matlab": _MATLAB,
+    "scilab": _MATLAB._replace(code_words=("-e", "-f", "-quit"), stops_words=()),
+    "julia": _JULIA,
+    "java": _JAVA,
+    **_each("groovy scala", _SCRIPT._replace(code="e")),
+    "dc": _SCRIPT._replace(code="ef", plain="hV"),
+    "gnuplot": _SCRIPT._replace(code="ec", plain="pd", rest=Role.CODE),
+    # all that they are given may be code, also what they read
+    **_each(
+        "bc m4 sqlite3 psql mysql mariadb ed ex vi vim gdb at batch crontab parallel qsub sbatch", _CLIENT
+    ),
+    **_each("deno bun clojure ghc ocaml emacs nvim make gmake ninja cmake ant watch oarsub condor_run", _ALL),
+    "ssh": _SSH,
+    "su": _SU,
+    "runuser": _SU._replace(skip=0, first=Role.DATA, rest=Role.DATA, command=True, loose=True),
+    # files, and options that run programs
+    "scp": _FILES._replace(code="oSF", takes="ciJlPX"),
+    "sftp": _FILES._replace(code="oSFb", reads=True),
+    "rsync": _FILES._replace(
+        code="e",
+        takes="fTBM",
+        plain="aAcdDgGhHiIklLnNoOpPqrRsStuUvWxXyzC",
+        code_words=("--rsh", "--rsync-path"),
+    ),
+    "tar": _TAR,
+    "zip": _FILES._replace(code_words=("-TT", "--unzip-command")),
+    "sort": _FILES._replace(takes="koStT", plain="bdfgiMhnRrVcCmsuz", code_words=("--compress-program",)),
+    "git": _FILES._replace(code="c", takes="C", code_words=("--exec-path", "--upload-pack", "--config")),
+    "wget": _FILES._replace(code="e", code_words=("--use-askpass",)),
+    "curl": _FILES._replace(code="K", code_words=("--config",)),
+    "find": _FIND,
+    "split": _FILES._replace(takes="abClnt", code_words=("--filter",)),
+    "script": _FILES._replace(code="c", code_words=("--command",)),
+    # programs that begin another
+    "env": WRAPPER._replace(
+        code="S", takes="uC", plain="i0v", code_words=("--split-string",), takes_words=("--unset", "--chdir")
+    ),
+    "nice": WRAPPER._replace(takes="n", takes_words=("--adjustment",)),
+    **_each(
+        "nohup busybox toybox builtin ! noglob nocorrect catchsegv valgrind linux64 linux32 pkexec", WRAPPER
+    ),
+    "setsid": WRAPPER._replace(plain="cfw"),
+    "ionice": WRAPPER._replace(takes="cnpPu", plain="t"),
+    "chrt": WRAPPER._replace(takes="TPD", plain="abfirRmpv", skip=1),
+    "taskset": WRAPPER._replace(plain="acp", skip=1),
+    "timeout": WRAPPER._replace(takes="ks", plain="fpv", takes_words=("--kill-after", "--signal"), skip=1),
+    "stdbuf": WRAPPER._replace(takes="ioe"),
+    "time": WRAPPER._replace(takes="fo", plain="apvqV", takes_words=("--format", "--output")),
+    "unbuffer": WRAPPER._replace(plain="p"),
+    "sudo": WRAPPER._replace(takes="CDghpRrTtUu", plain="AbBEeHiKklnPSsVv", reads=True),
+    "doas": WRAPPER._replace(takes="Cu", plain="Lns"),
+    **_each("gosu su-exec chroot", WRAPPER._replace(skip=1)),
+    "fakeroot": WRAPPER._replace(takes="lfsib"),
+    "proot": WRAPPER._replace(takes="rbqwSRkmp", plain="0v"),
+    "flock": WRAPPER._replace(
+        code="c",
+        takes="wE",
+        plain="senuoxFv",
+        code_words=("--command",),
+        skip=1,
+        permutes=True,
+        is_shell=True,
+    ),
+    "xargs": WRAPPER._replace(
+        takes="adEILnPs",
+        plain="0oprtx",
+        takes_words=("--max-args", "--max-procs", "--replace", "--delimiter"),
+        reads=True,
+    ),
+    "command": WRAPPER._replace(plain="pvV"),
+    "exec": WRAPPER._replace(takes="a", plain="cl"),
+    "tini": WRAPPER._replace(takes="pe", plain="svwgl"),
+    "dumb-init": WRAPPER._replace(takes="r", plain="cv"),
+    "xvfb-run": WRAPPER._replace(takes="efnpswl", plain="a"),
+    "strace": WRAPPER._replace(takes="eaobEIOpPsSuUX", plain="cCdDfFhikqrtTvVwxyzZ"),
+    "ltrace": WRAPPER._replace(takes="eaolnpsuxF", plain="bcCfhiLrStTV"),
+    "numactl": WRAPPER._replace(takes="CNmip", plain="al"),
+    "unshare": WRAPPER._replace(takes="wSRG"),
+    "nsenter": WRAPPER._replace(takes="tSGrw"),
+    **_each("mpirun mpiexec srun aprun docker podman udocker singularity apptainer conda mamba", _LOOSE),
+    **_each(
+        "micromamba pixi uv poetry pipenv bwrap systemd-run firejail entr npx perf setarch coproc", _LOOSE
+    ),
+    # what the shell itself evaluates
+    "eval": _ALL._replace(is_shell=True),
+    **_each("let alias complete compgen bind enable hash fc history autoload zmodload sched shift [[", _ALL),
+    **_each("unset declare typeset local export readonly integer float", _ALL),
+    "trap": Program(plain="lp", first=Role.CODE, is_shell=True),
+    **_each(". source", Program(first=Role.CODE)),
+    "read": _ALL._replace(code="a", takes="dinNptu", plain="ers"),
+    **_each("readarray mapfile", _READS_NAMES),
+    "printf": Program(code="v", first=Role.OPERAND),
+    "wait": Program(code="p"),
+    "getopts": Program(skip=1, first=Role.CODE),
+}
+UNKNOWN, GUESSED = Program(), Program(guesses=True)
+_version = re.compile(r"[-.]?\d[\d.]*$")
+_octave = re.compile(r"octave-cli$|octave-gui$")
+assigns = re.compile(r"[A-Za-z_]\w*\+?=").match
+"""Whether a word sets a variable."""
+is_run = re.compile(
+    r"PATH|ENV|BASH_ENV|IFS|PS[0-4]|PROMPT_COMMAND|SHELL|SHELLOPTS|BASHOPTS|CDPATH|FPATH|ZDOTDIR|LD_\w+|DYLD_\w+"
+    r"|PAGER|EDITOR|VISUAL|BROWSER|LESSOPEN|LESSCLOSE|TAR_OPTIONS|GIT_\w+|RSYNC_RSH|PERL5?(?:LIB|OPT|DB)"
+    r"|PYTHON\w+|RUBY(?:LIB|OPT)|NODE_(?:OPTIONS|PATH)|(?:_JAVA|JDK_JAVA|JAVA_TOOL)_OPTIONS|CLASSPATH|LUA_\w+"
+    r"|MAKEFLAGS|MATLABPATH|OCTAVE_PATH|R_(?:PROFILE|ENVIRON|LIBS)\w*|AWKPATH|AWKLIBPATH|GCONV_PATH|HISTFILE"
+).fullmatch
+"""Whether a variable of this name is run, or tells where programs and libraries are found."""
+_RESERVED = frozenset(
+    [
+        "if",
+        "then",
+        "else",
+        "elif",
+        "fi",
+        "do",
+        "done",
+        "case",
+        "esac",
+        "while",
+        "until",
+        "for",
+        "in",
+        "select",
+        "function",
+        "coproc",
+        "time",
+        "test",
+        "set",
+    ]
+)
+
+
+def program_of(word: str) -> Program | None:
+    """The entry of a command word, or None when it is no evaluator."""
+    name = word.rpartition("/")[2]
+    for known in (name, _version.sub("", name), _octave.sub("octave", name)):
+        if known in _PROGRAMS:
+            return _PROGRAMS[known]
+    return None
+
+
+def can_be_command(name: str) -> bool:
+    """Whether a value may be the name of a program: of none in the table, and no word of the shell's own."""
+    return not (program_of(name) or assigns(name) or name in _RESERVED)
+
+
+def completes(name: str) -> bool:
+    """Whether a value within a name can make it that of a program in the table, as `ba[A]` does."""
+    pieces = name.split(VALUE)
+    pattern = re.compile(".*".join(map(re.escape, pieces)))
+    return any(pieces) and any(pattern.fullmatch(known) for known in _PROGRAMS)
