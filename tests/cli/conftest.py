@@ -56,3 +56,10 @@ def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Anywher
         if runtime == "udocker":
             environment["ENGINE_NODE__PROOT"] = str(proot_for_tests(desk.home.parent))
         yield Anywhere(desk, runtime, image)
+
+
+@pytest.fixture(params=["desk", "ordinary_desk"])
+def each_desk(request: pytest.FixtureRequest) -> Desk:
+    """The desk of root, and that of somebody else."""
+    desk: Desk = request.getfixturevalue(request.param)
+    return desk

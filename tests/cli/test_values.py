@@ -9,13 +9,6 @@ from tests.cli.desk import Desk
 BARE = ("--runtime", "none")
 
 
-@pytest.fixture(params=["desk", "ordinary_desk"])
-def each_desk(request: pytest.FixtureRequest) -> Desk:
-    """The desk of root, and that of somebody else."""
-    desk: Desk = request.getfixturevalue(request.param)
-    return desk
-
-
 @pytest.mark.parametrize(
     "command",
     [
