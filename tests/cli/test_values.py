@@ -1,4 +1,4 @@
-"""Values reach the tool as they are, and are never run: through the command line, as root and as somebody else."""
+"""Values reach the tool as they are and are never run: as root and as somebody else."""
 
 from __future__ import annotations
 
