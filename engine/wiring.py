@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +33,7 @@ from engine.settings.node import NodeSettings
 from engine.settings.tree import Settings
 from engine.store.database import Database
 from wrappers import wire
+from wrappers.containers.tree import remove
 
 if TYPE_CHECKING:
     from engine.api.parts import Http
@@ -323,5 +323,5 @@ def _workspace() -> Path:
     for left in path.iterdir():
         with suppress(FileNotFoundError):  # another engine's, which is done with it
             if left.stat().st_mtime < time.time() - _DAY:
-                shutil.rmtree(left, ignore_errors=True)
+                remove(left)
     return path

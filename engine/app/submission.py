@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ from engine.storages.file import to_path, to_url
 from engine.store import descriptors, executions, jobs, plans, sources
 from engine.store.database import Database
 from engine.store.executions import Execution
+from wrappers.containers.tree import remove
 
 PAGE = 1000
 
@@ -80,7 +80,7 @@ class Submissions:
                     also(connection, new)
         except BaseException:
             self._remove(new.id)
-            shutil.rmtree(directory / "inputs", ignore_errors=True)
+            remove(directory / "inputs")
             with suppress(OSError):
                 directory.rmdir()
             raise

@@ -23,7 +23,7 @@ from typing import Any
 from engine.errors import BackendUnavailable
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Seen, Submission
 from wrappers import build, wire
-from wrappers.node.files import remove, replace_bytes, replace_text
+from wrappers.node.files import remove, remove_any, replace_bytes, replace_text
 from wrappers.serve.spool import Process, Spool
 
 PIECE = 1 << 20
@@ -167,7 +167,7 @@ class LocalBackend:
                     file.write(claim)
             os.rename(part, self._job(item.key))
         except OSError as error:
-            shutil.rmtree(part, ignore_errors=True)
+            remove_any(str(part))
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
 

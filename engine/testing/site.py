@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -33,6 +32,7 @@ from engine.backends.diracx.search import one_of
 from engine.backends.wms.outputs import opened
 from engine.backends.wms.payload import pack
 from engine.errors import EngineError
+from wrappers.containers.tree import remove
 
 log = logging.getLogger("engine.testing.site")
 
@@ -120,7 +120,7 @@ class _Job:
                 self._tell("Failed", "Exception During Execution", str(error)[:200])
         finally:
             self._client.close()
-            shutil.rmtree(self._work, ignore_errors=True)
+            remove(self._work)
 
     def _execute(self) -> tuple[int, bool]:
         """Gives the exit code, and whether DIRAC wanted its end."""

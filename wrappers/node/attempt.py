@@ -125,6 +125,7 @@ class _Attempt:
             self._run(launch, place)
         with self._phase("outputs"):
             os.unlink(os.path.join(place.job, SCRIPT))
+            files.give_access(place.job)
             found, missing = find(self._manifest.outputs, place.job, before)
             if missing:
                 self._told["missing"] = [one.id for one in missing]

@@ -182,6 +182,30 @@ def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Held:
     return Held(sums, total)
 
 
+def give_access(directory: str) -> None:
+    """Let the owner read and change all that lies in a directory, whatever rights a tool took away. Links are
+    not followed; what belongs to others, or lies deeper than any path, stays as it is.
+    """
+    todo = [directory]
+    while todo:
+        try:
+            found = entries(todo.pop())
+        except OSError:
+            continue
+        for entry in found:
+            if entry.is_symlink():
+                continue
+            if entry.is_dir():
+                todo.append(entry.path)
+            wanted = stat.S_IRWXU if entry.is_dir() else stat.S_IRUSR | stat.S_IWUSR
+            try:
+                mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+                if mode & wanted != wanted:
+                    os.chmod(entry.path, mode | wanted)
+            except OSError:
+                pass  # whoever reads it will say so
+
+
 def remove(path: str, spare: str = "") -> None:
     """Remove a directory and all under it but `spare`, also where the tool took its own permissions away.
 

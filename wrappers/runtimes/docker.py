@@ -36,6 +36,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         version = str(client.version()["Version"])
     finally:
         client.close()
+    _make_mount_point(job)
     name = container_name(job)
     started = job.private / "docker.started"
     excess = job.private / "docker.excess"
@@ -56,6 +57,15 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         excess=lambda: excess.read_text() if excess.exists() else "",
         cleanup=lambda: _remove(node.docker_host, name),
     )
+
+
+def _make_mount_point(job: Job) -> None:
+    """Where the job's directory is mounted below /tmp, in the directory that is shown there: what the engine
+    makes is root's, and an ordinary user could not remove it.
+    """
+    for target in TEMPORARY:
+        if Path(target) in job.directory.parents:
+            (job.tmp / job.directory.relative_to(target)).mkdir(parents=True, exist_ok=True)
 
 
 def _connect(host: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
@@ -13,6 +12,7 @@ from pathlib import Path
 from engine.app.views import ProductView, within_others
 from engine.errors import BadRequest, EngineError, Unavailable
 from engine.ports import Progress, Storage
+from wrappers.containers.tree import remove, remove_all
 from wrappers.transfer.errors import TransferError
 from wrappers.transfer.tree import unpack
 
@@ -115,12 +115,12 @@ def _unpack(packed: Path, target: Path) -> None:
     try:
         unpack(str(packed), str(part))
         if target.is_dir():
-            shutil.rmtree(target)
+            remove_all(target)
         part.rename(target)
     except TransferError as error:
         raise BadRequest(f"{target}: {error}") from None
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        remove(part)
 
 
 def _sha256(path: Path) -> str:

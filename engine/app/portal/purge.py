@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.site import Site
@@ -17,7 +19,7 @@ from engine.storages.file import to_path
 from engine.store import attempts, audit, executions, purge
 from engine.store.database import Database
 from engine.store.executions import Execution
-from wrappers.containers.tree import remove
+from wrappers.containers.tree import remove_all
 
 log = logging.getLogger("engine.purge")
 
@@ -32,12 +34,21 @@ def files_of(site: Site | None, storage: Callable[[str], Storage]) -> Remove:
 
     def remove_files(execution: Execution) -> None:
         if execution.results.startswith("file:"):
-            remove(to_path(execution.results))
+            _remove_results(to_path(execution.results))
         for place in execution.options.places:
             if site and site.path_of(place.url):
                 storage(place.url).delete(place.url)
 
     return remove_files
+
+
+def _remove_results(directory: Path) -> None:
+    try:
+        remove_all(directory)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(directory):
+            return  # somebody was faster
+        raise Unavailable(f"{directory}: {error.strerror}") from None
 
 
 def giving_up(db: Database, backends: Mapping[str, Backend], storage: Callable[[str], Storage]) -> Remove:
