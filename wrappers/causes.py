@@ -102,6 +102,15 @@ _TABLE = (
         site=PERHAPS,
     ),
     Cause(
+        "registry-untrusted",
+        wire.IMAGE,
+        "the registry's certificate, or how it speaks TLS, is not accepted",
+        "mend the registry, or name its authorities in `node.authorities`",
+        again=2,
+        delay=2.0,
+        site=PERHAPS,
+    ),
+    Cause(
         "image-damaged",
         wire.IMAGE,
         "what came is not what its digest says, or is no image that can be unpacked",
@@ -165,11 +174,6 @@ _TABLE = (
         "a file became larger than the file system or the limit of the account allows",
         "raise the limit (`ulimit -f`), or use another file system for `node.scratch`",
         site=PERHAPS,
-    ),
-    _node(
-        "links",
-        "the file system has no hard links, or not so many",
-        "name a directory of another file system in `node.cache` or `node.scratch`",
     ),
     _node(
         "names",
@@ -275,7 +279,7 @@ LIMITS: Dict[int, str] = {
     errno.ENOSPC: "no-space",
     errno.EDQUOT: "no-space",
     errno.EFBIG: "file-size",
-    errno.EMLINK: "links",
+    errno.EMLINK: "node",
     errno.ENAMETOOLONG: "names",
     errno.EILSEQ: "names",
     errno.EROFS: "read-only",
@@ -293,6 +297,7 @@ LIMITS: Dict[int, str] = {
     errno.ENOBUFS: "memory",
     errno.ENETUNREACH: "no-network",
     errno.ENETDOWN: "no-network",
+    -3: "no-network",  # socket.EAI_AGAIN: the name service does not answer
 }
 """Limits of a node or its file systems, by what the system says. They are nobody else's fault, wherever they
 are met."""
@@ -302,6 +307,8 @@ def of_limit(error: BaseException) -> str:
     """The cause when an exception tells of a limit of the node; "" when it tells of anything else."""
     if isinstance(error, MemoryError):
         return "memory"
+    if isinstance(error, ImportError) and not (error.name or "").startswith("wrappers"):
+        return "no-python"  # without a part of the standard library
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return "processes"  # Python has no exception of its own for it
     return LIMITS.get(error.errno or 0, "") if isinstance(error, OSError) else ""

@@ -1,20 +1,17 @@
 #!/bin/sh
-# Finds a Python for the wrapper beside this file and runs it with our arguments. Where there is none, `run`
-# still answers: a report of failure class "node" for each manifest, and exit code 71. At SIGTERM before that,
-# likewise: class "cancelled", and 143. (No function before `refuse`: in one, "$@" of the trap is the function's.)
-here=$(cd "$(dirname "$0")" && pwd) || exit 71
+# Runs the wrapper beside this file by the first Python that can load it: as things are, else without LD_LIBRARY_PATH
+# and LD_PRELOAD, else one that lacks only ssl or ctypes. Where there is none, `run` still answers: a report of class
+# "node" for each manifest, and exit code 71. At SIGTERM before that, likewise: "cancelled", and 143. (No function
+# before `refuse`: in one, "$@" of the trap is the function's.)
+case $0 in /*) here=${0%/*} ;; */*) here=$PWD/${0%/*} ;; *) here=$PWD ;; esac
 refuse() {
-    class=$1 message=$2 code=$3 into=. manifests='' index=0 count=-1 number=0
-    trap '' TERM INT
-    shift 3
+    trap '' TERM INT && unset LD_LIBRARY_PATH LD_PRELOAD
+    PATH=${PATH-}:/usr/bin:/bin code=$4 into=. manifests='' index=0 count=-1 number=0
+    message="$3$(printf '%s\n' "$why" | tail -n 1 | LC_ALL=C tr -cd 'A-Za-z0-9 ._:,/()=-')"
+    said='"outcome":"failed","version":1,"failure":"'$1'","cause":"'$2'","message":"'$message'"'
     echo "launch.sh: $message" >&2
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --manifests) manifests=$2; shift ;;
-            --into) into=$2; shift ;;
-            --index) index=$2; shift ;;
-            --count) count=$2; shift ;;
-        esac
+    while [ $# -gt 4 ]; do
+        case $5 in --manifests) manifests=$6 ;; --into) into=$6 ;; --index) index=$6 ;; --count) count=$6 ;; esac
         shift
     done
     [ -r "$manifests" ] && mkdir -p "$into" || exit "$code"
@@ -24,17 +21,20 @@ refuse() {
         [ -n "$attempt" ] && number=$((number + 1)) && [ "$number" -gt "$index" ] || continue
         [ "$count" -lt 0 ] || [ "$number" -le $((index + count)) ] || continue
         sum=$(printf %s "$line" | sha256sum 2>/dev/null | cut -d' ' -f1)
-        printf '{"attempt":"%s","failure":"%s","host":{"name":"%s"},"manifest_sha256":"%s","message":"%s",%s}' \
-            "$attempt" "$class" "$(uname -n)" "$sum" "$message" '"outcome":"failed","version":1' \
-            >"$into/$attempt.part" && mv "$into/$attempt.part" "$into/$attempt.report.json"
+        printf '{"attempt":"%s","host":{"name":"%s"},"manifest_sha256":"%s",%s}' "$attempt" "$(uname -n)" "$sum" \
+            "$said" >"$into/$attempt.part" && mv -f "$into/$attempt.part" "$into/$attempt.report.json"
     done <"$manifests"
     exit "$code"
 }
-trap 'refuse cancelled "cancelled before it started" 143 "$@"' TERM INT
-for python in ${ENGINE_PYTHON:+"$ENGINE_PYTHON"} python3 /usr/libexec/platform-python \
-    ${DIRACOS:+"$DIRACOS/bin/python"} /usr/bin/python3 /usr/local/bin/python3 \
-    /cvmfs/dirac.egi.eu/dirac/*/Linux-"$(uname -m)"/bin/python3 /opt/rh/rh-python3*/root/usr/bin/python3; do
-    "$python" -I -S -c 'import sys, zlib, hashlib; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1 &&
-        exec "$python" -I -S "$here/wrapper.pyz" "$@"
+trap 'why=; refuse cancelled cancelled "cancelled before it started" 143 "$@"' TERM INT
+for needs in 'ssl, ctypes,' 'ctypes, ssl,' ''; do
+    [ "$needs" = 'ssl, ctypes,' ] || unset LD_LIBRARY_PATH LD_PRELOAD
+    for python in ${ENGINE_PYTHON:+"$ENGINE_PYTHON"} python3 /usr/libexec/platform-python \
+        ${DIRACOS:+"$DIRACOS/bin/python"} /usr/bin/python3 /usr/local/bin/python3 \
+        /cvmfs/dirac.egi.eu/dirac/*/Linux-"$(uname -m)"/bin/python3 /opt/rh/rh-python3*/root/usr/bin/python3; do
+        load="import sys; sys.path.insert(0, sys.argv[1]); import $needs zlib, hashlib, wrappers.__main__"
+        command -v "$python" >/dev/null && why=$("$python" -I -S -c "$load" "$here/wrapper.pyz" 2>&1) &&
+            exec "$python" -I -S "$here/wrapper.pyz" "$@"
+    done
 done
-refuse node "no Python 3.6 or newer on this node (set ENGINE_PYTHON to one)" 71 "$@"
+refuse node no-python 'no Python 3.6 or newer on this node works (ENGINE_PYTHON names one). ' 71 "$@"

@@ -1,52 +1,130 @@
-"""Sites of a grid: for how long one that fails is left in peace, and where a job had better not go again.
+"""Sites of a grid: whether one that fails is left in peace for a while, and where a job had better not go.
 
-Decisions only. What is counted are attempts that ended there, of all executions together: a site that has
-lost its CVMFS fails for everybody.
+Decisions only. What is looked at are the ends of attempts there, of all executions together. A site rests
+only for what is its own fault (`wrappers.causes` says which failures are), and only when several users or
+several images fail there: what one of them meets may be their own doing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.domain.retry import Failure
+from engine.domain.retry import Failure, cause_of
+from wrappers.causes import CAUSES, NO, PERHAPS
+
+FIRST: Final = 300.0
+"""Seconds of the first rest; each that follows without a recovery takes twice as long."""
+LONGEST: Final = 21_600.0
+"""Seconds that a site rests at most: somebody may have mended it."""
+WINDOW: Final = 2 * LONGEST
+"""Seconds after which the end of an attempt says nothing any more."""
+LEAST: Final = 3
+"""Failures without which no site rests."""
+SHARE: Final = 0.5
+"""The part of those who use a site that must fail there before it rests."""
+EACH: Final = 5
+"""The last ends of one user's attempts with one image that are looked at."""
+USERS: Final = 40
+"""Pairs of a user and an image that are looked at, the latest: a thousand failures of one are one voice."""
+
+_SHOWS_NOTHING: Final = {c.name for c in CAUSES.values() if c.site == NO} - {
+    c.name for c in CAUSES.values() if c.failure in (Failure.TOOL, Failure.LIMIT)
+}
+"""Failures from which a site is known neither to work nor not to work. Where a tool could run, it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended at a site."""
+
+    at: float
+    user: str
+    image: str
+    cause: str = ""
+    """A name in `wrappers.causes`; "" when the site did what it should."""
+
+    @property
+    def who(self) -> tuple[str, str]:
+        """Whose voice it is."""
+        return self.user, self.image
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """How long a site rests: `first` seconds after so many failures in a row, then twice as long."""
+    """Until when a site rests."""
 
-    after: int
-    first: float
-
-
-RESTS: Final[Mapping[Failure, Rest]] = {
-    Failure.NODE: Rest(after=1, first=300.0),  # one broken node says little of the others
-    Failure.IMAGE: Rest(after=2, first=600.0),  # perhaps the registry, and not the site
-    Failure.LOST: Rest(after=2, first=600.0),
-    Failure.INPUT: Rest(after=4, first=600.0),
-    Failure.OUTPUT: Rest(after=3, first=600.0),
-}
-"""Classes of failures that may be the site's fault. Others say nothing about it."""
-
-LONGEST: Final = 21_600.0
-"""Seconds that a site rests at most: somebody may have mended it."""
+    until: float = 0.0
+    times: int = 0
+    """Rests one after the other, without a recovery between them."""
 
 
-def rest_of(failure: Failure, in_a_row: int) -> float:
-    """Seconds for which a site rests after that many failures that may be its own fault, the last of this
-    class; 0.0 is not at all.
+def outcome(at: float, user: str, image: str, cause: str, failure: str) -> Outcome | None:
+    """Give what the end of an attempt tells of its site; None is nothing."""
+    if not failure:
+        return Outcome(at, user, image)
+    named = cause_of(cause, failure)
+    if named.name in _SHOWS_NOTHING:
+        return None
+    return Outcome(at, user, image, "" if named.site == NO else named.name)
+
+
+def remember(known: Iterable[Outcome], new: Outcome) -> list[Outcome]:
+    """Add an outcome to those of a site, oldest first, and leave out what is not looked at any more."""
+    fresh = [one for one in (*known, new) if one.at > new.at - WINDOW]
+    counts: dict[tuple[str, str], int] = {}
+    kept = []
+    for one in reversed(fresh):
+        if one.who not in counts and len(counts) == USERS:
+            continue
+        counts[one.who] = counts.get(one.who, 0) + 1
+        if counts[one.who] <= EACH:
+            kept.append(one)
+    return kept[::-1]
+
+
+def rest(old: Rest, here: Sequence[Outcome], others: Sequence[Outcome]) -> Rest:
+    """Decide whether a site rests, once the last of the outcomes `here` is known; `others` are those of the
+    other sites of its grid.
     """
-    rest = RESTS.get(failure)
-    if rest is None or in_a_row < rest.after:
-        return 0.0
-    return min(rest.first * 2.0 ** min(in_a_row - rest.after, 20), LONGEST)
+    if not at_fault(here, others):
+        return Rest()
+    now = here[-1].at
+    if now < old.until or not here[-1].cause:
+        return old  # what still ends there was sent before it rested
+    return Rest(now + min(FIRST * 2.0 ** min(old.times, 20), LONGEST), old.times + 1)
+
+
+def at_fault(here: Sequence[Outcome], others: Sequence[Outcome]) -> bool:
+    """Whether a good part of several users, or of several images, fail at a site by its own fault."""
+    voices: dict[tuple[str, str], list[Outcome]] = {}
+    for one in here:
+        voices.setdefault(one.who, []).append(one)
+    blaming, failures = set(), 0
+    for who, ends in voices.items():
+        blamed = _blamed(ends, [one.at for one in others if one.who == who and not one.cause])
+        if 2 * blamed > len(ends):
+            blaming.add(who)
+            failures += blamed
+    several = len({user for user, _ in blaming}) > 1 or len({image for _, image in blaming}) > 1
+    return several and failures >= LEAST and len(blaming) >= SHARE * len(voices)
+
+
+def _blamed(ends: Sequence[Outcome], good_elsewhere: Sequence[float]) -> int:
+    """Count the failures of one user's one image that are laid on the site."""
+    first = min((one.at for one in ends if one.cause), default=0.0)
+    better = any(at >= first for at in good_elsewhere)
+    return sum(bool(one.cause) and (better or CAUSES[one.cause].site != PERHAPS) for one in ends)
 
 
 def blames(failure: str) -> bool:
-    """Whether a failure of this class may be the site's fault."""
-    return failure in RESTS
+    """Whether a failure of this class may be the site's fault, so that the job's next try goes elsewhere."""
+    return failure in BLAMED
+
+
+BLAMED: Final = frozenset({Failure.NODE, Failure.IMAGE, Failure.LOST, Failure.INPUT, Failure.OUTPUT})
+"""Classes of failures after which a job avoids the site."""
 
 
 def elsewhere(failed: Iterable[str], resting: Iterable[str], known: Iterable[str]) -> Sequence[str]:

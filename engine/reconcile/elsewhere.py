@@ -17,8 +17,7 @@ from engine.store.lifecycle import Word
 
 def learn(connection: Connection, ended: Sequence[Word], *, now: float) -> None:
     """Note what the ends of attempts tell about the sites where they ran."""
-    known = [sites.Ended(w.attempt.submission_id, w.failure, w.detail, _runtime(w.report)) for w in ended]
-    sites.note(connection, known, now=now)
+    sites.note(connection, [_told(word) for word in ended], now=now)
 
 
 def avoid(
@@ -39,6 +38,13 @@ def avoid(
     return {id_: names for id_, names in found.items() if names}
 
 
-def _runtime(report: str | None) -> str:
-    found: Any = json.loads(report).get("runtime") if report else None
-    return str(found.get("name", "")) if isinstance(found, dict) else ""
+def _told(word: Word) -> sites.Ended:
+    report: Any = json.loads(word.report) if word.report else {}
+    runtime = report.get("runtime") or {}
+    return sites.Ended(
+        word.attempt.submission_id,
+        word.failure,
+        str(report.get("cause", "")),
+        word.detail,
+        str(runtime.get("name", "")),
+    )

@@ -128,6 +128,8 @@ site = Table(
     Column("message", Text, nullable=False),
     Column("runtimes", Text, nullable=False),  # JSON: container runtime -> how often it worked
     Column("seen_at", Float, nullable=False),
+    Column("rests", Integer, nullable=False, server_default="0"),  # one after the other, without a recovery
+    Column("recent", Text, nullable=False, server_default="[]"),  # JSON: [when, user, image, cause]
 )
 
 trouble = Table(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.retry import Failure
-from engine.domain.site import RESTS, blames, rest_of
+from engine.domain.site import BLAMED, Outcome, Rest, blames, outcome, remember, rest
 from engine.ids import JobId, SubmissionId
-from engine.store.schema import attempt, site, submission
+from engine.store.schema import attempt, execution, site, submission
 from engine.store.statements import insert_new, slices
 
 
@@ -35,6 +34,10 @@ class Site:
     runtimes: Mapping[str, int] = field(default_factory=dict)
     """Container runtimes that worked there, and how often."""
     seen_at: float = 0.0
+    rests: int = 0
+    """Rests one after the other, without a recovery between them."""
+    recent: Sequence[Outcome] = ()
+    """The last ends of attempts there, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Ended:
     submission_id: SubmissionId
     failure: str
     """"" when it succeeded."""
+    cause: str = ""
+    """What its report says (`wrappers.causes`)."""
     message: str = ""
     runtime: str = ""
 
@@ -63,14 +68,35 @@ def note(connection: Connection, ended: Sequence[Ended], *, now: float) -> None:
     """Learn from attempts that ended. Those that ran on no site are passed over."""
     by_id = {}
     for some in slices(e.submission_id for e in ended):
-        query = sa.select(submission.c.id, submission.c.backend, submission.c.site).where(
-            submission.c.id.in_(some), submission.c.site != ""
+        query = (
+            sa.select(
+                submission.c.id,
+                submission.c.backend,
+                submission.c.site,
+                execution.c.owner,
+                execution.c.options,
+            )
+            .join(execution, execution.c.id == submission.c.execution_id)
+            .where(submission.c.id.in_(some), submission.c.site != "")
         )
-        by_id.update({row.id: (row.backend, row.site) for row in connection.execute(query)})
+        by_id.update({row.id: row for row in connection.execute(query)})
+    sites = {
+        backend: {one.name: one for one in known(connection, backend)}
+        for backend in {row.backend for row in by_id.values()}
+    }
+    changed = {}
     for end in ended:
-        if end.submission_id in by_id and (not end.failure or blames(end.failure)):
-            backend, name = by_id[end.submission_id]
-            _write(connection, _learned(_get(connection, backend, name), end, now))
+        if (row := by_id.get(end.submission_id)) is None:
+            continue
+        there = sites[row.backend]
+        others = [one for name, other in there.items() if name != row.site for one in other.recent]
+        old = there.get(row.site) or Site(row.backend, row.site)
+        told = outcome(now, row.owner, _image(row.options), end.cause, end.failure)
+        new = _judged(_counted(old, end, now), told, others)
+        if new != old:
+            there[row.site] = changed[row.backend, row.site] = new
+    for new in changed.values():
+        _write(connection, new)
 
 
 def known(connection: Connection, backend: str = "") -> list[Site]:
@@ -88,38 +114,45 @@ def failed_at(connection: Connection, job_ids: Sequence[JobId]) -> dict[JobId, s
         query = (
             sa.select(attempt.c.job_id, submission.c.site)
             .join(submission, submission.c.id == attempt.c.submission_id)
-            .where(attempt.c.job_id.in_(some), attempt.c.failure.in_(list(RESTS)), submission.c.site != "")
+            .where(attempt.c.job_id.in_(some), attempt.c.failure.in_(sorted(BLAMED)), submission.c.site != "")
         )
         for row in connection.execute(query):
             found.setdefault(row.job_id, set()).add(row.site)
     return found
 
 
-def _learned(old: Site, end: Ended, now: float) -> Site:
+def _counted(old: Site, end: Ended, now: float) -> Site:
+    """Add an attempt to what `engine sites` shows."""
+    if end.failure and not blames(end.failure):
+        return old
+    if end.failure:
+        return replace(
+            old,
+            failed=old.failed + 1,
+            in_a_row=old.in_a_row + 1,
+            failure=end.failure,
+            message=end.message[:500],
+            seen_at=now,
+        )
     runtimes = dict(old.runtimes)
-    if end.runtime and not end.failure:
+    if end.runtime:
         runtimes[end.runtime] = runtimes.get(end.runtime, 0) + 1
-    good = not end.failure
-    in_a_row = 0 if good else old.in_a_row + 1
-    rest = 0.0 if good else rest_of(Failure(end.failure), in_a_row)
-    return Site(
-        old.backend,
-        old.name,
-        old.succeeded + good,
-        old.failed + (not good),
-        in_a_row,
-        0.0 if good else max(old.rest_until, now + rest if rest else 0.0),
-        old.failure if good else end.failure,
-        old.message if good else end.message[:500],
-        runtimes,
-        now,
-    )
+    return replace(old, succeeded=old.succeeded + 1, in_a_row=0, runtimes=runtimes, seen_at=now)
 
 
-def _get(connection: Connection, backend: str, name: str) -> Site:
-    query = sa.select(site).where(site.c.backend == backend, site.c.name == name)
-    row = connection.execute(query).first()
-    return Site(backend, name) if row is None else _from_row(row)
+def _judged(old: Site, told: Outcome | None, others: Sequence[Outcome]) -> Site:
+    """Decide whether the site rests, from what the end of an attempt tells of it."""
+    if told is None:
+        return old
+    recent = remember(old.recent, told)
+    decided = rest(Rest(old.rest_until, old.rests), recent, others)
+    return replace(old, rest_until=decided.until, rests=decided.times, recent=recent)
+
+
+def _image(options: str) -> str:
+    """The image of an execution, by whatever pins it."""
+    found = json.loads(options).get("image") or {}
+    return str(found.get("digest") or found.get("reference") or "")
 
 
 def _write(connection: Connection, new: Site) -> None:
@@ -132,6 +165,8 @@ def _write(connection: Connection, new: Site) -> None:
         "message": new.message,
         "runtimes": json.dumps(new.runtimes, sort_keys=True),
         "seen_at": new.seen_at,
+        "rests": new.rests,
+        "recent": json.dumps([[one.at, one.user, one.image, one.cause] for one in new.recent]),
     }
     if not insert_new(connection, site, {"backend": new.backend, "name": new.name, **values}):
         mine = (site.c.backend == new.backend, site.c.name == new.name)
@@ -140,4 +175,5 @@ def _write(connection: Connection, new: Site) -> None:
 
 def _from_row(row: sa.Row[tuple[object, ...]]) -> Site:
     values = row._asdict()
-    return Site(**{**values, "runtimes": json.loads(values["runtimes"])})
+    recent = [Outcome(*one) for one in json.loads(values["recent"])]
+    return Site(**{**values, "runtimes": json.loads(values["runtimes"]), "recent": recent})

@@ -1,4 +1,4 @@
-"""For how long a site of a grid rests, and where a job had better not go again."""
+"""Whether a site of a grid rests, and where a job had better not go again."""
 
 from __future__ import annotations
 
@@ -7,25 +7,144 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.retry import Failure
-from engine.domain.site import LONGEST, RESTS, blames, elsewhere, rest_of
+from engine.domain.site import (
+    BLAMED,
+    EACH,
+    FIRST,
+    LONGEST,
+    USERS,
+    WINDOW,
+    Outcome,
+    Rest,
+    at_fault,
+    blames,
+    elsewhere,
+    outcome,
+    remember,
+    rest,
+)
+from wrappers.causes import CAUSES, NO, YES
 
 NAMES = st.sets(st.sampled_from("ABCDE"))
+OUTCOMES = st.lists(
+    st.builds(
+        Outcome,
+        at=st.floats(0, 2 * WINDOW),
+        user=st.sampled_from("ab"),
+        image=st.sampled_from("xy"),
+        cause=st.sampled_from(["", "no-space", "no-runtime", "registry-down", "lost"]),
+    )
+)
 
 
-def test_failures_of_the_tool_say_nothing_about_the_site() -> None:
+def fails(*who: str, cause: str = "no-space", at: float = 0.0) -> list[Outcome]:
+    """Failures of `user/image`, a second after each other."""
+    return [Outcome(at + n, *name.split("/"), cause) for n, name in enumerate(who)]
+
+
+def works(*who: str, at: float = 0.0) -> list[Outcome]:
+    return fails(*who, cause="", at=at)
+
+
+@pytest.mark.parametrize("cause", [c for c in CAUSES.values() if c.site == NO], ids=lambda c: c.name)
+def test_what_is_not_the_sites_fault_is_never_laid_on_it(cause: object) -> None:
+    assert isinstance(cause, type(CAUSES["tool"]))
+    told = outcome(1.0, "a", "x", cause.name, cause.failure)
+    assert told is None or not told.cause
+    ran = cause.failure in (Failure.TOOL, Failure.LIMIT)
+    assert (told is not None) == ran  # where a tool could run, the site works
+
+
+def test_what_happens_to_one_user_with_one_image_does_not_let_a_site_rest() -> None:
+    assert not at_fault(fails(*["a/x"] * 1000), [])
+
+
+@pytest.mark.parametrize("who", [("a/x", "b/x", "a/x"), ("a/x", "a/y", "a/x")], ids=["users", "images"])
+def test_a_site_where_several_fail_rests(who: tuple[str, ...]) -> None:
+    assert at_fault(fails(*who), [])
+    assert not at_fault(fails(*who[:2]), [])  # two failures are few
+
+
+def test_a_site_where_most_work_does_not_rest() -> None:
+    failing = fails("a/x", "b/x", "a/x", "b/x")
+    assert at_fault([*failing, *works("c/x", "d/x")], [])
+    assert not at_fault([*failing, *works("c/x", "d/x", "e/x")], [])
+
+
+def test_one_broken_node_of_a_site_does_not_let_it_rest() -> None:
+    good = works(*["a/x", "b/x"] * 4)
+    assert not at_fault([*good, *fails("a/x", "b/x", "a/x", "b/x", at=10)], [])
+
+
+@pytest.mark.parametrize("cause", ["registry-down", "lost", "input-transfer", "output"])
+def test_what_may_have_another_reason_counts_when_it_works_elsewhere(cause: str) -> None:
+    failing = fails("a/x", "b/x", "a/x", cause=cause, at=100)
+    assert not at_fault(failing, [])
+    assert not at_fault(failing, works("a/x", "b/x", at=50))  # that was before
+    assert not at_fault(failing, works("c/x", "d/x", at=200))  # those are others
+    assert at_fault(failing, works("a/x", "b/x", at=200))
+
+
+def test_a_site_that_does_not_recover_rests_longer_but_not_for_ever() -> None:
+    state, here, now = Rest(), fails("a/x", "b/x", "a/x"), 100.0
+    lengths = []
+    for _ in range(12):
+        for user in "ab":
+            here = remember(here, Outcome(now, user, "x", "no-space"))
+            state = rest(state, here, [])
+        lengths.append(state.until - now)
+        now = state.until
+    assert lengths[:3] == [FIRST, 2 * FIRST, 4 * FIRST]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == LONGEST
+
+
+def test_jobs_that_were_there_already_do_not_make_a_rest_longer() -> None:
+    state, here = Rest(), fails("a/x", "b/x", "a/x")
+    first = state = rest(state, here, [])
+    for at in range(100):
+        here = remember(here, Outcome(10.0 + at, "b", "x", "no-space"))
+        state = rest(state, here, [])
+    assert state == first
+
+
+def test_a_site_that_works_again_rests_no_longer() -> None:
+    here = fails("a/x", "b/x", "a/x")
+    state = rest(Rest(), here, [])
+    assert state.until > 0
+    for at in range(10, 14):
+        here = remember(here, Outcome(at, "a", "x"))
+        here = remember(here, Outcome(at, "b", "x"))
+    assert rest(state, here, []) == Rest()
+
+
+@given(OUTCOMES)
+def test_only_the_latest_of_each_is_remembered(outcomes: list[Outcome]) -> None:
+    kept: list[Outcome] = []
+    for one in sorted(outcomes, key=lambda one: one.at):
+        kept = remember(kept, one)
+        assert kept[-1] == one
+        assert all(k.at > one.at - WINDOW for k in kept)
+        assert [k.at for k in kept] == sorted(k.at for k in kept)
+    assert all(sum(k.who == one.who for k in kept) <= EACH for one in kept)
+
+
+def test_a_thousand_users_are_not_all_remembered() -> None:
+    kept: list[Outcome] = []
+    for n in range(1000):
+        kept = remember(kept, Outcome(float(n), f"user{n}", "x", "no-space"))
+    assert [k.user for k in kept] == [f"user{n}" for n in range(1000 - USERS, 1000)]
+
+
+@given(OUTCOMES, OUTCOMES)
+def test_no_site_rests_for_one_user_with_one_image(here: list[Outcome], others: list[Outcome]) -> None:
+    alone = [one for one in here if one.who == ("a", "x") or not one.cause]
+    assert not at_fault(alone, others)
+
+
+def test_failures_of_the_tool_do_not_send_a_job_elsewhere() -> None:
     assert not any(blames(f) for f in (Failure.TOOL, Failure.LIMIT, Failure.ENGINE, Failure.CANCELLED, ""))
-    assert rest_of(Failure.TOOL, 99) == 0.0
-
-
-def test_a_node_without_a_runtime_lets_its_site_rest_at_once_and_a_lost_job_does_not() -> None:
-    assert (rest_of(Failure.NODE, 1), rest_of(Failure.LOST, 1)) == (300.0, 0.0)
-
-
-@pytest.mark.parametrize("failure", RESTS)
-def test_a_site_that_goes_on_failing_rests_longer_but_not_for_ever(failure: Failure) -> None:
-    rests = [rest_of(failure, n) for n in range(1, 200)]
-    assert rests == sorted(rests)
-    assert rests[-1] == LONGEST
+    assert {c.failure for c in CAUSES.values() if c.site == YES} <= BLAMED
 
 
 @given(NAMES, NAMES, NAMES)

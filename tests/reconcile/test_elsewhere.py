@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import sqlalchemy as sa
+
 from engine.app.health.grid import sites_of
+from engine.store.schema import execution
 from tests.reconcile.conftest import World
 
 
@@ -38,14 +44,29 @@ def test_the_only_site_is_never_avoided(world: World) -> None:
     assert world.end(world.submit("true")).state == "failed"
     assert [list(s.avoid) for s in world.place.submitted] == [[], [], []]
     [site] = sites_of(world.engine.db, world.engine.clock.now())
-    assert (site.site, site.failed, site.state[:5]) == ("ONLY", 3, "rests")
+    assert (site.site, site.failed, site.state) == ("ONLY", 3, "failing")  # one user's trouble is no rest
 
 
-def test_other_executions_learn_of_a_site_that_rests(world: World) -> None:
+def test_other_executions_learn_of_a_site_where_several_users_fail(world: World) -> None:
     run_at(world, "GOOD")
     world.place.sites = _Everywhere("BAD")
-    world.place.spoils = lambda path: path.unlink() if path.name.endswith(".report.json") else None
-    world.end(world.submit("true"))
+    world.place.spoils = of_a_full_disk
+    for owner in ("ada", "bob"):
+        id_ = world.submit("true")
+        with world.engine.db.write() as connection:
+            mine = sa.update(execution).where(execution.c.id == id_)
+            connection.execute(mine.values(owner=owner))
+        world.end(id_)
     world.place.spoils = None
     run_at(world, "GOOD")
     assert list(world.place.submitted[-1].avoid) == ["BAD"]
+    bad, good = sites_of(world.engine.db, world.engine.clock.now())
+    assert (bad.state[:5], good.state) == ("rests", "good")
+
+
+def of_a_full_disk(path: Path) -> None:
+    """Make a report that of a node whose disk is full."""
+    if path.name.endswith(".report.json"):
+        report = json.loads(path.read_text())
+        report.update(outcome="failed", failure="node", cause="no-space", products=[])
+        path.write_text(json.dumps(report))

@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 from typing import IO, Callable, NamedTuple
 
+from wrappers import causes
 from wrappers.containers.errors import CorruptImage, ImageMissing, NodeTrouble, RegistryDown
 from wrappers.containers.reference import Reference
 from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Transport, reason
@@ -48,7 +49,8 @@ def fetch(
                     download.take_up()
                 download.run()
         except _Unwritable as error:
-            raise NodeTrouble(f"layer {blob.digest} cannot be written to {into}: {error}") from None
+            message = f"layer {blob.digest} cannot be written to {into}: {error}"
+            raise NodeTrouble(message, error.cause) from None
         received += download.received
         if download.is_good():
             return received
@@ -64,7 +66,9 @@ def scope_of(reference: Reference) -> str:
 
 
 class _Unwritable(Exception):
-    pass
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror or errno.errorcode.get(error.errno or 0, "error"))
+        self.cause = causes.of_limit(error)
 
 
 class _Download:
@@ -144,7 +148,7 @@ class _Download:
             if self._done + len(chunk) >= self._blob.size:
                 self._file.flush()  # a full disk must be noticed here
         except OSError as error:
-            raise _Unwritable(error.strerror or errno.errorcode.get(error.errno or 0, "error")) from None
+            raise _Unwritable(error) from None
         self._hash.update(chunk)
         self._done += len(chunk)
         self.received += len(chunk)

@@ -1,16 +1,19 @@
 """The images of a node: pre-deployed, in the node's cache, or pulled into it, exactly once."""
 
+import errno
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import List, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.containers import cvmfs
-from wrappers.containers.errors import ImageMissing, NodeTrouble
+from wrappers.containers.errors import ImageMissing, NodeTrouble, of_os
 from wrappers.containers.reference import Reference, parse
 from wrappers.containers.shelf import Shelf, Taken
+from wrappers.containers.tree import remove
 
 _FACTS = "pulled.json"
 # Compressed layers lie there until they are unpacked, to about three times their size. An estimate: the
@@ -40,65 +43,104 @@ class Pulled(NamedTuple):
     warnings: List[str]
 
 
-def ensure(image: wire.Image, node: wire.Node) -> Found:
+_Make = Callable[[wire.Image, wire.Node, Optional[Shelf], Path], Pulled]
+
+
+def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -> Found:
     """The container directory of an image: pre-deployed, cached, or pulled now.
 
-    When several ask for one image at once, one pulls and the others wait for it.
+    When several ask for one image at once, one pulls and the others wait for it. Where the cache cannot be
+    used, the image is pulled for this job alone into the directory `private`, which must not exist.
 
     Raises:
         ContainerError: NodeTrouble when this node cannot keep or get it, others when nobody could.
     """
     if not image.digest:
-        raise ImageMissing(f"image {image.reference} is not at {image.path} here, and no registry has it")
+        message = f"image {image.reference} is not at {image.path} here, and no registry has it"
+        raise ImageMissing(message, "image-not-here")
     reference = None if image.url else parse(image.reference)._replace(digest=image.digest)
     deployed = cvmfs.find(node.cvmfs, reference, image.digest) if reference else None
     if deployed is not None:
         return Found(deployed, "cvmfs")
-    top = directory(node)
-    shelf = Shelf(top)
+    make = partial(_pull, reference) if reference else _unpack
     try:
-        taken = shelf.take(
-            cvmfs.directory_name(image.digest),
-            lambda into: (
-                _pull(reference, image, node, shelf, into) if reference else _unpack(image, node, shelf, into)
-            ),
-        )
+        return _shared(image, node, make)
     except OSError as error:
-        raise NodeTrouble(
-            f"the image cache {top} cannot be used ({error.strerror}): name a writable directory in the "
-            "setting `cache`"
-        ) from None
+        where = node.cache or "below the home directory"
+        reason = f"the image cache {where} cannot be used ({error.strerror})"
+        if private is None:
+            raise of_os(error, f"{reason}: name a writable directory in the setting `cache`") from None
+    except NodeTrouble as error:
+        if private is None or not _may_do_better(error, node, private):
+            raise
+        reason = str(error)
+    try:
+        done = make(image, node, None, private)
+    except BaseException:
+        remove(private)
+        raise
+    told = f"{reason}: the image was pulled for this job alone; the setting `cache` names another directory"
+    return Found(private, "pulled", done.received, [told, *done.warnings])
+
+
+def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
+    """Take an image from the cache of the node, or put it there.
+
+    Raises:
+        OSError: the cache cannot be used: it cannot be written, or knows no locks.
+    """
+    shelf = Shelf(directory(node))
+    name = cvmfs.directory_name(image.digest)
+    taken = shelf.take(name, lambda into: make(image, node, shelf, into))
     if taken.made is None:
         return Found(taken.path, "cache", taken=taken)
     return Found(taken.path, "pulled", taken.made.received, taken.made.warnings, taken)
 
 
+def _may_do_better(error: NodeTrouble, node: wire.Node, private: Path) -> bool:
+    """Whether the job's own file system may take the image that the one of the cache does not take."""
+    if error.cause not in ("no-space", "file-size", "names", "forbidden", "read-only"):
+        return False
+    return os.stat(str(directory(node))).st_dev != os.stat(str(private.parent)).st_dev
+
+
 def directory(node: wire.Node) -> Path:
-    """Where a node's cache is."""
-    return Path(node.cache or os.path.join(os.path.expanduser("~"), ".cache", "grid-engine", "images"))
+    """Where a node's cache is.
+
+    Raises:
+        OSError: nobody says where, and the account has no home directory.
+    """
+    home = os.path.expanduser("~")
+    if not node.cache and not os.path.isabs(home):
+        raise OSError(errno.ENOENT, "this account has no home directory")
+    return Path(node.cache or os.path.join(home, ".cache", "grid-engine", "images"))
 
 
-def _unpack(image: wire.Image, node: wire.Node, shelf: Shelf, into: Path) -> Pulled:
+def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[Shelf], into: Path) -> Pulled:
     if not node.pull and not image.url.startswith("file:"):
         raise NodeTrouble(
-            f"image {image.url} is not on this node, and the setting `pull` forbids to fetch it"
+            f"image {image.url} is not on this node, and the setting `pull` forbids to fetch it",
+            "image-not-here",
         )
     from wrappers.containers import rootfs
 
-    _make_room((image.size or 0) * _ROOM, node, shelf)
+    _make_room((image.size or 0) * _ROOM, node, shelf, into)
     try:
         done = rootfs.unpack(image, into, authorities=node.authorities)
     except OSError as error:
-        raise NodeTrouble(f"image {image.url} cannot be unpacked in {into}: {error.strerror}") from None
+        raise of_os(error, f"image {image.url} cannot be unpacked in {into}: {error.strerror}") from None
     facts = {"reference": image.url, "size": done.findings.size}
     (into / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
     return Pulled(done.received, done.findings.warnings())
 
 
-def _pull(reference: Reference, image: wire.Image, node: wire.Node, shelf: Shelf, into: Path) -> Pulled:
+def _pull(
+    reference: Reference, image: wire.Image, node: wire.Node, shelf: Optional[Shelf], into: Path
+) -> Pulled:
     if not node.pull:
         raise NodeTrouble(
-            f"image {image.reference} is not on this node, and the setting `pull` forbids to fetch it"
+            f"image {image.reference} is not on this node, and the setting `pull` forbids to fetch it",
+            "image-not-here",
         )
     # Only a pull needs the network; jobs that find their image need not load its modules.
     from wrappers.containers import credentials, pull
@@ -106,29 +148,33 @@ def _pull(reference: Reference, image: wire.Image, node: wire.Node, shelf: Shelf
 
     client = Client(node.mirrors, credentials.load(node.credentials), authorities=node.authorities)
     resolved = client.resolve(reference)
-    _make_room(resolved.size * _ROOM, node, shelf)
+    _make_room(resolved.size * _ROOM, node, shelf, into)
     try:
         done = pull.pull(client, resolved, into)
     except OSError as error:
-        raise NodeTrouble(f"image {image.reference} cannot be unpacked in {into}: {error.strerror}") from None
+        raise of_os(
+            error, f"image {image.reference} cannot be unpacked in {into}: {error.strerror}"
+        ) from None
     facts = {"reference": reference.text, "size": done.findings.size}
     (into / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
     return Pulled(done.received, done.findings.warnings())
 
 
-def _make_room(needed: int, node: wire.Node, shelf: Shelf) -> None:
+def _make_room(needed: int, node: wire.Node, shelf: Optional[Shelf], into: Path) -> None:
     """Remove images that nobody uses, the longest unused first, until there is room."""
-    top = directory(node)
-    for name in shelf.names():
-        over = node.cache_size is not None and _total(shelf) + needed > node.cache_size
-        if shutil.disk_usage(str(top)).free >= needed and not over:
-            return
-        shelf.remove(name)
-    free = shutil.disk_usage(str(top)).free
+    if shelf is not None:
+        for name in shelf.names():
+            over = node.cache_size is not None and _total(shelf) + needed > node.cache_size
+            if shutil.disk_usage(str(into.parent)).free >= needed and not over:
+                return
+            shelf.remove(name)
+    free = shutil.disk_usage(str(into.parent)).free
     if free < needed:
+        where = f"the image cache {directory(node)}" if shelf is not None else str(into.parent)
         raise NodeTrouble(
-            f"the image cache {top} has {_megabytes(free)} free, the image needs about {_megabytes(needed)}: "
-            "make room or name another directory in the setting `cache`"
+            f"{where} has {_megabytes(free)} free, the image needs about {_megabytes(needed)}: "
+            "make room or name another directory in the setting `cache`",
+            "no-space",
         )
 
 

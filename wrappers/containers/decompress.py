@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import IO, Any, Callable, Iterator, NamedTuple, Type, cast
 
+from wrappers import causes
 from wrappers.containers.errors import CorruptImage, NodeTrouble
 
 _READ = 1 << 17  # compressed bytes at a time
@@ -167,7 +168,9 @@ def _unzstded(path: Path) -> Iterator[bytes]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-    except OSError:
+    except OSError as error:
+        if causes.of_limit(error):
+            raise
         raise NodeTrouble(
             "the image has layers in zstd format and the program zstd is not installed"
         ) from None

@@ -44,6 +44,8 @@ class RegistryDown(ContainerError):
 class Distrusted(RegistryDown):
     """Its certificate, or how it speaks TLS, is not what we accept: trying later is no help."""
 
+    cause = "registry-untrusted"
+
 
 class CorruptImage(ContainerError):
     """What came is not what the digest says, or is no image that we can unpack."""
@@ -63,4 +65,6 @@ class NodeTrouble(ContainerError):
 
 def of_os(error: BaseException, message: str, otherwise: str = "node") -> NodeTrouble:
     """Give the trouble of this machine that an exception of the system means; `message` is for people."""
+    if isinstance(error, PermissionError):
+        otherwise = "forbidden"
     return NodeTrouble(message, causes.of_limit(error) or otherwise)

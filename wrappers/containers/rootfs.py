@@ -9,7 +9,7 @@ from typing import IO, Callable, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.containers import udocker_format
-from wrappers.containers.errors import CorruptImage, ImageMissing, NodeTrouble, RegistryDown
+from wrappers.containers.errors import CorruptImage, ImageMissing, NodeTrouble, RegistryDown, of_os
 from wrappers.containers.layers import Findings, extract
 from wrappers.containers.reference import DOCKER_HUB, Reference
 from wrappers.containers.tarstream import Layer
@@ -115,7 +115,7 @@ def _write(image: wire.Image, into: Path, read: Callable[[int], bytes], wanted: 
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise NodeTrouble(f"image {image.url} cannot be written to {into}: {error.strerror}") from None
+        raise of_os(error, f"image {image.url} cannot be written to {into}: {error.strerror}") from None
     if wanted is not None and size < wanted:
         raise _Cut(f"{size} of {wanted} bytes came")
     if "sha256:" + digest.hexdigest() != image.digest:

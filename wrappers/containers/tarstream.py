@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Iterable, Iterator, List, NamedTuple, Union
 
+from wrappers import causes
 from wrappers.containers.decompress import ZLIB, AfterTheEnd, Gunzip, decompressed
 from wrappers.containers.errors import ContainerError, CorruptImage
 
@@ -146,7 +147,8 @@ class Unpacker:
         except ContainerError as error:
             self._put_last(error)
         except (OSError, EOFError) as error:
-            self._put_last(CorruptImage(f"a layer cannot be decompressed: {error}"))
+            damaged = CorruptImage(f"a layer cannot be decompressed: {error}")
+            self._put_last(error if causes.of_limit(error) else damaged)
         except BaseException as error:  # a defect of ours must reach the caller, who waits
             self._put_last(error)
 

@@ -9,6 +9,7 @@ import time
 import urllib.parse
 from typing import Callable, Dict, NamedTuple, Optional
 
+from wrappers import causes
 from wrappers.containers import challenges
 from wrappers.containers.credentials import Login
 from wrappers.containers.errors import RegistryDown
@@ -74,7 +75,8 @@ class Transport:
                 return self._once(self.base + path, scope, headers or {})
             except CONNECTION_ERRORS as error:
                 if last:
-                    raise RegistryDown(f"{self._named} cannot be reached: {reason(error)}") from None
+                    limit = causes.of_limit(getattr(error, "reason", error))
+                    raise RegistryDown(f"{self._named} cannot be reached: {reason(error)}", limit) from None
                 self.wait(attempt)
             except _Later as later:
                 if last or later.seconds > self.patience.longest_wait:

@@ -19,7 +19,9 @@ from wrappers.node.place import SCRIPT, Place, free, furnish, make
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.choose import prepare
+from wrappers.runtimes.start import cause_in
 
+_OF_IMAGES = ("image-start", "image-platform")
 FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the disk
 
 
@@ -209,7 +211,10 @@ class _Attempt:
         if not began:
             why = ended.why or _last_line(name + ".err") or f"it ended with {ended.exit_code}"
             said = f"{launch.used.name} could not start the tool: "  # a runtime may say so itself
-            raise Failure("runtime-failed", why if why.startswith(said) else said + why)
+            cause = ended.cause or cause_in(why) or "runtime-failed"
+            if cause in _OF_IMAGES and self._manifest.image is None:
+                cause = "runtime-failed"  # the shell is this machine's own
+            raise Failure(cause, why if why.startswith(said) else said + why)
         if ended.exit_code != 0:
             raise self._tool_failure(ended, place)
 

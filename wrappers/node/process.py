@@ -31,6 +31,7 @@ class Ended(NamedTuple):
     peak_memory: int  # bytes; never below the wrapper's own size, which the tool has before it is executed
     stopped: str = ""  # wire.LIMIT or wire.CANCELLED when we ended it
     why: str = ""  # for a person: why it was stopped or never started
+    cause: str = ""  # in wrappers.causes: why it never started, if that is known
 
 
 def run(launch: Launch, out: str, err: str, limits: wire.Limits, stop: Stop) -> Ended:
@@ -81,7 +82,8 @@ class _Watch:
         except BlockingIOError:
             message = ""
         if message:
-            return Ended(None, None, self._cpu, self._peak, stopped, why or message)
+            cause, _, message = message.partition("\n")
+            return Ended(None, None, self._cpu, self._peak, stopped, why or message, cause)
         return Ended(code, number, self._cpu, self._peak, stopped, why)
 
     def _watch(self) -> Tuple[str, str]:

@@ -4,6 +4,7 @@ import os
 import signal
 from typing import Any, List, NoReturn, Tuple
 
+from wrappers import causes
 from wrappers.runtimes import execute
 from wrappers.runtimes.base import Launch
 
@@ -29,7 +30,9 @@ def adopt_orphans() -> None:
 
 
 def start(launch: Launch, out: str, err: str) -> Tuple[int, int]:
-    """Start the tool; gives its process id and a pipe that tells why it never began."""
+    """Start the tool; gives its process id and a pipe that tells why it never began: in the first line the
+    cause of `wrappers.causes`, if it is known.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     descriptors = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)]
     trouble, tell = os.pipe()
@@ -91,7 +94,8 @@ def _become(launch: Launch, descriptors: List[int], tell: int, parent: int) -> N
         os.chdir(str(launch.cwd))
         execute.become(launch.argv, launch.environment)
     except BaseException as error:
-        os.write(tell, f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
+        cause = causes.of_limit(error) or getattr(error, "cause", "")
+        os.write(tell, f"{cause}\n{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
     finally:
         os._exit(125)
 

@@ -9,7 +9,7 @@ from typing import Dict, List, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.runtimes import site
-from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.image import (
     DEFAULT_PATH,
     TEMPORARY,
@@ -20,6 +20,7 @@ from wrappers.runtimes.image import (
     workdir,
 )
 from wrappers.runtimes.probe import once
+from wrappers.runtimes.start import cause_in
 
 # Beside PATH: where grid sites are known to have it. Sorted, the newest version comes last and is taken.
 _PLACES = (
@@ -51,7 +52,10 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     arguments = _arguments(job, program, source.path, overlay)
     reason = once(("apptainer", program, str(source.path)), lambda: _try(arguments, source.environment))
     if reason:
-        raise Unusable(f"{program} does not work here: {reason}")
+        cause = cause_in(reason)
+        if cause in ("image-platform", "image-start"):
+            raise ImageError(f"image {source.path} cannot start: {reason}", cause)
+        raise Unusable(f"{program} does not work here: {reason}", cause or "no-runtime")
     return Launch(
         argv=[*arguments, *source.argv],
         environment=_passed(source.environment),

@@ -1,13 +1,41 @@
 """Executing a tool: its program is looked for on its own PATH, and no signal is ignored or blocked."""
 
+import errno
 import os
 import shutil
 import signal
 from typing import Any, Dict, List, NoReturn, Sequence
 
+from wrappers import causes
+
+# What the kernel says of a file that it cannot execute: it is the file's fault.
+_NO_PROGRAM = (
+    errno.ENOEXEC,
+    errno.ENOENT,
+    errno.EACCES,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ELIBBAD,
+    errno.EINVAL,
+)
 SPAWNS = hasattr(
     os, "posix_spawn"
 )  # since Python 3.8; the memory of a Python that forks is copied bit by bit
+
+
+class CannotExecute(OSError):
+    """A tool's first program cannot be executed. `cause` is a name in wrappers.causes."""
+
+    def __init__(self, error: OSError, program: str) -> None:
+        super().__init__(error.errno, error.strerror, program)
+        self.cause = "node"
+        if error.errno == errno.E2BIG:
+            self.cause = "arguments-too-long"
+        elif error.errno == errno.EACCES and _is_noexec(program):
+            self.cause = "forbidden"
+        elif error.errno in _NO_PROGRAM:
+            self.cause = "image-start"
 
 
 def spawn(argv: List[str], environment: Dict[str, str]) -> int:
@@ -36,14 +64,20 @@ def spawn_apart(argv: List[str], environment: Dict[str, str], descriptors: Seque
 
 
 def _spawn(argv: List[str], environment: Dict[str, str], **more: Any) -> int:
-    pid: int = os.posix_spawn(
-        _find(argv[0], environment),
-        argv,
-        encoded(environment),
-        setsigmask=(),
-        setsigdef=signal.valid_signals(),  # novm
-        **more,
-    )
+    program = _find(argv[0], environment)
+    try:
+        pid: int = os.posix_spawn(
+            program,
+            argv,
+            encoded(environment),
+            setsigmask=(),
+            setsigdef=signal.valid_signals(),  # novm
+            **more,
+        )
+    except OSError as error:
+        if causes.of_limit(error):
+            raise
+        raise CannotExecute(error, program) from None
     return pid
 
 
@@ -59,12 +93,25 @@ def become(argv: List[str], environment: Dict[str, str]) -> NoReturn:
         except (OSError, ValueError):
             pass  # reserved by the C library, or not to be changed
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.execve(_find(argv[0], environment), argv, encoded(environment))  # noqa: S606 - arguments, no shell
+    program = _find(argv[0], environment)
+    try:
+        os.execve(program, argv, encoded(environment))  # noqa: S606 - arguments, no shell
+    except OSError as error:
+        if causes.of_limit(error):
+            raise
+        raise CannotExecute(error, program) from None
 
 
 def encoded(environment: Dict[str, str]) -> Dict[bytes, bytes]:
     """Variables as the system wants them: UTF-8, whatever the locale of a Python 3.6 is."""
     return {_utf8(name): _utf8(value) for name, value in environment.items()}
+
+
+def _is_noexec(program: str) -> bool:
+    try:
+        return bool(os.statvfs(program).f_flag & os.ST_NOEXEC)
+    except OSError:
+        return False
 
 
 def _utf8(text: str) -> bytes:

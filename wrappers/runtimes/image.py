@@ -8,8 +8,7 @@ from typing import Dict, List, NamedTuple, Optional
 from wrappers import wire
 from wrappers.containers import cache, udocker_format
 from wrappers.containers.errors import ContainerError, NodeTrouble
-from wrappers.containers.tree import inside
-from wrappers.runtimes import site
+from wrappers.runtimes import site, start
 from wrappers.runtimes.base import ImageError, Job, Unusable
 
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
@@ -63,7 +62,9 @@ class Image:
         """
         if self._tree is None:
             try:
-                found = self._from_site() or cache.ensure(self.pinned, self._node)
+                found = self._from_site() or cache.ensure(
+                    self.pinned, self._node, self._job.private / "image"
+                )
                 settings = udocker_format.settings(found.path)
             except NodeTrouble as error:
                 raise Unusable(str(error), error.cause) from None
@@ -99,15 +100,16 @@ def environment(job: Job, settings: udocker_format.Settings, writable_root: bool
 
 
 def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
-    """The argument list that runs the job's script inside.
+    """Give the argument list that runs the job's script inside.
 
     Raises:
-        ImageError: the image has no such shell.
+        ImageError: the image's entry point or shell is missing, or cannot start here.
     """
     shell = job.manifest.shell
-    if not _executable(tree.root, shell, surroundings.get("PATH", "")):
-        raise ImageError(f"image {_name(job)} has no {shell}")
     entrypoint = tree.settings.entrypoint if job.manifest.entrypoint else []
+    for program in [*entrypoint[:1], shell]:
+        if program.startswith("/") or "/" not in program:  # others depend on where the job starts
+            start.check(_name(job) or str(tree.root), tree.root, program, surroundings.get("PATH", ""))
     return [*entrypoint, shell, str(job.script)]
 
 
@@ -156,11 +158,3 @@ def _image_of(job: Job, tree: Tree) -> str:
 
 def _name(job: Job) -> str:
     return job.manifest.image.reference if job.manifest.image else ""
-
-
-def _executable(root: Path, program: str, search: str) -> bool:
-    places = [program] if "/" in program else [f"{place}/{program}" for place in search.split(":")]
-    for path in (inside(root, place) for place in places):
-        if path.is_file() and os.access(str(path), os.X_OK):
-            return True
-    return False

@@ -35,7 +35,7 @@ def find(node: wire.Node, scratch: Path) -> str:
     if node.proot:
         program = node.proot
     elif node.tools:
-        program = _from_tools(node)
+        program = _from_tools(node, scratch)
     else:
         program = shutil.which("proot") or ""
     if not program:
@@ -67,14 +67,19 @@ def _try(program: str, scratch: Path) -> None:
         raise OSError(said[-1] if said else f"it ended with {result.returncode}")
 
 
-def _from_tools(node: wire.Node) -> str:
+def _from_tools(node: wire.Node, scratch: Path) -> str:
     if os.path.isdir(node.tools):
         return _pick(Path(node.tools))
     if "://" in node.tools and not node.tools_sha256:
         raise Unusable("the setting `tools` is a URL and needs `tools_sha256`")
     name = node.tools_sha256 or _fingerprint(node.tools)
     try:
-        taken = Shelf(directory(node) / "tools").take(name, lambda into: _unpack(node, into))
+        try:
+            taken = Shelf(directory(node) / "tools").take(name, lambda into: _unpack(node, into))
+        except OSError:  # without a cache, each job has its own
+            own = scratch / "tools"
+            _unpack(node, own)
+            return _pick(own)
     except (OSError, tarfile.TarError, EOFError, ContainerError) as error:
         raise Unusable(f"udocker's tools cannot be had from {node.tools}: {error}") from None
     taken.release()  # tools are never removed
