@@ -43,6 +43,8 @@ class Capabilities:
     """Seconds for which a submission must be unknown before it counts as gone."""
     remote: bool = False
     """Whether jobs run on other machines: files of this one must be uploaded first."""
+    on_this_machine: bool = False
+    """Whether jobs run on the engine's machine, under its account."""
     allows_no_container: bool = False
     """Whether `runtime: none` is accepted here."""
     gpu: bool = True

@@ -28,6 +28,13 @@ FAILURES = (TOOL, INPUT, IMAGE, NODE, LIMIT, OUTPUT, CANCELLED, ENGINE)
 SUCCEEDED = "succeeded"
 FAILED = "failed"
 
+NETWORK_OWN = "own"  # a namespace with its own loopback, from which this machine cannot be reached
+NETWORK_NONE = "none"  # a loopback and nothing else
+NETWORK_MACHINE = "machine"  # the network of the machine itself
+NETWORKS = {"userns": (NETWORK_OWN, NETWORK_NONE, NETWORK_MACHINE), "docker": (NETWORK_NONE, NETWORK_MACHINE)}
+"""What runtimes can give; those without an entry give that of the machine."""
+ISOLATING = ("userns", "docker")  # runtimes in which a tool reaches nothing of the account that runs it
+
 SANDBOX = "sandbox:"  # URLs of what travels with the orders, or with the report
 
 
@@ -127,6 +134,8 @@ class Manifest(NamedTuple):
     outputs_also: List[str] = []  # tried in order after `outputs_to`; `sandbox:` is beside the report
     exchange: str = ""  # the engine's node end point, where the attempt's claim is exchanged for grants
     transfers: Transfers = Transfers()  # how files are moved
+    network: str = NETWORK_MACHINE  # what the tool can reach: NETWORK_OWN, NETWORK_NONE or NETWORK_MACHINE
+    isolated: bool = False  # only a runtime that keeps the tool apart from the account that runs it
 
 
 class Phase(NamedTuple):
@@ -244,6 +253,7 @@ class Node(NamedTuple):
     heartbeat: float = 0.0  # seconds between signs of life to DIRAC; 0: it is told nothing
     diracx: str = ""  # URL of its DiracX server, where the node's environment does not name one
     sandbox: Optional[int] = None  # bytes that logs and results beside the reports of one grid job may take
+    unreachable: List[str] = []  # IPv4 networks that a tool in a network of its own cannot reach
     second_report: bool = False  # whether a copy of each report goes to the place of the results
 
 

@@ -267,6 +267,10 @@ class Application:
         """Whether jobs of a back-end run on other machines."""
         return self._backend(backend).capabilities.remote
 
+    def runs_here(self, backend: str | None = None) -> bool:
+        """Say whether jobs of a back-end run on this machine, under the engine's account."""
+        return self._backend(backend).capabilities.on_this_machine
+
     def _backend(self, name: str | None) -> Backend:
         wanted = name or self.settings.backend
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import get_args
 
 from engine.app.requests import SubmitRequest
@@ -13,7 +14,7 @@ from engine.planning import Requirements
 from engine.ports import Capabilities
 from engine.settings.section import RuntimeName
 from engine.settings.tree import Settings
-from wrappers.wire import Limits, Transfers
+from wrappers.wire import ISOLATING, NETWORK_MACHINE, NETWORK_OWN, NETWORKS, Limits, Transfers
 
 
 def settle(
@@ -36,6 +37,9 @@ def settle(
             f"{source}: container-image.working-directory {workdir} is a place inside of the image",
             remedy="run it in a container",
         )
+    node = settings.node_of(request.backend or settings.backend)
+    network = node.network or (NETWORK_OWN if request.isolated else NETWORK_MACHINE)
+    _check_isolation(runtimes or node.runtimes, network, isolated=request.isolated)
     return Options(
         limits=_limits(request, tool, settings),
         runtimes=runtimes,
@@ -47,6 +51,8 @@ def settle(
         group=request.group,
         naming=_results_name(request, settings, tool),
         transfers=_transfers(settings),
+        network=network,
+        isolated=request.isolated,
     )
 
 
@@ -77,6 +83,24 @@ def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source:
             f"{source}: no container-image", remedy="add one, or run it on this machine with --runtime none"
         )
     return asked
+
+
+def _check_isolation(runtimes: Sequence[str], network: str, *, isolated: bool) -> None:
+    """Return if one of these runtimes keeps what is asked.
+
+    Raises:
+        BadRequest: none of them does.
+    """
+    if isolated and not set(runtimes) & set(ISOLATING):
+        raise BadRequest(
+            f"the tool would run by {' or '.join(runtimes)}, which does not keep it apart from the engine",
+            remedy=f"run it by {' or '.join(ISOLATING)}; an administrator may engine pipeline trust it",
+        )
+    if not any(network in NETWORKS.get(one, (NETWORK_MACHINE,)) for one in runtimes):
+        raise BadRequest(
+            f"{' or '.join(runtimes)} cannot give a tool the network {network!r} (setting node.network)",
+            remedy="run it by userns, or change the setting",
+        )
 
 
 def _results_name(request: SubmitRequest, settings: Settings, tool: Tool) -> str:

@@ -66,6 +66,8 @@ class Manifests:
             outputs_also=others,
             exchange=options.exchange if _leaves(inputs, [first, *others]) else "",
             transfers=options.transfers,
+            network=options.network,
+            isolated=options.isolated,
         )
 
     def _inputs(self, execution: Execution, files: Sequence[InputFile]) -> list[Input]:

@@ -29,6 +29,9 @@ class SubmitRequest:
     key: str | None = None
     runtimes: Sequence[str] = ()
     root: str = ""
+    isolated: bool = False
+    """Whether the tool must be kept apart from the engine and its account; and from this machine's network,
+    unless the settings name another."""
     cores: int | None = None
     memory: int | None = None
     wall: float | None = None

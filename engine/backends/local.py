@@ -57,6 +57,7 @@ class LocalBackend:
             poll_interval=0.02,
             gone_after=2.0,
             remote=settings.elsewhere,
+            on_this_machine=True,
             allows_no_container=True,
             gpu=Path("/dev/nvidiactl").exists(),
         )

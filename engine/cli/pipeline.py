@@ -15,6 +15,7 @@ AsOption = Annotated[
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Replace a pipeline of this name and version that was never used.")
 ]
+NoOption = Annotated[bool, typer.Option("--no", help="Trust it no more.")]
 app = typer.Typer(help="Publish Boutiques descriptors as pipelines of the portal.", no_args_is_help=True)
 
 
@@ -46,10 +47,20 @@ def list_(json: Json = False) -> None:
     pipelines = session.engine.pipelines
     found = [(one, pipelines.group_names(one)) for one in pipelines.all()]
     for one, groups in found if json else ():
-        show.json_line({"identifier": one.identifier, "descriptor": one.descriptor_sha256, "groups": groups})
+        show.json_line(
+            {
+                "identifier": one.identifier,
+                "descriptor": one.descriptor_sha256,
+                "groups": groups,
+                "trusted": one.trusted,
+            }
+        )
     if not json:
-        rows = [(one.identifier, ", ".join(groups) or "everybody") for one, groups in found]
-        show.table(["pipeline", "for"], rows)
+        rows = [
+            (one.identifier, ", ".join(groups) or "everybody", "yes" if one.trusted else "no")
+            for one, groups in found
+        ]
+        show.table(["pipeline", "for", "trusted"], rows)
 
 
 @app.command()
@@ -62,6 +73,13 @@ def share(
     """Say who may use a pipeline."""
     session.engine.publishing.share(identifier, groups or ())
     show.say(f"pipeline {identifier} is for {', '.join(groups or ()) or 'everybody'}")
+
+
+@app.command()
+def trust(identifier: Annotated[str, typer.Argument(help="NAME/VERSION.")], no: NoOption = False) -> None:
+    """Let jobs of a pipeline run where the tool is not kept apart from the engine (portal.isolation)."""
+    session.engine.publishing.trust(identifier, trusted=not no)
+    show.say(f"pipeline {identifier} is {'not ' if no else ''}trusted")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import show
-from engine.cli.pipeline import AsOption, ReplaceOption
+from engine.cli.pipeline import AsOption, NoOption, ReplaceOption
 from engine.cli.remote_session import connected
 from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor
 
@@ -51,14 +51,23 @@ def pipeline_list(json_: Json = False) -> None:
     for one in found if json_ else ():
         show.json_line(one)
     if not json_:
-        rows = [(one["identifier"], ", ".join(one["groups"]) or "everybody") for one in found]
-        show.table(["pipeline", "for"], rows)
+        rows = [
+            (one["identifier"], ", ".join(one["groups"]) or "everybody", "yes" if one["trusted"] else "no")
+            for one in found
+        ]
+        show.table(["pipeline", "for", "trusted"], rows)
 
 
 @pipeline.command()
 def share(identifier: IdentifierArgument, groups: GroupsOption = None) -> None:
     """Say who may use a pipeline."""
     connected().share(identifier, groups or ())
+
+
+@pipeline.command()
+def trust(identifier: IdentifierArgument, no: NoOption = False) -> None:
+    """Let jobs of a pipeline run where the tool is not kept apart from the engine (portal.isolation)."""
+    connected().trust(identifier, trusted=not no)
 
 
 @pipeline.command()

@@ -26,6 +26,7 @@ def command(
 ) -> None:
     """Reconcile, and answer worker nodes, until told to stop (SIGTERM or Ctrl-C). Jobs go on running."""
     from engine import log
+    from engine.app.health.isolation import check_policy
 
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -34,6 +35,8 @@ def command(
     engine = session.engine
     logger = log.logger()
     wanted = bool(engine.settings.api.public_url) if http is None else http
+    if wanted and (warning := check_policy(engine.settings, local=engine.app.runs_here())):
+        logger.warning("isolation", words=warning)
     server = engine.http() if wanted else None
     logger.info(
         "serving",

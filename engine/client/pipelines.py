@@ -53,6 +53,10 @@ class Pipelines(Requests):
         """Say who may use a pipeline; no group: everybody."""
         self._json("PUT", f"{_ADMIN}/{quote(identifier)}", {"groups": list(groups)})
 
+    def trust(self, identifier: str, *, trusted: bool) -> None:
+        """Say whether jobs of a pipeline may run where the tool is not kept apart from the engine."""
+        self._json("PUT", f"{_ADMIN}/{quote(identifier)}", {"trusted": trusted})
+
     def withdraw(self, identifier: str) -> None:
         """Offer a pipeline no more."""
         self._json("DELETE", f"{_ADMIN}/{quote(identifier)}")

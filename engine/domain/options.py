@@ -36,3 +36,5 @@ class Options(NamedTuple):
     registered: bool = False  # results are told to the outer catalogue too
     exchange: str = ""  # where nodes exchange claims for grants
     transfers: Transfers = Transfers()
+    network: str = wire.NETWORK_MACHINE  # what its tools can reach
+    isolated: bool = False  # only runtimes that keep the tool apart from the engine

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -51,6 +53,12 @@ class NodeSettings(Section):
     """Directories with optional Python packages for runtimes (the docker SDK); empty: this installation's."""
     docker_host: str = Field(default_factory=lambda: os.environ.get("DOCKER_HOST", ""))
     """The address of the Docker engine, as the variable DOCKER_HOST names it; empty: the usual one."""
+    network: Literal["own", "none", "machine"] | None = None
+    """What tools can reach: `own`, other machines but nothing on this one (needs slirp4netns and user
+    namespaces); `none`, nothing; `machine`, whatever the machine can. Not set: `own` for jobs of a portal
+    that run beside it, else `machine`."""
+    unreachable: tuple[IPv4Network, ...] = ()
+    """Further networks (10.1.0.0/16) that a tool with a network of its own cannot reach."""
     site: str = ""
     """The name of the site, for the records."""
 

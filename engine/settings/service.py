@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -68,6 +69,10 @@ class PortalSection(Section):
     """Seconds for which an ended execution is kept before `engine purge` may remove it; none: for ever."""
     runtimes: tuple[RuntimeName, ...] = ()
     """Container runtimes of published pipelines; empty: those of the node. `none` is for tests."""
+    isolation: Literal["required", "off"] = "required"
+    """`required`: jobs that run beside the daemon run only where the tool is kept apart from it (by user
+    namespaces or Docker), but for pipelines that `engine pipeline trust` names. `off`: every user is trusted
+    with the account of the engine."""
     shared: tuple[str, ...] = ()
     """Directories of this machine whose files another portal may name as `file:/...`, when it drives this
     engine as a service."""

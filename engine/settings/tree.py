@@ -55,3 +55,8 @@ class Settings(Section):
     data: DataSection = DataSection()
     api: ApiSection = ApiSection()
     portal: PortalSection = PortalSection()
+
+    def node_of(self, backend: str) -> NodeSettings:
+        """Find how the nodes of a back-end are set up."""
+        grids: dict[str, NodeSettings] = {"dirac": self.dirac.node, "diracx": self.diracx.node}
+        return grids.get(backend, self.node)

@@ -24,6 +24,8 @@ class Pipeline:
     """Ids of the groups that may use it; empty: everybody."""
     hidden: bool = False
     created_at: float = 0.0
+    trusted: bool = False
+    """Whether its jobs may run where the tool is not kept apart from the engine."""
 
 
 def put(connection: Connection, new: Pipeline) -> None:
@@ -33,12 +35,13 @@ def put(connection: Connection, new: Pipeline) -> None:
         "descriptor_sha256": new.descriptor_sha256,
         "hidden": new.hidden,
         "created_at": new.created_at,
+        "trusted": new.trusted,
     }
     if not insert_new(connection, pipeline, row):
         connection.execute(
             sa.update(pipeline)
             .where(pipeline.c.identifier == new.identifier)
-            .values(descriptor_sha256=new.descriptor_sha256, hidden=new.hidden)
+            .values(descriptor_sha256=new.descriptor_sha256, hidden=new.hidden, trusted=new.trusted)
         )
         connection.execute(sa.delete(pipeline_group).where(pipeline_group.c.identifier == new.identifier))
     if new.groups:
@@ -78,4 +81,6 @@ def is_used(connection: Connection, identifier: str) -> bool:
 
 
 def _from_row(row: Any, groups: Iterable[str]) -> Pipeline:
-    return Pipeline(row.identifier, row.descriptor_sha256, frozenset(groups), row.hidden, row.created_at)
+    return Pipeline(
+        row.identifier, row.descriptor_sha256, frozenset(groups), row.hidden, row.created_at, row.trusted
+    )

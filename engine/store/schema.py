@@ -296,6 +296,7 @@ pipeline = Table(
     Column("descriptor_sha256", String(64), ForeignKey("descriptor.sha256"), nullable=False),
     Column("hidden", Boolean, nullable=False, server_default=false()),  # withdrawn, but executions know it
     Column("created_at", Float, nullable=False),
+    Column("trusted", Boolean, nullable=False, server_default=false()),  # may run beside the engine
 )
 
 pipeline_group = Table(

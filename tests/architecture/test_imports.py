@@ -107,6 +107,7 @@ EXCEPTIONS = {
     Path("engine/cli/serve.py"): {"engine.api.parts"},
     # it looks at this machine with the eyes of a job
     Path("engine/app/health/doctor.py"): {"wrappers.node.probe"},
+    Path("engine/app/health/isolation.py"): {"wrappers.runtimes.support"},
 }
 
 STANDARD_LIBRARY_ONLY = (

@@ -65,6 +65,10 @@ def test_a_variable_of_the_page_is_read(setting: settings.Setting, monkeypatch: 
     values = {"whole number": "7", "number": "3.5", "true or false": other, "text": "x", "path": "/x"}
     kind = setting.type.removesuffix(" or null")
     default = '{"a": ["b"]}' if "->" in kind else '["none"]'
+    if kind.startswith("one of "):
+        default = kind.rpartition(" ")[2]
+    if "networks" in kind:
+        default = '["10.0.0.0/8"]'
     monkeypatch.setenv(setting.variable, values.get(kind, default))
     changed = load_defaults()
     monkeypatch.delenv(setting.variable)

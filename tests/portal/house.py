@@ -183,6 +183,7 @@ def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[
     variables = {
         "ENGINE_API__LISTEN": f"127.0.0.1:{port}",
         "ENGINE_PORTAL__RUNTIMES": '["none"]',
+        "ENGINE_PORTAL__ISOLATION": "off",  # for pipelines that need no container; see test_isolation.py
         **settings,
     }
     ids, keys = _settled(variables.get("ENGINE_DATABASE", f"sqlite:///{desk.database}"))

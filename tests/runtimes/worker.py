@@ -43,10 +43,12 @@ class Result:
 
     @property
     def out(self) -> str:
+        assert "error" not in self.told, self.told
         return (self.place / "out").read_text()
 
     @property
     def err(self) -> str:
+        assert "error" not in self.told, self.told
         return (self.place / "err").read_text()
 
     @property

@@ -20,7 +20,7 @@ def probe(node: wire.Node) -> Dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "scratch": {"path": scratch, "free": _free(scratch), "writable": os.access(scratch, os.W_OK)},
-        "user_namespaces": _user_namespaces(),
+        "missing": _missing(),
         "programs": {name: path for name, path in ((name, shutil.which(name)) for name in PROGRAMS) if path},
         "cvmfs": {path: os.path.isdir(path) for path in node.cvmfs},
     }
@@ -34,14 +34,10 @@ def _free(path: str) -> int:
     return space.f_bavail * space.f_frsize
 
 
-def _user_namespaces() -> bool:
-    """Whether an unprivileged process may make a user namespace here: tried, since switches differ."""
+def _missing() -> Dict[str, str]:
+    """What keeps tools apart and does not work here, with the reason: tried, since switches differ."""
     try:
-        import ctypes
-    except ImportError:
-        return False
-    pid = os.fork()
-    if pid == 0:
-        clone_newuser = 0x10000000
-        os._exit(0 if ctypes.CDLL(None).unshare(clone_newuser) == 0 else 1)
-    return os.waitpid(pid, 0)[1] == 0
+        from wrappers.runtimes import support
+    except ImportError:  # a Python without ctypes
+        return {"user namespaces": "this Python has no ctypes"}
+    return support.missing()

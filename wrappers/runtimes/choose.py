@@ -48,6 +48,10 @@ def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
         if name not in _MODULES:
             passed.append(f"{name}: no such runtime")
             continue
+        refused = _refused(job.manifest, name)
+        if refused:
+            passed.append(f"{name}: {refused}")
+            continue
         module = importlib.import_module("wrappers.runtimes." + _MODULES[name])
         try:
             launch: Launch = module.prepare(job, node, image)
@@ -60,6 +64,15 @@ def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
         "no container runtime can run this job here: " + ("; ".join(passed) or "none is configured"),
         next((cause for cause in reasons if cause != "no-runtime"), "no-runtime"),
     )
+
+
+def _refused(manifest: wire.Manifest, name: str) -> str:
+    """Say why a runtime may not run a job, whatever the node; empty when it may."""
+    if manifest.isolated and name not in wire.ISOLATING:
+        return "it would run the tool as the account that runs the engine, without keeping them apart"
+    if manifest.network not in wire.NETWORKS.get(name, (wire.NETWORK_MACHINE,)):
+        return f"it cannot give a tool the network {manifest.network!r}"
+    return ""
 
 
 def _with_release(launch: Launch, image: Image) -> Launch:

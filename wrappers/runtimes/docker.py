@@ -145,7 +145,7 @@ def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
         client.images.get(image).attrs["Config"].get("Entrypoint") if job.manifest.entrypoint else None
     )
     host: Dict[str, Any] = {
-        "network_mode": "host",
+        "network_mode": "none" if job.manifest.network == wire.NETWORK_NONE else "host",
         "read_only": job.manifest.root == "readonly",
         "log_config": {"Type": "none"},  # we follow the output; the engine need not keep it
     }

@@ -10,6 +10,7 @@ from wrappers.containers import cache, udocker_format
 from wrappers.containers.errors import ContainerError, NodeTrouble
 from wrappers.runtimes import site, start
 from wrappers.runtimes.base import ImageError, Job, Unusable
+from wrappers.runtimes.network import resolver_file
 
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -118,7 +119,7 @@ def workdir(job: Job) -> Path:
     return Path(job.manifest.workdir) if job.manifest.workdir else job.directory
 
 
-def small_files(tree: Tree) -> Dict[str, str]:
+def small_files(tree: Tree, network: str) -> Dict[str, str]:
     """The host's name service, and an account for root in images that have none."""
     files = {}
     for path in ("/etc/resolv.conf", "/etc/hosts"):
@@ -126,6 +127,7 @@ def small_files(tree: Tree) -> Dict[str, str]:
             files[path] = Path(path).read_text(encoding="utf-8", errors="replace")
         except OSError:
             files[path] = ""
+    files["/etc/resolv.conf"] = resolver_file(network, files["/etc/resolv.conf"])
     for path, text in (("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", "root:x:0:\n")):
         if not os.path.lexists(str(tree.root) + path):
             files[path] = text

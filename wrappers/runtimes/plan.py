@@ -31,7 +31,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
     binds.append(Bind(directory, str(job.directory)))
     if driver is not None:
         binds.extend(Bind(source, target, True) for source, target in driver.files.items())
-    files = small_files(tree)
+    files = small_files(tree, job.manifest.network)
     if mode == "readonly":
         binds.extend(_as_binds(files, private / "files"))
         files = {}

@@ -35,18 +35,22 @@ def enter(
     make_world: Callable[[], None],
     start: Callable[[], int],
     at_end: Optional[Callable[[], None]] = None,
+    network: Optional[int] = None,
 ) -> NoReturn:
     """Run a tool as the child of a new process 1; the present process becomes the relay.
 
     `user` is a descriptor of the user namespace to enter, `flags` are the other new namespaces. `make_world`
     is called in the new process 1, then `start`, which gives the tool's process id, and `at_end` when the
-    tool has ended and nothing of it runs any more.
+    tool has ended and nothing of it runs any more. `network` is a descriptor of the network namespace to
+    enter.
 
     Raises:
         OSError: in whichever process it happened; the caller's way of dying then ends all of them.
     """
     parent = os.getppid()
     namespaces.join(user, namespaces.CLONE_NEWUSER)
+    if network is not None:
+        namespaces.join(network, namespaces.CLONE_NEWNET)
     namespaces.unshare(flags | namespaces.CLONE_NEWPID)
     alive, hold = os.pipe()  # ends when the relay dies
     status, tell = os.pipe()  # the tool's wait status

@@ -129,7 +129,7 @@ def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List
     volumes = [f"{job.directory}:{job.directory}"]
     volumes += [f"{job.tmp}:{target}" for target in TEMPORARY]
     volumes += [f"{path}:{path}" for path in ("/dev", "/proc", "/sys")]
-    for path, text in small_files(tree).items():
+    for path, text in small_files(tree, wire.NETWORK_MACHINE).items():
         own = top / os.path.basename(path)
         own.write_text(text, encoding="utf-8")
         volumes.append(f"{own}:{path}")

@@ -13,6 +13,7 @@ from wrappers.runtimes import gpu, idmap, namespaces, relay, world
 from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.execute import spawn
 from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
+from wrappers.runtimes.network import open_network
 from wrappers.runtimes.plan import make_plan
 from wrappers.runtimes.probe import once
 from wrappers.runtimes.seccomp import pretend_to_give_away
@@ -21,6 +22,7 @@ from wrappers.runtimes.world import World
 # Docker's default set, by number: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
 # net_bind_service, net_raw, sys_chroot, mknod, audit_write, setfcap.
 _CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31]
+_NET_RAW = 13  # in a network namespace of its own a tool could send packets past the routes that refuse
 
 
 def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
@@ -48,7 +50,12 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         used=told._replace(version=os.uname().release, uid_map=chosen.kind),
         started=lambda: _has_started(started),
     )
-    return launch._replace(enter=lambda: _run(plan, chosen, launch, started))
+    if job.manifest.network == wire.NETWORK_MACHINE:
+        return launch._replace(enter=lambda: _run(plan, chosen, launch, started, None))
+    network = open_network(job.manifest.network, chosen.namespace, node.unreachable)
+    return launch._replace(
+        enter=lambda: _run(plan, chosen, launch, started, network.namespace), cleanup=network.close
+    )
 
 
 def _possible() -> List[idmap.IdMap]:
@@ -76,20 +83,20 @@ def _choose(
     raise Unusable("; ".join(reasons))
 
 
-def _run(plan: World, chosen: idmap.IdMap, launch: Launch, started: str) -> NoReturn:
+def _run(plan: World, chosen: idmap.IdMap, launch: Launch, started: str, network: Optional[int]) -> NoReturn:
     """In the child: run the tool in its world, and end as it ends."""
     mark = os.open(started, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def start() -> int:
         if chosen.kind == "single":
             pretend_to_give_away()
-        namespaces.drop_capabilities(_CAPABILITIES)
+        namespaces.drop_capabilities([one for one in _CAPABILITIES if network is None or one != _NET_RAW])
         os.chdir(str(launch.cwd))
         tool = spawn(launch.argv, launch.environment)
         os.write(mark, b"1")
         return tool
 
-    _enter(plan, chosen, start, _taking_back(plan, chosen))
+    _enter(plan, chosen, start, _taking_back(plan, chosen), network)
 
 
 def _try(plan: World, chosen: idmap.IdMap) -> NoReturn:
@@ -100,10 +107,14 @@ def _try(plan: World, chosen: idmap.IdMap) -> NoReturn:
 
 
 def _enter(
-    plan: World, chosen: idmap.IdMap, start: Callable[[], int], at_end: Optional[Callable[[], None]] = None
+    plan: World,
+    chosen: idmap.IdMap,
+    start: Callable[[], int],
+    at_end: Optional[Callable[[], None]] = None,
+    network: Optional[int] = None,
 ) -> NoReturn:
     flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWIPC
-    relay.enter(chosen.namespace, flags, lambda: world.make(plan), start, at_end)
+    relay.enter(chosen.namespace, flags, lambda: world.make(plan), start, at_end, network)
 
 
 def _taking_back(plan: World, chosen: idmap.IdMap) -> Optional[Callable[[], None]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.api.carmin.administrator import TAG, Administrator
 from engine.app.portal.pipelines import Pipelines
@@ -30,12 +30,21 @@ class NewPipeline(BaseModel):
     """Whether a pipeline of this identifier that was never used may be replaced."""
 
 
-class PipelineGroups(BaseModel):
-    """Who may use a pipeline."""
+class PipelineChange(BaseModel):
+    """A change of who may use a pipeline, of its trust, or of both; what is left out stays as it is."""
 
     model_config = ConfigDict(extra="ignore")
 
-    groups: Groups
+    groups: Groups | None = None
+    """Names of the groups that may use it; none: everybody."""
+    trusted: bool | None = None
+    """Whether its jobs may run where the tool is not kept apart from the engine."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PipelineChange:
+        if self.groups is None and self.trusted is None:
+            raise ValueError("groups or trusted is needed")
+        return self
 
 
 class PublishedPipeline(BaseModel):
@@ -45,6 +54,8 @@ class PublishedPipeline(BaseModel):
     descriptor: str
     """SHA-256 of its descriptor."""
     groups: list[str]
+    trusted: bool = False
+    """Whether its jobs may run where the tool is not kept apart from the engine."""
     warnings: list[str] = Field(default_factory=list)
     """What is doubtful about the descriptor, when it was added."""
 
@@ -58,6 +69,7 @@ def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) 
             identifier=one.identifier,
             descriptor=one.descriptor_sha256,
             groups=pipelines.group_names(one),
+            trusted=one.trusted,
             warnings=warnings or [],
         )
 
@@ -75,9 +87,14 @@ def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) 
         return told(made, [f"{one.where}: {one.message}" for one in found])
 
     @router.put("/pipelines/{identifier:path}", response_model=PublishedPipeline)
-    def share(identifier: str, wanted: PipelineGroups, caller: Administrator) -> PublishedPipeline:
-        """Say who may use a pipeline; no group: everybody."""
-        return told(publishing(caller.id).share(identifier, wanted.groups))
+    def change(identifier: str, wanted: PipelineChange, caller: Administrator) -> PublishedPipeline:
+        """Say who may use a pipeline (no group: everybody), or whether it is trusted."""
+        mine = publishing(caller.id)
+        changed = None if wanted.groups is None else mine.share(identifier, wanted.groups)
+        if wanted.trusted is not None:
+            changed = mine.trust(identifier, trusted=wanted.trusted)
+        assert changed is not None  # noqa: S101 - the model has seen to it
+        return told(changed)
 
     @router.delete("/pipelines/{identifier:path}", status_code=204)
     def withdraw(identifier: str, caller: Administrator) -> Response:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from engine.app.health import access as doctor_access
+from engine.app.health import isolation
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import EngineError
 from engine.ports import Storage
@@ -45,8 +46,7 @@ def examine(
         _python,
         lambda: _database(settings),
         _udocker,
-        lambda: _namespaces(bool(facts["user_namespaces"])),
-        lambda: _proot(node, bool(facts["user_namespaces"])),
+        lambda: _proot(node, isolation.allows_user_namespaces(facts["missing"])),
         lambda: _programs(facts["programs"]),
         lambda: _space("scratch", facts["scratch"]["path"], "node.scratch"),
         lambda: _space("image cache", _existing(Path(node.cache)), "node.cache"),
@@ -57,6 +57,8 @@ def examine(
     ]
     for check in checks:
         yield check()
+    yield from isolation.findings(facts["missing"])
+    yield isolation.policy(settings, facts["missing"], local=settings.backend == "local")
     yield from doctor_access.credentials(credentials_left)
     yield doctor_access.public_url(settings.api)
     yield doctor_access.tree(settings, storage)
@@ -85,17 +87,6 @@ def _udocker() -> Finding:
     verdict = OK if version == "1.3.17" else WARNING
     return Finding(
         "udocker", verdict, f"{version} travels with the wrapper", "" if verdict == OK else "use 1.3.17"
-    )
-
-
-def _namespaces(there: bool) -> Finding:
-    if there:
-        return Finding("user namespaces", OK, "available: containers run at native speed")
-    return Finding(
-        "user namespaces",
-        WARNING,
-        "not available: udocker with proot is used",
-        "the administrator may raise user.max_user_namespaces (or AppArmor forbids them)",
     )
 
 

@@ -88,7 +88,7 @@ class Launcher:
             raise Refused(Code.BAD_EXECUTION, "this account may not start executions")
         values.check_name(wish.name)
         self._check_queue(account)
-        descriptor, compiled, uploaded = self._descriptor(account, wish)
+        descriptor, compiled, uploaded, trusted = self._descriptor(account, wish)
         invocation = values.invocation(compiled.tool, wish.values)
         app = self._app(account)
         inputs = Inputs(account, self._settings, self._tree, remote=app.is_remote(), shared=wish.trusted)
@@ -105,6 +105,7 @@ class Launcher:
             spare=encoded(virtual.logs_of(account.id)),  # where its user finds them
             runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
             understand=inputs.understand,
+            isolated=self._isolated(app, trusted=trusted),
             key=f"{account.id}:{wish.key}" if wish.key else None,
         )
         made: list[Launch] = []
@@ -172,6 +173,10 @@ class Launcher:
         audit.append(connection, [deed])
         return new
 
+    def _isolated(self, app: Application, *, trusted: bool) -> bool:
+        """Say whether a tool must be kept apart from the engine; elsewhere the site keeps users apart."""
+        return self._settings.portal.isolation == "required" and app.runs_here() and not trusted
+
     def _check_queue(self, account: Account) -> None:
         with self._db.read() as connection:
             running, waiting = launches.in_progress(connection, account.id)
@@ -184,18 +189,18 @@ class Launcher:
                 remedy="wait for the end of some, or kill some",
             )
 
-    def _descriptor(self, account: Account, wish: Wish) -> tuple[Descriptor, CompiledTool, bool]:
-        """The descriptor, compiled, and whether it is the user's own."""
+    def _descriptor(self, account: Account, wish: Wish) -> tuple[Descriptor, CompiledTool, bool, bool]:
+        """Find the descriptor, compiled; tell whether it is the user's own, and whether it is trusted."""
         if wish.descriptor is None and "/" in wish.pipeline and not is_published(wish.pipeline):
             found = self._pipelines.get(account, wish.pipeline)
-            return found.descriptor, found.compiled, False
+            return found.descriptor, found.compiled, False, found.pipeline.trusted
         if wish.descriptor is None and not is_published(wish.pipeline):
             raise Refused(
                 Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
             )
         if wish.trusted and wish.descriptor is not None:
             descriptor, compiled = _compiled(lambda: Descriptor.of(wish.descriptor or {}))
-            return descriptor, compiled, False
+            return descriptor, compiled, False, False
         if not self._settings.portal.uploads:
             raise Refused(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
         given = wish.descriptor
@@ -210,7 +215,7 @@ class Launcher:
             else lambda: Descriptor.of(given)
         )
         check_uploaded(compiled.tool, self._settings.portal.registries)
-        return descriptor, compiled, True
+        return descriptor, compiled, True, False
 
     def _app(self, account: Account) -> Application:
         return self._applications(account.id)

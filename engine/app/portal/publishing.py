@@ -83,12 +83,22 @@ class Publishing(Deeds):
             NotFound: there is no such pipeline, or no such group.
         """
         with self._doing("pipeline.share") as doing:
-            found = pipelines.get(doing.connection, identifier) if identifier.isprintable() else None
-            if found is None or found.hidden:
-                raise _unknown(identifier)
+            found = _offered(doing.connection, identifier)
             changed = replace(found, groups=_group_ids(doing.connection, groups))
             pipelines.put(doing.connection, changed)
             doing.fields["pipeline"] = identifier
+        return changed
+
+    def trust(self, identifier: str, *, trusted: bool) -> Pipeline:
+        """Say whether jobs of a pipeline may run where the tool is not kept apart from the engine.
+
+        Raises:
+            NotFound: there is no such pipeline.
+        """
+        with self._doing("pipeline.trust") as doing:
+            changed = replace(_offered(doing.connection, identifier), trusted=trusted)
+            pipelines.put(doing.connection, changed)
+            doing.fields.update(pipeline=identifier, data={"trusted": trusted})
         return changed
 
     def withdraw(self, identifier: str) -> None:
@@ -130,6 +140,18 @@ def _check_replaced(connection: Connection, new: Pipeline, *, replace: bool) -> 
             f"pipeline {new.identifier} exists already, with another descriptor{withdrawn}",
             remedy=f"{REMEDY}, or replace that one with --replace",
         )
+
+
+def _offered(connection: Connection, identifier: str) -> Pipeline:
+    """Find a pipeline that is offered.
+
+    Raises:
+        NotFound: there is no such pipeline.
+    """
+    found = pipelines.get(connection, identifier) if identifier.isprintable() else None
+    if found is None or found.hidden:
+        raise _unknown(identifier)
+    return found
 
 
 def _unknown(identifier: str) -> NotFound:

@@ -64,7 +64,9 @@ def _named(annotation: Any) -> type[BaseModel] | None:
 
 def _type(text: str) -> str:
     if text.startswith("Literal["):
-        return "one of " + ", ".join(word for word in re.findall(r"\w+", text)[1:])
+        null = " or null" if text.endswith("| None") else ""
+        words, _, _ = text.removeprefix("Literal[").partition("]")
+        return "one of " + ", ".join(re.findall(r"\w+", words)) + null
     names = ", ".join(get_args(RuntimeName))
     return {
         "str": "text",
@@ -79,6 +81,7 @@ def _type(text: str) -> str:
         "float | None": "number or null",
         "bool | None": "true, false or null",
         "tuple[str, ...]": "list of texts",
+        "tuple[IPv4Network, ...]": "list of IPv4 networks",
         "tuple[RuntimeName, ...]": f"list of {names}",
         "dict[str, tuple[str, ...]]": "text -> list of texts",
     }[text]

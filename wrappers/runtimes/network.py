@@ -1,0 +1,172 @@
+"""The network of a tool: a namespace with a loopback of its own, and a way out that does not lead back.
+
+slirp4netns carries connections from the namespace to other machines. It runs outside of the tool's
+namespaces, so that a tool can neither see nor trace it. It would also carry connections to the addresses of
+this machine: routes in the namespace refuse these, and the tool has no capability to change routes or to send
+packets past them. An address that this machine gets while a tool runs is not refused: node.unreachable can
+name its network.
+"""
+
+import ipaddress
+import os
+import shutil
+import subprocess
+from typing import Callable, List, NamedTuple, NoReturn
+
+from wrappers import wire
+from wrappers.runtimes import namespaces, netlink
+from wrappers.runtimes.base import Unusable
+
+PROGRAM = "slirp4netns"
+_SUBNET = "198.18.77.0/24"  # of RFC 2544: no machine on the Internet has such an address
+_RESOLVER = "198.18.77.3"  # where slirp4netns answers for the node's own name server
+_LINK_LOCAL = "169.254.0.0/16"  # metadata services of clouds are here
+_DEVICE = "/dev/net/tun"
+_LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
+
+
+class Network(NamedTuple):
+    """A network namespace that is ready for a tool."""
+
+    namespace: int  # a descriptor; programs that are executed do not get it
+    close: Callable[[], None]
+
+
+def open_network(kind: str, user: int, unreachable: List[str]) -> Network:
+    """Make the network namespace of one tool, owned by the user namespace of this descriptor.
+
+    `kind` is wire.NETWORK_OWN or wire.NETWORK_NONE; `unreachable` are further networks to refuse.
+
+    Raises:
+        Unusable: this node cannot; the text says what would help.
+    """
+    if kind == wire.NETWORK_OWN and shutil.which(PROGRAM) is None:
+        raise Unusable(f"a network of its own needs {PROGRAM}: install it, or set node.network to none")
+    refused = [*_own_addresses(), _LINK_LOCAL, *unreachable] if kind == wire.NETWORK_OWN else []
+    namespace = _make_namespace(user, refused)
+    if kind == wire.NETWORK_NONE:
+        return Network(namespace, lambda: os.close(namespace))
+    try:
+        end = _start_slirp(user, namespace)
+    except BaseException:
+        os.close(namespace)
+        raise
+
+    def close() -> None:
+        end()
+        os.close(namespace)
+
+    return Network(namespace, close)
+
+
+def resolver_file(kind: str, nodes_own: str) -> str:
+    """Write /etc/resolv.conf for a tool, from the node's own."""
+    if kind == wire.NETWORK_MACHINE:
+        return nodes_own
+    if kind == wire.NETWORK_NONE:
+        return ""
+    kept = [
+        line for line in nodes_own.splitlines() if line.split()[:1] in (["search"], ["options"], ["domain"])
+    ]
+    return "\n".join([f"nameserver {_RESOLVER}", *kept]) + "\n"
+
+
+def _own_addresses() -> List[str]:
+    return [one for one in netlink.addresses() if ipaddress.ip_address(one) not in _LOOPBACK]
+
+
+def _make_namespace(user: int, refused: List[str]) -> int:
+    """Open a new network namespace, made by a child that ends."""
+    hear, tell = os.pipe()
+    hold, leave = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(leave)
+        _furnish(user, refused, tell, hold)
+    os.close(tell)
+    os.close(hold)
+    try:
+        trouble = os.read(hear, 4000).decode("utf-8", "replace")
+        if trouble != "ready":
+            raise Unusable(f"network namespaces are not allowed: {trouble or 'the child died'}{_hint()}")
+        return os.open(f"/proc/{child}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(hear)
+        os.close(leave)
+        os.waitpid(child, 0)
+
+
+def _furnish(user: int, refused: List[str], tell: int, hold: int) -> NoReturn:
+    """In the child: be in the new namespace until the parent has opened it."""
+    try:
+        namespaces.join(user, namespaces.CLONE_NEWUSER)
+        namespaces.unshare(namespaces.CLONE_NEWNET)
+        netlink.set_up("lo")
+        for network in refused:
+            netlink.prohibit(network)
+        os.write(tell, b"ready")
+        os.read(hold, 1)
+    except BaseException as error:
+        os.write(tell, str(error).encode("utf-8", "replace")[:4000])
+    finally:
+        os._exit(0)
+
+
+def _hint() -> str:
+    try:
+        with open("/proc/sys/user/max_net_namespaces", encoding="ascii") as file:
+            most = file.read().strip()
+    except OSError:
+        return ""
+    return " (sysctl user.max_net_namespaces is 0: raise it)" if most == "0" else ""
+
+
+def _hint_of_device() -> str:
+    if os.access(_DEVICE, os.R_OK | os.W_OK):
+        return ""
+    return f" (let every user open {_DEVICE}, as udev does: mode 0666; or set node.network to none)"
+
+
+def _start_slirp(user: int, namespace: int) -> Callable[[], None]:
+    """Connect the namespace to the outside; give what ends the connection, which also ends with us."""
+    hear, ready = os.pipe()
+    alive, hold = os.pipe()
+    words = [
+        PROGRAM,
+        "--configure",
+        "--disable-host-loopback",
+        "--mtu=65520",
+        f"--cidr={_SUBNET}",
+        f"--ready-fd={ready}",
+        f"--exit-fd={alive}",
+        f"--userns-path=/proc/self/fd/{user}",
+        "--netns-type=path",
+        f"/proc/self/fd/{namespace}",
+        "tap0",
+    ]
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        pass_fds=[ready, alive, user, namespace],
+        env={"PATH": os.environ.get("PATH", os.defpath)},  # nothing else of ours is its business
+        cwd="/",
+        start_new_session=True,
+    )
+    os.close(ready)
+    os.close(alive)
+
+    def end() -> None:
+        os.close(hold)
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+
+    with open(hear, "rb", buffering=0) as answer:
+        if answer.read(1) != b"1":
+            said = process.stderr.read().decode("utf-8", "replace") if process.stderr is not None else ""
+            end()
+            why = "; ".join(line for line in said.splitlines() if line.strip()) or "it said nothing"
+            raise Unusable(f"{PROGRAM} did not start: {why}{_hint_of_device()}")
+    return end
