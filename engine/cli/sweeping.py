@@ -28,6 +28,14 @@ Bids = Annotated[
 ]
 Participants = Annotated[str | None, typer.Option(help="With --bids: only these, with commas.")]
 Sessions = Annotated[str | None, typer.Option(help="With --bids: only these, with commas.")]
+BidsFilter = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bids-filter",
+        metavar="ENTITY=LABEL",
+        help="With --bids: only files with this in their names, as task=rest, or a filter file; repeated.",
+    ),
+]
 Vip = Annotated[bool, typer.Option("--vip", help="VIP's rules: a list for a scalar input makes many jobs.")]
 Repeat = Annotated[
     int, typer.Option(min=1, help="Run each job so many times, to see whether results differ.")
@@ -43,6 +51,7 @@ def sweep_of(
     bids: Bids = None,
     participants: Participants = None,
     sessions: Sessions = None,
+    bids_filter: BidsFilter = None,
     vip: Vip = False,
     repeat: Repeat = 1,
     first: First = None,
@@ -56,9 +65,15 @@ def sweep_of(
     from engine.errors import BadRequest
     from engine.planning import Dataset, Sweep
 
-    if bids is None and (participants or sessions):
-        raise BadRequest("--participants and --sessions need --bids")
-    dataset = Dataset(bids, _labels(participants), _labels(sessions)) if bids is not None else None
+    chosen = {"--participants": participants, "--sessions": sessions}
+    for option, text in chosen.items():
+        if text is not None and not _labels(text):
+            raise BadRequest(f"{option}: names none", remedy="leave it out to take all")
+    if bids is None and (participants or sessions or bids_filter):
+        raise BadRequest("--participants, --sessions and --bids-filter need --bids")
+    dataset = None
+    if bids is not None:
+        dataset = Dataset(bids, _labels(participants), _labels(sessions), tuple(bids_filter or ()))
     return Sweep(
         cross=tuple(cross or ()),
         zip=tuple(zip or ()),

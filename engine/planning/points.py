@@ -8,7 +8,8 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from engine.domain.tool import Tool
 from engine.errors import BadRequest
-from engine.planning.bids import Dataset, bids_levels
+from engine.planning.bids import LEVEL, Dataset, bids_levels, contradiction
+from engine.planning.bids_filters import filters_of
 from engine.planning.rules import MAX_PROBLEMS, InvocationError
 from engine.planning.sources import Item, Source, read_sources
 from engine.planning.sweeps import (
@@ -91,6 +92,8 @@ def read_invocations(
         raise BadRequest(f"--repeat {sweep.repeat}: at least 1 is needed")
     if sweep.vip and (wrong := key_problems(tool)):
         raise BadRequest(f"{tool.name}: {wrong[0]}", problems=[f"{tool.name}: {line}" for line in wrong])
+    if sweep.bids is not None:
+        filters_of(sweep.bids.filters, tool)  # what is wrong with them is wrong with every invocation
     settings = constants(sweep.set, tool)
     options = option_dimensions(sweep.cross, sweep.zip, tool)
     if both := [id for dimension in options for id in dimension.ids if id in settings]:
@@ -171,6 +174,8 @@ def _drafts(
             base, iterated = vip_dimensions(base, tool, item.where, sweep.list_directory)
             dimensions = iterated + dimensions
         dimensions = without_repetition(dimensions + options, item.where)
+        if sweep.bids is not None:
+            _refuse_contradiction(base, dimensions, tool, sweep.bids)
     except BadRequest as error:
         yield _Draft({}, {}, item.where, str(error).removeprefix(f"{item.where}, "))
         return
@@ -187,6 +192,18 @@ def _drafts(
                 yield _Draft(values, parameters, item.where, "", level.stage, results)
 
 
+def _refuse_contradiction(
+    base: dict[str, Any], dimensions: list[Dimension], tool: Tool, dataset: Dataset
+) -> None:
+    """Raise BadRequest when an invocation or sweep gives what a data set gives."""
+    swept = dict.fromkeys(id for dimension in dimensions for id in dimension.ids)
+    problem = contradiction({**base, **swept}, tool, dataset)
+    if not problem and LEVEL in swept:
+        problem = f"input {LEVEL}: --bids makes jobs of all levels; --set {LEVEL}=LEVEL takes one"
+    if problem:
+        raise BadRequest(problem)
+
+
 class _Level(NamedTuple):
     parameters: dict[str, Any]
     stage: int
@@ -196,6 +213,6 @@ def _levels(base: dict[str, Any], tool: Tool, sweep: Sweep) -> Iterator[_Level]:
     if sweep.bids is None:
         yield _Level({}, 0)
         return
-    level = base.get("analysis_level")
+    level = base.get(LEVEL)
     for values, stage in bids_levels(sweep.bids, tool, level if isinstance(level, str) else None):
         yield _Level(values, stage)
