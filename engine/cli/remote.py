@@ -11,7 +11,7 @@ import typer
 
 from engine.cli import show
 from engine.cli.remote_session import connected, document
-from engine.cli.session import Json
+from engine.cli.session import Json, load_descriptor
 
 if TYPE_CHECKING:
     from engine.client import Client
@@ -43,7 +43,7 @@ def submit(
 ) -> None:
     """Run a pipeline on the platform; a list given to an input that is no list is a job for each element."""
     own = Path(pipeline).is_file() or pipeline.endswith(".json")
-    what: str | Mapping[str, Any] = document(Path(pipeline)) if own else pipeline
+    what: str | Mapping[str, Any] = load_descriptor(pipeline, network=False).data if own else pipeline
     client = connected()
     id_ = client.submit(what, document(invocation), name=name, results=results_, key=key)
     if detach:

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
+import re
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from engine.planning.consistency import inconsistencies
+
+logger = logging.getLogger("engine.planning")
+_KIND = re.compile(r"^\w+Error: ")
+"""What the boutiques package puts before a line."""
+_FAILS = "its fields contradict each other, so that the boutiques package cannot check it"
 
 
 def version() -> str:
@@ -23,16 +32,17 @@ def problems(data: Mapping[str, Any]) -> list[str]:
     """What the boutiques package has against a descriptor, one line each; empty when it is valid."""
     from boutiques.validator import DescriptorValidationError, validate_descriptor
 
-    candidate = _around_crashes(data)
+    if found := [*_schema_problems(data)] or [*inconsistencies(data)]:
+        return found
     try:
-        validate_descriptor(candidate)
+        validate_descriptor(_around_crashes(data))
     except DescriptorValidationError as error:
-        return _schema_problems(data) or [
-            line.strip() for line in str(error.args[0]).splitlines() if line.strip()
-        ]
-    except Exception as error:  # the validator assumes much of a descriptor's consistency: any type may come
-        return _schema_problems(data) or _shared_keys(data) or [f"boutiques cannot check it: {error!r}"]
-    return _schema_problems(data) if candidate != data else []
+        lines = (line.strip() for line in str(error.args[0]).splitlines())
+        return [_KIND.sub("", line) for line in lines if line]
+    except Exception:  # the validator assumes much of a descriptor's consistency: any type may come
+        logger.debug("the validator of boutiques fails", exc_info=True)
+        return [_FAILS]
+    return []
 
 
 def _schema_problems(data: Mapping[str, Any]) -> list[str]:
@@ -42,7 +52,10 @@ def _schema_problems(data: Mapping[str, Any]) -> list[str]:
 
     schema = json.loads((Path(boutiques.__file__).parent / "schema" / "descriptor.schema.json").read_text())
     found = jsonschema.Draft4Validator(schema).iter_errors(data)
-    return [f"{_place(data, error.absolute_path)}{_shortened(error.message)}" for error in found]
+    return [
+        f"{_place(data, error.absolute_path)}{_shortened(_without_json(error.message, error.instance))}"
+        for error in found
+    ]
 
 
 def _place(data: Mapping[str, Any], path: Any) -> str:
@@ -55,6 +68,12 @@ def _place(data: Mapping[str, Any], path: Any) -> str:
         )
         words.append(str(name if name is not None else step))
     return f"{' '.join(words)}: " if words else ""
+
+
+def _without_json(message: str, instance: Any) -> str:
+    """A message that would begin with the whole JSON of a list or an object."""
+    kind = "a list" if isinstance(instance, list) else "an object"
+    return message.replace(repr(instance), kind, 1) if isinstance(instance, (list, dict)) else message
 
 
 def _shortened(message: str) -> str:
@@ -71,17 +90,8 @@ def _around_crashes(data: Mapping[str, Any]) -> dict[str, Any]:
     for output in outputs if isinstance(outputs, list) else ():
         if isinstance(output, dict) and "conditional-path-template" in output:
             output.setdefault("optional", False)
+    for number, one in enumerate(candidate["inputs"]):
+        if "value-key" not in one:  # it looks for one when other inputs share theirs
+            one["value-key"] = f"\x00{number}\x00"
+            candidate["command-line"] += one["value-key"]
     return candidate
-
-
-def _shared_keys(data: Mapping[str, Any]) -> list[str]:
-    """Value-keys of several inputs in a descriptor without groups, on which the validator falls over."""
-    owners: dict[str, list[str]] = {}
-    for one in data.get("inputs", ()):
-        if one.get("value-key"):
-            owners.setdefault(one["value-key"], []).append(one["id"])
-    return [
-        f"{' and '.join(ids)} share the value-key {key} without being in one mutually exclusive group"
-        for key, ids in owners.items()
-        if len(ids) > 1
-    ]

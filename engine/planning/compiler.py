@@ -11,6 +11,7 @@ from engine.errors import BadRequest
 from engine.planning import bosh
 from engine.planning.command import CommandLine, ExposedValue
 from engine.planning.descriptors import Descriptor
+from engine.planning.dialects import version_problem
 from engine.planning.environment import Environment
 from engine.planning.outputs import OutputFile, Outputs
 from engine.planning.parsing import parse_tool
@@ -105,6 +106,8 @@ def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = 
     Raises:
         BadRequest: it is not valid; `problems` says why, one line each.
     """
+    if check and (wrong := version_problem(descriptor.data)):
+        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {wrong[0]}", remedy=wrong[1])
     found = bosh.problems(descriptor.data) if check else []
     if found:
         told = [f"{descriptor.source}: not a valid descriptor: {problem}" for problem in found]
@@ -112,7 +115,16 @@ def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = 
     try:
         return CompiledTool(parse_tool(descriptor.data), compat=compat)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {error!r}") from None
+        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {_words_of(error)}") from None
+
+
+def _words_of(error: Exception) -> str:
+    """Why a descriptor cannot be compiled, in words: exceptions of Python say little to its author."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    if isinstance(error, ValueError):
+        return str(error)
+    return "a field has a value of another type than the schema's"
 
 
 def _refuse_escapes(outputs: list[OutputFile]) -> None:

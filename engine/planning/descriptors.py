@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.errors import BadRequest, NotFound
 from engine.planning import zenodo
+from engine.planning.dialects import standard
 from engine.planning.documents import printable, read_json
 
 _ZENODO = re.compile(r"(?:https?://doi\.org/|doi:)?(?:10\.5281/)?zenodo\.(\d+)", re.IGNORECASE)
@@ -19,7 +20,9 @@ _ZENODO = re.compile(r"(?:https?://doi\.org/|doi:)?(?:10\.5281/)?zenodo\.(\d+)",
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """A descriptor as it was read: nothing of it is checked yet but that it is a JSON object."""
+    """A descriptor as it was read, of the schema 0.5: nothing of it is checked yet but that it is a JSON
+    object.
+    """
 
     data: Mapping[str, Any]
     sha256: str
@@ -28,8 +31,13 @@ class Descriptor:
     """Where it was found, for messages."""
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], source: str = "descriptor") -> Descriptor:
-        """A descriptor from a plain object."""
+    def of(cls, data: Mapping[str, Any], source: str = "descriptor", path: Path | None = None) -> Descriptor:
+        """A descriptor from a plain object, which was found at `path`.
+
+        Raises:
+            BadRequest: it is of a dialect, and cannot be read as one of the schema 0.5.
+        """
+        data = standard(data, source, path)
         return cls(data, canonical_sha256(data), source)
 
 
@@ -63,7 +71,7 @@ def load_descriptor(
             f"{printable(path)}: not a Boutiques descriptor: it has neither command-line nor inputs",
             remedy="the descriptor comes first, invocations after it",
         )
-    return Descriptor.of(data, str(name))
+    return Descriptor.of(data, str(name), path)
 
 
 def canonical_sha256(value: Any) -> str:
