@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.cli.anywhere import Anywhere
 from tests.cli.desk import Desk, Execution
+from tests.services.images import busybox_layer, one_file_layer, push
+from tests.services.registry import Registry
 
 pytestmark = pytest.mark.service
 
@@ -172,3 +176,13 @@ def test_the_whole_runs_on_postgresql(desk: Desk, postgres_url: str) -> None:
     assert not desk.database.exists()
     for words in (["list"], ["status"], ["jobs"], ["results"], ["explain", ":2"], ["logs", ":1"]):
         desk.ok(*words, variables=database)
+
+
+@pytest.mark.parametrize("anywhere", ["user-userns", "user-udocker", "user-docker"], indirect=True)
+def test_the_profile_of_an_image_neither_ends_nor_moves_a_job(anywhere: Anywhere, registry: Registry) -> None:
+    profile = one_file_layer("etc/profile", "export MODEL=mine\ncd /\nset -eu\nexit 0\n")
+    push(registry.url, "vip/ending-profile:1", [busybox_layer(), profile])
+    there = replace(anywhere, image=f"{registry.host}/vip/ending-profile:1")
+    done = there.run('false; echo "$MODEL $unset_here" > o', outputs={"o": "o"})
+    assert done.read("outputs/o") == "mine \n"
+    assert "/etc/profile of the image ends the shell" in done.read("logs/1.1.err")

@@ -5,6 +5,7 @@ import os
 from typing import NamedTuple
 
 from wrappers import wire
+from wrappers.node import profile
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import inside
 
@@ -61,20 +62,9 @@ def furnish(place: Place, manifest: wire.Manifest) -> None:
 
 
 def script(manifest: wire.Manifest) -> str:
-    """The text that `manifest.shell` runs.
-
-    bosh runs scripts in containers by `/bin/sh -l`, so images rely on what /etc/profile sets up. But
-    Debian's and Alpine's /etc/profile replace PATH, and with it the image's own ENV PATH (measured:
-    `PATH=/opt/conda/bin:/bin sh -l -c 'echo $PATH'` has lost /opt/conda/bin). Hence the profile is read
-    by hand, and the PATH from before goes in front of it. On the bare node nobody asked for a login.
-    """
+    """Give the text that `manifest.shell` runs. On the bare node nobody asked for a login."""
     text = manifest.command + "\n"
-    if manifest.image is None or manifest.shell != "/bin/sh":
-        return text
-    return (
-        "engine_path=$PATH; if [ -r /etc/profile ]; then . /etc/profile; fi; "
-        'PATH="${engine_path:+$engine_path:}$PATH"; export PATH; unset engine_path\n' + text
-    )
+    return text if manifest.image is None or manifest.shell != "/bin/sh" else profile.READ + text
 
 
 def free(path: str) -> int:
