@@ -54,6 +54,7 @@ WHOLE = (
     "portal/",
     "transfer/",
     "api/",
+    "smuggling/",
     "storages/",
     "cvmfs_deploy/",
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.app.access.tokens import Segments
+from engine.app.portal.carmin import Code
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -65,3 +67,10 @@ async def answer(send: Send, reply: Reply) -> None:
         headers.setdefault("Content-Length", str(len(reply.body)))
     await begin(send, reply.status, headers)
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def document(words: str) -> bytes:
+    """The body of a refusal, as CARMIN has it."""
+    return json.dumps(
+        {"errorCode": int(Code.GENERIC), "errorMessage": f"{words} (Error code {int(Code.GENERIC)})"}
+    ).encode()

@@ -82,6 +82,9 @@ class Http:
                 settings.stall,
                 settings.least_rate,
                 lambda client, status: refusals.tell(of_connection(client, status)),
+                most=settings.connections,
+                proxies=[str(one) for one in settings.proxies],
+                beyond_loopback=settings.behind_proxy,
             )
         except BaseException:
             self._tree.close()

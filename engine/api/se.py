@@ -104,9 +104,8 @@ class StorageElement:
             return
         except (Refusal, QuotaExceeded, Unavailable, OSError) as error:
             refusal = _refusal(error, scope["method"])
-            more = {"Connection": "close"} if "expect" in headers else {}  # its body may never come
             text = {"Content-Type": "text/plain; charset=utf-8"}
-            reply = Reply(refusal.status, {**text, **refusal.headers, **more}, f"{refusal.words}\n".encode())
+            reply = Reply(refusal.status, {**text, **refusal.headers}, f"{refusal.words}\n".encode())
             await answer(send, reply)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
+from pydantic.networks import IPvAnyNetwork
 
 from engine import xdg
 from engine.settings.section import RuntimeName, Section
@@ -26,7 +27,17 @@ class ApiSection(Section):
     """Seconds in which a client must send the headers of a request, and then the next byte of its body, or
     take the next byte of an answer."""
     least_rate: int = Field(default=1000, ge=0)
-    """Bytes a second that a client must send of a body, on average over any `stall` seconds; 0: any."""
+    """Bytes a second that a client must send of a body, or take of an answer, on average over any `stall`
+    seconds for which it is waited for; 0: any."""
+    connections: int = Field(default=1000, ge=1)
+    """Connections of clients at a time. Beyond them, those that have asked nothing for the longest time are
+    closed."""
+    behind_proxy: bool = False
+    """Whether a reverse proxy stands before it, speaks https and bounds requests. Without one, `listen` is an
+    address of loopback."""
+    proxies: tuple[IPvAnyNetwork, ...] = ()
+    """Addresses and networks of reverse proxies, whose `X-Forwarded-For` and `X-Forwarded-Proto` are
+    believed."""
     claims: float = Field(default=30 * 86_400.0, gt=0)
     """Seconds for which an attempt may fetch fresh credentials, whether it waits or runs."""
 

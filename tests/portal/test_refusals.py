@@ -254,14 +254,32 @@ def test_strangers_leave_a_line_with_a_hash_of_where_they_came_from(
     assert (len(line["data"]), "127.0.0.1" in str(line)) == (1, False)
 
 
-def test_what_is_no_http_at_all_is_answered_and_leaves_a_line(house: House, db: Database) -> None:
-    host, _, port = urlsplit(house.url).netloc.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=60) as connection:
-        connection.sendall(b"SSH-2.0-x\r\n\r\n")
-        told = connection.recv(1000)
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"SSH-2.0-x\r\n\r\n",
+        b"POST /rest/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_of_http_is_answered_with_400(house: House, sent: bytes) -> None:
+    assert said_to(house, sent).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_request_that_can_be_understood_in_two_ways_leaves_a_line(house: House, db: Database) -> None:
+    told = said_to(house, b"GET ftp://x/rest/platform HTTP/1.1\r\nHost: x\r\n\r\n")
     assert told.startswith(b"HTTP/1.1 400 ")
     assert b'{"errorCode": 8000, "errorMessage": ' in told
     until(lambda: strangers(db, "request", "refused 400 8000"))
+
+
+def said_to(house: House, sent: bytes) -> bytes:
+    host, _, port = urlsplit(house.url).netloc.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(sent)
+        found = b""
+        while piece := connection.recv(1000):
+            found += piece
+        return found
 
 
 def test_no_line_holds_a_secret_and_the_trail_is_whole(house: House, person: Person) -> None:

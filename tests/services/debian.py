@@ -21,6 +21,7 @@ PACKAGES = {
     "curl": "curl",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
+    "haproxy": "haproxy",
     "initdb": "postgresql",
     "ip": "iproute2",
     "newuidmap": "uidmap",

@@ -82,6 +82,7 @@ def _type(text: str) -> str:
         "bool | None": "true, false or null",
         "tuple[str, ...]": "list of texts",
         "tuple[IPv4Network, ...]": "list of IPv4 networks",
+        "tuple[IPvAnyNetwork, ...]": "list of addresses and networks",
         "tuple[RuntimeName, ...]": f"list of {names}",
         "dict[str, tuple[str, ...]]": "text -> list of texts",
     }[text]

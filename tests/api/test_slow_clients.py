@@ -38,6 +38,12 @@ def server(heard: Heard, refused: list[int]) -> Iterator[HttpServer]:
     """Answers with the bytes of the body; `/slow` after more than its own patience; `/large` with much."""
 
     async def app(scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            await answered(scope, receive, send)
+        finally:
+            heard.append("over")
+
+    async def answered(scope: Message, receive: Receive, send: Send) -> None:
         body, more = b"", True
         while more:
             message = await receive()
@@ -58,7 +64,6 @@ def server(heard: Heard, refused: list[int]) -> Iterator[HttpServer]:
                 await send({"type": "http.response.body", "body": bytes(PIECE), "more_body": not last})
         else:
             await answer(send, Reply(200, {}, body))
-        heard.append("answered")
 
     server = HttpServer(app, "127.0.0.1:0", STALL, LEAST, lambda client, status: refused.append(status))
     server.start()
@@ -90,11 +95,11 @@ def send_slowly(connection: socket.socket, text: bytes, pause: float, size: int 
 
 def test_headers_that_come_byte_by_byte_are_not_waited_for(server: HttpServer) -> None:
     connection = connected(server)
-    send_slowly(connection, b"GET / HTTP/1.1\r\nX: " + b"y" * 60, 0.1)
+    send_slowly(connection, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 60, 0.1)
     told = the_rest(connection)
     assert told.startswith(b"HTTP/1.1 408 ") or told == b""  # a late byte may be answered by a reset
     other = connected(server)
-    other.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    other.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert the_rest(other).startswith(b"HTTP/1.1 200 ")
 
 
@@ -102,7 +107,7 @@ def test_headers_that_are_never_finished_are_answered_with_408(
     server: HttpServer, refused: list[int]
 ) -> None:
     connection = connected(server)
-    connection.sendall(b"GET / HTTP/1.1\r\nX: y")
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: y")
     told = the_rest(connection)
     assert told.startswith(b"HTTP/1.1 408 ")
     assert b'{"errorCode": 8000, "errorMessage": ' in told
@@ -121,7 +126,7 @@ def test_a_connection_that_asks_nothing_is_closed(
 
 def test_a_second_request_is_waited_for_no_longer_than_the_first(server: HttpServer) -> None:
     connection = connected(server)
-    connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
     connection.sendall(b"GET / HT")
     assert b"408" in the_rest(connection)
@@ -129,7 +134,7 @@ def test_a_second_request_is_waited_for_no_longer_than_the_first(server: HttpSer
 
 def test_a_body_that_stalls_is_given_up(server: HttpServer, heard: Heard) -> None:
     connection = connected(server)
-    connection.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 100\r\n\r\n0123456789")
+    connection.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789")
     assert the_rest(connection).startswith(b"HTTP/1.1 408 ")
     while "http.disconnect" not in heard:
         time.sleep(0.02)
@@ -137,7 +142,7 @@ def test_a_body_that_stalls_is_given_up(server: HttpServer, heard: Heard) -> Non
 
 def test_a_body_that_is_slow_but_keeps_coming_is_taken(server: HttpServer) -> None:
     connection = connected(server)
-    connection.sendall(b"PUT / HTTP/1.1\r\nConnection: close\r\nContent-Length: 120\r\n\r\n")
+    connection.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 120\r\n\r\n")
     send_slowly(connection, b"0123456789" * 12, STALL / 8, size=10)
     told = the_rest(connection)
     assert told.startswith(b"HTTP/1.1 200 ")
@@ -146,25 +151,25 @@ def test_a_body_that_is_slow_but_keeps_coming_is_taken(server: HttpServer) -> No
 
 def test_a_body_that_trickles_is_given_up(server: HttpServer, heard: Heard, refused: list[int]) -> None:
     connection = connected(server)
-    connection.sendall(b"PUT / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n")
+    connection.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
     send_slowly(connection, b"x" * 100, STALL * 0.6)  # something in every `STALL`, and less than `LEAST`
     told = the_rest(connection)
     assert told.startswith(b"HTTP/1.1 408 ") or told == b""
-    assert heard[-1] == "http.disconnect"
+    assert "http.disconnect" in heard
     assert not refused  # it was a request: the application knows of it
 
 
 def test_an_answer_that_is_not_taken_is_given_up(server: HttpServer, heard: Heard) -> None:
     connection = connected(server)
-    connection.sendall(b"GET /large HTTP/1.1\r\n\r\n")
-    while "answered" not in heard:  # the connection has ended, or it would still wait
+    connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    while "over" not in heard:  # the connection has ended, or it would still wait
         time.sleep(0.02)
     assert len(the_rest(connection)) < LARGE
 
 
 def test_a_large_answer_is_given_to_whoever_takes_it_slowly(server: HttpServer, heard: Heard) -> None:
     connection = connected(server)
-    connection.sendall(b"GET /large HTTP/1.1\r\nConnection: close\r\n\r\n")
+    connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     found = 0
     for _ in range(16):
         time.sleep(STALL / 8)
@@ -173,22 +178,21 @@ def test_a_large_answer_is_given_to_whoever_takes_it_slowly(server: HttpServer, 
     assert found > LARGE
 
 
-def test_what_is_no_http_is_told(server: HttpServer, refused: list[int]) -> None:
+def test_what_is_no_http_is_refused(server: HttpServer) -> None:
     connection = connected(server)
     connection.sendall(b"SSH-2.0-x\r\n\r\n")
     assert the_rest(connection).startswith(b"HTTP/1.1 400 ")
-    assert refused == [400]
 
 
 def test_a_client_waits_for_a_slow_answer_as_long_as_it_likes(server: HttpServer) -> None:
     connection = connected(server)
-    connection.sendall(b"GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n")
+    connection.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert the_rest(connection).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_second_request_that_began_with_the_first_is_waited_for_no_longer(server: HttpServer) -> None:
     connection = connected(server)
-    connection.sendall(b"GET / HTTP/1.1\r\n\r\nG")
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nG")
     assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
     connection.sendall(b"E")
     assert b"HTTP/1.1 408 " in the_rest(connection)
@@ -196,29 +200,32 @@ def test_a_second_request_that_began_with_the_first_is_waited_for_no_longer(serv
 
 def test_a_body_of_a_second_request_that_stalls_is_given_up(server: HttpServer) -> None:
     connection = connected(server)
-    connection.sendall(b"GET / HTTP/1.1\r\n\r\nPUT / HTTP/1.1\r\nContent-Length: 100\r\n\r\n0123456789")
+    first = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    connection.sendall(first + b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789")
     told = the_rest(connection)
     assert told.startswith(b"HTTP/1.1 200 ")
     assert b"HTTP/1.1 408 " in told
 
 
-@pytest.mark.parametrize("second", [b"GET / HT", b"PUT / HTTP/1.1\r\nContent-Length: 100\r\n\r\nx"])
+@pytest.mark.parametrize(
+    "second", [b"GET / HT", b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx"]
+)
 def test_an_answer_is_not_disturbed_by_a_second_request_that_stalls(
     server: HttpServer, second: bytes
 ) -> None:
     connection = connected(server)
-    connection.sendall(b"PUT /slow HTTP/1.1\r\nContent-Length: 6\r\n\r\nanswer" + second)
+    connection.sendall(b"PUT /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\nanswer" + second)
     assert the_rest(connection).partition(b"HTTP/1.1 408 ")[0].endswith(b"answer")
 
 
 def test_what_came_while_the_server_stood_still_is_in_time(server: HttpServer, heard: Heard) -> None:
     connection, other = connected(server), connected(server)
     connection.sendall(b"PUT / HT")
-    other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    other.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert other.recv(1000).startswith(b"HTTP/1.1 200 ")  # what came before it is read
-    other.sendall(b"GET /frozen HTTP/1.1\r\nConnection: close\r\n\r\n")
+    other.sendall(b"GET /frozen HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     while "frozen" not in heard:
         time.sleep(0.02)
-    connection.sendall(b"TP/1.1\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlate")
+    connection.sendall(b"TP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nlate")
     assert the_rest(connection).endswith(b"late")
     assert the_rest(other).startswith(b"HTTP/1.1 200 ")
