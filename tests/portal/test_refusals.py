@@ -258,7 +258,7 @@ def test_strangers_leave_a_line_with_a_hash_of_where_they_came_from(
     "sent",
     [
         b"SSH-2.0-x\r\n\r\n",
-        b"POST /rest/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
 def test_what_is_no_request_of_http_is_answered_with_400(house: House, sent: bytes) -> None:
