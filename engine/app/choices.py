@@ -106,7 +106,9 @@ def _check_isolation(runtimes: Sequence[str], network: str, *, isolated: bool) -
 def _results_name(request: SubmitRequest, settings: Settings, tool: Tool) -> str:
     """A template that keeps every result below the directory of results."""
     given = request.results_name is not None
-    template = request.results_name if request.results_name is not None else settings.results_name
+    template = naming.plain(
+        request.results_name if request.results_name is not None else settings.results_name
+    )
     if not template:
         return ""
     fields = naming.fields_of(template)

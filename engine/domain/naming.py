@@ -56,10 +56,15 @@ def template_problem(template: str, inputs: Collection[str]) -> str:
     return name_problem(_field.sub("x", template))
 
 
+def plain(template: str) -> str:
+    """A template without `.`, and without `..` where that stays inside."""
+    return posixpath.normpath(template) if template else template
+
+
 def template_of(template: str, jobs: int, fields: Mapping[str, str]) -> str:
     """The template of a job: the given one, VIP's where a results directory is named, or a plain one."""
-    plain = f"{{{PATH}}}" if jobs == 1 else f"{{{JOB}}}/{{{PATH}}}"
-    return template or (VIP if RESULTS_DIRECTORY in fields else plain)
+    usual = f"{{{PATH}}}" if jobs == 1 else f"{{{JOB}}}/{{{PATH}}}"
+    return template or (VIP if RESULTS_DIRECTORY in fields else usual)
 
 
 def is_own(template: str) -> bool:

@@ -17,6 +17,7 @@ from engine.planning.outputs import OutputFile, Outputs
 from engine.planning.parsing import parse_tool
 from engine.planning.rules import InvocationError, Rules
 from engine.planning.sequential import render_like_bosh
+from engine.planning.sizes import size_problems
 from engine.planning.staging import InputFile, Staging, distinct
 from engine.planning.template import Keys
 
@@ -76,6 +77,8 @@ class CompiledTool:
         else:
             command = self._render(values, stage=stage)
         environment = self._environment.values(settled)
+        if stage and (problems := size_problems(command, environment, settled)):
+            raise InvocationError(problems)
         return Expansion(settled, command, outputs, configs, environment, files)
 
     def _stage(self, values: dict[str, Any], files: list[InputFile]) -> list[InputFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -97,7 +98,7 @@ def _constant_outputs(tool: Tool) -> Iterator[Finding]:
 
 def _outputs_elsewhere(tool: Tool) -> Iterator[Finding]:
     for id, path in _templates(tool):
-        if path.startswith("/") or ".." in path.split("/"):
+        if path.startswith("/") or os.path.normpath(path).split("/")[0] == "..":
             text = f"{path} is outside of the job's directory: every job will be refused"
             yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
 from engine.planning.conditions import Condition, compile_condition
 from engine.planning.shell import quote
+from engine.planning.staging import no_option
 from engine.planning.template import Keys, Slot, Template, first_of, text_of
 
 Values = Mapping[str, Any]
@@ -54,7 +55,8 @@ class Outputs:
         """The outputs, in the descriptor's order; their paths are added to `values` under their ids.
 
         With `stage`, outputs whose path names an input without a value are left out, since they cannot come
-        into being, and wildcards that come from values are escaped, so that they only match themselves.
+        into being, and wildcards that come from values are escaped, so that they only match themselves. Paths
+        are plain then, and what the tool is told is never an option.
         """
         files = []
         for one, paths in self._order:
@@ -62,10 +64,12 @@ class Outputs:
             if chosen is None:
                 continue  # no condition holds and there is no default: this output is not made
             path = values[one.id] = chosen.plain.fill(values)
-            if stage and chosen.needs:
+            if stage:
                 if any(owners.isdisjoint(values) for owners in chosen.needs):
                     continue
-                path = chosen.escaped.fill(values) if glob.has_magic(path) else path
+                values[one.id] = no_option(path)
+                path = chosen.escaped.fill(values) if chosen.needs and glob.has_magic(path) else path
+                path = os.path.normpath(path) if path else path
             files.append(OutputFile(one.id, path, one.optional, one.list))
         if len(files) > 1:
             files.sort(key=lambda file: self._rank[file.id])

@@ -49,13 +49,18 @@ class Staging:
 
     def replace(self, values: dict[str, Any], files: Iterable[InputFile]) -> None:
         """Put staged names in place of the sources in `values`."""
-        names = {file.source: file.name for file in files}
+        names = {file.source: no_option(file.name) for file in files}
         for id in self._ids:
             value = values.get(id)
             if type(value) is str:
                 values[id] = names[value]
             elif value is not None:
                 values[id] = [names[source] for source in value]
+
+
+def no_option(path: str) -> str:
+    """A relative path that no program takes for an option: `./-x` for `-x`."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def file_name(source: str) -> str:
