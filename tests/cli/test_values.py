@@ -85,7 +85,7 @@ def test_paths_of_results_with_dots_that_stay_inside_are_plain_ones(
 
 @pytest.mark.parametrize("template", ["../o", "d/../../o", "./../o", "/o"])
 def test_paths_of_results_that_leave_the_job_are_refused(desk: Desk, template: str) -> None:
-    tool = desk.tool("true", {}, {"r": template})
+    tool = desk.tool("true", outputs={"r": template})
     ran = desk.run("submit", tool, desk.write("i.json", {}), *BARE)
     assert ran.code == 2
     assert "is outside of the job's directory" in ran.err
