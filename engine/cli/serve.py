@@ -26,6 +26,7 @@ def command(
 ) -> None:
     """Reconcile, and answer worker nodes, until told to stop (SIGTERM or Ctrl-C). Jobs go on running."""
     from engine import log
+    from engine.app.access.inspection import forbid_inspection
     from engine.app.health.isolation import check_policy
 
     stop = Event()
@@ -37,6 +38,8 @@ def command(
     wanted = bool(engine.settings.api.public_url) if http is None else http
     if wanted and (warning := check_policy(engine.settings, local=engine.app.runs_here())):
         logger.warning("isolation", words=warning)
+    if wanted:  # after the look at this machine, for which children must be open to us
+        forbid_inspection()
     server = engine.http() if wanted else None
     logger.info(
         "serving",

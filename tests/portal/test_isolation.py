@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import desk_in
+from tests.cli.desk import desk_in, until
+from tests.cli.served import answers
 from tests.portal.house import House, portal
-from tests.services.registry import Registry
+from tests.services.registry import Registry, free_port
+from tests.services.unprivileged import Unprivileged
 
 pytestmark = pytest.mark.service
 
@@ -104,3 +106,18 @@ def test_a_policy_that_lets_tools_reach_the_machine_is_warned_of_at_the_start(
         variables = {**house.variables, **apart, **settings}
         ran = house.desk.ok("serve", "--http", "--until-idle", variables=variables)
         assert "isolation" in ran.err, settings
+
+
+def test_the_daemon_is_closed_to_other_processes_of_its_account(unprivileged: Unprivileged) -> None:
+    variables = {"ENGINE_API__LISTEN": f"127.0.0.1:{free_port()}", "ENGINE_NODE__NETWORK": "none"}
+    with desk_in(unprivileged.directory, become=unprivileged.command) as desk:
+        unprivileged.give(desk.directory, desk.home)
+        daemon = desk.start("serve", "--http", variables=variables)
+        until(lambda: answers(f"http://{variables['ENGINE_API__LISTEN']}") or daemon.poll() is not None)
+        assert daemon.poll() is None, daemon.communicate()
+        for name in ("mem", "environ", "fd/0"):
+            looked = unprivileged.run(["head", "-c", "1", f"/proc/{daemon.pid}/{name}"])
+            assert "Permission denied" in looked.stderr, name
+        assert unprivileged.run(["ls", f"/proc/{daemon.pid}/fd"]).returncode != 0
+        own = "head -c 1 /proc/$$/environ > /dev/null && ls /proc/$$/fd > /dev/null && echo open"
+        assert unprivileged.run(["sh", "-c", own]).stdout == "open\n"
