@@ -11,8 +11,9 @@ from engine.domain.tool import InputType, Tool
 from engine.planning.compiler import CompiledTool
 from engine.planning.containers import container_requirements
 from engine.planning.shell import Context, Scanner, top_level_separators
+from engine.planning.staging import INVOCATION_FILE
 from engine.planning.template import Keys
-from engine.planning.vip_keys import key_problems, unknown_inputs
+from engine.planning.vip_keys import key_problems, unknown_inputs, unknown_keys
 
 ERROR, WARNING = "error", "warning"
 
@@ -28,8 +29,9 @@ class Finding(NamedTuple):
     message: str
 
 
+_placeholder = re.compile(r"\[\[[A-Za-z]\w*\]\]|\[[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]")
 _BASH = (
-    (re.compile(r"\[\["), "[["),
+    (re.compile(r"\[\[(?=\s)"), "[["),
     (re.compile(r"&>|>&(?!\s*\d)"), "&>"),
     (re.compile(r"[<>]\("), "<( )"),
     (re.compile(r"<<<"), "<<<"),
@@ -64,6 +66,7 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
         _vip,
         _inputs,
         _lone_flags,
+        _placeholders,
     )
     found = [finding for rule in rules for finding in rule(tool)]
     found += [
@@ -172,6 +175,8 @@ def _vip(tool: Tool) -> Iterator[Finding]:
         yield Finding("vip-key", ERROR, "custom", text.removeprefix("custom "))
     for text in () if key_problems(tool) else unknown_inputs(tool):
         yield Finding("vip-key", WARNING, "custom", text.removeprefix("custom "))
+    for text in unknown_keys(tool):
+        yield Finding("vip-key", WARNING, "custom", text.removeprefix("custom "))
 
 
 def _image(tool: Tool) -> Iterator[Finding]:
@@ -212,15 +217,31 @@ def _container_options(tool: Tool) -> Iterator[Finding]:
 
 def _inputs(tool: Tool) -> Iterator[Finding]:
     environment = " ".join(value for _, value in tool.environment)
+    conditions = " ".join(text for one in tool.outputs for text, _ in one.conditional_path_template)
+    named = frozenset(re.findall(r"\w+", conditions))
     for one in tool.inputs:
-        if one.value_key is None and not environment:
-            yield Finding(
-                "unused-input", WARNING, f"inputs {one.id}", "has no value-key: its value goes nowhere"
-            )
+        is_staged = one.type is InputType.FILE  # the tool finds it in its directory
+        if one.value_key is None and not (environment or is_staged or one.id in named):
+            text = f"has no value-key: the tool sees its value in {INVOCATION_FILE} only"
+            yield Finding("unused-input", WARNING, f"inputs {one.id}", text)
         default = one.default if isinstance(one.default, str) else ""
         if one.type is InputType.FILE and default.startswith("/"):
             text = f"the default {default} is a path of one machine: jobs elsewhere will not find it"
             yield Finding("file-default", WARNING, f"inputs {one.id}", text)
+
+
+def _placeholders(tool: Tool) -> Iterator[Finding]:
+    """What looks like a key and is none stays as it is."""
+    texts = [("command-line", tool.command_line)]
+    texts += [(f"output-files {id}", path) for id, path in _templates(tool)]
+    keys = Keys(tool)
+    for where, text in texts:
+        pairs, tail = keys.split(text)
+        for found in dict.fromkeys(_placeholder.findall("\0".join([*(part for part, _ in pairs), tail]))):
+            told = f"{found} is no value-key, and stays as it is"
+            if found.startswith("[["):
+                told += ": what fills in such placeholders, as Nipoppy does, must run before"
+            yield Finding("placeholder", WARNING, where, told)
 
 
 def _lone_flags(tool: Tool) -> Iterator[Finding]:

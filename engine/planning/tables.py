@@ -11,6 +11,9 @@ from engine.errors import BadRequest
 from engine.planning.cells import value_from_text
 from engine.planning.documents import MAX_LINE, decode
 
+NO_VALUE = "n/a"
+"""In a .tsv: BIDS's word for no value."""
+
 
 class Row(NamedTuple):
     """One row of a table."""
@@ -46,7 +49,7 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
             values = {
                 name: value_from_text(inputs[name], cell)
                 for name, cell in zip(names, cells, strict=True)
-                if cell
+                if cell and not (tabs and cell == NO_VALUE and NO_VALUE not in inputs[name].choices)
             }
         except BadRequest as error:
             yield Row(line, {}, str(error))
@@ -64,7 +67,8 @@ def read_column(stream: BinaryIO, where: str, column: str, *, tabs: bool) -> lis
     if column not in names:
         raise BadRequest(f"{where} line 1: there is no column {column!r}, only {', '.join(names)}")
     position = names.index(column)
-    return [cells[position] for _, cells in rows if len(cells) > position and cells[position]]
+    values = [cells[position] for _, cells in rows if len(cells) > position and cells[position]]
+    return [value for value in values if not (tabs and value == NO_VALUE)]
 
 
 def _cells(stream: BinaryIO, where: str, *, tabs: bool) -> Iterator[tuple[int, list[str]]]:

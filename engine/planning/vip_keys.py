@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -13,6 +14,10 @@ DOT, CROSS, INTEGERS = "vip:dot", "vip:cross", "vip:intIteratorInputs"
 DIRECTORIES, OVERRIDDEN, SUFFIX = "vip:directoryInputs", "vip:overriddenInputs", "vip:resultsDirectorySuffix"
 OPTIONS, IMAGE_PATH = "vip:altContainerOpts", "vip:imagepath"
 
+_DEFAULT, _DESCRIPTION = "vip:resultsDirectoryDefault", "vip:resultsDirectoryDescription"  # of VIP's pages
+_KNOWN = (
+    DOT, CROSS, INTEGERS, DIRECTORIES, OVERRIDDEN, SUFFIX, OPTIONS, IMAGE_PATH, _DEFAULT, _DESCRIPTION,
+)  # fmt: skip
 _plain = re.compile(r"[^/\s]+").fullmatch
 
 
@@ -38,6 +43,18 @@ def unknown_inputs(tool: Tool) -> list[str]:
     return [
         f"custom {key}: the tool has no input {id}" for key, ids in named for id in ids if id not in known
     ]
+
+
+def unknown_keys(tool: Tool) -> list[str]:
+    """Lines about keys that look like VIP's and are none, as `vip:dots`; they do nothing."""
+    lines = []
+    for key in tool.custom:
+        if key.lower().startswith("vip:") and key not in _KNOWN:
+            known = {one.lower(): one for one in _KNOWN}
+            close = [known[one] for one in difflib.get_close_matches(key.lower(), known, 1, cutoff=0.7)]
+            meant = f"; did you mean {close[0]}?" if close else ""
+            lines.append(f"custom {key}: is no key of VIP, and does nothing{meant}")
+    return lines
 
 
 def _problems(custom: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

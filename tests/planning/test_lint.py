@@ -102,6 +102,27 @@ def test_traps_of_inputs_are_found() -> None:
     assert ("warning", "exposed-value") in rules("sh -c [T]", text("t"), outputs=())
 
 
+def test_a_file_that_is_staged_or_an_input_that_a_condition_names_is_used() -> None:
+    assert ("warning", "unused-input") not in rules("bet [A]", file("a"), {"id": "b", "type": "File"})
+    outputs = [{"id": "o", "conditional-path-template": [{"b == 1": "x"}, {"default": "y"}]}]
+    used = rules("bet [A]", file("a"), {"id": "b", "type": "Number"}, outputs=outputs)
+    assert ("warning", "unused-input") not in used
+
+
+@pytest.mark.parametrize("line", ["bet [A] [[NIPOPPY_ID]]", "bet [A] [OUTPUT_DIR]", "bet [A] '[[x]]'"])
+def test_what_looks_like_a_key_and_is_none_is_found_and_is_no_bash(line: str) -> None:
+    found = rules(line, file("a"))
+    assert ("warning", "placeholder") in found
+    assert ("warning", "bash-syntax") not in found
+
+
+@pytest.mark.parametrize(
+    "line", ["bet [[A]]", "bet [A] x[0-9]", "bet [A] [A-Z]*", "if [[ -n [A] ]]; then bet; fi"]
+)
+def test_what_is_a_key_or_shell_is_no_placeholder(line: str) -> None:
+    assert ("warning", "placeholder") not in rules(line, file("a"))
+
+
 @pytest.mark.parametrize(
     ("command", "count"),
     [

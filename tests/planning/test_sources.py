@@ -111,6 +111,15 @@ def test_tables_of_other_programs_are_read(name: str, content: str, tmp_path: Pa
     assert invocations(write(tmp_path / name, content)) == [{"infile": "a b", "frac": 1}]
 
 
+def test_a_cell_of_a_tsv_that_says_n_a_has_no_value_as_in_bids(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.tsv", "infile\tfrac\tpoints\tf\nx\tn/a\tn/a\tn/a\nn/a.nii\t1\tn/a\tN/A\n")
+    assert invocations(path) == [{"infile": "x"}, {"infile": "n/a.nii", "frac": 1, "f": "N/A"}]
+    assert invocations(write(tmp_path / "t.csv", "infile,frac\nn/a,1\n")) == [{"infile": "n/a", "frac": 1}]
+    chosen = tool_of("tool [A] [B]", text("a", **{"value-choices": ["n/a", "x"]}), text("b", optional=True))
+    table = write(tmp_path / "c.tsv", "a\tb\nn/a\tn/a\n")
+    assert [point.invocation for point in read_invocations([table], chosen.tool)] == [{"a": "n/a"}]
+
+
 def test_every_bad_row_is_told_with_its_line(tmp_path: Path) -> None:
     path = write(
         tmp_path / "sweep.csv",

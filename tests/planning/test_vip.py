@@ -210,3 +210,17 @@ def test_a_key_that_names_no_input_is_told_by_lint_only(tmp_path: Path) -> None:
     compiled = tool(dot=["image", "results-directory", "other"])
     found = [f for f in lint(compiled, {}) if f.rule == "vip-key"]
     assert [(f.level, f.message) for f in found] == [("warning", "vip:dot: the tool has no input other")]
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("vip:dots", "vip:dots: is no key of VIP, and does nothing; did you mean vip:dot?"),
+        ("VIP:dot", "VIP:dot: is no key of VIP, and does nothing; did you mean vip:dot?"),
+        ("vip:directoryInput", "did you mean vip:directoryInputs?"),
+        ("vip:shoe-size", "vip:shoe-size: is no key of VIP, and does nothing"),
+    ],
+)
+def test_a_key_that_is_none_of_vips_is_found(key: str, told: str) -> None:
+    compiled = tool_of("tool [A]", text("a"), custom={key: ["a"]})
+    assert [f.message.endswith(told) for f in lint(compiled, {}) if f.rule == "vip-key"] == [True]
