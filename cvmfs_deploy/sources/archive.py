@@ -12,11 +12,14 @@ import os
 import posixpath
 import tarfile
 import threading
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from wrappers.containers.blobs import Blob
+from wrappers.containers.decompress import is_compressed
 from wrappers.containers.errors import ContainerError, CorruptImage, ImageMissing, NodeTrouble
 from wrappers.containers.manifests import (
     Resolved,
@@ -126,10 +129,13 @@ class ArchiveSource:
         if len(layers) != len(diff_ids):
             raise CorruptImage(f"{self._path}: an image has {len(layers)} layers, {len(diff_ids)} diff_ids")
         name = "sha256:" + hashlib.sha256(config).hexdigest()
-        self._blobs.update({name: str(entry["Config"]), **dict(zip(diff_ids, layers, strict=True))})
+        digests = [
+            self._digest_of(layer) or str(diff_id) for layer, diff_id in zip(layers, diff_ids, strict=True)
+        ]
+        self._blobs.update({name: str(entry["Config"]), **dict(zip(digests, layers, strict=True))})
         descriptors = [
-            {"mediaType": _LAYER, "size": self._members[layer].size, "digest": diff_id}
-            for layer, diff_id in zip(layers, diff_ids, strict=True)
+            {"mediaType": _LAYER, "size": self._members[layer].size, "digest": digest}
+            for layer, digest in zip(layers, digests, strict=True)
         ]
         manifest = {
             "schemaVersion": 2,
@@ -139,6 +145,20 @@ class ArchiveSource:
         }
         raw = json.dumps(manifest, sort_keys=True).encode()
         return read_image(reference, raw, manifest)
+
+    def _digest_of(self, layer: str) -> str:
+        """The digest of a layer that is stored compressed (skopeo, bazel, kaniko); "" for one that is not:
+        its digest is the diff_id.
+        """
+        digest = hashlib.sha256()
+        with self._lock, _read_well(self._path, layer), self._open(layer) as content:
+            head = content.read(_CHUNK)
+            if not is_compressed(head):
+                return ""
+            digest.update(head)
+            for chunk in iter(lambda: content.read(_CHUNK), b""):
+                digest.update(chunk)
+        return "sha256:" + digest.hexdigest()
 
     def _real(self, name: str) -> str:
         """A layer that several images share is there once, and elsewhere as a link to it."""
@@ -174,12 +194,8 @@ class ArchiveSource:
             raise CorruptImage(f"{self._path}: {name} is not JSON") from None
 
     def _read(self, name: str) -> bytes:
-        with self._lock:
-            try:
-                with self._open(name) as file:
-                    return file.read(_LARGEST_DOCUMENT)
-            except (OSError, tarfile.TarError, EOFError) as error:
-                raise CorruptImage(f"{self._path}: {name} is damaged: {error}") from None
+        with self._lock, _read_well(self._path, name), self._open(name) as file:
+            return file.read(_LARGEST_DOCUMENT)
 
     def _open(self, name: str) -> IO[bytes]:
         member = self._members.get(self._real(name))
@@ -191,6 +207,15 @@ class ArchiveSource:
     def _missing(self, reference: Reference) -> ContainerError:
         there = ", ".join(one.text for one in self.references()) or "images without names"
         return ImageMissing(f"{self._path} has no image {reference.text}: there is {there}")
+
+
+@contextmanager
+def _read_well(path: Path, name: str) -> Iterator[None]:
+    """Trouble with reading a member is the archive's."""
+    try:
+        yield
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+        raise CorruptImage(f"{path}: {name} is damaged: {error}") from None
 
 
 def _named(entry: dict[str, Any]) -> str:

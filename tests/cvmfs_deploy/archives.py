@@ -7,7 +7,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,11 @@ def config(layers: Sequence[bytes], architecture: str = "amd64") -> bytes:
     return json.dumps(document).encode()
 
 
-def saved(path: Path, name: str, layers: Sequence[bytes]) -> None:
-    """Write what an older `docker save` writes; a layer that comes again is a link to the first."""
+def saved(path: Path, name: str, layers: Sequence[bytes], pack: Callable[[bytes], bytes] = bytes) -> None:
+    """Write what an older `docker save` writes; a layer that comes again is a link to the first.
+
+    Other programs write layers compressed: `pack`.
+    """
     names = [f"{digest_of(layer)[7:19]}-{number}/layer.tar" for number, layer in enumerate(layers)]
     first: dict[bytes, str] = {}
     with tarfile.open(path, "w") as tar:
@@ -38,7 +41,7 @@ def saved(path: Path, name: str, layers: Sequence[bytes]) -> None:
             if content in first:
                 add(tar, member, link=f"../{first[content]}", kind=tarfile.SYMTYPE)
             else:
-                add(tar, member, content)
+                add(tar, member, pack(content))
                 first[content] = member
         entry = {"Config": "config.json", "RepoTags": [name] if name else None, "Layers": names}
         add(tar, "manifest.json", json.dumps([entry]))

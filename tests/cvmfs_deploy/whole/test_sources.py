@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
+import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +15,7 @@ import pytest
 
 from tests.cvmfs_deploy.archives import oci, saved
 from tests.cvmfs_deploy.site import Site, layer, noise
+from tests.services.debian import require
 
 BASE = layer({"base": "b", "etc/x": "1"})
 NAME = "example.org/lab/tool:1"
@@ -25,6 +31,36 @@ def test_an_archive_of_docker_save_is_published_under_its_own_name(site: Site) -
     assert site.ok("verify", "--deep").code == 0
     again = site.ok("add", "--archive", "image.tar")
     assert "nothing to do" in again.err
+
+
+def zstd(data: bytes) -> bytes:
+    words = [require("zstd", "zstd"), "-qc"]
+    return subprocess.run(words, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "pack", [lambda data: gzip.compress(data, mtime=0), bz2.compress, lzma.compress, zstd]
+)
+def test_an_archive_with_compressed_layers_is_published(
+    directory: Site, pack: Callable[[bytes], bytes]
+) -> None:
+    saved(directory.home / "image.tar", NAME, [BASE, layer({"top": "t"}), BASE], pack)
+    directory.ok("add", "--archive", "image.tar")
+    root = directory.container(NAME) / "ROOT"
+    assert ((root / "base").read_text(), (root / "top").read_text()) == ("b", "t")
+    assert directory.ok("verify", "--deep").code == 0
+    assert "nothing to do" in directory.ok("add", "--archive", "image.tar").err
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_an_archive_that_is_compressed_itself_is_published(
+    directory: Site, pack: Callable[[bytes], bytes]
+) -> None:
+    path = directory.home / "image.tar"
+    saved(path, NAME, [BASE])
+    path.write_bytes(pack(path.read_bytes()))
+    directory.ok("add", "--archive", "image.tar")
+    assert (directory.container(NAME) / "ROOT/base").read_text() == "b"
 
 
 @pytest.mark.parametrize("nested", [False, True])
