@@ -27,6 +27,7 @@ from engine.planning import (
     InputFile,
     InvocationError,
     Point,
+    accounts,
     bosh,
     compile_tool,
     container_requirements,
@@ -112,7 +113,11 @@ def plan(
         options=options._replace(image=pinned.image if pinned else None, exchange=offer.exchange),
         pinned_by=pinned.by if pinned else "",
         backend=request.backend or settings.backend,
-        warnings=(*needs.warnings, *(pinned.warnings if pinned else ())),
+        warnings=(
+            *needs.warnings,
+            *accounts.warnings(compiled.tool.command_line, options.runtimes or settings.node.runtimes),
+            *(pinned.warnings if pinned else ()),
+        ),
         points=read_invocations(request.invocations, compiled.tool, request.sweep),
         files=Files(
             Remote(storage, catalogues, settings.storages, settings.data.parallel),

@@ -84,7 +84,7 @@ def _from_site(job: Job, node: wire.Node, image: Image) -> Optional[_Source]:
 
 def _from_tree(job: Job, image: Image) -> _Source:
     tree = image.tree()
-    surroundings = environment(job, tree.settings)
+    surroundings = environment(job, tree)
     argv = command(job, tree, surroundings)
     return _Source(tree.root, argv, surroundings, used(job, tree, "apptainer", ""))
 

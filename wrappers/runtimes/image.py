@@ -8,6 +8,7 @@ from typing import Dict, List, NamedTuple, Optional
 from wrappers import wire
 from wrappers.containers import cache, udocker_format
 from wrappers.containers.errors import ContainerError, NodeTrouble
+from wrappers.containers.tree import inside
 from wrappers.runtimes import site, start
 from wrappers.runtimes.base import ImageError, Job, Unusable
 from wrappers.runtimes.network import resolver_file
@@ -91,13 +92,26 @@ class Image:
             self._tree.found.release()
 
 
-def environment(job: Job, settings: udocker_format.Settings, writable_root: bool = True) -> Dict[str, str]:
+def environment(job: Job, tree: Tree, writable_root: bool = True) -> Dict[str, str]:
     """The tool's whole environment: the image's, a writable HOME, and the manifest's on top."""
-    found = {"PATH": DEFAULT_PATH, **settings.environment}
-    if "HOME" not in found or not writable_root:
+    found = {"PATH": DEFAULT_PATH, **tree.settings.environment}
+    if not writable_root or not can_be_home(tree, found.get("HOME", "")):
         found["HOME"] = str(job.directory)
     found.update(job.manifest.environment)
     return found
+
+
+def can_be_home(tree: Tree, path: str) -> bool:
+    """Whether a path is a directory of the image, or can become one."""
+    if not path.startswith("/") or any(f"{path}/".startswith(f"/{name}/") for name in ("dev", "proc", "sys")):
+        return False
+    try:
+        place = inside(tree.root, path)
+        while not os.path.lexists(str(place)) and place != tree.root:
+            place = place.parent
+        return place.is_dir()
+    except (ContainerError, OSError):
+        return False
 
 
 def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
@@ -119,19 +133,25 @@ def workdir(job: Job) -> Path:
     return Path(job.manifest.workdir) if job.manifest.workdir else job.directory
 
 
-def small_files(tree: Tree, network: str) -> Dict[str, str]:
+def small_files(tree: Tree, network: str) -> Dict[str, bytes]:
     """The host's name service, and an account for root in images that have none."""
-    files = {}
-    for path in ("/etc/resolv.conf", "/etc/hosts"):
-        try:
-            files[path] = Path(path).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            files[path] = ""
+    files = {path: _read(Path(path)) for path in ("/etc/resolv.conf", "/etc/hosts")}
     files["/etc/resolv.conf"] = resolver_file(network, files["/etc/resolv.conf"])
-    for path, text in (("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", "root:x:0:\n")):
-        if not os.path.lexists(str(tree.root) + path):
-            files[path] = text
+    for path, line in (("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", b"root:x:0:\n")):
+        try:
+            found = _read(inside(tree.root, path))
+        except ContainerError:  # links in a circle
+            found = b""
+        if not any(entry.split(b":")[2:3] == [b"0"] for entry in found.splitlines()):
+            files[path] = line + found
     return files
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def container_name(job: Job) -> str:

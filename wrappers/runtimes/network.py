@@ -59,16 +59,15 @@ def open_network(kind: str, user: int, unreachable: List[str]) -> Network:
     return Network(namespace, close)
 
 
-def resolver_file(kind: str, nodes_own: str) -> str:
+def resolver_file(kind: str, nodes_own: bytes) -> bytes:
     """Write /etc/resolv.conf for a tool, from the node's own."""
     if kind == wire.NETWORK_MACHINE:
         return nodes_own
     if kind == wire.NETWORK_NONE:
-        return ""
-    kept = [
-        line for line in nodes_own.splitlines() if line.split()[:1] in (["search"], ["options"], ["domain"])
-    ]
-    return "\n".join([f"nameserver {_RESOLVER}", *kept]) + "\n"
+        return b""
+    lines = nodes_own.decode("utf-8", "replace").splitlines()
+    kept = [line for line in lines if line.split()[:1] in (["search"], ["options"], ["domain"])]
+    return ("\n".join([f"nameserver {_RESOLVER}", *kept]) + "\n").encode("utf-8")
 
 
 def _own_addresses() -> List[str]:

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional
 
 from wrappers.runtimes import copies, gpu
 from wrappers.runtimes.base import Job
-from wrappers.runtimes.image import TEMPORARY, Tree, small_files, workdir
+from wrappers.runtimes.image import TEMPORARY, Tree, can_be_home, environment, small_files, workdir
 from wrappers.runtimes.world import Bind, World
 
 
@@ -20,11 +20,11 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
     private = job.private / "userns"
     for name in ("world", "upper", "work"):
         (private / name).mkdir(parents=True, exist_ok=True)
-    root = tree.root
+    root, warnings = tree.root, []
     if mode == "copy":
         root = private / "copy"
         if not root.exists():
-            copies.copy(tree.root, root)
+            warnings = copies.warnings(copies.copy(tree.root, root))
     tmp = os.path.realpath(str(job.tmp))
     binds = [Bind(tmp, target) for target in TEMPORARY]
     directory = os.path.realpath(str(job.directory))
@@ -32,6 +32,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
     if driver is not None:
         binds.extend(Bind(source, target, True) for source, target in driver.files.items())
     files = small_files(tree, job.manifest.network)
+    home = environment(job, tree)["HOME"]
     if mode == "readonly":
         binds.extend(_as_binds(files, private / "files"))
         files = {}
@@ -45,15 +46,23 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
         files=files,
         devices=driver.devices if driver else [],
         directories=[str(workdir(job))],
+        home=home if mode != "readonly" and can_be_home(tree, home) else "",
         protect=root_calls,
+        shared=[str(job.directory), *TEMPORARY] if _is_closed(job.directory.parent) else [],
+        warnings=warnings,
     )
 
 
-def _as_binds(files: Dict[str, str], directory: Path) -> List[Bind]:
+def _is_closed(directory: Path) -> bool:
+    """Whether only the account can enter a directory."""
+    return not os.stat(str(directory)).st_mode & 0o077
+
+
+def _as_binds(files: Dict[str, bytes], directory: Path) -> List[Bind]:
     directory.mkdir(exist_ok=True)
     binds = []
     for path, text in files.items():
         source = directory / os.path.basename(path)
-        source.write_text(text, encoding="utf-8")
+        source.write_bytes(text)
         binds.append(Bind(os.path.realpath(str(source)), path, True))
     return binds

@@ -1,7 +1,8 @@
-"""Changes of owner that seem to succeed, where a user namespace has only one user to give files to.
+"""Changes of owner and user that seem to succeed, where a user namespace has only one user.
 
 tar, cp -a, rsync and installers run by root give files to their owners of old and fail when they cannot; what
-they want is the content. As in proot, and as Charliecloud does it: a filter in the kernel answers "done".
+they want is the content. su, gosu and their like become another user before they start a program, which goes
+on as root then. As in proot, and as Charliecloud does it: a filter in the kernel answers "done".
 """
 
 import os
@@ -15,15 +16,16 @@ _ANSWER_ZERO = 0x00050000  # an "error" with the number 0
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF: ld [k], jeq #k, ret #k
 _NUMBER_AT, _ARCHITECTURE_AT = 0, 4  # in struct seccomp_data
 
-# By uname: the audit number of the architecture; its chown, fchown, lchown, fchownat, setgroups.
+# By uname: the audit number of the architecture; its chown, fchown, lchown, fchownat, setgroups, and setuid,
+# setgid, setreuid, setregid, setresuid, setresgid, setfsuid, setfsgid.
 _CALLS = {
-    "x86_64": (0xC000003E, (92, 93, 94, 260, 116)),
-    "aarch64": (0xC00000B7, (55, 54, 159)),
+    "x86_64": (0xC000003E, (92, 93, 94, 260, 116, 105, 106, 113, 114, 117, 119, 122, 123)),
+    "aarch64": (0xC00000B7, (55, 54, 159, 146, 144, 145, 143, 147, 149, 151, 152)),
 }
 
 
-def pretend_to_give_away() -> None:
-    """From now on, for this process and its children, changing a file's owner does nothing and succeeds.
+def pretend_to_be_several() -> None:
+    """From now on, for this process and its children, changing owner or user does nothing and succeeds.
 
     Where the kernel or the architecture is not up to it, such calls go on to fail.
     """

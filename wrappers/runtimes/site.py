@@ -67,5 +67,8 @@ def _is_below(path: Path, top: Path) -> bool:
 def _environment(path: Path) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for file in sorted((path / ".singularity.d" / "env").glob("10-*.sh")):
-        found.update(_EXPORT.findall(file.read_text(encoding="utf-8", errors="replace")))
+        try:
+            found.update(_EXPORT.findall(file.read_text(encoding="utf-8", errors="replace")))
+        except OSError:
+            continue  # closed to this account
     return found

@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 from typing import Optional
 
+from wrappers.containers.errors import ContainerError
 from wrappers.containers.tree import inside
 from wrappers.runtimes.base import ImageError
 
@@ -52,10 +53,13 @@ def check(name: str, root: Path, program: str, search: str) -> None:
     Raises:
         ImageError: it is missing, is for another processor, or wants what the image does not have.
     """
-    path = _find(root, program, search)
-    if path is None:
-        raise ImageError(f"image {name} has no {program}", "image-start")
-    _check(f"image {name} cannot start: {program}", root, path, 0)
+    try:
+        path = _find(root, program, search)
+        if path is None:
+            raise ImageError(f"image {name} has no {program}", "image-start")
+        _check(f"image {name} cannot start: {program}", root, path, 0)
+    except ContainerError as error:  # links in a circle
+        raise ImageError(f"image {name} cannot start: {error}", "image-start") from None
 
 
 def cause_in(words: str) -> str:
@@ -71,7 +75,13 @@ def _find(root: Path, program: str, search: str) -> Optional[Path]:
 
 
 def _may_run(path: Path) -> bool:
-    return os.access(str(path), os.X_OK)
+    """Whether it is executable, apart from how its file system is mounted: an overlay or a copy may do."""
+    return os.access(str(path), os.X_OK) or (no_execution(path) and bool(path.stat().st_mode & 0o111))
+
+
+def no_execution(path: Path) -> bool:
+    """Whether a path is on a file system on which nothing may be executed (noexec)."""
+    return bool(os.statvfs(str(path)).f_flag & os.ST_NOEXEC)
 
 
 def _check(what: str, root: Path, path: Path, depth: int) -> None:

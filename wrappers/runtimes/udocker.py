@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from wrappers import wire
+from wrappers.containers.errors import ContainerError
 from wrappers.containers.tree import inside, remove
 from wrappers.runtimes import copies, gpu, proot, udocker_engine
-from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.image import (
     TEMPORARY,
     Image,
     Tree,
+    can_be_home,
     command,
     environment,
     small_files,
@@ -26,6 +28,7 @@ from wrappers.runtimes.image import (
 from wrappers.runtimes.probe import once
 from wrappers.runtimes.relay import end_like, ignore_signals, kill_group, on_death_of_parent
 from wrappers.runtimes.shield import shield
+from wrappers.runtimes.start import no_execution
 
 _CONTAINER = "c"
 _STARTED = re.compile(r"^the tool is process (\d+)$", re.MULTILINE)
@@ -57,16 +60,18 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
             raise Unusable(f"proot takes no directory with a colon in its name: {path}")
     tree = image.tree()
     driver = gpu.find() if job.manifest.gpu else None
-    root, mode = _root(job, tree)
-    surroundings = environment(job, tree.settings, writable_root=mode != "P1 readonly")
+    root, mode, warnings = _root(job, tree)
+    surroundings = environment(job, tree, writable_root=mode != "P1 readonly")
     if driver is not None:
         surroundings.update(driver.environment(surroundings))
     plan = _plan(job, tree, root, program, surroundings, driver)
+    told = used(job, tree, "udocker", mode)
+    told.warnings.extend(warnings)
     return Launch(
         argv=[],  # `enter` does not return
         environment=surroundings,
         cwd=workdir(job),
-        used=used(job, tree, "udocker", mode)._replace(version=version),
+        used=told._replace(version=version),
         enter=lambda: _run(plan),
         started=lambda: _STARTED.search(_read(plan.log)) is not None,
         cleanup=lambda: remove(plan.containers),
@@ -83,17 +88,30 @@ def _check_root(job: Job) -> None:
             )
 
 
-def _root(job: Job, tree: Tree) -> Tuple[Path, str]:
-    """The root that the tool may write to: the tree itself only where nobody can."""
+def _root(job: Job, tree: Tree) -> Tuple[Path, str, List[str]]:
+    """The root that the tool may write to: the tree itself only where nobody can; and warnings."""
     read_only = bool(os.statvfs(str(tree.root)).f_flag & os.ST_RDONLY)
-    if job.manifest.root == "readonly" and read_only:
-        return tree.root, "P1 readonly"
+    if job.manifest.root == "readonly" and read_only and not no_execution(tree.root):
+        return tree.root, "P1 readonly", []
     copy = job.private / "udocker" / "copy"
     copy.parent.mkdir(exist_ok=True)
-    if not copy.exists():
-        copies.copy(tree.root, copy)
-    inside(copy, str(workdir(job))).mkdir(parents=True, exist_ok=True)
-    return copy, "P1 copy"
+    warnings = [] if copy.exists() else copies.warnings(copies.copy(tree.root, copy))
+    home = environment(job, tree)["HOME"]
+    wanted = [str(workdir(job)), str(job.directory), *TEMPORARY, *([home] if can_be_home(tree, home) else [])]
+    for path in wanted:  # also where links of the image lead to what is not there
+        _make(copy, path)
+    for path in small_files(tree, wire.NETWORK_MACHINE):  # proot would look for what a link leads to
+        place = inside(copy, os.path.dirname(path)) / os.path.basename(path)
+        if place.is_symlink():
+            place.unlink()
+    return copy, "P1 copy", warnings
+
+
+def _make(root: Path, path: str) -> None:
+    try:
+        inside(root, path).mkdir(parents=True, exist_ok=True)
+    except (ContainerError, OSError) as error:
+        raise ImageError(f"{path} can be no directory in the image: {error}", "image-start") from None
 
 
 def _plan(
@@ -131,7 +149,7 @@ def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List
     volumes += [f"{path}:{path}" for path in ("/dev", "/proc", "/sys")]
     for path, text in small_files(tree, wire.NETWORK_MACHINE).items():
         own = top / os.path.basename(path)
-        own.write_text(text, encoding="utf-8")
+        own.write_bytes(text)
         volumes.append(f"{own}:{path}")
     if driver is not None:
         volumes += [f"{source}:{target}" for source, target in driver.files.items()]

@@ -91,6 +91,11 @@ def _engine(repository: Any, mode: Any) -> Any:
         def _run_env_set(self) -> None:
             pass
 
+        def _setup_container_user(self, user: str) -> bool:
+            # root, whatever the image's /etc/passwd holds: it may be no text, or lack root
+            self.opt.update(user=user, uid="0", gid="0", home="/", hostauth=False, containerauth=False)
+            return True
+
         def _get_qemu_string(self) -> List[str]:
             return []  # the image was chosen for this platform; the look at its programs takes 20 ms
 

@@ -16,7 +16,8 @@ from wrappers.runtimes.image import Image, Tree, command, environment, used, wor
 from wrappers.runtimes.network import open_network
 from wrappers.runtimes.plan import make_plan
 from wrappers.runtimes.probe import once
-from wrappers.runtimes.seccomp import pretend_to_give_away
+from wrappers.runtimes.seccomp import pretend_to_be_several
+from wrappers.runtimes.start import no_execution
 from wrappers.runtimes.world import World
 
 # Docker's default set, by number: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
@@ -37,10 +38,11 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     driver = gpu.find() if job.manifest.gpu else None
     plan, chosen = _choose(job, tree, driver, way)
     started = str(job.private / "started")
-    surroundings = environment(job, tree.settings, writable_root=plan.mode != "readonly")
+    surroundings = environment(job, tree, writable_root=plan.mode != "readonly")
     if driver is not None:
         surroundings.update(driver.environment(surroundings))
     told = used(job, tree, "userns", plan.mode)
+    told.warnings.extend(plan.warnings)
     if plan.mode == "overlay" and not _owns(tree, chosen):
         told.warnings.append("files of the image can be replaced, not changed: its tree is another account's")
     launch = Launch(
@@ -70,7 +72,8 @@ def _choose(
     job: Job, tree: Tree, driver: Optional[gpu.Gpu], ways: List[idmap.IdMap]
 ) -> Tuple[World, idmap.IdMap]:
     reasons = []
-    for mode in ("overlay", "readonly" if job.manifest.root == "readonly" else "copy"):
+    in_place = job.manifest.root == "readonly" and not no_execution(tree.root)
+    for mode in ("overlay", "readonly" if in_place else "copy"):
         plan = make_plan(job, tree, mode, driver)
         for chosen in ways:
             if mode == "overlay" and not _owns(tree, chosen):
@@ -89,7 +92,10 @@ def _run(plan: World, chosen: idmap.IdMap, launch: Launch, started: str, network
 
     def start() -> int:
         if chosen.kind == "single":
-            pretend_to_give_away()
+            pretend_to_be_several()
+        else:  # a tool may become another user, who is to work here too
+            for directory in plan.shared:
+                os.chmod(directory, 0o777)  # noqa: S103 - nobody else reaches them
         namespaces.drop_capabilities([one for one in _CAPABILITIES if network is None or one != _NET_RAW])
         os.chdir(str(launch.cwd))
         tool = spawn(launch.argv, launch.environment)
@@ -156,7 +162,11 @@ def _make_skeleton(root: Path, upper: Path, depth: int = 3) -> None:
 
     Only `depth` levels: a tree on CVMFS is slow to list, and tools write near the top of an image.
     """
-    for entry in os.scandir(str(root)):
+    try:
+        entries = list(os.scandir(str(root)))
+    except PermissionError:
+        raise Unusable(f"the image {root} cannot be read by this account") from None
+    for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             own = upper / entry.name
             own.mkdir(mode=0o755, exist_ok=True)

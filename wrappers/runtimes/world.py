@@ -4,9 +4,12 @@ Everything is decided in `plan` before the fork; `make` runs as process 1 of new
 only carries it out. Paths inside are made after pivot_root, so that a link in the image cannot lead outside.
 """
 
+import errno
 import os
 from typing import Dict, List, NamedTuple
 
+from wrappers.containers.errors import CorruptImage
+from wrappers.containers.tree import resolve
 from wrappers.runtimes import namespaces
 from wrappers.runtimes.namespaces import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
 
@@ -33,10 +36,13 @@ class World(NamedTuple):
     work: str  # overlay's scratch directory: a new one for each mount
     own: List[str]  # directories on the host: what is in them shall belong to the caller
     binds: List[Bind]  # in order: later ones may lie below earlier ones
-    files: Dict[str, str]  # small files inside, by path
+    files: Dict[str, bytes]  # small files inside, by path
     devices: List[str]  # further nodes of the host's /dev
     directories: List[str]  # that must exist inside
+    home: str  # is made where the image lacks it, if that is possible; "" is none
     protect: bool  # the caller is root, and so the owner of the kernel's own files: they are read-only
+    shared: List[str] = []  # directories inside for every user of the tool; nobody else reaches them
+    warnings: List[str] = []  # for the report
 
 
 def make(world: World) -> None:
@@ -56,7 +62,9 @@ def make(world: World) -> None:
     for bind in world.binds:
         _bind(bind)
     for directory in world.directories:
-        _make(directory)
+        _make(directory, in_memory=False)
+    if world.home:
+        _make_home(world.home)
     for path, text in world.files.items():
         _write(path, text)
     namespaces.unmount(_OLD)
@@ -91,8 +99,21 @@ def _mosaic(world: World, new: str) -> None:
         *world.files,
         *(bind.target for bind in world.binds),
     }
-    missing = [path for path in wanted if not os.path.lexists(world.tree + path)]
+    missing: List[str] = []
+    for path in wanted:
+        place = _inside(world.tree, path)
+        if not os.path.lexists(world.tree + place):
+            directory, name = os.path.split(path)  # a link to nowhere may have to be replaced
+            missing += [place, os.path.join(_inside(world.tree, directory), name)]
     _lay(world.tree, new, "", missing)
+
+
+def _inside(tree: str, path: str) -> str:
+    """Where a path is below the image's root, its links followed, when that is not yet the root directory."""
+    try:
+        return os.fsdecode(resolve(os.fsencode(tree), os.fsencode(path)))[len(tree) :]
+    except CorruptImage:  # links in a circle
+        return path
 
 
 def _lay(tree: str, new: str, place: str, missing: List[str]) -> None:
@@ -119,7 +140,7 @@ def _bind_read_only(source: str, target: str) -> None:
 
 def _kernel_file_systems(world: World) -> None:
     for directory in ("/proc", "/sys", "/dev"):
-        os.makedirs(directory, exist_ok=True)
+        _make(directory)
     try:
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     except OSError:  # inside some containers only the one that is there may be used
@@ -162,27 +183,50 @@ def _bind(bind: Bind) -> None:
         namespaces.make_read_only(bind.target)
 
 
-def _make(directory: str) -> None:
+def _make(directory: str, in_memory: bool = True) -> None:
     """Make a directory of the image's own tree, or a path of this machine that the image does not have.
 
-    The deep ones are in memory: overlay takes 0.4 ms for each directory (measured), and again to remove it.
+    The deep ones, on which something is mounted, are in memory: overlay takes 0.4 ms for each directory
+    (measured), and again to remove it.
     """
+    directory = _place(directory)
     missing = []
     while not os.path.isdir(directory):
         missing.append(directory)
         directory = os.path.dirname(directory)
     if not missing:
         return
+    if os.path.islink(missing[-1]):
+        os.unlink(missing[-1])  # one of a circle
     os.mkdir(missing[-1])
-    if len(missing) > 2:
+    if len(missing) > 2 and in_memory:
         mount("tmpfs", missing[-1], "tmpfs", MS_NODEV | MS_NOSUID, "mode=755,size=64m")
     for path in reversed(missing[:-1]):
         os.mkdir(path)
 
 
-def _write(path: str, text: str) -> None:
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+def _make_home(home: str) -> None:
+    try:
+        _make(home, in_memory=False)
+    except OSError:
+        pass  # files of another account are in its way: the tool may not need it
+
+
+def _place(path: str) -> str:
+    """Where a path really is: a link of the image may lead to what is not there yet, and not to the host."""
+    real = os.path.realpath(path)
+    if f"{real}/".startswith(_OLD + "/"):
+        raise OSError(errno.ELOOP, f"a link of the image leads out of it: {path}")
+    return real
+
+
+def _write(path: str, text: bytes) -> None:
+    directory, name = os.path.split(path)
+    _make(directory)
+    path = os.path.join(_place(directory), name)
+    if os.path.isdir(path) and not os.path.islink(path):
+        return  # the image has something of its own in mind
     if os.path.lexists(path):
         os.unlink(path)  # a link of the image may lead to nowhere
-    with open(path, "w", encoding="utf-8") as file:
+    with open(path, "wb") as file:
         file.write(text)

@@ -38,9 +38,11 @@ def zstd(data: bytes) -> bytes:
     return subprocess.run(words, input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
-@pytest.mark.parametrize(
-    "pack", [lambda data: gzip.compress(data, mtime=0), bz2.compress, lzma.compress, zstd]
-)
+def gz(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+@pytest.mark.parametrize("pack", [gz, bz2.compress, lzma.compress, zstd])
 def test_an_archive_with_compressed_layers_is_published(
     directory: Site, pack: Callable[[bytes], bytes]
 ) -> None:
