@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Iterator, NamedTuple, Type, cast
 
 from wrappers import causes
-from wrappers.containers.errors import CorruptImage, NodeTrouble
+from wrappers.containers.errors import CorruptImage, NodeTrouble, NoImage
 
 _READ = 1 << 17  # compressed bytes at a time
 _LARGEST_CHUNK = 1 << 20  # decompressed bytes at a time, however well they were packed
@@ -96,7 +96,7 @@ def _refuse_others(head: bytes) -> None:
         return  # whatever the name of its first file is
     for place, sign, name in _OTHERS:
         if head[place : place + len(sign)] == sign:
-            raise CorruptImage(
+            raise NoImage(
                 f"a layer is in the format {name}: only tar is read, plain or by gzip, zstd, bzip2 or xz"
             )
 

@@ -56,6 +56,8 @@ class CorruptImage(ContainerError):
 class NoImage(CorruptImage):
     """What is there, whole and verified, is no container image that could run anywhere."""
 
+    cause = "image-missing"
+
 
 class NodeTrouble(ContainerError):
     """This machine lacks something (space, a program, a writable cache): another may do."""
