@@ -20,10 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvmfs_deploy.create import GUNZIP
-from tests.services.debian import require
 from tests.services.images import add
-from wrappers.containers.decompress import ZLIB, Gunzip, decompressed
 from wrappers.containers.errors import CorruptImage, NodeTrouble
 from wrappers.containers.layers import Findings, extract
 from wrappers.containers.tarstream import Layer
@@ -268,55 +265,6 @@ def test_sparse_files_stay_sparse(tmp_path: Path, form: str) -> None:
         assert read.read() == b"end"
 
 
-@pytest.mark.parametrize("gunzip", [ZLIB, GUNZIP], ids=["zlib", "isal"])
-@pytest.mark.parametrize(
-    "compression", ["none", "gzip", "two gzip members", pytest.param("zstd", marks=pytest.mark.service)]
-)
-def test_every_compression_is_known_by_its_first_bytes(
-    tmp_path: Path, compression: str, gunzip: Gunzip
-) -> None:
-    layer = tar(file("a", "some data" * 100_000))
-    packed = {
-        "none": lambda: layer,
-        "gzip": lambda: gzip.compress(layer),
-        "two gzip members": lambda: gzip.compress(layer[:700]) + gzip.compress(layer[700:]) + b"\0" * 100,
-        "zstd": lambda: zstd(layer),
-    }[compression]()
-    (tmp_path / "layer").write_bytes(packed)
-    extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root", gunzip=gunzip)
-    assert (tmp_path / "root/a").read_text() == "some data" * 100_000
-
-
-SKIPPABLE = b"\x5a\x2a\x4d\x18\x04\x00\x00\x00skip"
-"""A frame of zstd without data."""
-
-
-@pytest.mark.parametrize("gunzip", [ZLIB, GUNZIP], ids=["zlib", "isal"])
-@pytest.mark.parametrize(
-    "pack",
-    [
-        pytest.param(lambda layer: SKIPPABLE + zstd(layer) + SKIPPABLE, marks=pytest.mark.service),
-        pytest.param(lambda layer: zstd(layer) + b"something else", marks=pytest.mark.service),
-        pytest.param(lambda layer: zstd(layer[:9]) + SKIPPABLE + zstd(layer[9:]), marks=pytest.mark.service),
-        lambda layer: gzip.compress(layer) + b"something else",
-        lambda layer: gzip.compress(layer) + b"\x1f",
-        lambda layer: gzip.compress(layer) + b"\0" * (1 << 18) + b"x",
-        bz2.compress,
-        lambda layer: bz2.compress(layer[:700]) + bz2.compress(layer[700:]) + b"something else",
-        lzma.compress,
-        lambda layer: lzma.compress(layer[:700]) + b"\0" * 8 + lzma.compress(layer[700:]),
-        lambda layer: lzma.compress(layer) + b"something else",
-    ],
-)
-def test_what_surrounds_a_compressed_layer_is_passed_over(
-    tmp_path: Path, pack: Callable[[bytes], bytes], gunzip: Gunzip
-) -> None:
-    layer = tar(file("a", "some data" * 100_000))
-    (tmp_path / "layer").write_bytes(pack(layer))
-    extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root", gunzip=gunzip)
-    assert (tmp_path / "root/a").read_text() == "some data" * 100_000
-
-
 @pytest.mark.parametrize("end", [b"something else" * 1000, b"\0" * 5000 + b"x", tar(file("b"))])
 def test_bytes_after_the_end_of_a_tar_are_passed_over(unpack: Unpack, end: bytes) -> None:
     unpack(tar(file("a")) + end)
@@ -334,24 +282,6 @@ def test_layers_without_any_entry_are_layers(
     assert extract(layers, tmp_path / "root").files == 1
 
 
-@pytest.mark.parametrize(
-    ("head", "name"),
-    [
-        (b"\x04\x22\x4d\x18", "lz4"),
-        (b"PK\x03\x04", "zip"),
-        (b"hsqs", "squashfs"),
-        (b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC", "SIF"),
-        (b"\x5d\x00\x00\x80", "lzma"),
-        (b"070701", "cpio"),
-    ],
-)
-def test_other_formats_are_refused_by_their_names(tmp_path: Path, head: bytes, name: str) -> None:
-    layer = head + b"x" * 5000
-    (tmp_path / "layer").write_bytes(layer)
-    with pytest.raises(CorruptImage, match=f"a layer is in the format {name}.*: only tar is read"):
-        extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root")
-
-
 @pytest.mark.parametrize("name", ["PK\x03\x04", "070701", "BZh9", "hsqs"])
 def test_a_tar_whose_first_name_looks_like_another_format_is_a_tar(unpack: Unpack, name: str) -> None:
     path = unpack.place / "plain"
@@ -360,25 +290,8 @@ def test_a_tar_whose_first_name_looks_like_another_format_is_a_tar(unpack: Unpac
     assert unpack.listing() == [name]
 
 
-def zstd(data: bytes) -> bytes:
-    return subprocess.run(
-        [require("zstd", "zstd"), "-qc"], input=data, stdout=subprocess.PIPE, check=True
-    ).stdout
-
-
 def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-@pytest.mark.service
-def test_zstd_layers_without_zstd_are_the_nodes_trouble(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    layer = tar(file("a"))
-    (tmp_path / "layer").write_bytes(zstd(layer))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NodeTrouble, match="zstd is not installed"):
-        extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root")
 
 
 def test_a_layer_without_its_last_padding_is_read(tmp_path: Path) -> None:
@@ -437,26 +350,6 @@ def test_nothing_is_written_through_a_link_to_the_outside(unpack: Unpack, target
     assert stat.S_IMODE(outside.stat().st_mode) != 0o777
 
 
-@pytest.mark.parametrize("gunzip", [ZLIB, GUNZIP], ids=["zlib", "isal"])
-@pytest.mark.parametrize(
-    ("packed", "words"),
-    [
-        (lambda layer: gzip.compress(layer)[:-20], "too early"),
-        (lambda layer: gzip.compress(layer)[:-6] + b"\0\0\0\0\0\0", "cannot be decompressed"),
-        pytest.param(lambda layer: zstd(layer)[:-10], "cannot be decompressed", marks=pytest.mark.service),
-        (lambda layer: gzip.compress(layer + b"\0"), "something else than"),
-    ],
-)
-def test_what_does_not_unpack_to_its_diff_id_is_refused(
-    tmp_path: Path, packed: Callable[[bytes], bytes], words: str, gunzip: Gunzip
-) -> None:
-    layer = tar(file("a", "some data" * 100_000))
-    (tmp_path / "layer").write_bytes(packed(layer))
-    with pytest.raises(CorruptImage, match=words):
-        extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root", gunzip=gunzip)
-    assert not (tmp_path / "root").exists()
-
-
 def test_a_layer_that_cannot_be_fetched_ends_the_extraction(tmp_path: Path) -> None:
     def layers() -> object:
         layer = tar(file("a"))
@@ -467,32 +360,6 @@ def test_a_layer_that_cannot_be_fetched_ends_the_extraction(tmp_path: Path) -> N
     with pytest.raises(NodeTrouble, match="did not come"):
         extract(layers(), tmp_path / "root")  # type: ignore[arg-type]
     assert not (tmp_path / "root").exists()
-
-
-def unpacked(path: Path, gunzip: Gunzip) -> bytes | None:
-    """All of it; None when it is refused."""
-    try:
-        return b"".join(decompressed(path, gunzip))
-    except CorruptImage:
-        return None
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    members=st.lists(st.binary(max_size=3000), min_size=1, max_size=3),
-    cut=st.integers(0, 40),
-    flipped=st.none() | st.integers(0, 4000),
-)
-def test_the_faster_library_unpacks_and_refuses_what_zlib_does(
-    tmp_path_factory: pytest.TempPathFactory, members: list[bytes], cut: int, flipped: int | None
-) -> None:
-    packed = bytearray(b"".join(gzip.compress(member) for member in members))
-    del packed[len(packed) - cut :]
-    if len(members) == 1 and flipped is not None and 10 <= flipped < len(packed):  # after the header
-        packed[flipped] ^= 0x10
-    path = tmp_path_factory.mktemp("gzip") / "layer"
-    path.write_bytes(packed)
-    assert unpacked(path, GUNZIP) == unpacked(path, ZLIB)
 
 
 names = st.sampled_from(
