@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +55,7 @@ class Engine:
 
     settings: Settings
     clock: Clock
+    _served: Http | None = field(default=None, init=False)
 
     @cached_property
     def db(self) -> Database:
@@ -130,7 +131,7 @@ class Engine:
         """The accounts of the portal."""
         from engine.app.portal.users import Users  # nothing that `engine submit` needs
 
-        return Users(self.db, lambda: self.key, self.clock)
+        return Users(self.db, lambda: self.key, self.clock, self.trail)
 
     @cached_property
     def pipelines(self) -> Pipelines:
@@ -158,7 +159,10 @@ class Engine:
     @cached_property
     def trail(self) -> AuditTrail:
         """The audit trail."""
-        return AuditTrail(self.db, lambda: self.key, self.clock)
+        from engine.app.portal.heads import Heads
+
+        heads = Heads(self.settings.portal.audit_heads)
+        return AuditTrail(self.db, lambda: self.key, self.clock, heads)
 
     def app_of(self, account: str) -> Application:
         """The use cases as an account of the portal has them: its executions, its keys."""
@@ -204,7 +208,9 @@ class Engine:
             lambda: self.driver.trouble,
         )
         make = Manifests(self.db).make
-        return Http(self.settings, self.db, make, self.key, doors, portal, self.trail, self.clock)
+        made = Http(self.settings, self.db, make, self.key, doors, portal, self.trail, self.clock)
+        self._served = made
+        return made
 
     def _claim(self, attempt: AttemptId) -> str:
         return Claims(self.key).of(attempt)
@@ -224,6 +230,7 @@ class Engine:
             _workspace(),
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
             patience=self.settings.data.patience,
+            full=lambda execution, size: self._served.full(execution, size) if self._served else "",
         )
         turns = Turns(self.db, self.settings.portal, self.trail, self.clock)
         return Driver(

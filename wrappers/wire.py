@@ -326,6 +326,8 @@ def loads(kind: Type[_T], text: Union[str, bytes]) -> _T:
         data = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
     except ValueError as error:
         raise WireError(f"not JSON: {error}") from None
+    except RecursionError:
+        raise WireError("not such a document: it is nested too deeply") from None
     return from_json(kind, data)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
@@ -25,6 +26,8 @@ from engine.api.se import MOUNT, StorageElement
 from engine.app.access.exchange import Exchange
 from engine.app.access.needs import SERVICE
 from engine.errors import EngineError
+
+log = structlog.stdlib.get_logger("engine.api")
 
 
 class Application:
@@ -60,8 +63,9 @@ def routes(exchange: Exchange, check: Callable[[], None]) -> FastAPI:
     def ready() -> JSONResponse:
         try:
             check()
-        except EngineError as error:
-            return JSONResponse({"ready": False, "why": error.message}, status_code=503)
+        except EngineError as error:  # why is for the log: anybody may ask
+            log.error("not ready", why=error.message)
+            return JSONResponse({"ready": False}, status_code=503)
         return JSONResponse({"ready": True})
 
     @app.exception_handler(ClientDisconnect)

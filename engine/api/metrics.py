@@ -6,11 +6,12 @@ Three families of numbers are a page of text; no library is needed for them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from engine.domain.account import Account, Role
 from engine.errors import EngineError
 from engine.store import executions, tallies
 from engine.store.database import Database
@@ -36,12 +37,23 @@ class Metrics:
             self._seconds += seconds
             self._within.update(bound for bound in _BOUNDS if seconds <= bound)
 
-    def routes(self) -> APIRouter:
-        """`GET /metrics`."""
+    def routes(self, recognise: Callable[[str], Account | None]) -> APIRouter:
+        """`GET /metrics`, for the API key of an administrator or a service: Prometheus sends it as a bearer
+        token. `recognise` gives the account of a key.
+        """
         router = APIRouter()
 
         @router.get("/metrics")
-        def metrics() -> Response:
+        def metrics(request: Request) -> Response:
+            kind, _, secret = request.headers.get("authorization", "").partition(" ")
+            account = recognise(secret.strip()) if kind.lower() == "bearer" else None
+            if account is None or account.role not in (Role.ADMIN, Role.SERVICE):
+                return Response(
+                    "an API key of an administrator or of a service is needed\n",
+                    status_code=401,
+                    media_type="text/plain",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
             try:
                 return Response("\n".join([*self._lines(), ""]), media_type=KIND)
             except EngineError as error:

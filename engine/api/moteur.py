@@ -9,7 +9,6 @@ Basic authentication opens an account with the role `service`: the portal has ch
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode
 from typing import Any
 
@@ -18,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 
 from engine.app.portal.carmin import Refused
+from engine.app.portal.documents import loads
 from engine.app.portal.failures import Failures
 from engine.app.portal.launching import Wish
 from engine.app.portal.portal import Portal
@@ -44,7 +44,8 @@ def moteur_routes(portal: Portal, failures: Failures) -> APIRouter:
 
     @router.post("/submit")
     async def submit(request: Request) -> PlainTextResponse:
-        return await _answered(request, lambda account, body: _submit(portal, account, body))
+        address = request.client.host if request.client else ""
+        return await _answered(request, lambda account, body: _submit(portal, account, body, address))
 
     @router.get("/status/{id_}")
     async def status(request: Request, id_: str) -> PlainTextResponse:
@@ -93,11 +94,13 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _submit(portal: Portal, account: Account, body: bytes) -> str:
+def _submit(portal: Portal, account: Account, body: bytes, address: str) -> str:
     fields = _object(body, "the request")
     workflow, inputs = _part(fields, "workflow"), _part(fields, "inputs")
     name = "".join(c for c in str(workflow.get("name", "")) if (c.isalnum() and c.isascii()) or c in " -_")
-    wish = Wish(name=name[:255] or "workflow", descriptor=workflow, values=inputs, trusted=True)
+    wish = Wish(
+        name=name[:255] or "workflow", descriptor=workflow, values=inputs, address=address, trusted=True
+    )
     return portal.launcher.launch(account, wish).execution_id
 
 
@@ -123,8 +126,8 @@ def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _object(text: bytes, what: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = loads(text)
+    except ValueError:
         found = None
     if not isinstance(found, dict):
         raise BadRequest(f"{what}: a JSON object is needed")

@@ -25,15 +25,18 @@ from engine.app.access.needs import public_url
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
+from engine.app.portal.quotas import has_no_room
 from engine.app.portal.refusals import Refusals
 from engine.app.portal.site import Site, site_of
-from engine.app.portal.tree import FileTree
+from engine.app.portal.tree import FileTree, kept_in
+from engine.app.portal.virtual import ROOT, owner_of
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.reconcile.place import MakeManifest
 from engine.settings.tree import Settings
 from engine.store import executions
 from engine.store.database import Database
+from engine.store.executions import Execution
 
 
 class Http:
@@ -62,16 +65,20 @@ class Http:
         site = site_of(every)
         self._tree = Tree(settings.root)
         try:
-            self._storage = StorageElement(
-                self._tree, Guard(key, clock.now, living), settings.quota, public_path
-            )
             exchange = Exchange(db, make, key, living, doors, clock)
-            tree = _virtual_tree(every, self._tree, site, doors)
-            opened = portal(tree) if portal else None
+            self._files = tree = _virtual_tree(every, self._tree, site, doors)
+            self._opened = opened = portal(tree) if portal else None
+            self._storage = StorageElement(
+                self._tree,
+                Guard(key, clock.now, living),
+                settings.quota,
+                public_path,
+                opened.quotas if opened else None,
+            )
             metrics = Metrics(db)
             self._rest = Rest(opened, tree, clock, metrics.observe) if opened else None
             others = routes(exchange, _check(db))
-            others.include_router(metrics.routes())
+            others.include_router(metrics.routes(opened.users.by_secret if opened else lambda secret: None))
             if opened:
                 others.include_router(page_routes())
                 others.include_router(moteur_routes(opened, Failures(every.portal.failures, clock)))
@@ -89,6 +96,13 @@ class Http:
         except BaseException:
             self._tree.close()
             raise
+
+    def full(self, execution: Execution, size: int) -> str:
+        """Why so many bytes of results of an execution may not be kept; empty: they may."""
+        if self._opened is None:
+            return ""
+        kept = [path for path in kept_in(self._files, execution) if path[0] == ROOT]
+        return has_no_room(self._opened.quotas, {owner_of(path) for path in kept}, size) if size else ""
 
     @property
     def url(self) -> str:

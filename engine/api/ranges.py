@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_DIGITS = 18
 _ONE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.I | re.A)
 
 
@@ -38,13 +39,18 @@ def choose(headers: Mapping[str, str], size: int, tag: str) -> Piece:
     if not found or not (found[1] or found[2]):
         return Piece(200, 0, size)
     if found[1]:
-        start = int(found[1])
-        stop = min(int(found[2]) + 1, size) if found[2] else size
-        if found[2] and int(found[2]) < start:
+        start = _number(found[1])
+        stop = min(_number(found[2]) + 1, size) if found[2] else size
+        if found[2] and _number(found[2]) < start:
             return Piece(200, 0, size)  # it says nothing, and is ignored
     else:
-        start, stop = max(size - int(found[2]), 0), size
+        start, stop = max(size - _number(found[2]), 0), size
     return Piece(206, start, stop) if start < stop else Piece(416, 0, 0)
+
+
+def _number(digits: str) -> int:
+    """A position: one beyond every file is as good as another, and Python reads no numbers of any length."""
+    return int(digits) if len(digits) < _DIGITS else 10**_DIGITS
 
 
 def _named(header: str, tag: str) -> bool:

@@ -18,6 +18,9 @@ PIECE = 2 << 20
 """Bytes that are written at a time; at most two such pieces of a body are in memory."""
 
 
+_ZEROS = bytes(PIECE)
+
+
 class Incoming:
     """A file that is being received. Blocking: it is called from threads, one call at a time."""
 
@@ -36,7 +39,11 @@ class Incoming:
         """Take more of it."""
         if self._file < 0:
             self._part, self._file = self._tree.part()
-        left = sum(map(len, pieces)) - os.writev(self._file, pieces)
+        size = sum(map(len, pieces))
+        hole = all(piece == _ZEROS[: len(piece)] for piece in pieces)
+        left = 0 if hole else size - os.writev(self._file, pieces)
+        if hole:  # nothing but zeros takes no room
+            os.ftruncate(self._file, os.lseek(self._file, size, os.SEEK_CUR))
         if left:
             rest = memoryview(b"".join(pieces))[-left:]
             while rest:

@@ -24,13 +24,13 @@ from urllib.parse import urlsplit
 from engine.api import dav, digests, ranges
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Reply, Request, Send, answer, begin
 from engine.api.guard import Guard
-from engine.api.quotas import QuotaExceeded, Quotas
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import PIECE, send_file
 from engine.api.tree import Tree
 from engine.app.access.paths import DEEPEST, BadPath, segments
 from engine.app.access.tokens import DELETE, READ, WRITE, Leave, Segments
-from engine.app.portal.virtual import ROOT
+from engine.app.portal.quotas import QuotaExceeded, Quotas
+from engine.app.portal.virtual import ROOT, owner_of
 from engine.errors import Unavailable
 from wrappers.transfer import digest
 
@@ -71,10 +71,19 @@ class _Opened:
 class StorageElement:
     """The ASGI application."""
 
-    def __init__(self, tree: Tree, guard: Guard, quota: int | None, public_path: str = "") -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        guard: Guard,
+        quota: int | None,
+        public_path: str = "",
+        accounts: Quotas | None = None,
+    ) -> None:
+        """`accounts`: how much users and groups may keep in the virtual tree."""
         self._tree = tree
         self._guard = guard
         self._quotas = Quotas(lambda _: quota, lambda kept: tree.size(tuple(kept.split("/"))))
+        self._accounts = accounts or Quotas(lambda _: None, lambda _: 0)
         self._digests = digests.Digests()
         self._public_path = public_path.rstrip("/")
         self._executor = ThreadPoolExecutor(_THREADS, "storage")
@@ -120,6 +129,8 @@ class StorageElement:
             path = segments(raw.removeprefix(MOUNT))
         except BadPath as error:
             raise Refusal(400, str(error)) from None
+        if not raw.isascii():
+            raise Refusal(400, "a path is percent-encoded")
         return Request(scope["method"], path, self._public_path + raw.decode("ascii"), headers, receive)
 
     async def _leave(self, request: Request, verb: str, path: Segments) -> Leave:
@@ -163,7 +174,18 @@ class StorageElement:
         algorithms = {"adler32", *said, *([asked] if asked else [])}
         incoming = Incoming(self._tree, self._digests, sorted(algorithms))
         try:
-            with self._quotas.room(_kept_for(request.path), limited=bool(leave.attempt)) as ask:
+            limited = bool(leave.attempt)
+            with (
+                self._quotas.room(_kept_for(request.path), limited=limited) as ask_execution,
+                self._accounts.room(
+                    owner_of(request.path), limited=limited and request.path[0] == ROOT
+                ) as ask_owner,
+            ):
+
+                def ask(size: int) -> None:
+                    ask_execution(size)
+                    ask_owner(size)
+
                 if announced:
                     await self._run(self._make_room, ask, int(announced))
                 beside = None if announced else partial(self._run, ask)
@@ -258,7 +280,10 @@ class StorageElement:
             raise Refusal(409, f"what lies below would have more than {DEEPEST} levels")
 
     def _destination(self, url: str) -> Segments:
-        path = urlsplit(url).path
+        try:
+            path = urlsplit(url).path
+        except ValueError as error:
+            raise Refusal(400, f"Destination: {error}") from None
         for base in (f"{self._public_path}/se/", "/se/"):
             if path.startswith(base):
                 try:

@@ -63,9 +63,15 @@ class Here:
 
         self._engine.administration.change_user(name, role=Role(role))
 
-    def set_locked(self, name: str, locked: bool) -> None:
-        """Lock an account, or let it in again."""
-        self._engine.administration.change_user(name, locked=locked)
+    def set_locked(self, name: str, locked: bool, now: bool = False) -> None:
+        """Lock an account, or let it in again; `now`: end and revoke all that it has."""
+        from engine.app.portal.deeds import local_actor
+        from engine.app.portal.ending import end_all
+
+        ours = self._engine
+        account = ours.administration.change_user(name, locked=locked, revoke=now)
+        if now:
+            end_all(ours.db, ours.trail, ours.app_of(account.id), account.id, local_actor())
 
     def set_quota(self, name: str, quota: Mapping[str, int | None]) -> None:
         """Set how much an account may have."""
@@ -99,8 +105,13 @@ class Here:
 
     def audit_head(self) -> Told:
         """Its end."""
-        found: Told = plain(self._engine.trail.head())
-        return found
+        return self._engine.trail.told_head()
+
+    def who(self, what: str, time: str) -> Sequence[Told]:
+        """Whose a job of a place was, or what ran on a host at a time."""
+        from engine.app.portal.tracing import who
+
+        return who(self._engine.db, what, time)
 
     def audit_problems(self, heads: Sequence[Told]) -> Iterable[str]:
         """What is wrong with it."""

@@ -9,6 +9,7 @@ import typer
 
 from engine.cli import show
 from engine.cli.administration import administration
+from engine.cli.session import Json
 
 app = typer.Typer(help="Show and verify the audit trail of the portal.", no_args_is_help=True)
 
@@ -27,7 +28,16 @@ def verify(
         problems += 1
     if problems:
         raise typer.Exit(1)
-    show.say(f"engine: the trail is whole: {show.counted(ours.audit_head()['number'], 'line')}")
+    head = ours.audit_head()
+    unsigned = head["unsigned"]
+    show.say(
+        f"engine: the trail is whole: {show.counted(head['number'], 'line')}"
+        + (
+            f"; up to line {unsigned} an older engine wrote it, whose heads were not signed"
+            if unsigned
+            else ""
+        )
+    )
 
 
 @app.command()
@@ -43,6 +53,23 @@ def list_(after: Annotated[int, typer.Option(min=0, help="Only lines after this 
         show.json_line(line)
 
 
+@app.command()
+def who(
+    what: Annotated[str, typer.Argument(metavar="BACKEND:ID|HOST", help="A job of a place, or a host.")],
+    time: Annotated[str, typer.Argument(help="With a host: when, like 2026-03-01T12:00:00Z.")] = "",
+    json: Json = False,
+) -> None:
+    """Name who is behind a job of a place, or behind what ran on a host at a time."""
+    for one in administration().who(what, time):
+        if json:
+            show.json_line(one)
+            continue
+        for name, value in one.items():
+            if value != "":
+                print(f"{name + ':':<12}{value}")
+        print()
+
+
 def _head(path: Path) -> dict[str, Any]:
     from engine.app.portal.audit import read_head
     from engine.errors import BadRequest
@@ -51,4 +78,4 @@ def _head(path: Path) -> dict[str, Any]:
         found = read_head(path.read_text())
     except (ValueError, KeyError, TypeError):
         raise BadRequest(f"{path}: not a head of an audit trail") from None
-    return {"number": found.number, "sha256": found.sha256}
+    return {"number": found.number, "sha256": found.sha256, "signature": found.signature}

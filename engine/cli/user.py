@@ -46,10 +46,17 @@ def list_(json: Json = False) -> None:
             show.json_line(one)
         return
     rows = [
-        (one["name"], one["role"], _names(one["groups"]), "locked" if one["locked"] else "", one["id"])
+        (
+            one["name"],
+            one["role"],
+            _names(one["groups"]),
+            "locked" if one["locked"] else "",
+            _identity(one),
+            one["id"],
+        )
         for one in found
     ]
-    show.table(["name", "role", "groups", "", "id"], rows)
+    show.table(["name", "role", "groups", "", "identity", "id"], rows)
 
 
 @app.command()
@@ -76,10 +83,15 @@ def revoke(name: NameArgument, purpose: KeyOption) -> None:
 
 
 @app.command()
-def lock(name: NameArgument) -> None:
-    """Refuse everything that an account shows; its executions go on."""
-    administration().set_locked(name, locked=True)
-    show.say(f"user {name} is locked")
+def lock(
+    name: NameArgument,
+    now: Annotated[
+        bool, typer.Option("--now", help="Cancel its executions; revoke sessions, claims and tokens.")
+    ] = False,
+) -> None:
+    """Refuse everything that an account shows; without --now its executions go on."""
+    administration().set_locked(name, locked=True, now=now)
+    show.say(f"user {name} is locked{', and all that it had is ended and revoked' if now else ''}")
 
 
 @app.command()
@@ -151,6 +163,11 @@ def group_leave(name: GroupArgument, user: NameArgument) -> None:
     """End a membership."""
     administration().leave(name, user)
     show.say(f"user {user} is not in {name}")
+
+
+def _identity(one: Mapping[str, Any]) -> str:
+    """What an identity provider calls it: a name there is whatever its owner chose."""
+    return f"{one['subject']} of {one['issuer']}" if one["subject"] else ""
 
 
 def _names(groups: Iterable[Mapping[str, Any]]) -> str:

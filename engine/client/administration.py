@@ -51,9 +51,11 @@ class Administration(Requests):
         """Change what an account is for: `user`, `admin` or `service`."""
         self._json("PATCH", _user(name), {"role": role})
 
-    def set_locked(self, name: str, locked: bool) -> None:
-        """Refuse everything that an account shows, or let it in again."""
-        self._json("PATCH", _user(name), {"locked": locked})
+    def set_locked(self, name: str, locked: bool, now: bool = False) -> None:
+        """Refuse everything that an account shows, or let it in again; `now`: also cancel its executions, and
+        revoke its sessions and what its jobs hold.
+        """
+        self._json("PATCH", _user(name), {"locked": locked, "revoke": now})
 
     def set_quota(self, name: str, quota: Mapping[str, int | None]) -> None:
         """Set `running`, `waiting`, `jobs` and `bytes`; what is left out, or None, is as the settings say."""
@@ -97,8 +99,16 @@ class Administration(Requests):
             after = int(page[-1]["number"])
 
     def audit_head(self) -> Mapping[str, Any]:
-        """The end of the audit trail (`number`, `sha256`), to be kept elsewhere."""
+        """The end of the audit trail, to be kept elsewhere: `number`, `sha256`, `signature`, `public_key`."""
         return dict(self._json("GET", "admin/audit/head"))
+
+    def who(self, what: str, time: str = "") -> list[Mapping[str, Any]]:
+        """Whose a job of a place (`BACKEND:ID`) was, or what ran on a host at a time.
+
+        Raises:
+            NotFound: nothing is known of it.
+        """
+        return list(self._json("GET", f"admin/audit/who?{urlencode({'what': what, 'time': time})}"))
 
     def audit_problems(self, heads: Sequence[Mapping[str, Any]] = ()) -> list[str]:
         """What is wrong with the audit trail, a line each; it must still contain these heads. The daemon

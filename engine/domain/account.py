@@ -50,6 +50,10 @@ class Account:
     quota: Quota = field(default_factory=Quota)
     locked: bool = False
     created_at: float = 0.0
+    issuer: str = ""
+    """The identity provider that knows it; empty: it was made here."""
+    subject: str = ""
+    """What that provider calls it: unlike its name, nobody can choose it."""
 
     @property
     def is_admin(self) -> bool:

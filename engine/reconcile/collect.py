@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.execution import Intent
+from engine.domain.options import SANDBOX
 from engine.domain.retry import Failure
 from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.reconcile import layout, second_report, waiting
@@ -117,6 +118,9 @@ def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into
         return Verdict(Word(attempt, News.REPORT_ABSENT, words(str(error)), Failure.LOST))
     committed: list[Product] = []
     failure, message = _failure(report), _message(round_, execution, report)
+    if not failure and (why := round_.full(execution, sum(made.size for made in report.products))):
+        failure, message = Failure.OUTPUT, f"the quota is used up: {why}; the results are not kept"
+        drop(round_, execution, job, attempt)
     if not failure:
         try:
             committed = commit(round_, execution, job, attempt, report, into)
@@ -132,6 +136,14 @@ def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into
     news = News.REPORT_FAILED if failure else News.REPORT_SUCCEEDED
     once = {p.name: p for p in reversed(committed)}  # of several outputs that match a file, the first
     return Verdict(Word(attempt, news, message, failure, text), list(once.values()))
+
+
+def drop(round_: Round, execution: Execution, job: Job, attempt: Attempt) -> None:
+    """Remove what an attempt wrote now, not only when its execution has ended."""
+    for place in layout.places(execution):
+        if place.url != SANDBOX:
+            url = layout.attempt_url(place, job.number, attempt.id)
+            round_.storage(url).delete(url)
 
 
 def _failure(report: Report) -> str:

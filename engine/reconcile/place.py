@@ -33,6 +33,9 @@ Describe = Callable[[Execution], Tool]
 """The descriptor of an execution: its name, version, DOI and the meaning of its exit codes."""
 
 
+Full = Callable[[Execution, int], str]
+"""Why so many bytes of results may not be kept for an execution; empty: they may."""
+
 MakeClaim = Callable[[AttemptId], str]
 """The claim of an attempt, always the same one; injected, since the engine's key is not known here."""
 
@@ -52,6 +55,7 @@ class Round:
     workspace: Path
     patience: float
     """Seconds for which results wait for a storage that does not answer."""
+    full: Full
     placed: list[str] = field(default_factory=list)
     """Final names that were given since the last `flush`."""
 

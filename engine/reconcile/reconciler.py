@@ -16,7 +16,7 @@ from engine.reconcile.collect import collect_due
 from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
 from engine.reconcile.keep import Keeper
 from engine.reconcile.observe import observe
-from engine.reconcile.place import Describe, MakeClaim, MakeManifest, Round, log
+from engine.reconcile.place import Describe, Full, MakeClaim, MakeManifest, Round, log
 from engine.reconcile.register import Registrar
 from engine.reconcile.submit import start_ready, submit_due
 from engine.store import outbox, troubles
@@ -52,6 +52,7 @@ class Reconciler:
         registrar: Registrar | None = None,
         *,
         patience: float = 86_400.0,
+        full: Full = lambda execution, size: "",
     ) -> None:
         self._db = db
         self._backends = backends
@@ -66,6 +67,7 @@ class Reconciler:
             claim=claim,
             workspace=workspace,
             patience=patience,
+            full=full,
         )
         self._registrar = registrar
         self._keeper = Keeper(db, storage, clock, workspace)

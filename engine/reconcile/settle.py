@@ -49,7 +49,7 @@ def after(word: Word, job: Job, intent: Intent, earlier: int, *, now: float) -> 
     report = json.loads(word.report) if word.report else {}
     exit_code = report.get("exit_code")
     if word.news == News.REPORT_SUCCEEDED:
-        return Move(job, JobState.SUCCEEDED, exit_code=exit_code)
+        return Move(job, JobState.SUCCEEDED, message=word.detail, exit_code=exit_code)
     if word.attempt.state == AttemptState.CANCELLING or intent == Intent.CANCEL:
         return Move(job, JobState.CANCELLED, word.failure, word.detail or "cancelled", exit_code)
     # An end that nobody here asked for (the node shuts down, the slot is needed) is a loss.

@@ -97,5 +97,8 @@ class PortalSection(Section):
     """Web pages (`https://portal.example.org`) whose scripts may use the interface."""
     failures: int = Field(default=20, ge=1)
     """Wrong keys or passwords from one address in a minute, after which it must wait."""
+    audit_heads: tuple[str, ...] = ("file", "syslog")
+    """Where the signed end of the audit trail is written after each change, beside the database: `file`
+    (`audit-heads.jsonl` in the state directory), `syslog`, or absolute paths of files."""
     issuers: dict[str, IssuerSection] = Field(default_factory=dict)
     """OpenID Connect providers by name."""

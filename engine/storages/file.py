@@ -14,8 +14,9 @@ from typing import BinaryIO
 from urllib.parse import quote, unquote, urlsplit
 
 from engine.errors import BadRequest, NotFound, Unavailable
-from engine.ids import new_id
 from engine.ports import Progress, Stat, StorageCapabilities
+from engine.storages.files import part_name
+from engine.storages.holes import copy_file
 from engine.storages.places import UNCONFIGURED, StorageSettings
 from wrappers.containers.tree import remove_all
 from wrappers.transfer.checksums import CHUNK, Hasher
@@ -180,7 +181,7 @@ class FileStorage:
                 raise NotFound(f"nothing at {url}")
             into.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
-                copy = partial(_copy, progress=progress, copy=shutil.copy2)
+                copy = partial(_copy, progress=progress, copy=_copy_whole)
                 shutil.copytree(path, into, symlinks=True, dirs_exist_ok=True, copy_function=copy)
             else:
                 with _replacing(into) as part:
@@ -245,19 +246,28 @@ def _copy(
     source: str | Path,
     target: str | Path,
     progress: Progress | None,
-    copy: Callable[[str | Path, str | Path], object] = shutil.copyfile,
+    copy: Callable[[str | Path, str | Path], object] = copy_file,
 ) -> None:
     copy(source, target)
     if progress:
         progress(os.path.getsize(target))
 
 
-def _copy_across(old: Path, new: Path) -> None:
-    part = new.with_name(f".{new.name[:200]}.{new_id()}.part")
-    if old.is_dir() and not old.is_symlink():
-        shutil.copytree(old, part, symlinks=True)
+def _copy_whole(source: str | Path, target: str | Path) -> None:
+    """A copy with permissions and dates; of a link, another link."""
+    if os.path.islink(source):
+        shutil.copy2(source, target, follow_symlinks=False)
     else:
-        shutil.copy2(old, part, follow_symlinks=False)
+        copy_file(source, target)
+        shutil.copystat(source, target)
+
+
+def _copy_across(old: Path, new: Path) -> None:
+    part = new.with_name(part_name())
+    if old.is_dir() and not old.is_symlink():
+        shutil.copytree(old, part, symlinks=True, copy_function=_copy_whole)
+    else:
+        _copy_whole(old, part)
         if not part.is_symlink():
             _sync(part)
     os.rename(part, new)
@@ -270,7 +280,7 @@ def _copy_across(old: Path, new: Path) -> None:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:200]}.{new_id()}.part")
+    part = path.with_name(part_name())
     try:
         yield part
         os.replace(part, path)

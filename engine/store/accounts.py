@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,7 @@ _BY_KEY = _WITH_GROUPS.join(api_key, api_key.c.account_id == account.c.id).where
 )
 
 
-def add(connection: Connection, new: Account, *, issuer: str = "", subject: str = "") -> None:
+def add(connection: Connection, new: Account) -> None:
     """Write an account.
 
     Raises:
@@ -47,8 +48,9 @@ def add(connection: Connection, new: Account, *, issuer: str = "", subject: str 
         "id": new.id,
         "name": new.name,
         "role": new.role,
-        "issuer": issuer,
-        "subject": subject,
+        "issuer": new.issuer,
+        "subject": new.subject,
+        "session_secret": secrets.token_hex(32),
         "running": new.quota.running,
         "waiting": new.quota.waiting,
         "jobs": new.quota.jobs,
@@ -106,6 +108,25 @@ def change(connection: Connection, id_: str, **values: Any) -> None:
 def lock(connection: Connection, id_: str) -> None:
     """Others who lock this account wait for the end of this transaction."""
     connection.execute(sa.select(account.c.id).where(account.c.id == id_).with_for_update())
+
+
+def revoke(connection: Connection, id_: str, *, now: float) -> None:
+    """Make sessions of an account worthless, and claims and tokens of the attempts that it has now."""
+    change(connection, id_, session_secret=secrets.token_hex(32), revoked_at=now)
+
+
+def revoked_at(connection: Connection, id_: str) -> float:
+    """Until when all was revoked that attempts of an account had; 0.0: nothing was."""
+    return connection.execute(sa.select(account.c.revoked_at).where(account.c.id == id_)).scalar() or 0.0
+
+
+def session_secret_of(connection: Connection, id_: str) -> str:
+    """What its sessions are signed with, besides the engine's key; empty when it can have none: it has no
+    password.
+    """
+    query = sa.select(account.c.session_secret, account.c.password).where(account.c.id == id_)
+    row = connection.execute(query).first()
+    return f"{row.session_secret} {row.password}" if row and row.password and row.session_secret else ""
 
 
 def password_of(connection: Connection, id_: str) -> str:
@@ -204,4 +225,6 @@ def _from_row(row: Any, groups: Sequence[Group]) -> Account:
         quota=Quota(row.running, row.waiting, row.jobs, row.bytes),
         locked=row.locked,
         created_at=row.created_at,
+        issuer=row.issuer,
+        subject=row.subject,
     )

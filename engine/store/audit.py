@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ from engine.store.statements import insert_new
 
 START = "0" * 64
 """What stands before the first line."""
+MIGRATED = "audit.migrate"
+"""The action of the last line that an engine wrote without signing the head."""
+Sign = Callable[[str], str]
+"""A signature of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,13 @@ class Head:
 
     number: int
     sha256: str
+    signature: str = ""
+    """Of `signed_text`; empty: an older engine's."""
+
+    @property
+    def signed_text(self) -> str:
+        """What is signed of it."""
+        return f"audit head {self.number} {self.sha256}"
 
 
 def digest(before: str, number: int, deed: Deed) -> str:
@@ -71,8 +82,8 @@ def digest(before: str, number: int, deed: Deed) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def append(connection: Connection, deeds: Sequence[Deed]) -> None:
-    """Write lines at the end; whoever else wants to write waits for the end of this transaction."""
+def append(connection: Connection, deeds: Sequence[Deed], sign: Sign) -> Head:
+    """Write lines at the end, and sign it; whoever else writes waits for the end of this transaction."""
     insert_new(connection, audit_head, {"id": 1, "number": 0, "sha256": START})
     current = head(connection, lock=True)
     number, before, rows = current.number, current.sha256, []
@@ -93,16 +104,26 @@ def append(connection: Connection, deeds: Sequence[Deed]) -> None:
                 "sha256": before,
             }
         )
-    if rows:
-        connection.execute(sa.insert(audit), rows)
-        connection.execute(sa.update(audit_head).values(number=number, sha256=before))
+    if not rows:
+        return current
+    connection.execute(sa.insert(audit), rows)
+    made = Head(number, before)
+    made = Head(number, before, sign(made.signed_text))
+    connection.execute(sa.update(audit_head).values(number=number, sha256=before, signature=made.signature))
+    return made
 
 
 def head(connection: Connection, *, lock: bool = False) -> Head:
     """The end of the trail."""
     query = sa.select(audit_head)
     row = connection.execute(query.with_for_update() if lock else query).first()
-    return Head(row.number, row.sha256) if row else Head(0, START)
+    return Head(row.number, row.sha256, row.signature) if row else Head(0, START)
+
+
+def migrated(connection: Connection) -> int:
+    """The number of the line up to which no head was signed; 0: all were."""
+    query = sa.select(sa.func.min(audit.c.number)).where(audit.c.action == MIGRATED)
+    return int(connection.execute(query).scalar() or 0)
 
 
 def lines(connection: Connection, after: int = 0) -> Iterator[Line]:

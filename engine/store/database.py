@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 
 from engine.errors import SettingsError, Unavailable
 
-REVISION = "0009"
+REVISION = "0010"
 """The schema that this version of the engine reads and writes: the newest of `migrations/versions`."""
 
 _KINDS = "sqlite:///PATH or postgresql+psycopg://..."
@@ -73,10 +73,13 @@ class Database:
         SQLite takes its write lock at once (`BEGIN IMMEDIATE`): a reader that turns writer half-way
         would be refused instead of waiting.
         """
+        afterwards: list[Callable[[], None]] = []
         with _clear_errors(self.url), self._engine.connect() as connection:
-            connection = connection.execution_options(immediate=True)
+            connection = connection.execution_options(immediate=True, afterwards=afterwards)
             with connection.begin():
                 yield connection
+        for act in afterwards:
+            act()
 
     def close(self) -> None:
         """Give back the connections."""
@@ -91,6 +94,11 @@ class Database:
             from engine.store import migrate  # Alembic costs half a second: only when there is work
 
             migrate.upgrade(self._engine, current)
+
+
+def afterwards(connection: Connection, act: Callable[[], None]) -> None:
+    """Have something done once the transaction is committed, and never when it is not."""
+    connection.get_execution_options()["afterwards"].append(act)
 
 
 def _engine_options(sqlite: bool) -> dict[str, Any]:

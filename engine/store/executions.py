@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.execution import ExecutionState, Intent
+from engine.domain.execution import FINAL, ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.domain.options import Options
 from engine.errors import BadRequest, NotFound
@@ -107,6 +107,18 @@ def get(connection: Connection, execution_id: ExecutionId, *, lock: bool = False
     if row is None:
         raise NotFound(f"no execution {execution_id}", remedy="engine list shows them")
     return _from_row(row)
+
+
+def owner_of(connection: Connection, execution_id: ExecutionId) -> str:
+    """Whose an execution is; empty: there is none of that id."""
+    query = sa.select(execution.c.owner).where(execution.c.id == execution_id)
+    return connection.execute(query).scalar() or ""
+
+
+def to_end(connection: Connection, owner: str) -> list[ExecutionId]:
+    """Executions of an owner that have not ended."""
+    query = sa.select(execution.c.id).where(execution.c.owner == owner, execution.c.state.not_in(FINAL))
+    return [ExecutionId(id_) for id_ in connection.execute(query).scalars()]
 
 
 def by_key(connection: Connection, key: str) -> Execution | None:

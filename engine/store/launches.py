@@ -34,6 +34,8 @@ class Launch:
     waiting: bool = False
     """Whether it waits for its turn."""
     hidden: bool = False
+    address: str = ""
+    """Of the client that asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ def add(connection: Connection, new: Launch) -> None:
             location=new.location,
             study=new.study,
             waiting=new.waiting,
+            address=new.address[:64],
         )
     )
 

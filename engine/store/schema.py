@@ -113,6 +113,7 @@ submission = Table(
     Column("created_at", Float, nullable=False),
     Index("ix_submission_backend_live", "backend", "live"),
     Index("ix_submission_execution_id", "execution_id"),
+    Index("ix_submission_native_id", "native_id"),
 )
 
 site = Table(
@@ -256,6 +257,12 @@ account = Table(
     ),  # scrypt, see engine.app.portal.passwords; "": none
     Column("issuer", String(255), nullable=False, server_default=""),  # of OpenID Connect
     Column("subject", String(255), nullable=False, server_default=""),  # its name for this user; "": local
+    Column(
+        "session_secret", String(64), nullable=False, server_default=""
+    ),  # what sessions are signed with too
+    Column(
+        "revoked_at", Float, nullable=False, server_default="0"
+    ),  # claims of attempts made before are void
     Column("running", Integer),  # quotas; NULL: those of the settings
     Column("waiting", Integer),
     Column("jobs", Integer),
@@ -316,6 +323,7 @@ launch = Table(
     Column("inputs", Text, nullable=False),  # JSON, as they were asked for
     Column("location", Text, nullable=False),  # where results were wanted, as it was asked for
     Column("study", String(255), nullable=False, server_default=""),
+    Column("address", String(64), nullable=False, server_default=""),  # of the client that asked for it
     Column("waiting", Boolean, nullable=False, server_default=false()),  # for its turn
     Column("told", Boolean, nullable=False, server_default=false()),  # its end is in the audit trail
     Column("hidden", Boolean, nullable=False, server_default=false()),  # its user has deleted it
@@ -346,6 +354,7 @@ audit_head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
+    Column("signature", String(128), nullable=False, server_default=""),  # "": of an older engine
 )
 
 lease = Table(

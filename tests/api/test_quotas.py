@@ -8,7 +8,7 @@ from queue import Queue
 
 import pytest
 
-from engine.api.quotas import QuotaExceeded, Quotas
+from engine.app.portal.quotas import QuotaExceeded, Quotas
 
 LONG = 60
 """Seconds after which something that should come has not."""

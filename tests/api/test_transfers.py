@@ -13,11 +13,11 @@ from fastapi import Request
 
 from engine.api.asgi import Message
 from engine.api.carmin.files import Files
-from engine.api.quotas import Quotas
 from engine.api.tree import Tree
 from engine.api.trees.directory import DirectoryTree
 from engine.api.trees.split import SplitTree
 from engine.api.trees.storage import StorageTree
+from engine.app.portal.quotas import Quotas
 from engine.app.portal.site import Site
 from engine.app.portal.virtual import Kind, Location
 from engine.ports import Progress

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.app.access.key import Key
+from engine.app.access.key import load_key
 from engine.app.portal.administration import Administration
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.publishing import Publishing
@@ -186,7 +186,8 @@ def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[
         "ENGINE_PORTAL__ISOLATION": "off",  # for pipelines that need no container; see test_isolation.py
         **settings,
     }
-    ids, keys = _settled(variables.get("ENGINE_DATABASE", f"sqlite:///{desk.database}"))
+    key_file = desk.home / ".local/share/grid-engine/key"
+    ids, keys = _settled(variables.get("ENGINE_DATABASE", f"sqlite:///{desk.database}"), key_file)
     log = desk.directory / f"serve-{port}.log"
     with log.open("a") as file:
         process = desk.start("serve", "--http", variables=variables, stderr=file)
@@ -199,14 +200,14 @@ def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[
             process.communicate()
 
 
-def _settled(database: str) -> tuple[dict[str, str], dict[str, str]]:
+def _settled(database: str, key_file: Path) -> tuple[dict[str, str], dict[str, str]]:
     """The ids of everybody, and a key for each. Made without the commands that do it, which others test: a
     dozen of them would take longer than most tests.
     """
     db = Database(database)
-    clock, key = SystemClock(), Key(b"")  # which is for sessions, and hashes in the audit trail
-    users = Users(db, lambda: key, clock)
-    trail = AuditTrail(db, lambda: key, clock)
+    clock = SystemClock()
+    trail = AuditTrail(db, lambda: load_key(key_file), clock)
+    users = Users(db, lambda: load_key(key_file), clock, trail)
     ours = Administration(db, trail, clock, "local:0")
     if not users.all():
         ours.add_group(GROUP)

@@ -89,7 +89,7 @@ def provider() -> Iterator[Provider]:
 @pytest.fixture
 def users(tmp_path: Path, provider: Provider) -> Iterator[Users]:
     db = Database(f"sqlite:///{tmp_path / 'engine.db'}")
-    yield Users(db, lambda: KEY, provider.clock)
+    yield Users(db, lambda: KEY, provider.clock, AuditTrail(db, lambda: KEY, provider.clock))
     db.close()
 
 

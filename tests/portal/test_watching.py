@@ -17,12 +17,33 @@ UNIT = Path(__file__).resolve().parents[2] / "config" / "grid-engine.service"
 
 def test_metrics_count_requests_executions_and_jobs(house: House) -> None:
     house.run("failer/1.0", {"code": ["0", "3"]})
-    answer = house.ask("GET", "/metrics", user="", raw=True)
+    answer = house.ask("GET", "/metrics", "", "", raw=True, Authorization=f"Bearer {house.keys['watcher']}")
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     text = answer.body.decode()
     assert 'engine_executions{state="partial"}' in text
     assert 'route="/rest/executions",status="200"' in text or 'route="/executions",status="200"' in text
+
+
+@pytest.mark.parametrize("user", ["", "ann"])
+def test_metrics_are_not_for_strangers_nor_for_users(house: House, user: str) -> None:
+    shown = {"Authorization": f"Bearer {house.keys[user]}"} if user else {}
+    answer = house.ask("GET", "/metrics", user=user, raw=True, **shown)
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert b"engine_" not in answer.body
+
+
+def test_what_is_said_of_a_job_tells_no_path_of_the_machine(house: House) -> None:
+    directory = house.storage / "users" / house.ids["ann"] / "home" / "a directory"
+    directory.mkdir(parents=True)
+    (directory / "link").symlink_to("/nowhere")
+    told = house.run("copier/1.0", {"file": "/vip/Home/a directory", "word": "x"})
+    [job] = told["jobs"].values()
+    story = house.ok("GET", f"/executions/{told['identifier']}/jobs/0").json
+    for text in (job["exitMessage"], story["exitMessage"], *(one["words"] for one in story["story"])):
+        assert str(house.desk.home) not in text, text
+        assert "/tmp/" not in text, text
+    assert "/vip/Home/a directory holds link" in job["exitMessage"]
 
 
 def test_health_and_readiness_are_told_to_everybody(house: House) -> None:

@@ -145,7 +145,8 @@ class _Attempt:
             self._keep = False
             self._told["products"] = done.products
             if done.left_out:
-                self._told["message"] = f"not delivered: {'; '.join(done.left_out[:5])}"
+                more = f"; and {len(done.left_out) - 5} more" if len(done.left_out) > 5 else ""
+                self._told["message"] = f"not delivered: {'; '.join(done.left_out[:5])}{more}"
 
     def _delivered_to(self) -> wire.Manifest:
         """The orders, with places of this run alone where a place may start a job twice: of two runs that

@@ -9,6 +9,7 @@ from wrappers.containers.tree import remove_all
 from wrappers.node.names import portable
 
 CHUNK = 1 << 20
+_ZEROS = bytes(CHUNK)
 DEEPEST = 64
 """Levels of directories in an input or a result."""
 _LONGEST = 3500  # bytes of a path that may get another name at its end
@@ -133,16 +134,24 @@ def copy(source: str, target: str) -> Tuple[str, int]:
 
 
 def _pump(reading: int, writing: Optional[int]) -> Tuple[str, int]:
+    """Hash a file, and perhaps copy it: where there is nothing but zeros a hole stays, or comes to be."""
     hashed = hashlib.sha256()
     size = 0
     while True:
         chunk = os.read(reading, CHUNK)
         if not chunk:
+            if writing is not None:
+                os.ftruncate(writing, size)  # a hole at its end
             return hashed.hexdigest(), size
         hashed.update(chunk)
         size += len(chunk)
+        if writing is None:
+            continue
+        if chunk == _ZEROS[: len(chunk)]:
+            os.lseek(writing, len(chunk), os.SEEK_CUR)
+            continue
         view = memoryview(chunk)
-        while writing is not None and view:
+        while view:
             view = view[os.write(writing, view) :]
 
 

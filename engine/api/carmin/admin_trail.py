@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any
 
@@ -25,6 +25,39 @@ class HeadModel(BaseModel):
 
     number: Annotated[int, Field(ge=0, lt=2**63)]
     sha256: Annotated[str, Field(max_length=64)]
+    signature: Annotated[str, Field(max_length=128)] = ""
+    """By the engine, of `audit head NUMBER SHA256`: Ed25519, in base64."""
+
+
+class SignedHead(HeadModel):
+    """The end of the trail now."""
+
+    public_key: str
+    """With which the signature is checked, in base64."""
+    unsigned: int
+    """The line up to which an older engine signed no heads; 0: all were."""
+
+
+class Traced(BaseModel):
+    """An attempt, and who is behind it."""
+
+    account: str
+    account_id: str
+    issuer: str
+    subject: str
+    address: str
+    execution: str
+    pipeline: str
+    job: int
+    attempt: str
+    state: str
+    place: str
+    site: str
+    host: str
+    started: str
+    ended: str
+    image: str
+    digest: str
 
 
 class Heads(BaseModel):
@@ -45,7 +78,11 @@ class Verdict(BaseModel):
     """Where to go on; null: that was all."""
 
 
-def trail_routes(trail: AuditTrail, sites: Callable[[str], Sequence[SiteView]]) -> APIRouter:
+def trail_routes(
+    trail: AuditTrail,
+    sites: Callable[[str], Sequence[SiteView]],
+    who: Callable[[str, str], Sequence[Mapping[str, Any]]],
+) -> APIRouter:
     """`/admin/audit...` and `/admin/sites`."""
     router = APIRouter(prefix="/admin", tags=[TAG])
 
@@ -58,16 +95,24 @@ def trail_routes(trail: AuditTrail, sites: Callable[[str], Sequence[SiteView]]) 
         """The lines of the audit trail after a number."""
         return [dict(line) for line in islice(trail.lines(after), limit)]
 
-    @router.get("/audit/head", response_model=HeadModel)
-    def head(caller: Administrator) -> HeadModel:
+    @router.get("/audit/head", response_model=SignedHead)
+    def head(caller: Administrator) -> SignedHead:
         """The end of the trail, to be kept elsewhere."""
-        found = trail.head()
-        return HeadModel(number=found.number, sha256=found.sha256)
+        return SignedHead(**trail.told_head())
+
+    @router.get("/audit/who", response_model=list[Traced])
+    def trace(
+        caller: Administrator,
+        what: Annotated[str, Query(max_length=255)],
+        time: Annotated[str, Query(max_length=40)] = "",
+    ) -> list[Traced]:
+        """Who is behind a job of a place (`BACKEND:ID`), or behind what ran on a host at a time."""
+        return [Traced(**one) for one in who(what, time)]
 
     @router.post("/audit/verify", response_model=Verdict)
     def verify(wanted: Heads, caller: Administrator) -> Verdict:
         """Find any line that was altered, removed or reordered, some thousand lines at a time."""
-        anchors = [Head(one.number, one.sha256) for one in wanted.heads]
+        anchors = [Head(one.number, one.sha256, one.signature) for one in wanted.heads]
         at = Head(wanted.after.number, wanted.after.sha256) if wanted.after else START
         found, last = trail.problems_after(at, anchors, _LINES)
         following = HeadModel(number=last.number, sha256=last.sha256) if last else None

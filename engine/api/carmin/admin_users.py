@@ -49,6 +49,10 @@ class AccountModel(_Document):
     locked: bool
     created_at: float
     """Seconds since 1970-01-01 UTC."""
+    issuer: str
+    """The identity provider that knows it; empty: it was made here."""
+    subject: str
+    """What that provider calls it."""
 
 
 class NewAccount(_Document):
@@ -75,6 +79,8 @@ class AccountChange(_Document):
     quota: QuotaModel | None = None
     """The whole of it: what is left out in there is as the settings say."""
     password: Annotated[str | None, Field(max_length=1000)] = None
+    revoke: bool = False
+    """Whether its executions are cancelled, and its sessions, claims and tokens made worthless."""
 
 
 class NewName(_Document):
@@ -96,8 +102,12 @@ class MadeKey(_Document):
     key: str
 
 
-def user_routes(users: Users, administration: Callable[[str], Administration]) -> APIRouter:
-    """`/admin/users...`. `administration` does things in the name of an account."""
+def user_routes(
+    users: Users, administration: Callable[[str], Administration], end_all: Callable[[str, str], object]
+) -> APIRouter:
+    """`/admin/users...`. `administration` does things in the name of an account, `end_all` cancels what an
+    account has, in the name of another.
+    """
     router = APIRouter(prefix="/admin/users", tags=[TAG])
 
     @router.get("", response_model=list[AccountModel])
@@ -116,8 +126,15 @@ def user_routes(users: Users, administration: Callable[[str], Administration]) -
         """Change role, quotas or password of an account, or lock and unlock it: all of it, or nothing."""
         quota = Quota(**wanted.quota.model_dump()) if wanted.quota else None
         changed = administration(caller.id).change_user(
-            name, role=wanted.role, locked=wanted.locked, quota=quota, password=wanted.password
+            name,
+            role=wanted.role,
+            locked=wanted.locked,
+            quota=quota,
+            password=wanted.password,
+            revoke=wanted.revoke,
         )
+        if wanted.revoke:
+            end_all(changed.id, caller.id)
         return AccountModel.model_validate(changed)
 
     @router.get("/{name}/keys", response_model=list[KeyTold])

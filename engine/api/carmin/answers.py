@@ -8,12 +8,14 @@ import structlog
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.watched import CODE, EXECUTION
 from engine.app.portal.carmin import Code, Refused
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 log = structlog.stdlib.get_logger("engine.api")
 
 
@@ -58,6 +60,16 @@ def refusal(reason: EngineError) -> Response:
     return error(Code.GENERIC, "a service that is needed does not answer; try later", 503)
 
 
+def _methods(request: Request) -> set[str]:
+    """What may be done with a path."""
+    return {
+        method
+        for method in _METHODS
+        for route in request.app.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+    }
+
+
 def add_handlers(app: FastAPI) -> None:
     """Have every failure of an application answered in these words."""
 
@@ -74,6 +86,8 @@ def add_handlers(app: FastAPI) -> None:
     async def of_http(request: Request, reason: HTTPException) -> Response:
         answer = error(Code.GENERIC, str(reason.detail), reason.status_code)
         answer.headers.update(reason.headers or {})
+        if reason.status_code == 405:  # the framework names those of the first route only
+            answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
         return answer
 
     for status in range(400, 500):  # those of the framework too, which are of another class than ours
@@ -82,6 +96,10 @@ def add_handlers(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, reason: Exception) -> Response:
         return error(Code.GENERIC, "the request was not complete", 400)
+
+    @app.exception_handler(RecursionError)
+    async def too_deep(request: Request, reason: Exception) -> Response:
+        return error(Code.BAD_INPUT, "the request holds something that is nested too deeply", 400)
 
     @app.exception_handler(Exception)
     async def defect(request: Request, reason: Exception) -> Response:

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
 
 from engine import __version__
 from engine.api.carmin.account import account_routes
@@ -13,6 +14,7 @@ from engine.api.carmin.admin import admin_routes
 from engine.api.carmin.admin_trail import trail_routes
 from engine.api.carmin.admin_users import group_routes, user_routes
 from engine.api.carmin.answers import add_handlers
+from engine.api.carmin.caller import Caller
 from engine.api.carmin.execution_view import Executions
 from engine.api.carmin.executions import execution_routes
 from engine.api.carmin.files import Files
@@ -39,8 +41,8 @@ def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
         title="CARMIN",
         description="CARMIN 0.3.1 in the dialect of the Virtual Imaging Platform.",
         version=__version__,
-        openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=f"{PREFIX}/docs",
+        openapi_url=None,  # see below: it is not for strangers
+        docs_url=None,  # its scripts would come from elsewhere, and act with the session of who looks
         redoc_url=None,
         redirect_slashes=False,
         responses=_ERRORS,
@@ -56,12 +58,17 @@ def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
         job_routes(portal.launches),
         session_routes(portal.users, failures),
         admin_routes(portal.pipelines, portal.publishing),
-        user_routes(portal.users, portal.administration),
+        user_routes(portal.users, portal.administration, portal.launches.end_all),
         group_routes(portal.users, portal.administration),
-        trail_routes(portal.trail, portal.sites),
+        trail_routes(portal.trail, portal.sites, portal.launches.who),
     )
     for router in routers:
         app.include_router(router, prefix=PREFIX)
+
+    @app.get(f"{PREFIX}/openapi.json", include_in_schema=False)
+    async def document(caller: Caller) -> JSONResponse:
+        return JSONResponse(app.openapi())
+
     add_handlers(app)
     if settings.portal.origins:
         app.add_middleware(

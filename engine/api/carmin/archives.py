@@ -9,18 +9,21 @@ import io
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Protocol
 
 from engine.app.access.paths import DEEPEST, LONGEST
 from engine.app.access.tokens import Segments
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.names import is_text
 
 MOST = 10_000
 """Entries of an archive."""
 LARGEST = 1 << 30
 """Bytes of all that is in it."""
+_PIECE = 1 << 20
+_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,10 @@ class Archive:
         raise Refused(Code.GENERIC, "an entry of the archive is no file")
 
 
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
 @contextmanager
 def opened(data: bytes, levels: int) -> Iterator[Archive]:
     """A zip or tar archive that is to be unpacked in a directory of so many levels.
@@ -59,16 +66,46 @@ def opened(data: bytes, levels: int) -> Iterator[Archive]:
         Refused: it is none, or not harmless.
     """
     stream = io.BytesIO(data)
-    try:
-        if zipfile.is_zipfile(stream):
-            with zipfile.ZipFile(stream) as zipped:
-                yield Archive(_checked((_of_zip(one) for one in zipped.infolist()), levels), zipped)
-        else:
-            stream.seek(0)
-            with tarfile.open(fileobj=stream) as tar:
-                yield Archive(_checked((_of_tar(one) for one in tar), levels), tar)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, NotImplementedError) as error:
-        raise Refused(Code.GENERIC, f"not an archive that can be read: {error}") from None
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(_read(stream, levels))
+        except Refused:
+            raise
+        except Exception as error:  # whatever damaged bytes make of the libraries that read them
+            raise Refused(Code.GENERIC, f"not an archive that can be read: {error}"[:_WORDS]) from None
+        yield archive
+
+
+@contextmanager
+def _read(stream: io.BytesIO, levels: int) -> Iterator[Archive]:
+    """An archive that has been read to its end, checksums included."""
+    if zipfile.is_zipfile(stream):
+        with zipfile.ZipFile(stream) as zipped:
+            found = Archive(_checked((_of_zip(one) for one in zipped.infolist()), levels), zipped)
+            if broken := zipped.testzip():
+                raise Refused(Code.GENERIC, f"not an archive that can be read: {broken[:100]!r} is damaged")
+            yield found
+        return
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as tar:
+        found = Archive(_checked((_of_tar(one) for one in tar), levels), tar)
+        for entry in found.entries:
+            if not entry.directory:
+                _skim(found.open(entry), entry.size)
+        if tar.fileobj is not None:
+            _skim(tar.fileobj, None)  # what compresses has a checksum at its end
+        yield found
+
+
+def _skim(file: _Readable, size: int | None) -> None:
+    """Read a file to its end."""
+    read = 0
+    while piece := file.read(_PIECE):
+        read += len(piece)
+        if read > LARGEST:
+            raise Refused(Code.GENERIC, f"an archive has at most {LARGEST} bytes")
+    if size is not None and read != size:
+        raise Refused(Code.GENERIC, "not an archive that can be read: it ends early")
 
 
 def _of_zip(info: zipfile.ZipInfo) -> Entry:
@@ -89,6 +126,8 @@ def _path(name: str) -> Segments:
     bad = name.startswith("/") or "\\" in name or "\0" in name or ".." in parts
     if bad or any(len(part.encode("utf-8", "surrogateescape")) > LONGEST for part in parts):
         raise Refused(Code.GENERIC, "the archive holds a name that leads elsewhere")
+    if not is_text(name):
+        raise Refused(Code.GENERIC, "the archive holds a name that is not UTF-8")
     return tuple(parts)
 
 

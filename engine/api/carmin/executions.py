@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import TypeAdapter
 
@@ -46,7 +46,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         return _json(_LIST, [told.listed(one) for one in found])
 
     @router.post("/executions", response_model=ExecutionModel)
-    def create(wanted: NewExecution, caller: Caller) -> ExecutionModel:
+    def create(wanted: NewExecution, caller: Caller, request: Request) -> ExecutionModel:
         """Start an execution of a pipeline, of a descriptor in `descriptor`, or of a DOI."""
         if wanted.timeout:
             raise Refused(Code.BAD_EXECUTION, "a timeout is not supported")
@@ -60,6 +60,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
                 location=wanted.resultsLocation or "",
                 study=_plain(wanted.studyIdentifier) or "",
                 key=wanted.submissionKey,
+                address=request.client.host if request.client else "",
             ),
         )
         return told.whole(made)

@@ -18,13 +18,12 @@ from engine.api import ranges
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
 from engine.api.carmin.tar import TarBody
 from engine.api.digests import wanted
-from engine.api.quotas import QuotaExceeded, Quotas
 from engine.api.receiving import receive_into
 from engine.api.sending import PIECE, send_file
-from engine.app.access.tokens import Segments
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.quotas import QuotaExceeded, Quotas
 from engine.app.portal.tree import FileTree, OpenFile
-from engine.app.portal.virtual import Location
+from engine.app.portal.virtual import Location, owner_of
 from engine.errors import EngineError
 
 _T = TypeVar("_T")
@@ -143,11 +142,6 @@ class FileBody(Response):
             await asyncio.get_running_loop().run_in_executor(self._executor, self._file.close)
 
 
-def owner_of(stored: Segments) -> str:
-    """Whose quota something counts against: `users/<id>` or `groups/<id>`."""
-    return "/".join(stored[1:3])
-
-
 def refused(error: OSError | QuotaExceeded | Refusal) -> Refused:
     """What a client is told of trouble with the disk: never a path of this machine."""
     if isinstance(error, QuotaExceeded):
@@ -158,5 +152,6 @@ def refused(error: OSError | QuotaExceeded | Refusal) -> Refused:
     if number in (errno.ENOSPC, errno.EDQUOT):
         return Refused(Code.GENERIC, "the disk of the platform is full", status=413)
     if number not in _WORDS:
-        raise error
+        log.error("the disk of the tree fails", why=os.strerror(number))
+        return Refused(Code.GENERIC, "the platform cannot read or write this now; try later", status=503)
     return Refused(Code.GENERIC, _WORDS[number])

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import json
 import mimetypes
 from collections.abc import Awaitable
 from typing import Any, Literal, TypeVar
@@ -13,34 +9,38 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from engine.api.asgi import Disconnected
-from engine.api.carmin import archives
 from engine.api.carmin.caller import Caller
-from engine.api.carmin.files import Files, owner_of, refused
+from engine.api.carmin.envelopes import ENVELOPE, envelope, make, must_be_inside, unpack, whole
+from engine.api.carmin.files import Files, refused
 from engine.api.carmin.models import Existence, PathMd5, PathProperties, UploadData
-from engine.api.quotas import QuotaExceeded
-from engine.app.access.tokens import Segments
-from engine.app.portal import virtual
+from engine.app.portal import names, virtual
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.quotas import QuotaExceeded
 from engine.app.portal.records import Records
 from engine.app.portal.trash import discard
 from engine.app.portal.tree import Item
-from engine.app.portal.virtual import Kind, Location
+from engine.app.portal.virtual import Kind, Location, owner_of
 from engine.domain.account import Account
 
 _T = TypeVar("_T")
 PREFIX = "/rest/path"
-ENVELOPE = "application/carmin+json"
-LARGEST = 64 << 20
-"""Bytes of a document that holds a file as base64; larger ones are sent as they are."""
 
 Action = Literal["exists", "properties", "list", "content", "md5"]
 _ACTIONS = {"exists", "properties", "list", "content", "md5"}
-_PIECE = 1 << 20
 _NO_FILE = ("", "application/json")
 """Types of nothing: none, and what some clients send with every request."""
+
+
+class _Anything(PathConvertor):
+    """The rest of a path, newlines too."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("anything", _Anything())
 # read from what came over the wire, see `_raw`, and so declared here
 _PATH = {
     "parameters": [
@@ -81,16 +81,16 @@ def path_routes(files: Files, records: Records) -> APIRouter:
     }
 
     @router.get("/path", responses=asked, response_class=Response, include_in_schema=False)
-    @router.get("/path/{path:path}", responses=asked, response_class=Response, openapi_extra=_PATH)
+    @router.get("/path/{path:anything}", responses=asked, response_class=Response, openapi_extra=_PATH)
     async def get(request: Request, caller: Caller, action: Action = "properties") -> Response:
         """What lies there: its properties, what is in it, its content (a tar of a directory), its MD5."""
-        location = virtual.locate(caller, _raw(request))
+        location = await _located(files, caller, _raw(request))
         run = files.transfer if action in ("content", "md5") else files.run
         answer: Response = await _plainly(run(_asked, files, request, caller, location, action))
         return answer
 
     @router.put(
-        "/path/{path:path}",
+        "/path/{path:anything}",
         status_code=201,
         responses={201: {"model": PathProperties}},
         openapi_extra={**_PATH, **_BODY},
@@ -99,16 +99,18 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         """Make a directory (no body), or a file from the body: raw, or as `application/carmin+json`."""
         raw = _raw(request)
         location = virtual.locate(caller, raw)
+        if not names.is_text(location.text):
+            raise Refused(Code.GENERIC, "a name is UTF-8, percent-encoded")
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == ENVELOPE:
-            data = _envelope(await _whole(request))
-            await _plainly(files.transfer(_unpack, files, records, location, data))
+            data = envelope(await whole(request))
+            await _plainly(files.transfer(unpack, files, records, location, data))
         elif raw.endswith(b"/") or _is_empty(request, kind):
             if location.kind is Kind.ABOVE:
                 raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be made there")
-            await _plainly(files.run(_make, files, records, location))
+            await _plainly(files.run(make, files, records, location))
         else:
-            _must_be_inside(location)
+            must_be_inside(location)
             await _plainly(files.run(records.leave_alone, location.stored))
             try:
                 await files.receive(request, location)
@@ -121,11 +123,11 @@ def path_routes(files: Files, records: Records) -> APIRouter:
             told.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}
         )
 
-    @router.delete("/path/{path:path}", status_code=204, openapi_extra=_PATH)
+    @router.delete("/path/{path:anything}", status_code=204, openapi_extra=_PATH)
     async def delete(request: Request, caller: Caller) -> Response:
         """Put it into the trash; what lies there is removed for good."""
-        location = virtual.locate(caller, _raw(request))
-        _must_be_inside(location)
+        location = await _located(files, caller, _raw(request))
+        must_be_inside(location)
         await _plainly(files.transfer(_delete, files, records, caller, location))
         return Response(status_code=204)
 
@@ -139,15 +141,34 @@ async def _plainly(work: Awaitable[_T]) -> _T:
         raise refused(error) from None
 
 
+async def _located(files: Files, account: Account, raw: bytes) -> Location:
+    """Where a path leads that may be written as it was told."""
+    location = virtual.locate(account, raw)
+    if any(names.meant(name) for name in location.path):
+        location = await files.run(_found, files, location)
+    return location
+
+
+def _found(files: Files, location: Location) -> Location:
+    """A name that lies there as it is written goes before one that is only told like it."""
+    start = len(location.path) - len(location.stored)
+    path, stored = location.path, location.stored
+    for at, name in enumerate(stored):
+        odd = names.meant(name)
+        if odd is None:
+            continue
+        try:
+            files.tree.item(stored[: at + 1])
+        except (FileNotFoundError, NotADirectoryError):
+            stored = (*stored[:at], odd, *stored[at + 1 :])
+            path = (*path[: start + at], odd, *path[start + at + 1 :])
+    return Location(path, location.kind, stored)
+
+
 def _raw(request: Request) -> bytes:
     """The path as it came over the wire: decoded once, by whoever takes it apart."""
     raw: bytes = request.scope["raw_path"]
     return raw[len(PREFIX) :]
-
-
-def _must_be_inside(location: Location) -> None:
-    if location.kind is not Kind.INSIDE:
-        raise Refused(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be written or removed")
 
 
 def _is_empty(request: Request, kind: str) -> bool:
@@ -220,7 +241,7 @@ def _told(
     path: str, modified: float = 0.0, size: int = 0, *, directory: bool = False, exists: bool = True
 ) -> PathProperties:
     kind = "text/directory" if directory else mimetypes.guess_type(path)[0] or "application/octet-stream"
-    text = path.encode("utf-8", "replace").decode()  # names on the disk need not be text
+    text = names.told(path)
     return PathProperties(
         path=text,
         platformPath=text,
@@ -236,74 +257,7 @@ def _told(
 # --- changing -------------------------------------------------------------------------------------
 
 
-def _make(files: Files, records: Records, location: Location) -> None:
-    records.leave_alone(location.stored)
-    files.tree.make(location.stored)
-
-
 def _delete(files: Files, records: Records, account: Account, location: Location) -> None:
     records.leave_alone(location.stored)
     discard(files.tree, location.stored, account.id)
     files.quotas.forget(owner_of(location.stored), f"users/{account.id}")
-
-
-async def _whole(request: Request) -> bytes:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST:
-            raise Refused(
-                Code.GENERIC, f"a document has at most {LARGEST} bytes; send the file as it is", status=413
-            )
-    return bytes(body)
-
-
-def _envelope(body: bytes) -> UploadData:
-    try:
-        return UploadData.model_validate(json.loads(body))
-    except (ValueError, RecursionError, ValidationError):
-        raise Refused(
-            Code.BAD_INPUT, 'a document {"base64Content", "type": "File" or "Archive", "md5"} is needed'
-        ) from None
-
-
-def _unpack(files: Files, records: Records, location: Location, data: UploadData) -> None:
-    try:
-        content = base64.b64decode(data.base64Content, validate=True)
-    except (binascii.Error, ValueError):
-        raise Refused(Code.BAD_INPUT, "base64Content is no base64") from None
-    if data.md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() != data.md5.lower():
-        raise Refused(Code.BAD_INPUT, "the content is not what its md5 says")
-    if data.type == "File":
-        _must_be_inside(location)
-        records.leave_alone(location.stored)
-        _write(files, location, location.stored, [content], len(content))
-        return
-    if location.kind is Kind.ABOVE:
-        raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be unpacked there")
-    _make(files, records, location)
-    with archives.opened(content, len(location.path)) as archive:
-        for entry in archive.entries:
-            target = (*location.stored, *entry.path)
-            records.leave_alone(target)
-            if entry.directory:
-                files.tree.make(target)
-                continue
-            with archive.open(entry) as stream:
-                pieces = iter(lambda: stream.read(_PIECE), b"")
-                _write(files, location, target, pieces, entry.size)
-
-
-def _write(files: Files, location: Location, target: Segments, pieces: Any, size: int) -> None:
-    incoming = files.tree.receive(("md5",))
-    owner = owner_of(location.stored)
-    try:
-        with files.quotas.room(owner, limited=True) as ask:
-            files.make_room(ask, size)
-            incoming.write([b""])
-            for piece in pieces:
-                incoming.write([piece])
-            replaced = incoming.publish(target)
-            files.quotas.changed(owner, incoming.size - replaced)
-    finally:
-        incoming.close()

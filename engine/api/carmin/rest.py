@@ -9,11 +9,9 @@ from engine.api.carmin.app import carmin
 from engine.api.carmin.caller import Bearer, Doorkeeper
 from engine.api.carmin.files import Files
 from engine.api.carmin.guard import Guard, Observe
-from engine.api.quotas import Quotas
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
 from engine.app.portal.tree import FileTree
-from engine.app.portal.virtual import ROOT
 from engine.clock import Clock
 
 _THREADS = 16
@@ -29,14 +27,7 @@ class Rest:
         self._executor = ThreadPoolExecutor(_THREADS, "files")
         self._transfers = ThreadPoolExecutor(_TRANSFERS, "transfers")
 
-        def most(owner: str) -> int | None:
-            kind, _, id_ = owner.partition("/")
-            account = portal.users.by_id(id_) if kind == "users" else None
-            own = account.quota.bytes if account else None
-            return own if own is not None else portal.settings.portal.bytes
-
-        quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
-        files = Files(tree, quotas, self._executor, self._transfers)
+        files = Files(tree, portal.quotas, self._executor, self._transfers)
         doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
         self._guard = Guard(carmin(portal, files, failures), doorkeeper, observe)
 

@@ -7,7 +7,7 @@ from threading import Lock
 from engine.clock import Clock
 from engine.domain.attempt import AttemptState
 from engine.ids import AttemptId
-from engine.store import attempts
+from engine.store import accounts, attempts, executions
 from engine.store.attempts import Attempt
 from engine.store.database import Database
 
@@ -33,8 +33,11 @@ class Living:
         """An attempt that lives at this moment."""
         with self._db.read() as connection:
             found = attempts.find(connection, id_)
-        if found is None or found.state not in _MOVES:
-            return None
+            if found is None or found.state not in _MOVES:
+                return None
+            owner = executions.owner_of(connection, found.execution_id)
+            if found.created_at <= accounts.revoked_at(connection, owner):
+                return None
         return found if self._clock.now() < found.created_at + self._longest else None
 
     def __call__(self, id_: str) -> bool:

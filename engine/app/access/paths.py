@@ -44,9 +44,12 @@ def below(url: str, base: str) -> Segments | None:
     """The parts of a URL that follow those of `base`; None when it is not below it.
 
     Raises:
-        BadPath: as for `segments`.
+        BadPath: it is no URL, or as for `segments`.
     """
-    wanted, root = urlsplit(url), urlsplit(base)
+    try:
+        wanted, root = urlsplit(url), urlsplit(base)
+    except ValueError as error:
+        raise BadPath(str(error)) from None
     if (wanted.scheme.lower(), wanted.netloc.lower()) != (root.scheme.lower(), root.netloc.lower()):
         return None
     start = segments(root.path.encode("utf-8", "surrogateescape"))

@@ -16,10 +16,11 @@ from engine.app.portal.values import shown
 from engine.domain.account import Account, Group, Quota, Role
 from engine.errors import BadRequest, NotFound
 from engine.ids import new_id
-from engine.store import accounts, audit
+from engine.store import accounts
 from engine.store.accounts import KeyRow
 
 _USER_NAME = re.compile(r"[\w.@+-]{1,100}")
+_NEW_USER_NAME = re.compile(r"[a-z0-9._@+-]{1,100}")  # no two of them look alike
 _GROUP_NAME = re.compile(r"[\w.@+-][\w.@+ -]{0,99}")
 _LONGEST = 255
 
@@ -34,8 +35,8 @@ class Administration(Deeds):
             BadRequest: the name is taken or cannot be one.
             NotFound: there is no such group.
         """
-        if not _USER_NAME.fullmatch(name):
-            raise BadRequest(f"user {name!r}: a name has letters, digits and . @ + - _ only")
+        if not _NEW_USER_NAME.fullmatch(name):
+            raise BadRequest(f"user {name!r}: a name has the letters a to z, digits and . @ + - _ only")
         new, key = Account(new_id(), name, role, created_at=self._clock.now()), passwords.new_key()
         with self._doing("user.add") as doing:
             accounts.add(doing.connection, new)
@@ -81,9 +82,11 @@ class Administration(Deeds):
         locked: bool | None = None,
         quota: Quota | None = None,
         password: str | None = None,
+        revoke: bool = False,
     ) -> Account:
         """Change what an account is for, lock and unlock it, set how much it may have (None in there leaves
-        it to the settings) or its password (sessions of the one before end): all that is given, or nothing.
+        it to the settings) or its password (sessions of the one before end), make sessions, claims and tokens
+        that it has now worthless (`revoke`): all that is given, or nothing.
 
         Raises:
             BadRequest: the password is too short.
@@ -103,7 +106,10 @@ class Administration(Deeds):
             id_ = _account(connection, name).id
             for values in changes.values():
                 accounts.change(connection, id_, **values)
-            audit.append(
+            if revoke:
+                accounts.revoke(connection, id_, now=self._clock.now())
+                changes["user.revoke_all"] = {}
+            self._trail.append(
                 connection, [self._trail.deed(self._by, action, "done", data=(id_,)) for action in changes]
             )
             return _account(connection, name)

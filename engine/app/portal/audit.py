@@ -5,14 +5,22 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import Connection
 
 from engine.app.access.key import Key
+from engine.app.portal.heads import Heads
 from engine.clock import Clock, iso
 from engine.store import audit
-from engine.store.audit import Deed, Head
-from engine.store.database import Database
+from engine.store.audit import Deed, Head, Line
+from engine.store.database import Database, afterwards
+
+if TYPE_CHECKING:
+    from engine.app.access.signature import Signer
 
 _PURPOSE = "audit"
 _MANY = 1000
@@ -23,10 +31,20 @@ START = Head(0, audit.START)
 class AuditTrail:
     """Who did what, append-only."""
 
-    def __init__(self, db: Database, key: Callable[[], Key], clock: Clock) -> None:
+    def __init__(
+        self, db: Database, key: Callable[[], Key], clock: Clock, heads: Heads | None = None
+    ) -> None:
+        """`heads`: where its end is written besides."""
         self._db = db
         self._key = key
         self._clock = clock
+        self._heads = heads or Heads([])
+
+    @cached_property
+    def _signer(self) -> Signer:
+        from engine.app.access.signature import Signer  # its cryptography need not be loaded to read
+
+        return Signer(self._key())
 
     def record(self, account_id: str, action: str, status: str, **more: Any) -> None:
         """Write one line now."""
@@ -35,7 +53,12 @@ class AuditTrail:
     def write(self, deeds: Sequence[Deed]) -> None:
         """Write lines now."""
         with self._db.write() as connection:
-            audit.append(connection, deeds)
+            self.append(connection, deeds)
+
+    def append(self, connection: Connection, deeds: Sequence[Deed]) -> None:
+        """Write lines in a transaction of the caller's; its end is told outside when that is committed."""
+        head = audit.append(connection, deeds, self._signer.sign)
+        afterwards(connection, lambda: self._heads.write(head))
 
     def deed(self, account_id: str, action: str, status: str, **more: Any) -> Deed:
         """A line for a transaction of the caller's."""
@@ -52,6 +75,14 @@ class AuditTrail:
         """The end of the trail, to be anchored elsewhere."""
         with self._db.read() as connection:
             return audit.head(connection)
+
+    def told_head(self) -> Mapping[str, Any]:
+        """The same with the public key that shows who signed it, and the number of the line up to which an
+        older engine signed no heads (0: all were signed).
+        """
+        with self._db.read() as connection:
+            found, unsigned = audit.head(connection), audit.migrated(connection)
+        return {**asdict(found), "public_key": self._signer.public, "unsigned": unsigned}
 
     def lines(self, after: int = 0) -> Iterator[Mapping[str, Any]]:
         """The lines as they are told."""
@@ -83,14 +114,45 @@ class AuditTrail:
             found, at = self.problems_after(at, known)
             yield from found
 
+    def _anchors(self, given: Iterable[Head], at: Head, found: list[str]) -> dict[int, str]:
+        """Heads that must be there, by number: those that are given, and those that were written to files."""
+        known: dict[int, str] = {}
+        first = at == START
+        for head in given:
+            if first and head.signature and not self._is_ours(head):
+                found.append(f"the exported head of line {head.number} is not signed by this engine")
+            known[head.number] = head.sha256
+        for path, line, head_ in self._heads.read():
+            if head_ is None or not self._is_ours(head_):
+                if first:
+                    found.append(f"{path}, line {line}: no head that this engine signed")
+            elif head_.number > at.number:
+                known[head_.number] = head_.sha256
+        return {number: sha256 for number, sha256 in known.items() if number > at.number}
+
+    def _is_ours(self, head: Head) -> bool:
+        from engine.app.access.signature import is_signed
+
+        return is_signed(head.signed_text, head.signature, self._signer.public)
+
+    def _wrong_end(self, head: Head, last: Line | None) -> str:
+        """What is wrong with the end of the trail; empty: nothing."""
+        if head.signature:
+            return "" if self._is_ours(head) else "the end of the trail is not signed by this engine"
+        if head.number == 0 or (last is not None and last.deed.action == audit.MIGRATED):
+            return ""
+        return "the end of the trail is not signed"
+
     def problems_after(
         self, at: Head, anchors: Iterable[Head], most: int = _MANY
     ) -> tuple[list[str], Head | None]:
         """The same of at most so many lines after one (`START`: from the first), and the last of these; None:
         it was the last of all.
         """
-        known = {anchor.number: anchor.sha256 for anchor in anchors if anchor.number > at.number}
-        found, before, last, count = [], at.sha256, at.number, 0
+        found: list[str] = []
+        known = self._anchors(anchors, at, found)
+        before, last, count = at.sha256, at.number, 0
+        newest: Line | None = None
         with self._db.read() as connection:
             head = audit.head(connection)
             for line in islice(audit.lines(connection, last), most):
@@ -100,8 +162,10 @@ class AuditTrail:
                     found.append(f"line {line.number} is not what was written, or the line before it is not")
                 if line.number in known and not _same(known.pop(line.number), line.sha256):
                     found.append(f"line {line.number} is not that of the exported head")
-                before, last, count = line.sha256, line.number, count + 1
-        over = count < most
+                before, last, count, newest = line.sha256, line.number, count + 1, line
+            over = count < most
+            if over and (wrong := self._wrong_end(head, newest)):
+                found.append(wrong)
         if over and last != head.number:
             found.append(f"the trail ends with line {last}, and {head.number} were written")
         elif over and last and not _same(before, head.sha256):
@@ -129,7 +193,7 @@ def head_of(fields: Mapping[str, Any]) -> Head:
     Raises:
         ValueError, KeyError, TypeError: it is none.
     """
-    return Head(int(fields["number"]), str(fields["sha256"]))
+    return Head(int(fields["number"]), str(fields["sha256"]), str(fields.get("signature", "")))
 
 
 def _same(one: str, other: str) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from engine.app.portal.audit import AuditTrail
 from engine.app.submission import Also
 from engine.clock import Clock
-from engine.store import audit, launches
+from engine.store import launches
 from engine.store.database import Database
 from engine.store.executions import Execution
 
@@ -35,7 +35,7 @@ def asked(trail: AuditTrail, by: str, action: str) -> Also:
             return
         if action == RESTART:
             launches.untold(connection, execution.id)
-        audit.append(connection, [trail.deed(by, action, "asked", execution_id=execution.id)])
+        trail.append(connection, [trail.deed(by, action, "asked", execution_id=execution.id)])
 
     return also
 
@@ -64,4 +64,4 @@ class Deeds:
         with self._db.write() as connection:
             doing = Doing(connection)
             yield doing
-            audit.append(connection, [self._trail.deed(self._by, action, "done", **doing.fields)])
+            self._trail.append(connection, [self._trail.deed(self._by, action, "done", **doing.fields)])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -17,18 +17,24 @@ from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.deeds import KILL, RESTART, asked
+from engine.app.portal.ending import end_all
+from engine.app.portal.tracing import who
 from engine.app.portal.trash import discard
 from engine.app.portal.tree import FileTree, kept_in
+from engine.app.portal.words import shown_message
 from engine.app.views import ProductView, within_others
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.job import JobState
+from engine.ids import ExecutionId
 from engine.reconcile.layout import PACKED
 from engine.store import accounts, attempts, executions, launches, products, standing, tallies
 from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch, Listed
 from engine.store.standing import FullLine, Line, Standing
+
+_L = TypeVar("_L", Line, FullLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +134,12 @@ class Launches:
         with self._db.read() as connection:
             tries = attempts.of_job(connection, job.id)
             report = attempts.report_of(connection, tries[-1].id) if tries else None
-        return job, story_of(self._db, found.execution_id, job).events, report or {}
+        told = self._teller(found)
+        story = [
+            {**one, "words": shown_message(str(one["words"]), told)}
+            for one in story_of(self._db, found.execution_id, job).events
+        ]
+        return replace(job, message=shown_message(job.message, told)), story, report or {}
 
     def places(self) -> Mapping[str, tuple[int, int]]:
         """Active and ready jobs at each place."""
@@ -139,13 +150,33 @@ class Launches:
         """How an execution stands, and each of its jobs when there are at most so many."""
         with self._db.read() as connection:
             stands = standing.of_execution(connection, found.execution_id)
-            few = stands.jobs <= most
-            return stands, standing.lines(connection, found.execution_id, most) if few else []
+            lines = standing.lines(connection, found.execution_id, most) if stands.jobs <= most else []
+        return stands, self._plain(found, lines)
 
     def page(self, found: Launch, states: Sequence[JobState], *, after: int, most: int) -> list[FullLine]:
         """Some jobs of an execution, those with numbers above `after`."""
         with self._db.read() as connection:
-            return standing.page(connection, found.execution_id, states, after=after, most=most)
+            some = standing.page(connection, found.execution_id, states, after=after, most=most)
+        return self._plain(found, some)
+
+    def _plain(self, found: Launch, lines: Sequence[_L]) -> list[_L]:
+        """The same with messages that tell nothing of the machine."""
+        if not any(line.message for line in lines):
+            return list(lines)
+        told = self._teller(found)
+        return [
+            replace(line, message=shown_message(line.message, told)) if line.message else line
+            for line in lines
+        ]
+
+    def _teller(self, found: Launch) -> Callable[[str], str | None]:
+        with self._db.read() as connection:
+            seen = _seen(connection, found)
+        return lambda url: _shown(seen, self._tree.path_of(url))
+
+    def who(self, what: str, time: str) -> list[Mapping[str, Any]]:
+        """Whose a job of a place was, or what ran on a host at a time."""
+        return who(self._db, what, time)
 
     # --- changing ---------------------------------------------------------------------------------
 
@@ -153,6 +184,10 @@ class Launches:
         """Ask for the end of an execution; one that has ended stays as it is."""
         found = self.find(account, id_, Deed.CHANGE)
         self.application(found).cancel(found.execution_id, asked(self._trail, account.id, KILL))
+
+    def end_all(self, account_id: str, by: str) -> list[ExecutionId]:
+        """Ask for the end of all that an account has at work, in the name of somebody."""
+        return end_all(self._db, self._trail, self._applications(account_id), account_id, by)
 
     def restart(self, account: Account, id_: str) -> int:
         """Run again what has failed or was killed; gives the number of jobs."""

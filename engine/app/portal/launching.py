@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -16,10 +16,12 @@ from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.inputs import Inputs
 from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.quotas import Quotas, has_no_room
 from engine.app.portal.records import Records
 from engine.app.portal.tree import FileTree
 from engine.app.portal.turns import most_running
 from engine.app.portal.uploads import check_uploaded
+from engine.app.portal.virtual import owner_of
 from engine.app.requests import SubmitRequest
 from engine.domain.access import may_launch
 from engine.domain.account import Account
@@ -28,7 +30,7 @@ from engine.errors import BadRequest
 from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
 from engine.planning.vip_keys import RESULTS_DIRECTORY
 from engine.settings.tree import Settings
-from engine.store import accounts, audit, executions, launches
+from engine.store import accounts, executions, launches
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.launches import Launch
@@ -51,6 +53,8 @@ class Wish:
     study: str = ""
     key: str | None = None
     """The client's: the same key again is the execution of then."""
+    address: str = ""
+    """Of the client."""
     trusted: bool = False
     """Whether another portal asks, which has checked its users: its descriptor is as good as a published one,
     and files of the shared directories may be named."""
@@ -68,6 +72,7 @@ class Launcher:
         applications: Callable[[str], Application],
         tree: FileTree,
         records: Records,
+        quotas: Quotas,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -76,6 +81,7 @@ class Launcher:
         self._applications = applications
         self._tree = tree
         self._records = records
+        self._quotas = quotas
 
     def launch(self, account: Account, wish: Wish) -> Launch:
         """Start an execution, or have it wait for its turn.
@@ -94,6 +100,7 @@ class Launcher:
         inputs = Inputs(account, self._settings, self._tree, remote=app.is_remote(), shared=wish.trusted)
         inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
         location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
+        self._check_room(account, location)
         results, stores = inputs.results(location, self._records.leave_alone)
         most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
         request = SubmitRequest(
@@ -119,6 +126,7 @@ class Launcher:
                 _plain(wish.values),
                 location,
                 wish.study,
+                address=wish.address,
             )
             made.append(self._write(connection, account, new, execution, inputs.names_used))
 
@@ -148,16 +156,7 @@ class Launcher:
         accounts.lock(connection, account.id)
         running, _ = launches.in_progress(connection, account.id)
         waits = running >= most_running(account, self._settings.portal)
-        new = Launch(
-            new.execution_id,
-            new.account_id,
-            new.pipeline,
-            new.name,
-            new.inputs,
-            new.location,
-            new.study,
-            waits,
-        )
+        new = replace(new, waiting=waits)
         launches.add(connection, new)
         if waits:
             executions.set_intent(connection, execution.id, Intent.PAUSE, now=execution.created_at)
@@ -170,7 +169,7 @@ class Launcher:
             descriptor_sha256=execution.descriptor_sha256,
             data=self._trail.data_ids([*used, new.location]),
         )
-        audit.append(connection, [deed])
+        self._trail.append(connection, [deed])
         return new
 
     def _isolated(self, app: Application, *, trusted: bool) -> bool:
@@ -187,6 +186,19 @@ class Launcher:
                 Code.USER_FULL,
                 f"{running} executions of yours run and {waiting} wait: no more can be taken now",
                 remedy="wait for the end of some, or kill some",
+            )
+
+    def _check_room(self, account: Account, location: str) -> None:
+        """Where results and logs will lie there must be room for them."""
+        owners = {owner_of(virtual.home_of(account.id))}
+        if location.startswith(f"/{virtual.ROOT}/"):
+            owners.add(owner_of(virtual.locate_text(account, location).stored))
+        if why := has_no_room(self._quotas, owners):
+            raise Refused(
+                Code.GENERIC,
+                f"the quota is used up: {why}",
+                remedy="remove files, also from /vip/Trash",
+                status=413,
             )
 
     def _descriptor(self, account: Account, wish: Wish) -> tuple[Descriptor, CompiledTool, bool, bool]:

@@ -74,8 +74,10 @@ class _Provider:
             try:
                 found = jwt.decode(token, keys, algorithms=ALGORITHMS).claims
                 self._registry().validate(found)
-            except (JoseError, ValueError, KeyError, TypeError):
+            except (JoseError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
                 continue
+            except RecursionError:
+                return None
             return found
         return None
 

@@ -14,9 +14,11 @@ from engine.app.portal.launches import Launches
 from engine.app.portal.launching import Launcher
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.publishing import Publishing
+from engine.app.portal.quotas import Quotas
 from engine.app.portal.records import Records
 from engine.app.portal.tree import FileTree
 from engine.app.portal.users import Users
+from engine.app.portal.virtual import ROOT
 from engine.clock import Clock
 from engine.settings.tree import Settings
 from engine.store.database import Database
@@ -39,6 +41,8 @@ class Portal:
     launcher: Launcher
     launches: Launches
     records: Records
+    quotas: Quotas
+    """Bytes of `users/<id>` and `groups/<id>`."""
 
 
 def open_portal(
@@ -54,6 +58,14 @@ def open_portal(
 ) -> Portal:
     """The portal on a storage that is open; `trouble` tells why nothing moves."""
     records = Records(db, tree)
+
+    def most(owner: str) -> int | None:
+        kind, _, id_ = owner.partition("/")
+        account = users.by_id(id_) if kind == "users" else None
+        own = account.quota.bytes if account else None
+        return own if own is not None else settings.portal.bytes
+
+    quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
     return Portal(
         settings=settings,
         users=users,
@@ -62,7 +74,8 @@ def open_portal(
         publishing=partial(Publishing, db, trail, clock),
         trail=trail,
         sites=lambda backend: sites_of(db, clock.now(), backend),
-        launcher=Launcher(db, settings, pipelines, trail, applications, tree, records),
+        launcher=Launcher(db, settings, pipelines, trail, applications, tree, records, quotas),
         launches=Launches(db, trail, applications, tree, trouble),
         records=records,
+        quotas=quotas,
     )

@@ -16,7 +16,7 @@ from engine.ids import ExecutionId
 from engine.ports import Backend, Storage
 from engine.reconcile.clearing import clear
 from engine.storages.file import to_path
-from engine.store import attempts, audit, executions, purge
+from engine.store import attempts, executions, purge
 from engine.store.database import Database
 from engine.store.executions import Execution
 from wrappers.containers.tree import remove_all
@@ -126,5 +126,5 @@ def _remove(
             return False
         status = "with files" if files else "without files"
         deed = trail.deed(by, "purge", status, execution_id=id_)
-        audit.append(connection, [deed])
+        trail.append(connection, [deed])
     return True

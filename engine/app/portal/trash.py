@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from engine.app.access.paths import LONGEST
 from engine.app.access.tokens import Segments
 from engine.app.portal.tree import FileTree
 from engine.app.portal.virtual import trash_of
@@ -23,4 +24,10 @@ def discard(tree: FileTree, stored: Segments, account_id: str) -> None:
     with suppress(FileExistsError):
         tree.move(stored, (*trash, stored[-1]))
         return
-    tree.move(stored, (*trash, f"{new_id()}-{stored[-1]}"[:255]))
+    tree.move(stored, (*trash, beside(stored[-1])))
+
+
+def beside(name: str) -> str:
+    """Another name like this one, no longer in bytes than names may be."""
+    start = f"{new_id()}-"
+    return start + name.encode("utf-8", "surrogateescape")[: LONGEST - len(start)].decode("utf-8", "ignore")

@@ -12,7 +12,7 @@ from engine.domain.account import Account
 from engine.domain.execution import Intent
 from engine.ids import ExecutionId
 from engine.settings.service import PortalSection
-from engine.store import accounts, audit, executions, launches
+from engine.store import accounts, executions, launches
 from engine.store.database import Database
 
 EVERY = 0.5
@@ -75,7 +75,7 @@ class Turns:
             )
             with self._db.write() as connection:
                 if launches.told(connection, one, until):
-                    audit.append(connection, [deed])
+                    self._trail.append(connection, [deed])
         return bool(ended)
 
 

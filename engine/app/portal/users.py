@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 
 from sqlalchemy.engine import Connection
 
 from engine.app.access.key import Key
 from engine.app.portal import passwords
+from engine.app.portal.audit import AuditTrail
 from engine.clock import Clock
 from engine.domain.account import Account, Group
 from engine.errors import NotFound
 from engine.ids import new_id
-from engine.store import accounts, audit
+from engine.store import accounts
 from engine.store.audit import Deed
 from engine.store.database import Database
 
@@ -23,16 +22,18 @@ SESSION_SECONDS = 30 * 86_400.0
 """For how long what `authenticate` gives is good."""
 _SESSION = "s."
 _PURPOSE = "session"
+_PARTS = re.compile(r"s\.(?P<account>[0-9A-Z]{26})\.(?P<expires>[0-9]{1,12})\.(?P<signature>[\w-]{43})", re.A)
 _USER_NAME = re.compile(r"[\w.@+-]{1,100}")
 
 
 class Users:
     """Every account."""
 
-    def __init__(self, db: Database, key: Callable[[], Key], clock: Clock) -> None:
+    def __init__(self, db: Database, key: Callable[[], Key], clock: Clock, trail: AuditTrail) -> None:
         self._db = db
         self._key = key
         self._clock = clock
+        self._trail = trail
 
     # --- recognising ------------------------------------------------------------------------------
 
@@ -52,42 +53,43 @@ class Users:
         return found if passwords.matches(password, kept) and found and not found.locked else None
 
     def session(self, account: Account) -> str:
-        """A secret that opens an account for a while; it dies when the password is changed."""
+        """A secret that opens an account for a while; it dies when the password is changed, or all that the
+        account has is revoked. The engine's key alone makes none.
+        """
         with self._db.read() as connection:
-            kept = accounts.password_of(connection, account.id)
-        fields = {"account": account.id, "expires": self._clock.now() + SESSION_SECONDS}
-        payload = urlsafe_b64encode(json.dumps(fields).encode("ascii")).rstrip(b"=").decode("ascii")
-        return f"{_SESSION}{payload}.{self._key().sign(_PURPOSE, payload + kept)}"
+            own = accounts.session_secret_of(connection, account.id)
+        text = f"{account.id}.{int(self._clock.now() + SESSION_SECONDS)}"
+        return f"{_SESSION}{text}.{self._key().sign(_PURPOSE, f'{text} {own}')}"
 
     def _by_session(self, secret: str) -> Account | None:
-        payload, _, signature = secret.removeprefix(_SESSION).partition(".")
-        try:
-            fields = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-            id_, expires = str(fields["account"]), float(fields["expires"])
-        except (ValueError, KeyError, TypeError):
+        parts = _PARTS.fullmatch(secret)
+        if parts is None:
             return None
         with self._db.read() as connection:
-            found = accounts.by_id(connection, id_)
-            kept = accounts.password_of(connection, id_)
-        good = self._key().signed(_PURPOSE, payload + kept, signature) and self._clock.now() < expires
-        return found if good and found and not found.locked else None
+            found = accounts.by_id(connection, parts["account"])
+            own = accounts.session_secret_of(connection, parts["account"])
+        text = f"{parts['account']}.{parts['expires']}"
+        good = own and self._key().signed(_PURPOSE, f"{text} {own}", parts["signature"])
+        valid = self._clock.now() < int(parts["expires"])
+        return found if good and valid and found and not found.locked else None
 
     def by_subject(self, issuer: str, subject: str, name: str, *, create: bool) -> Account | None:
         """The account of somebody whom an identity provider knows; made on the first visit, if allowed."""
         with self._db.read() as connection:
             found = accounts.by_subject(connection, issuer, subject)
         if found is None and create:
-            plain = re.sub(r"[^\w.@+-]", "_", name)[:80] or "user"
+            plain = re.sub(r"[^a-z0-9._@+-]", "_", name.lower())[:80] or "user"
             with self._db.write() as connection:
                 found = accounts.by_subject(connection, issuer, subject)  # another request was faster
                 if found is None:
                     taken = _named(connection, plain) is not None
                     id_ = new_id()
                     shown = f"{plain}-{id_[-8:].lower()}" if taken else plain
-                    found = Account(id_, shown, created_at=self._clock.now())
-                    accounts.add(connection, found, issuer=issuer, subject=subject)
-                    deed = Deed(found.created_at, id_, "user.add", "first visit", data=(id_,))
-                    audit.append(connection, [deed])
+                    now = self._clock.now()
+                    found = Account(id_, shown, created_at=now, issuer=issuer, subject=subject)
+                    accounts.add(connection, found)
+                    deed = Deed(now, id_, "user.add", "first visit", data=(id_,))
+                    self._trail.append(connection, [deed])
         return found if found and not found.locked else None
 
     # --- reading ----------------------------------------------------------------------------------

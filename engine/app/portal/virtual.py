@@ -71,6 +71,11 @@ def is_record(stored: Segments) -> bool:
     return len(stored) > 3 and stored[:2] == (ROOT, "users") and stored[3] == _RECORDS
 
 
+def owner_of(stored: Segments) -> str:
+    """Whose quota something counts against: `users/<id>` or `groups/<id>`."""
+    return "/".join(stored[1:3])
+
+
 def group_of(group_id: str) -> Segments:
     """Where a group's files are stored."""
     return (ROOT, "groups", group_id)

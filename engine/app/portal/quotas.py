@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -137,3 +137,16 @@ class Quotas:
             if size is not None and not measuring.forgotten:
                 self._kept[execution] = kept
             return kept
+
+
+def has_no_room(quotas: Quotas, owners: Iterable[str], came: int = 0) -> str:
+    """Why these may keep nothing more; empty: they may. `came`: bytes that came by another way."""
+    for owner in owners:
+        quotas.changed(owner, came)
+        try:
+            with quotas.room(owner, limited=True) as ask:
+                ask(0 if came else 1)
+        except QuotaExceeded as error:
+            quotas.forget(owner)
+            return str(error)
+    return ""
