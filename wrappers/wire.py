@@ -166,6 +166,7 @@ class Staged(NamedTuple):
     cached: bool = False  # taken from a cache of the node
     fetched: int = 0  # bytes that came over the network for it
     tried: List[Tried] = []  # how it came here; empty for a plain copy of a file of this machine
+    left_out: List[str] = []  # of a directory: what is neither file nor directory, or a link to nowhere
 
 
 class Product(NamedTuple):

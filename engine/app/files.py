@@ -12,6 +12,7 @@ from typing import Any
 from engine.app.data.bring import weight
 from engine.app.data.locations import path_of, url_of
 from engine.app.data.remote import Remote
+from engine.app.data.unfetched import lacks_content, participants, problem_of
 from engine.domain.tool import InputType, Tool
 from engine.errors import BadRequest
 from engine.planning import InputFile
@@ -45,7 +46,8 @@ class Files:
         self._travel: set[str] = set()
         self._directory = directory or Path.cwd()
         self._understand = understand
-        self._kind = lru_cache(maxsize=_MANY)(_kind_of)
+        self._kind = lru_cache(maxsize=_MANY)(problem_of)
+        self._lacks = lru_cache(maxsize=_MANY)(lacks_content)
 
     @property
     def understands(self) -> bool:
@@ -86,6 +88,8 @@ class Files:
                 )
             except BadRequest as error:
                 problems.append(f"input {wanted.id}: {error}")
+        if not problems and self._understand is None:
+            problems += participants(tool, settled, self._lacks)
         return settled, problems
 
     def sources(self, inputs: Sequence[InputFile], *, bring: bool) -> list[Source]:
@@ -136,11 +140,3 @@ class Files:
 
 def _texts(value: object) -> list[str]:
     return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
-
-
-def _kind_of(path: str) -> str:
-    if not os.path.exists(path):
-        return "no such file"
-    if not os.access(path, os.R_OK | (os.X_OK if os.path.isdir(path) else 0)):
-        return "may not be read by this user"
-    return ""

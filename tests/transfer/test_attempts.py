@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import tarfile
@@ -26,6 +27,7 @@ from tests.services.faulty_storage import (
 from tests.services.granting import CLAIM, granting
 from tests.transfer.conftest import DATA, sums
 from wrappers import wire
+from wrappers.transfer.tree import packed as tar_of
 
 __all__ = ["site", "wrapper"]  # fixtures
 
@@ -96,7 +98,28 @@ def test_a_packed_input_becomes_a_directory(site: Site, storage: FaultyStorage, 
     assert site.log(report) == "subject/é/x y\n"
 
 
-@pytest.mark.parametrize("kind", ["link", "device", "climbing", "absolute", "twice", "damaged"])
+def test_links_to_what_is_in_a_packed_input_stay_links(
+    site: Site, storage: FaultyStorage, tmp_path: Path
+) -> None:
+    (tmp_path / "d/deep").mkdir(parents=True)
+    (tmp_path / "d/deep/x").write_bytes(DATA)
+    (tmp_path / "d/link").symlink_to("deep/x")
+    (tmp_path / "d/nowhere").symlink_to("missing")
+    os.mkfifo(tmp_path / "d/pipe")
+    storage.files["/t.tar"] = b"".join(map(bytes, tar_of(str(tmp_path / "d")).pieces()))
+    report = site.one(
+        "readlink in/link; ls in; cmp in/link in/deep/x",
+        inputs=[remote(storage, "/t.tar", "in", packed=True)],
+        transfers=QUICK,
+    )
+    assert report.outcome == wire.SUCCEEDED, report.message
+    assert site.log(report) == "deep/x\ndeep\nlink\n"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["link", "climbing link", "round", "loop", "device", "climbing", "absolute", "twice", "damaged"],
+)
 def test_a_tar_that_is_no_directory_of_files_is_refused(
     site: Site, storage: FaultyStorage, tmp_path: Path, kind: str
 ) -> None:
@@ -104,6 +127,19 @@ def test_a_tar_that_is_no_directory_of_files_is_refused(
         entry = tarfile.TarInfo({"climbing": "a/../../x", "absolute": "/x"}.get(kind, "x"))
         if kind == "link":
             entry.type, entry.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        if kind == "climbing link":
+            entry.type, entry.linkname = tarfile.SYMTYPE, "../input_params.json"
+        if kind == "loop":
+            entry.type, entry.linkname = tarfile.SYMTYPE, "x"
+        if kind == "round":  # by their names alone, these stay inside
+            for name, kept in (("a", tarfile.DIRTYPE), ("a/b", tarfile.DIRTYPE)):
+                above = tarfile.TarInfo(name)
+                above.type = kept
+                packed.addfile(above)
+            above = tarfile.TarInfo("a/b/top")
+            above.type, above.linkname = tarfile.SYMTYPE, "../../a"
+            packed.addfile(above)
+            entry.type, entry.linkname = tarfile.SYMTYPE, "a/b/top/../../../input_params.json"
         if kind == "device":
             entry.type = tarfile.CHRTYPE
         packed.addfile(entry)

@@ -31,12 +31,13 @@ class File(NamedTuple):
 
 
 class Tree(NamedTuple):
-    """What a directory holds, links replaced by what they point to."""
+    """What a directory holds, links replaced by what they point to but for those that are kept."""
 
     directories: List[str]  # relative, parents first
     files: List[File]  # sorted by name
     left_out: List[str]  # sentences: what is neither file nor directory, or may not be followed
     plain: bool  # no link and nothing left out: the directory can be moved as it is
+    links: List[Tuple[str, str]]  # name and relative target, which is in the tree; none unless they are kept
 
 
 class Held(NamedTuple):
@@ -54,9 +55,10 @@ class Held(NamedTuple):
         return {f"{name}/{file}": sha256 for file, sha256 in self.sums}
 
 
-def walk(root: str, within: Optional[str] = None) -> Tree:
+def walk(root: str, within: Optional[str] = None, keep_links: bool = False) -> Tree:
     """List a tree. A link that leads out of the directory `within` is left out, as are dangling ones,
-    links to a directory above, devices, pipes and sockets.
+    links to a directory above, devices, pipes and sockets. With `keep_links`, links to what is in the tree
+    itself stay links.
 
     Raises:
         TooDeep: it has too many levels.
@@ -64,9 +66,11 @@ def walk(root: str, within: Optional[str] = None) -> Tree:
     directories: List[str] = []
     files: List[File] = []
     left_out: List[str] = []
+    links: List[Tuple[str, str]] = []
+    top = os.path.realpath(root)
     linked = False
     bound = os.path.realpath(within) if within is not None else None
-    todo: List[Tuple[str, str, Tuple[str, ...]]] = [("", root, (os.path.realpath(root),))]
+    todo: List[Tuple[str, str, Tuple[str, ...]]] = [("", root, (top,))]
     while todo:
         prefix, path, above = todo.pop()
         if len(above) > DEEPEST + 1:
@@ -82,6 +86,9 @@ def walk(root: str, within: Optional[str] = None) -> Tree:
                 if real in above or not os.path.exists(real):
                     left_out.append(f"{portable(name)} (a link that leads nowhere)")
                     continue
+                if keep_links and is_within(real, top) and (os.path.isfile(real) or os.path.isdir(real)):
+                    links.append((name, os.path.relpath(os.path.relpath(real, top), os.path.dirname(name))))
+                    continue
             if entry.is_dir():
                 directories.append(name)
                 todo.append((name + "/", entry.path, above + (os.path.realpath(entry.path),)))
@@ -90,7 +97,7 @@ def walk(root: str, within: Optional[str] = None) -> Tree:
             else:
                 left_out.append(f"{portable(name)} (neither a file nor a directory)")
     files.sort(key=lambda file: os.fsencode(file.name))
-    return Tree(sorted(directories), files, sorted(left_out), not linked and not left_out)
+    return Tree(sorted(directories), files, sorted(left_out), not linked and not left_out, sorted(links))
 
 
 def is_within(real: str, directory: str) -> bool:
@@ -173,7 +180,10 @@ def copy_tree(tree: Tree, target: str) -> Held:
     os.mkdir(target)
     for name in tree.directories:
         os.mkdir(os.path.join(target, name))
-    return _total(tree, lambda file: copy(file.path, os.path.join(target, file.name)))
+    held = _total(tree, lambda file: copy(file.path, os.path.join(target, file.name)))
+    for name, leads_to in tree.links:
+        os.symlink(leads_to, os.path.join(target, name))
+    return held
 
 
 def digest_tree(tree: Tree) -> Held:

@@ -9,6 +9,8 @@ from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import file_path, inside, native, to_url
 
+_MOST_TOLD = 100  # lines about what was left out of a directory
+
 
 class Brought(NamedTuple):
     """The inputs in the job directory."""
@@ -92,11 +94,11 @@ def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]
         source = file_path(wanted.url)
     except ValueError as error:
         raise Failure(wire.INPUT, f"input {wanted.id}: {error}") from None
+    left_out: List[str] = []
     try:
         if os.path.isdir(source):
-            tree = files.walk(source)
-            if tree.left_out:
-                raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} holds {tree.left_out[0]}")
+            tree = files.walk(source, keep_links=True)
+            left_out = tree.left_out[:_MOST_TOLD]
             held = files.copy_tree(tree, target)
             sha256, size, sums = held.sha256(), held.size, held.below(native(wanted.name))
         elif os.path.exists(source) and not os.path.isfile(source):
@@ -108,7 +110,7 @@ def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]
         raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} {error}") from None
     except OSError as error:
         raise from_os(error, wire.INPUT, f"fetching input {wanted.id} from {wanted.url}") from None
-    staged = wire.Staged(wanted.id, wanted.url, wanted.name, size, sha256)
+    staged = wire.Staged(wanted.id, wanted.url, wanted.name, size, sha256, left_out=left_out)
     _verify(wanted, staged)
     return staged, sums
 

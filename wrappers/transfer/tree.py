@@ -7,9 +7,9 @@ import hashlib
 import os
 import stat
 import tarfile
-from typing import Any, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
-from wrappers.node.files import Held, walk
+from wrappers.node.files import Held, TooDeep, is_within, walk
 from wrappers.node.names import native, portable
 from wrappers.transfer.errors import Permanent, Transient
 from wrappers.transfer.source import FileSource, Source
@@ -28,8 +28,10 @@ class TarSource(Source):
         directories: Sequence[str],
         files: Sequence[Tuple[str, str]],
         algorithms: Iterable[str] = ("sha256", "adler32"),
+        links: Sequence[Tuple[str, str]] = (),
     ) -> None:
-        """`directories` are relative names, parents first; `files` are relative names and paths.
+        """`directories` are relative names, parents first; `files` are relative names and paths; `links` are
+        relative names and targets.
 
         Raises:
             OSError: a file is not there.
@@ -39,6 +41,7 @@ class TarSource(Source):
             found = os.stat(path)
             mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
             self._entries.append((_header(name, found.st_size, mode, tarfile.REGTYPE), path, found.st_size))
+        self._entries += [(_link(name, target), "", 0) for name, target in links]
         size = sum(len(header) + content + -content % _BLOCK for header, _, content in self._entries)
         super().__init__(size + 2 * _BLOCK, algorithms)
 
@@ -63,17 +66,38 @@ class TarSource(Source):
         yield bytes(waiting) + bytes(2 * _BLOCK)
 
 
-def packed(directory: str, algorithms: Iterable[str] = ("sha256", "adler32")) -> TarSource:
-    """The tar of a directory; links in it count as what they point to.
+class Content(NamedTuple):
+    """What a directory would give as an input."""
+
+    files: int
+    left_out: List[str]  # sentences: what is neither file nor directory, or a link that leads nowhere
+
+
+def look(directory: str) -> Content:
+    """List what a directory would give.
 
     Raises:
-        Permanent: it holds what is neither a file nor a directory, or a link that leads nowhere.
+        Permanent: it has too many levels.
         OSError: it cannot be read.
     """
-    tree = walk(directory)
-    if tree.left_out:
-        raise Permanent(f"{directory}/{tree.left_out[0]} cannot be packed")
-    return TarSource(tree.directories, [(file.name, file.path) for file in tree.files], algorithms)
+    try:
+        tree = walk(directory, keep_links=True)
+    except TooDeep as error:
+        raise Permanent(str(error)) from None
+    return Content(len(tree.files), tree.left_out)
+
+
+def packed(directory: str, algorithms: Iterable[str] = ("sha256", "adler32")) -> TarSource:
+    """The tar of a directory. Links to what is in it stay links, others count as what they point to; what is
+    neither file nor directory, or a link that leads nowhere, is left out.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    tree = walk(directory, keep_links=True)
+    return TarSource(
+        tree.directories, [(file.name, file.path) for file in tree.files], algorithms, tree.links
+    )
 
 
 def _header(name: str, size: int, mode: int, kind: bytes) -> bytes:
@@ -82,16 +106,23 @@ def _header(name: str, size: int, mode: int, kind: bytes) -> bytes:
     return entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
 
 
+def _link(name: str, target: str) -> bytes:
+    entry = tarfile.TarInfo(portable(name))
+    entry.mode, entry.type, entry.mtime, entry.linkname = 0o777, tarfile.SYMTYPE, _DATE, portable(target)
+    return entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
 def unpack(path: str, target: str) -> Held:
     """Unpack a tar (also a compressed one) into a directory that is made.
 
     Raises:
-        Transient: it is damaged, or holds what has no place in a directory of inputs: links, devices, names
-            that lead out of it.
+        Transient: it is damaged, or holds what has no place in a directory of inputs: devices, names that
+            lead out of it, links to anything but what is in it.
         OSError: the disk is full.
     """
     os.mkdir(target)
     sums: List[Tuple[str, str]] = []
+    links: List[Tuple[str, str]] = []
     total = 0
     try:
         with tarfile.open(path, "r:*", encoding="utf-8", errors="surrogateescape") as packed:
@@ -104,8 +135,12 @@ def unpack(path: str, target: str) -> Held:
                     os.makedirs(place, exist_ok=True)
                     continue
                 os.makedirs(os.path.dirname(place), exist_ok=True)
+                if entry.issym():
+                    links.append((place, native(entry.linkname)))
+                    continue
                 sums.append((native(name), _write(packed, entry, place)))
                 total += entry.size
+        _make_links(links, target)
     except (tarfile.TarError, EOFError, ValueError) as error:
         raise Transient(f"the tar cannot be unpacked: {error}") from None
     return Held(sums, total)
@@ -115,9 +150,23 @@ def _safe(entry: tarfile.TarInfo) -> str:
     parts = [part for part in entry.name.split("/") if part not in ("", ".")]
     if entry.name.startswith("/") or ".." in parts or "\0" in entry.name:
         raise ValueError(f"{entry.name!r} leads out of it")
-    if not (entry.isdir() or entry.isreg()):
+    if not (entry.isdir() or entry.isreg() or entry.issym()):
         raise ValueError(f"{entry.name!r} is neither a file nor a directory")
     return "/".join(parts)
+
+
+def _make_links(links: Sequence[Tuple[str, str]], target: str) -> None:
+    """Last of all, so that nothing is written through one; each must lead to something that is there."""
+    for place, leads_to in links:
+        try:
+            os.symlink(leads_to, place)
+        except FileExistsError:
+            raise ValueError(f"{os.path.relpath(place, target)!r} is in it twice") from None
+    top = os.path.realpath(target)
+    for place, _ in links:
+        real = os.path.realpath(place)
+        if real == top or not is_within(real, top) or not os.path.exists(real):
+            raise ValueError(f"{os.path.relpath(place, target)!r} is a link that leads out of it, or nowhere")
 
 
 def _write(packed: tarfile.TarFile, entry: tarfile.TarInfo, place: str) -> str:
