@@ -69,7 +69,7 @@ class CompiledTool:
             files = self._stage(values, files)
         settled = dict(values)
         outputs = self._outputs.files(values, stage=stage)
-        configs = self._outputs.config_files(values)
+        configs = {} if self._compat else self._outputs.config_files(values)
         if stage:
             _refuse_escapes(outputs)
         if self._compat:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from engine.domain.tool import InputType, Tool
 from engine.planning.compiler import CompiledTool
 from engine.planning.containers import container_requirements
+from engine.planning.lint_values import broken_defaults, configuration_texts, lonely_defaults
 from engine.planning.shell import Context, Scanner, top_level_separators
 from engine.planning.staging import INVOCATION_FILE
 from engine.planning.template import Keys
@@ -67,6 +68,7 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
         _inputs,
         _lone_flags,
         _placeholders,
+        _values,
     )
     found = [finding for rule in rules for finding in rule(tool)]
     found += [
@@ -242,6 +244,15 @@ def _placeholders(tool: Tool) -> Iterator[Finding]:
             if found.startswith("[["):
                 told += ": what fills in such placeholders, as Nipoppy does, must run before"
             yield Finding("placeholder", WARNING, where, told)
+
+
+def _values(tool: Tool) -> Iterator[Finding]:
+    for where, text in broken_defaults(tool):
+        yield Finding("broken-default", ERROR, where, text)
+    for where, text in lonely_defaults(tool):
+        yield Finding("lonely-default", WARNING, where, text)
+    for where, text in configuration_texts(tool):
+        yield Finding("configuration-text", WARNING, where, text)
 
 
 def _lone_flags(tool: Tool) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
 from engine.planning.conditions import Condition, compile_condition
-from engine.planning.shell import quote
+from engine.planning.configuration import Configuration
 from engine.planning.staging import no_option
 from engine.planning.template import Keys, Slot, Template, first_of, text_of
 
@@ -44,11 +44,8 @@ class Outputs:
         self._order = [(one, self._paths(one, keys)) for one in _in_order(tool, keys)]
         self._rank = {one.id: rank for rank, one in enumerate(tool.outputs)}
         self._configs = [
-            (one.id, [_line(line, one, keys) for line in one.file_template])
-            for one in tool.outputs
-            if one.file_template is not None
+            (one, Configuration(one, keys)) for one in tool.outputs if one.file_template is not None
         ]
-
         self.config_names = _config_names(tool)
 
     def files(self, values: dict[str, Any], *, stage: bool = False) -> list[OutputFile]:
@@ -76,15 +73,15 @@ class Outputs:
         return files
 
     def config_files(self, values: Values) -> dict[str, str]:
-        """Texts of the configuration files by their normalised path."""
-        if not self._configs:
-            return {}
+        """Texts of the configuration files by their normalised path.
+
+        Raises:
+            InvocationError: a value cannot be written in the format of its file.
+        """
         return {
-            os.path.normpath(values[id]): "\n".join(
-                line.fill(values) if line.is_complete(values) else "" for line in lines
-            )
-            for id, lines in self._configs
-            if id in values
+            path: configuration.text(path, values)
+            for one, configuration in self._configs
+            if one.id in values and (path := os.path.normpath(values[one.id]))
         }
 
     def _paths(self, one: ToolOutput, keys: Keys) -> list[_Path]:
@@ -142,36 +139,6 @@ def _value_in_path(one: ToolInput | ToolOutput, stripped: Sequence[str], *, lead
         for extension in stripped:
             text = text.replace(extension, "")
         return (os.path.basename(text) if only_base_name else text) or None
-
-    return slot
-
-
-def _line(line: str, output: ToolOutput, keys: Keys) -> Template:
-    """A line of a configuration file. Texts are quoted as for a shell: that is what bosh does."""
-    pairs, tail = keys.split(line)
-
-    def slot_of(key: str) -> Slot:
-        return first_of([_value_in_line(owner, output.stripped_extensions) for owner in keys.owners[key]])
-
-    return Template([(literal, slot_of(key)) for literal, key in pairs], tail)
-
-
-def _value_in_line(one: ToolInput | ToolOutput, stripped: Sequence[str]) -> Slot:
-    id = one.id
-    is_text = isinstance(one, ToolOutput) or one.type in (InputType.STRING, InputType.FILE)
-    stripped = stripped if isinstance(one, ToolInput) and is_text else ()
-
-    def slot(values: Values) -> str | None:
-        if id not in values:
-            return None
-        value = values[id]
-        if is_text and type(value) is list and isinstance(one, ToolInput):
-            text = one.list_separator.join(quote(str(entry)) for entry in value)
-        else:
-            text = quote(str(value)) if is_text else text_of(one, value)
-        for extension in stripped:
-            text = text.replace(extension, "")
-        return text
 
     return slot
 

@@ -74,6 +74,13 @@ class Rules:
         return values
 
 
+def default_problems(tool: Tool) -> Iterator[tuple[str, str]]:
+    """Ids of inputs whose default their own rules refuse, each with why."""
+    for one in tool.inputs:
+        if one.default is not None and (problem := _check_of(one)(one.default)) is not None:
+            yield one.id, problem
+
+
 def _check_of(one: ToolInput) -> Check:
     item = _item_check(one)
     return _list_check(one, item) if one.list else _scalar_check(item)

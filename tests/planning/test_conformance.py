@@ -16,6 +16,10 @@ BETTER = {
 """Vectors where we go beyond their `engine` field: the descriptor's own invocation-schema forgot a rule."""
 
 
+ESCAPED = "tests/simulate/test_simulate_consistency_configFile.json"
+"""The one descriptor with a configuration file in a format that we write: its text is a text of TOML."""
+
+
 def outcome(compiled: CompiledTool, invocation: dict[str, Any]) -> dict[str, Any]:
     try:
         found = compiled.expand(invocation)
@@ -34,6 +38,8 @@ def expected(vector: dict[str, Any]) -> dict[str, Any]:
     if wanted["expect"] != "ok":
         return {"expect": "reject"}
     configs = wanted.get("config_files", vector.get("config_files", {}))
+    if vector["descriptor"] == ESCAPED:
+        configs = {name: text.replace("= no", '= "no"') for name, text in configs.items()}
     return {
         "expect": "ok",
         "command_line": wanted["command_line"],

@@ -175,7 +175,7 @@ def test_a_configuration_file_is_data() -> None:
         outputs=[{"id": "c", "path-template": "./conf/x.ini", "value-key": "[C]", "file-template": lines}],
     )
     found = compiled.expand({"a": "x y", "f": False})
-    assert found.config_files == {"conf/x.ini": "# 'x y'\n\nf = False\nend"}
+    assert found.config_files == {"conf/x.ini": "# x y\n\nf = False\nend"}
     assert found.command_line == "tool ./conf/x.ini"
 
 

@@ -1,0 +1,57 @@
+"""Traps in the values that a descriptor itself brings: defaults, and what is put into configuration files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.domain.tool import InputType, Tool, ToolInput
+from engine.planning.formats import format_of
+from engine.planning.rules import default_problems
+from engine.planning.template import Keys
+
+
+def broken_defaults(tool: Tool) -> Iterator[tuple[str, str]]:
+    """Inputs with a default that their own rules refuse, each with why: whoever leaves one out is refused."""
+    for id, problem in default_problems(tool):
+        yield f"inputs {id}", f"default-value: {problem}: whoever does not give it is refused"
+
+
+def lonely_defaults(tool: Tool) -> Iterator[tuple[str, str]]:
+    """Inputs with a default that needs another input, which has none."""
+    known = {one.id: one for one in tool.inputs}
+    groups = {group.id: group.members for group in tool.groups}
+    for one in tool.inputs:
+        if one.default is None or one.default is False:
+            continue
+        wanted = [*one.requires, *one.value_requires.get(str(one.default), ())]
+        for id in wanted:
+            members = groups.get(id, (id,)) if id not in known else (id,)
+            if not any(_always_there(known.get(member)) for member in members):
+                text = f"default-value: needs {id}: whoever does not give that is refused"
+                yield f"inputs {one.id}", text
+
+
+def configuration_texts(tool: Tool) -> Iterator[tuple[str, str]]:
+    """Configuration files with texts in them, each with how these are written."""
+    keys = Keys(tool)
+    for one in tool.outputs:
+        named = [key for line in one.file_template or () for _, key in keys.split(line)[0]]
+        texts = list(dict.fromkeys(key for key in named if any(map(_is_text, keys.owners[key]))))
+        if not texts:
+            continue
+        paths = [one.path_template or "", *(path for _, path in one.conditional_path_template)]
+        formats = sorted({format for path in paths if path and (format := format_of(path))})
+        told = f"{', '.join(texts)} as " + (
+            f"{' or '.join(formats)} has texts; bosh quotes them for a shell"
+            if formats
+            else "a shell quotes texts: only what is called .json, .yaml, .toml or .ini is written otherwise"
+        )
+        yield f"output-files {one.id}", f"file-template: {told}"
+
+
+def _always_there(one: ToolInput | None) -> bool:
+    return one is not None and (not one.optional or one.default not in (None, False))
+
+
+def _is_text(one: object) -> bool:
+    return not isinstance(one, ToolInput) or one.type in (InputType.STRING, InputType.FILE)
