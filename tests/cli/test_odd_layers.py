@@ -26,14 +26,6 @@ SKIPPABLE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00skip"
 Pack = Callable[[bytes], bytes]
 
 
-@pytest.fixture(params=["root", "ordinary"])
-def anybody(request: pytest.FixtureRequest) -> Desk:
-    """The desk of each kind of user in turn."""
-    name = {"root": "desk", "ordinary": "ordinary_desk"}[str(request.param)]
-    found: Desk = request.getfixturevalue(name)
-    return found
-
-
 def zstd(data: bytes) -> bytes:
     words = [require("zstd", "zstd"), "-qc"]
     return subprocess.run(words, input=data, stdout=subprocess.PIPE, check=True).stdout
@@ -81,11 +73,13 @@ ODD: dict[str, list[tuple[bytes, Pack]]] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_an_image_that_was_built_oddly_runs(anybody: Desk, registry: Registry, name: str) -> None:
+def test_an_image_that_was_built_oddly_runs(each_desk: Desk, registry: Registry, name: str) -> None:
     number = list(ODD).index(name)
     image = push(registry, f"odd/layers:{number}", [(images.busybox_layer(), gzip.compress), *ODD[name]])
-    tool = anybody.tool("cat /variant > o; ls /odd > /dev/null 2>&1 || true", outputs={"o": "o"}, image=image)
-    assert anybody.submit(tool, anybody.write("i.json", {})).read("outputs/o") == "mine\n"
+    tool = each_desk.tool(
+        "cat /variant > o; ls /odd > /dev/null 2>&1 || true", outputs={"o": "o"}, image=image
+    )
+    assert each_desk.submit(tool, each_desk.write("i.json", {})).read("outputs/o") == "mine\n"
 
 
 @pytest.mark.parametrize(
