@@ -71,16 +71,12 @@ class Commands:
         found = list(reading.roles)
         if command.type == "declaration_command":
             sets = any(re.match(r"-[A-Za-z]*[in]", text) for text in texts)
-            found = [Role.CODE if sets or "=" not in text else Role.DATA for text in texts]
+            found = [Role.CODE if sets or VALUE in text.partition("=")[0] else Role.DATA for text in texts]
         elif texts and texts[0] in ("test", "[") and any(compares(text) for text in texts):
             found = [Role.CODE] * len(texts)
         for place, text in enumerate(texts):
             name, equals, _ = text.partition("=")
-            if (
-                equals
-                and (VALUE in name.rpartition("[")[0] or is_run(name))
-                and command.type != "test_command"
-            ):
+            if equals and is_run(name):
                 found[place] = Role.CODE
         for place in sorted(reading.shell_code):
             if VALUE not in texts[place] and self.evaluated_in(texts[place]) & POSITIONAL:

@@ -55,6 +55,8 @@ class _State(NamedTuple):
     """Whether all after the next word is data."""
     ended: bool = False
     """Whether `--` ended the options."""
+    fed: bool = False
+    """Whether words of it come from the standard input of what began it."""
     found: bool = False
     """Of a loose program: whether the command may have begun already."""
 
@@ -87,6 +89,8 @@ def roles(words: Sequence[Word]) -> Reading:
         found.append(worst)
         states = following
     reads = any(state.program.reads and not (state.given or _has_code(state)) for state in states)
+    is_filled = any("{}" in word.text for word in words)
+    reads = reads or any(state.fed and (state.flagged or state.given) and is_filled for state in states)
     return Reading(found, shell_code, reads)
 
 
@@ -150,9 +154,14 @@ def _command_operand(state: _State, word: Word, guard: Role) -> list[tuple[Role,
     """An operand of a program that begins another."""
     if state.given:  # env -S: what follows belongs to that command
         return [(Role.CODE, state)]
+    name, equals, _ = word.text.partition("=")
+    if equals and VALUE in name:
+        return [(Role.CODE, state)]
     begun = _begin(word)
     if assigns(word.text):  # env NAME=value
         return [(Role.DATA, state)]
+    if state.program.feeds:
+        begun = [(role, after._replace(fed=True)) for role, after in begun]
     if not state.program.loose:
         return begun
     stays = state._replace(found=True)

@@ -14,7 +14,7 @@ from tree_sitter import Node
 
 from engine.planning.commands import POSITIONAL, Commands, Mark
 from engine.planning.evaluators import Reading
-from engine.planning.programs import EXPANSION, VALUE, Role, is_run
+from engine.planning.programs import EXPANSION, VALUE, Role, assigns, is_run
 from engine.planning.syntax import (
     COMMANDS,
     EXPANSIONS,
@@ -76,6 +76,34 @@ _NEUTRAL = frozenset(
 )
 """Nodes that say nothing of what becomes of a value in them; in any other it is code."""
 _script = re.compile(r"(.+)\.(?:m|sh|bash|py|r|pl|rb|js|jl|tcl|awk|sed|lua|php)", re.IGNORECASE).fullmatch
+
+
+_READ_BY_NAME = frozenset(
+    [
+        "Makefile",
+        "makefile",
+        "GNUmakefile",
+        "Snakefile",
+        "CMakeLists.txt",
+        "startup.m",
+        "sitecustomize.py",
+        ".bashrc",
+        ".profile",
+        ".bash_profile",
+        ".zshrc",
+        ".Rprofile",
+        ".octaverc",
+        ".sqliterc",
+        ".psqlrc",
+        ".vimrc",
+    ]
+)
+"""Files that programs run without being told."""
+
+
+def _first(texts: Sequence[str]) -> str:
+    """The command word, after assignments."""
+    return next((text for text in texts if not assigns(text)), "")
 
 
 class Verdict(NamedTuple):
@@ -149,6 +177,8 @@ class Script:
     def _look_into(self, words: Sequence[Node], reading: Reading) -> None:
         """Note what a command runs: files, and shell code, in which variables may be evaluated."""
         texts = [self._commands.text(word) for word in words]
+        if _first(texts) == "let":
+            self.evaluated |= set(re.findall(r"\w+", " ".join(texts)))
         for place, (text, role) in enumerate(zip(texts, reading.roles, strict=True)):
             if role is Role.CODE or place == 0:
                 for name in text.split():
@@ -206,7 +236,7 @@ class Script:
             return Role.DATA
         if self._goes_to_a_script(command) or command.type == "unset_command":
             return Role.CODE
-        first = self._commands.text(words[0]) if words else ""
+        first = _first([self._commands.text(word) for word in words])
         if place and (first in self._functions or first == "set") and self.evaluated & POSITIONAL:
             return Role.CODE
         if (
@@ -231,7 +261,7 @@ class Script:
     def _is_script(self, path: str) -> bool:
         name = path.rpartition("/")[2]
         stem = _script(name)
-        return name in self._scripts or bool(stem and stem.group(1) in self._scripts)
+        return name in self._scripts or name in _READ_BY_NAME or bool(stem and stem.group(1) in self._scripts)
 
     def _in_pipeline(self, pipeline: Node, child: Node) -> bool:
         later = [one for one in pipeline.named_children if one.start_byte >= child.end_byte]
@@ -246,9 +276,10 @@ class Script:
             texts = [self._commands.text(word) for word in words]
             if reading.reads or self._goes_to_a_script(one):
                 return True
-            if texts[:1] in (["read"], ["mapfile"], ["readarray"]) and set(texts) & self.evaluated:
+            first = _first(texts)
+            if first in ("read", "mapfile", "readarray") and set(texts) & self.evaluated:
                 return True
-            if texts[:1] == ["tee"] and any(self._is_script(text) for text in texts[1:]):
+            if first == "tee" and any(self._is_script(text) for text in texts[1:]):
                 return True
             if any(
                 role is Role.CODE and text in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")

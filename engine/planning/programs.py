@@ -57,6 +57,8 @@ class Program(NamedTuple):
     stops_words: tuple[str, ...] = ()
     opens: str = ""
     """Letters of options that make the names of files code, as Perl's -n: it runs `command |`."""
+    feeds: bool = False
+    """Whether it puts its standard input into the command that it begins, as xargs."""
     guesses: bool = False
     """Whether it is not known, and options such as -c are taken for those of an interpreter."""
 
@@ -292,6 +294,7 @@ _PROGRAMS: dict[str, Program] = {
         plain="0oprtx",
         takes_words=("--max-args", "--max-procs", "--replace", "--delimiter"),
         reads=True,
+        feeds=True,
     ),
     "command": WRAPPER._replace(plain="pvV"),
     "exec": WRAPPER._replace(takes="a", plain="cl"),
