@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.anywhere import RUNTIMES, Anywhere
 from tests.cli.desk import Desk, desk_in
+from tests.node.conftest import site, wrapper  # noqa: F401 - fixtures
 from tests.services.proot import proot_for_tests
 from tests.services.unprivileged import Unprivileged, ordinary_user
 

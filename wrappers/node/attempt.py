@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from wrappers import causes, wire
-from wrappers.node import files, process, reports
+from wrappers.node import diagnosis, files, process, reports
 from wrappers.node.deliver import deliver
 from wrappers.node.failure import Cancelled, CarriedOut, Failure, from_os
 from wrappers.node.host import Identity
 from wrappers.node.inputs import stage
 from wrappers.node.names import safe_attempt
 from wrappers.node.outputs import find, staged
-from wrappers.node.place import SCRIPT, Place, free, furnish, make
+from wrappers.node.place import SCRIPT, Place, furnish, make
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.choose import prepare
 from wrappers.runtimes.start import cause_in
 
 _OF_IMAGES = ("image-start", "image-platform")
-FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the disk
 
 
 def silent(phase: str) -> None:
@@ -220,9 +219,10 @@ class _Attempt:
             raise self._tool_failure(ended, place)
 
     def _tool_failure(self, ended: process.Ended, place: Place) -> Failure:
-        if min(free(place.job), free(self._into)) < FULL:
+        cause = diagnosis.of_tool(ended.signal, [place.job, self._into])
+        if cause:
             reports.cut_logs(self._manifest.attempt, self._into)
-            return Failure("no-space", "no space left on the disk while the tool was running")
+            return Failure(cause, f"{causes.CAUSES[cause].words}; this ended the tool")
         how = (
             f"was ended by signal {ended.signal}"
             if ended.signal

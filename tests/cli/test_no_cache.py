@@ -1,0 +1,76 @@
+"""Where the cache of images cannot be used, an image is pulled for one job alone, with a warning."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.desk import Desk
+from tests.cli.failing import denied, mounted
+from tests.node.conftest import Site
+from tests.services.unprivileged import Unprivileged
+from wrappers import wire
+from wrappers.containers.reference import parse
+from wrappers.containers.registry import Client
+
+pytestmark = pytest.mark.service
+
+
+NO_CACHE: dict[str, tuple[str, Callable[[Path], tuple[str, ...]]]] = {
+    "no flock": ("cache", lambda _: denied("flock=ENOLCK")),
+    "flock that is not implemented": ("cache", lambda _: denied("flock=ENOSYS")),
+    "a cache that cannot be made": ("file/cache", lambda _: ()),
+    "a cache on a full disk": ("cache", lambda cache: mounted(cache, "size=64k")),
+    "a cache on a read-only disk": ("cache", lambda cache: mounted(cache, "ro")),
+}
+"""Where the cache is, and what makes it unusable."""
+
+
+@pytest.mark.parametrize("what", NO_CACHE)
+def test_without_a_cache_an_image_is_pulled_for_one_job_with_a_warning(
+    each_desk: Desk, busybox_image: str, what: str
+) -> None:
+    name, around = NO_CACHE[what]
+    each_desk.write("file", "")
+    cache = each_desk.directory / name
+    before, variables = around(cache), {"ENGINE_NODE__CACHE": str(cache)}
+    tool = each_desk.tool("echo fine > o", image=busybox_image, outputs={"o": "o"})
+    options = ("--runtime", "userns")
+    done = each_desk.submit(tool, each_desk.write("i.json", {}), *options, before=before, variables=variables)
+    assert done.read("outputs/o") == "fine\n"
+    story = each_desk.ok("explain", variables=variables).out
+    assert "was pulled for this job alone" in story
+    assert not list(each_desk.spool.glob("jobs/*/*/image"))
+
+
+@pytest.mark.parametrize("home", ["", "/", "/nonexistent", "/dev/null", "relative"])
+def test_without_a_home_directory_an_image_is_pulled_for_one_job(
+    unprivileged: Unprivileged,
+    wrapper: Path,
+    busybox_image: str,
+    home: str,
+) -> None:
+    place = Site(
+        unprivileged.directory, unprivileged.directory / "wrapper.pyz", python=Path("/usr/bin/python3")
+    )
+    shutil.copy(wrapper, place.wrapper)
+    digest = Client().resolve(parse(busybox_image)).digest
+    one = place.manifest("id -u; echo fine", image=wire.Image(busybox_image, digest), runtimes=["userns"])
+    command = place.command([one])
+    unprivileged.give(unprivileged.directory)
+    unknown = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+    user = unknown if os.geteuid() == 0 else []  # nobody has heard of it
+    if user:
+        unprivileged.directory.chmod(0o777)
+    variables = {"PATH": os.defpath, **({"HOME": home} if home else {})}
+    subprocess.run([*user, *command], env=variables, cwd=unprivileged.directory, timeout=300, check=True)
+    report = place.report(one)
+    assert report.outcome == wire.SUCCEEDED, report
+    assert report.runtime is not None
+    assert "was pulled for this job alone" in report.runtime.warnings[0]
+    assert not (unprivileged.directory / "relative").exists()
