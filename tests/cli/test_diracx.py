@@ -12,6 +12,8 @@ import pytest
 from engine.backends.diracx.client import Client
 from tests.cli.desk import Desk, desk_in, until
 from tests.services.diracx import Diracx
+from tests.services.images import push_busybox
+from tests.services.registry import Registry
 from tests.services.unreliable import Trouble, Way, unreliable
 
 pytestmark = pytest.mark.service
@@ -164,14 +166,16 @@ def test_a_job_that_dirac_runs_twice_has_one_result(
     assert job["attempts"] == 1
 
 
-def test_what_the_node_cannot_do_is_tried_twice_more_and_its_site_rests(
-    grid: Desk, busybox_image: str
+def test_what_the_node_cannot_do_is_tried_twice_more_and_its_site_rests_when_it_happens_to_several(
+    grid: Desk, registry: Registry, busybox_image: str
 ) -> None:
-    tool = grid.tool("true", image=busybox_image)
     unfit = {"ENGINE_DIRACX__NODE__RUNTIMES": '["podman"]'}  # nobody has installed it there
-    done = grid.submit(tool, grid.write("i.json", {}), variables=unfit, code=1)
-    [job] = grid.ok("jobs", done.id, "--json").values
-    assert (job["failure"], job["attempts"]) == ("node", 3)
-    [site] = grid.ok("sites", "--json").values
-    assert (site["failed"], site["last_failure"].split(":")[0]) == (3, "node")
-    assert site["state"].startswith("rests until")
+    other = push_busybox(registry, "vip/other:1.0", group=False)
+    for failed, image, state in ((3, busybox_image, "failing"), (6, other, "rests until")):
+        tool = grid.tool("true", image=image)
+        done = grid.submit(tool, grid.write("i.json", {}), variables=unfit, code=1)
+        [job] = grid.ok("jobs", done.id, "--json").values
+        assert (job["failure"], job["attempts"]) == ("node", 3)
+        [site] = grid.ok("sites", "--json").values
+        assert (site["failed"], site["last_failure"].split(":")[0]) == (failed, "node")
+        assert site["state"].startswith(state)

@@ -222,7 +222,9 @@ class _Attempt:
         cause = diagnosis.of_tool(ended.signal, [place.job, self._into])
         if cause:
             reports.cut_logs(self._manifest.attempt, self._into)
-            return Failure(cause, f"{causes.CAUSES[cause].words}; this ended the tool")
+            full = cause == "no-space"
+            what = "no space left on the disk" if full else causes.CAUSES[cause].words
+            return Failure(cause, f"{what} while the tool was running")
         how = (
             f"was ended by signal {ended.signal}"
             if ended.signal
