@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.desk import Desk
-from tests.cli.failing import denied, mounted
+from tests.cli.failing import denied, mounted, run
 from tests.node.conftest import Site
 from tests.services.unprivileged import Unprivileged
 from wrappers import wire
@@ -22,8 +22,6 @@ pytestmark = pytest.mark.service
 
 
 NO_CACHE: dict[str, tuple[str, Callable[[Path], tuple[str, ...]]]] = {
-    "no flock": ("cache", lambda _: denied("flock=ENOLCK")),
-    "flock that is not implemented": ("cache", lambda _: denied("flock=ENOSYS")),
     "a cache that cannot be made": ("file/cache", lambda _: ()),
     "a cache on a full disk": ("cache", lambda cache: mounted(cache, "size=64k")),
     "a cache on a read-only disk": ("cache", lambda cache: mounted(cache, "ro")),
@@ -46,6 +44,19 @@ def test_without_a_cache_an_image_is_pulled_for_one_job_with_a_warning(
     story = each_desk.ok("explain", variables=variables).out
     assert "was pulled for this job alone" in story
     assert not list(each_desk.spool.glob("jobs/*/*/image"))
+
+
+@pytest.mark.parametrize("answer", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
+def test_without_file_locks_an_image_is_pulled_for_one_job(
+    site: Site, busybox_image: str, answer: str
+) -> None:
+    digest = Client().resolve(parse(busybox_image)).digest
+    site.node = site.node._replace(cache=str(site.root / "cache"))
+    image = wire.Image(busybox_image, digest)
+    report = run(site, *denied(f"flock={answer}"), image=image, runtimes=["userns"])
+    assert report.outcome == wire.SUCCEEDED, report
+    assert report.runtime is not None
+    assert "was pulled for this job alone" in report.runtime.warnings[0]
 
 
 @pytest.mark.parametrize("home", ["", "/", "/nonexistent", "/dev/null", "relative"])
