@@ -31,19 +31,19 @@ NO_CACHE: dict[str, tuple[str, Callable[[Path], tuple[str, ...]]]] = {
 
 @pytest.mark.parametrize("what", NO_CACHE)
 def test_without_a_cache_an_image_is_pulled_for_one_job_with_a_warning(
-    each_desk: Desk, busybox_image: str, what: str
+    desk: Desk, busybox_image: str, what: str
 ) -> None:
     name, around = NO_CACHE[what]
-    each_desk.write("file", "")
-    cache = each_desk.directory / name
+    desk.write("file", "")
+    cache = desk.directory / name
     before, variables = around(cache), {"ENGINE_NODE__CACHE": str(cache)}
-    tool = each_desk.tool("echo fine > o", image=busybox_image, outputs={"o": "o"})
+    tool = desk.tool("echo fine > o", image=busybox_image, outputs={"o": "o"})
     options = ("--runtime", "userns")
-    done = each_desk.submit(tool, each_desk.write("i.json", {}), *options, before=before, variables=variables)
+    done = desk.submit(tool, desk.write("i.json", {}), *options, before=before, variables=variables)
     assert done.read("outputs/o") == "fine\n"
-    story = each_desk.ok("explain", variables=variables).out
+    story = desk.ok("explain", variables=variables).out
     assert "was pulled for this job alone" in story
-    assert not list(each_desk.spool.glob("jobs/*/*/image"))
+    assert not list(desk.spool.glob("jobs/*/*/image"))
 
 
 @pytest.mark.parametrize("answer", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
