@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from engine.clock import iso
 from engine.domain.attempt import AttemptState, News
+from engine.domain.job import JobState
 from engine.domain.retry import cause_of
 from engine.ids import ExecutionId
-from engine.store import attempts, events
+from engine.store import attempts, events, jobs
 from engine.store.database import Database
 from engine.store.events import Told
 from engine.store.jobs import Job
@@ -46,6 +47,10 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
+_UNSUCCESSFUL: Final = (JobState.FAILED, JobState.CANCELLED)
+_FEW: Final = 3
+
+
 def tell(story: list[Told]) -> Iterator[Mapping[str, Any]]:
     """Each event with its time, the try it belongs to, and a sentence."""
     for told in story:
@@ -79,10 +84,24 @@ def story_of(db: Database, id_: ExecutionId, job: Job) -> Story:
         told = list(tell(events.story(connection, id_, job.id)))
         tries = attempts.of_job(connection, job.id)
         report = attempts.report_of(connection, tries[-1].id) if tries else None
+        skipped = job.state == JobState.SKIPPED
+        before = jobs.page(connection, id_, states=_UNSUCCESSFUL, limit=_FEW + 1) if skipped else []
     summary = [f"job {job.number} is {job.state}", *_report_words(report or {})]
+    if skipped:
+        summary += _why_skipped(id_, job, before)
     if (report or {}).get("failure") == wire.ENGINE:
         summary.append(f"a defect of ours; where: engine logs --debug {id_}:{job.number}")
     return Story(told, summary)
+
+
+def _why_skipped(id_: ExecutionId, job: Job, before: list[Job]) -> Iterator[str]:
+    """Say what a job waited for that never came; it never ran, and has no report."""
+    yield f"it never ran: {job.message}"
+    for one in before[:_FEW]:
+        yield f"job {one.number} is {one.state}: {one.message}; engine explain {id_}:{one.number}"
+    if len(before) > _FEW:
+        yield "and others; engine jobs shows them"
+    yield f"engine retry {id_} tries them again, and then this one"
 
 
 def _report_words(report: Mapping[str, Any]) -> Iterator[str]:

@@ -153,7 +153,8 @@ def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
     id_ = ExecutionId(view.id)
     failed = engine.app.jobs(id_, [JobState.FAILED, JobState.SKIPPED])
     for job, _ in zip(failed, range(10), strict=False):
-        show.say(f"engine: job {job.number} failed ({job.failure}): {show.cell(job.message)}")
+        how = "was skipped" if job.state == JobState.SKIPPED else f"failed ({job.failure})"
+        show.say(f"engine: job {job.number} {how}: {show.cell(job.message)}")
     words = ", ".join(f"{n} {state}" for state, n in view.tally.items())
     show.say(f"engine: {view.state}: {words}, {view.seconds:.1f} s")
     path = to_path(view.results)

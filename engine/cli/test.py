@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,21 +65,25 @@ def results(tool: Tool, run: Runner) -> Iterator[tuple[str, list[str]]]:
 def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runner:
     """A function that submits a test's invocation and waits for its end."""
     from engine.app.requests import SubmitRequest
+    from engine.errors import BadRequest
     from engine.ids import ExecutionId
     from engine.planning.selftests import Outcome
     from engine.storages.file import to_path
 
     def run(test: ToolTest) -> Outcome:
         engine = session.engine
-        invocation = directory / "invocation.json"
-        invocation.write_text(jsonlib.dumps(dict(test.invocation)))
         request = SubmitRequest(
             descriptor=descriptor,
-            invocations=(str(invocation),),
+            invocations=(test.invocation,),
             results=directory / "results",
             runtimes=runtimes,
         )
-        view, _ = engine.app.submit(engine.app.plan(request))
+        try:
+            view, _ = engine.app.submit(engine.app.plan(request))
+        except BadRequest as error:
+            lines = error.problems or (error.message,)
+            told = [f"test {test.name}: {line.removeprefix('invocation, ')}" for line in lines]
+            raise BadRequest(told[0], remedy=error.remedy, problems=told) from None
         id_ = ExecutionId(view.id)
         try:
             engine.driver.follow(id_, lambda _: None)
