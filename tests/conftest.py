@@ -55,6 +55,7 @@ WHOLE = (
     "transfer/",
     "api/",
     "smuggling/",
+    "budgets/",
     "storages/",
     "cvmfs_deploy/",
 )

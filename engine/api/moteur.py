@@ -16,9 +16,9 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 
+from engine.api.passwords import Passwords
 from engine.app.portal.carmin import Refused
 from engine.app.portal.documents import loads
-from engine.app.portal.failures import Failures
 from engine.app.portal.launching import Wish
 from engine.app.portal.portal import Portal
 from engine.domain.access import Deed
@@ -38,7 +38,7 @@ _STATUS = {
 }
 
 
-def moteur_routes(portal: Portal, failures: Failures) -> APIRouter:
+def moteur_routes(portal: Portal, passwords: Passwords) -> APIRouter:
     """The routes."""
     router = APIRouter()
 
@@ -57,31 +57,29 @@ def moteur_routes(portal: Portal, failures: Failures) -> APIRouter:
 
     async def _answered(request: Request, act: Any) -> PlainTextResponse:
         try:
-            account = await run_in_threadpool(_account, portal, failures, request)
+            account = await _account(passwords, request)
             if account is None:
                 return _words(401, "a service account is needed")
             body = await _body(request)
             return PlainTextResponse(await run_in_threadpool(act, account, body))
         except BadRequest as error:
-            return _words(400, error.message)
+            return _words(429 if isinstance(error, Refused) and error.status == 429 else 400, error.message)
         except EngineError:
             return _words(503, "a service that is needed does not answer")
 
     return router
 
 
-def _account(portal: Portal, failures: Failures, request: Request) -> Account | None:
+async def _account(passwords: Passwords, request: Request) -> Account | None:
     kind, _, encoded = request.headers.get("authorization", "").partition(" ")
     try:
         name, _, password = b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
         return None
-    address = f"{request.client.host if request.client else ''} {name}"
-    if kind.lower() != "basic" or failures.too_many(address):
+    if kind.lower() != "basic":
         return None
-    found = request.state.account = portal.users.by_password(name, password)
-    if found is None:
-        failures.add(address)
+    address = request.client.host if request.client else ""
+    found = request.state.account = await passwords.account(name, password, address)
     return found if found and found.role is Role.SERVICE else None
 
 
@@ -136,4 +134,6 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
 
 def _words(status: int, text: str) -> PlainTextResponse:
     headers = {"WWW-Authenticate": 'Basic realm="grid-engine"'} if status == 401 else {}
+    if status in (429, 503):
+        headers["Retry-After"] = "5"
     return PlainTextResponse(f"{text}\n", status_code=status, headers=headers)

@@ -23,6 +23,8 @@ def node_routes(exchange: Exchange) -> APIRouter:
         kind, _, claim = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
             return _words(401, "a claim is needed: Authorization: Bearer ...")
+        if not exchange.knows(claim.strip()):
+            return _words(401, "this claim is worth nothing: it is not ours")
         body = bytearray()
         async for piece in request.stream():
             body += piece

@@ -23,7 +23,6 @@ from engine.app.access.key import Key
 from engine.app.access.living import Living
 from engine.app.access.needs import public_url
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
 from engine.app.portal.quotas import has_no_room
 from engine.app.portal.refusals import Refusals
@@ -79,9 +78,9 @@ class Http:
             self._rest = Rest(opened, tree, clock, metrics.observe) if opened else None
             others = routes(exchange, _check(db))
             others.include_router(metrics.routes(opened.users.by_secret if opened else lambda secret: None))
-            if opened:
+            if opened and self._rest:
                 others.include_router(page_routes())
-                others.include_router(moteur_routes(opened, Failures(every.portal.failures, clock)))
+                others.include_router(moteur_routes(opened, self._rest.passwords))
             self._refusals = refusals = Refusals(trail, clock)
             self._server = HttpServer(
                 Watched(Application(self._storage, others, self._rest), refusals.tell),

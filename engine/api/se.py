@@ -13,8 +13,9 @@ import errno
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import partial
@@ -22,10 +23,11 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from engine.api import dav, digests, ranges
+from engine.api.allowance import Shares
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Reply, Request, Send, answer, begin
 from engine.api.guard import Guard
 from engine.api.receiving import Incoming, receive_into
-from engine.api.sending import PIECE, send_file
+from engine.api.sending import FIRST, send_file
 from engine.api.tree import Tree
 from engine.app.access.paths import DEEPEST, BadPath, segments
 from engine.app.access.tokens import DELETE, READ, WRITE, Leave, Segments
@@ -38,6 +40,8 @@ _T = TypeVar("_T")
 MOUNT = b"/se"
 """Below this the application answers."""
 _THREADS = 16
+_TRANSFERS = 64
+"""Files of one attempt that move at a time."""
 _ID = re.compile(r"[0-9A-Z]{26}")
 _BELOW = 3
 """Names of the virtual tree above which nothing is an execution's: `vip`, whose kind, whose."""
@@ -86,6 +90,7 @@ class StorageElement:
         self._accounts = accounts or Quotas(lambda _: None, lambda _: 0)
         self._digests = digests.Digests()
         self._public_path = public_path.rstrip("/")
+        self._shares = Shares(_TRANSFERS)
         self._executor = ThreadPoolExecutor(_THREADS, "storage")
         self._verbs: dict[str, Callable[[Request], Awaitable[Reply]]] = {
             "OPTIONS": self._options,
@@ -176,6 +181,7 @@ class StorageElement:
         try:
             limited = bool(leave.attempt)
             with (
+                self._share(leave),
                 self._quotas.room(_kept_for(request.path), limited=limited) as ask_execution,
                 self._accounts.room(
                     owner_of(request.path), limited=limited and request.path[0] == ROOT
@@ -200,13 +206,30 @@ class StorageElement:
         algorithm = asked or "adler32"
         return Reply(204 if replaced else 201, {"Digest": digests.told(algorithm, results[algorithm])})
 
+    @contextmanager
+    def _share(self, leave: Leave) -> Iterator[None]:
+        """One of the transfers that an attempt may have at a time; the engine itself has any number."""
+        if not leave.attempt:
+            yield
+            return
+        if not self._shares.take(leave.attempt):
+            raise Refusal(429, "too many transfers at a time", Retry_After="5")
+        try:
+            yield
+        finally:
+            self._shares.give_back(leave.attempt)
+
     def _make_room(self, ask: Callable[[int], None], size: int) -> None:
         ask(size)
         if size > self._tree.free():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def _get(self, request: Request, send: Send) -> None:
-        await self._leave(request, READ, request.path)
+        leave = await self._leave(request, READ, request.path)
+        with self._share(leave):
+            await self._sent(request, send)
+
+    async def _sent(self, request: Request, send: Send) -> None:
         opened = await self._run(self._open, request)
         try:
             piece, found = opened.piece, opened.found
@@ -245,7 +268,7 @@ class StorageElement:
             told = digests.told(asked, self._digests.of(file, asked)) if asked else ""
             first = b""
             if request.method == "GET":
-                first = os.pread(file, min(PIECE, piece.stop - piece.start), piece.start)
+                first = os.pread(file, min(FIRST, piece.stop - piece.start), piece.start)
             return _Opened(file, found, piece, told, first)
         except BaseException:
             os.close(file)

@@ -10,6 +10,10 @@ from engine.api.asgi import Disconnected, Send
 
 PIECE = 2 << 20
 """Bytes that are read and sent at a time; at most two such pieces of a file are in memory."""
+FIRST, TAKEN = 256 << 10, 16 << 20
+"""Bytes of a piece, until so many were sent: more than systems keep for a client that takes nothing, which
+then holds little of our memory.
+"""
 
 STALL = 240.0
 """Seconds in which a client must take a piece."""
@@ -35,7 +39,8 @@ async def send_file(send: Send, read: Read, start: int, stop: int, first: bytes,
             if not piece and at < stop:
                 raise Disconnected
             if at < stop:
-                reading = loop.run_in_executor(executor, read, at, min(PIECE, stop - at))
+                size = FIRST if at - start < TAKEN else PIECE
+                reading = loop.run_in_executor(executor, read, at, min(size, stop - at))
             async with asyncio.timeout(STALL):
                 await send({"type": "http.response.body", "body": piece, "more_body": at < stop})
             if reading is None:

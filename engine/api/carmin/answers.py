@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import structlog
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -33,12 +34,14 @@ class ErrorAnswer(Response):
         await super().__call__(scope, receive, send)
 
 
-def error(code: Code, message: str, status: int) -> ErrorAnswer:
+def error(code: Code, message: str, status: int, *, retry_after: float = 0.0) -> ErrorAnswer:
     """An error as clients know it."""
     body = {"errorCode": int(code), "errorMessage": f"{message} (Error code {int(code)})"}
     headers = {"WWW-Authenticate": "header; header-name=apikey"} if status == 401 else {}
     if status in (429, 503):
-        headers["Retry-After"] = "60" if status == 429 else "5"
+        headers["Retry-After"] = (
+            str(math.ceil(retry_after)) if retry_after else "60" if status == 429 else "5"
+        )
     answer = ErrorAnswer(json.dumps(body), status_code=status, headers=headers)
     answer.code = code
     return answer
@@ -47,7 +50,7 @@ def error(code: Code, message: str, status: int) -> ErrorAnswer:
 def refusal(reason: EngineError) -> Response:
     """What a client is told of a failure of ours."""
     if isinstance(reason, Refused):
-        answer = error(reason.code, str(reason), reason.status)
+        answer = error(reason.code, str(reason), reason.status, retry_after=reason.retry_after)
         answer.execution_id = reason.execution_id
         return answer
     if isinstance(reason, NotFound):

@@ -24,6 +24,7 @@ from engine.api.carmin.paths import path_routes
 from engine.api.carmin.pipelines import pipeline_routes
 from engine.api.carmin.platform import platform_routes
 from engine.api.carmin.session import session_routes
+from engine.api.passwords import Passwords
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
 
@@ -35,7 +36,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
+def carmin(portal: Portal, files: Files, failures: Failures, passwords: Passwords) -> FastAPI:
     """The application below `/rest`."""
     app = FastAPI(
         title="CARMIN",
@@ -50,7 +51,7 @@ def carmin(portal: Portal, files: Files, failures: Failures) -> FastAPI:
     settings = portal.settings
     told = Executions(portal.launches, files.tree)
     routers = (
-        platform_routes(settings.portal, portal.users, failures),
+        platform_routes(settings.portal, portal.users, passwords),
         pipeline_routes(portal.pipelines),
         execution_routes(portal.launcher, portal.launches, told),
         path_routes(files, portal.records),

@@ -7,7 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,11 +15,13 @@ import structlog
 from fastapi import Request, Response
 
 from engine.api import ranges
+from engine.api.allowance import Shares
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
 from engine.api.carmin.tar import TarBody
 from engine.api.digests import wanted
 from engine.api.receiving import receive_into
-from engine.api.sending import PIECE, send_file
+from engine.api.seldom import Seldom
+from engine.api.sending import FIRST, send_file
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.quotas import QuotaExceeded, Quotas
 from engine.app.portal.tree import FileTree, OpenFile
@@ -27,6 +29,8 @@ from engine.app.portal.virtual import Location, owner_of
 from engine.errors import EngineError
 
 _T = TypeVar("_T")
+FILES, TARS = 64, 16
+"""Uploads, downloads, and downloads of directories, of one account at a time."""
 log = structlog.stdlib.get_logger("engine.api")
 _WORDS = {
     errno.ENOENT: "there is no such file or directory",
@@ -49,6 +53,11 @@ class Files:
     """For what is short."""
     transfers: ThreadPoolExecutor
     """For what takes as long as a file is large, or a storage slow: it holds up nothing else."""
+    files: Shares = field(default_factory=lambda: Shares(FILES))
+    uploads: Shares = field(default_factory=lambda: Shares(FILES))
+    tars: Shares = field(default_factory=lambda: Shares(TARS))
+    """Each is a thread."""
+    seldom: Seldom = field(default_factory=Seldom)
 
     async def run(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call something that blocks."""
@@ -92,16 +101,42 @@ class Files:
 
     def content(self, request: Request, location: Location) -> Response:
         """A file, or the part of it that is asked for; a directory as a tar. Blocks for its beginning."""
-        if self.tree.item(location.stored).directory:
-            return TarBody(self.tree, location.stored)
+        directory = self.tree.item(location.stored).directory
+        shares, account = self.tars if directory else self.files, request.state.account.id
+        if not shares.take(account):
+            self.seldom.warn("more downloads at a time than one account may have")
+            raise Refused(Code.GENERIC, "too many downloads at a time", status=429, retry_after=5)
+        try:
+            body = TarBody(self.tree, location.stored) if directory else self._file(request, location)
+        except BaseException:
+            shares.give_back(account)
+            raise
+        return Shared(body, shares, account)
+
+    def _file(self, request: Request, location: Location) -> Response:
         file = self.tree.open(location.stored)
         try:
             piece = ranges.choose(dict(request.headers), file.size, file.tag)
-            first = file.read(piece.start, min(PIECE, piece.stop - piece.start))
+            first = file.read(piece.start, min(FIRST, piece.stop - piece.start))
             return FileBody(file, piece, first, self.transfers)
         except BaseException:
             file.close()
             raise
+
+
+class Shared(Response):
+    """An answer that takes one of its account's shares, until it ends."""
+
+    def __init__(self, body: Response, shares: Shares, account: str) -> None:
+        super().__init__()
+        self._body, self._shares, self._account = body, shares, account
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await self._body(scope, receive, send)
+        finally:
+            self._shares.give_back(self._account)
 
 
 class FileBody(Response):

@@ -13,9 +13,11 @@ import structlog
 from fastapi import HTTPException
 from fastapi.concurrency import run_in_threadpool
 
+from engine.api.allowance import Allowance
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.answers import refusal
 from engine.api.carmin.caller import Doorkeeper
+from engine.api.seldom import Seldom
 from engine.app.portal.carmin import Code, Refused
 from engine.errors import Unavailable
 from engine.ids import new_id
@@ -23,9 +25,15 @@ from engine.ids import new_id
 log = structlog.stdlib.get_logger("engine.api")
 LARGEST = 16 << 20
 """Bytes of a body that is not a file."""
+OF_STRANGERS = 64 << 10
+"""The same of somebody who shows no key."""
+SMALL = 256 << 10
+"""Bytes of a body that costs nothing to speak of."""
 FILES = "/rest/path/"
 SESSION = "/rest/session"
 """Where a browser with a cookie that is worth nothing any more gets another."""
+_OF_BUDGETS = frozenset({408, 413, 429, 503})
+"""Refusals that anybody can have without end: written down once a minute."""
 Observe = Callable[[str, str, int, float], None]
 """Told method, route, status and seconds of each request."""
 
@@ -45,6 +53,8 @@ class Guard:
         self._app = app
         self._doorkeeper = doorkeeper
         self._observe = observe
+        self._bodies = Allowance(2 * LARGEST, LARGEST / 16)
+        self._seldom = Seldom()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -74,11 +84,28 @@ class Guard:
         except (Refused, Unavailable) as error:
             await refusal(error)(scope, receive, send)
             return
-        if account := scope["state"]["account"]:
+        account = scope["state"]["account"]
+        if account:
             structlog.contextvars.bind_contextvars(account=account.id)
         path: str = scope["path"]
+        envelope = any(
+            name == b"content-type" and b"carmin+json" in value for name, value in scope["headers"]
+        )
+        if not path.startswith(FILES) or envelope:
+            size = _announced(scope)
+            if account is None and size > OF_STRANGERS:
+                reason = Refused(Code.NO_CREDENTIALS, "a key is needed")
+                await refusal(reason)(scope, receive, send)
+                return
+            if account and size > SMALL and (seconds := self._bodies.wait(account.id, size)):
+                self._seldom.warn("more and larger documents than are read from one account")
+                words = "too many large documents in a short time"
+                await refusal(Refused(Code.GENERIC, words, status=429, retry_after=seconds))(
+                    scope, receive, send
+                )
+                return
         if not path.startswith(FILES):
-            receive = _limited(receive)
+            receive = _limited(receive, LARGEST if account else OF_STRANGERS)
             if path.endswith("/") and path != "/rest/":  # Shanoir writes one
                 scope = {**scope, "path": path.rstrip("/"), "raw_path": scope["raw_path"].rstrip(b"/")}
         try:
@@ -100,6 +127,11 @@ class Guard:
         route = scope["state"].get("route", "")
         seconds = time.perf_counter() - answered.started
         self._observe(scope["method"], route, answered.status, seconds)
+        more: int | None = 0
+        if answered.status in _OF_BUDGETS:
+            more = self._seldom.due(f"{answered.status} {route}")
+        if more is None:
+            return
         # The route, never the path: names of files can carry a patient's name.
         log.info(
             "request",
@@ -107,10 +139,17 @@ class Guard:
             route=route,
             status=answered.status,
             seconds=round(seconds, 4),
+            **({"more": more} if more else {}),
         )
 
 
-def _limited(receive: Receive) -> Receive:
+def _announced(scope: Message) -> int:
+    """The length that a request tells of its body; 0: none."""
+    told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(told) if told.isdigit() else 0
+
+
+def _limited(receive: Receive, most: int) -> Receive:
     """The same body, as long as it is small."""
     size = 0
 
@@ -118,8 +157,8 @@ def _limited(receive: Receive) -> Receive:
         nonlocal size
         message = await receive()
         size += len(message.get("body", b""))
-        if size > LARGEST:
-            raise HTTPException(413, f"a body has at most {LARGEST} bytes")
+        if size > most:
+            raise HTTPException(413, f"a body has at most {most} bytes")
         return message
 
     return limited

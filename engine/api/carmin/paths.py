@@ -103,7 +103,7 @@ def path_routes(files: Files, records: Records) -> APIRouter:
             raise Refused(Code.GENERIC, "a name is UTF-8, percent-encoded")
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == ENVELOPE:
-            data = envelope(await whole(request))
+            data = await files.run(envelope, await whole(request))
             await _plainly(files.transfer(unpack, files, records, location, data))
         elif raw.endswith(b"/") or _is_empty(request, kind):
             if location.kind is Kind.ABOVE:
@@ -112,12 +112,16 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         else:
             must_be_inside(location)
             await _plainly(files.run(records.leave_alone, location.stored))
+            if not files.uploads.take(caller.id):
+                raise Refused(Code.GENERIC, "too many uploads at a time", status=429, retry_after=5)
             try:
                 await files.receive(request, location)
             except (OSError, QuotaExceeded) as error:
                 raise refused(error) from None
             except Disconnected:
                 return Response(status_code=400)
+            finally:
+                files.uploads.give_back(caller.id)
         told = await _plainly(files.run(_properties, files, caller, location))
         return JSONResponse(
             told.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}

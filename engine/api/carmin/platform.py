@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
 
 from engine.api.carmin.caller import HEADER
 from engine.api.carmin.models import AuthenticationHeader, Credentials, ErrorCode, PlatformProperties
+from engine.api.passwords import Passwords
 from engine.app.portal.carmin import Code, Refused
-from engine.app.portal.failures import Failures
 from engine.app.portal.users import Users
 from engine.settings.service import PortalSection
 
@@ -15,7 +16,7 @@ LIMIT = 500
 """Executions of one page at most."""
 
 
-def platform_routes(settings: PortalSection, users: Users, failures: Failures) -> APIRouter:
+def platform_routes(settings: PortalSection, users: Users, passwords: Passwords) -> APIRouter:
     """`/platform` and `/authenticate`."""
     router = APIRouter(tags=["platform"])
     told = _properties(settings)
@@ -28,17 +29,14 @@ def platform_routes(settings: PortalSection, users: Users, failures: Failures) -
         return told
 
     @router.post("/authenticate", response_model=AuthenticationHeader)
-    def authenticate(credentials: Credentials, request: Request) -> AuthenticationHeader:
+    async def authenticate(credentials: Credentials, request: Request) -> AuthenticationHeader:
         """Change a name and a password for the header that opens everything else."""
-        # of this name too: a password is short enough to be guessed, and others come from there as well
-        address = f"{request.client.host if request.client else ''} {credentials.username}"
-        if failures.too_many(address):
-            raise Refused(Code.AUTHENTICATION, "too many wrong passwords; wait a minute", status=429)
-        account = users.by_password(credentials.username, credentials.password)
+        address = request.client.host if request.client else ""
+        account = await passwords.account(credentials.username, credentials.password, address)
         if account is None:
-            failures.add(address)
             raise Refused(Code.BAD_CREDENTIALS, "Bad credentials")
-        return AuthenticationHeader(httpHeader=HEADER, httpHeaderValue=users.session(account))
+        session = await run_in_threadpool(users.session, account)
+        return AuthenticationHeader(httpHeader=HEADER, httpHeaderValue=session)
 
     return router
 

@@ -9,6 +9,7 @@ from engine.api.carmin.app import carmin
 from engine.api.carmin.caller import Bearer, Doorkeeper
 from engine.api.carmin.files import Files
 from engine.api.carmin.guard import Guard, Observe
+from engine.api.passwords import Passwords
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
 from engine.app.portal.tree import FileTree
@@ -24,12 +25,13 @@ class Rest:
 
     def __init__(self, portal: Portal, tree: FileTree, clock: Clock, observe: Observe) -> None:
         failures = Failures(portal.settings.portal.failures, clock)
+        self.passwords = Passwords(portal.users, failures, clock)
         self._executor = ThreadPoolExecutor(_THREADS, "files")
         self._transfers = ThreadPoolExecutor(_TRANSFERS, "transfers")
 
         files = Files(tree, portal.quotas, self._executor, self._transfers)
         doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
-        self._guard = Guard(carmin(portal, files, failures), doorkeeper, observe)
+        self._guard = Guard(carmin(portal, files, failures, self.passwords), doorkeeper, observe)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -37,6 +39,7 @@ class Rest:
 
     def close(self) -> None:
         """Wait for what is being written, and end the threads."""
+        self.passwords.close()
         self._transfers.shutdown()
         self._executor.shutdown()
 

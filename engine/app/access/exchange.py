@@ -64,6 +64,10 @@ class Exchange:
         self._doors = doors
         self._clock = clock
 
+    def knows(self, claim: str) -> bool:
+        """Whether we have made this claim, whatever became of its attempt. Quick."""
+        return self._claims.attempt(claim) is not None
+
     def answer(self, claim: str, wants: Wants) -> Grants:
         """A grant, or the reason why not, for each want.
 

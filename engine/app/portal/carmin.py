@@ -40,12 +40,22 @@ class Refused(BadRequest):
     """A request that is refused with one of VIP's codes."""
 
     def __init__(
-        self, code: Code, message: str, *, remedy: str = "", status: int = 0, execution_id: str = ""
+        self,
+        code: Code,
+        message: str,
+        *,
+        remedy: str = "",
+        status: int = 0,
+        execution_id: str = "",
+        retry_after: float = 0.0,
     ) -> None:
-        """`execution_id`: of another's execution, where that is why; told to the audit trail alone."""
+        """`execution_id`: of another's execution, where that is why; told to the audit trail alone.
+        `retry_after`: seconds after which it may be asked again; 0: as usual for the status.
+        """
         super().__init__(message, remedy=remedy)
         self.code = code
         self.execution_id = execution_id
+        self.retry_after = retry_after
         self.status = status or (401 if code in _UNAUTHENTICATED else 400)
 
 

@@ -30,6 +30,11 @@ class Failures:
             while len(self._of) > _ADDRESSES:
                 self._of.popitem(last=False)
 
+    def count(self, address: str) -> int:
+        """How many there were within the last minute, as far as they are counted."""
+        with self._lock:
+            return sum(one > self._clock.now() - WINDOW for one in self._of.get(address, ()))
+
     def too_many(self, address: str) -> bool:
         """Whether this address has to wait."""
         with self._lock:

@@ -10,7 +10,8 @@ import urllib.error
 import urllib.request
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from threading import Lock
+from concurrent.futures import Future
+from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,7 +31,11 @@ LEEWAY = 60
 """Seconds by which clocks may differ."""
 _FRESH = 3600.0
 _AGAIN = 60.0
+_OLDEST = 86_400.0
+"""Seconds for which keys are good while their provider does not answer."""
 _PATIENCE = 10.0
+_WAITING = 4
+"""Requests that wait for keys at a time; others are told to come again."""
 _LARGEST = 1 << 20
 
 
@@ -58,17 +63,24 @@ class Issuers:
 
 
 class _Provider:
-    """One provider, and its keys as they were last read."""
+    """One provider, and its keys as they were last read. They are read in a thread of their own: a provider
+    that hangs holds up a few who wait for them, and nobody for longer than `_PATIENCE`.
+    """
 
     def __init__(self, section: IssuerSection, clock: Clock) -> None:
         self.section = section
         self._clock = clock
         self._lock = Lock()
         self._keys: KeySet | None = None
-        self._read_at = 0.0
+        self._read_at = self._failed_at = float("-inf")
+        self._why = ""
+        self._reading: Future[KeySet] | None = None
+        self._waiting = BoundedSemaphore(_WAITING)
 
     def claims(self, token: str) -> Mapping[str, Any] | None:
         """What a token says; None when it is not good. Keys may have changed since they were read."""
+        if not self._may_be_good(token):
+            return None  # it costs nobody a look at the keys
         for oldest in (_FRESH, _AGAIN):
             keys = self._fresh(oldest)
             try:
@@ -81,6 +93,15 @@ class _Provider:
             return found
         return None
 
+    def _may_be_good(self, token: str) -> bool:
+        """Whether anything but its signature speaks for a token."""
+        head, payload = _part(token, 0), _part(token, 1)
+        try:
+            self._registry().validate(payload)
+        except (JoseError, ValueError, KeyError, TypeError):
+            return False
+        return token.count(".") == 2 and head.get("alg") in ALGORITHMS
+
     def _registry(self) -> jwt.JWTClaimsRegistry:
         return jwt.JWTClaimsRegistry(
             now=int(self._clock.now()),
@@ -92,11 +113,56 @@ class _Provider:
         )
 
     def _fresh(self, oldest: float) -> KeySet:
+        """Keys that were read within so many seconds; older ones where the provider does not answer.
+
+        Raises:
+            Unavailable: there are none.
+        """
         with self._lock:
-            if self._keys is None or self._clock.now() - self._read_at > oldest:
-                self._keys = self._read()
-                self._read_at = self._clock.now()
-            return self._keys
+            now = self._clock.now()
+            kept = self._keys if now - self._read_at <= _OLDEST else None
+            if kept is not None and now - self._read_at <= oldest:
+                return kept
+            if now - self._failed_at < _AGAIN:
+                return self._or_unavailable(kept)
+            if self._reading is None:
+                self._reading = Future()
+                Thread(target=self._read_into, args=(self._reading,), name="keys", daemon=True).start()
+            reading = self._reading
+        if not self._waiting.acquire(blocking=False):
+            return self._or_unavailable(kept)
+        try:
+            return reading.result(_PATIENCE)
+        except (Unavailable, TimeoutError) as error:
+            with self._lock:
+                self._failed_at = self._clock.now()
+                self._why = error.message if isinstance(error, Unavailable) else "it does not answer"
+                if self._reading is reading:
+                    self._reading = None
+            return self._or_unavailable(kept)
+        finally:
+            self._waiting.release()
+
+    def _or_unavailable(self, kept: KeySet | None) -> KeySet:
+        if kept is None:
+            why = self._why or "they are being read"
+            raise Unavailable(f"the identity provider {self.section.url}: its keys cannot be read: {why}")
+        return kept
+
+    def _read_into(self, reading: Future[KeySet]) -> None:
+        try:
+            keys = self._read()
+        except Unavailable as error:
+            reading.set_exception(error)
+            return
+        except BaseException as error:
+            reading.set_exception(Unavailable(str(error)))
+            raise
+        with self._lock:
+            self._keys, self._read_at = keys, self._clock.now()
+            if self._reading is reading:
+                self._reading = None
+        reading.set_result(keys)
 
     def _read(self) -> KeySet:
         url = self.section.url.rstrip("/")
@@ -107,7 +173,7 @@ class _Provider:
                 raise ValueError("its keys are on another kind of place")
             return KeySet.import_key_set(self._get(keys))  # type: ignore[arg-type]
         except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
-            raise Unavailable(f"the identity provider {url}: its keys cannot be read: {error}") from None
+            raise Unavailable(str(error)) from None
 
     def _get(self, url: str) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=self.section.authorities or None)
@@ -128,9 +194,14 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def _issuer(token: str) -> str:
     """Whom a token claims to be from; nothing of it is believed yet."""
+    return str(_part(token, 1).get("iss", ""))
+
+
+def _part(token: str, number: int) -> dict[str, Any]:
+    """A part of a token that is JSON; empty when it is none."""
     try:
-        payload = token.split(".")[1]
-        fields = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return str(fields["iss"])
-    except (ValueError, IndexError, KeyError, TypeError, RecursionError):
-        return ""
+        text = token.split(".")[number]
+        found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, IndexError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

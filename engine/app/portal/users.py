@@ -45,12 +45,12 @@ class Users:
             found = accounts.by_key(connection, passwords.key_hash(secret))
         return found if found and not found.locked else None
 
-    def by_password(self, name: str, password: str) -> Account | None:
-        """The account of a name and a password."""
+    def named(self, name: str) -> tuple[Account | None, str]:
+        """The account of a name, and what is stored of its password."""
         with self._db.read() as connection:
             found = _named(connection, name) if _USER_NAME.fullmatch(name) else None
             kept = accounts.password_of(connection, found.id) if found else ""
-        return found if passwords.matches(password, kept) and found and not found.locked else None
+        return found, kept
 
     def session(self, account: Account) -> str:
         """A secret that opens an account for a while; it dies when the password is changed, or all that the

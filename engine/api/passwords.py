@@ -1,0 +1,117 @@
+"""Passwords of strangers: hashing them is slow on purpose, so it has a thread of its own, and a queue.
+
+Whoever has guessed wrong stands behind those who have not, and nobody who knows the password is refused for
+others' guesses: it may take longer. What was found right or wrong a short while ago is known without hashing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from fastapi.concurrency import run_in_threadpool
+
+from engine.api.seldom import Seldom
+from engine.app.portal import passwords
+from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.failures import WINDOW, Failures
+from engine.app.portal.users import Users
+from engine.clock import Clock
+from engine.domain.account import Account
+
+WAITING = 200
+"""Tries that wait for their turn; a thread hashes them in ten seconds."""
+_KNOWN = 10_000
+
+
+@dataclass(order=True, slots=True)
+class _Try:
+    """Orders those who wait: who guessed less comes first, then who came first."""
+
+    guessed: tuple[int, int]
+    number: int
+    turn: asyncio.Future[None] = field(compare=False)
+
+
+class Passwords:
+    """Recognises accounts by name and password. Used by one event loop only."""
+
+    def __init__(self, users: Users, failures: Failures, clock: Clock) -> None:
+        self._users = users
+        self._failures = failures
+        self._clock = clock
+        self._secret = secrets.token_bytes(32)
+        self._known: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
+        self._executor = ThreadPoolExecutor(1, "passwords")
+        self._waiting: list[_Try] = []
+        self._hashing = False
+        self._number = 0
+        self._seldom = Seldom()
+
+    async def account(self, name: str, password: str, address: str) -> Account | None:
+        """The account that they open, if any.
+
+        Raises:
+            Refused: it is wrong, like many others from there; or too many wait, all with fewer guesses.
+        """
+        found, kept = await run_in_threadpool(self._users.named, name)
+        text = f"{name}\0{kept}\0{password}".encode("utf-8", "surrogateescape")
+        digest = hmac.digest(self._secret, text, hashlib.sha256)
+        right, at = self._known.get(digest, (False, 0.0))
+        if not right and self._clock.now() - at > WINDOW:
+            right = await self._hashed(password, kept, (address, f"{address} {name}"))
+            self._known[digest] = right, self._clock.now()
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+        if right and found is not None:
+            return None if found.locked else found
+        for one in (address, f"{address} {name}"):
+            self._failures.add(one)
+        if self._failures.too_many(f"{address} {name}"):
+            raise Refused(Code.AUTHENTICATION, "too many wrong passwords; wait a minute", status=429)
+        return None
+
+    def close(self) -> None:
+        """End the thread."""
+        self._executor.shutdown()
+
+    async def _hashed(self, password: str, kept: str, who: tuple[str, str]) -> bool:
+        self._number += 1
+        guessed = (self._failures.count(who[0]), self._failures.count(who[1]))
+        one = _Try(guessed, self._number, asyncio.get_running_loop().create_future())
+        self._waiting.append(one)
+        if len(self._waiting) > WAITING:
+            last = max(self._waiting)
+            self._waiting.remove(last)
+            last.turn.set_exception(Refused(Code.AUTHENTICATION, "too many log in; try again", status=429))
+            self._seldom.warn("too many passwords to look at", waiting=WAITING)
+        self._next()
+        try:
+            await one.turn
+        except BaseException:
+            if one in self._waiting:
+                self._waiting.remove(one)
+            elif one.turn.done() and not one.turn.cancelled() and one.turn.exception() is None:
+                self._done()
+            raise
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._executor, passwords.matches, password, kept)
+        finally:
+            self._done()
+
+    def _done(self) -> None:
+        self._hashing = False
+        self._next()
+
+    def _next(self) -> None:
+        if not self._hashing and self._waiting:
+            first = min(self._waiting)
+            self._waiting.remove(first)
+            self._hashing = True
+            first.turn.set_result(None)
