@@ -96,7 +96,8 @@ class PortalSection(Section):
     origins: tuple[str, ...] = ()
     """Web pages (`https://portal.example.org`) whose scripts may use the interface."""
     failures: int = Field(default=20, ge=1)
-    """Wrong keys or passwords from one address in a minute, after which it must wait."""
+    """Wrong keys from one address, or passwords for one name from there, in a minute, after which further
+    wrong ones are answered with 429. Right ones are let in."""
     audit_heads: tuple[str, ...] = ("file", "syslog")
     """Where the signed end of the audit trail is written after each change, beside the database: `file`
     (`audit-heads.jsonl` in the state directory), `syslog`, or absolute paths of files."""

@@ -19,6 +19,7 @@ ALL = (
     "transfers",
     "grid",
     "portal",
+    "attacks",
 )
 
 

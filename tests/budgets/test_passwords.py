@@ -84,5 +84,5 @@ def test_forty_wrong_keys_from_invented_addresses_come_from_one(known: House) ->
         known.ask("GET", "/executions", user="", apikey=f"ge_{n}", X_Forwarded_For=f"192.0.2.{n}")
         for n in range(40)
     ]
-    assert {one.status for one in told} == {401, 429}
+    assert told[-1].status == 429
     assert known.ask("GET", "/executions").status == 200
