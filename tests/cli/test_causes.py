@@ -120,7 +120,7 @@ def test_output(site: Site) -> None:
 
 @makes("results-full")
 def test_results_full(desk: Desk) -> None:
-    tool = desk.tool("head -c 3000000 /dev/zero > o", outputs={"o": "o"})
+    tool = desk.tool("head -c 3000000 /dev/urandom > o", outputs={"o": "o"})
     full = mounted(desk.directory / "results", "size=1m,nr_inodes=1000")
     assert "is kept in" in told(desk, "results-full", tool, desk.write("i.json", {}), *BARE, before=full)
 

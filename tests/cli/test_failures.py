@@ -131,7 +131,7 @@ def small(where: Path, size: str) -> list[str]:
 
 
 def test_a_full_disk_under_the_results_is_told_and_what_the_tool_wrote_is_kept(desk: Desk) -> None:
-    tool = desk.tool("head -c 3000000 /dev/zero > o", outputs={"o": "o"})
+    tool = desk.tool("head -c 3000000 /dev/urandom > o", outputs={"o": "o"})
     full = small(desk.directory / "results", "1m")
     done = desk.submit(tool, desk.write("i.json", {}), *BARE, code=1, before=full)
     assert "job 1 failed (output): no space left on the disk while delivering results to" in done.ran.err
