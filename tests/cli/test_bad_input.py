@@ -166,7 +166,8 @@ def test_a_registry_that_wants_credentials_is_told_apart(desk: Desk, busybox_ima
         locked.login = "me:pass-word"
         tool = desk.tool("echo", image=f"{locked.host}/vip/busybox:1.0")
         told = refused(desk, tool, desk.write("i.json", {}), code=4)
-        assert told[0].startswith(f"registry {locked.host} wants credentials: ")
+        assert told[0].startswith(f"registry {locked.host} wants credentials, or has no such image: ")
+        assert "docker login" in told[0]
 
         wrong = desk.write("logins.json", {locked.host: {"username": "me", "password": "guessed"}})
         (desk.directory / wrong).chmod(0o600)

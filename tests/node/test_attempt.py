@@ -98,12 +98,21 @@ def test_a_directory_is_an_input_and_an_output_like_a_file(site: Site) -> None:
     assert report.outcome == wire.SUCCEEDED, report.message
     (product,) = report.products
     assert (product.directory, product.size) == (True, len("one") + 2 * len("two"))
-    assert product.sha256 == report.inputs[0].sha256
-    listing = "find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum"
     delivered = site.results / report.attempt / "out"
-    by_hand = subprocess.run(["sh", "-c", listing], cwd=delivered, capture_output=True, text=True, check=True)
-    assert by_hand.stdout.split()[0] == product.sha256
+    assert report.inputs[0].sha256 == listed(source)  # its link is a link to the tool too, and no file
+    assert product.sha256 == listed(delivered)  # where the link is a file
+    assert (delivered / "link").read_text() == "two"
+    (source / "link").unlink()
+    (source / "link").write_text("two")
+    assert listed(source) == product.sha256
     assert (delivered / "empty").is_dir()
+
+
+def listed(directory: Path) -> str:
+    """Sum up a directory by hand."""
+    listing = "find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum"
+    by_hand = subprocess.run(["sh", "-c", listing], cwd=directory, capture_output=True, text=True, check=True)
+    return by_hand.stdout.split()[0]
 
 
 @pytest.mark.parametrize(

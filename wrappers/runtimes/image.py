@@ -11,7 +11,7 @@ from wrappers.containers.errors import ContainerError, NodeTrouble
 from wrappers.containers.tree import inside
 from wrappers.runtimes import site, start
 from wrappers.runtimes.base import ImageError, Job, Unusable
-from wrappers.runtimes.network import resolver_file
+from wrappers.runtimes.resolver import resolver_file
 
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -19,7 +19,6 @@ from wrappers.runtimes.base import Unusable
 
 PROGRAM = "slirp4netns"
 _SUBNET = "198.18.77.0/24"  # of RFC 2544: no machine on the Internet has such an address
-_RESOLVER = "198.18.77.3"  # where slirp4netns answers for the node's own name server
 _LINK_LOCAL = "169.254.0.0/16"  # metadata services of clouds are here
 _DEVICE = "/dev/net/tun"
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
@@ -57,17 +56,6 @@ def open_network(kind: str, user: int, unreachable: List[str]) -> Network:
         os.close(namespace)
 
     return Network(namespace, close)
-
-
-def resolver_file(kind: str, nodes_own: bytes) -> bytes:
-    """Write /etc/resolv.conf for a tool, from the node's own."""
-    if kind == wire.NETWORK_MACHINE:
-        return nodes_own
-    if kind == wire.NETWORK_NONE:
-        return b""
-    lines = nodes_own.decode("utf-8", "replace").splitlines()
-    kept = [line for line in lines if line.split()[:1] in (["search"], ["options"], ["domain"])]
-    return ("\n".join([f"nameserver {_RESOLVER}", *kept]) + "\n").encode("utf-8")
 
 
 def _own_addresses() -> List[str]:
