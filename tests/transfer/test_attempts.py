@@ -274,7 +274,7 @@ def test_a_full_directory_of_results_is_left_for_a_storage(site: Site, storage: 
     disk = site.root / "disk"
     disk.mkdir()
     manifest = site.manifest(
-        "head -c 300000 /dev/zero > a; head -c 3000000 /dev/zero > b",
+        "head -c 300000 /dev/urandom > a; head -c 3000000 /dev/urandom > b",
         outputs=outputs(a="a", b="b"),
         outputs_to=(disk / "results").as_uri(),
         outputs_also=[storage.url + "/a"],
