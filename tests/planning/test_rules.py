@@ -28,7 +28,7 @@ OPTIONAL = {"optional": True}
     [
         (text("a"), 3, "3 is not a string"),
         (text("a"), None, "null is not a string"),
-        (text("a"), ["x"], "a list is not a string"),
+        (text("a"), ["x"], "a list is not a string; with --vip a list is a job for each entry"),
         (text("a"), {"x": 1}, "an object is not a string"),
         (file("a"), True, "true is not a string"),
         (number("a"), "3", "'3' is not a number"),
