@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from cvmfs_deploy.publish import effects
 from cvmfs_deploy.published import Changes, Tree
 from engine.errors import SettingsError, Unavailable
 from wrappers.containers.listing import TREE, Entry, read_tree
-from wrappers.containers.tree import remove
+from wrappers.containers.tree import remove, remove_all
 
 
 def check_lease(name: str, lease: str, layout: Layout, changes: Changes) -> None:
@@ -60,7 +61,8 @@ def write(top: Path, layout: Layout, changes: Changes) -> None:
         effects.put_links(top, changes.links, store)
     effects.unlink(top, changes.unlinked)
     for path in changes.removed:
-        remove(top / checked(path))
+        if os.path.lexists(top / checked(path)):  # what the index knew may be among what no index knows
+            remove_all(top / checked(path))
     for path, data in changes.files.items():
         effects.put_file(top / checked(path), data)
 

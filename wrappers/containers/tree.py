@@ -111,13 +111,24 @@ def _empty(name: str, top: int, lifted: int) -> int:
                 os.unlink(each, dir_fd=directory)
                 continue
             os.close(_opened(each, directory))  # so that it may be moved
-            moved = False
-            while not moved:
-                lifted += 1
-                moved = _moved(each, directory, f".lifted-{lifted}", top)
+            lifted = _lift(each, directory, top, lifted)
     finally:
         os.close(directory)
     os.rmdir(name, dir_fd=top)
+    return lifted
+
+
+def _lift(name: str, directory: int, top: int, lifted: int) -> int:
+    """Bring a directory up to the top, or remove it where it is. Gives how many were lifted until now."""
+    try:
+        moved = False
+        while not moved:
+            lifted += 1
+            moved = _moved(name, directory, f".lifted-{lifted}", top)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        remove_at(name, directory)  # an overlay moves no directory of its lower side
     return lifted
 
 
