@@ -95,7 +95,7 @@ def test_an_administrator_sees_every_execution_and_a_service_only_how_it_stands(
         ("lfn:/grid/x", 8013),
         ("s3://bucket/key", 8013),
         ("in.txt", 8013),
-        ("", 8013),
+        ("", 8009),
         ("/vip", 8013),
         ("/vip/Home/a\u0000b", 8009),
         ("/vip/Home/\ud800", 8009),
