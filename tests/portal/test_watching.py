@@ -34,16 +34,18 @@ def test_metrics_are_not_for_strangers_nor_for_users(house: House, user: str) ->
 
 
 def test_what_is_said_of_a_job_tells_no_path_of_the_machine(house: House) -> None:
-    directory = house.storage / "users" / house.ids["ann"] / "home" / "a directory"
-    directory.mkdir(parents=True)
-    (directory / "link").symlink_to("/nowhere")
-    told = house.run("copier/1.0", {"file": "/vip/Home/a directory", "word": "x"})
+    house.put("/vip/Home/gone.txt", b"x", user="carl")
+    house.engine("user", "quota", "carl", "--running", "0")
+    id_ = house.start("copier/1.0", {"file": "/vip/Home/gone.txt", "word": "x"}, user="carl")
+    (house.storage / "users" / house.ids["carl"] / "home" / "gone.txt").unlink()
+    house.engine("user", "quota", "carl")
+    told = house.ended(id_, "carl")
     [job] = told["jobs"].values()
-    story = house.ok("GET", f"/executions/{told['identifier']}/jobs/0").json
+    story = house.ok("GET", f"/executions/{id_}/jobs/0", user="carl").json
     for text in (job["exitMessage"], story["exitMessage"], *(one["words"] for one in story["story"])):
         assert str(house.desk.home) not in text, text
         assert "/tmp/" not in text, text
-    assert "/vip/Home/a directory holds link" in job["exitMessage"]
+    assert "/vip/Home/gone.txt" in job["exitMessage"]
 
 
 def test_health_and_readiness_are_told_to_everybody(house: House) -> None:
