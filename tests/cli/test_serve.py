@@ -131,7 +131,7 @@ def test_no_secret_is_in_the_log(served: Served) -> None:
             with client.request(method, f"{served.url}/se/{path}", {}, body, ours) as answer:
                 answer.read()
         with client.request("POST", f"{served.url}/node/exchange", {}, Bytes(b"{}"), theirs) as answer:
-            assert answer.status == 400
+            assert answer.status == 401
     served.process.send_signal(signal.SIGTERM)
     ran = ended(served.process)
     for secret in (token, served.key_file.read_text().strip(), "claim-of-nobody", "presigned-secret"):

@@ -108,7 +108,10 @@ def test_expand_answers_while_more_lines_are_awaited(place: Path) -> None:
         (["lint", "half.json"], "engine: half.json line 1: not JSON: the text ends too early"),
         (["test", "bet.json"], "engine: bet.json: it has no tests"),
         (["expand", "bet.json", "--cross", "fraq=1"], "engine: --cross: sample has no input 'fraq'"),
-        (["expand", "bet.json", "--participants", "1"], "engine: --participants and --sessions need --bids"),
+        (
+            ["expand", "bet.json", "--participants", "1"],
+            "engine: --participants, --sessions and --bids-filter need --bids",
+        ),
     ],
 )
 def test_a_bad_request_is_one_clear_line_and_exit_code_2(words: list[str], told: str, place: Path) -> None:

@@ -59,6 +59,16 @@ def test_a_signal_to_a_child_of_the_tool_is_the_tools_affair(run: Run) -> None:
     assert run("sh -c 'kill -9 $$'; exit 255").code == 255
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_death_by_a_signal_after_other_processes_is_told_as_such(run: Run, number: signal.Signals) -> None:
+    assert run(f"x=$(exit 5); /bin/true; kill -{number.value} $$").signal == number
+
+
+def test_the_exit_code_is_not_that_of_a_process_that_ends_later(run: Run) -> None:
+    assert run('sh -c "sleep 0.3; exit 5" & exit 4').code == 4
+    assert run('sh -c "sleep 0.3; exit 0" & kill -9 $$').signal == signal.SIGKILL
+
+
 def test_output_and_errors_come_out_apart_and_unchanged(run: Run) -> None:
     result = run("printf 'Größe \\377 λ\\n'; echo trouble >&2")
     assert (result.place / "out").read_bytes() == "Größe ".encode() + b"\xff" + " λ\n".encode()

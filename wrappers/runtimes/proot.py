@@ -12,7 +12,7 @@ import subprocess
 import tarfile
 import urllib.parse
 from pathlib import Path
-from typing import IO, Optional
+from typing import IO, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.containers.cache import directory
@@ -22,7 +22,10 @@ from wrappers.runtimes.base import Unusable
 from wrappers.runtimes.probe import once
 from wrappers.transfer.trust import Trust
 
-UNKNOWN = 255  # what proot ends with when a signal ended the tool, or when the tool ended with 255
+VERBOSE = ["-v", "1"]
+"""Options with which proot tells how each process ended."""
+
+_END = re.compile(r"\bv?pid (\d+): (exited with status|terminated with signal) (\d+)")
 _LARGEST_TARBALL = 200 << 20  # bytes
 
 
@@ -46,13 +49,24 @@ def find(node: wire.Node, scratch: Path) -> str:
     return program
 
 
-def signal_in(log: str, pid: str) -> Optional[int]:
-    """The signal that ended the tool, process `pid`, from what proot says.
+class End(NamedTuple):
+    """How a process under proot ended."""
 
-    proot counts processes from 1 since 5.1.107; earlier ones name the real process.
+    pid: str  # "1" is the first, for a proot that counts them (since 5.1.107)
+    code: int
+    signal: Optional[int]
+
+
+def end_in(line: str) -> Optional[End]:
+    """The end that a line of proot tells of.
+
+    The exit code of proot itself is that of the process that ended last, of those that no signal ended.
     """
-    found = re.search(rf"\b(?:vpid 1|pid {pid}): terminated with signal (\d+)", log)
-    return int(found.group(1)) if found else None
+    found = _END.search(line)
+    if found is None:
+        return None
+    pid, how, number = found.groups()
+    return End(pid, 0, int(number)) if how.startswith("terminated") else End(pid, int(number), None)
 
 
 def _try(program: str, scratch: Path) -> None:

@@ -6,6 +6,7 @@ signals, the tool's output apart from udocker's and proot's words, nothing of th
 
 import os
 import re
+import threading
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
@@ -134,6 +135,7 @@ def _plan(
             top=str(top),
             container=_CONTAINER,
             proot=program,
+            proot_options=proot.VERBOSE,
             volumes=_volumes(job, tree, top, driver),
             environment=surroundings,
             cwd=str(workdir(job)),
@@ -161,21 +163,56 @@ def _run(plan: _Plan) -> None:
     on_death_of_parent(kill_group)
     ignore_signals()
     stderr = os.dup(2)
-    log = os.open(str(plan.log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    listener = _Listener(plan.log)
     os.dup2(stderr, 0)
-    os.dup2(log, 2)
+    os.dup2(listener.pipe, 2)
     if os.geteuid() == 0:
         shield(plan.writable)
+    listener.begin()
     os.environ.clear()
     os.environ["PROOT_TMP_DIR"] = str(plan.scratch)
     status = udocker_engine.run(plan.engine)
-    told = _read(plan.log)
-    started = _STARTED.search(told)
-    if not started:
-        os.write(stderr, f"udocker could not start the tool: {_last_line(told)}\n".encode())
+    os.dup2(stderr, 2)
+    listener.finish()
+    if not listener.tool:
+        os.write(stderr, f"udocker could not start the tool: {_last_line(_read(plan.log))}\n".encode())
         os._exit(125)
-    number = proot.signal_in(told, started.group(1)) if status == proot.UNKNOWN else None
-    end_like(number, status)
+    end = listener.end or proot.End(listener.tool, status, None)
+    end_like(end.signal, end.code)
+
+
+class _Listener:
+    """Keeps what udocker, proot and the prelude say, apart from how processes other than the tool ended."""
+
+    def __init__(self, log: Path) -> None:
+        self.tool = ""  # its process id
+        self.end: Optional[proot.End] = None
+        read, self.pipe = os.pipe()
+        self._log = log.open("w", encoding="utf-8")
+        self._thread = threading.Thread(target=self._listen, args=(read,), daemon=True)
+
+    def begin(self) -> None:
+        """Begin to listen: not before the process has entered its namespaces, which threads forbid."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Close the pipe and hear it to its end."""
+        os.close(self.pipe)
+        self._thread.join()
+
+    def _listen(self, read: int) -> None:
+        with os.fdopen(read, encoding="utf-8", errors="replace") as lines, self._log:
+            for line in lines:
+                end = proot.end_in(line)
+                if end is None:
+                    started = _STARTED.search(line)
+                    self.tool = started.group(1) if started else self.tool
+                elif self.tool and end.pid in (self.tool, "1"):
+                    self.end = end
+                else:
+                    continue
+                self._log.write(line)
+                self._log.flush()
 
 
 def _link(target: Path, link: Path) -> None:

@@ -17,6 +17,7 @@ class Options(NamedTuple):
     top: str  # directory with `containers`
     container: str  # name below it
     proot: str
+    proot_options: List[str]
     volumes: List[str]  # host:inside
     environment: Dict[str, str]  # the tool's whole environment
     cwd: str
@@ -65,7 +66,7 @@ def run(options: Options) -> int:
     repository = LocalRepository(options.top)
     mode = ExecutionMode(repository, options.container)
     mode.force_mode = "P1"
-    engine = _engine(repository, mode)
+    engine = _engine(repository, mode, options)
     surroundings = Uenv()
     surroundings.env = dict(options.environment)  # its own way of adding would strip values
     engine.opt.update(
@@ -82,7 +83,7 @@ def run(options: Options) -> int:
     return int(engine.run(options.container))
 
 
-def _engine(repository: Any, mode: Any) -> Any:
+def _engine(repository: Any, mode: Any, options: Options) -> Any:
     from udocker.engine.proot import PRootEngine
 
     class Engine(PRootEngine):  # type: ignore[misc] # udocker has no types
@@ -97,6 +98,7 @@ def _engine(repository: Any, mode: Any) -> Any:
             return True
 
         def _get_qemu_string(self) -> List[str]:
-            return []  # the image was chosen for this platform; the look at its programs takes 20 ms
+            # No qemu: the image was chosen for this platform, and the look at its programs takes 20 ms.
+            return list(options.proot_options)
 
     return Engine(repository, mode)
