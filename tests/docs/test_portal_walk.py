@@ -49,6 +49,8 @@ mount -t tmpfs none {top}
 mkdir {top}/upper {top}/work {top}/root
 mount -t overlay overlay -o lowerdir=/,upperdir={top}/upper,workdir={top}/work {top}/root
 for kernel in dev sys; do mount --rbind /$kernel {top}/root/$kernel; done
+mount -t tmpfs none {top}/root/dev/net
+mknod -m 666 {top}/root/dev/net/tun c 10 200  # as udev makes it
 mount -t proc proc {top}/root/proc
 mount -t tmpfs none {top}/root/run
 mount -t tmpfs none {top}/root/tmp
@@ -56,7 +58,11 @@ chmod 1777 {top}/root/tmp
 ip link set lo up
 install -m 755 {systemctl} {top}/root/usr/local/bin/systemctl
 echo 'APT::Get::Upgrade "false";' > {top}/root/etc/apt/apt.conf.d/99walk
-exec chroot {top}/root {python} -c "$WALK"
+cd {top}/root
+mkdir -p mnt/old
+pivot_root . mnt/old  # no chroot: there, user namespaces are refused
+umount -l mnt/old
+exec {python} -c "$WALK"
 """
 WALK = """
 import json, os, pathlib, subprocess, sys
@@ -64,11 +70,13 @@ for kind, first, second in json.loads(os.environ["STEPS"]):
     if kind == "file":
         pathlib.Path(first).write_text(second)
         continue
-    with open("/tmp/printed", "w+") as printed:  # no pipe: what is started in the background would hold it
+    # no pipes: what is started in the background would hold them
+    with open("/tmp/printed", "w+") as printed, open("/tmp/said", "w+") as said:
         done = subprocess.run(["sh", "-c", first], cwd=os.environ["CHECKOUT"], stdin=subprocess.DEVNULL,
-                              stdout=printed, stderr=subprocess.STDOUT)
+                              stdout=printed, stderr=said)
         printed.seek(0)
-        print(json.dumps([first, done.returncode, printed.read()]), flush=True)
+        said.seek(0)
+        print(json.dumps([first, done.returncode, printed.read(), said.read()]), flush=True)
     if done.returncode:
         break
     if "apt-get" in first:  # the package starts it
@@ -96,7 +104,7 @@ def _steps() -> list[tuple[str, str, str]]:
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(os.geteuid() != 0, reason="the walk is an administrator's")
 def test_every_command_of_the_walk_works(tmp_path: Path) -> None:
-    for program in ("initdb", "nginx", "curl", "ip"):
+    for program in ("initdb", "nginx", "curl", "ip", "slirp4netns", "newuidmap"):
         require(program)
     systemctl = tmp_path / "systemctl"
     systemctl.write_text(SYSTEMCTL)
@@ -122,8 +130,8 @@ def test_every_command_of_the_walk_works(tmp_path: Path) -> None:
     )  # fmt: skip
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
     commands = [(line, shows) for kind, line, shows in steps if kind == "command"]
-    for (line, shows), (typed, code, printed) in zip(commands, told, strict=False):
-        assert (line, code) == (typed, 0), f"# {line}\n{printed}"
+    for (line, shows), (typed, code, printed, said) in zip(commands, told, strict=False):
+        assert (line, code) == (typed, 0), f"# {line}\n{printed}{said}"
         if shows and not _OTHERS.search(line):
             assert matches(shows, printed), f"# {line}\nprinted:\n{printed}"
     assert len(told) == len(commands), done.stdout[-3000:]
