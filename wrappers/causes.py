@@ -196,6 +196,13 @@ _TABLE = (
         "have the machine looked at",
     ),
     _node(
+        "mount",
+        "the file system that has the image (CVMFS, NFS) does not answer or cannot be read, or the image is "
+        "damaged there",
+        "see the message for the file; mend the mount (its client, its cache, its server), or the image by "
+        "`cvmfs-deploy add --again`. For an hour, jobs on this node pull the image instead",
+    ),
+    _node(
         "open-files",
         "too many files are open, in the process or on the node",
         "raise the limit (`ulimit -n`)",

@@ -71,22 +71,35 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
     except errors.InvalidReference as error:
         raise BadRequest(f"{source}: container-image.image: {error}") from None
     if name.digest:
-        size = _look_at(name, node, source)
-        return Pinned(wire.Image(name.text, name.digest, size, path=path), "the digest in its name", warnings)
-    for directory in node.cvmfs:
-        deployed = Path(directory) / cvmfs.name_for(name)
-        if digest := udocker_format.digest_of(deployed):
-            return Pinned(wire.Image(name.text, digest, path=path), str(deployed), warnings)
+        deployed = cvmfs.find(node.cvmfs, name, name.digest)
+        size = _look_at(name, node, source) if deployed.found is None else None
+        image = wire.Image(name.text, name.digest, size, path=path)
+        return Pinned(image, "the digest in its name", (*warnings, *_told(deployed)))
+    deployed = cvmfs.search(node.cvmfs, [cvmfs.name_for(name)], udocker_format.manifest)
+    told = (*warnings, *_told(deployed))
+    if deployed.found is not None:
+        digest = "sha256:" + hashlib.sha256(deployed.told).hexdigest()
+        return Pinned(wire.Image(name.text, digest, path=path), str(deployed.found), told)
     place = path if path and not warnings else _kept_here(name, node)
     try:
         asked = _ask_registry(name, node, path, GLANCE if place else PATIENCE)
-        return replace(asked, warnings=(*warnings, *asked.warnings))
+        return replace(asked, warnings=(*told, *asked.warnings))
     except (errors.ImageMissing, errors.NoImage, EngineError) as error:
         if place:  # whatever the registry answers, it is not needed
-            return Pinned(wire.Image(name.text, "", path=place), f"nobody; jobs need it at {place}", warnings)
+            return Pinned(wire.Image(name.text, "", path=place), f"nobody; jobs need it at {place}", told)
+        if deployed.troubles:  # the image may lie there, and nowhere else
+            raise Unavailable(
+                "; ".join([f"{source}: container-image.image: {error}", *deployed.troubles]),
+                remedy="mend the mount, or see to the name and the registry",
+            ) from None
         if isinstance(error, EngineError):
             raise
         raise BadRequest(f"{source}: container-image.image: {error}") from None
+
+
+def _told(search: cvmfs.Search) -> tuple[str, ...]:
+    """Give a warning for each directory of pre-deployed containers that could not be asked."""
+    return tuple(f"{trouble}; the image is pulled" for trouble in search.troubles)
 
 
 def _unreachable(path: str, node: NodeSettings) -> tuple[str, ...]:
@@ -105,8 +118,6 @@ def _look_at(name: Reference, node: NodeSettings, source: str) -> int | None:
 
     The digest says which image runs: a registry that does not answer, or not us, is no obstacle.
     """
-    if cvmfs.find(node.cvmfs, name, name.digest):
-        return None
     try:
         logins = credentials.load(node.credentials)
         client = registry.Client(node.mirrors, logins, GLANCE, authorities=node.authorities)
@@ -126,8 +137,9 @@ def _runnable(client: registry.Client, name: Reference) -> manifests.Resolved:
 
 def _kept_here(name: Reference, node: NodeSettings) -> str:
     """What an image is called in the directory of this site's images; "" when it is not there."""
-    names = reference.site_names(name) if node.images else []
-    return next((one for one in names if os.path.exists(os.path.join(node.images or "", one))), "")
+    directories = [node.images] if node.images else []
+    found = cvmfs.search(directories, reference.site_names(name), os.path.exists).found
+    return found.name if found is not None else ""
 
 
 def _ask_registry(name: Reference, node: NodeSettings, path: str, patience: Patience) -> Pinned:

@@ -14,6 +14,7 @@ from pathlib import Path
 PACKAGES = {
     "/usr/lib/apache2/modules/mod_dav.so": "apache2-bin",
     "/usr/lib/*/libXrdHttp-5.so": "xrootd-server-plugins",
+    "/usr/lib/python3/dist-packages/fusepy.py": "python3-fusepy",
     "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so": "libnginx-mod-http-dav-ext",
     "busybox": "busybox-static",
     "chromedriver": "chromium-driver",

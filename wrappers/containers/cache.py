@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional
 
 from wrappers import wire
-from wrappers.containers import cvmfs
-from wrappers.containers.errors import ImageMissing, NodeTrouble, of_os
+from wrappers.containers import cvmfs, distrust
+from wrappers.containers.errors import ContainerError, ImageMissing, NodeTrouble, of_os
 from wrappers.containers.reference import Reference, parse
 from wrappers.containers.shelf import Shelf, Taken
 from wrappers.containers.tree import remove
@@ -59,9 +59,51 @@ def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -
         message = f"image {image.reference} is not at {image.path} here, and no registry has it"
         raise ImageMissing(message, "image-not-here")
     reference = None if image.url else parse(image.reference)._replace(digest=image.digest)
-    deployed = cvmfs.find(node.cvmfs, reference, image.digest) if reference else None
-    if deployed is not None:
-        return Found(deployed, "cvmfs")
+    deployed = _deployed(image, node, reference)
+    if deployed.found is not None:
+        return Found(deployed.found, "cvmfs", warnings=deployed.troubles)
+    try:
+        found = _kept(image, node, reference, private)
+    except ContainerError as error:
+        if deployed.troubles:  # it would not have been asked for
+            error.args = (f"{error} ({'; '.join(deployed.troubles)})",)
+        if deployed.troubles and not node.pull:
+            error.cause = "mount"
+        raise
+    done = "taken from the cache" if found.origin == "cache" else "pulled"
+    told = [f"{trouble}; the image is {done}" for trouble in deployed.troubles]
+    return found._replace(warnings=[*told, *found.warnings])
+
+
+def _deployed(image: wire.Image, node: wire.Node, reference: Optional[Reference]) -> cvmfs.Search:
+    """Look for the image where it was deployed, unless it could not be read there lately."""
+    if reference is None or not node.cvmfs:
+        return cvmfs.Search(None, [])
+    try:
+        unreadable = distrust.why(directory(node), image.digest) if node.pull else ""
+    except OSError:
+        unreadable = ""
+    if unreadable:
+        return cvmfs.Search(None, [unreadable])
+    return cvmfs.find(node.cvmfs, reference, image.digest)
+
+
+def distrusted(image: wire.Image, node: wire.Node, why: str) -> None:
+    """Note that the image cannot be read where it was deployed: the jobs of the next hour take another."""
+    try:
+        distrust.note(directory(node), image.digest, why)
+    except OSError:
+        pass  # then they find it out for themselves
+
+
+def _kept(
+    image: wire.Image, node: wire.Node, reference: Optional[Reference], private: Optional[Path]
+) -> Found:
+    """Take the image from the node's cache, into which it is pulled when it is not there.
+
+    Raises:
+        ContainerError: as `ensure`.
+    """
     make = partial(_pull, reference) if reference else _unpack
     try:
         return _shared(image, node, make)

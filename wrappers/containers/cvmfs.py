@@ -12,8 +12,9 @@ for another platform than linux/amd64 have it at the end: `docker.io+library+bus
 """
 
 from pathlib import Path
-from typing import Iterable, Optional
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Tuple
 
+from wrappers.containers import timed
 from wrappers.containers.platforms import USUAL_PLATFORM, platform, without_variant
 from wrappers.containers.reference import Reference
 from wrappers.containers.udocker_format import stands_for
@@ -42,8 +43,19 @@ def name_for(reference: Reference, made_for: str = USUAL_PLATFORM) -> str:
     return place + "@" + (reference.tag or directory_name(reference.digest)) + _suffix(made_for)
 
 
-def find(directories: Iterable[str], reference: Reference, digest: str) -> Optional[Path]:
-    """The first pre-deployed container that was made from this very image."""
+class Search(NamedTuple):
+    """What a search for a pre-deployed container gave."""
+
+    found: Optional[Path]
+    troubles: List[str]  # what is wrong with directories that were asked before it was found
+    told: Any = None  # what was asked of it
+
+
+def find(directories: Iterable[str], reference: Reference, digest: str) -> Search:
+    """Look for the first pre-deployed container that was made from this very image.
+
+    A directory that cannot be read, or does not answer in time, is passed over.
+    """
     here = platform()
     names = [
         f"{STORE}/{directory_name(digest)}",
@@ -51,11 +63,30 @@ def find(directories: Iterable[str], reference: Reference, digest: str) -> Optio
         name_for(reference),
         name_for(reference, here),
     ]
-    for directory in map(Path, directories):
-        for name in dict.fromkeys(names):
-            if stands_for(directory / name, digest):
-                return directory / name
-    return None
+    return search(directories, list(dict.fromkeys(names)), lambda place: stands_for(place, digest))
+
+
+def search(directories: Iterable[str], names: List[str], ask: Callable[[Path], Any]) -> Search:
+    """Look for the first place of these names in these directories that has an answer.
+
+    Each directory has its time for it, in a child (`timed`).
+    """
+    troubles: List[str] = []
+    for directory in directories:
+        try:
+            name, told = timed.at(directory, lambda alive: _first(Path(directory), names, ask))  # noqa: B023
+        except OSError as error:
+            troubles.append(timed.words(directory, error))
+            continue
+        if name:
+            return Search(Path(directory, name), troubles, told)
+    return Search(None, troubles)
+
+
+def _first(directory: Path, names: List[str], ask: Callable[[Path], Any]) -> Tuple[str, Any]:
+    timed.touch(str(directory))
+    answers = ((name, ask(directory / name)) for name in names)
+    return next(((name, answer) for name, answer in answers if answer), ("", None))
 
 
 def _suffix(made_for: str) -> str:

@@ -9,7 +9,7 @@ was chosen from an index of several platforms, the raw index is there too, as `i
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Optional
 
 from wrappers.containers import platforms
 from wrappers.containers.errors import CorruptImage
@@ -63,21 +63,35 @@ def settings(directory: Path) -> Settings:
 
 
 def digest_of(directory: Path) -> str:
-    """The digest of the image that a container directory of ours was made from; "" when it does not say."""
-    try:
-        return "sha256:" + hashlib.sha256((directory / _MANIFEST).read_bytes()).hexdigest()
-    except OSError:
-        return ""
+    """The digest of the image that a container directory of ours was made from; "" when it does not say.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
+    found = manifest(directory)
+    return "sha256:" + hashlib.sha256(found).hexdigest() if found is not None else ""
+
+
+def manifest(directory: Path) -> Optional[bytes]:
+    """The manifest of the image that a container directory was made from; None when it does not say.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
+    return _read(directory / _MANIFEST)
 
 
 def stands_for(directory: Path, digest: str) -> bool:
-    """Whether a container directory was made from this image, or chosen for this machine from this index."""
+    """Whether a container directory was made from this image, or chosen for this machine from this index.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
     found = digest_of(directory)
     if found == digest or not found:
         return found == digest
-    try:
-        raw = (directory / _INDEX).read_bytes()
-    except OSError:
+    raw = _read(directory / _INDEX)
+    if raw is None:
         return False
     if "sha256:" + hashlib.sha256(raw).hexdigest() != digest:
         return False
@@ -86,6 +100,14 @@ def stands_for(directory: Path, digest: str) -> bool:
     return any(
         platforms.order(platforms.described(entry.get("platform")), here) is not None for entry in listed
     )
+
+
+def _read(path: Path) -> Optional[bytes]:
+    """A file; None when it is not there."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _object(data: bytes) -> Dict[str, Any]:

@@ -1,6 +1,9 @@
 """One attempt from its manifest to its report: probe, inputs, image, run, outputs, deliver."""
 
+import errno
 import os
+import re
+import signal
 import time
 import traceback
 from contextlib import contextmanager
@@ -22,6 +25,13 @@ from wrappers.runtimes.choose import prepare
 from wrappers.runtimes.start import cause_in
 
 _OF_IMAGES = ("image-start", "image-platform")
+_NOT_EXECUTED = (126, 127)
+"""What a shell ends with when it cannot execute a program."""
+_UNREADABLE = re.compile(
+    "|".join(os.strerror(number) for number in (errno.EIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT))
+    + "|Bus error|cannot open shared object|error while loading"
+)
+"""What tools say when a file system fails them."""
 
 
 def silent(phase: str) -> None:
@@ -209,6 +219,7 @@ class _Attempt:
         if ended.stopped:
             raise Failure(ended.stopped, ended.why)
         if not began:
+            self._check_tree(launch, ended, "could not be started")
             why = ended.why or _last_line(name + ".err") or f"it ended with {ended.exit_code}"
             said = f"{launch.used.name} could not start the tool: "  # a runtime may say so itself
             cause = ended.cause or cause_in(why) or "runtime-failed"
@@ -230,7 +241,25 @@ class _Attempt:
             if ended.signal
             else f"ended with exit code {ended.exit_code}"
         )
+        if self._launch is not None:
+            self._check_tree(self._launch, ended, how)
         return Failure(wire.TOOL, f"the tool {how}; its outputs were not delivered")
+
+    def _check_tree(self, launch: Launch, ended: process.Ended, how: str) -> None:
+        """After a failure of the tool: see that its image could be read, where that is not the node's own.
+
+        Raises:
+            Failure: it could not, and the tool is not to blame.
+        """
+        said = " ".join(
+            _tail(os.path.join(self._into, self._manifest.attempt + end)) for end in (".err", ".out")
+        )
+        signs = ended.signal == signal.SIGBUS or ended.exit_code in _NOT_EXECUTED
+        found = (
+            launch.damage(signs or bool(_UNREADABLE.search(f"{said} {ended.why}"))) if launch.damage else ""
+        )
+        if found:
+            raise Failure("mount", f"the tool {how}, and its image cannot be read: {found}")
 
     def _clean_up(self) -> None:
         try:
@@ -279,11 +308,15 @@ def _defect(error: Exception) -> Failure:
     return Failure(wire.ENGINE, f"in the wrapper: {type(error).__name__}: {error}")
 
 
-def _last_line(path: str) -> str:
+def _tail(path: str) -> str:
     try:
         with open(path, "rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - 2000))
-            lines = log.read().decode("utf-8", "replace").split("\n")
+            return log.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _last_line(path: str) -> str:
+    lines = _tail(path).split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "")

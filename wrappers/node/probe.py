@@ -1,11 +1,12 @@
 """What a node offers, in facts that `engine doctor` explains."""
 
 import os
-import shutil
 from typing import Any, Dict
 
 from wrappers import wire
+from wrappers.containers.timed import trouble
 from wrappers.node.host import identify
+from wrappers.runtimes.programs import which
 
 PROGRAMS = ("apptainer", "singularity", "podman", "docker", "proot", "newuidmap", "newgidmap")
 
@@ -21,8 +22,8 @@ def probe(node: wire.Node) -> Dict[str, Any]:
         "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         "scratch": {"path": scratch, "free": _free(scratch), "writable": os.access(scratch, os.W_OK)},
         "missing": _missing(),
-        "programs": {name: path for name, path in ((name, shutil.which(name)) for name in PROGRAMS) if path},
-        "cvmfs": {path: os.path.isdir(path) for path in node.cvmfs},
+        "programs": {name: path for name, path in ((name, which(name)) for name in PROGRAMS) if path},
+        "cvmfs": {path: trouble(path) for path in node.cvmfs},
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 
 from wrappers import wire
 from wrappers.node import procfs
+from wrappers.node.mount import Mount
 from wrappers.node.spawn import ADOPTS, adopt_orphans, start
 from wrappers.node.stop import SIGNALS, Stop
 from wrappers.runtimes.base import Launch
@@ -29,7 +30,7 @@ class Ended(NamedTuple):
     signal: Optional[int]
     cpu_seconds: float  # of the tool and all its descendants that were waited for
     peak_memory: int  # bytes; never below the wrapper's own size, which the tool has before it is executed
-    stopped: str = ""  # wire.LIMIT or wire.CANCELLED when we ended it
+    stopped: str = ""  # the cause, in wrappers.causes, when we ended it
     why: str = ""  # for a person: why it was stopped or never started
     cause: str = ""  # in wrappers.causes: why it never started, if that is known
 
@@ -65,9 +66,13 @@ class _Watch:
         self._cpu = 0.0
         self._peak = 0
         self._alone = False  # no child is left
+        self._mount = Mount(launch.mount, lambda: procfs.processor_time(procfs.descendants(os.getpid())))
 
     def to_the_end(self, trouble: int) -> Ended:
-        stopped, why = self._watch()
+        try:
+            stopped, why = self._watch()
+        finally:
+            self._mount.close()
         if stopped and self._launch.kill is not None:
             self._launch.kill()
         self._end_all()
@@ -102,6 +107,9 @@ class _Watch:
                 excess = self._look_at_memory()
                 if excess:
                     return wire.LIMIT, excess
+                silence = self._mount.silence()
+                if silence:
+                    return "mount", silence
                 pause = min(pause * 1.25, SLOWEST_LOOK)
                 look = time.monotonic() + pause
             heard = signal.sigtimedwait(_WATCHED, max(0.0, min(look, deadline) - time.monotonic()))

@@ -57,6 +57,15 @@ def resident(pids: Iterable[int]) -> int:
     return total
 
 
+def processor_time(pids: Iterable[int]) -> float:
+    """Seconds of processor time that these processes have had, with those of their children that ended."""
+    ticks = 0
+    for pid in pids:
+        fields = _stat(pid)
+        ticks += sum(map(int, fields[11:15])) if fields else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def proportional(pids: Iterable[int]) -> int:
     """Bytes of resident memory, what is shared divided among those who share it.
 

@@ -1,14 +1,12 @@
 """Apptainer or Singularity, on the unpacked image or on a file that the site keeps for it."""
 
-import glob
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
 from wrappers import wire
-from wrappers.runtimes import site
+from wrappers.runtimes import programs, site
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.image import (
     DEFAULT_PATH,
@@ -65,12 +63,10 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
 
 
 def _find() -> str:
-    found = [shutil.which(name) for name in ("apptainer", "singularity")]
-    found += [path for place in _PLACES for path in sorted(glob.glob(place))[-1:]]
-    for program in found:
-        if program:
-            return program
-    raise Unusable("neither apptainer nor singularity is installed")
+    found = programs.which("apptainer") or programs.which("singularity") or programs.newest(_PLACES)
+    if not found:
+        raise Unusable("neither apptainer nor singularity is installed")
+    return found
 
 
 def _from_site(job: Job, node: wire.Node, image: Image) -> Optional[_Source]:

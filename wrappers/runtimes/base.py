@@ -22,6 +22,10 @@ class ImageError(Exception):
         self.cause = cause  # in wrappers.causes
 
 
+class Unreadable(Exception):
+    """The image's tree, which is not the node's own, cannot be read: the image must come from elsewhere."""
+
+
 class Job(NamedTuple):
     """What a runtime must know of the job to start."""
 
@@ -48,3 +52,5 @@ class Launch(NamedTuple):
     started: Optional[Callable[[], bool]] = None  # after the end: did the tool itself ever start?
     excess: Optional[Callable[[], str]] = None  # after the end: words when its memory limit ended the tool
     cleanup: Optional[Callable[[], None]] = None
+    mount: str = ""  # a network file system that the tool runs from
+    damage: Optional[Callable[[bool], str]] = None  # after a failure: what is wrong with the tree there

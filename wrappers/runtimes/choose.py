@@ -1,10 +1,10 @@
 """The first runtime, in the order of the manifest or the node, that works for a job here."""
 
 import importlib
-from typing import List
+from typing import Any, List
 
 from wrappers import wire
-from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.base import ImageError, Job, Launch, Unreadable, Unusable
 from wrappers.runtimes.image import Image
 
 # Modules are imported when they are tried: a node needs one or two of them.
@@ -54,7 +54,7 @@ def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
             continue
         module = importlib.import_module("wrappers.runtimes." + _MODULES[name])
         try:
-            launch: Launch = module.prepare(job, node, image)
+            launch = _prepare(module, job, node, image)
         except Unusable as error:
             passed.append(f"{name}: {error}")
             reasons.append(error.cause)
@@ -73,6 +73,36 @@ def _refused(manifest: wire.Manifest, name: str) -> str:
     if manifest.network not in wire.NETWORKS.get(name, (wire.NETWORK_MACHINE,)):
         return f"it cannot give a tool the network {manifest.network!r}"
     return ""
+
+
+def _prepare(module: Any, job: Job, node: wire.Node, image: Image) -> Launch:
+    """Have a runtime get ready; when the image's tree cannot be read where it lies, with another one.
+
+    Raises:
+        Unusable, ImageError: as `prepare`.
+    """
+    try:
+        launch = _try(module, job, node, image)
+    except Unreadable as error:
+        if not image.give_up(str(error)):
+            raise Unusable(str(error), "mount") from None
+        try:
+            launch = _try(module, job, node, image)
+        except Unreadable as again:
+            raise Unusable(str(again), "mount") from None
+    mount = "" if "copy" in launch.used.mode else image.mount()
+    return launch._replace(mount=mount, damage=image.damage)
+
+
+def _try(module: Any, job: Job, node: wire.Node, image: Image) -> Launch:
+    try:
+        launch: Launch = module.prepare(job, node, image)
+    except ImageError:
+        damage = image.damage(False)
+        if damage:  # what it lacks may be missing from its tree only
+            raise Unreadable(damage) from None
+        raise
+    return launch
 
 
 def _with_release(launch: Launch, image: Image) -> Launch:

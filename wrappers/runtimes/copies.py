@@ -4,40 +4,67 @@ import fcntl
 import os
 import shutil
 import stat
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List
+from typing import IO, Callable, Iterator, List
 
-from wrappers.runtimes.base import Unusable
+from wrappers import causes
+from wrappers.containers.tree import remove
+from wrappers.runtimes.base import Unreadable, Unusable
+from wrappers.runtimes.image import Tree
 from wrappers.runtimes.start import no_execution
 
 _FICLONE = 0x40049409  # ioctl: share the blocks of a file until one side writes (btrfs, XFS)
 
 
-def copy(tree: Path, to: Path) -> List[str]:
+def copy(tree: Tree, to: Path) -> List[str]:
     """Copy a tree, with reflinks where the file system knows them. Hard links are split: one side may write.
 
     Returns what the account may not read, and is left out.
 
     Raises:
         Unusable: it cannot be copied here.
+        Unreadable: it is remote, and cannot be read.
     """
     if no_execution(to.parent):
         raise Unusable(
             f"a private copy of the image in {to.parent} could not be executed (noexec): name a directory of "
             "another file system in the setting `scratch`"
         )
-    needed = _size(tree)
+    try:
+        left_out = tree.look(lambda alive: _copy(tree.root, to, alive))
+    except OSError as error:
+        raise _unusable(to, error) from None
+    except Unreadable:
+        remove(to)
+        raise
+    return [os.fsdecode(os.path.relpath(path, os.fsencode(str(tree.root)))) for path in left_out]
+
+
+def _copy(tree: Path, to: Path, alive: Callable[[], None]) -> List[bytes]:
+    needed = _size(tree, alive)
     free = shutil.disk_usage(str(to.parent)).free
     if free < needed:
         raise Unusable(
             f"a private copy of the image needs {needed >> 20} MiB in {to.parent}, {free >> 20} MiB are free"
         )
+    left_out: List[bytes] = []
+    _copy_directory(os.fsencode(str(tree)), os.fsencode(str(to)), left_out, alive)
+    return left_out
+
+
+def _unusable(to: Path, error: OSError) -> Unusable:
+    why = f"no private copy of the image can be made in {to.parent}: {error.strerror}"
+    return Unusable(why, causes.of_limit(error) or "no-runtime")
+
+
+@contextmanager
+def _writing(target: bytes) -> Iterator[None]:
+    """What fails in the block is the copy's file system, and not that of the tree."""
     try:
-        left_out: List[bytes] = []
-        _copy_directory(os.fsencode(str(tree)), os.fsencode(str(to)), left_out)
+        yield
     except OSError as error:
-        raise Unusable(f"no private copy of the image can be made in {to.parent}: {error.strerror}") from None
-    return [os.fsdecode(os.path.relpath(path, os.fsencode(str(tree)))) for path in left_out]
+        raise _unusable(Path(os.fsdecode(target)), error) from None
 
 
 def warnings(left_out: List[str]) -> List[str]:
@@ -47,8 +74,9 @@ def warnings(left_out: List[str]) -> List[str]:
     return [f"{len(left_out)} files of the image cannot be read by this account, e.g. {left_out[0]}"]
 
 
-def _copy_directory(source: bytes, target: bytes, left_out: List[bytes]) -> None:
-    os.mkdir(target)
+def _copy_directory(source: bytes, target: bytes, left_out: List[bytes], alive: Callable[[], None]) -> None:
+    with _writing(target):
+        os.mkdir(target)
     try:
         listed = os.scandir(source)
     except PermissionError:
@@ -60,14 +88,15 @@ def _copy_directory(source: bytes, target: bytes, left_out: List[bytes]) -> None
             if entry.is_symlink():
                 _copy_symlink(entry.path, copy)
             elif entry.is_dir(follow_symlinks=False):
-                _copy_directory(entry.path, copy, left_out)
+                _copy_directory(entry.path, copy, left_out, alive)
             elif entry.is_file(
                 follow_symlinks=False
             ):  # special files of a tree that others made are left out
                 try:
-                    _copy_file(entry.path, copy)
+                    _copy_file(entry.path, copy, alive)
                 except PermissionError:
                     left_out.append(entry.path)
+            alive()
     shutil.copystat(source, target)
     os.chmod(target, stat.S_IMODE(os.lstat(source).st_mode) | stat.S_IRWXU)
 
@@ -80,22 +109,36 @@ def _copy_symlink(source: bytes, target: bytes) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another file system, or a tree of somebody else
-        os.symlink(os.readlink(source), target)
+        link = os.readlink(source)
+        with _writing(target):
+            os.symlink(link, target)
 
 
-def _copy_file(source: bytes, target: bytes) -> None:
-    with open(source, "rb") as old, open(target, "wb") as new:  # in this order: see PermissionError above
-        try:
-            fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
-        except OSError:
-            shutil.copyfileobj(old, new, 1 << 20)
+def _copy_file(source: bytes, target: bytes, alive: Callable[[], None]) -> None:
+    with open(source, "rb", buffering=0) as old:
+        with _writing(target):
+            new = open(target, "wb", buffering=0)  # noqa: SIM115 - closed below, where errors are told apart
+        with new:
+            try:
+                fcntl.ioctl(new.fileno(), _FICLONE, old.fileno())
+            except OSError:
+                for chunk in iter(lambda: old.read(1 << 20), b""):
+                    with _writing(target):
+                        _write_all(new, chunk)
+                    alive()
     shutil.copystat(source, target)
     os.chmod(target, stat.S_IMODE(os.lstat(source).st_mode) | stat.S_IRUSR | stat.S_IWUSR)
 
 
-def _size(tree: Path) -> int:
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    while data:
+        data = data[file.write(data) :]
+
+
+def _size(tree: Path, alive: Callable[[], None]) -> int:
     total = 0
     for directory, _, names in os.walk(os.fsencode(str(tree))):
         for name in names:
             total += os.lstat(os.path.join(directory, name)).st_size
+        alive()
     return total

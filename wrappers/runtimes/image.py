@@ -3,18 +3,21 @@
 import os
 import re
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 from wrappers import wire
-from wrappers.containers import cache, udocker_format
-from wrappers.containers.errors import ContainerError, NodeTrouble
-from wrappers.containers.tree import inside
+from wrappers.containers import cache, integrity, timed, udocker_format
+from wrappers.containers.errors import ContainerError, CorruptImage, NodeTrouble
+from wrappers.containers.tree import inside, remove
 from wrappers.runtimes import site, start
-from wrappers.runtimes.base import ImageError, Job, Unusable
+from wrappers.runtimes.base import ImageError, Job, Unreadable, Unusable
 from wrappers.runtimes.resolver import resolver_file
 
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+T = TypeVar("T")
 
 
 class Tree(NamedTuple):
@@ -25,6 +28,36 @@ class Tree(NamedTuple):
     settings: udocker_format.Settings
     found: cache.Found
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies on CVMFS, or wherever the site keeps images: a network file system, mostly."""
+        return self.found.origin in ("cvmfs", "site")
+
+    def look(self, action: Callable[[Callable[[], None]], T]) -> T:
+        """Look at the tree, in a child with a limit of time where it is remote (see `timed.in_time`).
+
+        Raises:
+            Unreadable: it does not answer, or cannot be read.
+        """
+        if not self.is_remote:
+            return action(_nobody)
+        try:
+            result: T = timed.in_time(action)
+            return result
+        except OSError as error:
+            raise Unreadable(timed.words(str(self.container), error)) from None
+
+    def tried(self, trial: Callable[[], str]) -> str:
+        """The answer of a functional probe of the tree, which may not answer (see `probe.once`).
+
+        Raises:
+            Unreadable: it does not.
+        """
+        try:
+            return trial()
+        except timed.NoAnswer as error:
+            raise Unreadable(timed.words(str(self.container), error)) from None
+
 
 class Image:
     """The job's image: fetched at most once, whichever runtimes ask for it."""
@@ -32,6 +65,7 @@ class Image:
     def __init__(self, job: Job, node: wire.Node) -> None:
         self._job, self._node = job, node
         self._tree: Optional[Tree] = None
+        self._given_up: List[str] = []
 
     @property
     def pinned(self) -> wire.Image:
@@ -67,20 +101,55 @@ class Image:
                 found = self._from_site() or cache.ensure(
                     self.pinned, self._node, self._job.private / "image"
                 )
-                settings = udocker_format.settings(found.path)
+                if self._given_up:
+                    found = found._replace(warnings=[*self._given_up, *found.warnings])
+                settings = _settings(found)
             except NodeTrouble as error:
                 raise Unusable(str(error), error.cause) from None
             except ContainerError as error:
                 raise ImageError(str(error), error.cause) from None
             root = found.path / udocker_format.ROOT
             if found.origin == "site":  # a link of ours
-                root = Path(os.path.realpath(str(root)))
+                link = Tree(found.path, root, settings, found)
+                root = Path(link.look(lambda alive: os.path.realpath(str(root))))
             self._tree = Tree(found.path, root, settings, found)
         return self._tree
 
+    def give_up(self, why: str) -> bool:
+        """Take the image from elsewhere, since its tree cannot be read; gives whether that can be done."""
+        if self._tree is not None and self._tree.found.origin == "cvmfs":
+            cache.distrusted(self.pinned, self._node, why)
+        if self._given_up or not self._node.pull or not self.pinned.digest:
+            return False
+        self._tree = None
+        for runtime in ("userns", "udocker", "apptainer"):  # a copy of that tree, or links to it
+            remove(self._job.private / runtime)
+        self._node = self._node._replace(cvmfs=[])
+        self._given_up.append(f"{why}; the image is pulled")
+        return True
+
+    def mount(self) -> str:
+        """The directory on a network file system that the image lies in; "" when it is the node's own."""
+        return str(self._tree.container) if self._tree is not None and self._tree.is_remote else ""
+
+    def damage(self, thorough: bool) -> str:
+        """What is wrong with the tree after a tool failed, if it is remote; the next job takes another."""
+        tree = self._tree
+        if tree is None or not tree.is_remote:
+            return ""
+        try:
+            found: str = timed.in_time(lambda alive: integrity.damage(tree.container, thorough, alive))
+            why = f"{tree.container}: {found}" if found else ""
+        except OSError as error:
+            why = timed.words(str(tree.container), error)
+        if why and tree.found.origin == "cvmfs":
+            cache.distrusted(self.pinned, self._node, why)
+        return why
+
     def _from_site(self) -> Optional[cache.Found]:
         """An unpacked image that the descriptor names by its path (VIP's vip:imagepath)."""
-        path = site.find_tree(self.pinned, self._node) if self.pinned.path else None
+        wanted = self.pinned.path and not self._given_up
+        path = site.find_tree(self.pinned, self._node) if wanted else None
         if path is None:
             return None
         container = site.as_container(path, self._job.private / "site-image")
@@ -90,6 +159,30 @@ class Image:
         """The image may be removed from the cache again."""
         if self._tree is not None:
             self._tree.found.release()
+
+
+def _nobody() -> None:
+    """Nobody waits for a tree of our own."""
+
+
+def _settings(found: cache.Found) -> udocker_format.Settings:
+    """Read how the image wants to be run.
+
+    Raises:
+        Unreadable: its tree is remote, and cannot be read.
+        CorruptImage: it is no container directory.
+    """
+    if found.origin not in ("cvmfs", "site"):
+        return udocker_format.settings(found.path)
+    try:
+        settings: udocker_format.Settings = timed.in_time(lambda alive: udocker_format.settings(found.path))
+        return settings
+    except OSError as error:
+        raise Unreadable(timed.words(str(found.path), error)) from None
+    except CorruptImage as error:
+        if found.origin == "site":
+            raise
+        raise Unreadable(str(error)) from None
 
 
 def environment(job: Job, tree: Tree, writable_root: bool = True) -> Dict[str, str]:
@@ -105,9 +198,13 @@ def can_be_home(tree: Tree, path: str) -> bool:
     """Whether a path is a directory of the image, or can become one."""
     if not path.startswith("/") or any(f"{path}/".startswith(f"/{name}/") for name in ("dev", "proc", "sys")):
         return False
+    return tree.look(lambda alive: _is_below_directory(tree.root, path))
+
+
+def _is_below_directory(root: Path, path: str) -> bool:
     try:
-        place = inside(tree.root, path)
-        while not os.path.lexists(str(place)) and place != tree.root:
+        place = inside(root, path)
+        while not os.path.lexists(str(place)) and place != root:
             place = place.parent
         return place.is_dir()
     except (ContainerError, OSError):
@@ -124,7 +221,8 @@ def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
     entrypoint = tree.settings.entrypoint if job.manifest.entrypoint else []
     for program in [*entrypoint[:1], shell]:
         if program.startswith("/") or "/" not in program:  # others depend on where the job starts
-            start.check(_name(job) or str(tree.root), tree.root, program, surroundings.get("PATH", ""))
+            path = surroundings.get("PATH", "")
+            tree.look(lambda alive: start.check(_name(job) or str(tree.root), tree.root, program, path))  # noqa: B023
     return [*entrypoint, shell, str(job.script)]
 
 
@@ -137,9 +235,16 @@ def small_files(tree: Tree, network: str) -> Dict[str, bytes]:
     """The host's name service, and an account for root in images that have none."""
     files = {path: _read(Path(path)) for path in ("/etc/resolv.conf", "/etc/hosts")}
     files["/etc/resolv.conf"] = resolver_file(network, files["/etc/resolv.conf"])
+    files.update(tree.look(lambda alive: _accounts(tree.root)))
+    return files
+
+
+def _accounts(root: Path) -> Dict[str, bytes]:
+    """The lists of accounts that have no root, with one."""
+    files = {}
     for path, line in (("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", b"root:x:0:\n")):
         try:
-            found = _read(inside(tree.root, path))
+            found = _read(inside(root, path))
         except ContainerError:  # links in a circle
             found = b""
         if not any(entry.split(b":")[2:3] == [b"0"] for entry in found.splitlines()):

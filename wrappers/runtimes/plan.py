@@ -24,7 +24,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
     if mode == "copy":
         root = private / "copy"
         if not root.exists():
-            warnings = copies.warnings(copies.copy(tree.root, root))
+            warnings = copies.warnings(copies.copy(tree, root))
     tmp = os.path.realpath(str(job.tmp))
     binds = [Bind(tmp, target) for target in TEMPORARY]
     directory = os.path.realpath(str(job.directory))
@@ -37,7 +37,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
         binds.extend(_as_binds(files, private / "files"))
         files = {}
     return World(
-        tree=os.path.realpath(str(root)),
+        tree=tree.look(lambda alive: os.path.realpath(str(root))),
         mode=mode,
         private=str(private),
         work=str(private / "work"),

@@ -1,7 +1,11 @@
 """Functional probes: whether something works is found out by doing it, once in a process."""
 
 import os
-from typing import Callable, Dict, Tuple
+import select
+import signal
+from typing import Any, Callable, Dict, Tuple
+
+from wrappers.containers.timed import LIMIT, NoAnswer
 
 _answers: Dict[Tuple[object, ...], str] = {}
 
@@ -17,6 +21,7 @@ def _attempt(action: Callable[[], None]) -> str:
     hear, tell = os.pipe()
     child = os.fork()
     if child == 0:
+        os.close(hear)
         try:
             action()  # may fork in its turn: whoever returns or fails ends here
             os._exit(0)
@@ -25,9 +30,28 @@ def _attempt(action: Callable[[], None]) -> str:
         finally:
             os._exit(1)
     os.close(tell)
-    with os.fdopen(hear, "rb") as stream:
-        said = stream.read().decode("utf-8", "replace")
+    with os.fdopen(hear, "rb", buffering=0) as stream:
+        said = _all(stream, child).decode("utf-8", "replace")
     status = os.waitpid(child, 0)[1]
     if status == 0:
         return ""
     return said or f"it ended with status {status}"
+
+
+def _all(stream: Any, child: int) -> bytes:
+    """What the child says until its end.
+
+    Raises:
+        NoAnswer: it does not end, since something that it needs does not answer.
+    """
+    said = b""
+    poll = select.poll()
+    poll.register(stream, select.POLLIN)
+    while poll.poll(LIMIT * 1000):
+        piece = stream.read(4096)
+        if not piece:
+            return said
+        said += piece
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, os.WNOHANG)  # it may never end
+    raise NoAnswer(LIMIT)

@@ -18,6 +18,7 @@ from wrappers import wire
 from wrappers.containers.cache import directory
 from wrappers.containers.errors import ContainerError
 from wrappers.containers.shelf import Shelf
+from wrappers.runtimes import programs
 from wrappers.runtimes.base import Unusable
 from wrappers.runtimes.probe import once
 from wrappers.transfer.trust import Trust
@@ -35,12 +36,13 @@ def find(node: wire.Node, scratch: Path) -> str:
     Raises:
         Unusable: there is none.
     """
+    programs.check(node.proot, "proot")
     if node.proot:
         program = node.proot
     elif node.tools:
         program = _from_tools(node, scratch)
     else:
-        program = shutil.which("proot") or ""
+        program = programs.which("proot")
     if not program:
         raise Unusable("proot is missing: name it in the setting `proot` or udocker's tarball in `tools`")
     reason = once(("proot", program, os.stat(str(scratch)).st_dev), lambda: _try(program, scratch))
@@ -82,6 +84,7 @@ def _try(program: str, scratch: Path) -> None:
 
 
 def _from_tools(node: wire.Node, scratch: Path) -> str:
+    programs.check(node.tools, "tools")
     if os.path.isdir(node.tools):
         return _pick(Path(node.tools))
     if "://" in node.tools and not node.tools_sha256:

@@ -8,28 +8,27 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Dict, Iterator, Optional
+from typing import Callable, Dict, Iterator, Optional, TypeVar
 
 from wrappers import wire
-from wrappers.containers import udocker_format
+from wrappers.containers import timed, udocker_format
 from wrappers.containers.reference import parse, site_names
 
 _CVMFS = Path("/cvmfs")
 # As singularity and apptainer write it when they make an image from Docker's.
 _EXPORT = re.compile(r'^export ([A-Za-z_]\w*)="?(?:\$\{\1:-)?"?([^"$`\\}]*)', re.MULTILINE)
 _SIGNS = ("bin", "usr")
+T = TypeVar("T")
 
 
 def find(image: wire.Image, node: wire.Node) -> Optional[Path]:
     """The first that is there."""
-    return next((path for path in _places(image, node) if path.exists()), None)
+    return next((path for path in _places(image, node) if _answer(path, path.exists, False)), None)
 
 
 def find_tree(image: wire.Image, node: wire.Node) -> Optional[Path]:
     """The first that is an unpacked image."""
-    return next(
-        (path for path in _places(image, node) if any((path / sign).is_dir() for sign in _SIGNS)), None
-    )
+    return next((path for path in _places(image, node) if _answer(path, lambda: _is_tree(path), False)), None)  # noqa: B023
 
 
 def warning(path: Path, image: wire.Image) -> str:
@@ -44,9 +43,24 @@ def as_container(path: Path, into: Path) -> Path:
     root = into / udocker_format.ROOT
     if not root.is_symlink():
         root.symlink_to(path)
-    variables = [f"{name}={value}" for name, value in _environment(path).items()]
+    nothing: Dict[str, str] = {}
+    found = _answer(path, lambda: _environment(path), nothing)
+    variables = [f"{name}={value}" for name, value in found.items()]
     (into / "container.json").write_text(json.dumps({"config": {"Env": variables}}), encoding="utf-8")
     return into
+
+
+def _answer(path: Path, ask: Callable[[], T], otherwise: T) -> T:
+    """What is found at a place of the site, or what counts when it cannot be read, or not in time."""
+    try:
+        found: T = timed.at(str(path.parent), lambda alive: ask())
+        return found
+    except OSError:
+        return otherwise
+
+
+def _is_tree(path: Path) -> bool:
+    return any((path / sign).is_dir() for sign in _SIGNS)
 
 
 def _places(image: wire.Image, node: wire.Node) -> Iterator[Path]:

@@ -91,12 +91,12 @@ def _check_root(job: Job) -> None:
 
 def _root(job: Job, tree: Tree) -> Tuple[Path, str, List[str]]:
     """The root that the tool may write to: the tree itself only where nobody can; and warnings."""
-    read_only = bool(os.statvfs(str(tree.root)).f_flag & os.ST_RDONLY)
-    if job.manifest.root == "readonly" and read_only and not no_execution(tree.root):
+    read_only = bool(tree.look(lambda alive: os.statvfs(str(tree.root)).f_flag) & os.ST_RDONLY)
+    if job.manifest.root == "readonly" and read_only and not tree.look(lambda alive: no_execution(tree.root)):
         return tree.root, "P1 readonly", []
     copy = job.private / "udocker" / "copy"
     copy.parent.mkdir(exist_ok=True)
-    warnings = [] if copy.exists() else copies.warnings(copies.copy(tree.root, copy))
+    warnings = [] if copy.exists() else copies.warnings(copies.copy(tree, copy))
     home = environment(job, tree)["HOME"]
     wanted = [str(workdir(job)), str(job.directory), *TEMPORARY, *([home] if can_be_home(tree, home) else [])]
     for path in wanted:  # also where links of the image lead to what is not there

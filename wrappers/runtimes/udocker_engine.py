@@ -8,6 +8,7 @@ import os
 import sys
 from typing import Any, Dict, List, NamedTuple
 
+from wrappers.runtimes import programs
 from wrappers.runtimes.base import Unusable
 
 
@@ -30,6 +31,7 @@ def load(place: str) -> str:
     Raises:
         Unusable: it is not there.
     """
+    programs.check(place, "udocker")
     if place and place not in sys.path:
         sys.path.insert(0, place)
     try:

@@ -72,14 +72,15 @@ def _choose(
     job: Job, tree: Tree, driver: Optional[gpu.Gpu], ways: List[idmap.IdMap]
 ) -> Tuple[World, idmap.IdMap]:
     reasons = []
-    in_place = job.manifest.root == "readonly" and not no_execution(tree.root)
+    in_place = job.manifest.root == "readonly" and not tree.look(lambda alive: no_execution(tree.root))
     for mode in ("overlay", "readonly" if in_place else "copy"):
         plan = make_plan(job, tree, mode, driver)
         for chosen in ways:
             if mode == "overlay" and not _owns(tree, chosen):
-                _make_skeleton(tree.root, Path(plan.private, "upper"))
-            question = (chosen.kind, mode, _device(tree.root), _device(job.private))
-            reason = once(question, lambda: _try(plan, chosen))  # noqa: B023 - used at once
+                upper = Path(plan.private, "upper")
+                tree.look(lambda alive: _make_skeleton(tree.root, upper))  # noqa: B023 - used at once
+            question = (chosen.kind, mode, tree.look(lambda alive: _device(tree.root)), _device(job.private))
+            reason = tree.tried(lambda: once(question, lambda: _try(plan, chosen)))  # noqa: B023 - used at once
             if not reason:
                 return plan, chosen
             reasons.append(f"{mode}: {reason}")
@@ -154,7 +155,7 @@ def _has_started(started: str) -> bool:
 def _owns(tree: Tree, chosen: idmap.IdMap) -> bool:
     """Whether the owner of the tree exists in the namespace: an overlay cannot copy up what nobody owns."""
     everybody = chosen.kind == "range" and os.geteuid() == 0
-    return everybody or os.stat(str(tree.root)).st_uid == os.geteuid()
+    return everybody or tree.look(lambda alive: os.stat(str(tree.root)).st_uid) == os.geteuid()
 
 
 def _make_skeleton(root: Path, upper: Path, depth: int = 3) -> None:

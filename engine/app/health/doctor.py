@@ -153,14 +153,13 @@ def _registries(settings: Settings) -> Finding:
     return Finding("registries", OK, f"mirrors answer for {', '.join(settings.node.mirrors)}")
 
 
-def _cvmfs(places: dict[str, bool]) -> Finding:
+def _cvmfs(places: dict[str, str]) -> Finding:
     if not places:
         return Finding("CVMFS", OK, "no directory of pre-deployed containers is set (node.cvmfs)")
-    missing = sorted(path for path, there in places.items() if not there)
-    if missing:
-        return Finding(
-            "CVMFS", WARNING, f"not there: {', '.join(missing)}", "mount it, or correct node.cvmfs"
-        )
+    wrong = [trouble for trouble in places.values() if trouble]
+    if wrong:
+        remedy = "mount it, mend its client, or correct node.cvmfs; until then jobs pull their images"
+        return Finding("CVMFS", WARNING, "; ".join(wrong), remedy)
     return Finding("CVMFS", OK, ", ".join(sorted(places)))
 
 

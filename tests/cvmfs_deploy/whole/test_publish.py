@@ -386,10 +386,10 @@ def test_an_image_is_found_by_the_digest_of_its_index_too(site: Site, registry: 
     index = "sha256:" + hashlib.sha256(resolved.index_document).hexdigest()
     site.ok("add", image.text)
     for digest in (resolved.digest, index):
-        found = cvmfs.find([str(site.containers)], image._replace(tag="", digest=digest), digest)
+        found = cvmfs.find([str(site.containers)], image._replace(tag="", digest=digest), digest).found
         assert found is not None
         assert (found / "ROOT/what").read_text() == "x"
-    assert cvmfs.find([str(site.containers)], image, "sha256:" + "0" * 64) is None
+    assert cvmfs.find([str(site.containers)], image, "sha256:" + "0" * 64) == (None, [], None)
     assert site.ok("verify", "--deep").code == 0
     assert "nothing to do" in site.ok("add", image.text).err
     site.ok("retire", image.text)
@@ -418,7 +418,7 @@ def test_the_digest_of_an_index_leads_each_machine_to_its_own_image(
     for machine, architecture in (("x86_64", "amd64"), ("aarch64", "arm64"), ("s390x", "")):
         monkeypatch.setattr(os, "uname", lambda machine=machine: SimpleNamespace(machine=machine))
         for asked in (image, image._replace(tag="", digest=digest_of(body))):
-            found = cvmfs.find([str(site.containers)], asked, digest_of(body))
+            found = cvmfs.find([str(site.containers)], asked, digest_of(body)).found
             assert (found / "ROOT/for").read_text() == architecture if found else architecture == ""
     monkeypatch.undo()
     assert site.ok("verify", "--deep").code == 0

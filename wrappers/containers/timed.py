@@ -1,0 +1,228 @@
+"""Looks at places that may never answer: a mount of CVMFS or NFS whose server is gone holds whoever looks.
+
+Such a process is in the kernel, where no signal but SIGKILL reaches it, and sometimes not even that. So a
+child looks, and is given up when it takes too long. It is nobody's child, and keeps nothing of ours open, so
+that nobody waits for it.
+"""
+
+import errno
+import os
+import pickle
+import select
+import signal
+import time
+from typing import Any, Callable, Dict, NoReturn, Optional, Tuple
+
+LIMIT = 15.0  # seconds: what a client may take to mount a repository that nobody used yet
+_ALIVE, _RESULT = b".", b"="
+_PIECE = 1 << 16
+
+
+class NoAnswer(OSError):
+    """It was not done in time: the file system does not answer."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(errno.ETIMEDOUT, f"no answer in {seconds:.0f} s")
+
+
+class Look:
+    """Something that a child does, whose end may be asked for without waiting."""
+
+    def __init__(self, action: Callable[[Callable[[], None]], Any]) -> None:
+        """Begin `action`. Work that takes long calls what it is given, whenever it has come on a little.
+
+        Raises:
+            OSError: no process could be made.
+        """
+        self._hear, tell = os.pipe()
+        try:
+            self._pid = _start(action, tell)
+        except BaseException:
+            os.close(self._hear)
+            raise
+        finally:
+            os.close(tell)
+        self._said = b""
+        self._heard = time.monotonic()
+
+    def quiet_for(self) -> float:
+        """Seconds since it was last seen to come on."""
+        return time.monotonic() - self._heard
+
+    def ended(self, wait: float = 0.0) -> bool:
+        """Whether it has ended; waits at most so many seconds."""
+        poll = select.poll()
+        poll.register(self._hear, select.POLLIN)
+        if not poll.poll(wait * 1000):
+            return False
+        piece = os.read(self._hear, _PIECE)
+        self._heard = time.monotonic()
+        self._said = (self._said + piece).lstrip(_ALIVE)
+        return not piece
+
+    def result(self) -> Any:
+        """What came of it, once it has ended.
+
+        Raises:
+            Exception: what it raised. OSError: it was killed.
+        """
+        if not self._said.startswith(_RESULT):
+            raise OSError(errno.EIO, "the process that looked was killed")
+        good, value = pickle.loads(self._said[1:])  # noqa: S301 - of our own child
+        if not good:
+            raise value
+        return value
+
+    def close(self) -> None:
+        """Give it up, if it has not ended."""
+        os.close(self._hear)
+        try:
+            if not self._said.startswith(_RESULT):
+                os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, os.WNOHANG)  # ours only where we adopt orphans
+        except OSError:
+            pass
+
+
+def in_time(action: Callable[[Callable[[], None]], Any], limit: float = LIMIT) -> Any:
+    """Do something in a child; `limit` is how long it may take, or may go without coming on.
+
+    Its result, and what it raises, must be such as `pickle` takes. It must only read and write files: other
+    threads of ours are not there, and may have left locks behind.
+
+    Raises:
+        NoAnswer: it takes longer. Exception: what it raises.
+    """
+    look = Look(action)
+    try:
+        while not look.ended(limit):
+            if look.quiet_for() >= limit:
+                raise NoAnswer(limit)
+        return look.result()
+    finally:
+        look.close()
+
+
+_silent: Dict[str, float] = {}  # places that did not answer, and when
+_REMEMBERED = 60.0  # seconds: they are asked again then
+
+
+def at(place: str, action: Callable[[Callable[[], None]], Any], limit: float = LIMIT) -> Any:
+    """Do something at a place in time (`in_time`). One that did not answer is not asked again for a minute.
+
+    Raises:
+        NoAnswer: it does not answer. Exception: what `action` raises.
+    """
+    since = _silent.get(place)
+    if since is not None and time.monotonic() - since < _REMEMBERED:
+        raise NoAnswer(limit)
+    try:
+        return in_time(action, limit if not _silent else limit / 4)  # several may be of one mount
+    except NoAnswer:
+        _silent[place] = time.monotonic()
+        raise
+
+
+def words(place: str, error: OSError) -> str:
+    """What is wrong with a place, for a person."""
+    if isinstance(error, NoAnswer):
+        return f"{place} does not answer"
+    if isinstance(error, FileNotFoundError):
+        return f"{place} is not there"
+    return f"{place} cannot be read ({error.strerror or error})"
+
+
+def trouble(place: str, limit: float = LIMIT) -> str:
+    """Why a file or directory cannot be read, in words; "" when it can."""
+    try:
+        at(place, lambda alive: touch(place), limit)
+    except OSError as error:
+        return words(place, error)
+    return ""
+
+
+def answers(place: str, limit: float = LIMIT) -> bool:
+    """Whether a place answers, be it that nothing is there."""
+    try:
+        at(place, lambda alive: touch(place), limit)
+    except NoAnswer:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def touch(path: str) -> None:
+    """Read something there: of a file system that is gone, the kernel's cache goes on to answer `stat`.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if os.path.isdir(path):
+        with os.scandir(path) as entries:
+            next(entries, None)
+        return
+    with open(path, "rb", buffering=0) as file:
+        file.read(1)
+
+
+def _start(action: Callable[[Callable[[], None]], Any], tell: int) -> int:
+    """Start the child of a child, whom nobody must wait for; gives its process id."""
+    hear, number = os.pipe()
+    first = os.fork()
+    if first == 0:
+        try:
+            second = os.fork()
+            if second == 0:
+                _work(action, tell)
+            os.write(number, str(second).encode())
+        finally:
+            os._exit(0)
+    os.close(number)
+    try:
+        os.waitpid(first, 0)
+        return int(os.read(hear, 100) or b"0") or _no_process()
+    finally:
+        os.close(hear)
+
+
+def _no_process() -> NoReturn:
+    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+
+def _work(action: Callable[[Callable[[], None]], Any], tell: int) -> NoReturn:
+    said: Optional[bytes] = None
+    try:
+        for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(kind, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        _let_go(tell)
+        said = _said((True, action(lambda: _tell(tell, _ALIVE))))
+    except BaseException as error:
+        said = _said((False, error))
+    finally:
+        _tell(tell, said or b"")
+        os._exit(0)
+
+
+def _said(answer: Tuple[bool, Any]) -> bytes:
+    return _RESULT + pickle.dumps(answer)
+
+
+def _tell(tell: int, what: bytes) -> None:
+    while what:
+        what = what[os.write(tell, what) :]
+
+
+def _let_go(kept: int) -> None:
+    """Close all that we have open: locks, and pipes at whose end somebody waits."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != kept:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # the one that listed them
+    os.chdir("/")

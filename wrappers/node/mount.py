@@ -1,0 +1,54 @@
+"""The network file system that a tool runs from, watched while it runs: a tool may wait for it for ever."""
+
+import os
+import time
+from typing import Callable, Optional
+
+from wrappers.containers.timed import Look, touch
+
+EVERY = 15.0  # seconds between two looks
+PATIENCE = 60.0  # seconds without an answer, in which the tool must have done nothing either
+_IDLE = 0.5  # seconds of processor time that are nothing
+
+
+class Mount:
+    """A place on it."""
+
+    def __init__(self, place: str, processor_time: Callable[[], float]) -> None:
+        self._place = place
+        self._processor_time = processor_time
+        self._next = time.monotonic() + EVERY
+        self._look: Optional[Look] = None
+        self._since = 0.0
+        self._used = 0.0
+
+    def silence(self) -> str:
+        """Look in a child, without waiting; words when no answer comes while the tool stands still."""
+        now = time.monotonic()
+        if self._look is None:
+            if self._place and now >= self._next:
+                self._look = Look(lambda alive: _ask(self._place))
+                self._since, self._used = now, self._processor_time()
+            return ""
+        if self._look.ended():
+            self.close()
+            self._next = now + EVERY
+            return ""
+        if now - self._since < PATIENCE:
+            return ""
+        used = self._processor_time()
+        if used - self._used > _IDLE:  # it does not need what is there, for now
+            self._since, self._used = now, used
+            return ""
+        return f"{self._place} has not answered for {PATIENCE:.0f} s, and the tool waits for it"
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._look is not None:
+            self._look.close()
+            self._look = None
+
+
+def _ask(place: str) -> None:
+    os.statvfs(place)  # whatever the kernel remembers, this asks the server
+    touch(place)
