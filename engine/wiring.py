@@ -33,6 +33,7 @@ from engine.settings.node import NodeSettings
 from engine.settings.tree import Settings
 from engine.store.database import Database
 from wrappers import wire
+from wrappers.containers import timed
 from wrappers.containers.tree import remove
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Engine:
     settings: Settings
     clock: Clock
     _served: Http | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Look at this machine's file systems as patiently as they need."""
+        timed.Limit.seconds = self.settings.node.patience
 
     @cached_property
     def db(self) -> Database:

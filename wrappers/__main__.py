@@ -7,6 +7,7 @@ import sys
 from typing import List, Optional
 
 from wrappers import wire
+from wrappers.containers import timed
 from wrappers.dirac.job import job_of
 from wrappers.node import batch
 from wrappers.node.host import identify
@@ -98,7 +99,9 @@ def _node(path: Optional[str]) -> wire.Node:
     if path is None:
         return wire.Node()
     with open(path, "rb") as text:
-        return wire.loads(wire.Node, text.read())
+        node = wire.loads(wire.Node, text.read())
+    timed.Limit.seconds = node.patience
+    return node
 
 
 def _complain(message: str, code: int) -> int:

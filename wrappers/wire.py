@@ -255,6 +255,7 @@ class Node(NamedTuple):
     diracx: str = ""  # URL of its DiracX server, where the node's environment does not name one
     sandbox: Optional[int] = None  # bytes that logs and results beside the reports of one grid job may take
     unreachable: List[str] = []  # IPv4 networks that a tool in a network of its own cannot reach
+    patience: float = 15.0  # seconds that a file system may take to answer, before it is done without
     second_report: bool = False  # whether a copy of each report goes to the place of the results
 
 

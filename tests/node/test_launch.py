@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.node.conftest import Site
+from tests.services.fuse import Mount, mounted
 from wrappers import wire
 
 LAUNCH = Path(wire.__file__).resolve().parent / "launch.sh"
@@ -249,5 +251,76 @@ def test_a_wrapper_that_did_not_arrive_whole_is_reported(
     assert "No module named wrappers" in report.message
 
 
+def on_mount(place: Path) -> None:
+    """A Python that can be run from there, and the directories in which one is looked for."""
+    for name in ("bin", "dirac/v1/Linux-x86_64/bin"):
+        (place / name).mkdir(parents=True)
+        python = place / name / "python3"
+        python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        python.chmod(0o755)
+        (place / name / "python").symlink_to("python3")
+
+
+def impatient(bundle: Path, cvmfs: Path) -> None:
+    """Have launch.sh wait for two seconds, and look for DIRAC's Python there."""
+    script = (bundle / "launch.sh").read_text()
+    assert "limit=30" in script
+    assert "/cvmfs/dirac.egi.eu" in script
+    changed = script.replace("limit=30", "limit=2").replace("limit=10", "limit=1")
+    (bundle / "launch.sh").write_text(changed.replace("/cvmfs/dirac.egi.eu", str(cvmfs)))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+@pytest.mark.parametrize("fail", [Mount.stop, Mount.deafen])
+def test_a_mount_that_hangs_keeps_no_job_from_a_python_elsewhere(
+    site: Site, shell: list[str], bundle: Path, fail: Callable[[Mount], None]
+) -> None:
+    on_mount(site.root / "software")
+    manifest = site.manifest("echo hello", environment={"PATH": os.defpath})
+    with mounted(site.root / "software", site.root / "mount") as mount:
+        impatient(bundle, mount.place)
+        fail(mount)
+        env = {
+            "ENGINE_PYTHON": f"{mount.place}/bin/python3",
+            "DIRACOS": str(mount.place),
+            "PATH": f"{mount.place}/bin:{os.defpath}",
+        }
+        assert launch(site, shell, bundle, [manifest], **env) == 0
+    assert site.report(manifest).outcome == wire.SUCCEEDED
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+@pytest.mark.parametrize("fail", [Mount.stop, Mount.deafen, Mount.kill])
+def test_where_every_python_is_on_a_mount_that_fails_the_report_says_so(
+    site: Site, shell: list[str], bundle: Path, fail: Callable[[Mount], None]
+) -> None:
+    on_mount(site.root / "software")
+    hidden(bundle)
+    manifest = site.manifest("echo hello")
+    with mounted(site.root / "software", site.root / "mount") as mount:
+        impatient(bundle, mount.place)
+        path = f"{mount.place}/bin"
+        fail(mount)
+        assert launch(site, shell, bundle, [manifest], PATH=path, DIRACOS=str(mount.place)) == 71
+        report = site.report(manifest)
+        assert (report.failure, report.cause) == (wire.NODE, "no-python")
+        if fail is not Mount.kill:
+            for place in ("python3", f"{mount.place}/bin/python", f"{mount.place}/dirac/"):
+                assert f" {place}" in report.message
+            assert "does not answer." in report.message
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+def test_the_python_of_a_mount_that_answers_is_used(site: Site, shell: list[str], bundle: Path) -> None:
+    on_mount(site.root / "software")
+    hidden(bundle)
+    manifest = site.manifest("echo hello")
+    with mounted(site.root / "software", site.root / "mount") as mount:
+        impatient(bundle, mount.place)
+        assert launch(site, shell, bundle, [manifest], PATH=bare_path(site, "uname")) == 0
+    assert site.report(manifest).outcome == wire.SUCCEEDED
+
+
 def test_launch_sh_stays_short() -> None:
-    assert len(LAUNCH.read_text().splitlines()) <= 40
+    """One file, which each job brings: a second one for the look-ups would be one more that can be missing."""
+    assert len(LAUNCH.read_text().splitlines()) <= 66

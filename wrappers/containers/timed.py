@@ -13,9 +13,14 @@ import signal
 import time
 from typing import Any, Callable, Dict, NoReturn, Optional, Tuple
 
-LIMIT = 15.0  # seconds: what a client may take to mount a repository that nobody used yet
 _ALIVE, _RESULT = b".", b"="
 _PIECE = 1 << 16
+
+
+class Limit:
+    """How long file systems may take to answer: a fact of the machine, told once (`wire.Node.patience`)."""
+
+    seconds = 15.0  # a client may take as long to mount a repository that nobody used yet
 
 
 class NoAnswer(OSError):
@@ -84,8 +89,8 @@ class Look:
             pass
 
 
-def in_time(action: Callable[[Callable[[], None]], Any], limit: float = LIMIT) -> Any:
-    """Do something in a child; `limit` is how long it may take, or may go without coming on.
+def in_time(action: Callable[[Callable[[], None]], Any], limit: Optional[float] = None) -> Any:
+    """Do something in a child; `limit` is how long it may take, or may go without coming on (else `Limit`).
 
     Its result, and what it raises, must be such as `pickle` takes. It must only read and write files: other
     threads of ours are not there, and may have left locks behind.
@@ -93,6 +98,7 @@ def in_time(action: Callable[[Callable[[], None]], Any], limit: float = LIMIT) -
     Raises:
         NoAnswer: it takes longer. Exception: what it raises.
     """
+    limit = limit or Limit.seconds
     look = Look(action)
     try:
         while not look.ended(limit):
@@ -107,7 +113,7 @@ _silent: Dict[str, float] = {}  # places that did not answer, and when
 _REMEMBERED = 60.0  # seconds: they are asked again then
 
 
-def at(place: str, action: Callable[[Callable[[], None]], Any], limit: float = LIMIT) -> Any:
+def at(place: str, action: Callable[[Callable[[], None]], Any]) -> Any:
     """Do something at a place in time (`in_time`). One that did not answer is not asked again for a minute.
 
     Raises:
@@ -115,9 +121,9 @@ def at(place: str, action: Callable[[Callable[[], None]], Any], limit: float = L
     """
     since = _silent.get(place)
     if since is not None and time.monotonic() - since < _REMEMBERED:
-        raise NoAnswer(limit)
+        raise NoAnswer(Limit.seconds)
     try:
-        return in_time(action, limit if not _silent else limit / 4)  # several may be of one mount
+        return in_time(action, Limit.seconds / (4 if _silent else 1))  # several may be of one mount
     except NoAnswer:
         _silent[place] = time.monotonic()
         raise
@@ -132,19 +138,19 @@ def words(place: str, error: OSError) -> str:
     return f"{place} cannot be read ({error.strerror or error})"
 
 
-def trouble(place: str, limit: float = LIMIT) -> str:
+def trouble(place: str) -> str:
     """Why a file or directory cannot be read, in words; "" when it can."""
     try:
-        at(place, lambda alive: touch(place), limit)
+        at(place, lambda alive: touch(place))
     except OSError as error:
         return words(place, error)
     return ""
 
 
-def answers(place: str, limit: float = LIMIT) -> bool:
+def answers(place: str) -> bool:
     """Whether a place answers, be it that nothing is there."""
     try:
-        at(place, lambda alive: touch(place), limit)
+        at(place, lambda alive: touch(place))
     except NoAnswer:
         return False
     except OSError:

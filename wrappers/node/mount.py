@@ -4,10 +4,9 @@ import os
 import time
 from typing import Callable, Optional
 
-from wrappers.containers.timed import Look, touch
+from wrappers.containers.timed import Limit, Look, touch
 
-EVERY = 15.0  # seconds between two looks
-PATIENCE = 60.0  # seconds without an answer, in which the tool must have done nothing either
+_PATIENCE = 4  # times the limit of a look: without an answer, while the tool does nothing either
 _IDLE = 0.5  # seconds of processor time that are nothing
 
 
@@ -17,7 +16,7 @@ class Mount:
     def __init__(self, place: str, processor_time: Callable[[], float]) -> None:
         self._place = place
         self._processor_time = processor_time
-        self._next = time.monotonic() + EVERY
+        self._next = time.monotonic() + Limit.seconds
         self._look: Optional[Look] = None
         self._since = 0.0
         self._used = 0.0
@@ -32,15 +31,16 @@ class Mount:
             return ""
         if self._look.ended():
             self.close()
-            self._next = now + EVERY
+            self._next = now + Limit.seconds
             return ""
-        if now - self._since < PATIENCE:
+        patience = _PATIENCE * Limit.seconds
+        if now - self._since < patience:
             return ""
         used = self._processor_time()
         if used - self._used > _IDLE:  # it does not need what is there, for now
             self._since, self._used = now, used
             return ""
-        return f"{self._place} has not answered for {PATIENCE:.0f} s, and the tool waits for it"
+        return f"{self._place} has not answered for {patience:.0f} s, and the tool waits for it"
 
     def close(self) -> None:
         """Look no more."""

@@ -5,7 +5,7 @@ import select
 import signal
 from typing import Any, Callable, Dict, Tuple
 
-from wrappers.containers.timed import LIMIT, NoAnswer
+from wrappers.containers.timed import Limit, NoAnswer
 
 _answers: Dict[Tuple[object, ...], str] = {}
 
@@ -47,11 +47,11 @@ def _all(stream: Any, child: int) -> bytes:
     said = b""
     poll = select.poll()
     poll.register(stream, select.POLLIN)
-    while poll.poll(LIMIT * 1000):
+    while poll.poll(Limit.seconds * 1000):
         piece = stream.read(4096)
         if not piece:
             return said
         said += piece
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, os.WNOHANG)  # it may never end
-    raise NoAnswer(LIMIT)
+    raise NoAnswer(Limit.seconds)

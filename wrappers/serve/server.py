@@ -13,6 +13,7 @@ import time
 from typing import List, Optional, Tuple
 
 from wrappers import wire
+from wrappers.containers import timed
 from wrappers.node import batch
 from wrappers.node.host import Identity
 from wrappers.node.spawn import adopt_orphans
@@ -122,6 +123,7 @@ class Server:
             return
         if node != self._node:  # the same object says that children know it
             self._node = node
+            timed.Limit.seconds = node.patience
 
     # --- those that run
 

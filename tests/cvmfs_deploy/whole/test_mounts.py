@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +46,24 @@ def place() -> Iterator[Path]:
     shutil.rmtree(top)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def image(registry: Registry) -> str:
     push_busybox(registry, "mounts/tool:1")
     return f"{registry.host}/mounts/tool:1"
 
 
-@pytest.fixture
-def published(place: Path, image: str) -> Site:
-    """What is shown by the mount."""
-    (place / "admin").mkdir()
-    site = directory_site(place / "admin")
+@pytest.fixture(scope="module")
+def original(image: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = directory_site(tmp_path_factory.mktemp("admin"))
     site.ok("add", image)
     return site
+
+
+@pytest.fixture
+def published(place: Path, original: Site) -> Site:
+    """What is shown by the mount: a copy, which tests may damage."""
+    shutil.copytree(original.top, place / "published", symlinks=True)
+    return replace(original, top=place / "published")
 
 
 @pytest.fixture
@@ -83,6 +89,11 @@ class Jobs:
             "ENGINE_NODE__CVMFS": json.dumps([str(self.containers)]),
             "ENGINE_NODE__PROOT": str(proot_for_tests(programs)),
         }
+
+    def fail(self, how: Callable[[Mount], None]) -> None:
+        """Something happens to the mount, and nobody has much patience with it from now on."""
+        how(self.mount)
+        self.variables["ENGINE_NODE__PATIENCE"] = "2"
 
     def tool(self, command: str) -> str:
         return self.user.tool(command, image=self.image, outputs={"o": "o"})
@@ -143,7 +154,7 @@ def test_a_mount_that_is_well_is_used(jobs: Jobs, runtime: str) -> None:
 def test_a_mount_that_fails_is_told_and_the_image_is_pulled(
     jobs: Jobs, runtime: str, fail: Callable[[Mount], None], told: str
 ) -> None:
-    fail(jobs.mount)
+    jobs.fail(fail)
     done = jobs.run(runtime)
     used = runtime_of(done)
     assert (done.read("outputs/o"), used["origin"]) == ("here\n", "pulled")
@@ -206,12 +217,14 @@ def test_a_tool_that_fails_in_a_sound_image_is_to_blame_itself(jobs: Jobs, runti
     assert (failure_of(done)[0], runtime_of(done)["origin"]) == ("tool", "cvmfs")
 
 
-@pytest.mark.parametrize("fail", [Mount.stop, Mount.deafen])
-@pytest.mark.parametrize(("who", "runtime"), [("root", "userns"), ("ordinary", "userns")])
+@pytest.mark.parametrize(
+    ("who", "runtime", "fail"), [("root", "userns", Mount.stop), ("ordinary", "userns", Mount.deafen)]
+)
 def test_a_mount_that_stops_answering_while_a_tool_runs_ends_the_tool(
     jobs: Jobs, runtime: str, fail: Callable[[Mount], None]
 ) -> None:
     command = "echo begun; for i in 1 2 3 4 5 6 7 8 9; do sleep 2; ls -lR /bin > list; done; echo here > o"
+    jobs.variables["ENGINE_NODE__PATIENCE"] = "2"
     running = jobs.start(runtime, command)
     while not any("begun" in log for log in jobs.logs()):
         assert running.poll() is None, running.communicate()
@@ -225,16 +238,18 @@ def test_a_mount_that_stops_answering_while_a_tool_runs_ends_the_tool(
     assert (done.read("outputs/o"), runtime_of(done, 2)["origin"]) == ("here\n", "pulled")
 
 
-@pytest.mark.parametrize("who", ["root", "ordinary"])
 @pytest.mark.parametrize(
-    ("fail", "told"),
-    [(Mount.stop, "does not answer"), (Mount.kill, "Transport endpoint is not connected")],
+    ("who", "fail", "told"),
+    [
+        ("root", Mount.stop, "does not answer"),
+        ("ordinary", Mount.kill, "Transport endpoint is not connected"),
+    ],
 )
 def test_the_plan_and_the_doctor_say_what_is_wrong_with_a_mount(
     jobs: Jobs, fail: Callable[[Mount], None], told: str
 ) -> None:
     os.path.isdir(jobs.containers)  # the kernel remembers
-    fail(jobs.mount)
+    jobs.fail(fail)
     planned = jobs.user.ok(
         "plan", jobs.tool("echo x > o"), jobs.user.write("i.json", {}), variables=jobs.variables
     )
@@ -257,7 +272,7 @@ def test_a_mount_that_hangs_and_a_registry_that_is_down_are_both_told(jobs: Jobs
 @pytest.mark.parametrize("who", ["ordinary"])
 def test_settings_that_lie_on_a_mount_that_hangs_are_named(jobs: Jobs, published: Site) -> None:
     (published.top / "tools").mkdir()
-    jobs.mount.stop()
+    jobs.fail(Mount.stop)
     done = jobs.run(
         "udocker",
         code=1,
