@@ -322,5 +322,5 @@ def test_the_python_of_a_mount_that_answers_is_used(site: Site, shell: list[str]
 
 
 def test_launch_sh_stays_short() -> None:
-    """One file, which each job brings: a second one for the look-ups would be one more that can be missing."""
+    """One file, which each job brings: a second one for the look-ups would be one more to be lost."""
     assert len(LAUNCH.read_text().splitlines()) <= 66
