@@ -35,6 +35,7 @@ ELSEWHERE = {
     "rejected": "tests/reconcile/test_faults.py",
     "stranded": "tests/reconcile/test_stranded.py",
     "image": "tests/runtimes/test_docker.py",
+    "mount": "tests/cvmfs_deploy/whole/test_mounts.py",
 }
 """Causes that are brought about by other tests."""
 
