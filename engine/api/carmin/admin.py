@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.api.carmin.administrator import TAG, Administrator
-from engine.api.carmin.models import Document
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.publishing import Publishing
 from engine.store.pipelines import Pipeline
@@ -22,7 +21,7 @@ class NewPipeline(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    descriptor: Document
+    descriptor: dict[str, Any]
     groups: Groups = Field(default_factory=list)
     """Names of the groups that may use it; none: everybody."""
     identifier: str = Field(default="", max_length=1000)

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from engine.api.asgi import Message, Receive, Send
+from engine.api.carmin.bodies import RefusedBody
 from engine.api.watched import CODE, EXECUTION
 from engine.app.portal.carmin import Code, Refused
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
@@ -87,6 +88,8 @@ def add_handlers(app: FastAPI) -> None:
         return error(Code.BAD_INPUT, f"{where}: {first['msg']}" if where else str(first["msg"]), 400)
 
     async def of_http(request: Request, reason: HTTPException) -> Response:
+        if isinstance(reason, RefusedBody):
+            return refusal(reason.reason)
         answer = error(Code.GENERIC, str(reason.detail), reason.status_code)
         answer.headers.update(reason.headers or {})
         if reason.status_code == 405:  # the framework names those of the first route only

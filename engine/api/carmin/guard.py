@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
-from fastapi import HTTPException
 from fastapi.concurrency import run_in_threadpool
 
-from engine.api.allowance import Allowance
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.answers import refusal
+from engine.api.carmin.bodies import Bodies, document
 from engine.api.carmin.caller import Doorkeeper
 from engine.api.seldom import Seldom
 from engine.app.portal.carmin import Code, Refused
@@ -23,12 +22,6 @@ from engine.errors import Unavailable
 from engine.ids import new_id
 
 log = structlog.stdlib.get_logger("engine.api")
-LARGEST = 16 << 20
-"""Bytes of a body that is not a file."""
-OF_STRANGERS = 64 << 10
-"""The same of somebody who shows no key."""
-SMALL = 256 << 10
-"""Bytes of a body that costs nothing to speak of."""
 FILES = "/rest/path/"
 SESSION = "/rest/session"
 """Where a browser with a cookie that is worth nothing any more gets another."""
@@ -53,7 +46,7 @@ class Guard:
         self._app = app
         self._doorkeeper = doorkeeper
         self._observe = observe
-        self._bodies = Allowance(2 * LARGEST, LARGEST / 16)
+        self._bodies = Bodies()
         self._seldom = Seldom()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -88,26 +81,20 @@ class Guard:
         if account:
             structlog.contextvars.bind_contextvars(account=account.id)
         path: str = scope["path"]
+        is_file = path.startswith(FILES)
+        if not is_file and path.endswith("/") and path != "/rest/":  # Shanoir writes one
+            scope = {**scope, "path": path.rstrip("/"), "raw_path": scope["raw_path"].rstrip(b"/")}
         envelope = any(
             name == b"content-type" and b"carmin+json" in value for name, value in scope["headers"]
         )
-        if not path.startswith(FILES) or envelope:
-            size = _announced(scope)
-            if account is None and size > OF_STRANGERS:
-                reason = Refused(Code.NO_CREDENTIALS, "a key is needed")
-                await refusal(reason)(scope, receive, send)
-                return
-            if account and size > SMALL and (seconds := self._bodies.wait(account.id, size)):
-                self._seldom.warn("more and larger documents than are read from one account")
-                words = "too many large documents in a short time"
-                await refusal(Refused(Code.GENERIC, words, status=429, retry_after=seconds))(
-                    scope, receive, send
-                )
-                return
-        if not path.startswith(FILES):
-            receive = _limited(receive, LARGEST if account else OF_STRANGERS)
-            if path.endswith("/") and path != "/rest/":  # Shanoir writes one
-                scope = {**scope, "path": path.rstrip("/"), "raw_path": scope["raw_path"].rstrip(b"/")}
+        try:
+            if envelope or not is_file:
+                receive = self._bodies.admit(scope, receive, account)
+        except Refused as error:
+            await refusal(error)(scope, receive, send)
+            return
+        if not is_file:
+            receive = document(receive, account)
         try:
             await self._app(scope, receive, send)
         finally:
@@ -141,24 +128,3 @@ class Guard:
             seconds=round(seconds, 4),
             **({"more": more} if more else {}),
         )
-
-
-def _announced(scope: Message) -> int:
-    """The length that a request tells of its body; 0: none."""
-    told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    return int(told) if told.isdigit() else 0
-
-
-def _limited(receive: Receive, most: int) -> Receive:
-    """The same body, as long as it is small."""
-    size = 0
-
-    async def limited() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > most:
-            raise HTTPException(413, f"a body has at most {most} bytes")
-        return message
-
-    return limited

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-
-from engine.app.portal.documents import plain
-
-Document = Annotated[dict[str, Any], AfterValidator(plain)]
-"""Any JSON object that is not nested too deeply."""
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Error(BaseModel):
@@ -113,8 +108,8 @@ class NewExecution(BaseModel):
 
     name: str = Field(max_length=1000)
     pipelineIdentifier: str = Field(default="", max_length=1000)
-    descriptor: Document | None = None
-    inputValues: Document = Field(default_factory=dict)
+    descriptor: dict[str, Any] | None = None
+    inputValues: dict[str, Any] = Field(default_factory=dict)
     resultsLocation: str | None = Field(default=None, max_length=10_000)
     studyIdentifier: str | None = Field(default=None, max_length=255)
     submissionKey: str | None = Field(default=None, pattern=r"^[0-9A-Za-z_.-]{1,100}$")
