@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.docs.pages import ROOT, pages
-from tests.docs.reference import commands, errors, publisher, schemas, settings, states
+from tests.docs.reference import commands, errors, isolation, publisher, schemas, settings, states
 
 PARTS: Mapping[str, Callable[[], str]] = {
     **commands.PARTS,
     **errors.PARTS,
+    **isolation.PARTS,
     **publisher.PARTS,
     **settings.PARTS,
     **states.PARTS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,8 +176,13 @@ class House:
 
 
 @contextmanager
-def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[House]:
-    """A portal with ann, bob and the administrator root; ann and carl are in the group `brain team`."""
+def portal(
+    desk: Desk, *, port: int | None = None, before: Callable[[], object] = lambda: None, **settings: str
+) -> Iterator[House]:
+    """A portal with ann, bob and the administrator root; ann and carl are in the group `brain team`.
+
+    `before` is done when there are accounts, and no daemon yet.
+    """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     variables = {
@@ -188,6 +193,7 @@ def portal(desk: Desk, *, port: int | None = None, **settings: str) -> Iterator[
     }
     key_file = desk.home / ".local/share/grid-engine/key"
     ids, keys = _settled(variables.get("ENGINE_DATABASE", f"sqlite:///{desk.database}"), key_file)
+    before()
     log = desk.directory / f"serve-{port}.log"
     with log.open("a") as file:
         process = desk.start("serve", "--http", variables=variables, stderr=file)

@@ -30,6 +30,9 @@ _AT_RECURSIVE = 0x8000
 _AT_FDCWD = -100
 _MOUNT_ATTR_RDONLY = 1
 
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280, "i686": 288}
+_JOIN_SESSION_KEYRING = 1
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -111,6 +114,13 @@ def die_with_parent(signal: int) -> None:
 def forbid_core_dump() -> None:
     """The death of this process leaves no core file."""
     _libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0)
+
+
+def leave_keyring() -> None:
+    """Have a session keyring of our own: a user namespace leaves that of the caller open to a tool."""
+    number = _KEYCTL.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(ctypes.c_long(number), ctypes.c_int(_JOIN_SESSION_KEYRING), None)
 
 
 def drop_capabilities(kept: List[int]) -> None:
