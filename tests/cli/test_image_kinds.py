@@ -169,3 +169,25 @@ def test_a_plan_tells_how_much_is_to_be_fetched(desk: Desk, registry: Registry, 
     assert f"{size / 1e6:.1f} MB" in desk.ok("plan", *words).out
     ran = desk.ok("plan", *words, variables={"ENGINE_NODE__CACHE_SIZE": "1000"})
     assert "more than the 0 MB of node.cache_size" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        ({"Env": "PATH=/bin"}, "Env"),
+        ({"Env": [None, "PATH=/bin"]}, "Env"),
+        ({"Env": ["PATH=/bin", "X=a\0b"]}, "Env"),
+        ({"Env": ["PATH=/bin", "X=\ud800"]}, "Env"),
+        ({"Entrypoint": 7}, "Entrypoint"),
+        ({"Entrypoint": [["/bin/sh"]]}, "Entrypoint"),
+    ],
+    ids=repr,
+)
+def test_an_image_that_asks_for_what_no_program_can_be_given_is_refused_while_planning(
+    desk: Desk, registry: Registry, config: Mapping[str, Any], name: str
+) -> None:
+    images.push(registry.url, "kinds/asks:1", [images.busybox_layer()], config=config)
+    ran = desk.run("plan", *tool(desk, f"{registry.host}/kinds/asks:1"))
+    assert ran.code == 2
+    assert f"{registry.host}/kinds/asks:1 cannot run: {name} of its configuration" in ran.err
+    assert desk.debris() == []

@@ -56,8 +56,9 @@ def test_the_exit_code_is_the_tools(run: Run, code: int, docker_host: str) -> No
 
 
 def test_death_by_a_signal_is_a_code(run: Run) -> None:
-    # the engine tells no more; and process 1 of a container cannot kill itself
-    assert run("sh -c 'kill -9 $$'").code == 137
+    # the engine tells no more
+    assert run("kill -9 $$").code == 137
+    assert run("sh -c 'kill -9 $$'; exit 4").code == 4
 
 
 def test_output_and_errors_come_out_apart_and_unchanged(run: Run) -> None:

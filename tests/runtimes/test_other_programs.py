@@ -28,7 +28,7 @@ with open(os.path.join({place!r}, "calls"), "a") as calls:
     calls.write(json.dumps([words, dict(os.environ)]) + "\\n")
 if "--cidfile" in words:
     open(words[words.index("--cidfile") + 1], "w").close()
-    inner = [words[words.index("--entrypoint") + 1], words[-1]]
+    inner = [words[words.index("--entrypoint") + 1], *words[words.index("-c"):]]
 else:
     inner = words[next(n for n, word in enumerate(words) if word.startswith("/bin/sh")):]
 prefix = "APPTAINERENV_"
@@ -98,7 +98,12 @@ def test_podman_gets_the_image_by_its_digest(account: Worker, programs: Path, bu
     assert (result.code, result.used.version) == (7, "1.0")
     words, outside = calls(programs)[-1]
     name = busybox.reference.rpartition(":")[0]
-    assert words[-2:] == [f"{name}@{busybox.digest}", str(result.job / "command")]
+    image, *inside = words[-5:]
+    assert (image, inside[0], inside[2:]) == (
+        f"{name}@{busybox.digest}",
+        "-c",  # as a child of a shell
+        ["/bin/sh", str(result.job / "command")],
+    )
     assert {"--network=host", "--pull=missing", "--read-only", "--env=MODEL=a b"} <= set(words)
     assert f"--volume={result.job}:{result.job}" in words
     assert "HOST_SECRET" not in outside

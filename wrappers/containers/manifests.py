@@ -6,8 +6,9 @@ from typing import Any, Dict, List, NamedTuple
 
 from wrappers.containers import platforms
 from wrappers.containers.blobs import Blob
-from wrappers.containers.errors import NoImage, WrongPlatform
+from wrappers.containers.errors import CorruptImage, NoImage, WrongPlatform
 from wrappers.containers.reference import Reference, is_digest
+from wrappers.containers.udocker_format import settings_in
 
 INDEXES = (
     "application/vnd.oci.image.index.v1+json",
@@ -123,6 +124,10 @@ def diff_ids_of(config: bytes, image: Resolved, wanted: str) -> List[str]:
             f"the configuration of image {name} is not that of a container image (its type is "
             f"{image.config.media or 'not told'})"
         ) from None
+    try:
+        settings_in(document)
+    except CorruptImage as error:
+        raise NoImage(f"image {name} cannot run: {error}") from None
     if len(diff_ids) != len(image.layers):
         raise NoImage(f"image {name} has {len(image.layers)} layers and {len(diff_ids)} diff_ids")
     made_for = platforms.described(document)

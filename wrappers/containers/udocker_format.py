@@ -46,20 +46,46 @@ def settings(directory: Path) -> Settings:
     """Read what a container directory says about how to run it.
 
     Raises:
-        CorruptImage: it is no container directory.
+        CorruptImage: it is no container directory, or what it says cannot be done.
     """
     try:
         document = _object((directory / _CONFIG).read_bytes())
     except OSError as error:
         raise CorruptImage(f"{directory} is no udocker container: {_CONFIG}: {error.strerror}") from None
+    return settings_in(document)
+
+
+def settings_in(document: Dict[str, Any]) -> Settings:
+    """Read what the configuration of an image says about how to run it.
+
+    Raises:
+        CorruptImage: no system could do so.
+    """
     found = document.get("config") or document.get("container_config") or {}
-    pairs = (str(entry).partition("=") for entry in found.get("Env") or ())
-    entrypoint = found.get("Entrypoint") or []
+    if not isinstance(found, dict):
+        raise CorruptImage("its configuration is none of a container")
+    entrypoint = found.get("Entrypoint")
+    if isinstance(entrypoint, str):
+        entrypoint = entrypoint.split()
+    pairs = (entry.partition("=") for entry in _texts(found.get("Env"), "Env"))
     return Settings(
         environment={name: value for name, _, value in pairs if name},
-        entrypoint=entrypoint.split() if isinstance(entrypoint, str) else [str(word) for word in entrypoint],
+        entrypoint=_texts(entrypoint, "Entrypoint"),
         workdir=str(found.get("WorkingDir") or ""),
     )
+
+
+def _texts(value: Any, name: str) -> List[str]:
+    """A list of texts that a system can pass to a program."""
+    texts = [] if value is None else value
+    try:
+        if isinstance(texts, list) and not any(
+            b"\0" in text.encode("utf-8", "surrogateescape") for text in texts
+        ):
+            return texts
+    except (AttributeError, UnicodeEncodeError):
+        pass  # no text, or none that has bytes
+    raise CorruptImage(f"{name} of its configuration is no list of texts that a program can be given")
 
 
 def digest_of(directory: Path) -> str:

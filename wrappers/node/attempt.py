@@ -19,6 +19,7 @@ from wrappers.node.inputs import stage
 from wrappers.node.names import safe_attempt
 from wrappers.node.outputs import find, staged
 from wrappers.node.place import SCRIPT, Place, furnish, make
+from wrappers.node.profile import TOLD
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.choose import prepare
@@ -135,8 +136,9 @@ class _Attempt:
             before = staged(self._manifest.outputs, place.job, brought.sums, SCRIPT)
             self._run(launch, place)
         with self._phase("outputs"):
-            os.unlink(os.path.join(place.job, SCRIPT))
             files.give_access(place.job)
+            for name in (SCRIPT, SCRIPT + TOLD):
+                files.remove_any(os.path.join(place.job, name))
             found, missing = find(self._manifest.outputs, place.job, before)
             if missing:
                 self._told["missing"] = [one.id for one in missing]

@@ -13,6 +13,7 @@ _ZEROS = bytes(CHUNK)
 DEEPEST = 64
 """Levels of directories in an input or a result."""
 _LONGEST = 3500  # bytes of a path that may get another name at its end
+_NEVER = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IWOTH  # rights that no result has
 _T = TypeVar("_T")
 
 
@@ -202,9 +203,11 @@ def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Held:
 
 
 def give_access(directory: str) -> None:
-    """Let the owner read and change all that lies in a directory, whatever rights a tool took away. Links are
-    not followed; what belongs to others, or lies deeper than any path, stays as it is.
+    """Let the owner read and change a directory and all that lies in it, whatever rights a tool took away,
+    and take those that no result may have. Links are not followed; what belongs to others, or lies deeper
+    than any path, stays as it is.
     """
+    _chmod(directory, stat.S_IRWXU, 0)
     todo = [directory]
     while todo:
         try:
@@ -217,12 +220,16 @@ def give_access(directory: str) -> None:
             if entry.is_dir():
                 todo.append(entry.path)
             wanted = stat.S_IRWXU if entry.is_dir() else stat.S_IRUSR | stat.S_IWUSR
-            try:
-                mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
-                if mode & wanted != wanted:
-                    os.chmod(entry.path, mode | wanted)
-            except OSError:
-                pass  # whoever reads it will say so
+            _chmod(entry.path, wanted, _NEVER)
+
+
+def _chmod(path: str, wanted: int, never: int) -> None:
+    try:
+        mode = stat.S_IMODE(os.lstat(path).st_mode)
+        if mode & (wanted | never) != wanted:
+            os.chmod(path, (mode | wanted) & ~never)
+    except OSError:
+        pass  # whoever reads it will say so
 
 
 def remove(path: str, spare: str = "") -> None:

@@ -55,8 +55,8 @@ def find(wanted: List[wire.Output], directory: str, before: Staged) -> Tuple[Lis
     `scan[1].nii` is a fair name. Otherwise it is a glob, as in Boutiques, and every match counts.
 
     Raises:
-        Failure: (tool) a match is a link that leaves the job directory, or neither file nor directory;
-            (engine) a template leaves the job directory.
+        Failure: (tool) a match is a link that leaves the job directory, neither file nor directory, or has a
+            name that is not UTF-8; (engine) a template leaves the job directory.
     """
     found: List[Found] = []
     missing: List[Missing] = []
@@ -81,7 +81,11 @@ def _readings(output: wire.Output, directory: str) -> List[List[str]]:
 def _accept(identifier: str, name: str, root: str) -> Found:
     path = os.path.join(root, name)
     real = os.path.realpath(path)
-    shown = portable(name)
+    shown = portable(name).encode("utf-8", "backslashreplace").decode("utf-8")
+    if shown != portable(name):
+        raise Failure(
+            wire.TOOL, f"output {identifier}: {shown}: its name is not UTF-8, so no storage takes it"
+        )
     if not files.is_within(real, root):
         raise Failure(wire.TOOL, f"output {identifier}: {shown} is a link that leaves the job directory")
     if real == root:

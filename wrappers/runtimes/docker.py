@@ -14,7 +14,7 @@ from wrappers.containers import credentials
 from wrappers.containers.errors import NodeTrouble
 from wrappers.containers.reference import parse
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
-from wrappers.runtimes.image import TEMPORARY, Image, container_name, workdir
+from wrappers.runtimes.image import TEMPORARY, Image, below_shell, container_name, workdir
 from wrappers.runtimes.relay import ignore_signals, on_death_of_parent
 
 _LEAST_MEMORY = 6 << 20  # bytes; the engine refuses less
@@ -140,7 +140,7 @@ def _run(job: Job, host: str, name: str, pinned: wire.Image, started: Path, exce
 def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
     reference = parse(pinned.reference)
     image = f"{reference.host}/{reference.repository}@{pinned.digest}"
-    shell = [job.manifest.shell, str(job.script)]
+    shell = below_shell(job)
     entrypoint = (
         client.images.get(image).attrs["Config"].get("Entrypoint") if job.manifest.entrypoint else None
     )

@@ -16,6 +16,9 @@ from wrappers.runtimes.resolver import resolver_file
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+_BOURNE = ("sh", "ash", "bash", "dash", "ksh", "mksh", "zsh")  # shells that take what follows
+_AS_CHILD = '"$0" "$1"; exit $?'
+
 
 T = TypeVar("T")
 
@@ -224,6 +227,17 @@ def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
             path = surroundings.get("PATH", "")
             tree.look(lambda alive: start.check(_name(job) or str(tree.root), tree.root, program, path))  # noqa: B023
     return [*entrypoint, shell, str(job.script)]
+
+
+def below_shell(job: Job) -> List[str]:
+    """Give the argument list that runs the job's script where it is the first process of a container: as a
+    child of a shell. Process 1 gets no signal from within that it does not handle: a tool that ends itself by
+    one would go on.
+    """
+    shell, script = job.manifest.shell, str(job.script)
+    if os.path.basename(shell) in _BOURNE:
+        return [shell, "-c", _AS_CHILD, shell, script]
+    return [shell, script]
 
 
 def workdir(job: Job) -> Path:

@@ -8,7 +8,7 @@ from typing import Dict, List
 from wrappers import wire
 from wrappers.containers.reference import parse
 from wrappers.runtimes.base import Job, Launch, Unusable
-from wrappers.runtimes.image import TEMPORARY, Image, container_name, workdir
+from wrappers.runtimes.image import TEMPORARY, Image, below_shell, container_name, workdir
 from wrappers.runtimes.probe import once
 
 _HOST = ("PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CONTAINERS_CONF", "TMPDIR")
@@ -42,7 +42,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
             *options(job, node.pull),
             f"{reference.host}/{reference.repository}@{pinned.digest}",
         ]
-        + [str(job.script)],
+        + below_shell(job)[1:],
         environment={key: os.environ[key] for key in _HOST if key in os.environ},
         cwd=job.directory,
         used=wire.RuntimeUsed(

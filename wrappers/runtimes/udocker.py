@@ -6,6 +6,7 @@ signals, the tool's output apart from udocker's and proot's words, nothing of th
 
 import os
 import re
+import signal
 import threading
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
@@ -32,6 +33,7 @@ from wrappers.runtimes.shield import shield
 from wrappers.runtimes.start import no_execution
 
 _CONTAINER = "c"
+_TOOL_ENDED = signal.SIGRTMIN + 1
 _STARTED = re.compile(r"^the tool is process (\d+)$", re.MULTILINE)
 # Inside: tell that we got here, put the tool's own stderr in place (it comes in as descriptor 0, since
 # descriptor 2 is our log), and become the tool.
@@ -159,11 +161,14 @@ def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List
 
 
 def _run(plan: _Plan) -> None:
-    """In the child: run udocker to its end, and end as the tool ended."""
+    """In the child: run udocker until the tool ends, and end like it. udocker and proot would wait for what
+    the tool has left in the background; whoever runs us ends that.
+    """
     on_death_of_parent(kill_group)
     ignore_signals()
     stderr = os.dup(2)
     listener = _Listener(plan.log)
+    signal.signal(_TOOL_ENDED, lambda *_: listener.end and end_like(listener.end.signal, listener.end.code))
     os.dup2(stderr, 0)
     os.dup2(listener.pipe, 2)
     if os.geteuid() == 0:
@@ -209,6 +214,7 @@ class _Listener:
                     self.tool = started.group(1) if started else self.tool
                 elif self.tool and end.pid in (self.tool, "1"):
                     self.end = end
+                    os.kill(os.getpid(), _TOOL_ENDED)
                 else:
                     continue
                 self._log.write(line)
