@@ -176,6 +176,12 @@ _TABLE = (
         site=PERHAPS,
     ),
     _node(
+        "cpu-time",
+        "a process used the processor for longer than the limit of the account allows",
+        "raise the limit (`ulimit -t`, or that of the batch system)",
+        site=PERHAPS,
+    ),
+    _node(
         "names",
         "the file system does not take a name: too long, or with characters that it does not know",
         "name a directory of another file system in `node.cache` or `node.scratch`",

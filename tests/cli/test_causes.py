@@ -223,13 +223,34 @@ def test_no_space(desk: Desk, options: str) -> None:
     )
 
 
+WRITERS = {
+    "a tool": "exec head -c 300000 /dev/zero > big",
+    "a child of the tool": "head -c 300000 /dev/zero > big",
+    "a tool that is told": "trap '' XFSZ; head -c 300000 /dev/zero > big || exit 3",
+    "standard output": "trap '' XFSZ; head -c 300000 /dev/zero || exit 3",
+}
+
+
 @makes("file-size")
-@pytest.mark.parametrize("who", ["the wrapper", "the tool"])
+@pytest.mark.parametrize("who", ["the wrapper", *WRITERS])
 def test_file_size(site: Site, who: str) -> None:
     (site.root / "big").write_bytes(bytes(300_000))
     inputs = [wire.Input("in", (site.root / "big").as_uri(), "big")] if who == "the wrapper" else []
-    command = "true" if inputs else "exec head -c 300000 /dev/zero > big"
+    command = WRITERS.get(who, "true")
     found(run(site, "prlimit", "--fsize=200000", command=command, inputs=inputs), "file-size")
+
+
+def test_a_limit_that_a_tool_sets_itself_is_its_own(site: Site) -> None:
+    found(run(site, command=f"ulimit -f 100; {WRITERS['a tool']}"), "tool")
+    found(run(site, command="ulimit -t 1; while :; do :; done"), "tool")
+
+
+@makes("cpu-time")
+@pytest.mark.parametrize("limit", ["1:100", "1:1"], ids=["soft", "hard"])
+@pytest.mark.parametrize("start", ["", "exec "], ids=["a child", "the tool"])
+def test_cpu_time(site: Site, limit: str, start: str) -> None:
+    command = f"{start}sh -c 'while :; do :; done'"
+    found(run(site, "prlimit", f"--cpu={limit}", command=command), "cpu-time")
 
 
 @makes("names")

@@ -232,7 +232,7 @@ class _Attempt:
             raise self._tool_failure(ended, place)
 
     def _tool_failure(self, ended: process.Ended, place: Place) -> Failure:
-        cause = diagnosis.of_tool(ended.signal, [place.job, self._into])
+        cause = diagnosis.of_tool(ended.exit_code or 0, ended.cpu_seconds, [place.job, self._into])
         if cause:
             reports.cut_logs(self._manifest.attempt, self._into)
             full = cause == "no-space"

@@ -1,6 +1,7 @@
-"""Why a tool failed, when it was not its own fault: what this node tells of its disks afterwards."""
+"""Why a tool failed, when it was not its own fault: what this node's limits and disks tell afterwards."""
 
 import os
+import resource
 import signal
 from typing import Optional, Sequence
 
@@ -10,14 +11,31 @@ FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the
 _PROBE = ".grid-engine-probe"
 
 
-def of_tool(number: Optional[int], directories: Sequence[str]) -> str:
+def of_tool(code: int, seconds: float, directories: Sequence[str]) -> str:
     """Give the cause of a tool's failure that is the node's fault; "" when it is the tool's own.
 
-    `number` is the signal that ended it, and `directories` are those that it or its logs are in.
+    `code` is its exit code as a shell says it, `seconds` are those of its processes on a processor, and
+    `directories` are those that it or its logs are in. A limit that is not the account's is the tool's own.
     """
-    if number == signal.SIGXFSZ:
+    size, time = _limit(resource.RLIMIT_FSIZE), _limit(resource.RLIMIT_CPU)
+    if size is not None and (code == 128 + signal.SIGXFSZ or _has_file_of(size, directories)):
         return "file-size"
+    if time is not None:
+        used_up = seconds >= 0.8 * time  # the kernel counts in ticks
+        if code == 128 + signal.SIGXCPU or (code == 128 + signal.SIGKILL and used_up):
+            return "cpu-time"
     return next((cause for cause in map(_of_disk, directories) if cause), "")
+
+
+def _limit(kind: int) -> Optional[int]:
+    soft, _ = resource.getrlimit(kind)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _has_file_of(size: int, directories: Sequence[str]) -> bool:
+    """Whether a file has become as large as it may: not every tool ends by the signal."""
+    paths = [os.path.join(at, name) for top in directories for at, _, names in os.walk(top) for name in names]
+    return any(os.path.isfile(path) and os.path.getsize(path) >= size for path in paths)
 
 
 def _of_disk(directory: str) -> str:
