@@ -53,7 +53,14 @@ class Application:
 
 def routes(exchange: Exchange, check: Callable[[], None]) -> FastAPI:
     """Everything but the storage. `check` raises when the engine cannot work now."""
-    app = FastAPI(title=SERVICE, version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=SERVICE,
+        version=__version__,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # that leads to the host which the client has named
+    )
 
     @app.get("/health")
     async def health() -> dict[str, str]:

@@ -39,6 +39,7 @@ class Request:
     """The path as the client sees it, percent-encoded: what is told of things below begins with it."""
     headers: Mapping[str, str]
     receive: Receive
+    state: MutableMapping[str, Any]
 
     def header(self, name: str) -> str:
         """The value of a header; empty when it is not there."""

@@ -3,7 +3,8 @@
 Whatever waits for a client has an end. The headers of a request must be complete within `stall` seconds.
 While a body is waited for, something must come within that time, and at least `least_rate` bytes a second
 over it; an answer must be taken likewise. Time that the engine itself needs is not counted. When there are
-too many connections, those that have asked nothing for the longest time make room.
+too many connections, those that have asked nothing for the longest time make room, and then those that have
+been waited for longest, of whoever has most of these: strangers together, or an account.
 
 The HTTP server knows nothing of this: it is given a listening socket (`Listener`) whose connections are known
 here, and `engine.api.timed` says which of them have a request under way.
@@ -16,54 +17,27 @@ import socket
 import struct
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from engine.api.asgi import document
 from engine.api.seldom import Seldom
+from engine.api.wait import Wait
 
+ATTEMPT = "attempt"
+"""In the `state` of a request: the attempt that it is for, where it is not of an account."""
 Refused = Callable[[Any, int], None]
 """Told the client's address, and the status, of what was refused before it was a request."""
+_UNKNOWN, _KNOWN = 16 << 10, 64 << 10
+"""Bytes that are read at a time of who has shown nothing, and of the others: they are parsed in one go, which
+takes thousands of times as long where they are chunks of one byte each.
+"""
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: what was not sent is forgotten when the connection is closed."""
 _PASSED, _SIZE_OF_INFO = 120, 192
 """Where `struct tcp_info` has the bytes that the other side has confirmed, and then those it has sent."""
-
-
-@dataclass(slots=True)
-class Wait:
-    """How long a client was waited for in one window of time, and how many bytes there were when it began."""
-
-    since: float | None = None
-    """Since when it is waited for now; None: it is not."""
-    waited: float = 0.0
-    """Seconds before that."""
-    counted: int = 0
-
-    def start(self, now: float) -> None:
-        """It is waited for."""
-        self.since = now
-
-    def stop(self, now: float) -> None:
-        """It did what was waited for."""
-        if self.since is not None:
-            self.waited += now - self.since
-        self.since = None
-
-    def slow(self, now: float, bytes_: int, stall: float, least_rate: int) -> bool:
-        """Whether too few bytes passed in the time that was waited; if not, another window begins."""
-        if self.since is None:
-            return False
-        waited = self.waited + now - self.since
-        if waited < stall:
-            return False
-        if bytes_ - self.counted < max(1.0, least_rate * waited):
-            return True
-        self.since, self.waited, self.counted = now, 0.0, bytes_
-        return False
 
 
 class Connection(socket.socket):
@@ -76,6 +50,8 @@ class Connection(socket.socket):
         self.client = client
         self.idle_since: float | None = now
         """None: a request is under way."""
+        self.state: Mapping[str, Any] = {}
+        """That of the last request."""
         self.body = Wait()
         self.received = 0
         """Bytes of the body."""
@@ -91,9 +67,24 @@ class Connection(socket.socket):
         self.gone = False
         """Whether it is closed."""
 
-    def begin(self) -> None:
+    @property
+    def account(self) -> str:
+        """Who asks: the id of an account or an attempt; empty: that is not known, or not yet."""
+        account = self.state.get("account")
+        return str(account.id if account else self.state.get(ATTEMPT, ""))
+
+    @property
+    def client_since(self) -> float | None:
+        """Since when the client is waited for within a request; None: it is not."""
+        return self.body.since if self.body.since is not None else self.answer.since
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """Read what has come, not too much at a time."""
+        return super().recv(min(size, _KNOWN if self.account else _UNKNOWN), flags)
+
+    def begin(self, state: Mapping[str, Any]) -> None:
         """A request is under way."""
-        self.idle_since, self.begun, self.received = None, False, 0
+        self.idle_since, self.begun, self.received, self.state = None, False, 0, state
         self.body, self.answer = Wait(), Wait(counted=self.passed[0])
 
     def finish(self, now: float) -> None:
@@ -181,13 +172,27 @@ class Connections:
 
     def _make_room(self) -> bool:
         idle = [one for one in self._of.values() if one.idle_since is not None]
-        if not idle:
-            return False
-        self._seldom.warn("too many connections; the oldest without a request are closed", most=self.most)
-        for one in sorted(idle, key=lambda each: each.idle_since or 0.0)[: max(1, self.most // 64)]:
+        if idle:
+            self._seldom.warn("too many connections; the oldest without a request are closed", most=self.most)
+        else:
+            idle = self._slowest()
+            self._seldom.warn("too many connections; clients that are waited for are left", most=self.most)
+        several = max(1, self.most // 64)
+        for one in sorted(idle, key=lambda each: each.idle_since or each.client_since or 0.0)[:several]:
             self._leave(one)
-            one.end(at_once=True)
-        return True
+            if one.idle_since is None and not one.begun:
+                one.refuse(503, "there are too many connections", retry_after="5")
+            else:
+                one.end(at_once=True)
+        return bool(idle)
+
+    def _slowest(self) -> list[Connection]:
+        """Those that are waited for, of whoever has most of them; strangers are one."""
+        of: dict[str, list[Connection]] = {}
+        for one in self._of.values():
+            if one.client_since is not None:
+                of.setdefault(one.account, []).append(one)
+        return max(of.values(), key=len, default=[])
 
     def _leave(self, one: Connection) -> None:
         key = (one.client[0], one.client[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from engine.api.connections import ATTEMPT
 from engine.app.access.exchange import ClaimRefused, Exchange
 from engine.errors import EngineError
 from wrappers import wire
@@ -25,6 +26,7 @@ def node_routes(exchange: Exchange) -> APIRouter:
             return _words(401, "a claim is needed: Authorization: Bearer ...")
         if not exchange.knows(claim.strip()):
             return _words(401, "this claim is worth nothing: it is not ours")
+        request.scope["state"][ATTEMPT] = claim
         body = bytearray()
         async for piece in request.stream():
             body += piece

@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from engine.api import dav, digests, ranges
 from engine.api.allowance import Shares
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Reply, Request, Send, answer, begin
+from engine.api.connections import ATTEMPT
 from engine.api.guard import Guard
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import FIRST, send_file
@@ -136,7 +137,8 @@ class StorageElement:
             raise Refusal(400, str(error)) from None
         if not raw.isascii():
             raise Refusal(400, "a path is percent-encoded")
-        return Request(scope["method"], path, self._public_path + raw.decode("ascii"), headers, receive)
+        url_path = self._public_path + raw.decode("ascii")
+        return Request(scope["method"], path, url_path, headers, receive, scope.setdefault("state", {}))
 
     async def _leave(self, request: Request, verb: str, path: Segments) -> Leave:
         """What the request may do, this included.
@@ -149,6 +151,7 @@ class StorageElement:
             raise Refusal(401, "a token of this engine is needed", WWW_Authenticate="Bearer")
         if not leave.allows(verb, path):
             raise Refusal(403, f"this token gives no leave to {verb} here")
+        request.state[ATTEMPT] = leave.attempt or "engine"
         return leave
 
     async def _run(self, function: Callable[..., _T], *arguments: Any) -> _T:

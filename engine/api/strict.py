@@ -2,7 +2,7 @@
 
 The HTTP server finds where a request ends. What it lets pass, and a proxy in front may read otherwise, is
 refused here, and the connection ends: a length beside an encoding, an encoding in HTTP/1.0, a host that is
-none, a version that is not spoken here, too many headers.
+none, a version that is not spoken here, too many headers, two keys.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from engine.api.connections import Refused
 
 LARGEST = 64 << 10
 """Bytes of the head of a request."""
+_ONCE = (b"authorization", b"apikey", b"content-type")
+"""Fields of which one is taken, and another program may take the other."""
 _HOST = re.compile(rb"([\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(:\d*)?")
 _ABSOLUTE = re.compile(rb"https?://([^/?#@]+)(/.*)?", re.IGNORECASE | re.DOTALL)
 
@@ -57,6 +59,8 @@ def _check(scope: Message) -> None:
         raise Refusal(400, "a body has a length or an encoding, and in HTTP/1.0 a length")
     if any(name == b"host" and not _HOST.fullmatch(value) for name, value in scope["headers"]):
         raise Refusal(400, "Host is no name of a host")
+    if any(names.count(name) > 1 for name in _ONCE):
+        raise Refusal(400, "Authorization, apikey and Content-Type stand once in a request")
     size = len(scope["raw_path"]) + len(scope["query_string"])
     if size + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > LARGEST:
         raise Refusal(431, f"the head of a request has at most {LARGEST} bytes")

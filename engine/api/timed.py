@@ -25,7 +25,7 @@ class Timed:
             await self._app(scope, receive, send)
             return
         request = _Request(one, scope.setdefault("state", {}), receive, send)
-        one.begin()
+        one.begin(scope["state"])
         try:
             await self._app(scope, request.receive, request.send)
         except asyncio.CancelledError:

@@ -25,6 +25,9 @@ log = structlog.stdlib.get_logger("engine.api")
 FILES = "/rest/path/"
 SESSION = "/rest/session"
 """Where a browser with a cookie that is worth nothing any more gets another."""
+_SNIFF, _CACHE = (b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")
+"""Of every answer: caches on the way do not know that `apikey` is a key."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _OF_BUDGETS = frozenset({408, 413, 429, 503})
 """Refusals that anybody can have without end: written down once a minute."""
 Observe = Callable[[str, str, int, float], None]
@@ -60,7 +63,12 @@ class Guard:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answered.status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request.encode("ascii"))]
+                message["headers"] = [
+                    *(pair for pair in message["headers"] if pair[0] != _SNIFF[0]),
+                    (b"x-request-id", request.encode("ascii")),
+                    _SNIFF,
+                    _CACHE,
+                ]
             await send(message)
 
         scope.setdefault("state", {}).update(account=None, request=request)
@@ -113,7 +121,8 @@ class Guard:
     def _tell(self, scope: Message, answered: _Answered) -> None:
         route = scope["state"].get("route", "")
         seconds = time.perf_counter() - answered.started
-        self._observe(scope["method"], route, answered.status, seconds)
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # a label, and a line, for ever
+        self._observe(method, route, answered.status, seconds)
         more: int | None = 0
         if answered.status in _OF_BUDGETS:
             more = self._seldom.due(f"{answered.status} {route}")
@@ -122,7 +131,7 @@ class Guard:
         # The route, never the path: names of files can carry a patient's name.
         log.info(
             "request",
-            method=scope["method"],
+            method=method,
             route=route,
             status=answered.status,
             seconds=round(seconds, 4),

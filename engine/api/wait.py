@@ -1,0 +1,38 @@
+"""Time for which a client is waited for, and what came in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Wait:
+    """How long a client was waited for in one window of time, and how many bytes there were when it began."""
+
+    since: float | None = None
+    """Since when it is waited for now; None: it is not."""
+    waited: float = 0.0
+    """Seconds before that."""
+    counted: int = 0
+
+    def start(self, now: float) -> None:
+        """It is waited for."""
+        self.since = now
+
+    def stop(self, now: float) -> None:
+        """It did what was waited for."""
+        if self.since is not None:
+            self.waited += now - self.since
+        self.since = None
+
+    def slow(self, now: float, bytes_: int, stall: float, least_rate: int) -> bool:
+        """Whether too few bytes passed in the time that was waited; if not, another window begins."""
+        if self.since is None:
+            return False
+        waited = self.waited + now - self.since
+        if waited < stall:
+            return False
+        if bytes_ - self.counted < max(1.0, least_rate * waited):
+            return True
+        self.since, self.waited, self.counted = now, 0.0, bytes_
+        return False

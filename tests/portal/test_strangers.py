@@ -1,0 +1,85 @@
+"""What strangers ask with odd words: nothing of it is believed, kept, or read in two ways."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.cli.desk import desk_in
+from tests.portal.house import House, portal
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A portal."""
+    with desk_in(tmp_path_factory.mktemp("portal")) as desk, portal(desk) as house:
+        yield house
+
+
+def said(house: House, start: str, *fields: str) -> bytes:
+    """The answer to a request as it is written here."""
+    where = urlsplit(house.url)
+    with socket.create_connection((where.hostname or "", where.port or 0), timeout=60) as connection:
+        connection.sendall("\r\n".join([f"{start} HTTP/1.1", *fields, "Connection: close", "", ""]).encode())
+        found = b""
+        while piece := connection.recv(1 << 16):
+            found += piece
+        return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health/",
+        "/health/ready/",
+        "/metrics/",
+        "/submit/",
+        "/kill/",
+        "/status/x/",
+        "/page/watch.js/",
+        "/node/exchange/",
+    ],
+)
+def test_nobody_is_sent_to_the_host_that_a_client_has_named(house: House, path: str) -> None:
+    answer = said(house, f"GET {path}", "Host: elsewhere.example.org")
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"elsewhere" not in answer
+
+
+@pytest.mark.parametrize("path", ["/rest/executions", "/se/x", "/metrics", "/status/x"])
+@pytest.mark.parametrize("field", ["apikey", "Authorization", "Content-Type"])
+def test_a_key_that_stands_twice_is_refused(house: House, path: str, field: str) -> None:
+    key = house.keys["ann"]
+    for one, other in ((key, "x"), ("x", key), (key, key)):
+        answer = said(house, f"GET {path}", "Host: x", f"{field}: {one}", f"{field.upper()}: {other}")
+        assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("path", ["/executions", "/platform", "/nothing", "/path/vip/Home?action=list"])
+@pytest.mark.parametrize("user", ["ann", ""])
+def test_answers_are_kept_by_nobody_and_are_what_their_type_says(house: House, path: str, user: str) -> None:
+    answer = house.ask("GET", path, user=user)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_file_has_these_fields_once(house: House) -> None:
+    house.put("/vip/Home/page.html", b"<script>")
+    key = f"apikey: {house.keys['ann']}"
+    answer = said(house, "GET /rest/path/vip/Home/page.html?action=content", "Host: x", key).lower()
+    assert answer.count(b"nosniff") == answer.count(b"no-store") == 1
+
+
+def test_methods_that_somebody_invents_are_one_label_and_no_text_of_the_log(house: House) -> None:
+    for number in range(3):
+        answer = said(house, f"INVENTED{number}{'Z' * 1000} /rest/platform", "Host: x")
+        assert answer.startswith(b"HTTP/1.1 405 ")
+    key = house.keys["root"]
+    numbers = house.ask("GET", "/metrics", user="", raw=True, Authorization=f"Bearer {key}").body
+    assert b"INVENTED" not in numbers
+    assert numbers.count(b'method="other"') == 1
+    assert "INVENTED" not in Path(house.log).read_text()
