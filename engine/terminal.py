@@ -7,16 +7,19 @@ traceback where a report can quote it.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from io import TextIOWrapper
 from typing import Any
 
 import typer
 
 from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
 
+_surrogate = re.compile("[\ud800-\udfff]").search  # stands for a byte that is no UTF-8
 _ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"}
 
 
@@ -72,6 +75,7 @@ class Program:
 
     def run(self, words: Sequence[str]) -> int:
         """The exit code of a command. Not by Typer's own `main`, where a closed pipe is a failed job."""
+        _steady_streams()
         try:
             code = self._invoke(words)
             sys.stdout.flush()
@@ -86,8 +90,8 @@ class Program:
             self._say(self.interrupted)
             return Cancelled.exit_code
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            self._say(f"{where}{error.strerror or error}")
+            where = error.filename or _place_without_name()
+            self._say(f"{where}: {error.strerror or error}" if where else f"{error.strerror or error}")
             return Unavailable.exit_code
         except Exception as error:
             return self._usage_or_defect(error)
@@ -116,12 +120,45 @@ class Program:
             text = words()
             say(text if text.startswith("Usage: ") else f"{self.name}: {text}")
             return int(code)
+        if isinstance(error, UnicodeEncodeError) and _surrogate(error.object):
+            self._say(f"{error.object!r} is not text that UTF-8 can express")
+            self._say("rename that file or directory, or write the argument in UTF-8")
+            return BadRequest.exit_code
         self._say(f"{type(error).__name__}: {error}")
         self._say(f"this is a defect of {self.name}; please report it{_keep_traceback()}")
         return Bug.exit_code
 
     def _say(self, words: str) -> None:
         say(f"{self.name}: {words}")
+
+
+def _steady_streams() -> None:
+    """See that the standard streams are there, so that no file of ours takes the place of one, and that a
+    name that their encoding does not have is written with escapes.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _place_without_name() -> str:
+    """What an error of the system without a file's name is about, as far as can be seen afterwards."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")  # a flush that failed has forgotten what it could not write
+    except (OSError, ValueError):
+        return "standard output"
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current directory"
+    return ""
 
 
 def _keep_traceback() -> str:

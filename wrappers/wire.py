@@ -12,6 +12,7 @@ import json
 from typing import Any, Dict, List, NamedTuple, Optional, Type, TypeVar, Union
 
 MANIFEST_VERSION = 1
+OWN = ".grid-engine-"  # names in a job's directory that begin so are the wrapper's own
 REPORT_VERSION = 1
 
 # Failure classes: they decide what is retried (engine.domain.retry).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import Any
 
 from engine.terminal import cell, counted, plain, say, table
@@ -13,7 +14,8 @@ __all__ = ["Warnings", "cell", "counted", "json_line", "plain", "say", "size", "
 
 def json_line(value: Any) -> None:
     """One JSON value on one line of stdout."""
-    print(json.dumps(plain(value), ensure_ascii=False, separators=(", ", ": ")))
+    ascii = sys.stdout.encoding.lower() != "utf-8"  # what cannot be written there is escaped as JSON has it
+    print(json.dumps(plain(value), ensure_ascii=ascii, separators=(", ", ": ")))
 
 
 class Warnings(logging.Handler):

@@ -18,7 +18,7 @@ from engine.planning.parsing import parse_tool
 from engine.planning.rules import InvocationError, Rules
 from engine.planning.sequential import render_like_bosh
 from engine.planning.sizes import size_problems
-from engine.planning.staging import InputFile, Staging, distinct
+from engine.planning.staging import InputFile, Staging, distinct, is_own
 from engine.planning.template import Keys
 
 
@@ -139,6 +139,8 @@ def _refuse_escapes(outputs: list[OutputFile]) -> None:
             problems.append(f"output {output.id}: {output.path!r} is outside of the job's directory")
         elif normal in ("", "."):
             problems.append(f"output {output.id}: its path is empty")
+        elif is_own(normal):
+            problems.append(f"output {output.id}: {output.path!r} is a name of the engine's own files")
     if problems:
         raise InvocationError(problems)
 

@@ -179,7 +179,6 @@ def _drafts(
     except BadRequest as error:
         yield _Draft({}, {}, item.where, str(error).removeprefix(f"{item.where}, "))
         return
-    repeats = [{REPEAT: number} for number in range(1, sweep.repeat + 1)] if sweep.repeat > 1 else [{}]
     for level in _levels(base, tool, sweep):
         for combination in product(dimensions):
             varied = {**level.parameters, **combination} if level.parameters or own else combination
@@ -187,7 +186,8 @@ def _drafts(
             results = values.pop(RESULTS_DIRECTORY, None) if sweep.vip else None
             if isinstance(results, str):
                 results = results_directory(results, tool, sweep.now)
-            for repeat in repeats:
+            for number in range(1, sweep.repeat + 1):
+                repeat = {REPEAT: number} if sweep.repeat > 1 else {}
                 parameters = {**own, **varied, **repeat}
                 yield _Draft(values, parameters, item.where, "", level.stage, results)
 

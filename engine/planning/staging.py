@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from engine.domain.tool import InputType, Tool
+from wrappers.wire import OWN
 
 INVOCATION_FILE = "input_params.json"
 """The invocation, in every job's directory."""
@@ -63,6 +64,11 @@ def no_option(path: str) -> str:
     return f"./{path}" if path.startswith("-") else path
 
 
+def is_own(path: str) -> bool:
+    """Whether the engine itself writes a file of this name into the job's directory."""
+    return path.startswith(OWN)
+
+
 def file_name(source: str) -> str:
     """The bare file name of a path or URL, or "" when it has none that can be used.
 
@@ -98,6 +104,7 @@ def distinct(files: list[InputFile], taken: Iterable[str] = ()) -> list[InputFil
     in the job's directory.
     """
     reserved = {INVOCATION_FILE, *taken}
+    reserved.update(file.name for file in files if is_own(file.name))
     if len(files) == 1 and files[0].name not in reserved:
         return files
     directories = [directory_of(file.source) for file in files]

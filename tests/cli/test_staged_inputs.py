@@ -31,3 +31,20 @@ def test_an_image_lies_beside_its_own_sidecar_or_none(
     own = {image: image.replace(".nii", ".json") for image in images}
     expected = [f"{image}: {own[image] if own[image] in sidecars else ''}" for image in images]
     assert done.read("outputs/o").splitlines() == expected
+
+
+@pytest.mark.parametrize("name", [".grid-engine-command", ".grid-engine-probe", "input_params.json"])
+def test_an_input_that_is_called_like_a_file_of_the_engine_is_itself(each_desk: Desk, name: str) -> None:
+    files(each_desk, name)
+    tool = each_desk.tool("cat [F] > o", {"f": "File"}, outputs={"o": "o"})
+    done = each_desk.submit(tool, each_desk.write("i.json", {"f": name}), *BARE)
+    assert done.read("outputs/o") == f"{name}\n"
+
+
+def test_a_result_that_is_called_like_a_file_of_the_engine_is_refused(desk: Desk) -> None:
+    tool = desk.tool("echo > o", outputs={"o": ".grid-engine-command"})
+    ran = desk.run("submit", tool, desk.write("i.json", {}), *BARE)
+    assert ran.code == 2
+    assert ran.lines == [
+        "engine: i.json, output o: '.grid-engine-command' is a name of the engine's own files"
+    ]

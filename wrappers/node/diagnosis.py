@@ -5,10 +5,10 @@ import resource
 import signal
 from typing import Optional, Sequence
 
-from wrappers import causes
+from wrappers import causes, wire
 
 FULL = 1 << 20  # bytes: with less free space, a tool's failure is blamed on the disk
-_PROBE = ".grid-engine-probe"
+_PROBE = f"{wire.OWN}probe"
 
 
 def of_tool(code: int, seconds: float, directories: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from wrappers.node import profile
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import inside
 
-SCRIPT = ".grid-engine-command"
+SCRIPT = f"{wire.OWN}command"
 
 
 class Place(NamedTuple):
