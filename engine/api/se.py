@@ -203,7 +203,7 @@ class StorageElement:
                 if wrong := sorted(name for name, value in said.items() if results[name] != value):
                     raise Refusal(422, f"the body is not what its {wrong[0]} says; nothing was kept")
                 size, replaced = incoming.size, await self._run(incoming.publish, request.path)
-                self._quotas.changed(_kept_for(request.path), size - replaced)
+                self._changed(request.path, size - replaced)
         finally:
             incoming.close()
         algorithm = asked or "adler32"
@@ -280,8 +280,14 @@ class StorageElement:
     async def _delete(self, request: Request) -> Reply:
         await self._leave(request, DELETE, request.path)
         size = await self._run(self._tree.remove, request.path)
-        self._quotas.changed(_kept_for(request.path), -size)
+        self._changed(request.path, -size)
         return Reply(204)
+
+    def _changed(self, path: Segments, by: int) -> None:
+        """So many bytes came, or went: of the execution's room, and of whose it is."""
+        self._quotas.changed(_kept_for(path), by)
+        if path[0] == ROOT:
+            self._accounts.changed(owner_of(path), by)
 
     async def _mkcol(self, request: Request) -> Reply:
         await self._leave(request, WRITE, request.path)
@@ -299,6 +305,7 @@ class StorageElement:
         await self._run(partial(self._tree.move, request.path, target, replace=replace))
         if _kept_for(request.path) != _kept_for(target) or replace:
             self._quotas.forget(_kept_for(request.path), _kept_for(target))
+            self._accounts.forget(owner_of(request.path), owner_of(target))
         return Reply(201)
 
     def _must_not_be_too_deep(self, source: Segments, target: Segments) -> None:

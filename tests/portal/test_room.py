@@ -74,6 +74,15 @@ def test_whoever_has_no_room_launches_nothing(small: House) -> None:
     assert small.run("filler/1.0", {"size": "1"}, user="carl")["status"] == "Finished"
 
 
+def test_where_a_group_has_no_room_nothing_is_launched(small: House) -> None:
+    small.put("/vip/brain%20team%20(group)/all", bytes(5 * MEGABYTE), user="carl")
+    for slashes in ("/vip/", "//vip/", "/vip//"):
+        place = f"{slashes}brain team (group)/here"
+        assert small.launch("filler/1.0", {"size": "1"}, user="carl", resultsLocation=place).status == 413
+    small.ok("DELETE", "/path/vip/brain%20team%20(group)/all", user="carl")
+    small.ok("DELETE", "/path/vip/Trash/all", user="carl")
+
+
 def test_a_job_that_writes_to_the_embedded_storage_has_its_users_room(small: House, tmp_path: Path) -> None:
     wanted = {"gate": str(tmp_path / "gate")}
     id_ = small.start("waiter/1.0", wanted, user="root")
@@ -82,9 +91,14 @@ def test_a_job_that_writes_to_the_embedded_storage_has_its_users_room(small: Hou
     key = load_key(small.desk.home / ".local/share/grid-engine/key")
     token = mint(key, Leave(below, frozenset({"write", "read"}), SystemClock().now() + 600, attempt))
     shown = {"Authorization": f"Bearer {token}"}
-    for size, status in ((MEGABYTE, 201), (20 * MEGABYTE, 507)):
-        path = f"/se/{'/'.join(below)}/home/x{size}"
-        assert small.ask("PUT", path, bytes(size), "", raw=True, **shown).status == status
+    sizes = [MEGABYTE, 20 * MEGABYTE, *[MEGABYTE] * 9]
+    statuses = [
+        small.ask("PUT", f"/se/{'/'.join(below)}/home/x{n}", bytes(size), "", raw=True, **shown).status
+        for n, size in enumerate(sizes)
+    ]
+    assert statuses[:3] == [201, 507, 201]
+    assert statuses[-1] == 507
+    assert kept(small, "root") <= 5 * MEGABYTE
     (tmp_path / "gate").write_text("")
     small.ended(id_, "root")
 

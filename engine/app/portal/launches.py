@@ -18,6 +18,7 @@ from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.deeds import KILL, RESTART, asked
 from engine.app.portal.ending import end_all
+from engine.app.portal.reach import check_again, check_kept, place_of
 from engine.app.portal.tracing import who
 from engine.app.portal.trash import discard
 from engine.app.portal.tree import FileTree, kept_in
@@ -112,7 +113,8 @@ class Launches:
             seen = _seen(connection, found)
         for product in _outermost(self.application(found).products(found.execution_id)):
             stored = self._tree.path_of(product.url)
-            yield Result(_shown(seen, stored) or product.url, stored, product)
+            if (path := place_of(seen, stored, product.url)) is not None:
+                yield Result(path, stored, product)
 
     def returned(self, found: Launch, most: int) -> dict[str, list[str]]:
         """The virtual paths, or URLs, of its first results by output: what all who wait for it ask."""
@@ -121,7 +123,8 @@ class Launches:
             places = products.places(connection, found.execution_id, most)
         paths: dict[str, list[str]] = {}
         for output, url in places:
-            paths.setdefault(output, []).append(_shown(seen, self._tree.path_of(url)) or url)
+            if (path := place_of(seen, self._tree.path_of(url), url)) is not None:
+                paths.setdefault(output, []).append(path)
         return paths
 
     def story(self, found: Launch, number: int) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
@@ -192,6 +195,8 @@ class Launches:
     def restart(self, account: Account, id_: str) -> int:
         """Run again what has failed or was killed; gives the number of jobs."""
         found = self.find(account, id_, Deed.CHANGE)
+        with self._db.read() as connection:
+            check_again(connection, found)
         states = (JobState.FAILED, JobState.CANCELLED)
         also = asked(self._trail, account.id, RESTART)
         return self.application(found).retry(found.execution_id, states, also=also)
@@ -225,8 +230,9 @@ class Launches:
 
     def _discard(self, found: Launch) -> None:
         with self._db.read() as connection:
-            execution = executions.get(connection, found.execution_id)
-        for path in kept_in(self._tree, execution):
+            kept = kept_in(self._tree, executions.get(connection, found.execution_id))
+            check_kept(connection, found, kept)
+        for path in kept:
             with suppress(FileNotFoundError):  # of several places for results most were not needed
                 discard(self._tree, path, found.account_id)
 

@@ -154,6 +154,9 @@ class Launcher:
     ) -> Launch:
         """What becomes true together with the execution: its launch, whose turn it is, the audit line."""
         accounts.lock(connection, account.id)
+        current = accounts.by_id(connection, account.id)
+        if current is None or not may_launch(current):  # since planning began
+            raise Refused(Code.BAD_CREDENTIALS, "this account is locked", status=401)
         running, _ = launches.in_progress(connection, account.id)
         waits = running >= most_running(account, self._settings.portal)
         new = replace(new, waiting=waits)
@@ -191,8 +194,8 @@ class Launcher:
     def _check_room(self, account: Account, location: str) -> None:
         """Where results and logs will lie there must be room for them."""
         owners = {owner_of(virtual.home_of(account.id))}
-        if location.startswith(f"/{virtual.ROOT}/"):
-            owners.add(owner_of(virtual.locate_text(account, location).stored))
+        if location.startswith("/") and (stored := virtual.locate_text(account, location).stored):
+            owners.add(owner_of(stored))
         if why := has_no_room(self._quotas, owners):
             raise Refused(
                 Code.GENERIC,

@@ -140,6 +140,13 @@ def _base(account: Account, name: str) -> Segments | None:
     return None
 
 
+def is_lost(account: Account, text: str) -> bool:
+    """Whether a value is a path of a group that the account may not enter, or may not any more."""
+    parts = [part for part in text.split("/") if part]
+    named = text.startswith("/") and len(parts) > 1 and parts[0] == ROOT and parts[1].endswith(_GROUP)
+    return named and _base(account, parts[1]) is None
+
+
 def bases(account: Account) -> list[tuple[str, Segments]]:
     """Names of what an account sees, and where each is stored."""
     own = [(HOME, home_of(account.id)), (TRASH, trash_of(account.id)), (RECORDS, logs_of(account.id))]
