@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from dataclasses import replace
 
 import pytest
 
+from tests.cli.anywhere import Anywhere
 from tests.cli.desk import Desk
 from tests.cli.failing import program, told
 from tests.services import images
@@ -75,3 +77,17 @@ def test_a_shell_that_cannot_start(each_desk: Desk, registry: Registry, cause: s
     images.push(registry.url, name, altered(("bin/busybox", shell)))
     tool = each_desk.tool("true", image=f"{registry.host}/{name}")
     assert "/bin/sh" in told(each_desk, cause, tool, each_desk.write("i.json", {}), "--runtime", "userns")
+
+
+@pytest.mark.parametrize("anywhere", ["user-userns", "user-udocker", "root-docker"], indirect=True)
+def test_an_image_without_bin_sh_runs_with_the_shell_that_the_descriptor_names(
+    anywhere: Anywhere, registry: Registry
+) -> None:
+    with tarfile.open(fileobj=io.BytesIO(images.busybox_layer())) as archive:
+        program = archive.extractfile("bin/busybox")
+        assert program is not None
+        shell = images.one_file_layer("opt/bin/ash", program.read(), mode=0o755)
+    images.push(registry.url, "vip/no-sh:1.0", [shell])
+    other = replace(anywhere, image=f"{registry.host}/vip/no-sh:1.0")
+    done = other.run("echo [TEXT] > o", {"text": "x"}, outputs={"o": "o"}, shell="/opt/bin/ash")
+    assert done.read("outputs/o") == "x\n"

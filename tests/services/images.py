@@ -72,11 +72,11 @@ def busybox_layer(*, group: bool = True) -> bytes:
     return buffer.getvalue()
 
 
-def one_file_layer(name: str, content: bytes | str) -> bytes:
+def one_file_layer(name: str, content: bytes | str, *, mode: int = 0o644) -> bytes:
     """A layer of one file, uncompressed."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        add(tar, name, content)
+        add(tar, name, content, mode=mode)
     return buffer.getvalue()
 
 

@@ -48,7 +48,9 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     overlay = job.private / "apptainer"
     overlay.mkdir(exist_ok=True)
     arguments = _arguments(job, program, source.path, overlay)
-    reason = once(("apptainer", program, str(source.path)), lambda: _try(arguments, source.environment))
+    shell = job.manifest.shell
+    question = ("apptainer", program, str(source.path), shell)
+    reason = once(question, lambda: _try(arguments, shell, source.environment))
     if reason:
         cause = cause_in(reason)
         if cause in ("image-platform", "image-start"):
@@ -105,9 +107,9 @@ def _passed(inside: Dict[str, str]) -> Dict[str, str]:
     return outside
 
 
-def _try(arguments: List[str], inside: Dict[str, str]) -> None:
+def _try(arguments: List[str], shell: str, inside: Dict[str, str]) -> None:
     result = subprocess.run(
-        [*arguments, "/bin/sh", "-c", "exit 3"],
+        [*arguments, shell, "-c", "exit 3"],
         env=_passed(inside),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -16,7 +16,7 @@ from wrappers.runtimes.resolver import resolver_file
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_BOURNE = ("sh", "ash", "bash", "dash", "ksh", "mksh", "zsh")  # shells that take what follows
+_BOURNE = ("sh", "ash", "bash", "dash", "ksh", "mksh", "zsh")
 _AS_CHILD = '"$0" "$1"; exit $?'
 
 
@@ -235,9 +235,14 @@ def below_shell(job: Job) -> List[str]:
     one would go on.
     """
     shell, script = job.manifest.shell, str(job.script)
-    if os.path.basename(shell) in _BOURNE:
+    if is_bourne(shell):
         return [shell, "-c", _AS_CHILD, shell, script]
     return [shell, script]
+
+
+def is_bourne(shell: str) -> bool:
+    """Whether a shell takes what a Bourne shell does."""
+    return os.path.basename(shell) in _BOURNE
 
 
 def workdir(job: Job) -> Path:

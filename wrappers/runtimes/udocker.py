@@ -23,6 +23,7 @@ from wrappers.runtimes.image import (
     can_be_home,
     command,
     environment,
+    is_bourne,
     small_files,
     used,
     workdir,
@@ -141,9 +142,19 @@ def _plan(
             volumes=_volumes(job, tree, top, driver),
             environment=surroundings,
             cwd=str(workdir(job)),
-            argv=["/bin/sh", "-c", _PRELUDE, "sh", *command(job, tree, surroundings)],
+            argv=[_shell(job, tree), "-c", _PRELUDE, "sh", *command(job, tree, surroundings)],
         ),
     )
+
+
+def _shell(job: Job, tree: Tree) -> str:
+    """What runs the prelude: the job's own shell, if it is one that can."""
+    shell = job.manifest.shell
+    if is_bourne(shell):
+        return shell
+    if not inside(tree.root, "/bin/sh").is_file():
+        raise Unusable(f"udocker begins with /bin/sh, which the image lacks, where the shell is {shell}")
+    return "/bin/sh"
 
 
 def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List[str]:
