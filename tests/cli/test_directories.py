@@ -181,3 +181,16 @@ def test_a_directory_of_which_nothing_was_fetched_is_refused(desk: Desk) -> None
     tool = desk.tool("ls [DIRECTORY]", {"directory": "File"})
     ran = desk.run("submit", tool, desk.write("i.json", {"directory": "ds/sub-01"}), *BARE)
     assert (ran.code, f"datalad get {root}/sub-01`" in ran.err) == (2, True), ran
+
+
+def test_a_file_of_a_directory_that_may_not_be_read_is_told_while_planning(ordinary_desk: Desk) -> None:
+    place = ordinary_desk.directory / "data/deep"
+    place.mkdir(parents=True)
+    place.chmod(0o755)
+    (place / "open").write_text("x")
+    (place / "closed").write_text("x")
+    (place / "closed").chmod(0)  # root's
+    tool = ordinary_desk.tool("ls [DATA] > o", {"data": "File"}, {"o": "o"})
+    ran = ordinary_desk.run("submit", tool, ordinary_desk.write("i.json", {"data": "data"}), *BARE)
+    assert ran.code == 2
+    assert f"{place}/closed may not be read by this user" in ran.err

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import signal
+import stat
+import tarfile
+from dataclasses import replace
 
 import docker
 import pytest
 
 from tests.cli.anywhere import Anywhere
 from tests.cli.desk import Desk, ended, until
+from tests.services import images
 from tests.services.docker_engine import containers
+from tests.services.registry import Registry
 
 pytestmark = pytest.mark.service
 both_users = pytest.mark.parametrize("anywhere", ["root-docker", "user-docker"], indirect=True)
@@ -99,3 +105,26 @@ def test_the_docker_engine_is_one_of_an_order(desk: Desk, busybox_image: str, do
     variables = {"DOCKER_HOST": docker_host, "ENGINE_NODE__RUNTIMES": '["docker", "userns"]'}
     done = desk.submit(tool, desk.write("i.json", {}), variables=variables)
     assert done.record()["additional-information"]["runtime"]["name"] == "docker"
+
+
+@pytest.mark.parametrize("anywhere", ["user-docker"], indirect=True)
+def test_a_setuid_program_of_an_image_makes_nobody_root(anywhere: Anywhere, registry: Registry) -> None:
+    buffer = io.BytesIO()
+    with (
+        tarfile.open(fileobj=buffer, mode="w") as tar,
+        tarfile.open(fileobj=io.BytesIO(images.busybox_layer())) as plain,
+    ):
+        program = plain.extractfile("bin/busybox")
+        assert program is not None
+        images.add(tar, "bin/busybox", program.read(), mode=0o4755)
+        images.add(tar, "etc/passwd", "root::0:0:root:/:/bin/sh\nme:x:65534:65534::/:/bin/sh\n")
+    images.push(registry.url, "vip/setuid:1.0", [images.busybox_layer(), buffer.getvalue()])
+    suid = replace(anywhere, image=f"{registry.host}/vip/setuid:1.0")
+    command = (
+        'touch o; su -c "mkdir d; chmod 700 d; chown 0 o; chmod 4755 o"; grep NoNewPrivs /proc/self/status'
+    )
+    done = suid.run(command, outputs={"o": "o"})
+    about = (done.results / "outputs/o").stat()
+    assert (about.st_uid, stat.S_IMODE(about.st_mode)) == (anywhere.desk.home.stat().st_uid, 0o644)
+    assert done.read("logs/1.1.out").split() == ["NoNewPrivs:", "1"]
+    assert [path for path in (anywhere.desk.spool / "jobs").glob("*/*") if path.is_dir()] == []

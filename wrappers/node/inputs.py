@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from wrappers import wire
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
-from wrappers.node.names import file_path, inside, native, to_url
+from wrappers.node.names import file_path, inside, native, portable, to_url
 
 _MOST_TOLD = 100  # lines about what was left out of a directory
 
@@ -109,7 +109,10 @@ def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]
     except files.TooDeep as error:
         raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} {error}") from None
     except OSError as error:
-        raise from_os(error, wire.INPUT, f"fetching input {wanted.id} from {wanted.url}") from None
+        doing = f"fetching input {wanted.id} from {wanted.url}"
+        if isinstance(error.filename, str) and error.filename.startswith(source + "/"):
+            doing += f", {portable(os.path.relpath(error.filename, source))}"
+        raise from_os(error, wire.INPUT, doing) from None
     staged = wire.Staged(wanted.id, wanted.url, wanted.name, size, sha256, left_out=left_out)
     _verify(wanted, staged)
     return staged, sums

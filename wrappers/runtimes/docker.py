@@ -147,6 +147,7 @@ def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
     host: Dict[str, Any] = {
         "network_mode": "none" if job.manifest.network == wire.NETWORK_NONE else "host",
         "cap_drop": ["NET_RAW"],  # on the machine's network a tool would hear what others say
+        "security_opt": ["no-new-privileges"],  # or a setuid program of the image would be root here too
         "read_only": job.manifest.root == "readonly",
         "log_config": {"Type": "none"},  # we follow the output; the engine need not keep it
     }

@@ -152,7 +152,7 @@ def _shell(job: Job, tree: Tree) -> str:
     shell = job.manifest.shell
     if is_bourne(shell):
         return shell
-    if not inside(tree.root, "/bin/sh").is_file():
+    if not tree.look(lambda alive: inside(tree.root, "/bin/sh").is_file()):
         raise Unusable(f"udocker begins with /bin/sh, which the image lacks, where the shell is {shell}")
     return "/bin/sh"
 

@@ -71,6 +71,7 @@ class Content(NamedTuple):
 
     files: int
     left_out: List[str]  # sentences: what is neither file nor directory, or a link that leads nowhere
+    closed: str = ""  # one of the files that this account may not read
 
 
 def look(directory: str) -> Content:
@@ -84,7 +85,8 @@ def look(directory: str) -> Content:
         tree = walk(directory, keep_links=True)
     except TooDeep as error:
         raise Permanent(str(error)) from None
-    return Content(len(tree.files), tree.left_out)
+    closed = next((file.path for file in tree.files if not os.access(file.path, os.R_OK)), "")
+    return Content(len(tree.files), tree.left_out, closed)
 
 
 def packed(directory: str, algorithms: Iterable[str] = ("sha256", "adler32")) -> TarSource:

@@ -83,6 +83,8 @@ def _look_into(path: str) -> str:
         return str(error)
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
+    if found.closed:
+        return f"{found.closed} may not be read by this user"
     if found.left_out:
         if not found.files and lacks_content(path):
             return _get(path)
