@@ -1,7 +1,8 @@
 """Passwords of strangers: hashing them is slow on purpose, so it has a thread of its own, and a queue.
 
 Whoever has guessed wrong stands behind those who have not, and nobody who knows the password is refused for
-others' guesses: it may take longer. What was found right or wrong a short while ago is known without hashing.
+others' guesses: it may take longer. What was found right once is known without hashing, as is what was found
+wrong a short while ago.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ from engine.app.portal.users import Users
 from engine.clock import Clock
 from engine.domain.account import Account
 
-WAITING = 200
-"""Tries that wait for their turn; a thread hashes them in ten seconds."""
 _KNOWN = 10_000
 
 
@@ -41,12 +40,19 @@ class _Try:
 class Passwords:
     """Recognises accounts by name and password. Used by one event loop only."""
 
-    def __init__(self, users: Users, failures: Failures, clock: Clock) -> None:
+    def __init__(
+        self, users: Users, failures: Failures, clock: Clock, *, waiting: int, known: int = _KNOWN
+    ) -> None:
+        """`waiting`: tries that wait for their turn at a time; a thread hashes about twenty in a second.
+        `known`: right ones, and wrong ones, that are remembered.
+        """
         self._users = users
         self._failures = failures
         self._clock = clock
         self._secret = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, tuple[bool, float]] = OrderedDict()
+        self._most_waiting, self._most_known = waiting, known
+        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._wrong: OrderedDict[bytes, float] = OrderedDict()
         self._executor = ThreadPoolExecutor(1, "passwords")
         self._waiting: list[_Try] = []
         self._hashing = False
@@ -62,34 +68,47 @@ class Passwords:
         found, kept = await run_in_threadpool(self._users.named, name)
         text = f"{name}\0{kept}\0{password}".encode("utf-8", "surrogateescape")
         digest = hmac.digest(self._secret, text, hashlib.sha256)
-        right, at = self._known.get(digest, (False, 0.0))
-        if not right and self._clock.now() - at > WINDOW:
-            right = await self._hashed(password, kept, (address, f"{address} {name}"))
-            self._known[digest] = right, self._clock.now()
-            if len(self._known) > _KNOWN:
-                self._known.popitem(last=False)
+        right = digest in self._right
+        if not right and self._clock.now() - self._wrong.get(digest, float("-inf")) > WINDOW:
+            right = await self._hashed(password, kept, address, name)
+            self._remember(digest, right=right)
         if right and found is not None:
             return None if found.locked else found
-        for one in (address, f"{address} {name}"):
-            self._failures.add(one)
-        if self._failures.too_many(f"{address} {name}"):
+        self._failures.add(address)
+        self._failures.add(address, name)
+        if self._failures.too_many(address, name):
             raise Refused(Code.AUTHENTICATION, "too many wrong passwords; wait a minute", status=429)
         return None
+
+    @property
+    def waiting(self) -> int:
+        """Tries that wait for their turn."""
+        return len(self._waiting)
 
     def close(self) -> None:
         """End the thread."""
         self._executor.shutdown()
 
-    async def _hashed(self, password: str, kept: str, who: tuple[str, str]) -> bool:
+    def _remember(self, digest: bytes, *, right: bool) -> None:
+        """Keep what was found. Guesses, however many, push out no right one."""
+        if right:
+            self._right[digest] = None
+        else:
+            self._wrong[digest] = self._clock.now()
+        for kept in (self._right, self._wrong):
+            if len(kept) > self._most_known:
+                kept.popitem(last=False)
+
+    async def _hashed(self, password: str, kept: str, address: str, name: str) -> bool:
         self._number += 1
-        guessed = (self._failures.count(who[0]), self._failures.count(who[1]))
+        guessed = (self._failures.count(address), self._failures.count(address, name))
         one = _Try(guessed, self._number, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
-        if len(self._waiting) > WAITING:
+        if len(self._waiting) > self._most_waiting:
             last = max(self._waiting)
             self._waiting.remove(last)
             last.turn.set_exception(Refused(Code.AUTHENTICATION, "too many log in; try again", status=429))
-            self._seldom.warn("too many passwords to look at", waiting=WAITING)
+            self._seldom.warn("too many passwords to look at", waiting=self._most_waiting)
         self._next()
         try:
             await one.turn

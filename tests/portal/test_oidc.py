@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 import threading
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from joserfc import jwt
+from joserfc import jws, jwt
 from joserfc.jwk import RSAKey
 
 from engine.app.access.key import Key
@@ -36,6 +37,12 @@ class Provider:
         self.clock = clock
         self.key = RSAKey.generate_key(2048, {"kid": "one"})
         self.asked = 0
+        self.more: list[Any] = []
+        """Other keys that it publishes."""
+        self.drips = threading.Event()
+        """Whether its answers come byte by byte, and have no end."""
+        self.left = threading.Event()
+        """Whether somebody who was answered so has gone."""
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,9 +51,16 @@ class Provider:
                 if self.path.endswith("openid-configuration"):
                     document: Any = {"jwks_uri": f"{provider.url}/keys"}
                 else:
-                    document = {"keys": [provider.key.as_dict(private=False)]}
+                    document = {"keys": [*provider.more, provider.key.as_dict(private=False)]}
                 self.send_response(200)
                 self.end_headers()
+                while provider.drips.is_set():
+                    try:
+                        self.wfile.write(b" ")
+                    except OSError:
+                        provider.left.set()
+                        return
+                    time.sleep(0.01)
                 self.wfile.write(json.dumps(document).encode())
 
             def log_message(self, *_: Any) -> None:
@@ -217,6 +231,43 @@ def test_a_provider_that_does_not_answer_is_told_as_such(provider: Provider, use
     door = Issuers({"it": section}, users, provider.clock)
     with pytest.raises(Unavailable, match="identity provider"):
         door.account(provider.token(iss=section.url))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        {"kty": "OKP", "crv": "of tomorrow", "kid": "a", "x": "AA"},
+        {"kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "a"},
+        {"kty": "EC", "crv": "of tomorrow", "kid": "a", "x": "AA", "y": "AA"},
+        {"kty": "RSA", "n": "AA", "e": "AQAB", "kid": "a"},
+        {"kty": "RSA", "n": "AA", "e": "AQAB", "kid": 1},
+        {"kty": ["RSA"]},
+        None,
+        "text",
+    ],
+)
+def test_a_key_that_nobody_can_read_shuts_nobody_out(provider: Provider, users: Users, key: Any) -> None:
+    provider.more = [key]
+    assert issuers(provider, users).account(provider.token())
+
+
+@pytest.mark.parametrize(
+    "subject", ["\ud800", "a\0b", "x" * 256, "zo\u00eb", "a\nb", "", " " * 300, 1, {"a": 1}]
+)
+def test_a_subject_that_is_none_opens_nothing(provider: Provider, users: Users, subject: Any) -> None:
+    claims = {"iss": provider.url, "aud": "engine", "sub": subject, "exp": int(provider.clock.now() + 300)}
+    signed = jws.serialize_compact(
+        {"alg": "RS256", "kid": "one"}, json.dumps(claims).encode("ascii"), provider.key
+    )
+    assert issuers(provider, users).account(signed) is None
+
+
+def test_a_provider_whose_answer_does_not_end_keeps_no_thread(provider: Provider, users: Users) -> None:
+    provider.drips.set()
+    with pytest.raises(Unavailable, match="identity provider"):
+        issuers(provider, users).account(provider.token())
+    assert provider.left.wait(60)
+    provider.drips.clear()
 
 
 def _base64(data: bytes) -> str:

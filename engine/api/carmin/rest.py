@@ -25,7 +25,8 @@ class Rest:
 
     def __init__(self, portal: Portal, tree: FileTree, clock: Clock, observe: Observe) -> None:
         failures = Failures(portal.settings.portal.failures, clock)
-        self.passwords = Passwords(portal.users, failures, clock)
+        half = max(1, portal.settings.api.connections // 2)  # the others are for who does not guess
+        self.passwords = Passwords(portal.users, failures, clock, waiting=half)
         self._executor = ThreadPoolExecutor(_THREADS, "files")
         self._transfers = ThreadPoolExecutor(_TRANSFERS, "transfers")
 

@@ -5,19 +5,23 @@ provider publishes, for our audience, and only with signatures that need its pri
 from __future__ import annotations
 
 import json
+import re
 import ssl
+import time
 import urllib.error
 import urllib.request
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
+from http.client import HTTPResponse
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 from joserfc import jwt
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import JWKRegistry, KeySet
 
 from engine.app.portal.users import Users
 from engine.clock import Clock
@@ -37,6 +41,9 @@ _PATIENCE = 10.0
 _WAITING = 4
 """Requests that wait for keys at a time; others are told to come again."""
 _LARGEST = 1 << 20
+_PIECE = 64 << 10
+_SUBJECT = re.compile(r"[\x20-\x7e]{1,255}")
+"""As OpenID Connect Core 1.0 has it, section 2."""
 
 
 class Issuers:
@@ -57,9 +64,11 @@ class Issuers:
         claims = provider.claims(token) if provider else None
         if provider is None or claims is None:
             return None
-        section = provider.section
-        name = str(claims.get(section.name) or claims["sub"])
-        return self._users.by_subject(section.url, str(claims["sub"]), name, create=section.create)
+        section, subject = provider.section, str(claims["sub"])
+        if not _SUBJECT.fullmatch(subject):
+            return None
+        name = str(claims.get(section.name) or subject)
+        return self._users.by_subject(section.url, subject, name, create=section.create)
 
 
 class _Provider:
@@ -171,7 +180,7 @@ class _Provider:
             keys = str(described["jwks_uri"])
             if urlsplit(keys).scheme != urlsplit(url).scheme:
                 raise ValueError("its keys are on another kind of place")
-            return KeySet.import_key_set(self._get(keys))  # type: ignore[arg-type]
+            return _readable(self._get(keys)["keys"])
         except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
             raise Unavailable(str(error)) from None
 
@@ -179,10 +188,42 @@ class _Provider:
         context = ssl.create_default_context(cafile=self.section.authorities or None)
         opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
         with opener.open(url, timeout=_PATIENCE) as answer:
-            found = json.loads(answer.read(_LARGEST))
+            found = json.loads(_whole(answer, time.monotonic() + _PATIENCE))
         if not isinstance(found, dict):
             raise TypeError("an object is needed")
         return found
+
+
+def _whole(answer: HTTPResponse, until: float) -> bytes:
+    """Read a document that comes in time: byte by byte, a provider would keep a thread for ever.
+
+    Raises:
+        TimeoutError: it does not.
+        ValueError: it is too large.
+    """
+    found = bytearray()
+    while piece := answer.read1(_PIECE):
+        found += piece
+        if len(found) > _LARGEST:
+            raise ValueError("its answer is too large")
+        if time.monotonic() > until:
+            raise TimeoutError("its answer does not end")
+    return bytes(found)
+
+
+def _readable(documents: Any) -> KeySet:
+    """The keys that can be read, for signatures: others are nobody's business here (RFC 7517, section 5).
+
+    Raises:
+        ValueError: there is none.
+    """
+    keys = []
+    for one in documents if isinstance(documents, list) else []:
+        with suppress(JoseError, ValueError, LookupError, TypeError, AttributeError):
+            keys.append(JWKRegistry.import_key(one))
+    if not keys:
+        raise ValueError("none of its keys can be read")
+    return KeySet(keys)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
