@@ -35,6 +35,8 @@ from engine.planning.vip_keys import (
     SUFFIX,
 )
 
+_PATTERNS = 1000
+"""Of one input, with what their braces stand for."""
 Lister = Callable[[str], Sequence[str] | None]
 """Names of the files directly under a directory, or None when the path is not one."""
 
@@ -171,7 +173,8 @@ def _expand_directories(values: dict[str, Any], inputs: Any, where: str, list_di
     for id, settings in inputs.items() if isinstance(inputs, Mapping) else ():
         if id not in values:
             continue
-        patterns = [one for text in settings.get("patterns", ["*"]) for one in _without_braces(text)]
+        place = f"{where}, input {id}"
+        patterns = _without_braces(settings.get("patterns", ["*"]), place)
         given = values[id] if isinstance(values[id], list) else [values[id]]
         files: list[Any] = []
         for entry in given:
@@ -181,19 +184,26 @@ def _expand_directories(values: dict[str, Any], inputs: Any, where: str, list_di
                 continue
             matching = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
             if not matching:
-                raise BadRequest(f"{where}, input {id}: no file in {entry} matches {', '.join(patterns)}")
+                raise BadRequest(f"{place}: no file in {entry} matches {', '.join(patterns)}")
             base = entry.rstrip("/")
             files += [f"{base}/{quote(name) if _is_file_url(entry) else name}" for name in matching]
         values[id] = files if files != given or isinstance(values[id], list) else values[id]
 
 
-def _without_braces(pattern: str) -> list[str]:
+def _without_braces(patterns: Sequence[str], where: str) -> list[str]:
     """Java's `*.{nii,gz}` as patterns that fnmatch understands."""
-    match = re.search(r"\{([^{}]*)\}", pattern)
-    if match is None:
-        return [pattern]
-    before, after = pattern[: match.start()], pattern[match.end() :]
-    return [one for part in match.group(1).split(",") for one in _without_braces(before + part + after)]
+    left, found = list(reversed(patterns)), list[str]()
+    while left:
+        pattern = left.pop()
+        match = re.search(r"\{([^{}]*)\}", pattern)
+        if match is None:
+            found.append(pattern)
+        else:
+            before, after = pattern[: match.start()], pattern[match.end() :]
+            left += [before + part + after for part in reversed(match.group(1).split(","))]
+        if len(left) + len(found) > _PATTERNS:
+            raise BadRequest(f"{where}: its patterns, with {{a,b}} written out, are more than {_PATTERNS}")
+    return found
 
 
 def _iterate_integers(values: dict[str, Any], ids: Any, tool: Tool, where: str) -> None:

@@ -112,6 +112,21 @@ def test_a_directory_without_matching_files_is_an_error(tmp_path: Path) -> None:
     assert "no file in" in refused(compiled, tmp_path, {"image": str(tmp_path)})
 
 
+@pytest.mark.parametrize("pattern", ["{a,b}" * 20, "{" * 9 + "a" + ",b}" * 9 + "{c,d}" * 20, "{,}" * 4000])
+def test_braces_that_stand_for_very_many_patterns_are_an_error(pattern: str, tmp_path: Path) -> None:
+    compiled = tool(directoryInputs={"image": {"patterns": [pattern]}})
+    assert "more than 1000" in refused(compiled, tmp_path, {"image": str(tmp_path)})
+
+
+def test_braces_stand_for_each_of_what_is_in_them(tmp_path: Path) -> None:
+    for name in ("a1x", "a2x", "b1x", "b2x", "b3x"):
+        (tmp_path / name).touch()
+    compiled = tool(directoryInputs={"image": {"patterns": ["{a,b}{1,2}{x}"]}})
+    found = points(compiled, tmp_path, {"image": str(tmp_path)})
+    names = [Path(point.invocation["image"]).name for point in found]
+    assert names == ["a1x", "a2x", "b1x", "b2x"]
+
+
 def test_directories_of_other_storages_are_listed_by_the_caller(tmp_path: Path) -> None:
     compiled = tool(directoryInputs={"image": {"patterns": ["*.nii"]}})
     listing = {"lfn:/vo/d": ["x.nii", "y.txt"]}
