@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 from engine.app.data.bring import Bringer, size_of, weight
 from engine.app.data.stores import places_of
 from engine.app.planner import Plan, PlannedJob, planned_jobs, results_of, validator
+from engine.app.repeated import asks_the_same
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState, Intent
 from engine.errors import BadRequest, Unavailable
@@ -57,7 +58,7 @@ class Submissions:
         The second value tells whether it is new: a key that was used before gives the execution of then.
 
         Raises:
-            BadRequest: some invocation is wrong.
+            BadRequest: some invocation is wrong, or the key was used for another request.
             Unavailable: the place takes no jobs now, or the results cannot be written.
 
         Whatever is raised, nothing is left behind.
@@ -65,6 +66,7 @@ class Submissions:
         key = planned.request.key
         if key and (earlier := self._by_key(key)):
             if earlier.state != ExecutionState.PLANNING:
+                self._refuse_another(planned, earlier)
                 return earlier.id, False
             self._remove(earlier.id)  # its planner died, or will find its plan gone and stop
         self._backend(planned.backend).check()
@@ -169,6 +171,27 @@ class Submissions:
     def _remove(self, id_: ExecutionId) -> None:
         with self._db.write() as connection:
             plans.remove(connection, id_)
+
+    def _refuse_another(self, planned: Plan, earlier: Execution) -> None:
+        """Raise BadRequest when the execution of the key is of another request: its results would be taken
+        for those of this one.
+        """
+        same = planned.descriptor.sha256 == earlier.descriptor_sha256
+        if not (same and asks_the_same(planned.compiled.tool, planned.points, self._jobs(earlier.id))):
+            raise BadRequest(
+                f"key {earlier.key} was submitted before, as {earlier.id}, with another request",
+                remedy="take another key",
+            )
+
+    def _jobs(self, id_: ExecutionId) -> Iterator[jobs.Job]:
+        after = 0
+        while True:
+            with self._db.read() as connection:
+                page = jobs.page(connection, id_, after=after, limit=PAGE)
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = page[-1].number
 
     def _by_key(self, key: str) -> Execution | None:
         with self._db.read() as connection:

@@ -27,6 +27,7 @@ _OWN_OPTIONS = {"sub": "--participants", "participant": "--participants", "ses":
 _entity = re.compile(r"[A-Za-z]+").fullmatch
 _label = re.compile(r"[0-9A-Za-z+]+").fullmatch
 _MAX_FILE = 1 << 20
+_SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class Filters:
     """The same of a filter file: the tool chooses by them, here they must only exist."""
     found: set[tuple[str, str]] = field(default_factory=set)
     """Of these, what was seen."""
+    labels: dict[str, set[str]] = field(default_factory=dict)
+    """Labels that were seen, of all entities."""
 
     @property
     def shown(self) -> list[str]:
@@ -48,13 +51,21 @@ class Filters:
         return [f"{entity}-{label}" for entity, label in self.wanted]
 
     def match(self, directory: Path) -> bool:
-        """Whether for every entity a file below the directory has one of its labels."""
+        """Whether for every entity a file below the directory has one of its labels. Hidden files, such as
+        macOS leaves, and sidecars alone are no data.
+        """
         if not self.wanted and not self.told:
             return True
         parts = set[str]()
         for _, directories, names in os.walk(directory):
+            directories[:] = [name for name in directories if not name.startswith(".")]
             for name in (*names, *directories):
-                parts.update(name.partition(".")[0].split("_"))
+                if not name.startswith(".") and not name.endswith(".json"):
+                    parts.update(name.partition(".")[0].split("_"))
+        for part in parts:
+            entity, dash, label = part.partition("-")
+            if dash:
+                self.labels.setdefault(entity, set()).add(label)
         here = {one for one in (*self.wanted, *self.told) if "-".join(one) in parts}
         self.found |= here
         return {entity for entity, _ in self.wanted} <= {entity for entity, _ in here}
@@ -64,7 +75,12 @@ class Filters:
         missing = next((one for one in (*self.wanted, *self.told) if one not in self.found), None)
         if missing is not None:
             name = "-".join(missing)
-            raise BadRequest(f"--bids-filter: no file of what is chosen has {name} in its name")
+            there = sorted(self.labels.get(missing[0], ()))
+            some = ", ".join(f"{missing[0]}-{label}" for label in there[:_SHOWN]) or "none"
+            raise BadRequest(
+                f"--bids-filter: no file of what is chosen has {name} in its name",
+                remedy=f"there is {some}{', ...' if len(there) > _SHOWN else ''}",
+            )
 
 
 def filters_of(texts: Sequence[str], tool: Tool) -> Filters:

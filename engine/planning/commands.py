@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from engine.planning.evaluators import Reading, Word, roles
-from engine.planning.programs import EXPANSION, VALUE, Role, is_run
+from engine.planning.programs import EXPANSION, VALUE, Role, is_run, runs_arguments
 from engine.planning.syntax import compares, text_of, words_of
 
 POSITIONAL = frozenset("0123456789@*")
@@ -78,6 +78,8 @@ class Commands:
             name, equals, _ = text.partition("=")
             if equals and is_run(name):
                 found[place] = Role.CODE
+            if runs_arguments(text) and (text.startswith("-m") or texts[place - 1 : place] == ["-m"]):
+                found[place + 1 :] = [Role.CODE] * (len(found) - place - 1)
         for place in sorted(reading.shell_code):
             if VALUE not in texts[place] and self.evaluated_in(texts[place]) & POSITIONAL:
                 found[place + 1 :] = [Role.CODE] * (len(found) - place - 1)

@@ -115,6 +115,9 @@ def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = 
     if found:
         told = [f"{descriptor.source}: not a valid descriptor: {problem}" for problem in found]
         raise BadRequest(told[0], problems=told)
+    if "\0" in str(descriptor.data.get("command-line")):
+        text = "command-line: a NUL character cannot be passed to a program"
+        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {text}")
     try:
         return CompiledTool(parse_tool(descriptor.data), compat=compat)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

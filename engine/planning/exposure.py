@@ -75,7 +75,10 @@ _NEUTRAL = frozenset(
     ]
 )
 """Nodes that say nothing of what becomes of a value in them; in any other it is code."""
-_script = re.compile(r"(.+)\.(?:m|sh|bash|py|r|pl|rb|js|jl|tcl|awk|sed|lua|php)", re.IGNORECASE).fullmatch
+_DECLARE = frozenset(["declare", "typeset", "local", "export", "readonly", "integer"])
+_attributes = re.compile(r"-[A-Za-z]*[in]|integer$").match
+"""Whether a declaration has the shell evaluate what its variables are given from then on."""
+_script = re.compile(r".+\.(?:m|sh|bash|py|r|pl|rb|js|jl|tcl|awk|sed|lua|php)", re.IGNORECASE).fullmatch
 
 
 _READ_BY_NAME = frozenset(
@@ -171,13 +174,17 @@ class Script:
                 if node.type in ("word", "variable_name"):
                     if is_arithmetic(node):
                         self.evaluated.add(name)
-                elif source(node).startswith("${!") or self._role(node) is Role.CODE:
+                elif (
+                    source(node).startswith("${!")
+                    or source(node).endswith("@P}")
+                    or self._role(node) is Role.CODE
+                ):
                     self.evaluated.add(name)
 
     def _look_into(self, words: Sequence[Node], reading: Reading) -> None:
         """Note what a command runs: files, and shell code, in which variables may be evaluated."""
         texts = [self._commands.text(word) for word in words]
-        if _first(texts) == "let":
+        if _first(texts) == "let" or any(_attributes(text) for text in texts if texts[0] in _DECLARE):
             self.evaluated |= set(re.findall(r"\w+", " ".join(texts)))
         for place, (text, role) in enumerate(zip(texts, reading.roles, strict=True)):
             if role is Role.CODE or place == 0:
@@ -260,8 +267,7 @@ class Script:
 
     def _is_script(self, path: str) -> bool:
         name = path.rpartition("/")[2]
-        stem = _script(name)
-        return name in self._scripts or name in _READ_BY_NAME or bool(stem and stem.group(1) in self._scripts)
+        return name in self._scripts or name in _READ_BY_NAME or bool(_script(name))
 
     def _in_pipeline(self, pipeline: Node, child: Node) -> bool:
         later = [one for one in pipeline.named_children if one.start_byte >= child.end_byte]

@@ -13,6 +13,7 @@ from engine.planning.containers import container_requirements
 from engine.planning.lint_values import broken_defaults, configuration_texts, lonely_defaults
 from engine.planning.shell import Context, Scanner, top_level_separators
 from engine.planning.staging import INVOCATION_FILE
+from engine.planning.syntax import parse
 from engine.planning.template import Keys
 from engine.planning.vip_keys import key_problems, unknown_inputs, unknown_keys
 
@@ -58,6 +59,7 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
         _constant_outputs,
         _outputs_elsewhere,
         _stripped_extensions,
+        _never_runs,
         _shell_syntax,
         _hidden_failures,
         _quoted_keys,
@@ -106,6 +108,9 @@ def _outputs_elsewhere(tool: Tool) -> Iterator[Finding]:
         if path.startswith("/") or os.path.normpath(path).split("/")[0] == "..":
             text = f"{path} is outside of the job's directory: every job will be refused"
             yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
+        elif os.path.normpath(path) == ".":
+            text = f"{path} is the job's directory itself: every job will be refused"
+            yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
 
 
 def _stripped_extensions(tool: Tool) -> Iterator[Finding]:
@@ -116,6 +121,22 @@ def _stripped_extensions(tool: Tool) -> Iterator[Finding]:
             if spoilt and short:
                 text = f"{short} is taken off before {spoilt}, which is then never found: longer ones first"
                 yield Finding("stripped-extensions", WARNING, f"output-files {one.id}", text)
+
+
+def _never_runs(tool: Tool) -> Iterator[Finding]:
+    scanner = Scanner()
+    scanner.feed(_without_keys(tool) + "\n")
+    if scanner.context in (Context.SINGLE, Context.DOUBLE) and parse(_without_keys(tool)).has_error:
+        text = "a quote is opened and never closed: every job will fail"
+        yield Finding("open-quote", ERROR, "command-line", text)
+    names = [name for name, _ in tool.environment]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        yield Finding(
+            "variable-twice", WARNING, f"environment-variables {name}", "stands twice: the last counts"
+        )
+    if re.search(r"\s", tool.shell):
+        text = f"{tool.shell!r}: a program alone is needed, without options: every job will fail"
+        yield Finding("shell-options", ERROR, "shell", text)
 
 
 def _shell_syntax(tool: Tool) -> Iterator[Finding]:
@@ -239,6 +260,10 @@ def _placeholders(tool: Tool) -> Iterator[Finding]:
     keys = Keys(tool)
     for where, text in texts:
         pairs, tail = keys.split(text)
+        left = "\0".join([*(part for part, _ in pairs), tail])
+        for id in dict.fromkeys(one.id for one in tool.inputs if f"[{one.id.upper()}]" in left):
+            told = f"[{id.upper()}] is no value-key, though there is an input {id}: it stays as it is"
+            yield Finding("placeholder", WARNING, where, told)
         for found in dict.fromkeys(_placeholder.findall("\0".join([*(part for part, _ in pairs), tail]))):
             told = f"{found} is no value-key, and stays as it is"
             if found.startswith("[["):

@@ -238,6 +238,21 @@ _PROGRAMS: dict[str, Program] = {
         "bc m4 sqlite3 psql mysql mariadb ed ex vi vim gdb at batch crontab parallel qsub sbatch", _CLIENT
     ),
     **_each("deno bun clojure ghc ocaml emacs nvim make gmake ninja cmake ant watch oarsub condor_run", _ALL),
+    **_each("sage gp wolframscript wolfram math MathKernel root root.exe aliroot stata", _CLIENT),
+    "maxima": _CLIENT._replace(code_words=("--batch-string", "--run-string", "--batch", "--init")),
+    **_each("guile sbcl clisp racket erl elixir swift osascript powershell cmd.exe socat bsub", _CLIENT),
+    **_each("spm spm_standalone run_spm.sh run_spm8.sh run_spm12.sh run_spm25.sh tmux screen", _CLIENT),
+    **_each("idl gdl", _MATLAB._replace(code_words=("-e",), stops_words=("-args", "-arg"), takes_words=())),
+    **_each("Slicer SlicerApp-real", Program(code_words=("--python-code", "--python-script"))),
+    **_each(
+        "fiji fiji-linux ImageJ ImageJ-linux imagej",
+        Program(code_words=("-eval", "--eval", "-run", "--run"), long_by_one_dash=True),
+    ),
+    "blender": Program(code="P", code_words=("--python-expr", "--python"), stops_words=("--",)),
+    **_each("gimp gimp-console", Program(code="b", code_words=("--batch",))),
+    "gs": _SCRIPT._replace(code="c", first=Role.OPERAND, rest=Role.OPERAND),
+    **_each("nc ncat netcat", Program(code="ec", code_words=("--exec", "--sh-exec"))),
+    **_each("coverage kernprof", Program(skip=1, first=Role.CODE)),
     "ssh": _SSH,
     "su": _SU,
     "runuser": _SU._replace(skip=0, first=Role.DATA, rest=Role.DATA, command=True, loose=True),
@@ -310,6 +325,10 @@ _PROGRAMS: dict[str, Program] = {
     **_each(
         "micromamba pixi uv poetry pipenv bwrap systemd-run firejail entr npx perf setarch coproc", _LOOSE
     ),
+    **_each(
+        "prlimit cgexec dbus-run-session gtime faketime eatmydata chpst s6-setuidgid start-stop-daemon",
+        _LOOSE,
+    ),
     # what the shell itself evaluates
     "eval": _ALL._replace(is_shell=True),
     **_each("let alias complete compgen bind enable hash fc history autoload zmodload sched shift [[", _ALL),
@@ -324,6 +343,11 @@ _PROGRAMS: dict[str, Program] = {
 }
 UNKNOWN, GUESSED = Program(), Program(guesses=True)
 _version = re.compile(r"[-.]?\d[\d.]*$")
+_python = re.compile(r"\w+python$")
+runs_arguments = re.compile(
+    r"(?:-m)?(?:timeit|pdb|c?[pP]rofile|trace|runpy|code|IPython|ipdb|debugpy|viztracer|memory_profiler)"
+).fullmatch
+"""Whether a module of Python, of `-m`, runs what it is given."""
 _octave = re.compile(r"octave-cli$|octave-gui$")
 assigns = re.compile(r"[A-Za-z_]\w*\+?=").match
 """Whether a word sets a variable."""
@@ -362,7 +386,8 @@ _RESERVED = frozenset(
 def program_of(word: str) -> Program | None:
     """The entry of a command word, or None when it is no evaluator."""
     name = word.rpartition("/")[2]
-    for known in (name, _version.sub("", name), _octave.sub("octave", name)):
+    bare = _version.sub("", name)
+    for known in (name, bare, _octave.sub("octave", name), _python.sub("python", bare)):
         if known in _PROGRAMS:
             return _PROGRAMS[known]
     return None

@@ -164,3 +164,13 @@ def test_a_number_of_repetitions_that_no_memory_holds_is_no_matter_where_few_are
     assert len(desk.ok(*asked, "--first", "2").values) == 2
     ran = desk.run(*asked, "--max-jobs", "2")
     assert (ran.code, ran.lines[0]) == (2, "engine: the request makes more than 2 jobs")
+
+
+@pytest.mark.parametrize(
+    "words", [("rm", "-r", ""), ("ls", ""), ("mv", "", "x"), ("stat", ""), ("put", "", ".")]
+)
+def test_an_empty_place_is_no_current_directory(desk: Desk, words: tuple[str, ...]) -> None:
+    kept = desk.directory / desk.write("kept", "kept")
+    ran = desk.run("data", *words)
+    assert (ran.code, ran.lines[0]) == (2, "engine: a place is empty")
+    assert kept.exists()

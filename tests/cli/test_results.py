@@ -256,6 +256,27 @@ def test_the_same_key_is_the_same_execution(desk: Desk) -> None:
     assert len(desk.ok("list", "--json").values) == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("other.json", "i.json"), ("tool.json", "j.json"), ("tool.json", "i.json", "--repeat", "2")],
+    ids=["tool", "values", "jobs"],
+)
+def test_the_key_of_another_request_is_refused(desk: Desk, words: tuple[str, ...]) -> None:
+    tool = desk.tool("echo [TEXT] > o", outputs={"o": "o"})
+    desk.write("other.json", (desk.directory / tool).read_text().replace("echo", "printf %s"))
+    desk.write("i.json", {"text": "one"})
+    desk.write("j.json", {"text": "two"})
+    first = desk.submit(tool, "i.json", *BARE, "--key", "mine")
+    ran = desk.run(
+        "submit", *(tool if word == "tool.json" else word for word in words), *BARE, "--key", "mine"
+    )
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.lines == [
+        f"engine: key mine was submitted before, as {first.id}, with another request",
+        "engine: take another key",
+    ]
+
+
 def test_retry_runs_what_failed_and_nothing_else(desk: Desk) -> None:
     counter, mended = desk.directory / "counter", desk.directory / "mended"
     tool = desk.tool(

@@ -176,6 +176,24 @@ def test_a_filter_that_cannot_be_kept_is_refused(tasks: Path, filters: list[str]
         points(Dataset(str(tasks), filters=filters), tool=FMRIPREP)
 
 
+def test_files_of_macos_hidden_files_and_sidecars_alone_choose_nobody(tasks: Path) -> None:
+    for name in (
+        "sub-02/func/._sub-02_task-rest_bold.nii.gz",
+        "sub-02/.trash/sub-02_task-rest_bold.nii.gz",
+        "sub-02/func/sub-02_task-rest_bold.json",
+    ):
+        (tasks / name).parent.mkdir(exist_ok=True)
+        (tasks / name).touch()
+    found = points(Dataset(str(tasks), filters=["task=rest"]), tool=FMRIPREP)
+    assert [point.invocation["participant_label"] for point in found] == [["01"]]
+
+
+def test_labels_that_there_are_are_told_with_one_that_there_is_not(tasks: Path) -> None:
+    with pytest.raises(BadRequest) as refused:
+        points(Dataset(str(tasks), filters=["task=REST"]), tool=FMRIPREP)
+    assert refused.value.remedy == "there is task-n, task-rest"
+
+
 def test_a_filter_file_goes_to_its_input_and_its_labels_must_exist(tasks: Path, tmp_path: Path) -> None:
     path = tmp_path / "filter.json"
     path.write_text('{"bold": {"task": "rest", "suffix": "bold"}, "t1w": {"session": "*"}}')

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import BadRequest
 from engine.planning import compile_tool
 from engine.planning.lint import lint
 from engine.planning.shell import top_level_separators
@@ -148,3 +149,42 @@ def test_every_conformance_descriptor_can_be_linted() -> None:
             assert found.level in ("error", "warning")
             assert found.message
             assert "\n" not in found.message
+
+
+@pytest.mark.parametrize(
+    ("line", "more", "expected"),
+    [
+        ("bet '[A]", {}, ("error", "open-quote")),
+        ("echo \"it's; bet [A]", {}, ("error", "open-quote")),
+        ("bet [A]", {"shell": "/bin/sh -e"}, ("error", "shell-options")),
+        ("bet [A]", {"outputs": ({"id": "o", "path-template": "./."},)}, ("error", "output-elsewhere")),
+        (
+            "bet [A]",
+            {"environment-variables": [{"name": "X", "value": "1"}, {"name": "X", "value": "2"}]},
+            ("warning", "variable-twice"),
+        ),
+    ],
+)
+def test_what_can_never_run_is_told(line: str, more: dict[str, Any], expected: tuple[str, str]) -> None:
+    assert expected in rules(line, **more)
+
+
+def test_a_key_of_no_input_that_looks_like_one_is_told() -> None:
+    loose = text("b", optional=True)
+    del loose["value-key"]
+    assert ("warning", "placeholder") in rules("bet [A] [B]", file("a"), loose)
+
+
+def test_quotes_of_comments_and_here_documents_are_no_open_ones() -> None:
+    for line in ("bet [A] # don't", "cat <<E\nit's\nE\nbet [A]", 'bet [A] $(echo "a b")', "bet it\\'s [A]"):
+        assert "open-quote" not in {rule for _, rule in rules(line)}, line
+
+
+def test_no_real_descriptor_has_an_open_quote() -> None:
+    for name, tool in tools().items():
+        assert "open-quote" not in {one.rule for one in lint(tool, {})}, name
+
+
+def test_a_command_line_with_nul_is_refused() -> None:
+    with pytest.raises(BadRequest, match="command-line: a NUL character cannot be passed to a program"):
+        compile_tool(descriptor_of("bet\0 [A]", file("a")))
