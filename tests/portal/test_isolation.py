@@ -82,9 +82,10 @@ def test_a_pipeline_that_is_not_kept_apart_is_refused_until_it_is_trusted(house:
     [
         ({"ENGINE_NODE__RUNTIMES": '["udocker"]'}, "none of the runtimes keeps tools apart"),
         ({"ENGINE_PORTAL__RUNTIMES": '["none"]'}, "none of the runtimes keeps tools apart"),
+        ({"ENGINE_NODE__RUNTIMES": '["docker"]'}, "docker cannot give a tool the network 'own'"),
         ({"PATH": "/nowhere"}, "slirp4netns: install it, or set node.network to none"),
     ],
-    ids=["udocker", "none", "no slirp4netns"],
+    ids=["udocker", "none", "docker", "no slirp4netns"],
 )
 def test_a_daemon_that_cannot_keep_tools_apart_does_not_start(
     house: House, settings: dict[str, str], words: str

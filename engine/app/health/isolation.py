@@ -8,7 +8,7 @@ from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.errors import SettingsError
 from engine.settings.tree import Settings
 from wrappers.runtimes import support
-from wrappers.wire import ISOLATING, NETWORK_MACHINE, NETWORK_NONE, NETWORK_OWN
+from wrappers.wire import ISOLATING, NETWORK_MACHINE, NETWORK_NONE, NETWORK_OWN, NETWORKS
 
 _PARTS = {
     support.USER: "containers run at native speed, and tools are kept apart from the engine",
@@ -47,6 +47,9 @@ def policy(settings: Settings, missing: Mapping[str, str], *, local: bool) -> Fi
         remedy = "or set portal.isolation to off if every user may do what the engine's account can"
         return Finding(check, FAILURE, f"required, but {support.USER}: {missing[support.USER]}", remedy)
     network = settings.node.network or NETWORK_OWN
+    if not any(network in NETWORKS[one] for one in runtimes):
+        words = f"required, but {' or '.join(runtimes)} cannot give a tool the network {network!r}"
+        return Finding(check, FAILURE, words, "put userns into node.runtimes, or set node.network to none")
     part = {NETWORK_OWN: support.OUTSIDE, NETWORK_NONE: support.NETWORK}.get(network, "")
     if part in missing:
         remedy = "or set node.network to none, or to machine: then tools reach whatever this machine does"
