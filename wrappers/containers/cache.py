@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional
 
 from wrappers import wire
-from wrappers.containers import cvmfs, distrust
+from wrappers.containers import cvmfs, distrust, timed
 from wrappers.containers.errors import ContainerError, ImageMissing, NodeTrouble, of_os
 from wrappers.containers.reference import Reference, parse
 from wrappers.containers.shelf import Shelf, Taken
@@ -80,7 +80,7 @@ def _deployed(image: wire.Image, node: wire.Node, reference: Optional[Reference]
     if reference is None or not node.cvmfs:
         return cvmfs.Search(None, [])
     try:
-        unreadable = distrust.why(directory(node), image.digest) if node.pull else ""
+        unreadable = distrust.why(_answering(node), image.digest) if node.pull else ""
     except OSError:
         unreadable = ""
     if unreadable:
@@ -91,7 +91,7 @@ def _deployed(image: wire.Image, node: wire.Node, reference: Optional[Reference]
 def distrusted(image: wire.Image, node: wire.Node, why: str) -> None:
     """Note that the image cannot be read where it was deployed: the jobs of the next hour take another."""
     try:
-        distrust.note(directory(node), image.digest, why)
+        distrust.note(_answering(node), image.digest, why)
     except OSError:
         pass  # then they find it out for themselves
 
@@ -131,7 +131,7 @@ def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
     Raises:
         OSError: the cache cannot be used: it cannot be written, or knows no locks.
     """
-    shelf = Shelf(directory(node))
+    shelf = Shelf(_answering(node))
     name = cvmfs.directory_name(image.digest)
     taken = shelf.take(name, lambda into: make(image, node, shelf, into))
     if taken.made is None:
@@ -156,6 +156,18 @@ def directory(node: wire.Node) -> Path:
     if not node.cache and not os.path.isabs(home):
         raise OSError(errno.ENOENT, "this account has no home directory")
     return Path(node.cache or os.path.join(home, ".cache", "grid-engine", "images"))
+
+
+def _answering(node: wire.Node) -> Path:
+    """Where it is, once it was seen to answer: home directories are on NFS.
+
+    Raises:
+        OSError: it does not answer, or there is none.
+    """
+    place = directory(node)
+    if not timed.answers(str(place)):
+        raise timed.NoAnswer(timed.Limit.seconds)
+    return place
 
 
 def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[Shelf], into: Path) -> Pulled:

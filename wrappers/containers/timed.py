@@ -10,8 +10,11 @@ import os
 import pickle
 import select
 import signal
+import stat
 import time
 from typing import Any, Callable, Dict, NoReturn, Optional, Tuple
+
+from wrappers.containers.remote import is_remote
 
 _ALIVE, _RESULT = b".", b"="
 _PIECE = 1 << 16
@@ -110,6 +113,7 @@ def in_time(action: Callable[[Callable[[], None]], Any], limit: Optional[float] 
 
 
 _silent: Dict[str, float] = {}  # places that did not answer, and when
+_believed: Dict[str, float] = {}  # places that did, and until when that is taken for granted
 _REMEMBERED = 60.0  # seconds: they are asked again then
 
 
@@ -141,20 +145,27 @@ def words(place: str, error: OSError) -> str:
 def trouble(place: str) -> str:
     """Why a file or directory cannot be read, in words; "" when it can."""
     try:
-        at(place, lambda alive: touch(place))
+        if is_remote(place):
+            at(place, lambda alive: touch(place))
+        else:
+            touch(place)
     except OSError as error:
         return words(place, error)
     return ""
 
 
 def answers(place: str) -> bool:
-    """Whether a place answers, be it that nothing is there."""
+    """Whether a place answers, be it that nothing is there. One that did so lately is not asked."""
+    now = time.monotonic()
+    if now < _believed.get(place, now) or not is_remote(place):
+        return True
     try:
         at(place, lambda alive: touch(place))
     except NoAnswer:
         return False
     except OSError:
         pass
+    _believed[place] = now + Limit.seconds
     return True
 
 
@@ -168,8 +179,9 @@ def touch(path: str) -> None:
         with os.scandir(path) as entries:
             next(entries, None)
         return
-    with open(path, "rb", buffering=0) as file:
-        file.read(1)
+    if stat.S_ISREG(os.stat(path).st_mode):  # a pipe may have nobody at its other end
+        with open(path, "rb", buffering=0) as file:
+            file.read(1)
 
 
 def _start(action: Callable[[Callable[[], None]], Any], tell: int) -> int:

@@ -5,6 +5,7 @@ from typing import Dict, List, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
 from wrappers import wire
+from wrappers.containers.timed import answers
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import file_path, inside, native, portable, to_url
@@ -95,6 +96,8 @@ def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]
     except ValueError as error:
         raise Failure(wire.INPUT, f"input {wanted.id}: {error}") from None
     left_out: List[str] = []
+    if not answers(os.path.dirname(source)):
+        raise Failure("disk-error", f"input {wanted.id}: the file system of {source} does not answer")
     try:
         if os.path.isdir(source):
             tree = files.walk(source, keep_links=True)

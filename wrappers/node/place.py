@@ -5,6 +5,7 @@ import os
 from typing import NamedTuple
 
 from wrappers import wire
+from wrappers.containers.timed import answers
 from wrappers.node import profile
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import inside
@@ -26,6 +27,8 @@ def make(manifest: wire.Manifest, scratch: str) -> Place:
     Raises:
         Failure: (node) they cannot be made, or there is less room than the job needs.
     """
+    if not answers(scratch):
+        raise Failure("disk-error", f"{scratch}, where job directories are made (`scratch`), does not answer")
     try:
         os.makedirs(scratch, exist_ok=True)
         wanted = manifest.limits.disk

@@ -4,9 +4,9 @@ import os
 from typing import Any, Dict
 
 from wrappers import wire
-from wrappers.containers.timed import trouble
+from wrappers.containers.programs import which
+from wrappers.containers.timed import answers, trouble
 from wrappers.node.host import identify
-from wrappers.runtimes.programs import which
 
 PROGRAMS = ("apptainer", "singularity", "podman", "docker", "proot", "newuidmap", "newgidmap")
 
@@ -20,19 +20,22 @@ def probe(node: wire.Node) -> Dict[str, Any]:
         "wrapper_sha256": who.wrapper_sha256,
         "cores": len(os.sched_getaffinity(0)),
         "memory": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        "scratch": {"path": scratch, "free": _free(scratch), "writable": os.access(scratch, os.W_OK)},
+        "scratch": _space(scratch),
         "missing": _missing(),
         "programs": {name: path for name, path in ((name, which(name)) for name in PROGRAMS) if path},
         "cvmfs": {path: trouble(path) for path in node.cvmfs},
     }
 
 
-def _free(path: str) -> int:
+def _space(path: str) -> Dict[str, Any]:
+    if not answers(path):
+        return {"path": path, "free": 0, "writable": False, "answers": False}
     try:
         space = os.statvfs(path)
+        free = space.f_bavail * space.f_frsize
     except OSError:
-        return 0
-    return space.f_bavail * space.f_frsize
+        free = 0
+    return {"path": path, "free": free, "writable": os.access(path, os.W_OK), "answers": True}
 
 
 def _missing() -> Dict[str, str]:

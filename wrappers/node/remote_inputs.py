@@ -4,6 +4,7 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from wrappers import wire
+from wrappers.containers.timed import answers
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import native
@@ -30,7 +31,8 @@ def fetch(
         Failure: (input) one cannot be had or is not what the manifest says; (node) the disk is full.
     """
     with Mover(manifest.transfers, node.authorities, manifest.exchange, claim) as mover:
-        cache = InputCache(node.inputs, node.inputs_size) if node.inputs else None
+        usable = node.inputs and answers(node.inputs)  # without it, they are fetched for this job alone
+        cache = InputCache(node.inputs, node.inputs_size) if usable else None
         urls = [url for wanted in inputs for url in [wanted.url, *wanted.replicas]]
         try:
             mover.prepare(urls, "GET")

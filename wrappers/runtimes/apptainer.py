@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional
 
 from wrappers import wire
-from wrappers.runtimes import programs, site
+from wrappers.containers.programs import newest, which
+from wrappers.runtimes import site
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.image import (
     DEFAULT_PATH,
@@ -65,7 +66,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
 
 
 def _find() -> str:
-    found = programs.which("apptainer") or programs.which("singularity") or programs.newest(_PLACES)
+    found = which("apptainer") or which("singularity") or newest(_PLACES)
     if not found:
         raise Unusable("neither apptainer nor singularity is installed")
     return found

@@ -6,11 +6,11 @@ costs a process that writes its maps. What a job may see or end is kept apart by
 
 import os
 import pwd
-import shutil
 import subprocess
 from functools import lru_cache
 from typing import Callable, List, NamedTuple, NoReturn, Optional, Tuple
 
+from wrappers.containers.programs import which
 from wrappers.runtimes import namespaces
 
 _UNMAPPED_HELPERS = ("newuidmap", "newgidmap")
@@ -90,9 +90,9 @@ def _all_of_root() -> Callable[[str], None]:
 
 def _subordinate() -> Optional[Callable[[str], None]]:
     """The range that /etc/subuid and /etc/subgid give, by the set-uid programs that may map it."""
-    helpers = [shutil.which(name) for name in _UNMAPPED_HELPERS]
+    helpers = [which(name) for name in _UNMAPPED_HELPERS]
     uids, gids = _range("/etc/subuid"), _range("/etc/subgid")
-    if None in helpers or uids is None or gids is None:
+    if not all(helpers) or uids is None or gids is None:
         return None
     maps = ["0", str(os.geteuid()), "1", "1", *uids], ["0", str(os.getegid()), "1", "1", *gids]
 

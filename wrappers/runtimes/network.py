@@ -9,11 +9,11 @@ name its network.
 
 import ipaddress
 import os
-import shutil
 import subprocess
 from typing import Callable, List, NamedTuple, NoReturn
 
 from wrappers import wire
+from wrappers.containers.programs import which
 from wrappers.runtimes import namespaces, netlink
 from wrappers.runtimes.base import Unusable
 
@@ -39,7 +39,7 @@ def open_network(kind: str, user: int, unreachable: List[str]) -> Network:
     Raises:
         Unusable: this node cannot; the text says what would help.
     """
-    if kind == wire.NETWORK_OWN and shutil.which(PROGRAM) is None:
+    if kind == wire.NETWORK_OWN and not which(PROGRAM):
         raise Unusable(f"a network of its own needs {PROGRAM}: install it, or set node.network to none")
     refused = [*_own_addresses(), _LINK_LOCAL, *unreachable] if kind == wire.NETWORK_OWN else []
     namespace = _make_namespace(user, refused)

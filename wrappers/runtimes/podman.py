@@ -1,11 +1,11 @@
 """Podman, which keeps its own images; ours is pulled by its digest."""
 
 import os
-import shutil
 import subprocess
 from typing import Dict, List
 
 from wrappers import wire
+from wrappers.containers.programs import which
 from wrappers.containers.reference import parse
 from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.image import TEMPORARY, Image, below_shell, container_name, workdir
@@ -24,7 +24,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     for path in (job.directory, job.tmp):
         if ":" in str(path):
             raise Unusable(f"podman takes no directory with a colon in its name: {path}")
-    program = shutil.which("podman")
+    program = which("podman")
     if program is None:
         raise Unusable("podman is not installed")
     if job.manifest.entrypoint:

@@ -17,6 +17,7 @@ from typing import IO, NamedTuple, Optional
 from wrappers import wire
 from wrappers.containers.cache import directory
 from wrappers.containers.errors import ContainerError
+from wrappers.containers.programs import which
 from wrappers.containers.shelf import Shelf
 from wrappers.runtimes import programs
 from wrappers.runtimes.base import Unusable
@@ -42,7 +43,7 @@ def find(node: wire.Node, scratch: Path) -> str:
     elif node.tools:
         program = _from_tools(node, scratch)
     else:
-        program = programs.which("proot")
+        program = which("proot")
     if not program:
         raise Unusable("proot is missing: name it in the setting `proot` or udocker's tarball in `tools`")
     reason = once(("proot", program, os.stat(str(scratch)).st_dev), lambda: _try(program, scratch))

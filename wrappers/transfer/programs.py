@@ -3,12 +3,12 @@
 import itertools
 import os
 import select
-import shutil
 import signal
 import subprocess
 import tempfile
 from typing import IO, Any, Callable, Dict, Iterable, List, NamedTuple, Optional, cast
 
+from wrappers.containers.programs import which
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.checksums import IN_USE
 from wrappers.transfer.errors import Transient
@@ -27,7 +27,7 @@ class Said(NamedTuple):
 
 def find(*names: str) -> str:
     """The path of the first of these programs that this machine has; "" without."""
-    return next(filter(None, map(shutil.which, names)), "")
+    return next(filter(None, map(which, names)), "")
 
 
 class Program:

@@ -18,8 +18,10 @@ from engine.settings.tree import Settings
 from engine.store.database import Database, file_system
 from wrappers.containers.credentials import load as load_credentials
 from wrappers.containers.errors import AccessDenied, ContainerError, ImageMissing
+from wrappers.containers.programs import which
 from wrappers.containers.reference import parse
 from wrappers.containers.registry import Client
+from wrappers.containers.timed import answers, trouble
 from wrappers.node.probe import probe
 from wrappers.wire import Node
 
@@ -49,7 +51,8 @@ def examine(
         lambda: _proot(node, isolation.allows_user_namespaces(facts["missing"])),
         lambda: _programs(facts["programs"]),
         lambda: _space("scratch", facts["scratch"]["path"], "node.scratch"),
-        lambda: _space("image cache", _existing(Path(node.cache)), "node.cache"),
+        lambda: _space("image cache", node.cache, "node.cache"),
+        *([lambda: _space("input cache", node.inputs, "node.inputs")] if node.inputs else []),
         lambda: _spool(settings),
         lambda: _credentials(settings),
         lambda: _registries(settings),
@@ -91,12 +94,12 @@ def _udocker() -> Finding:
 
 
 def _proot(node: Node, namespaces: bool) -> Finding:
-    found = node.proot or node.tools or shutil.which("proot")
-    if found and found == shutil.which("proot"):
+    found = node.proot or node.tools or which("proot")
+    if found and found == which("proot"):
         return Finding("proot", WARNING, f"{found}, the system's: good for tests only", _PROOT)
     if found:
-        there = "://" in found or os.path.exists(found)
-        return Finding("proot", OK if there else FAILURE, found if there else f"{found} is not there", "")
+        wrong = "" if "://" in found else trouble(found)
+        return Finding("proot", FAILURE if wrong else OK, wrong or found, "")
     return Finding("proot", OK if namespaces else FAILURE, "none", _PROOT)
 
 
@@ -105,7 +108,11 @@ def _programs(programs: dict[str, str]) -> Finding:
     return Finding("other runtimes", OK, f"on PATH: {words} (used only when asked for)")
 
 
-def _space(what: str, path: str, setting: str) -> Finding:
+def _space(what: str, place: str, setting: str) -> Finding:
+    if not answers(place):
+        remedy = f"mend its mount, or set {setting} to another place"
+        return Finding(f"disk: {what}", FAILURE, f"{place} does not answer", remedy)
+    path = _existing(Path(place))
     free = shutil.disk_usage(path).free
     verdict = OK if free > _ENOUGH_DISK and os.access(path, os.W_OK) else FAILURE
     words = f"{path}: {free / 1e9:.1f} GB free"

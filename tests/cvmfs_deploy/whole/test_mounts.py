@@ -282,3 +282,15 @@ def test_settings_that_lie_on_a_mount_that_hangs_are_named(jobs: Jobs, published
     )
     failure, message = failure_of(done)
     assert (failure, "setting `tools`, does not answer" in message) == ("node", True), message
+
+
+@pytest.mark.parametrize("who", ["ordinary"])
+def test_a_cache_on_a_mount_that_hangs_is_done_without(jobs: Jobs) -> None:
+    jobs.fail(Mount.stop)
+    cache = str(jobs.mount.place / "cache")
+    done = jobs.run("userns", ENGINE_NODE__CVMFS="[]", ENGINE_NODE__CACHE=cache)
+    used = runtime_of(done)
+    assert (done.read("outputs/o"), used["origin"]) == ("here\n", "pulled")
+    assert f"{cache} cannot be used (no answer" in " ".join(used["warnings"])
+    examined = jobs.user.run("doctor", variables={**jobs.variables, "ENGINE_NODE__CACHE": cache})
+    assert f"{cache} does not answer" in examined.out + examined.err

@@ -1,0 +1,26 @@
+"""Programs of the node, found without waiting for directories of PATH that do not answer."""
+
+import glob
+import os
+import shutil
+from typing import Iterable
+
+from wrappers.containers.timed import answers, at
+
+
+def which(name: str) -> str:
+    """Look for a program on PATH; "" when it is not there."""
+    places = [place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if answers(place)]
+    return shutil.which(name, path=os.pathsep.join(places)) or ""
+
+
+def newest(patterns: Iterable[str]) -> str:
+    """Look for the first of these patterns that something fits; of several files the last one by name."""
+    for pattern in patterns:
+        try:
+            found = at(pattern, lambda alive: sorted(glob.glob(pattern))[-1:])  # noqa: B023 - used at once
+        except OSError:
+            continue
+        if found:
+            return str(found[0])
+    return ""
