@@ -20,13 +20,14 @@ import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from isal import isal_zlib
 
 from cvmfs_deploy import catalogs, listing
+from cvmfs_deploy.borrowed import Base, begins_with, is_sound
 from cvmfs_deploy.layers import Layers
-from cvmfs_deploy.scrub import Change, scrub, told
+from cvmfs_deploy.scrub import Change, merged, scrub, told
 from cvmfs_deploy.sources.base import Source
 from engine import __version__
 from engine.errors import BadRequest
@@ -67,6 +68,28 @@ class Record:
     changes: tuple[Change, ...] = field(default=())
 
 
+class Made(NamedTuple):
+    """A container directory, and where those of its files are that are published already, by path."""
+
+    record: Record
+    borrowed: Mapping[bytes, bytes]
+
+
+def base_of(container: Path, image: Resolved) -> Base | None:
+    """A published container directory as what an image begins with; None when it is not, or not sound."""
+    record = read_record(container)
+    if record is None or record.tool != TOOL:  # another version may unpack otherwise
+        return None
+    if not begins_with([layer.digest for layer in image.layers], record.layers):
+        return None
+    try:
+        entries = read_tree(container)
+        sound = is_sound(entries, scan(container, hashed=False), record.tree)
+    except (OSError, EOFError, ValueError):
+        return None
+    return Base(container, len(record.layers), entries, record.changes) if sound else None
+
+
 def create(
     source: Source,
     image: Resolved,
@@ -75,10 +98,12 @@ def create(
     into: Path,
     now: str,
     catalog_entries: int = 0,
-) -> Record:
+    base: Base | None = None,
+) -> Made:
     """Make the container directory `into`, which must not exist. After any error it is gone.
 
-    `catalog_entries` is how many a nested catalog may hold; 0 makes none.
+    `catalog_entries` is how many a nested catalog may hold; 0 makes none. The layers of `base` are not
+    fetched and unpacked: its files stay where they are.
 
     Raises:
         ContainerError: the image, or this machine.
@@ -88,18 +113,26 @@ def create(
         into.mkdir(mode=0o755)
         sums: dict[bytes, str] = {}  # taken while files are written: nothing is read again for its hash
         config = source.config(image)
-        diff_ids = diff_ids_of(config, image, platform)
+        done = base.layers if base else 0
+        diff_ids = diff_ids_of(config, image, platform)[done:]
+        root = into / udocker_format.ROOT
+        if base:
+            base.lay(root)
         try:
-            coming = [layers.request(source, image, layer) for layer in image.layers]
+            coming = [layers.request(source, image, layer) for layer in image.layers[done:]]
             steps = (Layer(later.result(), id_) for later, id_ in zip(coming, diff_ids, strict=True))
-            findings = extract(steps, into / udocker_format.ROOT, readable=True, sums=sums, gunzip=GUNZIP)
+            findings = extract(steps, root, readable=True, sums=sums, gunzip=GUNZIP, onto=bool(base))
         except CorruptImage:
             layers.forget(image.layers)
             raise
         udocker_format.write(into, image.reference, config, image.manifest, image.index_document)
-        changes = [*told(findings), *scrub(into)]
-        entries = _listed(into, catalog_entries, sums)
-        return _sign(into, entries, changes, image, platform, source.name, now)
+        changes = merged(base.changes if base else (), [*told(findings), *scrub(into)])
+        places: Mapping[bytes, bytes] = {}
+        entries = scan(into, known=sums)
+        if base:
+            entries, places = base.resolved(entries)
+        entries = _listed(into, entries, catalog_entries)
+        return Made(_sign(into, entries, changes, image, platform, source.name, now), places)
     except BaseException:
         remove(into)
         raise
@@ -144,8 +177,7 @@ def _counts(entry: listing.Entry) -> bool:
     return entry.path.decode("ascii", "replace") not in _PLAIN_TREE
 
 
-def _listed(container: Path, catalog_entries: int, sums: Mapping[bytes, str]) -> list[listing.Entry]:
-    entries = scan(container, known=sums)
+def _listed(container: Path, entries: list[listing.Entry], catalog_entries: int) -> list[listing.Entry]:
     if not catalog_entries:
         return entries
     directories = [one.path for one in entries if one.kind == "dir"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cvmfs_deploy import log
 from cvmfs_deploy.amounts import size_text
-from cvmfs_deploy.create import TOOL, Record, create
+from cvmfs_deploy.create import TOOL, Made, Record, base_of, create
 from cvmfs_deploy.failures import Failure, translated
 from cvmfs_deploy.index import Index
 from cvmfs_deploy.layers import Heard, Layers, trim
@@ -28,6 +28,7 @@ from engine.clock import Clock, SystemClock, iso
 from engine.errors import EngineError, Unavailable
 from engine.terminal import counted
 from wrappers.containers import cvmfs
+from wrappers.containers.errors import CorruptImage
 from wrappers.containers.tree import remove
 
 _ROOM = (
@@ -157,8 +158,26 @@ def _try(place: Place, wanted: Wanted, like: str, layers: Layers) -> _Staged | F
     into = place.publisher.staging / name
     try:
         with translated(wanted.reference.text), translated_os(into):
-            remove(into)
-            record = create(
+            made = _make(place, wanted, like, layers, into)
+            record = made.record
+    except EngineError as error:
+        log.error("image failed", image=wanted.reference.text, reason=error.message)
+        return Failure(wanted.reference.text, error)
+    log.info("image made", image=wanted.reference.text, digest=record.digest, size=size_text(record.size))
+    for change in record.changes:
+        log.info("image changed", image=wanted.reference.text, change=str(change))
+    at, template = place.layout.image(record.digest), place.layout.image(like) if like else ""
+    tree = Tree(into, at, template, made.borrowed)
+    return _Staged(tree, record, wanted.grace)
+
+
+def _make(place: Place, wanted: Wanted, like: str, layers: Layers, into: Path) -> Made:
+    """Make the tree of an image: from the published one that it begins with, if that can be done."""
+    base = base_of(place.publisher.top / place.layout.image(like), wanted.image) if like else None
+    while True:
+        remove(into)
+        try:
+            return create(
                 wanted.source,
                 wanted.image,
                 wanted.platform,
@@ -166,15 +185,12 @@ def _try(place: Place, wanted: Wanted, like: str, layers: Layers) -> _Staged | F
                 into,
                 place.now,
                 place.publisher.catalog_entries,
+                base,
             )
-    except EngineError as error:
-        log.error("image failed", image=wanted.reference.text, reason=error.message)
-        return Failure(wanted.reference.text, error)
-    log.info("image made", image=wanted.reference.text, digest=record.digest, size=size_text(record.size))
-    for change in record.changes:
-        log.info("image changed", image=wanted.reference.text, change=str(change))
-    tree = Tree(into, place.layout.image(record.digest), place.layout.image(like) if like else "")
-    return _Staged(tree, record, wanted.grace)
+        except CorruptImage:  # what is left out of a published tree may be missed
+            if base is None:
+                raise
+            base = None
 
 
 def _publish(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from cvmfs_deploy.borrowed import begins_with
 from cvmfs_deploy.failures import Failure
 from cvmfs_deploy.index import Index, Name
 from cvmfs_deploy.published import Published, links_of
@@ -136,7 +137,8 @@ def nearest(wanted: Wanted, others: Mapping[str, Sequence[str]], share: float) -
         digest: sum(layer.size for layer in layers if layer.digest in set(theirs)) / total
         for digest, theirs in others.items()
     }
-    best = max(parts, key=lambda digest: parts[digest], default="")
+    digests = [layer.digest for layer in layers]
+    best = max(parts, key=lambda one: (parts[one], begins_with(digests, others[one])), default="")
     return best if best and parts[best] >= share else ""
 
 

@@ -46,6 +46,8 @@ class Tree:
     at: str
     like: str = ""
     """A directory of the repository that has most of it, for a template transaction."""
+    borrowed: Mapping[bytes, bytes] = field(default_factory=dict)
+    """Files that are not staged, by path, and where they are published."""
 
 
 @dataclass(frozen=True, slots=True)

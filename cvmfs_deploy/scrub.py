@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from wrappers.containers import udocker_format
@@ -72,6 +73,15 @@ def scrub(container: Path) -> list[Change]:
         for paths, what in kinds
         if paths
     ]
+
+
+def merged(*several: Iterable[Change]) -> list[Change]:
+    """Changes of several steps, each kind once."""
+    found: dict[str, Change] = {}
+    for one in chain(*several):
+        old = found.get(one.what, Change(one.what, 0, ()))
+        found[one.what] = Change(one.what, old.count + one.count, (*old.examples, *one.examples)[:_SHOWN])
+    return list(found.values())
 
 
 def _add_mount_points(root: Path) -> list[bytes]:

@@ -74,7 +74,7 @@ def _copy(top: Path, tree: Tree) -> None:
         there = really_there(target)
     elif target.exists():
         remove(target)
-    effects.copy_tree(tree.staged, target, read_tree(tree.staged), there)
+    effects.copy_tree(tree.staged, target, read_tree(tree.staged), there, tree.borrowed)
     for name in (RECORD, TREE):
         if (tree.staged / name).exists():
             effects.put_file(target / name, (tree.staged / name).read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cvmfs_deploy.layout import checked
+from engine.errors import Unavailable
 from wrappers.containers.listing import Entry
 from wrappers.containers.tree import remove
 
@@ -57,11 +59,19 @@ def sync(directory: Path) -> None:
 
 
 def copy_tree(
-    source: Path, target: Path, entries: Mapping[bytes, Entry], there: Mapping[bytes, Entry]
+    source: Path,
+    target: Path,
+    entries: Mapping[bytes, Entry],
+    there: Mapping[bytes, Entry],
+    elsewhere: Mapping[bytes, bytes] = {},
 ) -> None:
     """Make `target` a copy of `source`, which holds `entries`, where `there` is in place already.
 
-    Only what differs is touched. Hard links are split, as CVMFS does anyway; times of files are kept.
+    Only what differs is touched. Hard links are split, as CVMFS does anyway; times of files are kept. Files
+    of which `elsewhere` says the place are copied from there.
+
+    Raises:
+        Unavailable: what is there is not what is listed.
     """
     old, new = os.fsencode(source), os.fsencode(target)
     target.mkdir(parents=True, exist_ok=True)
@@ -76,7 +86,9 @@ def copy_tree(
     left = {path: entry for path, entry in there.items() if path not in set(gone)}
     for path in sorted(entries):
         if left.get(path) != entries[path]:
-            _copy(os.path.join(old, path), os.path.join(new, path), entries[path])
+            _copy(elsewhere.get(path) or os.path.join(old, path), os.path.join(new, path), entries[path])
+            if path in elsewhere:
+                _check(os.path.join(new, path), elsewhere[path], entries[path])
 
 
 def _copy(source: bytes, target: bytes, entry: Entry) -> None:
@@ -93,6 +105,15 @@ def _copy(source: bytes, target: bytes, entry: Entry) -> None:
     shutil.copyfile(source, target)
     os.chmod(target, entry.mode)
     os.utime(target, (entry.time, entry.time))
+
+
+def _check(copy: bytes, source: bytes, entry: Entry) -> None:
+    with open(copy, "rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
+            raise Unavailable(
+                f"{os.fsdecode(source)} is not what was published there",
+                remedy="make that image anew: cvmfs-deploy add --again IMAGE",
+            )
 
 
 def _kind(entry: Entry) -> bool:

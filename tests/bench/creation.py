@@ -48,7 +48,7 @@ def main() -> None:
 
             def create_ours() -> None:
                 into = here.directory / f"made-{len(made)}"
-                made.append(create(source, image, platform(), layers, into, "now"))
+                made.append(create(source, image, platform(), layers, into, "now").record)
 
             for number in range(ROUNDS):
                 turns = [(theirs, udocker.create), (ours, create_ours)]

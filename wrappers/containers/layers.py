@@ -57,8 +57,9 @@ def extract(
     readable: bool = False,
     sums: Optional[Dict[bytes, str]] = None,
     gunzip: Gunzip = ZLIB,
+    onto: bool = False,
 ) -> Findings:
-    """Apply layers, lowest first, to the directory `root`, which is made and must not exist.
+    """Apply layers, lowest first, to the directory `root`, which is made and must not exist, unless `onto`.
 
     Each layer is decompressed once and checked against its diff_id; the iterable may still be fetching the
     later ones while the first are unpacked. `readable` opens everything to other accounts too (for CVMFS).
@@ -70,7 +71,8 @@ def extract(
         CorruptImage: a layer is not what its diff_id says, is no tar file, or names something outside.
         NodeTrouble: no space, or zstd is missing.
     """
-    os.mkdir(str(root), 0o755)
+    if not onto:
+        os.mkdir(str(root), 0o755)
     try:
         work = _Extraction(os.fsencode(str(root)), readable, sums)
         with Unpacker(layers, gunzip) as unpacker:
