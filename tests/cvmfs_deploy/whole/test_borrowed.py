@@ -14,7 +14,7 @@ from tests.cvmfs_deploy.site import Site, directory_site, layer, noise
 from tests.cvmfs_deploy.whole.test_templates import running_of
 from tests.services.cvmfs import NAME
 from tests.services.faults import Faults
-from tests.services.images import push
+from tests.services.images import add, push
 from tests.services.registry import Registry
 
 pytestmark = pytest.mark.service
@@ -61,7 +61,6 @@ SECOND = layer(
         "added": "new",
         "base/changed": "new",
         "base/.wh.gone": "",
-        "base/becomes-a-directory/file": "inside",
         ".wh.whole": "",
         "opaque/.wh..wh..opq": "",
         "opaque/new": "6",
@@ -69,6 +68,8 @@ SECOND = layer(
         "links/file": "changed",
     },
     lambda tar: tar.addfile(symbolic_link("base/becomes-a-link", "data")),
+    lambda tar: tar.addfile(directory_of("base/becomes-a-directory", 0o755)),
+    lambda tar: add(tar, "base/becomes-a-directory/file", "inside"),
     lambda tar: tar.addfile(hard_link("base/data-again", "base/data")),
     lambda tar: tar.addfile(directory_of("modes", 0o755)),
 )
@@ -133,16 +134,21 @@ def test_only_the_layers_that_are_not_published_are_fetched(
     assert tree_of(any_repository, images[1]) == tree_of(unpacked, images[1])
 
 
-def test_what_is_borrowed_is_copied_where_no_clone_is_seen(
+def test_what_is_borrowed_is_copied_where_nothing_can_be_cloned(
     any_repository: Site, unpacked: Site, images: list[str], faults: Faults
 ) -> None:
     any_repository.ok("add", images[0])
-    running_of(any_repository).switch(late_clone=600.0)
+    no_template(any_repository)
     fetched = published_with(any_repository, images[1], faults)
     assert layers_of(any_repository, images[1])[0] not in fetched
     assert any_repository.ok("verify", "--deep").code == 0
     unpacked.ok("add", images[1])
     assert tree_of(any_repository, images[1]) == tree_of(unpacked, images[1])
+
+
+def no_template(site: Site) -> None:
+    """The next template transaction is refused."""
+    running_of(site).fault("transaction", "start", code=22, err="cannot clone directory tree. path 'x' ...")
 
 
 def damage(site: Site, image: str, name: str, data: bytes) -> None:
@@ -172,7 +178,7 @@ def test_bytes_that_are_not_those_that_were_published_are_not_copied(
 ) -> None:
     any_repository.ok("add", images[0])
     damage(any_repository, images[0], "base/data", bytes(100_000))
-    running_of(any_repository).switch(late_clone=600.0)
+    no_template(any_repository)
     ran = any_repository.run("add", images[1])
     assert (ran.code, "is not what was published there" in ran.err) == (3, True), ran
     assert "add --again" in ran.err
