@@ -16,6 +16,7 @@ ALL = (
     "throughput",
     "memory",
     "creation",
+    "similar",
     "transfers",
     "grid",
     "portal",

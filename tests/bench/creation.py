@@ -35,7 +35,7 @@ NAME = "bench/large:1"
 def main() -> None:
     """Print the table's line."""
     with place(1) as here, start_registry(here.directory / "registry") as registry:
-        push(registry.url, NAME, list(_layers()))
+        push(registry.url, NAME, list(layers_of_files()))
         udocker = _Udocker(here, registry.url)
         source = RegistrySource(Settings())
         image = source.resolve(parse(f"{registry.host}/{NAME}"), platform())
@@ -82,7 +82,7 @@ def _timed(turn: Callable[[], None]) -> _Spent:
     return _Spent(time.perf_counter() - start, sum(after[:4]) - sum(before[:4]))
 
 
-def _layers() -> Iterator[bytes]:
+def layers_of_files() -> Iterator[bytes]:
     """Real files, in layers of equal size."""
     files = _files()
     for _ in range(LAYERS):

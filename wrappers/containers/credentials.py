@@ -20,6 +20,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 
 from wrappers.containers.errors import NodeTrouble
 from wrappers.containers.reference import DOCKER_HUB
+from wrappers.containers.timed import answers
 
 
 class Login(NamedTuple):
@@ -72,8 +73,10 @@ def load(path: str = "") -> Logins:
     Raises:
         NodeTrouble: `path` cannot be read, is open to others, or is not of that form.
     """
+    if path and not answers(path):
+        raise NodeTrouble(f"credentials {path}: the file system does not answer", "disk-error")
     found = _own_logins(Path(path)) if path else {}
-    for place in _places():
+    for place in filter(lambda one: answers(str(one)), _places()):
         for key, login in _others_logins(place).items():
             found.setdefault(key, login)
     return Logins(found)

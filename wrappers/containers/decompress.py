@@ -11,6 +11,7 @@ from typing import IO, Any, Callable, Iterator, NamedTuple, Type, cast
 
 from wrappers import causes
 from wrappers.containers.errors import CorruptImage, NodeTrouble, NoImage
+from wrappers.containers.programs import which
 
 _READ = 1 << 17  # compressed bytes at a time
 _LARGEST_CHUNK = 1 << 20  # decompressed bytes at a time, however well they were packed
@@ -163,7 +164,7 @@ def _by_library(file: IO[bytes], name: str) -> Iterator[bytes]:
 def _unzstded(path: Path) -> Iterator[bytes]:
     try:
         process = subprocess.Popen(
-            ["zstd", "-dcq", "--", str(path)],
+            [which("zstd") or "zstd", "-dcq", "--", str(path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

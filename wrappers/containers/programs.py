@@ -3,14 +3,15 @@
 import glob
 import os
 import shutil
-from typing import Iterable
+from typing import Iterable, Optional
 
 from wrappers.containers.timed import answers, at
 
 
-def which(name: str) -> str:
-    """Look for a program on PATH; "" when it is not there."""
-    places = [place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if answers(place)]
+def which(name: str, path: Optional[str] = None) -> str:
+    """Look for a program on PATH, or another such list; "" when it is not there."""
+    listed = path if path is not None else os.environ.get("PATH", os.defpath)
+    places = [place for place in listed.split(os.pathsep) if answers(place)]
     return shutil.which(name, path=os.pathsep.join(places)) or ""
 
 

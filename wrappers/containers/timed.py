@@ -7,7 +7,6 @@ that nobody waits for it.
 
 import errno
 import os
-import pickle
 import select
 import signal
 import stat
@@ -76,6 +75,8 @@ class Look:
         """
         if not self._said.startswith(_RESULT):
             raise OSError(errno.EIO, "the process that looked was killed")
+        import pickle
+
         good, value = pickle.loads(self._said[1:])  # noqa: S301 - of our own child
         if not good:
             raise value
@@ -186,6 +187,8 @@ def touch(path: str) -> None:
 
 def _start(action: Callable[[Callable[[], None]], Any], tell: int) -> int:
     """Start the child of a child, whom nobody must wait for; gives its process id."""
+    import pickle  # noqa: F401 - for the child: most jobs need none, and nothing is imported after a fork
+
     hear, number = os.pipe()
     first = os.fork()
     if first == 0:
@@ -224,6 +227,8 @@ def _work(action: Callable[[Callable[[], None]], Any], tell: int) -> NoReturn:
 
 
 def _said(answer: Tuple[bool, Any]) -> bytes:
+    import pickle
+
     return _RESULT + pickle.dumps(answer)
 
 

@@ -4,9 +4,11 @@ Signs of life are left to DIRAC's watchdog there: a client that stays would take
 """
 
 import os
-import shutil
 import subprocess
 from typing import Mapping, Optional
+
+from wrappers.containers.programs import which
+from wrappers.containers.timed import answers
 
 PATIENCE = 120.0  # seconds: the client is loaded from CVMFS, and looks for its services
 
@@ -62,11 +64,11 @@ class DiracClient:
 def python_of(environment: Mapping[str, str]) -> Optional[str]:
     """The Python of DIRAC's client: of its DIRACOS, or the one that its commands begin with."""
     bundled = environment.get("DIRACOS", "")
-    if bundled and os.access(os.path.join(bundled, "bin", "python"), os.X_OK):
+    if bundled and answers(bundled) and os.access(os.path.join(bundled, "bin", "python"), os.X_OK):
         return os.path.join(bundled, "bin", "python")
-    command = shutil.which("dirac-proxy-info", path=environment.get("PATH", os.defpath))
+    command = which("dirac-proxy-info", environment.get("PATH", os.defpath))
     try:
-        with open(command or "", "rb") as file:
+        with open(command, "rb") as file:
             first = file.readline(1000).decode("utf-8", "replace").strip()
     except OSError:
         return None

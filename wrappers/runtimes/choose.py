@@ -4,6 +4,7 @@ import importlib
 from typing import Any, List
 
 from wrappers import wire
+from wrappers.containers.timed import NoAnswer
 from wrappers.runtimes.base import ImageError, Job, Launch, Unreadable, Unusable
 from wrappers.runtimes.image import Image
 
@@ -58,6 +59,10 @@ def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
         except Unusable as error:
             passed.append(f"{name}: {error}")
             reasons.append(error.cause)
+            continue
+        except NoAnswer as error:
+            passed.append(f"{name}: something that it needs gives {error.strerror}")
+            reasons.append("mount")
             continue
         return _with_release(launch, image)._replace(used=launch.used._replace(why="; ".join(passed)))
     raise Unusable(

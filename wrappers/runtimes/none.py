@@ -1,9 +1,9 @@
 """No container: the tool runs as it is on this machine. Only where a job asks for exactly that."""
 
 import os
-import shutil
 
 from wrappers import wire
+from wrappers.containers.programs import which
 from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.image import Image
 
@@ -23,7 +23,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     environment.setdefault("PATH", os.defpath)
     environment.update(HOME=str(job.directory), TMPDIR=str(job.tmp))
     environment.update(manifest.environment)
-    if shutil.which(manifest.shell, path=environment["PATH"]) is None:
+    if not which(manifest.shell, environment["PATH"]):
         raise Unusable(f"there is no {manifest.shell} on this machine")
     return Launch(
         argv=[manifest.shell, str(job.script)],

@@ -1,0 +1,67 @@
+"""Making the container of an image that is another one and a layer more: only that layer is unpacked.
+
+Beside it, the same image from all of its layers, which are all on disk in both cases. Looking at each file of
+the published tree, to see that it is sound, is part of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from cvmfs_deploy.create import Made, base_of, create
+from cvmfs_deploy.layers import Layers
+from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.sources.registry import RegistrySource
+from tests.bench.creation import layers_of_files
+from tests.bench.place import median, place, row
+from tests.services.images import one_file_layer, push
+from tests.services.registry import start_registry
+from wrappers.containers.manifests import Resolved
+from wrappers.containers.platforms import platform
+from wrappers.containers.reference import parse
+
+ROUNDS = 3
+
+
+def main() -> None:
+    """Print the table's line."""
+    with place(1) as here, start_registry(here.directory / "registry") as registry:
+        files = list(layers_of_files())
+        push(registry.url, "bench/similar:1", files)
+        push(registry.url, "bench/similar:2", [*files, one_file_layer("added", "x")])
+        source = RegistrySource(Settings())
+        first, second = (
+            source.resolve(parse(f"{registry.host}/bench/similar:{number}"), platform()) for number in "12"
+        )
+        with Layers(here.directory / "layers", 4) as layers:
+            published = here.directory / "published"
+            create(source, first, platform(), layers, published, "now")
+            for layer in second.layers:
+                layers.request(source, second, layer).result()
+
+            def timed(image: Resolved, base: Path | None, into: Path) -> tuple[float, Made]:
+                start = time.perf_counter()
+                found = base_of(base, image) if base else None
+                assert bool(found) == bool(base)
+                made = create(source, image, platform(), layers, into, "now", base=found)
+                return time.perf_counter() - start, made
+
+            whole, similar = [], []
+            for number in range(ROUNDS):
+                seconds, all_of_it = timed(second, None, here.directory / f"whole-{number}")
+                whole.append(seconds)
+                seconds, part = timed(second, published, here.directory / f"similar-{number}")
+                similar.append(seconds)
+                assert all_of_it.record.tree == part.record.tree
+                shutil.rmtree(here.directory / f"whole-{number}")
+        ratio = median(whole) / median(similar)
+        size, number = part.record.size / 1e6, part.record.entries
+        what = f"create an image like a published one, {size:.0f} MB, {number} files"
+        row(
+            f"{what}: {median(similar):.1f} s",
+            f"{ratio:.1f} x less than from its layers",
+            ">= 3 x",
+            ratio >= 3,
+        )
