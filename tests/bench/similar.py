@@ -18,11 +18,12 @@ from tests.bench.creation import layers_of_files
 from tests.bench.place import median, place, row
 from tests.services.images import one_file_layer, push
 from tests.services.registry import start_registry
+from wrappers.containers.listing import Entry, read_tree
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.platforms import platform
 from wrappers.containers.reference import parse
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def main() -> None:
@@ -50,11 +51,13 @@ def main() -> None:
 
             whole, similar = [], []
             for number in range(ROUNDS):
-                seconds, all_of_it = timed(second, None, here.directory / f"whole-{number}")
+                seconds, _ = timed(second, None, here.directory / f"whole-{number}")
                 whole.append(seconds)
                 seconds, part = timed(second, published, here.directory / f"similar-{number}")
                 similar.append(seconds)
-                assert all_of_it.record.tree == part.record.tree
+                assert _root(here.directory / f"whole-{number}") == _root(
+                    here.directory / f"similar-{number}"
+                )
                 shutil.rmtree(here.directory / f"whole-{number}")
         ratio = median(whole) / median(similar)
         size, number = part.record.size / 1e6, part.record.entries
@@ -65,3 +68,8 @@ def main() -> None:
             ">= 3 x",
             ratio >= 3,
         )
+
+
+def _root(container: Path) -> dict[bytes, Entry]:
+    """The list of an image's own files."""
+    return {path: entry for path, entry in read_tree(container).items() if path.startswith(b"ROOT/")}
