@@ -218,6 +218,8 @@ class _Attempt:
         self._told["peak_memory"] = ended.peak_memory
         if began:
             self._told.update(exit_code=ended.exit_code, signal=ended.signal)
+        if ended.stopped == "mount" and launch.distrust is not None:
+            launch.distrust(ended.why)
         if ended.stopped:
             raise Failure(ended.stopped, ended.why)
         if not began:

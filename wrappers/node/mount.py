@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 from wrappers.containers.timed import Limit, Look, touch
 
-_PATIENCE = 4  # times the limit of a look: without an answer, while the tool does nothing either
+_PATIENCE = 3  # times the limit of a look: without an answer, while the tool does nothing either
 _IDLE = 0.5  # seconds of processor time that are nothing
 
 

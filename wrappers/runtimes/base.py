@@ -54,3 +54,6 @@ class Launch(NamedTuple):
     cleanup: Optional[Callable[[], None]] = None
     mount: str = ""  # a network file system that the tool runs from
     damage: Optional[Callable[[bool], str]] = None  # after a failure: what is wrong with the tree there
+    distrust: Optional[Callable[[str], None]] = (
+        None  # note that it did not answer: the next job takes another
+    )

@@ -96,7 +96,7 @@ def _prepare(module: Any, job: Job, node: wire.Node, image: Image) -> Launch:
         except Unreadable as again:
             raise Unusable(str(again), "mount") from None
     mount = "" if "copy" in launch.used.mode else image.mount()
-    return launch._replace(mount=mount, damage=image.damage)
+    return launch._replace(mount=mount, damage=image.damage, distrust=image.distrust)
 
 
 def _try(module: Any, job: Job, node: wire.Node, image: Image) -> Launch:

@@ -120,8 +120,7 @@ class Image:
 
     def give_up(self, why: str) -> bool:
         """Take the image from elsewhere, since its tree cannot be read; gives whether that can be done."""
-        if self._tree is not None and self._tree.found.origin == "cvmfs":
-            cache.distrusted(self.pinned, self._node, why)
+        self.distrust(why)
         if self._given_up or not self._node.pull or not self.pinned.digest:
             return False
         self._tree = None
@@ -145,9 +144,14 @@ class Image:
             why = f"{tree.container}: {found}" if found else ""
         except OSError as error:
             why = timed.words(str(tree.container), error)
-        if why and tree.found.origin == "cvmfs":
-            cache.distrusted(self.pinned, self._node, why)
+        if why:
+            self.distrust(why)
         return why
+
+    def distrust(self, why: str) -> None:
+        """Have the next jobs take the image from elsewhere, if this one was deployed."""
+        if self._tree is not None and self._tree.found.origin == "cvmfs":
+            cache.distrusted(self.pinned, self._node, why)
 
     def _from_site(self) -> Optional[cache.Found]:
         """An unpacked image that the descriptor names by its path (VIP's vip:imagepath)."""
