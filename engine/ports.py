@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from engine.domain.catalogue import Entry
+from engine.domain.options import Grid
 from engine.domain.urls import child, leaves
 from engine.errors import BadRequest
 from wrappers.wire import Grant, Manifest
@@ -71,6 +72,8 @@ class Submission:
     """Name -> content of small inputs, for the wrapper's directory `--into`: `wrappers.wire.travelling`."""
     avoid: Sequence[str] = ()
     """Sites of the grid where it had better not run: earlier attempts failed there, or the site rests."""
+    grid: Grid = field(default_factory=Grid)
+    """What its execution asks of a grid."""
 
 
 @dataclass(frozen=True, slots=True)

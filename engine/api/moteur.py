@@ -17,6 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 
 from engine.api.passwords import Passwords
+from engine.app.portal import executor_settings
 from engine.app.portal.carmin import Refused
 from engine.app.portal.documents import loads
 from engine.app.portal.launching import Wish
@@ -95,9 +96,15 @@ async def _body(request: Request) -> bytes:
 def _submit(portal: Portal, account: Account, body: bytes, address: str) -> str:
     fields = _object(body, "the request")
     workflow, inputs = _part(fields, "workflow"), _part(fields, "inputs")
+    settings = executor_settings.read({**_settings(fields), **_config(portal, fields)})
     name = "".join(c for c in str(workflow.get("name", "")) if (c.isalnum() and c.isascii()) or c in " -_")
     wish = Wish(
-        name=name[:255] or "workflow", descriptor=workflow, values=inputs, address=address, trusted=True
+        name=name[:255] or "workflow",
+        descriptor=workflow,
+        values=inputs,
+        address=address,
+        trusted=True,
+        settings=settings,
     )
     return portal.launcher.launch(account, wish).execution_id
 
@@ -113,6 +120,33 @@ def _status(portal: Portal, account: Account, id_: str) -> str:
 def _kill(portal: Portal, account: Account, body: bytes) -> str:
     portal.launches.kill(account, str(_object(body, "the request").get("workflowID", "")))
     return ""
+
+
+def _settings(fields: dict[str, Any]) -> dict[str, Any]:
+    """The settings of the application's version: none is an empty part, or no part."""
+    return _part(fields, "settings") if fields.get("settings") else {}
+
+
+def _config(portal: Portal, fields: dict[str, Any]) -> dict[str, str]:
+    """The settings of the resource: those of the directory that `executorConfig` names."""
+    given = fields.get("executorConfig")
+    try:
+        name = b64decode(str(given), validate=True).decode().strip() if given else ""
+    except ValueError:
+        raise BadRequest("executorConfig: text in base64 is needed") from None
+    if not name:
+        return {}
+    top = portal.settings.portal.executor_configs
+    if top is None:
+        raise BadRequest(f"executorConfig: {name[:100]!r} is asked for; set portal.executor_configs")
+    if name in (".", "..") or "/" in name or not name.isprintable():
+        raise BadRequest(f"executorConfig: {name[:100]!r} is no name of a directory")
+    try:
+        return executor_settings.properties((top / name / "settings.conf").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise BadRequest(
+            f"executorConfig: there is no readable {name[:100]}/settings.conf in portal.executor_configs"
+        ) from None
 
 
 def _part(fields: dict[str, Any], name: str) -> dict[str, Any]:

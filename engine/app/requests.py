@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engine.domain.options import Grid
 from engine.planning import Descriptor, Sweep
 
 
@@ -35,6 +36,12 @@ class SubmitRequest:
     cores: int | None = None
     memory: int | None = None
     wall: float | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the tool, beside its descriptor's and over them."""
+    retries: int | None = None
+    """Further attempts after one kind of failure, at most; None: what the cause allows."""
+    grid: Grid = field(default_factory=Grid)
+    """What is asked of a grid."""
     group: int = 1
     results_name: str | None = None
     """Template of the names of results, see `engine.domain.naming`; None takes the setting."""

@@ -32,13 +32,28 @@ class Files(Requests):
     def upload(self, source: Path, path: str) -> None:
         """Bring a file, or a directory with all it holds, to a path of the virtual tree; verified.
 
+        Directories on the way are made.
+
         Raises:
             BadRequest: what came there is something else.
         """
+        self._make_above(path)
+        self._upload(source, path)
+
+    def _make_above(self, path: str) -> None:
+        """Make the directories in which a path lies, as far as they are missing."""
+        missing, parent = [], path.strip("/").rpartition("/")[0]
+        while parent.count("/") > 1 and not self.exists(parent):  # /vip/Home and its like are always there
+            missing.append(parent)
+            parent = parent.rpartition("/")[0]
+        for one in reversed(missing):
+            self._json("PUT", f"{_path(one)}/")
+
+    def _upload(self, source: Path, path: str) -> None:
         if source.is_dir():
             self._json("PUT", f"{_path(path)}/")
             for each in sorted(source.iterdir()):
-                self.upload(each, f"{path.rstrip('/')}/{each.name}")
+                self._upload(each, f"{path.rstrip('/')}/{each.name}")
             return
         summed = hashlib.md5(usedforsecurity=False)
 

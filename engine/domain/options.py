@@ -18,6 +18,16 @@ class Place(NamedTuple):
     door: bool = False  # the same storage as the place before it, reached in another way
 
 
+class Grid(NamedTuple):
+    """What the jobs of one execution ask of a grid, beside the settings of the back-end."""
+
+    sites: List[str] = []  # noqa: UP006, RUF012  # where they may run; empty: where the settings say
+    banned: List[str] = []  # noqa: UP006, RUF012  # where they must not, beside those of the settings
+    tags: List[str] = []  # noqa: UP006, RUF012  # that nodes must have, beside those of the settings
+    priority: Optional[int] = None  # noqa: UP045  # None: that of the settings
+    cpu_time: Optional[int] = None  # noqa: UP045  # CPUTime of DIRAC; None: by the wall time limit
+
+
 class Options(NamedTuple):
     """The settled choices of one execution, as they are stored."""
 
@@ -37,4 +47,6 @@ class Options(NamedTuple):
     exchange: str = ""  # where nodes exchange claims for grants
     transfers: Transfers = Transfers()
     network: str = wire.NETWORK_MACHINE  # what its tools can reach
+    grid: Grid = Grid()
+    retries: Optional[int] = None  # noqa: UP045  # further attempts after one kind of failure, at most
     isolated: bool = False  # only runtimes that keep the tool apart from the engine

@@ -31,10 +31,12 @@ def cause_of(name: str, failure: str) -> Cause:
     return named if named is not None and named.failure == failure else CAUSES[failure]
 
 
-def try_again(cause: Cause, earlier: int) -> float | None:
+def try_again(cause: Cause, earlier: int, most: int | None = None) -> float | None:
     """Seconds to wait before the next attempt, or None to give up.
 
-    `earlier` counts the attempts of this job that already failed in this class, this one not included.
-    The wait doubles each time. On a grid the next attempt goes elsewhere (`engine.domain.site`).
+    `earlier` counts the attempts of this job that already failed in this class, this one not included;
+    `most` is what the execution allows, when that is less than the cause does. The wait doubles each time.
+    On a grid the next attempt goes elsewhere (`engine.domain.site`).
     """
-    return cause.delay * 2**earlier if earlier < cause.again else None
+    allowed = cause.again if most is None else min(cause.again, most)
+    return cause.delay * 2**earlier if earlier < allowed else None

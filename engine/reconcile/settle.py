@@ -13,6 +13,7 @@ from engine.domain.job import JobState
 from engine.domain.retry import Failure, cause_of, try_again
 from engine.reconcile.elsewhere import learn
 from engine.store import attempts, events, executions, jobs
+from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
 from engine.store.lifecycle import Word
 
@@ -24,14 +25,14 @@ def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> None
     learn(connection, ended, now=now)
     found = jobs.by_ids(connection, [w.attempt.job_id for w in ended])
     failures = attempts.failures_of(connection, list(found))
-    intents = {id_: executions.get(connection, id_).intent for id_ in {w.attempt.execution_id for w in ended}}
+    of = {id_: executions.get(connection, id_) for id_ in {w.attempt.execution_id for w in ended}}
     moves, told = [], []
     for word in ended:
         job = found[word.attempt.job_id]
         if job.state != JobState.ACTIVE:
             continue
         before = failures.get((job.id, word.failure), 0) - 1  # the one that just ended is counted too
-        move = after(word, job, intents[job.execution_id], max(before, 0), now=now)
+        move = after(word, job, of[job.execution_id], max(before, 0), now=now)
         moves.append(move)
         if move.to == JobState.READY:
             text = f"attempt {word.attempt.ordinal} ended with {word.failure}; tried again"
@@ -44,17 +45,18 @@ def settle(connection: Connection, ended: Sequence[Word], *, now: float) -> None
     events.append(connection, told)
 
 
-def after(word: Word, job: Job, intent: Intent, earlier: int, *, now: float) -> Move:
+def after(word: Word, job: Job, execution: Execution, earlier: int, *, now: float) -> Move:
     """Where the end of an attempt takes its job; `earlier` attempts failed in the same class before."""
     report = json.loads(word.report) if word.report else {}
     exit_code = report.get("exit_code")
     if word.news == News.REPORT_SUCCEEDED:
         return Move(job, JobState.SUCCEEDED, message=word.detail, exit_code=exit_code)
-    if word.attempt.state == AttemptState.CANCELLING or intent == Intent.CANCEL:
+    if word.attempt.state == AttemptState.CANCELLING or execution.intent == Intent.CANCEL:
         return Move(job, JobState.CANCELLED, word.failure, word.detail or "cancelled", exit_code)
     # An end that nobody here asked for (the node shuts down, the slot is needed) is a loss.
     failure = Failure.LOST if word.failure == Failure.CANCELLED else word.failure
-    delay = try_again(cause_of(report.get("cause", ""), failure), earlier) if failure else None
+    cause = cause_of(report.get("cause", ""), failure) if failure else None
+    delay = try_again(cause, earlier, execution.options.retries) if cause else None
     if delay is not None:
         return Move(job, JobState.READY, word.failure, word.detail, exit_code, not_before=now + delay)
     return Move(job, JobState.FAILED, word.failure, word.detail, exit_code)

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import AttemptState, Effect, News
 from engine.domain.job import JobState
+from engine.domain.options import Grid
 from engine.domain.retry import Failure
 from engine.errors import BadRequest
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
@@ -20,6 +21,7 @@ from engine.reconcile.place import Round, log
 from engine.reconcile.settle import settle
 from engine.store import attempts, executions, jobs, lifecycle, outbox, submissions
 from engine.store.attempts import Attempt
+from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
 from engine.store.lifecycle import NewAttempt, Word
 from engine.store.outbox import Due
@@ -98,7 +100,8 @@ def submit_due(round_: Round) -> bool:
             return False
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
         away = avoid(connection, round_.backend.name, held, now=now)
-        orders, broken, files = _orders(round_, due, held)
+        of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
+        orders, broken, files = _orders(round_, due, held, of)
     adopted = _adopt(round_, [d for d in due if d.tries > 0])
     again_at = now + can.visibility_delay  # before that, `find` could miss what a crash left behind
     with round_.write() as connection:
@@ -115,7 +118,10 @@ def submit_due(round_: Round) -> bool:
     answers: dict[SubmissionId, Accepted | Rejected] = {**broken, **adopted}
     fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
-    batch = [_submission(round_, d, orders[d.submission_id], files, away) for d in wanted]
+    batch = [
+        _submission(round_, d, orders[d.submission_id], files, away, of[d.execution_id].options.grid)
+        for d in wanted
+    ]
     if batch:
         replies = round_.backend.submit(batch)
         answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
@@ -131,12 +137,13 @@ def _submission(
     manifests: Sequence[Manifest],
     files: Mapping[str, bytes],
     away: Mapping[SubmissionId, Sequence[str]],
+    grid: Grid,
 ) -> Submission:
     """What the place gets; a claim for each attempt that has something to exchange it for."""
     claims = {m.attempt: round_.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}
     own = {name: files[name] for name in _travelling(manifests)}
     return Submission(
-        due.submission_id, due.execution_id, manifests, claims, own, away.get(due.submission_id, ())
+        due.submission_id, due.execution_id, manifests, claims, own, away.get(due.submission_id, ()), grid
     )
 
 
@@ -147,7 +154,10 @@ def _travelling(manifests: Sequence[Manifest]) -> dict[str, str]:
 
 
 def _orders(
-    round_: Round, due: Sequence[Due], held: dict[SubmissionId, list[Attempt]]
+    round_: Round,
+    due: Sequence[Due],
+    held: dict[SubmissionId, list[Attempt]],
+    of: Mapping[ExecutionId, Execution],
 ) -> tuple[dict[SubmissionId, list[Manifest]], dict[SubmissionId, Rejected], dict[str, bytes]]:
     """The manifests of each submission, and the files that travel with them. One that cannot be rendered, or
     whose files are gone, is refused, not the batch.
@@ -156,7 +166,6 @@ def _orders(
     broken: dict[SubmissionId, Rejected] = {}
     files: dict[str, bytes] = {}
     with round_.db.read() as connection:
-        of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
         found = jobs.by_ids(connection, {a.job_id for d in due for a in held[d.submission_id]})
     for d in due:
         try:

@@ -87,6 +87,9 @@ class PortalSection(Section):
     shared: tuple[str, ...] = ()
     """Directories of this machine whose files another portal may name as `file:/...`, when it drives this
     engine as a service."""
+    executor_configs: Path | None = None
+    """Directory with a directory for each `executorConfig` that VIP's portal names: its `settings.conf` goes
+    over the settings of the submission."""
     uploads: bool = True
     """Whether users may launch descriptors of their own."""
     registries: tuple[str, ...] = ("docker.io", "ghcr.io", "quay.io")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.docs.pages import ROOT, pages
-from tests.docs.reference import commands, errors, isolation, publisher, schemas, settings, states
+from tests.docs.reference import commands, errors, isolation, publisher, schemas, settings, states, vip
 
 PARTS: Mapping[str, Callable[[], str]] = {
     **commands.PARTS,
@@ -24,6 +24,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     **settings.PARTS,
     **states.PARTS,
     **schemas.PARTS,
+    **vip.PARTS,
 }
 """Name of a part -> what makes its text."""
 

@@ -126,7 +126,10 @@ class House:
         return answer
 
     def put(self, path: str, content: bytes, user: str = "ann") -> None:
-        """A file in the virtual tree."""
+        """A file in the virtual tree, and the directories on the way."""
+        parts = path.split("/")
+        for depth in range(4, len(parts)):  # "", vip, Home, the first below
+            self.ok("PUT", f"/path{'/'.join(parts[:depth])}/", user=user)
         self.ok("PUT", f"/path{path}", content, user, Content_Type="application/octet-stream")
 
     def read(self, path: str, user: str = "ann") -> bytes:

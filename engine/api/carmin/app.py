@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
+from starlette.routing import Match
 
 from engine import __version__
 from engine.api.carmin.account import account_routes
@@ -29,6 +30,7 @@ from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
 
 PREFIX = "/rest"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _DOCUMENT = {"application/json": {"schema": Error.model_json_schema()}}  # also where a success is plain text
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "The request is refused.", "content": _DOCUMENT},
@@ -70,6 +72,14 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
     async def document(caller: Caller) -> JSONResponse:
         return JSONResponse(app.openapi())
 
+    @app.options(f"{PREFIX}/{{path:path}}", include_in_schema=False)
+    async def allowed(request: Request) -> Response:
+        """The methods of a path, told to strangers too: browsers ask without a key."""
+        found = _methods(app, request)
+        if not found:
+            raise HTTPException(404)
+        return Response(status_code=204, headers={"Allow": ", ".join(sorted({*found, "OPTIONS"}))})
+
     add_handlers(app)
     if settings.portal.origins:
         app.add_middleware(
@@ -79,3 +89,11 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
             allow_headers=["*"],
         )
     return app
+
+
+def _methods(app: FastAPI, request: Request) -> set[str]:
+    def answers(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in app.router.routes)
+
+    return {method for method in _METHODS if answers(method)}

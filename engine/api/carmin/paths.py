@@ -101,6 +101,7 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         location = virtual.locate(caller, raw)
         if not names.is_text(location.text):
             raise Refused(Code.GENERIC, "a name is UTF-8, percent-encoded")
+        await _plainly(files.run(_check_parent, files, location))
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == ENVELOPE:
             data = await files.run(envelope, await whole(request))
@@ -259,6 +260,24 @@ def _told(
 
 
 # --- changing -------------------------------------------------------------------------------------
+
+
+def _check_parent(files: Files, location: Location) -> None:
+    """See that there is a directory in which something can be put.
+
+    VIP makes no directories on the way, and its client counts on it: a misspelt path is told.
+    """
+    if location.kind is not Kind.INSIDE:
+        return
+    parent = Location(
+        location.path[:-1],
+        Kind.ROOT if len(location.path) == 3 else Kind.INSIDE,  # /vip, the root, the name
+        location.stored[:-1],
+    )
+    item = _item(files, parent)
+    if item is None or not item.directory:
+        what = "is no directory" if item else "does not exist"
+        raise Refused(Code.GENERIC, f"{parent.text} {what}", remedy="make the directory first")
 
 
 def _delete(files: Files, records: Records, account: Account, location: Location) -> None:

@@ -22,7 +22,11 @@ def pipeline_routes(pipelines: Pipelines) -> APIRouter:
     """`/pipelines...`."""
     router = APIRouter(tags=["pipelines"])
 
-    @router.get("/pipelines", response_model=list[PipelineModel])
+    @router.get(
+        "/pipelines",
+        response_model=list[PipelineModel] | PipelineModel,
+        responses={200: {"description": "Pipelines; with ?pipelineId=X the pipeline of this identifier."}},
+    )
     def every(
         caller: MaybeCaller,
         public: Annotated[
@@ -32,12 +36,14 @@ def pipeline_routes(pipelines: Pipelines) -> APIRouter:
         property: Annotated[str | None, Query(max_length=1000)] = None,
         propertyValue: Annotated[str | None, Query(max_length=1000)] = None,  # noqa: N803 - CARMIN's
         studyIdentifier: Annotated[str | None, Query(max_length=1000)] = None,  # noqa: N803
-    ) -> list[PipelineModel]:
-        """The pipelines that one may use, without their parameters."""
+    ) -> list[PipelineModel] | PipelineModel:
+        """The pipelines that one may use, without their parameters; or the one of `pipelineId`, with them."""
         if caller is None and public is None:
             raise Refused(Code.NO_CREDENTIALS, "Full authentication is required to access this resource")
         if property is not None:
             return []  # ours have none
+        if pipelineId is not None and caller is not None:
+            return _model(pipelines.get(caller, pipelineId))
         found = [one for one in pipelines.all() if not one.groups] if caller is None else pipelines.of(caller)
         if pipelineId is not None:
             found = [one for one in found if one.identifier == pipelineId]

@@ -14,6 +14,7 @@ from engine.app.application import Application
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.executor_settings import ExecutorSettings
 from engine.app.portal.inputs import Inputs
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.quotas import Quotas, has_no_room
@@ -58,6 +59,8 @@ class Wish:
     trusted: bool = False
     """Whether another portal asks, which has checked its users: its descriptor is as good as a published one,
     and files of the shared directories may be named."""
+    settings: ExecutorSettings = field(default_factory=ExecutorSettings)
+    """What it asks of the back-end."""
 
 
 class Launcher:
@@ -97,7 +100,9 @@ class Launcher:
         descriptor, compiled, uploaded, trusted = self._descriptor(account, wish)
         invocation = values.invocation(compiled.tool, wish.values)
         app = self._app(account)
-        inputs = Inputs(account, self._settings, self._tree, remote=app.is_remote(), shared=wish.trusted)
+        asked, backend = wish.settings, self._backend(app, wish.settings.executor)
+        remote = app.is_remote(backend)
+        inputs = Inputs(account, self._settings, self._tree, remote=remote, shared=wish.trusted)
         inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
         location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
         self._check_room(account, location)
@@ -106,13 +111,18 @@ class Launcher:
         request = SubmitRequest(
             descriptor=descriptor,
             invocations=[invocation],
-            sweep=Sweep(vip=True, max_jobs=most, list_directory=inputs.names),
+            backend=backend,
+            environment=asked.environment,
+            retries=asked.retries,
+            grid=asked.grid,
+            wall=None if remote else asked.grid.cpu_time,
+            sweep=Sweep(vip=True, max_jobs=min(most, asked.jobs or most), list_directory=inputs.names),
             results=results,
             stores=stores,
             spare=encoded(virtual.logs_of(account.id)),  # where its user finds them
             runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
             understand=inputs.understand,
-            isolated=self._isolated(app, trusted=trusted),
+            isolated=self._isolated(app, backend, trusted=trusted),
             key=f"{account.id}:{wish.key}" if wish.key else None,
         )
         made: list[Launch] = []
@@ -175,9 +185,26 @@ class Launcher:
         self._trail.append(connection, [deed])
         return new
 
-    def _isolated(self, app: Application, *, trusted: bool) -> bool:
+    def _backend(self, app: Application, executor: str) -> str:
+        """Find the back-end that stands for an executor of GASW.
+
+        Raises:
+            Refused: there is none.
+        """
+        usual = self._settings.backend
+        wanted = {"": (usual,), "LOCAL": ("local",), "DIRAC": ("diracx", "dirac")}[executor]
+        if usual in wanted:
+            return usual
+        for name in wanted:
+            if app.has(name):
+                return name
+        raise Refused(
+            Code.BAD_EXECUTION, f"settings: 'default.executor' {executor}: there is no such back-end here"
+        )
+
+    def _isolated(self, app: Application, backend: str, *, trusted: bool) -> bool:
         """Say whether a tool must be kept apart from the engine; elsewhere the site keeps users apart."""
-        return self._settings.portal.isolation == "required" and app.runs_here() and not trusted
+        return self._settings.portal.isolation == "required" and app.runs_here(backend) and not trusted
 
     def _check_queue(self, account: Account) -> None:
         with self._db.read() as connection:

@@ -132,8 +132,10 @@ class GridBackend(ABC):
 
     def _describe(self, group: str, item: Submission, sandbox: str, place: tuple[int, int]) -> Described:
         rates = self._grid.rates
-        wishes = adapted(self._grid.wishes, item.avoid, tags(item.manifests, rates))
+        wishes = adapted(self._grid.wishes, item.grid, item.avoid, tags(item.manifests, rates))
         needed = needs(item.manifests, rates)
+        if item.grid.cpu_time is not None:
+            needed["CPUTime"] = item.grid.cpu_time * max(len(item.manifests), 1)
         return Described(
             item.key, group, attributes(item.key, item.group, [sandbox], place, needed, wishes), place
         )

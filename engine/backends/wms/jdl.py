@@ -16,6 +16,7 @@ from typing import Final
 
 from ulid import ULID
 
+from engine.domain.options import Grid
 from engine.errors import Bug
 
 Value = str | int | Sequence[str]
@@ -53,9 +54,16 @@ def banned(wishes: Wishes, avoid: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*wishes.banned, *avoid]))
 
 
-def adapted(wishes: Wishes, avoid: Sequence[str], tags: Sequence[str]) -> Wishes:
+def adapted(wishes: Wishes, grid: Grid, avoid: Sequence[str], tags: Sequence[str]) -> Wishes:
     """The wishes of one job: what it had better avoid is banned, what it needs is asked for too."""
-    return replace(wishes, banned=banned(wishes, avoid), tags=tuple(dict.fromkeys([*wishes.tags, *tags])))
+    asked = replace(
+        wishes,
+        sites=tuple(grid.sites) or wishes.sites,
+        banned=tuple(dict.fromkeys([*wishes.banned, *grid.banned])),
+        tags=tuple(dict.fromkeys([*wishes.tags, *grid.tags, *tags])),
+        priority=wishes.priority if grid.priority is None else grid.priority,
+    )
+    return replace(asked, banned=banned(asked, avoid))
 
 
 def describe(
