@@ -119,6 +119,12 @@ class Here:
 
         return self._engine.trail.problems([head_of(one) for one in heads])
 
+    def usage(self, by: Sequence[str], since: str, until: str) -> Sequence[Told]:
+        """What the work of users has taken."""
+        from engine.app.usage import usage_of
+
+        return usage_of(self._engine.db, by, since, until)
+
     def sites(self, backend: str) -> Sequence[Told]:
         """Where jobs ran."""
         from engine.app.health.grid import sites_of

@@ -29,6 +29,7 @@ COMMANDS = {
     "tick": "serve:tick",
     "doctor": "doctor:command",
     "sites": "sites:command",
+    "usage": "usage:command",
     "login": "sites:login",
     "settings": "settings:command",
     "catalogue": "catalogue:app",
@@ -56,6 +57,7 @@ REMOTE = {
     "files": "remote_files:files",
     "keys": "keys:app",
     "sites": "sites:command",
+    "usage": "usage:command",
     "user": "user:app",
     "audit": "audit:app",
 }

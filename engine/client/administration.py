@@ -125,6 +125,11 @@ class Administration(Requests):
             wanted["after"] = told["next"]
         return found
 
+    def usage(self, by: Sequence[str], since: str = "", until: str = "") -> list[Mapping[str, Any]]:
+        """What the work of users has taken, summed by dimensions, of months from `since` to `until`."""
+        asked = [*(("by", one) for one in by), ("since", since), ("until", until)]
+        return list(self._json("GET", f"admin/usage?{urlencode(asked)}"))
+
     def sites(self, backend: str = "") -> list[Mapping[str, Any]]:
         """Where jobs ran, what worked there, and which sites rest; of one back-end or of all."""
         return list(self._json("GET", f"admin/sites?{urlencode({'backend': backend})}"))

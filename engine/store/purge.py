@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.execution import FINAL
 from engine.ids import ExecutionId
+from engine.store import usage
 from engine.store.schema import (
     attempt,
     event,
@@ -51,6 +52,7 @@ def remove(connection: Connection, id_: ExecutionId) -> bool:
     query = sa.select(execution.c.state).where(execution.c.id == id_).with_for_update()
     if connection.execute(query).scalar() not in FINAL:
         return False
+    usage.keep(connection, id_)
     products = sa.select(product.c.id).where(product.c.execution_id == id_)
     submissions = sa.select(submission.c.id).where(submission.c.execution_id == id_)
     connection.execute(sa.delete(replica).where(replica.c.product_id.in_(products)))

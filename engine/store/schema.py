@@ -333,6 +333,22 @@ launch = Table(
     Index("ix_launch_told", "told"),
 )
 
+usage = Table(
+    "usage",  # sums of what the attempts of purged executions took, see engine.domain.usage
+    metadata,
+    Column("month", String(7), primary_key=True),  # YYYY-MM, UTC
+    Column("account_id", _ID, primary_key=True),  # "": not of the portal
+    Column("user", String(255), primary_key=True),
+    Column("pipeline", String(255), primary_key=True),
+    Column("site", String(255), primary_key=True),
+    Column("outcome", String(16), primary_key=True),
+    Column("jobs", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("core_hours", Float, nullable=False),
+    Column("gpu_hours", Float, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
 audit = Table(
     "audit",  # who did what, append-only: each line's hash covers the line before it
     metadata,

@@ -25,6 +25,7 @@ from engine.api.carmin.paths import path_routes
 from engine.api.carmin.pipelines import pipeline_routes
 from engine.api.carmin.platform import platform_routes
 from engine.api.carmin.session import session_routes
+from engine.api.carmin.statistics import statistics_routes
 from engine.api.passwords import Passwords
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
@@ -63,6 +64,7 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
         admin_routes(portal.pipelines, portal.publishing),
         user_routes(portal.users, portal.administration, portal.launches.end_all),
         group_routes(portal.users, portal.administration),
+        statistics_routes(portal.usage, portal.users),
         trail_routes(portal.trail, portal.sites, portal.launches.who),
     )
     for router in routers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from engine.app.application import Application
 from engine.app.health.grid import SiteView, sites_of
@@ -19,6 +20,7 @@ from engine.app.portal.records import Records
 from engine.app.portal.tree import FileTree
 from engine.app.portal.users import Users
 from engine.app.portal.virtual import ROOT
+from engine.app.usage import usage_of
 from engine.clock import Clock
 from engine.settings.tree import Settings
 from engine.store.database import Database
@@ -38,6 +40,8 @@ class Portal:
     trail: AuditTrail
     sites: Callable[[str], Sequence[SiteView]]
     """The sites of a back-end, or of all (empty)."""
+    usage: Callable[[Sequence[str], str, str], list[dict[str, Any]]]
+    """What the work of users has taken: by which dimensions, from which month, to which."""
     launcher: Launcher
     launches: Launches
     records: Records
@@ -74,6 +78,7 @@ def open_portal(
         publishing=partial(Publishing, db, trail, clock),
         trail=trail,
         sites=lambda backend: sites_of(db, clock.now(), backend),
+        usage=partial(usage_of, db),
         launcher=Launcher(db, settings, pipelines, trail, applications, tree, records, quotas),
         launches=Launches(db, trail, applications, tree, trouble),
         records=records,

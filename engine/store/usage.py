@@ -1,0 +1,119 @@
+"""What attempts have taken: counted from their rows, and kept as sums when these are purged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from engine.domain.attempt import AttemptState
+from engine.domain.job import JobState
+from engine.domain.options import Options
+from engine.domain.usage import SUCCEEDED, Slot, Sums, of_attempt
+from engine.ids import ExecutionId
+from engine.store.schema import account, attempt, execution, job, launch, product, submission, usage
+from wrappers import wire
+
+_PAGE = 2000
+_FINAL_ATTEMPTS = [state for state in AttemptState if state.is_final]
+_FINAL_JOBS = [state for state in JobState if state.is_final]
+
+
+def counted(connection: Connection, execution_id: ExecutionId | None = None) -> Iterator[tuple[Slot, Sums]]:
+    """Give what each ended attempt took: of one execution, or of all that are not purged."""
+    sizes = sa.select(sa.func.coalesce(sa.func.sum(product.c.size), 0)).where(
+        product.c.attempt_id == attempt.c.id
+    )
+    query = (
+        sa.select(
+            attempt.c.id,
+            attempt.c.updated_at,
+            attempt.c.failure,
+            attempt.c.report,
+            (job.c.state.in_(_FINAL_JOBS) & (attempt.c.ordinal == job.c.attempts)).label("last"),
+            submission.c.site,
+            submission.c.backend,
+            execution.c.owner,
+            execution.c.name,
+            execution.c.options,
+            launch.c.account_id,
+            launch.c.pipeline,
+            account.c.name.label("user"),
+            sizes.scalar_subquery().label("size"),
+        )
+        .join(job, job.c.id == attempt.c.job_id)
+        .join(submission, submission.c.id == attempt.c.submission_id)
+        .join(execution, execution.c.id == submission.c.execution_id)
+        .outerjoin(launch, launch.c.execution_id == execution.c.id)
+        .outerjoin(account, account.c.id == launch.c.account_id)
+        .where(attempt.c.state.in_(_FINAL_ATTEMPTS))
+        .order_by(attempt.c.id)
+        .limit(_PAGE)
+    )
+    if execution_id is not None:
+        query = query.where(execution.c.id == execution_id)
+    after, known = "", dict[str, Options]()
+    while page := connection.execute(query.where(attempt.c.id > after)).all():
+        after = page[-1].id
+        for row in page:
+            options = known.get(row.options)
+            if options is None:
+                options = known[row.options] = wire.loads(Options, row.options)
+            yield (
+                _slot(row),
+                of_attempt(
+                    json.loads(row.report) if row.report else None,
+                    failed=bool(row.failure),
+                    last=bool(row.last),
+                    cores=options.limits.cores,
+                    gpu=options.gpu,
+                    size=int(row.size),
+                ),
+            )
+
+
+def kept(connection: Connection) -> Iterator[tuple[Slot, Sums]]:
+    """Give the sums of what was purged."""
+    for row in connection.execute(sa.select(usage)):
+        yield (
+            Slot(row.month, row.account_id, row.user, row.pipeline, row.site, row.outcome),
+            Sums(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes),
+        )
+
+
+def keep(connection: Connection, execution_id: ExecutionId) -> None:
+    """Add what an execution took to the sums that stay, before its rows go."""
+    sums: dict[Slot, Sums] = {}
+    for slot, each in counted(connection, execution_id):
+        sums[slot] = sums.get(slot, Sums()) + each
+    for slot, each in sums.items():
+        where = sa.and_(*(usage.c[name] == value for name, value in zip(_KEY, slot, strict=True)))
+        query = sa.select(usage).where(where).with_for_update()
+        row = connection.execute(query).first()
+        if row is None:
+            values = {**dict(zip(_KEY, slot, strict=True)), **_values(each)}
+            connection.execute(sa.insert(usage).values(values))
+            continue
+        before = Sums(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes)
+        connection.execute(sa.update(usage).where(where).values(_values(before + each)))
+
+
+_KEY = ("month", "account_id", "user", "pipeline", "site", "outcome")
+
+
+def _values(sums: Sums) -> dict[str, float]:
+    return {name: getattr(sums, name) for name in Sums.__slots__}
+
+
+def _slot(row: sa.Row[tuple[object, ...]]) -> Slot:
+    return Slot(
+        month=time.strftime("%Y-%m", time.gmtime(row.updated_at)),
+        account=row.account_id or "",
+        user=row.user or row.owner,
+        pipeline=row.pipeline or row.name,
+        site=row.site or row.backend,
+        outcome=row.failure or SUCCEEDED,
+    )
