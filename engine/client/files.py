@@ -41,13 +41,10 @@ class Files(Requests):
         self._upload(source, path)
 
     def _make_above(self, path: str) -> None:
-        """Make the directories in which a path lies, as far as they are missing."""
-        missing, parent = [], path.strip("/").rpartition("/")[0]
-        while parent.count("/") > 1 and not self.exists(parent):  # /vip/Home and its like are always there
-            missing.append(parent)
-            parent = parent.rpartition("/")[0]
-        for one in reversed(missing):
-            self._json("PUT", f"{_path(one)}/")
+        """Make the directories in which a path lies, where they are missing."""
+        parent = path.strip("/").rpartition("/")[0]
+        if parent.count("/") > 1 and not self.exists(parent):  # /vip/Home and its like are always there
+            self._json("PUT", f"{_path(parent)}/")
 
     def _upload(self, source: Path, path: str) -> None:
         if source.is_dir():

@@ -123,6 +123,7 @@ class DataContract:
     def test_names_of_any_language_are_kept(self, house: House, name: str) -> None:
         from urllib.parse import quote
 
+        house.ok("PUT", "/path/vip/Home/names/")
         path = f"/vip/Home/names/{quote(name)}"
         made = house.ok("PUT", f"/path{path}", b"x", Content_Type=RAW)
         made.headers["location"].encode("ascii")

@@ -127,9 +127,9 @@ class House:
 
     def put(self, path: str, content: bytes, user: str = "ann") -> None:
         """A file in the virtual tree, and the directories on the way."""
-        parts = path.split("/")
-        for depth in range(4, len(parts)):  # "", vip, Home, the first below
-            self.ok("PUT", f"/path{'/'.join(parts[:depth])}/", user=user)
+        above = path.rpartition("/")[0]
+        if above.count("/") > 2:  # below /vip/Home
+            self.ok("PUT", f"/path{above}/", user=user)
         self.ok("PUT", f"/path{path}", content, user, Content_Type="application/octet-stream")
 
     def read(self, path: str, user: str = "ann") -> bytes:

@@ -101,12 +101,14 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         location = virtual.locate(caller, raw)
         if not names.is_text(location.text):
             raise Refused(Code.GENERIC, "a name is UTF-8, percent-encoded")
-        await _plainly(files.run(_check_parent, files, location))
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        directory = kind != ENVELOPE and (raw.endswith(b"/") or _is_empty(request, kind))
+        if not directory:
+            await _plainly(files.run(_check_parent, files, location))
         if kind == ENVELOPE:
             data = await files.run(envelope, await whole(request))
             await _plainly(files.transfer(unpack, files, records, location, data))
-        elif raw.endswith(b"/") or _is_empty(request, kind):
+        elif directory:
             if location.kind is Kind.ABOVE:
                 raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be made there")
             await _plainly(files.run(make, files, records, location))
@@ -263,9 +265,9 @@ def _told(
 
 
 def _check_parent(files: Files, location: Location) -> None:
-    """See that there is a directory in which something can be put.
+    """See that there is a directory in which a file can be put.
 
-    VIP makes no directories on the way, and its client counts on it: a misspelt path is told.
+    VIP makes none on the way of a file, and its client counts on it: a misspelt path is told.
     """
     if location.kind is not Kind.INSIDE:
         return
