@@ -55,6 +55,7 @@ def of(path: str) -> str:
 @pytest.mark.parametrize("body", [b"content", None])
 def test_a_path_has_at_most_so_many_levels(house: House, body: bytes | None) -> None:
     deepest = "/".join([f"levels-{body is None}", *["d"] * (DEEPEST - 3)])
+    house.ok("PUT", of(deepest.rpartition("/")[0] + "/"))
     assert house.ask("PUT", of(deepest), body).status == 201
     answer = house.ask("PUT", of(f"{deepest}/d"), body)
     assert (answer.status, answer.code) == (400, 8000)

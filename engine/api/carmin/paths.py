@@ -104,7 +104,7 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         directory = kind != ENVELOPE and (raw.endswith(b"/") or _is_empty(request, kind))
         if not directory:
-            await _plainly(files.run(_check_parent, files, location))
+            await _plainly(files.run(_check_parent, files, records, location))
         if kind == ENVELOPE:
             data = await files.run(envelope, await whole(request))
             await _plainly(files.transfer(unpack, files, records, location, data))
@@ -264,13 +264,14 @@ def _told(
 # --- changing -------------------------------------------------------------------------------------
 
 
-def _check_parent(files: Files, location: Location) -> None:
+def _check_parent(files: Files, records: Records, location: Location) -> None:
     """See that there is a directory in which a file can be put.
 
     VIP makes none on the way of a file, and its client counts on it: a misspelt path is told.
     """
     if location.kind is not Kind.INSIDE:
         return
+    records.leave_alone(location.stored)
     parent = Location(
         location.path[:-1],
         Kind.ROOT if len(location.path) == 3 else Kind.INSIDE,  # /vip, the root, the name
