@@ -20,6 +20,7 @@ from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.quotas import Quotas, has_no_room
 from engine.app.portal.records import Records
 from engine.app.portal.tree import FileTree
+from engine.app.portal.trial import Trials
 from engine.app.portal.turns import most_running
 from engine.app.portal.uploads import check_uploaded
 from engine.app.portal.virtual import owner_of
@@ -29,9 +30,10 @@ from engine.domain.account import Account
 from engine.domain.execution import Intent
 from engine.errors import BadRequest
 from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
+from engine.planning.descriptors import canonical_sha256
 from engine.planning.vip_keys import RESULTS_DIRECTORY
 from engine.settings.tree import Settings
-from engine.store import accounts, executions, launches
+from engine.store import accounts, descriptors, executions, launches
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.launches import Launch
@@ -85,6 +87,7 @@ class Launcher:
         self._tree = tree
         self._records = records
         self._quotas = quotas
+        self._trials = Trials()
 
     def launch(self, account: Account, wish: Wish) -> Launch:
         """Start an execution, or have it wait for its turn.
@@ -241,11 +244,14 @@ class Launcher:
                 Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
             )
         if wish.trusted and wish.descriptor is not None:
+            self._check_cost(account, wish.descriptor)
             descriptor, compiled = _compiled(lambda: Descriptor.of(wish.descriptor or {}))
             return descriptor, compiled, False, False
         if not self._settings.portal.uploads:
             raise Refused(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
         given = wish.descriptor
+        if given is not None:
+            self._check_cost(account, given)
         descriptor, compiled = _compiled(
             partial(
                 load_descriptor,
@@ -258,6 +264,13 @@ class Launcher:
         )
         check_uploaded(compiled.tool, self._settings.portal.registries)
         return descriptor, compiled, True, False
+
+    def _check_cost(self, account: Account, given: Mapping[str, Any]) -> None:
+        """Return if a descriptor may be looked through here: it was before, or does not take long."""
+        with self._db.read() as connection:
+            known = descriptors.checked_by(connection, canonical_sha256(given))
+        if not known:
+            self._trials.check(account.id, given)
 
     def _app(self, account: Account) -> Application:
         return self._applications(account.id)

@@ -1,0 +1,95 @@
+"""A first look at a descriptor of somebody else's, in a process of its own: what one costs cannot be seen
+from its size, and the daemon has better to do than to wait for one that takes minutes.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from engine.app.portal.carmin import Code, Refused
+from engine.errors import BadRequest
+from engine.planning import Descriptor, compile_tool
+
+SECONDS = 3
+"""Of a processor: what a descriptor may take. Those of real tools take some hundredths."""
+_PATIENCE = 60.0
+"""Seconds for the whole process, on a machine that is busy."""
+_MEMORY = 1 << 30
+_NO_MEMORY = 12
+_AT_A_TIME = 4
+
+
+class Trials:
+    """Looks at descriptors, a few of an account at a time."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: Counter[str] = Counter()
+
+    def check(self, account_id: str, data: Mapping[str, Any]) -> None:
+        """Return if a descriptor is looked through in a short time, whether it is valid or not.
+
+        Raises:
+            Refused: it takes too long, or too much memory; or the account has others looked at.
+        """
+        with self._lock:
+            if self._running[account_id] >= _AT_A_TIME:
+                words = "too many new descriptors at a time"
+                raise Refused(Code.GENERIC, words, status=429, retry_after=5)
+            self._running[account_id] += 1
+        try:
+            short = _is_short(data)
+        finally:
+            with self._lock:
+                self._running[account_id] -= 1
+                self._running += Counter()  # forgets those that have none
+        if not short:
+            raise Refused(
+                Code.WRONG_DESCRIPTOR,
+                f"descriptor: it takes more than {SECONDS} seconds to be looked through",
+                remedy="have it call a script of its image, with fewer inputs, outputs, groups or commands",
+            )
+
+
+def _is_short(data: Mapping[str, Any]) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(
+            [sys.executable, "-m", __name__],
+            input=json.dumps(data).encode("ascii"),
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=False,
+        )
+        return done.returncode not in (-signal.SIGXCPU, -signal.SIGKILL, _NO_MEMORY)
+    return False
+
+
+def _main() -> None:
+    data = json.load(sys.stdin)
+    with suppress(BadRequest):
+        compile_tool(Descriptor.of({"inputs": [], "command-line": ""}))  # loads what is needed
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = int(used.ru_utime + used.ru_stime) + 1 + SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most))
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    try:
+        compile_tool(Descriptor.of(data))
+    except BadRequest:
+        return
+    except MemoryError:
+        sys.exit(_NO_MEMORY)
+
+
+if __name__ == "__main__":
+    _main()
