@@ -91,6 +91,31 @@ def test_a_group_lives_through_the_interface(client: Client, name: str) -> None:
     assert told["groups"] == []
 
 
+@pytest.mark.parametrize(
+    "alike",
+    [
+        "BRAIN TEAM",
+        "ｂrain team",
+        "brain team ",
+        "brain  team",
+        "br\u0430in team",
+        ".",
+        "..",
+        "a/b",
+        "re\u0301seau",
+    ],
+)
+def test_no_group_is_called_what_looks_like_another_or_like_no_name(client: Client, alike: str) -> None:
+    with pytest.raises(BadRequest, match="group"):
+        client.add_group(alike)
+
+
+def test_no_account_is_called_a_step_in_a_path(client: Client) -> None:
+    for name in (".", ".."):
+        with pytest.raises(BadRequest, match="a name has the letters"):
+            client.add_user(name, "user", [])
+
+
 def test_each_deed_is_one_line_that_tells_who_did_it_to_whom(house: House, client: Client, name: str) -> None:
     before = len(lines(client, house.ids["root"]))
     id_ = client.add_user(name)["id"]
@@ -189,6 +214,8 @@ def test_the_same_commands_say_the_same_here_and_elsewhere(house: House, name: s
         ["audit", "head"],
         ["sites", "--json"],
         ["sites"],
+        ["usage", "--by", "user", "--by", "pipeline", "--csv"],
+        ["usage", "--by", "moon"],
         ["user", "key", "nobody"],
         ["user", "role", "ann", "king"],
     ):
@@ -200,6 +227,19 @@ def test_the_same_commands_say_the_same_here_and_elsewhere(house: House, name: s
     assert there(house, "audit", "verify", "--head", head).code == 0
     forged = house.desk.write("forged.json", {"number": 1, "sha256": "0" * 64})
     assert [run(house, "audit", "verify", "--head", forged).code for run in (here, there)] == [1, 1]
+
+
+def test_an_administrator_trusts_a_pipeline_from_elsewhere(house: House) -> None:
+    def trusted() -> list[str]:
+        return [
+            one["identifier"] for one in there(house, "pipeline", "list", "--json").values if one["trusted"]
+        ]
+
+    assert there(house, "pipeline", "trust", "packer/1.0").code == 0
+    assert trusted() == ["packer/1.0"]
+    assert there(house, "pipeline", "trust", "packer/1.0", "--no", user="ann").code == 2
+    assert there(house, "pipeline", "trust", "packer/1.0", "--no").code == 0
+    assert trusted() == []
 
 
 def test_an_administrator_makes_a_user_from_elsewhere(house: House, name: str) -> None:

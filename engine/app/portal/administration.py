@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -35,7 +36,7 @@ class Administration(Deeds):
             BadRequest: the name is taken or cannot be one.
             NotFound: there is no such group.
         """
-        if not _NEW_USER_NAME.fullmatch(name):
+        if not _NEW_USER_NAME.fullmatch(name) or not name.strip("."):
             raise BadRequest(f"user {name!r}: a name has the letters a to z, digits and . @ + - _ only")
         new, key = Account(new_id(), name, role, created_at=self._clock.now()), passwords.new_key()
         with self._doing("user.add") as doing:
@@ -120,10 +121,13 @@ class Administration(Deeds):
         Raises:
             BadRequest: the name is taken or cannot be one.
         """
-        if not _GROUP_NAME.fullmatch(name):
-            raise BadRequest(f"group {name!r}: a name has letters, digits, spaces and . @ + - _ only")
+        if problem := _group_name_problem(name):
+            raise BadRequest(f"group {name!r}: {problem}")
         new = Group(new_id(), name)
         with self._doing("group.add") as doing:
+            for other in accounts.groups(doing.connection):
+                if other.name != name and _looks(other.name) == _looks(name):
+                    raise BadRequest(f"group {name!r}: it looks like the group {other.name!r}")
             accounts.add_group(doing.connection, new, now=self._clock.now())
             doing.fields["data"] = (new.id,)
         return new
@@ -161,3 +165,19 @@ def _group(connection: Connection, name: str) -> Group:
     if not _GROUP_NAME.fullmatch(name):
         raise NotFound(f"no group {shown(name)}", remedy="engine user group list shows them")
     return accounts.group_named(connection, name)
+
+
+def _group_name_problem(name: str) -> str:
+    """Say why a group cannot be called so; "" when it can. Members see the name as that of a directory."""
+    if not _GROUP_NAME.fullmatch(name) or not name.strip("."):
+        return "a name has letters, digits, spaces and . @ + - _ only"
+    if name != unicodedata.normalize("NFKC", name) or name != " ".join(name.split()):
+        return "it can be written in another way that looks the same"
+    if len({unicodedata.name(one, "").partition(" ")[0] for one in name if one.isalpha()}) > 1:
+        return "its letters are of several scripts, which look alike"
+    return ""
+
+
+def _looks(name: str) -> str:
+    """Give what is the same for names that people take for one another."""
+    return unicodedata.normalize("NFKC", name.casefold())
