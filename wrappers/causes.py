@@ -232,8 +232,9 @@ _TABLE = (
     Cause(
         "limit",
         wire.LIMIT,
-        "the wall time or memory that the job may have was exceeded",
-        "give it more (`--memory`, `--wall`, or `suggested-resources` of the descriptor) in a new request",
+        "the wall time, memory, disk or number of processes that the job may have was exceeded",
+        "give it more (`--memory`, `--wall`, or `suggested-resources` of the descriptor) in a new request; "
+        "more disk and processes are in the settings `limits`",
     ),
     Cause(
         "output",

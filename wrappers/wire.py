@@ -108,6 +108,9 @@ class Limits(NamedTuple):
     memory: Optional[int] = None  # bytes of resident memory of the whole process group
     wall: Optional[float] = None  # seconds from the start of the tool
     disk: Optional[int] = None  # bytes that must be free in the scratch directory at the start
+    processes: Optional[int] = None  # processes and threads at a time
+    files: Optional[int] = None  # open files of each process
+    space: Optional[int] = None  # bytes of disk that its directories, overlay and logs may take
 
 
 class Manifest(NamedTuple):

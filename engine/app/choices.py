@@ -16,6 +16,9 @@ from engine.settings.section import RuntimeName
 from engine.settings.tree import Settings
 from wrappers.wire import ISOLATING, NETWORK_MACHINE, NETWORK_OWN, NETWORKS, Limits, Transfers
 
+STRANGERS = 4096
+"""Processes, and open files of each, that are enough for any tool and too few to hold up a machine."""
+
 
 def settle(
     request: SubmitRequest,
@@ -125,9 +128,13 @@ def _results_name(request: SubmitRequest, settings: Settings, tool: Tool) -> str
 
 def _limits(request: SubmitRequest, tool: Tool, settings: Settings) -> Limits:
     wants, usual = tool.resources, settings.limits
+    strange = STRANGERS if request.isolated else None
     return Limits(
         cores=request.cores or wants.cores or usual.cores,
         memory=request.memory or wants.ram or usual.memory,
         wall=request.wall or wants.walltime or usual.wall,
         disk=wants.disk or usual.disk,
+        processes=usual.processes or strange,
+        files=usual.files or strange,
+        space=usual.space,
     )

@@ -89,3 +89,10 @@ class LimitSettings(Section):
     """Seconds from the start of the tool."""
     disk: int | None = Field(default=None, gt=0)
     """Bytes that must be free before a job starts."""
+    processes: int | None = Field(default=None, ge=1)
+    """Processes and threads of a job at a time. Not set: 4096 for jobs of a portal that run beside it."""
+    files: int | None = Field(default=None, ge=5)
+    """Open files of each process of a job. Not set: 4096 for jobs of a portal that run beside it."""
+    space: int | None = Field(default=None, gt=0)
+    """Bytes of disk that a job may take beside its inputs. Not set: for jobs of a portal that run beside it,
+    a share of what is free when it starts: one for each slot, and one for nobody."""

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.services.proot import proot_for_tests
 from tests.services.unprivileged import ordinary_user
 from wrappers.runtimes import netlink
 
+LIMITS = {"processes": 100, "files": 64, "space": 50 << 20}
 SECRET = "of another user"
 SYSV, QUEUE, ABSTRACT, KEY = 0x656E67, "/engine-hostile", "engine-hostile", "engine-hostile"
 _JOIN_SESSION_KEYRING = 1
@@ -57,6 +59,8 @@ class Scene:
     python: str
     image: str
     target: Mapping[str, Any]
+    beside: str
+    """The execution of bob's that is at work all the time."""
     before: Mapping[str, tuple[int, float]]
     """Size and time of each file of the cached images."""
     _told: dict[str, Mapping[str, str]] = field(default_factory=dict)
@@ -138,11 +142,11 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
     """Give the scene with a daemon of root, or of an ordinary user; everything of it is gone at the end."""
     with ExitStack() as stack:
         _put_key()
-        user = stack.enter_context(ordinary_user())
-        become = {} if account == "root" else {"become": user.command}
-        desk = stack.enter_context(desk_in(user.directory, **become))
+        ordinary = stack.enter_context(ordinary_user())
+        become = {} if account == "root" else {"become": ordinary.command}
+        desk = stack.enter_context(desk_in(ordinary.directory, **become))
         if become:
-            user.give(desk.directory, desk.home)
+            ordinary.give(desk.directory, desk.home)
         settings = desk.home / ".config/grid-engine/engine.yaml"
         settings.parent.mkdir(parents=True)
         settings.write_text("owner: engine\n")
@@ -154,7 +158,8 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
             "ENGINE_PORTAL__REGISTRIES": json.dumps([image.partition("/")[0]]),
             "ENGINE_PORTAL__ISOLATION": "required",
             "ENGINE_PORTAL__RUNTIMES": "[]",
-            "ENGINE_LOCAL__SLOTS": "2",
+            "ENGINE_LOCAL__SLOTS": "4",
+            **{f"ENGINE_LIMITS__{name.upper()}": str(most) for name, most in LIMITS.items()},
             "ENGINE_NODE__DOCKER_HOST": docker_host,
             "ENGINE_NODE__PROOT": str(proot_for_tests(public)),
             # without udev the device for a network of one's own is for root alone
@@ -162,10 +167,10 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
         }
         shm = _hold(stack, desk, f"/dev/shm/engine-hostile-{os.getpid()}")
         port = _listen(stack, public)
-        give = (lambda: user.give(desk.home)) if become else (lambda: None)
+        give = (lambda: ordinary.give(desk.home)) if become else (lambda: None)
         house = stack.enter_context(portal(desk, before=give, **variables))
-        for name in ("tool", "target"):
-            house.put(f"/vip/Home/{name}", SECRET.encode(), user="bob")
+        for user, name in product(("ann", "bob"), ("tool", "target")):
+            house.put(f"/vip/Home/{name}", SECRET.encode(), user=user)
         assert (
             run_own(house, descriptor("cat [TOOL] > out.txt; cat [TARGET]", image), "bob")["status"]
             == "Finished"
@@ -190,7 +195,7 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
             "stay": True,
             "mark": f"engine-hostile-{account}-{os.getpid()}",
         }
-        yield Scene(account, house, python, image, target, look(cache))
+        yield Scene(account, house, python, image, target, beside, look(cache))
         house.ok("PUT", f"/executions/{beside}/kill", user="bob")
 
 

@@ -20,6 +20,7 @@ from wrappers.node.names import safe_attempt
 from wrappers.node.outputs import find, staged
 from wrappers.node.place import SCRIPT, Place, furnish, make
 from wrappers.node.profile import TOLD
+from wrappers.node.room import room_of
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.choose import prepare
@@ -210,7 +211,9 @@ class _Attempt:
     def _run(self, launch: Launch, place: Place) -> None:
         name = os.path.join(self._into, self._manifest.attempt)
         try:
-            ended = process.run(launch, name + ".out", name + ".err", self._manifest.limits, self._stop)
+            logs = [name + ".out", name + ".err"]
+            room = room_of(self._manifest, self._node, place.top, logs)
+            ended = process.run(launch, logs[0], logs[1], self._manifest.limits, self._stop, room)
         except OSError as error:
             raise from_os(error, wire.NODE, "starting the tool") from None
         began = ended.exit_code is not None and (launch.started is None or launch.started())

@@ -6,21 +6,26 @@ must have no other children.
 """
 
 import os
+import re
 import resource  # noqa: F401  # os.wait4 needs it; imported here, once, and not after every fork
 import signal
 import time
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import Any, List, NamedTuple, Optional, Tuple
 
 from wrappers import wire
 from wrappers.node import procfs
+from wrappers.node.groups import make_group
 from wrappers.node.mount import Mount
-from wrappers.node.spawn import ADOPTS, adopt_orphans, start
+from wrappers.node.room import Room
+from wrappers.node.spawn import ADOPTS, Bounds, adopt_orphans, start
 from wrappers.node.stop import SIGNALS, Stop
 from wrappers.runtimes.base import Launch
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 FIRST_LOOK, SLOWEST_LOOK = 0.25, 1.0  # seconds between two looks at the memory
 _WATCHED = SIGNALS | {signal.SIGCHLD}
+_OURS = 2  # of our own processes in a tool's namespaces
+_BESIDE = 2  # at most, of our own processes beside them: what connects its network
 
 
 class Ended(NamedTuple):
@@ -35,7 +40,9 @@ class Ended(NamedTuple):
     cause: str = ""  # in wrappers.causes: why it never started, if that is known
 
 
-def run(launch: Launch, out: str, err: str, limits: wire.Limits, stop: Stop) -> Ended:
+def run(
+    launch: Launch, out: str, err: str, limits: wire.Limits, stop: Stop, room: Optional[Room] = None
+) -> Ended:
     """Run the tool to its end, its output in the files `out` and `err`.
 
     Raises:
@@ -45,19 +52,42 @@ def run(launch: Launch, out: str, err: str, limits: wire.Limits, stop: Stop) -> 
     os.umask(0o022)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     try:
-        pid, trouble = start(launch, out, err)
+        bounds = _bounds(launch, os.path.splitext(os.path.basename(out))[0], limits, room)
         try:
-            return _Watch(pid, launch, limits, stop).to_the_end(trouble)
+            pid, trouble = start(launch, out, err, bounds)
+            try:
+                return _Watch(pid, launch, limits, stop, room).to_the_end(trouble)
+            finally:
+                os.close(trouble)
         finally:
-            os.close(trouble)
+            if bounds.group is not None:
+                bounds.group.close()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _bounds(launch: Launch, name: str, limits: wire.Limits, room: Optional[Room]) -> Bounds:
+    """What the kernel itself can see to. Of processes it counts the two that watch in a namespace, too."""
+    most = limits.processes + _OURS if limits.processes is not None else None
+    group = make_group(name, most) if most is not None else None
+    # outside of a user namespace the limit would count whatever else this account runs
+    apart = launch.used.name == "userns" and group is None and _counts_by_namespace()
+    return Bounds(group, most if apart else None, limits.files, room.space if room is not None else None)
+
+
+def _counts_by_namespace() -> bool:
+    """Whether RLIMIT_NPROC is of each user namespace: since Linux 5.14."""
+    numbers = re.findall(r"\d+", os.uname().release)[:2]
+    return tuple(map(int, numbers)) >= (5, 14)
 
 
 class _Watch:
     """One running tool."""
 
-    def __init__(self, pid: int, launch: Launch, limits: wire.Limits, stop: Stop) -> None:
+    def __init__(
+        self, pid: int, launch: Launch, limits: wire.Limits, stop: Stop, room: Optional[Room]
+    ) -> None:
+        self._room = room
         self._pid = pid
         self._launch = launch
         self._limits = limits
@@ -82,6 +112,8 @@ class _Watch:
         status = self._status if self._status is not None else 0
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = 128 + number if number is not None else os.WEXITSTATUS(status)
+        if not stopped and self._room is not None and code == 128 + signal.SIGXFSZ:  # or a shell says so
+            stopped, why = wire.LIMIT, f"the tool wrote a file of more than {_mebibytes(self._room.space)}"
         try:
             message = os.read(trouble, 4000).decode("utf-8", "replace")
         except BlockingIOError:
@@ -104,7 +136,7 @@ class _Watch:
             if now >= deadline:
                 return wire.LIMIT, f"the tool was ended after its wall time of {wall:g} s"
             if now >= look:
-                excess = self._look_at_memory()
+                excess = self._excess()
                 if excess:
                     return wire.LIMIT, excess
                 silence = self._mount.silence()
@@ -134,9 +166,18 @@ class _Watch:
             if pid == self._pid:
                 self._status = status
 
-    def _look_at_memory(self) -> str:
-        """Note the resident memory of all processes; words when it is more than allowed."""
+    def _excess(self) -> str:
+        """Words when the tool has more of something than it may."""
         pids = procfs.descendants(os.getpid())
+        most = self._limits.processes
+        if most is not None and len(pids) > most + _OURS + _BESIDE:  # where the kernel does not count them
+            for pid in pids:
+                _kill(os.kill, pid, signal.SIGKILL)  # no grace: there would be more of them
+            return f"the tool had {len(pids)} processes; {most} are allowed"
+        return self._look_at_memory(pids) or (self._room.excess() if self._room is not None else "")
+
+    def _look_at_memory(self, pids: List[int]) -> str:
+        """Note the resident memory of all processes; words when it is more than allowed."""
         used = procfs.resident(pids)
         self._peak = max(self._peak, used)
         limit = self._limits.memory

@@ -1,10 +1,12 @@
 """Starting the tool: a process of its own session, with nothing of ours but its working directory."""
 
 import os
+import resource
 import signal
-from typing import Any, List, NoReturn, Tuple
+from typing import Any, List, NamedTuple, NoReturn, Optional, Tuple
 
 from wrappers import causes
+from wrappers.node.groups import Group
 from wrappers.runtimes import execute
 from wrappers.runtimes.base import Launch
 
@@ -29,7 +31,38 @@ def adopt_orphans() -> None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def start(launch: Launch, out: str, err: str) -> Tuple[int, int]:
+class Bounds(NamedTuple):
+    """What the kernel keeps a tool from having more of; None is as it was."""
+
+    group: Optional[Group] = None
+    processes: Optional[int] = None  # in its user namespace
+    files: Optional[int] = None  # open at a time, of each process
+    file_size: Optional[int] = None  # bytes
+
+    def impose(self) -> None:
+        """Bound this process, and all that it will start.
+
+        Raises:
+            OSError: the group cannot be entered.
+        """
+        if self.group is not None:
+            self.group.enter()
+        for kind, most in (
+            (resource.RLIMIT_NPROC, self.processes),
+            (resource.RLIMIT_NOFILE, self.files),
+            (resource.RLIMIT_FSIZE, self.file_size),
+        ):
+            if most is not None:
+                soft, hard = (least(most, one) for one in resource.getrlimit(kind))
+                resource.setrlimit(kind, (soft, hard))
+
+
+def least(most: int, present: int) -> int:
+    """The smaller of two limits, of which the present one may be none."""
+    return most if present == resource.RLIM_INFINITY else min(most, present)
+
+
+def start(launch: Launch, out: str, err: str, bounds: Bounds) -> Tuple[int, int]:
     """Start the tool; gives its process id and a pipe that tells why it never began: in the first line the
     cause of `wrappers.causes`, if it is known.
     """
@@ -42,9 +75,10 @@ def start(launch: Launch, out: str, err: str) -> Tuple[int, int]:
         descriptors.append(os.open(err, flags, 0o644))
         # Measured: 0.9 ms to spawn, 3 ms to fork Python and prepare there. But what is spawned does not die
         # with us: only the bare tools of a serving wrapper, which looks after orphans, are started so.
-        bare = launch.used.name == "none" and launch.enter is None
-        start = _spawn if bare and execute.SPAWNS else _fork
-        return start(launch, descriptors, tell), trouble
+        bare = launch.used.name == "none" and launch.enter is None and bounds == Bounds()
+        if bare and execute.SPAWNS:
+            return _spawn(launch, descriptors, tell), trouble
+        return _fork(launch, descriptors, tell, bounds), trouble
     except OSError:
         os.close(trouble)
         raise
@@ -60,22 +94,22 @@ def _spawn(launch: Launch, descriptors: List[int], tell: int) -> int:
         pid = execute.spawn_apart(launch.argv, launch.environment, descriptors)
     except (NotImplementedError, OSError):
         # Before Linux with glibc 2.26 there is no `setsid`; and what cannot be executed is told by `_fork`.
-        return _fork(launch, descriptors, tell)
+        return _fork(launch, descriptors, tell, Bounds())
     finally:
         os.chdir(here)
     _offer_to_oom_killer(pid)
     return pid
 
 
-def _fork(launch: Launch, descriptors: List[int], tell: int) -> int:
+def _fork(launch: Launch, descriptors: List[int], tell: int, bounds: Bounds) -> int:
     us = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(launch, descriptors, tell, us)
+        _become(launch, descriptors, tell, us, bounds)
     return pid
 
 
-def _become(launch: Launch, descriptors: List[int], tell: int, parent: int) -> NoReturn:
+def _become(launch: Launch, descriptors: List[int], tell: int, parent: int, bounds: Bounds) -> NoReturn:
     """In the child: turn into the tool, or tell why not."""
     try:
         os.setsid()
@@ -89,6 +123,7 @@ def _become(launch: Launch, descriptors: List[int], tell: int, parent: int) -> N
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _offer_to_oom_killer(os.getpid())
+        bounds.impose()
         if launch.enter is not None:
             launch.enter()
         os.chdir(str(launch.cwd))

@@ -154,6 +154,11 @@ def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
     memory = job.manifest.limits.memory
     if memory is not None:  # we see only ourselves waiting: the engine must watch, and gives no swap on top
         host["mem_limit"] = host["memswap_limit"] = max(memory, _LEAST_MEMORY)
+    bounded = job.manifest.limits
+    if bounded.processes is not None:
+        host["pids_limit"] = bounded.processes
+    if bounded.files is not None:
+        host["ulimits"] = [{"Name": "nofile", "Soft": bounded.files, "Hard": bounded.files}]
     binds = [(job.directory, str(job.directory)), *((job.tmp, target) for target in TEMPORARY)]
     mounts = [{"Type": "bind", "Source": str(source), "Target": target} for source, target in binds]
     if job.manifest.gpu:

@@ -11,6 +11,7 @@ from typing import Callable, List, NoReturn, Optional
 from wrappers import wire
 from wrappers.node import batch, files, procfs, reports
 from wrappers.node.claims import take
+from wrappers.node.groups import forget_group
 from wrappers.node.host import Identity
 from wrappers.node.stop import Stop
 from wrappers.serve.spool import Spool, this_process
@@ -77,6 +78,7 @@ def sweep(spool: Spool, key: str, orders: List[batch.Order], node: wire.Node, wh
     """
     for order in orders:
         _end_all(os.path.join(node.scratch or spool.directory(key), order.attempt))
+        forget_group(order.attempt)
         report = reports.path(order.attempt, spool.directory(key))
         if not _kept(report):
             files.remove(os.path.join(node.scratch or spool.directory(key), order.attempt))
