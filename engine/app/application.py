@@ -263,6 +263,11 @@ class Application:
                 count += len(moves)
         return count
 
+    def kept_on(self, id_: ExecutionId, url: str) -> int:
+        """Count the results of an execution that lie below a URL."""
+        with self._db.read() as connection:
+            return products.count_below(connection, id_, url)
+
     def is_remote(self, backend: str | None = None) -> bool:
         """Whether jobs of a back-end run on other machines."""
         return self._backend(backend).capabilities.remote

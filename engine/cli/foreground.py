@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from engine.cli.session import session
 
 if TYPE_CHECKING:
     from engine.app.views import ExecutionView
+    from engine.ids import ExecutionId
     from engine.wiring import Engine
 
 CANCELLED = 130
@@ -165,11 +167,18 @@ def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
     there = [f"{what} in {where}/{part}" for part, what in parts.items() if (path / part).is_dir()]
     show.say(f"engine: {', '.join(there) or f'nothing is in {where}'}")
     if view.stores and view.tally.get("succeeded"):
-        show.say(
-            f"engine: results on {view.stores[0]}; engine results {view.id} --download DIR brings them home"
-        )
+        _tell_stores(engine, id_, view.stores)
     if view.tally.get("failed"):
         show.say(f"engine: engine explain {view.id}:NUMBER tells why; engine retry {view.id} tries again")
+
+
+def _tell_stores(engine: Engine, id_: ExecutionId, stores: Sequence[str]) -> None:
+    """Tell which of the storages that were wanted hold results, and that they hold none."""
+    if on := [url for url in stores if engine.app.kept_on(id_, url)]:
+        show.say(f"engine: results on {', '.join(on)}; engine results {id_} --download DIR brings them home")
+    else:
+        show.say(f"engine: no result could be kept on {', '.join(stores)}")
+        show.say(f"engine: engine results {id_} shows where they are")
 
 
 def _short(path: Path) -> str:

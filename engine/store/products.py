@@ -93,6 +93,13 @@ def places(connection: Connection, execution_id: ExecutionId, limit: int) -> lis
     return [(row.output_id, row.url) for row in rows]
 
 
+def count_below(connection: Connection, execution_id: ExecutionId, url: str) -> int:
+    """How many results of an execution lie below a URL."""
+    below = product.c.url.startswith(f"{url.rstrip('/')}/", autoescape=True)
+    query = sa.select(sa.func.count()).where(product.c.execution_id == execution_id, below)
+    return int(connection.execute(query).scalar_one())
+
+
 def named(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> list[Product]:
     """Results of these names."""
     return [

@@ -19,6 +19,20 @@ def one(desk: Desk, command: str, *options: str, code: int = 0, **tool: object) 
     return desk.submit(descriptor, desk.write("i.json", {}), *BARE, *options, code=code)
 
 
+def test_a_storage_that_took_nothing_is_not_told_to_hold_the_results(desk: Desk) -> None:
+    descriptor = desk.tool("echo x > o.txt", outputs={"o": "o.txt"})
+    words = ("submit", descriptor, desk.write("i.json", {}), *BARE)
+    ran = desk.run(*words, "--store", "http://127.0.0.1:1/x")
+    assert ran.code == 0, ran
+    assert "results on " not in ran.err
+    assert "no result could be kept on http://127.0.0.1:1/x/" in ran.err
+    settings = desk.write(
+        "engine.yaml", f"storages: {{kept: {{url: '{(desk.directory / 'kept').as_uri()}'}}}}\n"
+    )
+    kept = desk.run("--config", settings, *words, "--store", "kept:")
+    assert "results on file:" in kept.err, kept
+
+
 def test_one_job_keeps_the_paths_that_its_tool_chose(desk: Desk) -> None:
     done = one(desk, "mkdir d; echo said; echo x > d/o.txt", outputs={"o": "d/o.txt"})
     assert done.results == desk.directory / "results" / done.id
