@@ -17,6 +17,8 @@ _UNITS = {
     "gi": 2**30,
     "ti": 2**40,
 }
+_LEAST = 1 << 20
+"""Bytes: less is a number whose unit was forgotten."""
 
 
 def bytes_of(text: str, option: str) -> int:
@@ -29,4 +31,8 @@ def bytes_of(text: str, option: str) -> int:
     value = int(float(found[1]) * _UNITS[found[2]]) if found and found[2] in _UNITS else 0
     if value <= 0:
         raise BadRequest(f"{option} {text}: an amount such as 4G or 512Mi is needed")
+    if value < _LEAST:
+        raise BadRequest(
+            f"{option} {text}: {value} bytes are less than any program needs", remedy=f"{text}G?"
+        )
     return value

@@ -41,7 +41,9 @@ Repeat = Annotated[
     int, typer.Option(min=1, help="Run each job so many times, to see whether results differ.")
 ]
 First = Annotated[int | None, typer.Option(min=1, help="Only the first so many jobs.")]
-MaxJobs = Annotated[int | None, typer.Option(min=1, help="Refuse a request that makes more jobs than this.")]
+MaxJobs = Annotated[int, typer.Option(min=1, help="Refuse a request that makes more jobs than this.")]
+MOST_JOBS = 1_000_000
+"""Jobs of one request, unless it says otherwise: more are a slip, such as one zero too many."""
 
 
 def sweep_of(
@@ -55,7 +57,7 @@ def sweep_of(
     vip: Vip = False,
     repeat: Repeat = 1,
     first: First = None,
-    max_jobs: MaxJobs = None,
+    max_jobs: MaxJobs = MOST_JOBS,
 ) -> Sweep:
     """The same options as one value.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, TypeVar
@@ -107,9 +108,7 @@ def read_invocations(
             if sweep.first is not None and index >= sweep.first:
                 return
             if sweep.max_jobs is not None and index >= sweep.max_jobs:
-                raise BadRequest(
-                    f"the request makes more than {sweep.max_jobs} jobs", remedy="see --max-jobs"
-                )
+                raise _too_many(sweep.max_jobs)
             yield Point(index, *draft)
             index += 1
 
@@ -179,6 +178,9 @@ def _drafts(
     except BadRequest as error:
         yield _Draft({}, {}, item.where, str(error).removeprefix(f"{item.where}, "))
         return
+    jobs = math.prod(len(one.rows) for one in dimensions) * sweep.repeat
+    if sweep.max_jobs is not None and min(jobs, sweep.first or jobs) > sweep.max_jobs:
+        raise _too_many(sweep.max_jobs)  # at once, not after a million others
     for level in _levels(base, tool, sweep):
         for combination in product(dimensions):
             varied = {**level.parameters, **combination} if level.parameters or own else combination
@@ -190,6 +192,10 @@ def _drafts(
                 repeat = {REPEAT: number} if sweep.repeat > 1 else {}
                 parameters = {**own, **varied, **repeat}
                 yield _Draft(values, parameters, item.where, "", level.stage, results)
+
+
+def _too_many(most: int) -> BadRequest:
+    return BadRequest(f"the request makes more than {most} jobs", remedy="see --max-jobs")
 
 
 def _refuse_contradiction(

@@ -95,6 +95,8 @@ def test_a_tool_without_image_runs_only_when_that_was_asked_for(desk: Desk) -> N
     [
         (["--runtime", "magic"], "no runtime magic"),
         (["--runtime", "none", "--runtime", "userns"], "runtime none cannot be one of several"),
+        (["--runtime", "none", "--memory", "4"], "--memory 4: 4 bytes are less than any program needs"),
+        (["--runtime", "none", "--repeat", "99999999999"], "the request makes more than 1000000 jobs"),
         (["--runtime", "none", "--memory", "lots"], "--memory lots: an amount such as 4G or 512Mi is needed"),
         (["--runtime", "none", "--results-name", "x"], "--results-name x: {path} or {name} is needed in it"),
         (
