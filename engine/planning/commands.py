@@ -38,6 +38,7 @@ class Commands:
         self._values = values
         self._evaluated = evaluated
         self._readings: dict[int, tuple[list[Node], Reading]] = {}
+        self._texts: dict[int, str] = {}
 
     def evaluated_in(self, text: str) -> set[str]:
         """The variables that a text of shell code evaluates."""
@@ -45,8 +46,13 @@ class Commands:
 
     def text(self, node: Node) -> str:
         """A word without its quotes, with VALUE in it for each value."""
-        text = text_of(node)
-        return self._marks.sub(lambda found: self._values[found.group()], text) if self._marks else text
+        known = self._texts.get(node.id)
+        if known is None:
+            known = text_of(node)
+            if self._marks:
+                known = self._marks.sub(lambda found: self._values[found.group()], known)
+            self._texts[node.id] = known
+        return known
 
     def _word(self, node: Node) -> Word:
         span = (node.start_byte, node.end_byte)
