@@ -49,6 +49,8 @@ def test_methods_of_a_route_are_told_without_a_key(house: House, path: str, meth
 
 def test_a_route_that_is_none_has_no_methods(house: House) -> None:
     assert house.ask("OPTIONS", "/nothing/of/this", user="").status == 404
+    for method in ("GET", "PUT", "POST", "DELETE"):
+        assert house.ask(method, "/nothing/of/this").status == 404
 
 
 def test_jobs_are_counted_from_0(house: House) -> None:

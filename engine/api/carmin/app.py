@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
-from starlette.routing import Match
+from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from engine import __version__
 from engine.api.carmin.account import account_routes
@@ -74,14 +76,8 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
     async def document(caller: Caller) -> JSONResponse:
         return JSONResponse(app.openapi())
 
-    @app.options(f"{PREFIX}/{{path:path}}", include_in_schema=False)
-    async def allowed(request: Request) -> Response:
-        """The methods of a path, told to strangers too: browsers ask without a key."""
-        found = _methods(app, request)
-        if not found:
-            raise HTTPException(404)
-        return Response(status_code=204, headers={"Allow": ", ".join(sorted({*found, "OPTIONS"}))})
-
+    everywhere = f"{PREFIX}/{{path:path}}"
+    app.router.routes.append(_Options(everywhere, partial(_allowed, app), methods=["OPTIONS"]))
     add_handlers(app)
     if settings.portal.origins:
         app.add_middleware(
@@ -93,9 +89,22 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
     return app
 
 
-def _methods(app: FastAPI, request: Request) -> set[str]:
-    def answers(method: str) -> bool:
-        scope = {**request.scope, "method": method}
-        return any(route.matches(scope)[0] is Match.FULL for route in app.router.routes)
+class _Options(Route):
+    """The route of OPTIONS, which says nothing of other methods."""
 
-    return {method for method in _METHODS if answers(method)}
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match OPTIONS alone: for others the path may be unknown, and not only the method wrong."""
+        return super().matches(scope) if scope.get("method") == "OPTIONS" else (Match.NONE, {})
+
+
+async def _allowed(app: FastAPI, request: Request) -> Response:
+    """Tell the methods of a path, to strangers too: browsers ask without a key."""
+    found = {method for method in _METHODS if _answers(app, request, method)}
+    if not found:
+        raise HTTPException(404)
+    return Response(status_code=204, headers={"Allow": ", ".join(sorted({*found, "OPTIONS"}))})
+
+
+def _answers(app: FastAPI, request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in app.router.routes)
