@@ -25,7 +25,8 @@ _FINAL_JOBS = [state for state in JobState if state.is_final]
 def counted(connection: Connection, execution_id: ExecutionId | None = None) -> Iterator[tuple[Slot, Sums]]:
     """Give what each ended attempt took: of one execution, or of all that are not purged."""
     sizes = sa.select(sa.func.coalesce(sa.func.sum(product.c.size), 0)).where(
-        product.c.attempt_id == attempt.c.id
+        product.c.job_id == attempt.c.job_id,  # which has an index
+        product.c.attempt_id == attempt.c.id,
     )
     query = (
         sa.select(
