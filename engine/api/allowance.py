@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from threading import Lock
 
 _ACCOUNTS = 10_000
 
@@ -29,27 +28,3 @@ class Allowance:
         if len(self._used) > _ACCOUNTS:
             self._used.popitem(last=False)
         return 0.0
-
-
-class Shares:
-    """At most `each` at a time of one account."""
-
-    def __init__(self, each: int) -> None:
-        self._each = each
-        self._lock = Lock()
-        self._taken: dict[str, int] = {}
-
-    def take(self, account: str) -> bool:
-        """Take one, if there is one left."""
-        with self._lock:
-            taken = self._taken.get(account, 0)
-            if taken < self._each:
-                self._taken[account] = taken + 1
-            return taken < self._each
-
-    def give_back(self, account: str) -> None:
-        """One that was taken is not used any more."""
-        with self._lock:
-            self._taken[account] -= 1
-            if not self._taken[account]:
-                del self._taken[account]

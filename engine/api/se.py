@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from engine.api import dav, digests, ranges
-from engine.api.allowance import Shares
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Reply, Request, Send, answer, begin
 from engine.api.connections import ATTEMPT
 from engine.api.guard import Guard
@@ -34,6 +33,7 @@ from engine.app.access.paths import DEEPEST, BadPath, segments
 from engine.app.access.tokens import DELETE, READ, WRITE, Leave, Segments
 from engine.app.portal.quotas import QuotaExceeded, Quotas
 from engine.app.portal.virtual import ROOT, owner_of
+from engine.app.shares import Shares
 from engine.errors import Unavailable
 from wrappers.transfer import digest
 

@@ -15,7 +15,6 @@ import structlog
 from fastapi import Request, Response
 
 from engine.api import ranges
-from engine.api.allowance import Shares
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
 from engine.api.carmin.tar import TarBody
 from engine.api.digests import wanted
@@ -26,6 +25,7 @@ from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.quotas import QuotaExceeded, Quotas
 from engine.app.portal.tree import FileTree, OpenFile
 from engine.app.portal.virtual import Location, owner_of
+from engine.app.shares import Shares
 from engine.errors import EngineError
 
 _T = TypeVar("_T")

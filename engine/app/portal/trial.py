@@ -9,13 +9,12 @@ import resource
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
-from threading import Lock
 from typing import Any
 
 from engine.app.portal.carmin import Code, Refused
+from engine.app.shares import Shares
 from engine.errors import BadRequest
 from engine.planning import Descriptor, compile_tool
 
@@ -32,8 +31,7 @@ class Trials:
     """Looks at descriptors, a few of an account at a time."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
-        self._running: Counter[str] = Counter()
+        self._shares = Shares(_AT_A_TIME)
 
     def check(self, account_id: str, data: Mapping[str, Any]) -> None:
         """Return if a descriptor is looked through in a short time, whether it is valid or not.
@@ -41,17 +39,12 @@ class Trials:
         Raises:
             Refused: it takes too long, or too much memory; or the account has others looked at.
         """
-        with self._lock:
-            if self._running[account_id] >= _AT_A_TIME:
-                words = "too many new descriptors at a time"
-                raise Refused(Code.GENERIC, words, status=429, retry_after=5)
-            self._running[account_id] += 1
+        if not self._shares.take(account_id):
+            raise Refused(Code.GENERIC, "too many new descriptors at a time", status=429, retry_after=5)
         try:
             short = _is_short(data)
         finally:
-            with self._lock:
-                self._running[account_id] -= 1
-                self._running += Counter()  # forgets those that have none
+            self._shares.give_back(account_id)
         if not short:
             raise Refused(
                 Code.WRONG_DESCRIPTOR,
