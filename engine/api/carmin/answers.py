@@ -64,8 +64,8 @@ def refusal(reason: EngineError) -> Response:
     return error(Code.GENERIC, "a service that is needed does not answer; try later", 503)
 
 
-def _methods(request: Request) -> set[str]:
-    """What may be done with a path."""
+def methods_of(request: Request) -> set[str]:
+    """Give the methods of a path; none for one that is unknown."""
     return {
         method
         for method in _METHODS
@@ -93,7 +93,7 @@ def add_handlers(app: FastAPI) -> None:
         answer = error(Code.GENERIC, str(reason.detail), reason.status_code)
         answer.headers.update(reason.headers or {})
         if reason.status_code == 405:  # the framework names those of the first route only
-            answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
+            answer.headers["Allow"] = ", ".join(sorted(methods_of(request)))
         return answer
 
     for status in range(400, 500):  # those of the framework too, which are of another class than ours

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -16,7 +15,7 @@ from engine.api.carmin.account import account_routes
 from engine.api.carmin.admin import admin_routes
 from engine.api.carmin.admin_trail import trail_routes
 from engine.api.carmin.admin_users import group_routes, user_routes
-from engine.api.carmin.answers import add_handlers
+from engine.api.carmin.answers import add_handlers, methods_of
 from engine.api.carmin.caller import Caller
 from engine.api.carmin.execution_view import Executions
 from engine.api.carmin.executions import execution_routes
@@ -33,7 +32,6 @@ from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
 
 PREFIX = "/rest"
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _DOCUMENT = {"application/json": {"schema": Error.model_json_schema()}}  # also where a success is plain text
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "The request is refused.", "content": _DOCUMENT},
@@ -77,7 +75,7 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
         return JSONResponse(app.openapi())
 
     everywhere = f"{PREFIX}/{{path:path}}"
-    app.router.routes.append(_Options(everywhere, partial(_allowed, app), methods=["OPTIONS"]))
+    app.router.routes.append(_Options(everywhere, _allowed, methods=["OPTIONS"]))
     add_handlers(app)
     if settings.portal.origins:
         app.add_middleware(
@@ -97,14 +95,9 @@ class _Options(Route):
         return super().matches(scope) if scope.get("method") == "OPTIONS" else (Match.NONE, {})
 
 
-async def _allowed(app: FastAPI, request: Request) -> Response:
+async def _allowed(request: Request) -> Response:
     """Tell the methods of a path, to strangers too: browsers ask without a key."""
-    found = {method for method in _METHODS if _answers(app, request, method)}
+    found = methods_of(request)
     if not found:
         raise HTTPException(404)
     return Response(status_code=204, headers={"Allow": ", ".join(sorted({*found, "OPTIONS"}))})
-
-
-def _answers(app: FastAPI, request: Request, method: str) -> bool:
-    scope = {**request.scope, "method": method}
-    return any(route.matches(scope)[0] is Match.FULL for route in app.router.routes)
