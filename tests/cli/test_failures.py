@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,29 @@ def jobs(desk: Desk) -> list[Any]:
     return list(desk.ok("jobs", "--json").values)
 
 
+def spoil(archive: Path, module: str, defect: bytes) -> None:
+    """Write a zip again with this at the end of one of its modules."""
+    with zipfile.ZipFile(archive) as whole:
+        files = {name: whole.read(name) for name in whole.namelist()}
+    with zipfile.ZipFile(archive, "w") as whole:
+        for name, data in files.items():
+            whole.writestr(name, data + b"\n" + defect if name == module else data)
+
+
 def test_a_defect_of_the_wrapper_leaves_its_traceback_within_reach(desk: Desk) -> None:
-    # what the wrapper does not foresee: a tool that removes the script it is run by
-    desk.submit(desk.tool("rm .grid-engine-command"), desk.write("i.json", {}), *BARE, code=1)
+    # No tool and no input brings a defect about: this wrapper is given one.
+    tool, i = desk.tool("true"), desk.write("i.json", {})
+    desk.submit(tool, i, *BARE)
+    os.kill(json.loads((desk.spool / "server.json").read_text())["pid"], signal.SIGKILL)
+    [wrapper] = desk.spool.glob("wrapper-*.pyz")
+    spoil(wrapper, "wrappers/node/outputs.py", b"def find(*_): return 1 / 0")
+    desk.submit(tool, i, *BARE, code=1)
     [job] = jobs(desk)
     assert job["failure"] == "engine", job
     told = desk.ok("explain")
     assert "engine logs --debug" in told.out + told.err
     assert "Traceback (most recent call last)" in desk.ok("logs", "--debug").out
+    assert "ZeroDivisionError" in job["message"], job
 
 
 @pytest.mark.parametrize(

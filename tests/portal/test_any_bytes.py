@@ -36,7 +36,7 @@ def told(house: House, request: bytes) -> int:
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
             answer = connection.makefile("rb").readline()
-        except ConnectionError:
+        except OSError:  # of a closed connection, shutdown() tells ENOTCONN, which is no ConnectionError
             return 0
     parts = answer.split(b" ", 2)
     return int(parts[1]) if len(parts) > 1 and parts[0].startswith(b"HTTP/") else 0

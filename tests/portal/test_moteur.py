@@ -179,7 +179,7 @@ REFUSED: list[tuple[Mapping[str, Any], str, str]] = [
     ({"of.nobody": "1"}, "", "of.nobody"),
     ({"vo.name": ["x"]}, "", "vo.name"),
     ({"vo.name": "x" * 5000}, "", "vo.name"),
-    ({"moteurlite.maxjobsperworkflow": "1"}, "", "2 jobs"),
+    ({"moteurlite.maxjobsperworkflow": "1"}, "", "more than 1 jobs"),
     ({}, "nowhere", "nowhere"),
     ({}, "../short", "../short"),
     ({}, "broken", "settings.conf line 1"),

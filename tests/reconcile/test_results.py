@@ -33,6 +33,15 @@ def test_a_result_whose_name_is_no_utf8_fails_its_job_and_no_other(world: World)
     assert world.end(bad).state == "failed"
     assert world.end(good).state == "succeeded"
     [job] = world.jobs(bad)
+    assert (job.failure, job.attempts) == ("tool", 1)
+    assert job.message.startswith(r"output out: caf\udce9.txt: its name is not UTF-8")
+
+
+def test_a_name_that_is_no_utf8_is_not_believed_of_a_node_either(world: World) -> None:
+    spoil_reports(world, lambda report: report["products"][0].update(path="caf\udce9.txt"))
+    id_ = world.submit("echo x > out.txt")
+    assert world.end(id_).state == "failed"
+    [job] = world.jobs(id_)
     assert (job.failure, job.attempts) == ("output", 1)
     assert job.message.startswith(r"result caf\udce9.txt: its name is not UTF-8")
 
