@@ -15,6 +15,7 @@ from engine.app.choices import settle
 from engine.app.collisions import Names
 from engine.app.data.bring import staging
 from engine.app.data.remote import Remote
+from engine.app.data.stores import writable
 from engine.app.files import Files
 from engine.app.images import pin
 from engine.app.requests import SubmitRequest
@@ -102,6 +103,8 @@ def plan(
     if needs.errors:
         problems = [f"{descriptor.source}: {line}" for line in needs.errors]
         raise BadRequest(problems[0], problems=problems)
+    for name in request.stores:
+        writable(name, settings, storage)  # the places are settled when there is an execution
     options = settle(request, compiled.tool, needs, settings, can, descriptor.source)
     asks = options.runtimes != ["none"]
     pinned = pin(compiled.tool, settings.node, descriptor.source) if asks else None

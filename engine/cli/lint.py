@@ -15,7 +15,8 @@ def command(
 ) -> None:
     """Say what is wrong or risky in a descriptor. Exit code 2 when jobs would be refused."""
     from engine.planning import compile_tool
-    from engine.planning.lint import ERROR, lint
+    from engine.planning.finding import ERROR
+    from engine.planning.lint import lint
 
     loaded = load_descriptor(descriptor, network=network)
     found = lint(compile_tool(loaded), loaded.data)

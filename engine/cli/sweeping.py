@@ -75,7 +75,8 @@ def sweep_of(
         raise BadRequest("--participants, --sessions and --bids-filter need --bids")
     dataset = None
     if bids is not None:
-        dataset = Dataset(bids, _labels(participants), _labels(sessions), tuple(bids_filter or ()))
+        root = _directory(bids)
+        dataset = Dataset(root, _labels(participants), _labels(sessions), tuple(bids_filter or ()))
     return Sweep(
         cross=tuple(cross or ()),
         zip=tuple(zip or ()),
@@ -87,6 +88,19 @@ def sweep_of(
         max_jobs=max_jobs,
         now=time.time() if vip else None,
     )
+
+
+def _directory(text: str) -> str:
+    """The directory that `--bids` names. Raises BadRequest when that is not one of this machine."""
+    from engine.app.data.locations import path_of
+    from engine.errors import BadRequest
+
+    path = path_of(text)
+    if not path:
+        raise BadRequest("--bids: names no directory", remedy="write . for the current one")
+    if "://" in path:
+        raise BadRequest(f"--bids {text}: a data set must be on this machine", remedy="bring it here first")
+    return path
 
 
 def _labels(text: str | None) -> tuple[str, ...]:

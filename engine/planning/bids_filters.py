@@ -23,6 +23,8 @@ _LONG = {
 _SHORT = {long: short for short, long in _LONG.items()}
 _CHECKED = frozenset({"task", "session", "subject", "acquisition", "direction", "reconstruction", "ceagent"})
 """Entities of filter files of which a label must exist."""
+_INDEXES = frozenset({"run", "echo", "flip", "inv", "split", "chunk"})
+"""Entities whose labels are numbers, with zeros before them or not (BIDS, appendix on entities)."""
 _OWN_OPTIONS = {"sub": "--participants", "participant": "--participants", "ses": "--sessions"}
 _entity = re.compile(r"[A-Za-z]+").fullmatch
 _label = re.compile(r"[0-9A-Za-z+]+").fullmatch
@@ -62,11 +64,13 @@ class Filters:
             for name in (*names, *directories):
                 if not name.startswith(".") and not name.endswith(".json"):
                     parts.update(name.partition(".")[0].split("_"))
+        there = set[tuple[str, str]]()
         for part in parts:
             entity, dash, label = part.partition("-")
             if dash:
                 self.labels.setdefault(entity, set()).add(label)
-        here = {one for one in (*self.wanted, *self.told) if "-".join(one) in parts}
+                there.add((entity, _index(entity, label)))
+        here = {one for one in (*self.wanted, *self.told) if (one[0], _index(*one)) in there}
         self.found |= here
         return {entity for entity, _ in self.wanted} <= {entity for entity, _ in here}
 
@@ -81,6 +85,11 @@ class Filters:
                 f"--bids-filter: no file of what is chosen has {name} in its name",
                 remedy=f"there is {some}{', ...' if len(there) > _SHOWN else ''}",
             )
+
+
+def _index(entity: str, label: str) -> str:
+    """A label to compare: those of indexes are numbers, so that run-01 is run-1."""
+    return str(int(label)) if entity in _INDEXES and label.isascii() and label.isdigit() else label
 
 
 def filters_of(texts: Sequence[str], tool: Tool) -> Filters:

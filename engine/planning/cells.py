@@ -37,12 +37,13 @@ def _scalar(one: ToolInput, text: str) -> Any:
     if one.choices and not one.integer:
         return next((choice for choice in one.choices if str(choice) == text), text)
     if one.type is InputType.FLAG:
-        return _FLAGS.get(text.lower(), text)
+        return _FLAGS.get(text.strip().lower(), text)
     if one.type is InputType.NUMBER:
-        if _integer(text):
-            number = int(text)
+        digits = text.strip()  # spreadsheets and people write "1, 2"
+        if _integer(digits):
+            number = int(digits)
             if number not in _INT64:
-                raise BadRequest(f"input {one.id}: the integer {text} does not fit in 64 bits")
+                raise BadRequest(f"input {one.id}: the integer {digits} does not fit in 64 bits")
             return number
-        return float(text) if _number(text) else text
+        return float(digits) if _number(digits) else text
     return text

@@ -18,6 +18,7 @@ from engine.errors import BadRequest, NotFound
 MEBIBYTE = 1024 * 1024
 MAX_DOCUMENT = 16 * MEBIBYTE
 """Largest JSON document in bytes; the largest public descriptor has 0.3 MB."""
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 MAX_LINE = MEBIBYTE
 """Longest line of a JSON-lines or line file in bytes."""
 _INT64 = range(-(2**63), 2**63)
@@ -94,6 +95,8 @@ def decode(data: bytes, where: str, *, line: int | None = None) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if data.startswith(_UTF16):
+            raise BadRequest(f"{where}: the text is UTF-16", remedy="save it as UTF-8") from None
         found = line or data.count(b"\n", 0, error.start) + 1
         raise BadRequest(f"{where} line {found}: not UTF-8 (byte 0x{data[error.start]:02x})") from None
 

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from engine.domain.tool import InputType, Tool
 from engine.planning.compiler import CompiledTool
 from engine.planning.containers import container_requirements
-from engine.planning.lint_values import broken_defaults, configuration_texts, lonely_defaults
+from engine.planning.finding import ERROR, WARNING, Finding
+from engine.planning.lint_outputs import (
+    circles,
+    constant_outputs,
+    outputs_elsewhere,
+    stripped_extensions,
+    templates,
+)
+from engine.planning.lint_values import (
+    absent_texts,
+    broken_defaults,
+    configuration_texts,
+    empty_ranges,
+    lonely_defaults,
+    unknown_in_tests,
+)
 from engine.planning.shell import Context, Scanner, top_level_separators
 from engine.planning.staging import INVOCATION_FILE
 from engine.planning.syntax import parse
 from engine.planning.template import Keys
 from engine.planning.vip_keys import key_problems, unknown_inputs, unknown_keys
-
-ERROR, WARNING = "error", "warning"
-
-
-class Finding(NamedTuple):
-    """One trap."""
-
-    rule: str
-    level: str
-    """error: jobs are refused; warning: they may not do what is meant."""
-    where: str
-    """The field of the descriptor."""
-    message: str
-
 
 _placeholder = re.compile(r"\[\[[A-Za-z]\w*\]\]|\[[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\]")
 _BASH = (
@@ -56,9 +56,10 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
     """The traps of a valid descriptor; `data` is its JSON."""
     tool = compiled.tool
     rules: tuple[Callable[[Tool], Iterator[Finding]], ...] = (
-        _constant_outputs,
-        _outputs_elsewhere,
-        _stripped_extensions,
+        constant_outputs,
+        outputs_elsewhere,
+        stripped_extensions,
+        circles,
         _never_runs,
         _shell_syntax,
         _hidden_failures,
@@ -82,45 +83,6 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
         text = "is not used: the rules of the inputs hold, which bosh replaces by this schema"
         found.append(Finding("invocation-schema", WARNING, "invocation-schema", text))
     return found
-
-
-def _templates(tool: Tool) -> Iterator[tuple[str, str]]:
-    for one in tool.outputs:
-        paths = [path for _, path in one.conditional_path_template]
-        for path in [one.path_template, *paths]:
-            if path:
-                yield one.id, path
-
-
-def _constant_outputs(tool: Tool) -> Iterator[Finding]:
-    keys = Keys(tool)
-    configs = {one.id for one in tool.outputs if one.file_template is not None}
-    for id, path in _templates(tool):
-        if not keys.split(path)[0] and not re.search(r"[*?\[]", path) and id not in configs:
-            text = (
-                f"{path} is the same for all jobs: put an input's value-key in it, or results share one name"
-            )
-            yield Finding("constant-output", WARNING, f"output-files {id}", text)
-
-
-def _outputs_elsewhere(tool: Tool) -> Iterator[Finding]:
-    for id, path in _templates(tool):
-        if path.startswith("/") or os.path.normpath(path).split("/")[0] == "..":
-            text = f"{path} is outside of the job's directory: every job will be refused"
-            yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
-        elif os.path.normpath(path) == ".":
-            text = f"{path} is the job's directory itself: every job will be refused"
-            yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
-
-
-def _stripped_extensions(tool: Tool) -> Iterator[Finding]:
-    for one in tool.outputs:
-        extensions = one.stripped_extensions
-        for position, short in enumerate(extensions):
-            spoilt = next((long for long in extensions[position + 1 :] if short in long), None)
-            if spoilt and short:
-                text = f"{short} is taken off before {spoilt}, which is then never found: longer ones first"
-                yield Finding("stripped-extensions", WARNING, f"output-files {one.id}", text)
 
 
 def _never_runs(tool: Tool) -> Iterator[Finding]:
@@ -183,7 +145,7 @@ def _spaces(tool: Tool) -> Iterator[Finding]:
         if one.flag is not None and one.flag != one.flag.strip():
             text = f"{one.flag!r} has a space at its end; command-line-flag-separator adds one already"
             yield Finding("spaces", WARNING, f"{one.id} command-line-flag", text)
-    for id, path in _templates(tool):
+    for id, path in templates(tool):
         if " " in path:
             yield Finding(
                 "spaces", WARNING, f"output-files {id}", f"{path!r}: a space in a path breaks many tools"
@@ -256,7 +218,7 @@ def _inputs(tool: Tool) -> Iterator[Finding]:
 def _placeholders(tool: Tool) -> Iterator[Finding]:
     """What looks like a key and is none stays as it is."""
     texts = [("command-line", tool.command_line)]
-    texts += [(f"output-files {id}", path) for id, path in _templates(tool)]
+    texts += [(f"output-files {id}", path) for id, path in templates(tool)]
     keys = Keys(tool)
     for where, text in texts:
         pairs, tail = keys.split(text)
@@ -274,10 +236,16 @@ def _placeholders(tool: Tool) -> Iterator[Finding]:
 def _values(tool: Tool) -> Iterator[Finding]:
     for where, text in broken_defaults(tool):
         yield Finding("broken-default", ERROR, where, text)
+    for where, text in empty_ranges(tool):
+        yield Finding("empty-range", WARNING, where, text)
+    for where, text in unknown_in_tests(tool):
+        yield Finding("broken-test", WARNING, where, text)
     for where, text in lonely_defaults(tool):
         yield Finding("lonely-default", WARNING, where, text)
     for where, text in configuration_texts(tool):
         yield Finding("configuration-text", WARNING, where, text)
+    for where, text in absent_texts(tool):
+        yield Finding("configuration-line", WARNING, where, text)
 
 
 def _lone_flags(tool: Tool) -> Iterator[Finding]:

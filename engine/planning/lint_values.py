@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from engine.domain.tool import InputType, Tool, ToolInput
-from engine.planning.formats import format_of
+from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
+from engine.planning.formats import Format, format_of
 from engine.planning.rules import default_problems
 from engine.planning.template import Keys
 
@@ -47,6 +48,48 @@ def configuration_texts(tool: Tool) -> Iterator[tuple[str, str]]:
             else "a shell quotes texts: only what is called .json, .yaml, .toml or .ini is written otherwise"
         )
         yield f"output-files {one.id}", f"file-template: {told}"
+
+
+def absent_texts(tool: Tool) -> Iterator[tuple[str, str]]:
+    """Lines of JSON files that vanish when a value is left out, and what is around them is no JSON then."""
+    keys = Keys(tool)
+    for one in tool.outputs:
+        paths = [one.path_template or "", *(path for _, path in one.conditional_path_template)]
+        if Format.JSON not in [format_of(path) for path in paths if path]:
+            continue
+        named = [key for line in one.file_template or () for _, key in keys.split(line)[0]]
+        absent = [key for key in dict.fromkeys(named) if not any(map(_is_always_there, keys.owners[key]))]
+        if absent:
+            text = f"file-template: a line with {' or '.join(absent)} is empty where that is not given"
+            yield f"output-files {one.id}", f"{text}: see that the rest is JSON"
+
+
+def empty_ranges(tool: Tool) -> Iterator[tuple[str, str]]:
+    """Inputs that no value fits."""
+    for one in tool.inputs:
+        least, most = one.minimum, one.maximum
+        if least is None or most is None:
+            continue
+        if one.integer:
+            lowest = math.floor(least) + 1 if one.exclusive_minimum else math.ceil(least)
+            highest = math.ceil(most) - 1 if one.exclusive_maximum else math.floor(most)
+            if lowest > highest:
+                yield f"inputs {one.id}", f"no integer is between minimum {least} and maximum {most}"
+        elif least > most or (least == most and (one.exclusive_minimum or one.exclusive_maximum)):
+            yield f"inputs {one.id}", f"no number is between minimum {least} and maximum {most}"
+
+
+def unknown_in_tests(tool: Tool) -> Iterator[tuple[str, str]]:
+    """Tests of the descriptor that name an input that is not there."""
+    inputs = {one.id for one in tool.inputs}
+    for test in tool.tests:
+        for id in test.invocation:
+            if id not in inputs:
+                yield f"tests {test.name}", f"unknown input {id!r}"
+
+
+def _is_always_there(one: ToolInput | ToolOutput) -> bool:
+    return isinstance(one, ToolOutput) or _always_there(one)
 
 
 def _always_there(one: ToolInput | None) -> bool:

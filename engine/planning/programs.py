@@ -271,6 +271,9 @@ _PROGRAMS: dict[str, Program] = {
     "git": _FILES._replace(code="c", takes="C", code_words=("--exec-path", "--upload-pack", "--config")),
     "wget": _FILES._replace(code="e", code_words=("--use-askpass",)),
     "curl": _FILES._replace(code="K", code_words=("--config",)),
+    **_each("less more most", _FILES),  # +COMMAND
+    "man": _FILES._replace(code="PH", code_words=("--pager", "--html")),
+    "tcpdump": _FILES._replace(code="z"),
     "find": _FIND,
     "split": _FILES._replace(takes="abClnt", code_words=("--filter",)),
     "script": _FILES._replace(code="c", code_words=("--command",)),
@@ -321,7 +324,11 @@ _PROGRAMS: dict[str, Program] = {
     "numactl": WRAPPER._replace(takes="CNmip", plain="al"),
     "unshare": WRAPPER._replace(takes="wSRG"),
     "nsenter": WRAPPER._replace(takes="tSGrw"),
-    **_each("mpirun mpiexec srun aprun docker podman udocker singularity apptainer conda mamba", _LOOSE),
+    **_each("mpirun mpiexec srun aprun udocker singularity apptainer conda mamba", _LOOSE),
+    **_each("docker podman nerdctl", _LOOSE._replace(code_words=("--entrypoint",))),
+    "shell": Program(
+        skip=1, first=Role.CODE, rest=Role.CODE
+    ),  # of singularity and apptainer, after the image
     **_each(
         "micromamba pixi uv poetry pipenv bwrap systemd-run firejail entr npx perf setarch coproc", _LOOSE
     ),

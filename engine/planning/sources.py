@@ -82,7 +82,7 @@ def _read_stream(stream: BinaryIO, where: str, tool: Tool, many: bool, *, suffix
         yield from _json_lines(rest, where, many=many or suffix in (".jsonl", ".ndjson"))
     elif first.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         yield from _json_document(rest, where, many)
-    elif not first.strip():
+    elif not decode(first, where).strip():
         raise BadRequest(f"{where}: empty")
     else:
         raise BadRequest(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -13,6 +14,9 @@ from engine.planning.documents import MAX_LINE, decode
 
 NO_VALUE = "n/a"
 """In a .tsv: BIDS's word for no value."""
+
+_LINES = "save it with lines that end with LF or CR LF"
+_separator = re.compile(r'"?sep=([,;\t|])"?\r?\n?').fullmatch
 
 
 class Row(NamedTuple):
@@ -30,8 +34,7 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
         BadRequest: the header is not made of input ids, or the text is no table.
     """
     rows = _cells(stream, where, tabs=tabs)
-    _, header = next(rows, (1, []))
-    names = [name.strip() for name in header]
+    names = _names(next(rows, (1, []))[1])
     inputs = {one.id: one for one in tool.inputs}
     for name in names:
         if name not in inputs:
@@ -42,6 +45,8 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
         raise BadRequest(f"{where}: the table is empty")
     line = 0
     for line, cells in rows:
+        if len(cells) > len(names) and not any(cells[len(names) :]):
+            cells = cells[: len(names)]  # empty columns, as spreadsheets write them
         if len(cells) != len(names):
             yield Row(line, {}, f"the header has {len(names)} cells, this row {len(cells)}")
             continue
@@ -62,8 +67,7 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
 def read_column(stream: BinaryIO, where: str, column: str, *, tabs: bool) -> list[str]:
     """The non-empty cells of one column, as text. Raises BadRequest when there is no such column."""
     rows = _cells(stream, where, tabs=tabs)
-    _, header = next(rows, (1, []))
-    names = [name.strip() for name in header]
+    names = _names(next(rows, (1, []))[1])
     if column not in names:
         raise BadRequest(f"{where} line 1: there is no column {column!r}, only {', '.join(names)}")
     position = names.index(column)
@@ -76,7 +80,11 @@ def _cells(stream: BinaryIO, where: str, *, tabs: bool) -> Iterator[tuple[int, l
     delimiter = "\t" if tabs else ","
     texts = _texts(stream, where)
     first = next(texts, "")
-    if not tabs and "," not in first and ";" in first:
+    skipped = 0
+    if not tabs and (told := _separator(first)):
+        delimiter, skipped = told.group(1), 1  # Excel's own line, which is no part of the table
+        first = next(texts, "")
+    elif not tabs and "," not in first and ";" in first:
         delimiter = ";"  # what spreadsheets write where the comma is the decimal sign
     reader = csv.reader(_chain(first, texts), delimiter=delimiter, strict=True)
     while True:
@@ -85,9 +93,20 @@ def _cells(stream: BinaryIO, where: str, *, tabs: bool) -> Iterator[tuple[int, l
         except StopIteration:
             return
         except csv.Error as error:
-            raise BadRequest(f"{where} line {reader.line_num}: not a table: {error}") from None
+            line = reader.line_num + skipped
+            if "\r" in first.rstrip("\r\n"):
+                raise BadRequest(f"{where}: its lines end with CR alone", remedy=_LINES) from None
+            raise BadRequest(f"{where} line {line}: not a table: {error}") from None
         if any(cells):
-            yield reader.line_num, cells
+            yield reader.line_num + skipped, cells
+
+
+def _names(header: list[str]) -> list[str]:
+    """The ids in a header, without the empty columns that spreadsheets write at its end."""
+    names = [name.strip() for name in header]
+    while names and not names[-1]:
+        names.pop()
+    return names
 
 
 def _texts(stream: BinaryIO, where: str) -> Iterator[str]:

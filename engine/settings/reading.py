@@ -48,8 +48,10 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
         if required:
             raise SettingsError(f"{file}: no such file", remedy="see ENGINE_CONFIG and --config") from None
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file}: cannot be read: {error}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file}: not UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read: {error.strerror}") from None
     import yaml  # 10 ms that a command without a settings file need not pay
 
     try:

@@ -61,3 +61,34 @@ def test_what_cannot_be_kept_is_refused(study: Desk, words: list[str], message: 
     assert ran.code == 2
     assert message in ran.err
     assert study.debris() == []
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("", "--bids: names no directory"),
+        ("http://host/study", "--bids http://host/study: a data set must be on this machine"),
+        ("file://elsewhere/study", "file://elsewhere/study: a file of the machine elsewhere"),
+    ],
+)
+def test_a_data_set_that_is_no_directory_of_this_machine_is_refused(
+    study: Desk, place: str, message: str
+) -> None:
+    ran = study.run("expand", "tool.json", "--bids", place)
+    assert (ran.code, message in ran.err) == (2, True), ran
+
+
+def test_a_data_set_may_be_named_by_a_file_url(study: Desk) -> None:
+    ran = study.ok("expand", "tool.json", "--bids", f"file://{study.directory}/study", "--first", "1")
+    assert "participant 01 a" in ran.values[0]["command_line"]
+
+
+@pytest.mark.parametrize("asked", ["run=1", "run=01", "run=001"])
+def test_numbers_of_runs_are_numbers(desk: Desk, asked: str) -> None:
+    for subject, run in (("01", "run-01"), ("02", "run-2")):
+        (desk.directory / f"study/sub-{subject}").mkdir(parents=True)
+        (desk.directory / f"study/sub-{subject}/sub-{subject}_{run}_bold.nii").touch()
+    tool = desk.tool("app [BIDS_DIR] [PARTICIPANT_LABEL] [RUN]", {**INPUTS, "run": "Number"})
+    level = ("--set", "analysis_level=participant")
+    ran = desk.ok("expand", tool, "--bids", "study", "--bids-filter", asked, *level)
+    assert [one["command_line"].partition(" #")[0] for one in ran.values] == ["app study 01 1"]

@@ -1,6 +1,8 @@
 """Lines of shell with programs of the field: which of their values are run as code."""
 
 FIELD_DATA = [
+    "less [A]",
+    "apptainer exec --bind x image.sif tool [A]",
     "declare x; x=[A]",
     "declare -a x; x=[A]; tool",
     'N=[A]; echo "${N}"',
@@ -16,6 +18,13 @@ FIELD_DATA = [
     "nc -z [A] 1",
 ]
 FIELD_CODE = [
+    "docker run --entrypoint sh image -c [A]",
+    "podman run --entrypoint=bash image -c [A]",
+    "apptainer shell image.sif -c [A]",
+    "man -P [A] x",
+    "less +[A] f",
+    "more +/[A] f",
+    "tcpdump -z [A] -r f",
     "declare -i x; x=[A]",
     "typeset -ri y=1; local -i x; x=[A]; tool",
     "declare -n r; r=[A]; tool $r",

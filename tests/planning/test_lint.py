@@ -103,6 +103,60 @@ def test_traps_of_inputs_are_found() -> None:
     assert ("warning", "exposed-value") in rules("sh -c [T]", text("t"), outputs=())
 
 
+def test_outputs_whose_paths_name_themselves_are_found() -> None:
+    outputs = [
+        {"id": "o", "value-key": "[O]", "path-template": "[P]_[A]"},
+        {"id": "p", "value-key": "[P]", "path-template": "[O]_[A]"},
+        {"id": "q", "path-template": "[O]_[A]_q"},
+    ]
+    assert ("warning", "output-circle") in rules("bet [A] [O] [P]", outputs=outputs)
+    itself = [{"id": "o", "value-key": "[O]", "path-template": "[O]_[A]"}]
+    assert ("warning", "output-circle") in rules("bet [A] [O]", outputs=itself)
+    outputs[1]["path-template"] = "[A]_p"
+    assert ("warning", "output-circle") not in rules("bet [A] [O] [P]", outputs=outputs)
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_empty"),
+    [
+        ({"integer": True, "minimum": 1.2, "maximum": 1.8}, True),
+        ({"integer": True, "minimum": 1, "maximum": 2, "exclusive-minimum": True}, False),
+        ({"integer": True, "minimum": 1, "maximum": 1}, False),
+        ({"minimum": 1, "maximum": 1, "exclusive-maximum": True}, True),
+        (
+            {
+                "integer": True,
+                "minimum": 1,
+                "maximum": 2,
+                "exclusive-minimum": True,
+                "exclusive-maximum": True,
+            },
+            True,
+        ),
+        ({"minimum": 1.2, "maximum": 1.8}, False),
+        ({"integer": True, "minimum": 3}, False),
+    ],
+)
+def test_a_number_that_no_value_fits_is_found(limits: dict[str, Any], is_empty: bool) -> None:
+    found = rules("bet [A] [N]", file("a"), number("n", **limits))
+    assert (("warning", "empty-range") in found) is is_empty
+
+
+def test_a_test_that_names_an_input_that_is_not_there_is_found() -> None:
+    test = {"name": "t", "invocation": {"b": 1}, "assertions": {"exit-code": 0}}
+    assert ("warning", "broken-test") in rules("bet [A]", tests=[test])
+    assert ("warning", "broken-test") not in rules("bet [A]", tests=[{**test, "invocation": {"a": "x"}}])
+
+
+def test_a_line_of_a_json_file_that_a_value_left_out_empties_is_found() -> None:
+    config = {"id": "c", "path-template": "c.json", "file-template": ["{", '"a": [T]', "}"]}
+    assert ("warning", "configuration-line") in rules("bet [T]", text("t", optional=True), outputs=[config])
+    assert ("warning", "configuration-line") not in rules("bet [T]", text("t"), outputs=[config])
+    assert ("warning", "configuration-line") not in rules(
+        "bet [T]", text("t", optional=True), outputs=[{**config, "path-template": "c.txt"}]
+    )
+
+
 def test_a_file_that_is_staged_or_an_input_that_a_condition_names_is_used() -> None:
     assert ("warning", "unused-input") not in rules("bet [A]", file("a"), {"id": "b", "type": "File"})
     outputs = [{"id": "o", "conditional-path-template": [{"b == 1": "x"}, {"default": "y"}]}]

@@ -50,13 +50,25 @@ def places_of(
     return [*places, Place(SANDBOX)] if settings.data.sandbox else places
 
 
-def _place(name: str, settings: Settings, storage: Callable[[str], Storage], execution: ExecutionId) -> Place:
+def writable(name: str, settings: Settings, storage: Callable[[str], Storage]) -> tuple[str, bool]:
+    """The URL of a storage that was asked for, and whether it renames.
+
+    Raises:
+        BadRequest: it is unknown, or cannot be written to.
+    """
     text = name if ":" in name else f"{name}:"
     base = url_of(text, settings.storages)
+    if base is None and name.startswith("file:"):
+        raise BadRequest(f"{name}: a directory of this machine is no storage", remedy="see --results")
     if base is None:
         known = ", ".join(sorted(settings.storages)) or "none"
         raise BadRequest(f"{name}: no such storage", remedy=f"write a URL, or one of the settings: {known}")
     can = storage(base).capabilities
     if not can.write:
         raise BadRequest(f"{name}: this storage cannot be written to")
-    return Place(f"{base.rstrip('/')}/{execution}", can.rename)
+    return base.rstrip("/"), can.rename
+
+
+def _place(name: str, settings: Settings, storage: Callable[[str], Storage], execution: ExecutionId) -> Place:
+    base, rename = writable(name, settings, storage)
+    return Place(f"{base}/{execution}", rename)

@@ -14,7 +14,8 @@ from engine.app.portal.identifiers import REMEDY, identifier_problem
 from engine.app.portal.values import shown
 from engine.errors import BadRequest, NotFound
 from engine.planning import Descriptor, compile_tool
-from engine.planning.lint import ERROR, Finding, lint
+from engine.planning.finding import ERROR, Finding
+from engine.planning.lint import lint
 from engine.store import accounts, descriptors, pipelines
 from engine.store.pipelines import Pipeline
 
