@@ -38,6 +38,9 @@ def command(
     wanted = bool(engine.settings.api.public_url) if http is None else http
     if wanted and (warning := check_policy(engine.settings, local=engine.app.runs_here())):
         logger.warning("isolation", words=warning)
+    if issuers := engine.settings.portal.issuers if wanted else {}:
+        for words in engine.users.provided(issuers).settle():
+            logger.warning("groups", words=words, remedy="engine user group add makes one")
     if wanted:  # after the look at this machine, for which children must be open to us
         forbid_inspection()
     server = engine.http() if wanted else None

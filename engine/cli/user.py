@@ -49,7 +49,7 @@ def list_(json: Json = False) -> None:
         (
             one["name"],
             one["role"],
-            _names(one["groups"]),
+            _groups(one["groups"]),
             "locked" if one["locked"] else "",
             _identity(one),
             one["id"],
@@ -170,8 +170,9 @@ def _identity(one: Mapping[str, Any]) -> str:
     return f"{one['subject']} of {one['issuer']}" if one["subject"] else ""
 
 
-def _names(groups: Iterable[Mapping[str, Any]]) -> str:
-    return ", ".join(str(one["name"]) for one in groups)
+def _groups(groups: Iterable[Mapping[str, Any]]) -> str:
+    """Its groups, and which of them the identity provider says."""
+    return ", ".join(f"{one['name']}{' (of its provider)' if one['issuer'] else ''}" for one in groups)
 
 
 def _role(text: str) -> str:

@@ -15,7 +15,9 @@ class Administration(Requests):
     """For administrators; others are refused. NotFound is raised for a name that nobody has."""
 
     def users(self) -> list[Mapping[str, Any]]:
-        """Every account: `id`, `name`, `role`, `groups`, `quota`, `locked`, `created_at`."""
+        """Every account: `id`, `name`, `role`, `groups`, `quota`, `locked`, `created_at`, `issuer`,
+        `subject`. A group has the `issuer` that says so; it is empty where an administrator does.
+        """
         return list(self._json("GET", "admin/users"))
 
     def add_user(self, name: str, role: str = "user", groups: Sequence[str] = ()) -> Mapping[str, Any]:

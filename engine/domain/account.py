@@ -26,6 +26,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership(Group):
+    """A group that an account is in."""
+
+    issuer: str = ""
+    """The identity provider that says so; empty: an administrator does."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """How much one account may have; None leaves it to the settings."""
 
@@ -46,7 +54,7 @@ class Account:
     id: str
     name: str
     role: Role = Role.USER
-    groups: tuple[Group, ...] = ()
+    groups: tuple[Membership, ...] = ()
     quota: Quota = field(default_factory=Quota)
     locked: bool = False
     created_at: float = 0.0
@@ -54,6 +62,8 @@ class Account:
     """The identity provider that knows it; empty: it was made here."""
     subject: str = ""
     """What that provider calls it: unlike its name, nobody can choose it."""
+    groups_told_at: float = 0.0
+    """When the provider made the newest token that said in which groups it is."""
 
     @property
     def is_admin(self) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.networks import IPvAnyNetwork
 
 from engine import xdg
 from engine.settings.section import RuntimeName, Section
+
+GroupName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class ApiSection(Section):
@@ -42,6 +44,16 @@ class ApiSection(Section):
     """Seconds for which an attempt may fetch fresh credentials, whether it waits or runs."""
 
 
+class IssuerGroupsSection(Section):
+    """Groups whose members an identity provider names."""
+
+    claim: Literal["entitlements", "eduperson_entitlement", "groups", "wlcg.groups"] = "entitlements"
+    """The claim of tokens that says in which groups somebody is."""
+    map: dict[str, GroupName] = Field(default_factory=dict)
+    """What the provider says, and the group of the portal that stands for it: an entitlement of AARC-G069
+    (`urn:mace:egi.eu:group:biomed:role=member`), or any other text."""
+
+
 class IssuerSection(Section):
     """An OpenID Connect provider whose tokens open the portal (EGI Check-in, Keycloak)."""
 
@@ -55,6 +67,8 @@ class IssuerSection(Section):
     """Whether somebody who comes for the first time gets an account."""
     authorities: str = ""
     """File of certificate authorities of the provider; empty: the system's."""
+    groups: IssuerGroupsSection = Field(default_factory=IssuerGroupsSection)
+    """Groups whose members it names."""
 
 
 class PortalSection(Section):

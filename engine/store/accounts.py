@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.account import Account, Group, Quota, Role
+from engine.domain.account import Account, Group, Membership, Quota, Role
 from engine.errors import BadRequest, NotFound
 from engine.store.schema import account, api_key, membership, user_group
 from engine.store.statements import insert_new
@@ -27,7 +27,12 @@ class KeyRow:
 
 # An account with a row for each of its groups; the ready-made one is asked with every request.
 _WITH_GROUPS = (
-    sa.select(account, user_group.c.id.label("group_id"), user_group.c.name.label("group_name"))
+    sa.select(
+        account,
+        user_group.c.id.label("group_id"),
+        user_group.c.name.label("group_name"),
+        membership.c.issuer.label("group_issuer"),
+    )
     .outerjoin(membership, membership.c.account_id == account.c.id)
     .outerjoin(user_group, user_group.c.id == membership.c.group_id)
     .order_by(user_group.c.name)
@@ -91,12 +96,12 @@ def by_subject(connection: Connection, issuer: str, subject: str) -> Account | N
 def every(connection: Connection) -> list[Account]:
     """All accounts, by name."""
     rows = connection.execute(sa.select(account).order_by(account.c.name)).all()
-    query = sa.select(membership.c.account_id, user_group).join(
+    query = sa.select(membership.c.account_id, membership.c.issuer, user_group).join(
         user_group, user_group.c.id == membership.c.group_id
     )
-    groups: dict[str, list[Group]] = {}
+    groups: dict[str, list[Membership]] = {}
     for row in connection.execute(query.order_by(user_group.c.name)):
-        groups.setdefault(row.account_id, []).append(Group(row.id, row.name))
+        groups.setdefault(row.account_id, []).append(Membership(row.id, row.name, row.issuer))
     return [_from_row(row, groups.get(row.id, ())) for row in rows]
 
 
@@ -197,26 +202,15 @@ def groups(connection: Connection) -> list[Group]:
     return [Group(row.id, row.name) for row in rows]
 
 
-def join(connection: Connection, id_: str, group: Group) -> None:
-    """Make an account a member; again is fine."""
-    insert_new(connection, membership, {"account_id": id_, "group_id": group.id})
-
-
-def leave(connection: Connection, id_: str, group: Group) -> None:
-    """End a membership; none is fine."""
-    connection.execute(
-        sa.delete(membership).where(membership.c.account_id == id_, membership.c.group_id == group.id)
-    )
-
-
 def _one(connection: Connection, query: sa.Select[Any], **values: Any) -> Account | None:
     rows = connection.execute(query, values).all()
     if not rows:
         return None
-    return _from_row(rows[0], [Group(row.group_id, row.group_name) for row in rows if row.group_id])
+    found = [Membership(row.group_id, row.group_name, row.group_issuer) for row in rows if row.group_id]
+    return _from_row(rows[0], found)
 
 
-def _from_row(row: Any, groups: Sequence[Group]) -> Account:
+def _from_row(row: Any, groups: Sequence[Membership]) -> Account:
     return Account(
         id=row.id,
         name=row.name,
@@ -227,4 +221,5 @@ def _from_row(row: Any, groups: Sequence[Group]) -> Account:
         created_at=row.created_at,
         issuer=row.issuer,
         subject=row.subject,
+        groups_told_at=row.groups_told_at,
     )

@@ -263,6 +263,9 @@ account = Table(
     Column(
         "revoked_at", Float, nullable=False, server_default="0"
     ),  # claims of attempts made before are void
+    Column(
+        "groups_told_at", Float, nullable=False, server_default="0"
+    ),  # `iat` of the token that last said which groups it is in
     Column("running", Integer),  # quotas; NULL: those of the settings
     Column("waiting", Integer),
     Column("jobs", Integer),
@@ -294,6 +297,7 @@ membership = Table(
     metadata,
     Column("account_id", _ID, ForeignKey("account.id"), primary_key=True),
     Column("group_id", _ID, ForeignKey("user_group.id"), primary_key=True),
+    Column("issuer", String(255), nullable=False, server_default=""),  # who says so; "": an administrator
 )
 
 pipeline = Table(

@@ -29,6 +29,13 @@ class GroupModel(_Document):
     name: str
 
 
+class MembershipModel(GroupModel):
+    """A group that an account is in."""
+
+    issuer: str
+    """The identity provider that says so; empty: an administrator does."""
+
+
 class QuotaModel(_Document):
     """How much an account may have; null is as the settings say."""
 
@@ -44,7 +51,7 @@ class AccountModel(_Document):
     id: str
     name: str
     role: Role
-    groups: list[GroupModel]
+    groups: list[MembershipModel]
     quota: QuotaModel
     locked: bool
     created_at: float
@@ -53,6 +60,8 @@ class AccountModel(_Document):
     """The identity provider that knows it; empty: it was made here."""
     subject: str
     """What that provider calls it."""
+    groups_told_at: float
+    """When the provider made the newest token that told groups: seconds since 1970-01-01 UTC."""
 
 
 class NewAccount(_Document):

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from engine.app.access.needs import check_answers
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
+from engine.app.portal.provided import missing_groups
 from engine.app.portal.site import site_of
 from engine.domain.urls import child
 from engine.errors import EngineError, Unavailable
@@ -14,6 +15,7 @@ from engine.ids import new_id
 from engine.ports import Storage
 from engine.settings.service import ApiSection
 from engine.settings.tree import Settings
+from engine.store.database import Database
 
 _SOON = 12 * 3600.0
 """Seconds below which whoever renews a credential is told."""
@@ -91,3 +93,20 @@ def public_url(api: ApiSection) -> Finding:
     except EngineError as error:
         return Finding(check, WARNING, error.message, error.remedy)
     return Finding(check, OK, f"an engine answers at {api.public_url}, seen from here")
+
+
+def groups(settings: Settings) -> Finding | None:
+    """Whether there are the groups whose members identity providers name; None when they name none."""
+    issuers = settings.portal.issuers
+    if not any(one.groups.map for one in issuers.values()):
+        return None
+    check = "groups of identity providers"
+    try:
+        db = Database(settings.database)
+        missing = missing_groups(db, issuers)
+        db.close()
+    except EngineError as error:
+        return Finding(check, FAILURE, error.message, error.remedy)
+    if missing:
+        return Finding(check, FAILURE, "; ".join(missing), "engine user group add makes one")
+    return Finding(check, OK, "every group of portal.issuers is there")

@@ -65,6 +65,8 @@ def examine(
     yield from doctor_access.credentials(credentials_left)
     yield doctor_access.public_url(settings.api)
     yield doctor_access.tree(settings, storage)
+    if found := doctor_access.groups(settings):
+        yield found
 
 
 def _python() -> Finding:

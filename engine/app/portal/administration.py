@@ -17,7 +17,7 @@ from engine.app.portal.values import shown
 from engine.domain.account import Account, Group, Quota, Role
 from engine.errors import BadRequest, NotFound
 from engine.ids import new_id
-from engine.store import accounts
+from engine.store import accounts, memberships
 from engine.store.accounts import KeyRow
 
 _USER_NAME = re.compile(r"[\w.@+-]{1,100}")
@@ -43,7 +43,7 @@ class Administration(Deeds):
             accounts.add(doing.connection, new)
             joined = [_group(doing.connection, group) for group in groups]
             for group in joined:
-                accounts.join(doing.connection, new.id, group)
+                memberships.join(doing.connection, new.id, group)
             self._add_key(doing.connection, new.id, "first", key)
             doing.fields["data"] = (new.id, *(group.id for group in joined))
             return accounts.named(doing.connection, name), key
@@ -133,14 +133,24 @@ class Administration(Deeds):
         return new
 
     def join(self, group: str, name: str) -> None:
-        """Make an account a member of a group; again is fine."""
+        """Make an account a member of a group; again is fine. It stays one, whatever a provider says."""
         with self._about("group.join", name, group) as (doing, account):
-            accounts.join(doing.connection, account.id, _group(doing.connection, group))
+            memberships.join(doing.connection, account.id, _group(doing.connection, group))
 
     def leave(self, group: str, name: str) -> None:
-        """End a membership; none is fine."""
+        """End a membership; none is fine.
+
+        Raises:
+            BadRequest: an identity provider says so: the next token would bring it back.
+        """
         with self._about("group.leave", name, group) as (doing, account):
-            accounts.leave(doing.connection, account.id, _group(doing.connection, group))
+            if teller := next((one.issuer for one in account.groups if one.name == group), ""):
+                raise BadRequest(
+                    f"user {name} is in group {group} because {teller} says so",
+                    remedy="take it away there; or take it out of groups.map of that issuer, and start "
+                    "engine serve again",
+                )
+            memberships.leave(doing.connection, account.id, _group(doing.connection, group))
 
     def _add_key(self, connection: Connection, id_: str, purpose: str, key: str) -> None:
         accounts.add_key(connection, id_, purpose, passwords.key_hash(key), now=self._clock.now())

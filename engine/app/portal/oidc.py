@@ -52,6 +52,7 @@ class Issuers:
     def __init__(self, sections: Mapping[str, IssuerSection], users: Users, clock: Clock) -> None:
         self._providers = {one.url: _Provider(one, clock) for one in sections.values()}
         self._users = users
+        self._groups = users.provided(sections)
         self._clock = clock
 
     def account(self, token: str) -> Account | None:
@@ -68,7 +69,8 @@ class Issuers:
         if not _SUBJECT.fullmatch(subject):
             return None
         name = str(claims.get(section.name) or subject)
-        return self._users.by_subject(section.url, subject, name, create=section.create)
+        found = self._users.by_subject(section.url, subject, name, create=section.create)
+        return self._groups.follow(found, section, claims) if found else None
 
 
 class _Provider:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import Connection
 
@@ -17,6 +18,10 @@ from engine.ids import new_id
 from engine.store import accounts
 from engine.store.audit import Deed
 from engine.store.database import Database
+
+if TYPE_CHECKING:
+    from engine.app.portal.provided import ProvidedGroups
+    from engine.settings.service import IssuerSection
 
 SESSION_SECONDS = 30 * 86_400.0
 """For how long what `authenticate` gives is good."""
@@ -91,6 +96,12 @@ class Users:
                     deed = Deed(now, id_, "user.add", "first visit", data=(id_,))
                     self._trail.append(connection, [deed])
         return found if found and not found.locked else None
+
+    def provided(self, sections: Mapping[str, IssuerSection]) -> ProvidedGroups:
+        """The groups that these identity providers name."""
+        from engine.app.portal.provided import ProvidedGroups  # not for commands without one
+
+        return ProvidedGroups(self._db, self._trail, self._clock, sections)
 
     # --- reading ----------------------------------------------------------------------------------
 

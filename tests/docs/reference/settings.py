@@ -66,7 +66,7 @@ def _type(text: str) -> str:
     if text.startswith("Literal["):
         null = " or null" if text.endswith("| None") else ""
         words, _, _ = text.removeprefix("Literal[").partition("]")
-        return "one of " + ", ".join(re.findall(r"\w+", words)) + null
+        return "one of " + ", ".join(re.findall(r"[\w.]+", words)) + null
     names = ", ".join(get_args(RuntimeName))
     return {
         "str": "text",
@@ -85,6 +85,7 @@ def _type(text: str) -> str:
         "tuple[IPvAnyNetwork, ...]": "list of addresses and networks",
         "tuple[RuntimeName, ...]": f"list of {names}",
         "dict[str, tuple[str, ...]]": "text -> list of texts",
+        "dict[str, GroupName]": "text -> name of a group",
     }[text]
 
 
