@@ -13,9 +13,9 @@ _USUAL_PORTS = {"http": ":80", "https": ":443", "root": ":1094", "roots": ":1094
 
 
 def child(url: str, name: str) -> str:
-    """The URL of a name below a directory."""
+    """The URL of a name below a directory, whatever bytes the name is made of."""
     base, query, rest = url.partition("?")
-    return f"{base.rstrip('/')}/{quote(name, safe='')}{query}{rest}"
+    return f"{base.rstrip('/')}/{quote(name, safe='', errors='surrogateescape')}{query}{rest}"
 
 
 def parent(url: str) -> str:

@@ -53,7 +53,7 @@ def names_of(url: str) -> tuple[str, ...]:
 
 def _text(url: str) -> str:
     parts = urlsplit(url)
-    path = unquote(parts.path)
+    path = unquote(parts.path, errors="surrogateescape")
     if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/"):
         raise BadRequest(f"{url} is not a file of this machine", remedy="write file:///absolute/path")
     return path

@@ -99,6 +99,19 @@ def test_an_argument_that_is_no_utf_8_is_refused_by_its_name(
     assert "defect" not in ran.err
 
 
+def test_a_file_whose_name_is_no_utf_8_is_listed_copied_and_removed_with_its_directory(desk: Desk) -> None:
+    odd = desk.directory / "study" / ODD
+    odd.parent.mkdir()
+    odd.write_text("x")
+    assert desk.ok("data", "ls", "study").out == "a\\udcff\n"
+    [found] = desk.ok("data", "ls", "study", "--json").values
+    assert found["url"].endswith("/study/a%FF")
+    desk.ok("data", "get", "study", "--into", "copy")
+    assert (desk.directory / "copy" / ODD).read_text() == "x"
+    desk.ok("data", "rm", "-r", "study")
+    assert not odd.parent.exists()
+
+
 @pytest.mark.parametrize("command", ["status", "logs"])
 def test_an_execution_that_is_no_utf_8_is_refused_by_its_name(
     asked: tuple[Desk, str, str], command: str
