@@ -116,6 +116,14 @@ def test_no_account_is_called_a_step_in_a_path(client: Client) -> None:
             client.add_user(name, "user", [])
 
 
+@pytest.mark.parametrize("change", [{"role": "user"}, {"locked": True}])
+def test_no_administrator_takes_the_role_from_themselves(house: House, change: dict[str, Any]) -> None:
+    answer = house.ask("PATCH", "/admin/users/root", change, user="root")
+    assert answer.status == 400
+    assert "root is the account that asks" in answer.body.decode()
+    assert house.ask("PATCH", "/admin/users/root", {"role": "admin"}, user="root").status == 200
+
+
 def test_each_deed_is_one_line_that_tells_who_did_it_to_whom(house: House, client: Client, name: str) -> None:
     before = len(lines(client, house.ids["root"]))
     id_ = client.add_user(name)["id"]

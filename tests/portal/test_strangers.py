@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,17 @@ import pytest
 from tests.cli.desk import desk_in
 from tests.portal.house import House, portal
 
+PAGE = "https://portal.example.org"
+
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A portal."""
-    with desk_in(tmp_path_factory.mktemp("portal")) as desk, portal(desk) as house:
+    """A portal that the scripts of one web page may use."""
+    origins = json.dumps([PAGE])
+    with (
+        desk_in(tmp_path_factory.mktemp("portal")) as desk,
+        portal(desk, ENGINE_PORTAL__ORIGINS=origins) as house,
+    ):
         yield house
 
 
@@ -83,3 +90,43 @@ def test_methods_that_somebody_invents_are_one_label_and_no_text_of_the_log(hous
     assert b"INVENTED" not in numbers
     assert numbers.count(b'method="other"') == 1
     assert "INVENTED" not in Path(house.log).read_text()
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ([], "401"),
+        (["apikey: wrong"], "401"),
+        (["apikey: ANN"], "200"),
+        (["apikey: ANN", "apikey: ANN"], "400"),
+    ],
+)
+@pytest.mark.parametrize("origin", [PAGE, "https://elsewhere.example.org", "null"])
+def test_scripts_of_the_pages_of_the_settings_alone_read_answers(
+    house: House, fields: list[str], status: str, origin: str
+) -> None:
+    fields = [field.replace("ANN", house.keys["ann"]) for field in fields]
+    answer = said(house, "GET /rest/executions", "Host: x", f"Origin: {origin}", *fields).decode().lower()
+    assert answer.startswith(f"http/1.1 {status}")
+    may = f"access-control-allow-origin: {PAGE}" in answer
+    assert may is (origin == PAGE and len(fields) < 2)  # one with two keys is no request at all
+    assert "access-control-allow-credentials" not in answer
+
+
+def test_a_browser_that_asks_what_a_script_may_send_is_answered_without_a_key(house: House) -> None:
+    asked = ["Access-Control-Request-Method: DELETE", "Access-Control-Request-Headers: apikey"]
+    start = "OPTIONS /rest/executions/x"
+    answer = said(house, start, "Host: x", f"Origin: {PAGE}", *asked).decode().lower()
+    assert answer.startswith("http/1.1 200")
+    assert "apikey" in answer.partition("access-control-allow-headers:")[2].splitlines()[0]
+    assert said(house, start, "Host: x", "Origin: https://elsewhere.example.org", *asked).startswith(
+        b"HTTP/1.1 400"
+    )
+
+
+@pytest.mark.parametrize("name", ["apikey", "ApiKey", "%61pikey", "a%50ikey", "x%26apikey"])
+def test_a_key_in_a_url_is_refused_however_it_is_spelled(house: House, name: str) -> None:
+    answer = said(house, f"GET /rest/executions?{name}={house.keys['ann']}", "Host: x")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"revoke it" in answer
+    assert house.keys["ann"] not in house.log.read_text()

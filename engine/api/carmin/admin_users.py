@@ -13,6 +13,7 @@ from engine.app.portal.administration import Administration
 from engine.app.portal.users import Users
 from engine.clock import iso
 from engine.domain.account import Quota, Role
+from engine.errors import BadRequest
 
 Name = Annotated[str, Field(max_length=255)]
 Count = Annotated[int | None, Field(ge=0, lt=2**31)]
@@ -132,7 +133,12 @@ def user_routes(
 
     @router.patch("/{name}", response_model=AccountModel)
     def change(name: str, wanted: AccountChange, caller: Administrator) -> AccountModel:
-        """Change role, quotas or password of an account, or lock and unlock it: all of it, or nothing."""
+        """Change role, quotas or password of an account, or lock and unlock it: all of it, or nothing.
+
+        Nobody takes the role of an administrator from themselves: the last one could not give it back.
+        """
+        if name == caller.name and (wanted.locked or wanted.role not in (None, caller.role)):
+            raise BadRequest(f"{name} is the account that asks", remedy="have another administrator do it")
         quota = Quota(**wanted.quota.model_dump()) if wanted.quota else None
         changed = administration(caller.id).change_user(
             name,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.routing import Match, Route
 from starlette.types import Scope
@@ -77,13 +76,6 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
     everywhere = f"{PREFIX}/{{path:path}}"
     app.router.routes.append(_Options(everywhere, _allowed, methods=["OPTIONS"]))
     add_handlers(app)
-    if settings.portal.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.portal.origins),
-            allow_methods=["*"],
-            allow_headers=["*"],
-        )
     return app
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
@@ -79,7 +80,7 @@ class Guard:
 
     async def _guarded(self, scope: Message, receive: Receive, send: Send) -> None:
         try:
-            if b"apikey=" in scope.get("query_string", b"").lower():
+            if b"apikey=" in unquote_to_bytes(scope.get("query_string", b"")).lower():
                 raise Refused(Code.BAD_CREDENTIALS, "a key never stands in a URL; revoke it", status=400)
             scope["state"]["account"] = await self._account(scope)
         except (Refused, Unavailable) as error:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.app import carmin
@@ -32,17 +36,28 @@ class Rest:
 
         files = Files(tree, portal.quotas, self._executor, self._transfers)
         doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
-        self._guard = Guard(carmin(portal, files, failures, self.passwords), doorkeeper, observe)
+        guard = Guard(carmin(portal, files, failures, self.passwords), doorkeeper, observe)
+        self._app: ASGIApp = _for_pages(guard, portal.settings.portal.origins)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        await self._guard(scope, receive, send)
+        await self._app(scope, receive, send)
 
     def close(self) -> None:
         """Wait for what is being written, and end the threads."""
         self.passwords.close()
         self._transfers.shutdown()
         self._executor.shutdown()
+
+
+def _for_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    """Let scripts of these web pages read every answer, refusals too; never with a cookie."""
+    if not origins:
+        return app
+    told = ("X-Request-Id", "Retry-After")
+    return CORSMiddleware(
+        app, allow_origins=origins, allow_methods=["*"], allow_headers=["*"], expose_headers=told
+    )
 
 
 def _bearer(portal: Portal, clock: Clock) -> Bearer:
