@@ -17,7 +17,7 @@ from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings.data import StorageSection
 from engine.settings.tree import Settings
-from engine.storages.credentials import CredentialFile, CredentialSource, MadeToken
+from engine.storages.credentials import ApiKey, CredentialFile, CredentialSource, MadeToken, Token
 from engine.storages.places import UNCONFIGURED, StorageSettings, place_of, scheme_of
 from engine.storages.scoping import scope_down
 from wrappers.wire import Grant
@@ -86,6 +86,17 @@ class Places:
         """Every credential of the settings."""
         return list(self._credentials.values())
 
+    def token(self, setting: str, name: str) -> str:
+        """The token or key of the credential that a setting names.
+
+        Raises:
+            SettingsError, CredentialExpired: there is none that is good.
+        """
+        found = self._named(setting, name).current()
+        if not isinstance(found, (ApiKey, Token)):
+            raise SettingsError(f"setting {setting}: credential {name} is neither a token nor a key")
+        return found.value.reveal()
+
     def _place(self, name: str, section: StorageSection) -> StorageSettings:
         return self._like(
             StorageSettings(
@@ -103,13 +114,15 @@ class Places:
         """That of the section; else the key that its user may register for it."""
         if not section.credential:
             return self._registered.get(name)
-        if section.credential not in self._credentials:
+        return self._named(f"storages.{name}.credential", section.credential)
+
+    def _named(self, setting: str, name: str) -> CredentialSource:
+        if name not in self._credentials:
             known = ", ".join(sorted(self._credentials)) or "none"
             raise SettingsError(
-                f"setting storages.{name}.credential: no credential is called {section.credential}",
-                remedy=f"in the settings: {known}",
+                f"setting {setting}: no credential is called {name}", remedy=f"in the settings: {known}"
             )
-        return self._credentials[section.credential]
+        return self._credentials[name]
 
     def _place_of(self, url: str) -> StorageSettings | None:
         """The place of a URL as it is now: a key may have been registered, or forgotten, since."""

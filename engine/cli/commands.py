@@ -37,6 +37,8 @@ COMMANDS = {
     "keys": "keys:app",
     "user": "user:app",
     "pipeline": "pipeline:app",
+    "publish": "zenodo:publish",
+    "search": "zenodo:search",
     "audit": "audit:app",
     "purge": "purge:command",
 }

@@ -1,4 +1,4 @@
-"""The only door to the boutiques package: validation of descriptors.
+"""The only door to the boutiques package: validation of descriptors, and its words for Zenodo.
 
 The package is imported when first needed, since that costs 0.2 s. Its `localExec` is never used: it evaluates
 user text as Python, writes files while it renders, and changes the process environment.
@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from engine.errors import BadRequest
 from engine.planning.consistency import inconsistencies
 
 logger = logging.getLogger("engine.planning")
@@ -43,6 +44,52 @@ def problems(data: Mapping[str, Any]) -> list[str]:
         logger.debug("the validator of boutiques fails", exc_info=True)
         return [_FAILS]
     return []
+
+
+def zenodo_record(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the boutiques package tells Zenodo of a descriptor: title, author, keywords, related works.
+
+    Raises:
+        BadRequest: it cannot.
+    """
+    from boutiques.publisher import Publisher
+
+    class Record(Publisher):  # type: ignore[misc] # untyped
+        """A publisher that asks nobody: its own constructor writes the token into `~/.boutiques`."""
+
+        def __init__(self) -> None:
+            self.descriptor = dict(data)
+            self.creator, self.url = data.get("author"), data.get("url")
+            self.tool_doi, self.descriptor_url = data.get("tool-doi"), data.get("descriptor-url")
+            self.online_platforms = data.get("online-platform-urls")
+
+    try:
+        made: dict[str, Any] = Record().create_metadata()
+    except Exception:  # it assumes types of what the schema leaves open
+        logger.debug("the publisher of boutiques fails", exc_info=True)
+        raise BadRequest(
+            "the boutiques package can make no record of it", remedy="look at its tags"
+        ) from None
+    return made
+
+
+def zenodo_query(words: str, *, exact: bool) -> str:
+    """What the boutiques package adds to a search on Zenodo."""
+    from boutiques.searcher import Searcher
+
+    return str(Searcher(words or None, exact_match=exact).query_line)
+
+
+def zenodo_hits(answer: Mapping[str, Any], most: int, *, whole: bool) -> list[dict[str, Any]] | None:
+    """What the boutiques package shows of the records of a search; None when they are none."""
+    from boutiques.searcher import Searcher
+
+    try:
+        found = Searcher(None, max_results=most, no_trunc=whole).create_results_list(answer)
+        return [{str(key).lower(): value for key, value in one.items()} for one in found]
+    except Exception:  # it assumes the shape of an answer
+        logger.debug("the searcher of boutiques fails", exc_info=True)
+        return None
 
 
 def _schema_problems(data: Mapping[str, Any]) -> list[str]:

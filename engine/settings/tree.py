@@ -40,7 +40,10 @@ class Settings(Section):
     backend: str = "local"
     """The back-end of a submit that names none."""
     zenodo: str = "https://zenodo.org"
-    """Where descriptors called `zenodo.N` are fetched, when `--network` allows it."""
+    """Where descriptors called `zenodo.N` are fetched, when `--network` allows it, searched and published;
+    `https://sandbox.zenodo.org` is for trying."""
+    zenodo_credential: str = ""
+    """The name of a credential (a `token` or `key`) with which `engine publish` publishes there."""
     server: str = ""
     """URL of a daemon that does the work; as the option `--server`."""
     local: LocalSection = LocalSection()
