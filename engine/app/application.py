@@ -14,12 +14,14 @@ from engine.app.requests import SubmitRequest
 from engine.app.submission import Also, Submissions, Told
 from engine.app.summary import job_summary
 from engine.clock import Clock
+from engine.domain.attempt import News
 from engine.domain.execution import Intent
 from engine.domain.job import JobState
 from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.ports import Backend, Catalogue, Progress, Storage
 from engine.reconcile import layout
+from engine.reconcile.settle import settle
 from engine.settings.tree import Settings
 from engine.storages.file import to_path
 from engine.store import (
@@ -27,6 +29,7 @@ from engine.store import (
     events,
     executions,
     jobs,
+    lifecycle,
     products,
     replicas,
     submissions,
@@ -220,6 +223,29 @@ class Application:
             if execution.state.is_final:
                 return False
             executions.set_intent(connection, id_, Intent.CANCEL, now=self._clock.now())
+            if also is not None:
+                also(connection, execution)
+        return True
+
+    def cancel_job(self, id_: ExecutionId, number: int, also: Also | None = None) -> bool:
+        """Ask for the end of one job; False when it is over already. `also`: done in the same commit.
+
+        Jobs that the place runs as one with it end too, and are tried again.
+        """
+        now = self._clock.now()
+        with self._db.write() as connection:
+            execution = executions.get(connection, id_, lock=True)  # it must not end meanwhile
+            job = jobs.numbered(connection, id_, number)
+            if job.state.is_final:
+                return False
+            if job.state == JobState.ACTIVE:
+                busy = [a for a in attempts.of_job(connection, job.id) if not a.state.at_rest]
+                words = [lifecycle.Word(a, News.CANCEL_REQUESTED) for a in busy]
+                settle(connection, lifecycle.tell(connection, words, now=now), now=now)
+            else:
+                jobs.move(connection, [Move(job, JobState.CANCELLED, message="cancelled")], now=now)
+                told = Event(id_, now, "cancelled", job.id, None, job.state, JobState.CANCELLED)
+                events.append(connection, [told])
             if also is not None:
                 also(connection, execution)
         return True

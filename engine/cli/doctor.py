@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ def command(
     from engine.app.health.doctor import examine
     from engine.app.health.findings import FAILURE
     from engine.app.health.grid import examine_backend
+    from engine.vip import plug as vip
     from engine.wiring import local_settings
 
     engine = session.engine
@@ -27,7 +29,9 @@ def command(
         findings = examine_backend(engine.backends, backend, engine.db)
     else:
         left = {one.name: one.seconds_left for one in engine.places.credentials()}
-        findings = examine(engine.settings, local_settings(engine.settings).node, left, engine.storage)
+        node = local_settings(engine.settings).node
+        here = examine(engine.settings, node, left, engine.storage)
+        findings = chain(here, vip.findings(engine.settings.vip))
     broken = False
     for finding in findings:
         broken = broken or finding.verdict == FAILURE

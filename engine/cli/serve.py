@@ -28,6 +28,7 @@ def command(
     from engine import log
     from engine.app.access.inspection import forbid_inspection
     from engine.app.health.isolation import check_policy
+    from engine.vip.plug import beside
 
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,10 +50,11 @@ def command(
         database=engine.db.url.render_as_string(hide_password=True),
         **({"http": server.url} if server else {}),
     )
-    if server is None:
-        engine.driver.serve(stop.is_set, until_idle=until_idle)
-    else:
-        _serve_both(server, stop, until_idle=until_idle)
+    with beside(engine.settings.vip, session.config):
+        if server is None:
+            engine.driver.serve(stop.is_set, until_idle=until_idle)
+        else:
+            _serve_both(server, stop, until_idle=until_idle)
     logger.info("stopped")
 
 

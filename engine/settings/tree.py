@@ -14,6 +14,7 @@ from engine.settings.grid import DiracSection, DiracxSection
 from engine.settings.node import LimitSettings, LocalSection, NodeSettings
 from engine.settings.section import Section
 from engine.settings.service import ApiSection, PortalSection
+from engine.settings.vip import VipSection
 
 
 def _user() -> str:
@@ -58,6 +59,7 @@ class Settings(Section):
     data: DataSection = DataSection()
     api: ApiSection = ApiSection()
     portal: PortalSection = PortalSection()
+    vip: VipSection = VipSection()
 
     def node_of(self, backend: str) -> NodeSettings:
         """Find how the nodes of a back-end are set up."""

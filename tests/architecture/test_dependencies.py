@@ -13,6 +13,7 @@ from tests.services.debian import PACKAGES as DEBIAN
 DOCUMENT = (ROOT / "docs" / "dependencies.md").read_text()
 EXTRA = {
     Path("engine/storages/s3.py"): {"obstore"},
+    Path("engine/vip/h2.py"): {"jpype"},
     Path("engine/testing/contracts/backend.py"): {"pytest"},
     Path("engine/testing/contracts/storage.py"): {"pytest"},
     Path("engine/testing/localsite/matcher.py"): {"DIRACCommon", "diracx", "fastapi", "uuid_utils"},
@@ -47,13 +48,13 @@ def test_every_dependency_is_justified_and_nothing_else() -> None:
     assert not [package for package in DEBIAN.values() if package not in DOCUMENT]
 
 
-def test_what_only_some_storages_need_is_justified_and_tested() -> None:
+def test_what_is_optional_is_justified_and_tested() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = [
         one for name, group in project["optional-dependencies"].items() if name != "testing" for one in group
     ]
     names = {canonical(re.split(r"[^\w.-]", one)[0]) for one in extras}
-    assert justified("For some storages") == names
+    assert justified("For what is optional") == names
     assert names <= declared("dev")
 
 

@@ -81,6 +81,21 @@ MAY_IMPORT = {
         *CORE,
         *SHARED,
     },
+    "engine/vip": {
+        "engine.vip",
+        "engine.app",
+        "engine.log",
+        "engine.planning.vip_keys",
+        "engine.reconcile.layout",
+        "engine.settings",
+        "engine.store",
+        "engine.wiring",
+        "engine.xdg",
+        "wrappers.transfer.redact",
+        *FILE_URLS,
+        *CORE,
+        *SHARED,
+    },
     "engine/cli": {
         "engine.cli",
         "engine.client",
@@ -104,7 +119,9 @@ EXCEPTIONS = {
     # on this machine the engine starts the serving wrapper itself and meets it in a directory
     Path("engine/backends/local.py"): {"wrappers.serve", "wrappers.node.files"},
     # it starts and stops what answers over HTTP
-    Path("engine/cli/serve.py"): {"engine.api.parts"},
+    Path("engine/cli/serve.py"): {"engine.api.parts", "engine.vip.plug"},
+    # it says how far the tables of another portal are
+    Path("engine/cli/doctor.py"): {"engine.vip.plug"},
     # it looks at this machine with the eyes of a job
     Path("engine/app/health/doctor.py"): {"wrappers.node.probe"},
     Path("engine/app/health/isolation.py"): {"wrappers.runtimes.support"},

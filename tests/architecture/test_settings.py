@@ -6,11 +6,11 @@ import ast
 import inspect
 from pathlib import Path
 
-from engine.settings import data, grid, node, service, tree
+from engine.settings import data, grid, node, service, tree, vip
 from engine.settings.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = (data, grid, node, service, tree)
+MODULES = (data, grid, node, service, tree, vip)
 
 
 def attributes_read() -> set[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 PACKAGES = {
     "/usr/lib/apache2/modules/mod_dav.so": "apache2-bin",
+    "/usr/share/java/h2.jar": "libh2-java",
     "/usr/lib/*/libXrdHttp-5.so": "xrootd-server-plugins",
     "/usr/lib/python3/dist-packages/fusepy.py": "python3-fusepy",
     "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so": "libnginx-mod-http-dav-ext",
@@ -25,6 +26,9 @@ PACKAGES = {
     "haproxy": "haproxy",
     "initdb": "postgresql",
     "ip": "iproute2",
+    "java": "default-jre-headless",
+    "mariadb-install-db": "mariadb-server-core",
+    "mariadbd": "mariadb-server-core",
     "newuidmap": "uidmap",
     "nginx": "nginx-light",
     "proot": "proot",

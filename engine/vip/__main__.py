@@ -1,0 +1,54 @@
+"""The process that the daemon starts: `python -m engine.vip [CONFIG]`. It ends with the daemon."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Event, Thread
+
+from engine import log, wiring
+from engine.app.access.inspection import forbid_inspection
+from engine.app.portal.deeds import local_actor
+from engine.errors import EngineError
+from engine.settings.reading import load
+from engine.vip.memory import Memory
+from engine.vip.reader import Reader
+
+OUTAGE = 5.0
+"""Seconds between two tries while the engine's own database does not answer."""
+
+
+def main(words: list[str]) -> None:
+    """Keep the portal's tables until told to stop, or until the daemon is gone."""
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Thread(target=_watch_daemon, args=(stop,), daemon=True).start()
+    log.configure()
+    forbid_inspection()
+    settings = load(Path(words[0]) if words else None)
+    engine = wiring.build(settings)
+    reader = Reader(settings.vip, engine.app, engine.db, engine.trail, engine.clock, Memory())
+    log.logger().info("VIP's tables are kept", workflows=str(settings.vip.workflows), by=local_actor())
+    while not stop.is_set():
+        wait = settings.vip.every
+        try:
+            reader.round()
+        except EngineError as error:
+            log.logger().warning("VIP's tables: %s", error)
+            wait = OUTAGE
+        stop.wait(wait)
+    sys.stderr.flush()
+    os._exit(0)  # Java's threads would keep the process
+
+
+def _watch_daemon(stop: Event) -> None:
+    """Wait for the end of the pipe whose other end the daemon holds."""
+    sys.stdin.buffer.read()
+    stop.set()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,137 @@
+"""What the engine knows of all this: a process beside the daemon, and what `engine doctor` says of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+from engine.app.health.findings import FAILURE, OK, WARNING, Finding
+from engine.clock import iso
+from engine.errors import EngineError, SettingsError
+from engine.log import logger
+from engine.settings.vip import VipSection
+
+_DRIVER = "mysql+pymysql://"
+_PAUSE = 5.0
+"""Seconds after which the process is started again when it has ended by itself."""
+_PATIENCE = 10.0
+"""Seconds in which it ends when it is told to."""
+
+
+def check(settings: VipSection) -> None:
+    """Return if the settings can work.
+
+    Raises:
+        SettingsError: they contradict each other, or are incomplete.
+    """
+    if settings.workflows is None:
+        return
+    if not settings.workflows.is_absolute():
+        raise SettingsError(f"setting vip.workflows: {settings.workflows} is no absolute path")
+    if not settings.database.startswith(_DRIVER):
+        raise SettingsError(
+            "setting vip.database: with vip.workflows, a database is needed",
+            remedy=f"{_DRIVER}USER:PASSWORD@HOST/workflowsdb",
+        )
+    if not re.fullmatch(r"[A-Za-z0-9._-]+:[0-9]{1,5}", settings.h2, re.ASCII):
+        raise SettingsError(f"setting vip.h2: {settings.h2!r} is no HOST:PORT")
+
+
+@contextmanager
+def beside(settings: VipSection, config: Path | None) -> Iterator[None]:
+    """Keep the process running until the end of the block, if the settings ask for it.
+
+    Raises:
+        SettingsError: they cannot work.
+    """
+    check(settings)
+    if settings.workflows is None:
+        yield
+        return
+    stop = Event()
+    words = [sys.executable, "-m", "engine.vip", *([str(config)] if config else [])]
+    keeper = Thread(target=_keep, args=(words, stop), name="vip")
+    keeper.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        keeper.join()
+
+
+def _keep(words: list[str], stop: Event) -> None:
+    while True:
+        process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        while process.poll() is None and not stop.wait(0.2):
+            pass
+        if stop.is_set():
+            _end(process)
+            return
+        logger().warning("VIP's tables: the process has ended; it is started again", code=process.returncode)
+        if stop.wait(_PAUSE):
+            return
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdin:
+        process.stdin.close()
+
+
+def findings(settings: VipSection) -> Iterator[Finding]:
+    """Tell whether the portal's tables can be written, and how far they are."""
+    if settings.workflows is None:
+        return
+    from engine.vip.memory import Memory
+    from engine.vip.workflowsdb import WorkflowsDb
+
+    what = "VIP's database"
+    try:
+        check(settings)
+        database = WorkflowsDb(settings.database)
+        database.check()
+        database.close()
+        yield Finding(what, OK, "workflowsdb answers and has its tables")
+    except SettingsError as error:
+        yield Finding(what, FAILURE, error.message, error.remedy)
+        return
+    except EngineError as error:
+        yield Finding(what, FAILURE, error.message, error.remedy or "see vip.database")
+    yield _h2(settings)
+    try:
+        standing = Memory().standing()
+    except EngineError as error:
+        yield Finding("VIP's tables", FAILURE, error.message, error.remedy)
+        return
+    for place, (words, since) in standing.trouble.items():
+        text = f"{place} could not be written since {iso(since)}: {words}"
+        yield Finding("VIP's tables", WARNING, text, "they are caught up when it answers")
+    if not standing.trouble:
+        yield Finding("VIP's tables", OK, f"{standing.behind} executions have something left to be written")
+
+
+def _h2(settings: VipSection) -> Finding:
+    import socket
+
+    check = "VIP's H2 server"
+    host, _, port = settings.h2.rpartition(":")
+    if not settings.h2_jar.is_file():
+        return Finding(check, FAILURE, f"there is no {settings.h2_jar}", "install libh2-java; see vip.h2_jar")
+    try:
+        with socket.create_connection((host, int(port)), timeout=_PATIENCE):
+            return Finding(check, OK, f"{settings.h2} answers")
+    except OSError as error:
+        words = f"{settings.h2}: {error.strerror or error}"
+        return Finding(
+            check, FAILURE, words, "start it: java -cp h2.jar org.h2.tools.Server -tcp -ifNotExists"
+        )

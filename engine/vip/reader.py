@@ -1,0 +1,200 @@
+"""Reading what happens, and bringing what the portal sees up to date, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.app.application import Application
+from engine.app.portal.audit import AuditTrail
+from engine.clock import Clock
+from engine.errors import EngineError, LostRace
+from engine.ids import ExecutionId
+from engine.log import logger
+from engine.settings.vip import VipSection
+from engine.store import driven, jobs
+from engine.store.database import Database
+from engine.store.executions import Execution
+from engine.store.launches import Launch
+from engine.vip.files import Files
+from engine.vip.h2 import Databases
+from engine.vip.memory import Memory
+from engine.vip.page import DATABASE, FILES, H2, PLACES, Page
+from engine.vip.signals import Signals
+from engine.vip.workflowsdb import WorkflowsDb
+
+_OVERLAP = 1000
+"""Events that are looked at again: on PostgreSQL a lower number may become visible after a higher one."""
+_EVENTS = 10_000
+_EVERYTHING = 60.0
+"""Seconds between two looks at all executions."""
+_PAUSES = (2.0, 30.0)
+"""Seconds for which a place that is away is left in peace: the first, doubled up to the last."""
+_UNCLAIMED = 600.0
+"""Seconds after the end of an execution after which the portal will not write its row any more."""
+
+
+class Reader:
+    """Everything that the portal sees of this engine."""
+
+    def __init__(
+        self,
+        settings: VipSection,
+        app: Application,
+        db: Database,
+        trail: AuditTrail,
+        clock: Clock,
+        memory: Memory,
+    ) -> None:
+        assert settings.workflows is not None  # noqa: S101 - what starts this has looked
+        self._db = db
+        self._clock = clock
+        self._memory = memory
+        self._database = WorkflowsDb(settings.database)
+        self._h2 = Databases(settings)
+        self._files = Files(settings.workflows)
+        self._signals = Signals(app, db, trail, memory)
+        self._pages: dict[ExecutionId, Page] = {}
+        self._cursor = 0
+        self._seen: set[int] = set()
+        self._all_at = float("-inf")
+        self._away: dict[str, tuple[float, float]] = {}
+        """Place -> until when it is left in peace, and for how long."""
+        self._noted: dict[str, str] = {}
+        self._behind = -1
+
+    def round(self) -> None:
+        """Read what has happened since the last one, and write it.
+
+        Raises:
+            EngineError: the engine's own database does not answer; another round may go well.
+        """
+        self._read()
+        for id_ in self._signals.reschedule():
+            self._page(id_).changed(None)
+        for page in list(self._pages.values()):
+            self._bring(page)
+        behind = sum(1 for page in self._pages.values() if page.dirty)
+        if behind != self._behind:
+            self._memory.set_behind(behind)
+            self._behind = behind
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        now = self._clock.now()
+        if now - self._all_at >= _EVERYTHING:
+            self._read_all()
+            self._all_at = now
+        while True:
+            with self._db.read() as connection:
+                found = driven.changes(connection, max(self._cursor - _OVERLAP, 0), _EVENTS)
+            new = [one for one in found if one.number not in self._seen]
+            for one in new:
+                changed = None if one.job_id is None else {one.job_id}
+                self._page(one.execution_id).changed(changed)
+            self._cursor = max([self._cursor, *(one.number for one in found)])
+            self._seen = {one.number for one in found if one.number > self._cursor - _OVERLAP}
+            if len(new) < _EVENTS - _OVERLAP:
+                return
+
+    def _read_all(self) -> None:
+        shown = self._memory.shown()
+        with self._db.read() as connection:
+            newest = driven.newest_event(connection)
+            every = driven.every(connection)
+        if not self._cursor:
+            self._cursor = newest
+            with self._db.read() as connection:
+                found = driven.changes(connection, max(newest - _OVERLAP, 0), _EVENTS)
+            self._seen = {one.number for one in found}
+        for id_, ended_at in every:
+            if ended_at is None or shown.get(id_) != ended_at:
+                self._page(id_)
+
+    def _page(self, id_: ExecutionId) -> Page:
+        found = self._pages.get(id_)
+        if found is None:
+            found = self._pages[id_] = Page(self._db, id_)
+        return found
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def _bring(self, page: Page) -> None:
+        with self._db.read() as connection:
+            found = driven.get(connection, page.id)
+        if found is None:  # purged
+            self._forget(page)
+            return
+        execution, launch = found
+        if execution.state.is_final and self._is_over(page, execution):
+            return
+        if page.begun:
+            self._try(H2, lambda: self._obey(page, execution, launch))
+        written = DATABASE in page.dirty
+        steps: dict[str, Callable[[], None]] = {
+            FILES: lambda: page.write_files(self._files, execution, launch),
+            H2: lambda: page.write_h2(self._h2, execution, launch),
+            DATABASE: lambda: page.write_database(self._database, execution, launch),
+        }
+        for place in PLACES:
+            if place in page.dirty and self._try(place, steps[place]):
+                del page.dirty[place]
+        if not page.dirty and (written or execution.state.is_final):
+            self._try(DATABASE, lambda: self._settle(page, execution))
+
+    def _obey(self, page: Page, execution: Execution, launch: Launch) -> None:
+        numbers = self._signals.obey(execution, launch, self._h2.of(page.id))
+        if numbers:
+            with self._db.read() as connection:
+                page.changed({jobs.numbered(connection, page.id, number).id for number in numbers})
+
+    def _settle(self, page: Page, execution: Execution) -> None:
+        if page.settle(self._database, execution):
+            self._memory.set_shown(page.id, execution.ended_at or 0.0)
+            self._forget(page)
+
+    def _is_over(self, page: Page, execution: Execution) -> bool:
+        """Forget an ended execution of which the portal knows nothing: nothing is made anew of what it has
+        removed.
+        """
+        if self._clock.now() - (execution.ended_at or 0.0) < _UNCLAIMED:
+            return False
+        over = []
+        known = self._try(DATABASE, lambda: over.append(self._database.workflow(execution.id) is None))
+        if known and over[0]:
+            self._memory.set_shown(page.id, execution.ended_at or 0.0)
+            self._forget(page)
+        return not known or over[0]
+
+    def _forget(self, page: Page) -> None:
+        self._h2.close(page.id)
+        self._pages.pop(page.id, None)
+
+    def _try(self, place: str, act: Callable[[], object]) -> bool:
+        """Do something at a place, unless it is left in peace; one that is away never stops the others."""
+        now = self._clock.now()
+        until, pause = self._away.get(place, (0.0, 0.0))
+        if now < until:
+            return False
+        try:
+            act()
+        except LostRace:  # a job went on while it was ended: the next round looks again
+            return False
+        except EngineError as error:
+            pause = min(max(pause * 2, _PAUSES[0]), _PAUSES[1])
+            self._away[place] = (self._clock.now() + pause, pause)
+            if place == H2:
+                self._h2.close_all()
+            self._note(place, str(error))
+            return False
+        self._away.pop(place, None)
+        self._note(place, "")
+        return True
+
+    def _note(self, place: str, words: str) -> None:
+        if self._noted.get(place) == words:
+            return
+        if words:
+            logger().warning("VIP's tables fall behind", place=place, words=words)
+        self._memory.note(place, words, now=self._clock.now())
+        self._noted[place] = words

@@ -1,0 +1,30 @@
+"""The sums of an execution's ended jobs, as the table Stats has them. Decisions only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.store.driven import Try
+from engine.vip.states import column_of_stats
+
+_PARTS = {"inputs": "it", "image": "it", "run": "et", "outputs": "ot", "deliver": "ot"}
+
+
+def of_tries(tries: Iterable[Try]) -> Mapping[str, int]:
+    """Count attempts by how they ended, with their seconds of waiting, execution, input and output."""
+    seconds: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for one in tries:
+        column = column_of_stats(one.state, one.failure)
+        if not column:
+            continue
+        report: Mapping[str, Any] = one.report or {}
+        counts[column] += 1
+        began = float(report.get("started") or one.running_at or one.updated_at)
+        seconds[f"{column}_wt"] += max(began - one.created_at, 0.0)  # type: ignore[assignment]
+        for phase in report.get("phases", ()):
+            if part := _PARTS.get(phase["name"]):
+                seconds[f"{column}_{part}"] += max(float(phase["seconds"]), 0.0)  # type: ignore[assignment]
+    return {**counts, **{name: round(value) for name, value in seconds.items()}}
