@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from engine.api.parts import Http
     from engine.app.portal.administration import Administration
     from engine.app.portal.pipelines import Pipelines
+    from engine.app.portal.proposing import Proposing
     from engine.app.portal.publishing import Publishing
     from engine.app.portal.users import Users
     from engine.backends.dirac.backend import DiracSettings
@@ -160,6 +161,14 @@ class Engine:
         from engine.app.portal.publishing import Publishing
 
         return Publishing(self.db, self.trail, self.clock, local_actor())
+
+    @cached_property
+    def proposing(self) -> Proposing:
+        """Decides about proposals of pipelines, likewise."""
+        from engine.app.portal.deeds import local_actor
+        from engine.app.portal.proposing import Proposing
+
+        return Proposing(self.db, self.trail, self.clock, local_actor())
 
     @cached_property
     def trail(self) -> AuditTrail:

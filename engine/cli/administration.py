@@ -99,6 +99,25 @@ class Here:
         """End a membership."""
         self._engine.administration.leave(group, name)
 
+    def proposals(self, *, decided: bool = False) -> Sequence[Told]:
+        """The proposals of everybody."""
+        return self._engine.proposing.all(decided=decided)
+
+    def proposal(self, id_: str) -> Told:
+        """One proposal, looked through."""
+        return self._engine.proposing.examine(id_)
+
+    def publish_proposal(
+        self, id_: str, groups: Sequence[str] = (), *, identifier: str = "", replace: bool = False
+    ) -> str:
+        """Publish what was proposed."""
+        made = self._engine.proposing.publish(id_, groups, identifier=identifier, replace=replace)
+        return made.identifier
+
+    def refuse_proposal(self, id_: str, why: str) -> None:
+        """Refuse what was proposed."""
+        self._engine.proposing.refuse(id_, why)
+
     def audit_lines(self, after: int) -> Iterable[Told]:
         """The lines of the audit trail."""
         return self._engine.trail.lines(after)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import show
+from engine.cli import proposals, show
 from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor, session
 
 AsOption = Annotated[
@@ -87,3 +87,6 @@ def withdraw(identifier: Annotated[str, typer.Argument(help="NAME/VERSION.")]) -
     """Offer a pipeline no more; executions go on knowing it."""
     session.engine.publishing.withdraw(identifier)
     show.say(f"pipeline {identifier} is no longer offered")
+
+
+proposals.add_to(app)

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import show
+from engine.cli import proposals, show
 from engine.cli.pipeline import AsOption, NoOption, ReplaceOption
 from engine.cli.remote_session import connected
 from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor
 
-pipeline = typer.Typer(help="For administrators: what the platform offers.", no_args_is_help=True)
+pipeline = typer.Typer(
+    help="Propose pipelines; for administrators: what the platform offers.", no_args_is_help=True
+)
 IdentifierArgument = Annotated[str, typer.Argument(help="NAME/VERSION.")]
 GroupsOption = Annotated[
     list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
@@ -74,3 +76,6 @@ def trust(identifier: IdentifierArgument, no: NoOption = False) -> None:
 def withdraw(identifier: IdentifierArgument) -> None:
     """Offer a pipeline no more; executions go on knowing it."""
     connected().withdraw(identifier)
+
+
+proposals.add_to(pipeline)

@@ -22,13 +22,14 @@ from engine.client.administration import Administration
 from engine.client.files import Files
 from engine.client.pipelines import Pipelines
 from engine.client.platforms import Platforms
+from engine.client.proposals import Proposals
 from engine.errors import BadRequest
 from engine.ids import new_id
 
 RUNNING = "Running"
 
 
-class Client(Files, Pipelines, Platforms, Administration):
+class Client(Files, Pipelines, Proposals, Platforms, Administration):
     """Speaks CARMIN to a daemon. Threads have a client each."""
 
     def submit(

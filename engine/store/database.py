@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, Operational
 
 from engine.errors import SettingsError, Unavailable
 
-REVISION = "0012"
+REVISION = "0013"
 """The schema that this version of the engine reads and writes: the newest of `migrations/versions`."""
 
 _KINDS = "sqlite:///PATH or postgresql+psycopg://..."

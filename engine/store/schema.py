@@ -317,6 +317,21 @@ pipeline_group = Table(
     Column("group_id", _ID, ForeignKey("user_group.id"), primary_key=True),
 )
 
+proposal = Table(
+    "proposal",  # a pipeline that a user wishes to have published
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("account_id", _ID, ForeignKey("account.id"), nullable=False),
+    Column("identifier", String(255), nullable=False),  # name/version
+    Column("descriptor_sha256", String(64), ForeignKey("descriptor.sha256"), nullable=False),
+    Column("note", Text, nullable=False),  # the user's words
+    Column("state", String(16), nullable=False),  # engine.store.proposals
+    Column("answer", Text, nullable=False),  # why it was refused, or what it was published as
+    Column("created_at", Float, nullable=False),
+    Column("decided_at", Float),
+    Index("ix_proposal_account_id_state", "account_id", "state"),
+)
+
 launch = Table(
     "launch",  # what the portal knows of an execution that was started through it
     metadata,

@@ -24,6 +24,7 @@ from engine.api.carmin.models import Error
 from engine.api.carmin.paths import path_routes
 from engine.api.carmin.pipelines import pipeline_routes
 from engine.api.carmin.platform import platform_routes
+from engine.api.carmin.proposals import proposal_routes
 from engine.api.carmin.session import session_routes
 from engine.api.carmin.statistics import statistics_routes
 from engine.api.passwords import Passwords
@@ -61,6 +62,7 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
         job_routes(portal.launches),
         session_routes(portal.users, failures),
         admin_routes(portal.pipelines, portal.publishing),
+        proposal_routes(portal.proposing),
         user_routes(portal.users, portal.administration, portal.launches.end_all),
         group_routes(portal.users, portal.administration),
         statistics_routes(portal.usage, portal.users),

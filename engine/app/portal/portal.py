@@ -14,10 +14,12 @@ from engine.app.portal.audit import AuditTrail
 from engine.app.portal.launches import Launches
 from engine.app.portal.launching import Launcher
 from engine.app.portal.pipelines import Pipelines
+from engine.app.portal.proposing import Proposing
 from engine.app.portal.publishing import Publishing
 from engine.app.portal.quotas import Quotas
 from engine.app.portal.records import Records
 from engine.app.portal.tree import FileTree
+from engine.app.portal.trial import Trials
 from engine.app.portal.users import Users
 from engine.app.portal.virtual import ROOT
 from engine.app.usage import usage_of
@@ -37,6 +39,8 @@ class Portal:
     pipelines: Pipelines
     publishing: Callable[[str], Publishing]
     """Changes pipelines in the name of an account."""
+    proposing: Callable[[str], Proposing]
+    """Proposes pipelines, and decides about proposals, in the name of an account."""
     trail: AuditTrail
     sites: Callable[[str], Sequence[SiteView]]
     """The sites of a back-end, or of all (empty)."""
@@ -76,6 +80,7 @@ def open_portal(
         administration=partial(Administration, db, trail, clock),
         pipelines=pipelines,
         publishing=partial(Publishing, db, trail, clock),
+        proposing=partial(Proposing, db, trail, clock, check=Trials().check),
         trail=trail,
         sites=lambda backend: sites_of(db, clock.now(), backend),
         usage=partial(usage_of, db),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,7 @@ class Publishing(Deeds):
         *,
         identifier: str = "",
         replace: bool = False,
+        also: Callable[[Connection], object] = lambda _: None,
     ) -> tuple[Pipeline, list[Finding]]:
         """Publish a descriptor for everybody, or for some groups (by name); gives what lint says of it.
 
@@ -39,6 +40,7 @@ class Publishing(Deeds):
             identifier: `name/version`, where it is not the descriptor's own.
             replace: whether a pipeline of this identifier that was never used may be replaced. What was used
                 never is.
+            also: what is written in the same commit.
 
         Raises:
             BadRequest: it is not valid, has an error of lint, no client could reach it, or another one of
@@ -63,6 +65,7 @@ class Publishing(Deeds):
             _check_replaced(connection, new, replace=replace)
             descriptors.keep(connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now)
             pipelines.put(connection, new)
+            also(connection)
             doing.fields.update(pipeline=identifier, descriptor_sha256=descriptor.sha256)
         return new, found
 
