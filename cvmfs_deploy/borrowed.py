@@ -1,9 +1,11 @@
 """The part of an image that is published already, and is not unpacked again.
 
-An image may begin with all layers of a published one: a later step of its build, or something that was
-added to it. Then only the other layers are fetched and unpacked. In the staged tree, a symbolic link with a
-text that no layer can know stands for each published file. Where such a link is left in the end, the file
-comes with the clone of a template transaction, or is copied from where it is published, and its sum checked.
+An image may have its first layers from a published one: a later version of a tool, another tool on the same
+system, or something that was added. Then only the other layers are fetched and unpacked. In the staged tree,
+a symbolic link with a text that no layer can know stands for each file. Where such a link is left in the end,
+the file comes with the clone of a template transaction, or is copied from where it is published, and its sum
+checked. A file that the published image has no more can only be replaced: if it is left in the end, the image
+is unpacked whole.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 from cvmfs_deploy import listing
 from cvmfs_deploy.catalogs import MARKER
-from cvmfs_deploy.scrub import Change
+from cvmfs_deploy.history import History
 from wrappers.containers import udocker_format
 from wrappers.containers.errors import CorruptImage
 from wrappers.containers.listing import Entry
@@ -27,14 +30,15 @@ _ROOT = udocker_format.ROOT.encode() + b"/"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A published image that another one begins with."""
+    """The part of a published image that another one begins with."""
 
     container: Path
     layers: int
-    """How many layers it has."""
+    """How many layers made it."""
     entries: Mapping[bytes, Entry]
-    changes: tuple[Change, ...]
-    """What was not kept of it as it was."""
+    history: History
+    gone: frozenset[bytes] = frozenset()
+    """Files among the entries that are published no more."""
     token: bytes = field(default_factory=lambda: b"published-" + secrets.token_hex(16).encode() + b":")
 
     def lay(self, root: Path) -> None:
@@ -46,8 +50,6 @@ class Base:
         top = os.fsencode(root)
         os.mkdir(top, 0o755)
         for path in sorted(self.entries):
-            if not path.startswith(_ROOT) or path.rpartition(b"/")[2] == MARKER.encode():
-                continue
             entry, place = self.entries[path], os.path.join(top, path[len(_ROOT) :])
             if entry.kind == "dir":
                 os.mkdir(place)
@@ -59,7 +61,7 @@ class Base:
         """What is listed of a tree, with files for the links that stand for them, and where those are.
 
         Raises:
-            CorruptImage: a layer contradicts what it is applied to.
+            CorruptImage: a layer contradicts what it is applied to, or a file is needed that is gone.
         """
         found, places = [], {}
         for entry in entries:
@@ -67,16 +69,43 @@ class Base:
                 raise CorruptImage(f"a layer names something below a file: {entry.path!r}")
             if entry.kind == "link" and entry.link.startswith(self.token):
                 path = entry.link[len(self.token) :]
+                if path in self.gone:
+                    raise CorruptImage(f"{path!r} of a layer before is not published any more")
                 places[entry.path] = os.path.join(os.fsencode(self.container), path)
                 entry = self.entries[path]._replace(path=entry.path)
             found.append(entry)
         return found, places
 
 
-def begins_with(layers: Iterable[str], theirs: Iterable[str]) -> bool:
-    """Whether all of their layers are the first of these."""
-    ours, first = list(layers), list(theirs)
-    return bool(first) and ours[: len(first)] == first
+def first_part(container: Path, layers: int, entries: Mapping[bytes, Entry], history: History) -> Base:
+    """What the first layers of a published image made, by its list and the history of all its layers."""
+    part = {
+        path: entry
+        for path, entry in entries.items()
+        if history.origins.get(path.removeprefix(_ROOT), layers) < layers and path.startswith(_ROOT)
+    }
+    since = history.lost_since(layers)
+    for one in since:
+        path = _ROOT + one.path
+        part[path] = Entry(path, one.kind, one.mode, link=one.link)
+    gone = frozenset(_ROOT + one.path for one in since if one.kind == "file")
+    return Base(container, layers, part, history.first(layers), gone)
+
+
+def image_paths(entries: Iterable[Entry]) -> list[bytes]:
+    """Paths of the image's own files in a list, below its root, without what CVMFS alone needs."""
+    mark = MARKER.encode()
+    return [
+        one.path[len(_ROOT) :]
+        for one in entries
+        if one.path.startswith(_ROOT) and one.path.rpartition(b"/")[2] != mark
+    ]
+
+
+def shared(layers: Iterable[str], theirs: Iterable[str]) -> int:
+    """How many layers both begin with."""
+    pairs = zip(layers, theirs, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def is_sound(entries: Mapping[bytes, Entry], found: Iterable[Entry], tree: str) -> bool:

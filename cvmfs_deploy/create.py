@@ -2,6 +2,7 @@
 
     ROOT/ container.json imagerepo.name manifest.json   udocker's form, see wrappers.containers.udocker_format
     tree.mtree.gz                                       every file of the above, see `listing`
+    history.json.gz                                     which layer made what, see `history`
     record.json                                         digest, source, sizes, time, tool, what was changed
     .cvmfscatalog                                       where the publisher wants nested catalogs
 
@@ -24,10 +25,10 @@ from typing import Any, NamedTuple, cast
 
 from isal import isal_zlib
 
-from cvmfs_deploy import catalogs, listing
-from cvmfs_deploy.borrowed import Base, begins_with, is_sound
+from cvmfs_deploy import catalogs, history, listing
+from cvmfs_deploy.borrowed import Base, first_part, image_paths, is_sound, shared
 from cvmfs_deploy.layers import Layers
-from cvmfs_deploy.scrub import Change, merged, scrub, told
+from cvmfs_deploy.scrub import Change, merged, scrub
 from cvmfs_deploy.sources.base import Source
 from engine import __version__
 from engine.errors import BadRequest
@@ -43,7 +44,7 @@ from wrappers.containers.tree import remove
 TOOL = f"cvmfs-deploy {__version__}"
 RECORD = "record.json"
 GUNZIP = Gunzip(isal_zlib.decompressobj, cast(type[Exception], isal_zlib.error))  # twice as fast as zlib
-_PLAIN_TREE = frozenset({RECORD, TREE})
+_PLAIN_TREE = frozenset({RECORD, TREE, history.HISTORY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,8 @@ class Record:
     created: str
     tree: str
     """sha256 of the list of files."""
+    history: str = ""
+    """sha256 of what each layer did: see `history`."""
     index: str = ""
     """The digest of the index that it was chosen from."""
     tool: str = TOOL
@@ -76,18 +79,24 @@ class Made(NamedTuple):
 
 
 def base_of(container: Path, image: Resolved) -> Base | None:
-    """A published container directory as what an image begins with; None when it is not, or not sound."""
+    """The part of a published container directory that an image begins with; None when there is none that
+    is sound.
+    """
     record = read_record(container)
     if record is None or record.tool != TOOL:  # another version may unpack otherwise
         return None
-    if not begins_with([layer.digest for layer in image.layers], record.layers):
+    layers = shared([layer.digest for layer in image.layers], record.layers)
+    if not layers:
         return None
     try:
         entries = read_tree(container)
-        sound = is_sound(entries, scan(container, hashed=False), record.tree)
-    except (OSError, EOFError, ValueError):
+        if not is_sound(entries, scan(container, hashed=False), record.tree):
+            return None
+        paths = image_paths(sorted(entries.values(), key=lambda one: one.path))
+        told = history.read(container, paths, record.history)
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-    return Base(container, len(record.layers), entries, record.changes) if sound else None
+    return first_part(container, layers, entries, told) if told else None
 
 
 def create(
@@ -121,18 +130,26 @@ def create(
         try:
             coming = [layers.request(source, image, layer) for layer in image.layers[done:]]
             steps = (Layer(later.result(), id_) for later, id_ in zip(coming, diff_ids, strict=True))
-            findings = extract(steps, root, readable=True, sums=sums, gunzip=GUNZIP, onto=bool(base))
+            recorder = history.Recorder(
+                os.fsencode(root),
+                base.history if base else history.History(),
+                lambda text: base is not None and text.startswith(base.token),
+            )
+            extract(steps, root, readable=True, sums=sums, gunzip=GUNZIP, onto=bool(base), watch=recorder)
         except CorruptImage:
             layers.forget(image.layers)
             raise
         udocker_format.write(into, image.reference, config, image.manifest, image.index_document)
-        changes = merged(base.changes if base else (), [*told(findings), *scrub(into)])
+        odd = scrub(into, recorder.losing)
+        done_by = recorder.history()
+        changes = merged(*done_by.changes, odd)
         places: Mapping[bytes, bytes] = {}
         entries = scan(into, known=sums)
         if base:
             entries, places = base.resolved(entries)
         entries = _listed(into, entries, catalog_entries)
-        return Made(_sign(into, entries, changes, image, platform, source.name, now), places)
+        kept = history.write(into, done_by, image_paths(entries))
+        return Made(_sign(into, entries, changes, image, platform, source.name, now, kept), places)
     except BaseException:
         remove(into)
         raise
@@ -202,6 +219,7 @@ def _sign(
     platform: str,
     source: str,
     now: str,
+    history: str,
 ) -> Record:
     unknown = [entry for entry in entries if entry.kind == "other"]
     if unknown:
@@ -219,6 +237,7 @@ def _sign(
         layers=tuple(layer.digest for layer in image.layers),
         created=now,
         tree=hashlib.sha256(text).hexdigest(),
+        history=history,
         index="sha256:" + hashlib.sha256(image.index_document).hexdigest() if image.index_document else "",
         changes=tuple(changes),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cvmfs_deploy.borrowed import begins_with
+from cvmfs_deploy.borrowed import shared
 from cvmfs_deploy.failures import Failure
 from cvmfs_deploy.index import Index, Name
 from cvmfs_deploy.published import Published, links_of
@@ -138,7 +138,7 @@ def nearest(wanted: Wanted, others: Mapping[str, Sequence[str]], share: float) -
         for digest, theirs in others.items()
     }
     digests = [layer.digest for layer in layers]
-    best = max(parts, key=lambda one: (parts[one], begins_with(digests, others[one])), default="")
+    best = max(parts, key=lambda one: (parts[one], shared(digests, others[one])), default="")
     return best if best and parts[best] >= share else ""
 
 

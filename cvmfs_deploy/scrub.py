@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -42,8 +42,11 @@ def told(findings: Findings) -> Iterator[Change]:
             yield Change(what, len(paths), tuple(map(_printable, paths[:_SHOWN])))
 
 
-def scrub(container: Path) -> list[Change]:
-    """Take out what CVMFS would take as orders, add what runtimes need, and note what may surprise."""
+def scrub(container: Path, losing: Callable[[bytes], object]) -> list[Change]:
+    """Take out what CVMFS would take as orders, add what runtimes need, and note what may surprise.
+
+    `losing` is told of what is taken out, before it is.
+    """
     root = os.fsencode(container / udocker_format.ROOT)
     orders: list[bytes] = []
     absolute: list[bytes] = []
@@ -54,6 +57,7 @@ def scrub(container: Path) -> list[Change]:
             shown = path[len(root) + 1 :]
             if name.startswith(b".cvmfs"):
                 orders.append(shown)
+                losing(path)
                 remove(Path(os.fsdecode(path)))
                 continue
             if not _printable_name(name):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cvmfs_deploy.catalogs import MARKER
 from cvmfs_deploy.create import RECORD, really_there
+from cvmfs_deploy.history import HISTORY
 from cvmfs_deploy.index import from_json
 from cvmfs_deploy.layout import Layout, checked
 from cvmfs_deploy.publish import effects
@@ -75,7 +76,7 @@ def _copy(top: Path, tree: Tree) -> None:
     elif target.exists():
         remove(target)
     effects.copy_tree(tree.staged, target, read_tree(tree.staged), there, tree.borrowed)
-    for name in (RECORD, TREE):
+    for name in (RECORD, TREE, HISTORY):
         if (tree.staged / name).exists():
             effects.put_file(target / name, (tree.staged / name).read_bytes())
 

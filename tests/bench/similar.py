@@ -1,4 +1,4 @@
-"""Making the container of an image that is another one and a layer more: only that layer is unpacked.
+"""Making the container of an image that has all layers but its own last one from another: only that is unpacked.
 
 Beside it, the same image from all of its layers, which are all on disk in both cases. Looking at each file of
 the published tree, to see that it is sound, is part of it.
@@ -30,8 +30,8 @@ def main() -> None:
     """Print the table's line."""
     with place(1) as here, start_registry(here.directory / "registry") as registry:
         files = list(layers_of_files())
-        push(registry.url, "bench/similar:1", files)
-        push(registry.url, "bench/similar:2", [*files, one_file_layer("added", "x")])
+        for number in "12":
+            push(registry.url, f"bench/similar:{number}", [*files, one_file_layer("own", number)])
         source = RegistrySource(Settings())
         first, second = (
             source.resolve(parse(f"{registry.host}/bench/similar:{number}"), platform()) for number in "12"

@@ -51,6 +51,22 @@ class Findings(NamedTuple):
         return [f"{len(paths)} {what}, e.g. {paths[0]}" for paths, what in told if paths]
 
 
+class Watch:
+    """What is told of an extraction while it goes on: nothing is done with it here. Paths are full ones."""
+
+    def made(self, path: bytes) -> None:
+        """Take note of a directory that was only implied."""
+
+    def losing(self, path: bytes) -> None:
+        """Take note of what is about to be removed, with all below it."""
+
+    def changing(self, path: bytes) -> None:
+        """Take note of a directory whose mode is about to change."""
+
+    def ended(self, made: Iterable[bytes], findings: Findings) -> None:
+        """Take note of the end of a layer: what it made, or named as a parent, and all findings so far."""
+
+
 def extract(
     layers: Iterable[Layer],
     root: Path,
@@ -58,6 +74,7 @@ def extract(
     sums: Optional[Dict[bytes, str]] = None,
     gunzip: Gunzip = ZLIB,
     onto: bool = False,
+    watch: Optional[Watch] = None,
 ) -> Findings:
     """Apply layers, lowest first, to the directory `root`, which is made and must not exist, unless `onto`.
 
@@ -74,7 +91,7 @@ def extract(
     if not onto:
         os.mkdir(str(root), 0o755)
     try:
-        work = _Extraction(os.fsencode(str(root)), readable, sums)
+        work = _Extraction(os.fsencode(str(root)), readable, sums, watch or Watch())
         with Unpacker(layers, gunzip) as unpacker:
             for stream in unpacker.streams():
                 _apply(work, stream)
@@ -101,8 +118,9 @@ def _apply(work: "_Extraction", stream: TarStream) -> None:
 class _Extraction:
     """The state of one extraction; paths are bytes, since image names need not be text."""
 
-    def __init__(self, root: bytes, readable: bool, sums: Optional[Dict[bytes, str]] = None) -> None:
+    def __init__(self, root: bytes, readable: bool, sums: Optional[Dict[bytes, str]], watch: Watch) -> None:
         self._root = root
+        self._watch = watch
         self._sums = sums
         self._readable = readable
         self._parents: Dict[bytes, bytes] = {}  # directory as named in the tar -> where it really is
@@ -120,8 +138,11 @@ class _Extraction:
 
     def apply(self, stream: TarStream) -> None:
         self._made.clear()
-        if stream.is_empty():  # not even the zeros that end a tar
-            return
+        if not stream.is_empty():  # not even the zeros that end a tar
+            self._entries(stream)
+        self._watch.ended(self._made, self.findings())
+
+    def _entries(self, stream: TarStream) -> None:
         # errors="surrogateescape" keeps every byte of a name that is not UTF-8
         tar = tarfile.TarFile(fileobj=stream, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
         while True:
@@ -161,7 +182,7 @@ class _Extraction:
         else:
             self._clear(path)
             self._leave_out(path, member)
-        if path in self._left_out:
+        if path in self._left_out or (member.islnk() and not os.path.lexists(path)):  # a link to itself
             return
         while path not in self._made and path != self._root:  # and the directories that were only implied
             self._made.add(path)
@@ -200,9 +221,12 @@ class _Extraction:
             self._setuid.append(member.name)
 
     def _directory(self, path: bytes, member: tarfile.TarInfo) -> None:
+        mode = self._mode(member) | stat.S_IRWXU
         if not self._clear(path, keep_directory=True):
             os.mkdir(path, 0o700)
-        os.chmod(path, self._mode(member) | stat.S_IRWXU)
+        elif stat.S_IMODE(os.lstat(path).st_mode) != mode:
+            self._watch.changing(path)
+        os.chmod(path, mode)
         self._times.append((path, _when(member)))
 
     def _hard_link(self, path: bytes, member: tarfile.TarInfo) -> None:
@@ -243,8 +267,11 @@ class _Extraction:
         """Where a directory of the tar really is; made when it is missing."""
         if b".." in directory.split(b"/"):
             raise CorruptImage(f"a layer names something outside of the image: {os.fsdecode(directory)}/")
-        found = resolve(self._root, directory)
+        found = missing = resolve(self._root, directory)
         if not os.path.isdir(found):
+            while not os.path.lexists(missing):
+                self._watch.made(missing)
+                missing = missing.rpartition(b"/")[0]
             os.makedirs(found, 0o755)
         self._parents[directory] = found
         return found
@@ -255,10 +282,13 @@ class _Extraction:
             mode = os.lstat(path).st_mode
         except FileNotFoundError:
             return False
+        if keep_directory and stat.S_ISDIR(mode):
+            return True
+        self._watch.losing(path)
+        self._made.discard(path)
         if stat.S_ISDIR(mode):
-            if keep_directory:
-                return True
             remove(Path(os.fsdecode(path)))
+            self._made.difference_update([one for one in self._made if one.startswith(path + b"/")])
         else:
             os.unlink(path)
         if not stat.S_ISREG(mode):  # directories may now be somewhere else

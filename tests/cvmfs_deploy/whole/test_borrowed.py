@@ -1,12 +1,14 @@
-"""An image that begins with all layers of a published one: only its other layers are fetched and unpacked."""
+"""An image that has its first layers from a published one: only its others are fetched and unpacked."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +52,7 @@ FIRST = layer(
         "opaque/old": "3",
         "links/file": "4",
         "set-uid": "5",
+        "base/.cvmfsdirtab": "what CVMFS would take as an order",
     },
     lambda tar: tar.addfile(symbolic_link("to-base", "base")),
     lambda tar: tar.addfile(symbolic_link("absolute", "/base/data")),
@@ -117,9 +120,13 @@ def tree_of(site: Site, image: str) -> dict[str, tuple[str, int, bytes]]:
     return found
 
 
-def layers_of(site: Site, image: str) -> list[str]:
-    found: list[str] = json.loads((site.container(image) / "record.json").read_text())["layers"]
+def record_of(site: Site, image: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((site.container(image) / "record.json").read_text())
     return found
+
+
+def layers_of(site: Site, image: str) -> list[str]:
+    return list(record_of(site, image)["layers"])
 
 
 def test_only_the_layers_that_are_not_published_are_fetched(
@@ -199,12 +206,55 @@ def test_a_layer_that_contradicts_what_is_published_is_refused_as_ever(
     assert (ran.code, "a layer cannot be unpacked" in ran.err) == (3, True), ran
 
 
-def test_an_image_that_only_shares_layers_is_unpacked_whole(
-    any_repository: Site, registry: Registry, faults: Faults
+THIRD = layer(
+    {"own": "two", "base/changed": "newer", "opaque/third": "8", "links/file": "other"},
+    lambda tar: add(tar, "base/.wh.gone", ""),
+    lambda tar: add(tar, "base/.wh.becomes-a-link", ""),
+    lambda tar: add(tar, "base/.wh.becomes-a-directory", ""),
+    lambda tar: add(tar, "whole/a", "new"),
+    lambda tar: add(tar, "whole/.wh.b", ""),
+    lambda tar: add(tar, "opaque/.wh.old", ""),
+)
+
+
+@pytest.mark.parametrize(
+    ("own", "is_needed"),
+    [(THIRD, False), (layer({"own": "two"}), True)],
+    ids=["replaces what is not published", "keeps a file that is not published"],
+)
+def test_of_an_image_that_shares_its_first_layers_only_the_others_are_fetched_if_nothing_of_them_is_gone(
+    any_repository: Site, unpacked: Site, registry: Registry, faults: Faults, own: bytes, is_needed: bool
 ) -> None:
-    for number, more in enumerate(["one", "two"], 1):
-        push(registry.url, f"borrowed/sibling:{number}", [FIRST, layer({"own": more})])
-    any_repository.ok("add", f"{faults.host}/borrowed/sibling:1")
-    fetched = published_with(any_repository, f"{faults.host}/borrowed/sibling:2", faults)
-    assert set(layers_of(any_repository, f"{faults.host}/borrowed/sibling:2")) <= fetched
+    siblings = [[FIRST, SECOND], [FIRST, own], [FIRST, own, layer({"more": "x"})]]
+    images = [f"{faults.host}/borrowed/sibling:{number}" for number in "123"]
+    for number, layers in enumerate(siblings, 1):
+        push(registry.url, f"borrowed/sibling:{number}", layers)
+    any_repository.ok("add", images[0])
+    fetched = published_with(any_repository, images[1], faults)
+    first, second = layers_of(any_repository, images[1])
+    assert (second in fetched, first in fetched) == (True, is_needed)
+    fetched = published_with(any_repository, images[2], faults)  # from one that was itself borrowed
+    assert not fetched & {first, second}
     assert any_repository.ok("verify", "--deep").code == 0
+    for image in images[1:]:
+        unpacked.ok("add", image)  # unpacked from its layers
+        assert tree_of(any_repository, image) == tree_of(unpacked, image)
+        records = [
+            json.loads((site.container(image) / "record.json").read_text())
+            for site in (any_repository, unpacked)
+        ]
+        assert records[0]["changes"] == records[1]["changes"]
+        assert records[0]["size"] == records[1]["size"]
+
+
+def test_a_history_that_was_changed_is_not_believed(
+    any_repository: Site, images: list[str], faults: Faults
+) -> None:
+    any_repository.ok("add", images[0])
+    running = running_of(any_repository)
+    assert running.server("transaction", NAME).returncode == 0
+    file = any_repository.container(images[0]) / "history.json.gz"
+    file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes()).replace(b"0", b"1", 1)))
+    assert running.server("publish", NAME).returncode == 0
+    fetched = published_with(any_repository, images[1], faults)
+    assert set(layers_of(any_repository, images[1])) <= fetched
