@@ -6,12 +6,13 @@ import os
 import sys
 from typing import List, Optional
 
-from wrappers import wire
+from wrappers import prctl, wire
 from wrappers.containers import timed
 from wrappers.dirac.job import job_of
 from wrappers.node import batch
 from wrappers.node.host import identify
 from wrappers.node.stop import Stop
+from wrappers.runtimes import choose
 
 NOT_WRITTEN = 74  # a report could not be written: sysexits.h EX_IOERR
 BAD_ORDERS = 2  # the command line, the manifests or the node file cannot be read
@@ -19,6 +20,7 @@ BAD_ORDERS = 2  # the command line, the manifests or the node file cannot be rea
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run one command; gives the exit code. 0 from `run` says that every report was written."""
+    prctl.forbid_inspection()
     options = _parser().parse_args(arguments)
     try:
         code: int = options.command(options)
@@ -66,6 +68,8 @@ def _run(options: argparse.Namespace) -> int:
     if not orders:
         raise wire.WireError(f"{options.manifests} has no manifest at --index {options.index}")
     os.makedirs(options.into, exist_ok=True)
+    if any(_may_want_namespaces(order, node) for order in orders):
+        choose.open_namespaces()
     grid = job_of(node, os.environ)
     try:
         batch.run(orders, node, options.into, identify(), stop, options.claims, grid)
@@ -73,6 +77,12 @@ def _run(options: argparse.Namespace) -> int:
         if grid is not None:
             grid.close()
     return 0
+
+
+def _may_want_namespaces(order: batch.Order, node: wire.Node) -> bool:
+    if isinstance(order, batch.Unreadable) or order.image is None:
+        return False
+    return "userns" in (order.runtimes or node.runtimes)
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -281,7 +281,9 @@ def _start(argv: list[str], log: str) -> int:
         (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
-    return os.posix_spawn(argv[0], argv, os.environ, file_actions=actions, setsid=True)
+    # the engine's settings are its own affair: a password may be among them
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("ENGINE_")}
+    return os.posix_spawn(argv[0], argv, surroundings, file_actions=actions, setsid=True)
 
 
 class _Trouble:

@@ -26,14 +26,15 @@ def command(
 ) -> None:
     """Reconcile, and answer worker nodes, until told to stop (SIGTERM or Ctrl-C). Jobs go on running."""
     from engine import log
-    from engine.app.access.inspection import forbid_inspection
     from engine.app.health.isolation import check_policy
     from engine.vip.plug import beside
+    from wrappers.runtimes.choose import open_namespaces
 
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.configure()
+    open_namespaces()  # before settings are read
     engine = session.engine
     logger = log.logger()
     wanted = bool(engine.settings.api.public_url) if http is None else http
@@ -42,8 +43,6 @@ def command(
     if issuers := engine.settings.portal.issuers if wanted else {}:
         for words in engine.users.provided(issuers).settle():
             logger.warning("groups", words=words, remedy="engine user group add makes one")
-    if wanted:  # after the look at this machine, for which children must be open to us
-        forbid_inspection()
     server = engine.http() if wanted else None
     logger.info(
         "serving",

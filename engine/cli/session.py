@@ -50,7 +50,9 @@ class Session:
         """
         from engine import wiring
         from engine.settings.reading import load
+        from wrappers.prctl import forbid_inspection
 
+        forbid_inspection()
         made = wiring.build(load(self.config))
         imported()
         return made

@@ -9,12 +9,12 @@ from pathlib import Path
 from threading import Event, Thread
 
 from engine import log, wiring
-from engine.app.access.inspection import forbid_inspection
 from engine.app.portal.deeds import local_actor
 from engine.errors import EngineError
 from engine.settings.reading import load
 from engine.vip.memory import Memory
 from engine.vip.reader import Reader
+from wrappers.prctl import forbid_inspection
 
 OUTAGE = 5.0
 """Seconds between two tries while the engine's own database does not answer."""

@@ -118,10 +118,13 @@ MAY_IMPORT = {
 EXCEPTIONS = {
     # on this machine the engine starts the serving wrapper itself and meets it in a directory
     Path("engine/backends/local.py"): {"wrappers.serve", "wrappers.node.files"},
-    # it starts and stops what answers over HTTP
-    Path("engine/cli/serve.py"): {"engine.api.parts", "engine.vip.plug"},
     # it says how far the tables of another portal are
     Path("engine/cli/doctor.py"): {"engine.vip.plug"},
+    # it starts and stops what answers over HTTP, and tries this machine out
+    Path("engine/cli/serve.py"): {"engine.api.parts", "engine.vip.plug", "wrappers.runtimes.choose"},
+    # commands close themselves to others of their account
+    Path("engine/cli/session.py"): {"wrappers.prctl"},
+    Path("engine/vip/__main__.py"): {"wrappers.prctl"},
     # it looks at this machine with the eyes of a job
     Path("engine/app/health/doctor.py"): {"wrappers.node.probe"},
     Path("engine/app/health/isolation.py"): {"wrappers.runtimes.support"},

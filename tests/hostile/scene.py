@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -183,7 +183,7 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
             "others": [str(house.storage), str(out.parent), *map(str, desk.spool.glob("jobs"))],
             "cache": [str(cache)],
             "machine": [str(public / "public")],
-            "processes": _processes(house, desk),
+            "processes": {"engine": _engine_at_work(house, desk), "tools": until(_tools_at_work)},
             "ports": [int(house.url.rpartition(":")[2]), port],
             "addresses": [one for one in netlink.addresses() if not one.startswith("127.")],
             "abstract": ABSTRACT,
@@ -210,20 +210,23 @@ def _engine(desk: Desk) -> list[Path]:
     return [desk.home / ".local/share/grid-engine/key", desk.database, desk.spool]
 
 
-def _processes(house: House, desk: Desk) -> dict[int, str]:
-    """The daemon, what serves the spool and carries out jobs, and bob's tool, by a word of their commands."""
-    found = {house.process.pid: "serve"}
+def _engine_at_work(house: House, desk: Desk) -> dict[int, str]:
+    """The daemon, and what serves the spool and carries out jobs, by a word of their commands."""
+    spool = str(desk.spool)
+    served = [pid for pid, command in _commands() if command.endswith(f"\0serve\0{spool}\0".encode())]
+    assert len(served) >= 4, served  # the server, what carries out bob's job, and what watches it in there
+    return {house.process.pid: "serve", **dict.fromkeys(served, spool)}
+
+
+def _tools_at_work() -> dict[int, str]:
+    """Bob's tool."""
+    return {pid: "3601" for pid, command in _commands() if command.startswith(b"sleep\x003601")}
+
+
+def _commands() -> Iterator[tuple[int, bytes]]:
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if str(desk.spool).encode() in command:
-            found[int(entry.name)] = str(desk.spool)
-        elif command.startswith(b"sleep\x003601"):
-            found[int(entry.name)] = "3601"
-    assert len(found) >= 4, found
-    return found
+        with suppress(OSError):
+            yield int(entry.name), (entry / "cmdline").read_bytes()
 
 
 def _hold(stack: ExitStack, desk: Desk, shm: str) -> str:

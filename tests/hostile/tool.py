@@ -14,6 +14,7 @@ import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 ATTACKS = {}
+KINDS = ("engine", "tools")
 STAYS = "stay after the job, or hold it up"
 OPENAT2, PIDFD_OPEN, PIDFD_GETFD, PROCESS_VM_READV = 437, 434, 438, {"x86_64": 310, "aarch64": 270}
 NEW_USER, NEW_MOUNTS = 0x10000000, 0x00020000
@@ -130,7 +131,7 @@ def through_proc(target):
 
 @attack("open files by their handles")
 def by_handle(target):
-    handle = ctypes.create_string_buffer(struct_handle(128), 136)
+    handle = ctypes.create_string_buffer((128).to_bytes(4, sys.byteorder), 136)
     number = ctypes.c_int()
     if called(LIBC.name_to_handle_at, -100, b"/", handle, ctypes.byref(number), 0) is None:
         return ""
@@ -139,17 +140,13 @@ def by_handle(target):
     return "" if got is None else "a directory was opened by its handle"
 
 
-def struct_handle(size):
-    return size.to_bytes(4, sys.byteorder)
-
-
 # --- processes
 
 
-def others(target):
-    """Give the processes of others that are seen here under their own numbers."""
+def others(target, *kinds):
+    """Give the processes of others, the engine's and tools, that are seen here under their own numbers."""
     found = []
-    for pid, word in target["processes"].items():
+    for pid, word in (pair for kind in kinds or KINDS for pair in target["processes"][kind].items()):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as file:
                 if word.encode() in file.read():
@@ -159,18 +156,22 @@ def others(target):
     return found
 
 
+def looks(words, function):
+    """Register an attack on the engine's processes, and the same on other users' tools."""
+    attack(f"{words} of the engine")(lambda target: function(others(target, "engine")))
+    attack(f"{words} of another user's tool")(lambda target: function(others(target, "tools")))
+
+
 @attack("see processes of others")
 def seen(target):
     return ", ".join(map(str, others(target)))
 
 
-@attack("read the environment of a process of others")
-def environment(target):
-    return first((lambda pid=pid: reads(f"/proc/{pid}/environ")) for pid in others(target))
+def environment(pids):
+    return first((lambda pid=pid: reads(f"/proc/{pid}/environ")) for pid in pids)
 
 
-@attack("read the memory of a process of others")
-def memory(target):
+def memory(pids):
     def vm(pid):
         number = PROCESS_VM_READV.get(os.uname().machine, 310)
         into = ctypes.create_string_buffer(1)
@@ -181,7 +182,7 @@ def memory(target):
         return called(LIBC.syscall, number, pid, local, 1, remote, 1, 0) and f"a byte of {pid}"
 
     ways = (lambda pid: writes(f"/proc/{pid}/mem"), vm, traced)
-    return first((lambda pid=pid, way=way: way(pid)) for pid in others(target) for way in ways)
+    return first((lambda pid=pid, way=way: way(pid)) for pid in pids for way in ways)
 
 
 def traced(pid):
@@ -192,8 +193,7 @@ def traced(pid):
     return f"{pid} was traced"
 
 
-@attack("use descriptors of a process of others")
-def descriptors(target):
+def descriptors(pids):
     def listed(pid):
         return os.listdir(f"/proc/{pid}/fd") and f"those of {pid} were listed"
 
@@ -202,7 +202,12 @@ def descriptors(target):
         got = process is not None and called(LIBC.syscall, PIDFD_GETFD, process, 0, 0)
         return "" if got in (None, False) else f"one of {pid} was fetched"
 
-    return first((lambda pid=pid, way=way: way(pid)) for pid in others(target) for way in (listed, fetched))
+    return first((lambda pid=pid, way=way: way(pid)) for pid in pids for way in (listed, fetched))
+
+
+looks("read the environment", environment)
+looks("read the memory", memory)
+looks("use descriptors", descriptors)
 
 
 @attack("send signals to a process of others")
@@ -225,22 +230,31 @@ def limits(target):
 
 @attack("reach into the process that watches the tool")
 def watcher(target):
-    me = os.getpid()
-    above = {1, os.getppid()} - {0, me}
-    mine = [pid for pid in above if not is_mine(pid)]
+    watching = [pid for pid in {1, *above(os.getpid())} if not is_mine(pid)]
     ways = (
         lambda pid: writes(f"/proc/{pid}/mem"),
         lambda pid: os.listdir(f"/proc/{pid}/fd") and f"descriptors of {pid}",
         lambda pid: reads(f"/proc/{pid}/environ"),
         traced,
     )
-    return first((lambda pid=pid, way=way: way(pid)) for pid in mine for way in ways)
+    return first((lambda pid=pid, way=way: way(pid)) for pid in watching for way in ways)
+
+
+def above(pid):
+    """Give the parent, its parent, and so on, as far as they are seen."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            parent = next(int(line.split()[1]) for line in file if line.startswith("PPid:"))
+    except OSError:
+        return []
+    return [parent, *above(parent)] if parent else []
 
 
 def is_mine(pid):
-    """The shell of the job's own command is the tool's own."""
+    """The shell of the job's own command is the tool's own; proot, which is told of it, is not."""
     with open(f"/proc/{pid}/cmdline", "rb") as file:
-        return b".grid-engine-command" in file.read() or os.getsid(0) == 0
+        program, _, words = file.read().partition(b"\0")
+    return (b".grid-engine-command" in words and b"proot" not in program) or os.getsid(0) == 0
 
 
 # --- network
@@ -426,14 +440,10 @@ def remounts(target):
         done = called(LIBC.unshare, NEW_USER | NEW_MOUNTS) is not None
         for place in (b"/sys", b"/proc", b"/", b"/dev"):
             done = done and called(LIBC.mount, b"none", place, None, 32 | 4096, None) is not None
-            if done and writes_settings():
+            if done and kernel_settings({}):
                 os._exit(9)
         os._exit(0)
     return "it was undone" if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9 else ""
-
-
-def writes_settings():
-    return bool(kernel_settings({}))
 
 
 @attack("read the kernel's log")

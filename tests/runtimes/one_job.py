@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from wrappers import wire
+from wrappers import prctl, wire
 from wrappers.node import files, process
 from wrappers.node.stop import Stop
 from wrappers.runtimes.base import ImageError, Job, Unusable
@@ -53,4 +53,5 @@ def run(job, node, place):
 
 
 if __name__ == "__main__":
+    prctl.forbid_inspection()
     main(sys.argv[1])

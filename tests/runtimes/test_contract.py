@@ -69,6 +69,16 @@ def test_the_exit_code_is_not_that_of_a_process_that_ends_later(run: Run) -> Non
     assert run('sh -c "sleep 0.3; exit 0" & kill -9 $$').signal == signal.SIGKILL
 
 
+def test_the_tool_is_offered_to_the_oom_killer_before_the_wrapper(run: Run) -> None:
+    assert run("sleep 0.2; cat /proc/self/oom_score_adj").out == "500\n"
+
+
+def test_what_runs_the_tool_does_not_count_as_its_memory(run: Run) -> None:
+    hog = "x=$(head -c 12000000 /dev/zero | tr '\\0' x); sleep 1; echo ${#x}"
+    result = run(hog, limits=wire.Limits(memory=32 << 20))
+    assert (result.out, result.told["stopped"]) == ("12000000\n", ""), result.told
+
+
 def test_output_and_errors_come_out_apart_and_unchanged(run: Run) -> None:
     result = run("printf 'Größe \\377 λ\\n'; echo trouble >&2")
     assert (result.place / "out").read_bytes() == "Größe ".encode() + b"\xff" + " λ\n".encode()

@@ -12,12 +12,12 @@ import signal
 import time
 from typing import Any, List, NamedTuple, Optional, Tuple
 
-from wrappers import wire
+from wrappers import prctl, wire
 from wrappers.node import procfs
 from wrappers.node.groups import make_group
 from wrappers.node.mount import Mount
 from wrappers.node.room import Room
-from wrappers.node.spawn import ADOPTS, Bounds, adopt_orphans, start
+from wrappers.node.spawn import Bounds, start
 from wrappers.node.stop import SIGNALS, Stop
 from wrappers.runtimes.base import Launch
 
@@ -48,7 +48,7 @@ def run(
     Raises:
         OSError: no process could be made, or a log could not be opened.
     """
-    adopt_orphans()
+    prctl.adopt_orphans()
     os.umask(0o022)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     try:
@@ -184,10 +184,17 @@ class _Watch:
         if limit is None or used <= limit:
             return ""
         # Forked workers share pages, which counts them several times: look closer before killing.
-        used = procfs.proportional(pids)
+        used = procfs.proportional(self._of_the_tool(pids))
         if used <= limit:
             return ""
         return f"the tool used {_mebibytes(used)} of memory; {_mebibytes(limit)} are allowed"
+
+    def _of_the_tool(self, pids: List[int]) -> List[int]:
+        """Leave out our own processes among those below us: what they share is closed to us, too."""
+        ours = {self._pid} if self._launch.enter is not None else set()
+        if self._launch.used.name == "userns":
+            ours.update(procfs.children(self._pid))
+        return [pid for pid in pids if pid not in ours]
 
     def _end_all(self) -> None:
         """End whatever still runs: the group, and descendants that left it."""
@@ -204,7 +211,7 @@ class _Watch:
                     self._signal_all(number)  # those born meanwhile
 
     def _all_gone(self) -> bool:
-        if not self._alone or ADOPTS:
+        if not self._alone or prctl.AVAILABLE:
             return self._alone
         try:  # without a subreaper, members of the group are not our children
             os.killpg(self._pid, 0)

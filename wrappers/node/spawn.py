@@ -2,33 +2,18 @@
 
 import os
 import resource
+import select
 import signal
-from typing import Any, List, NamedTuple, NoReturn, Optional, Tuple
+from typing import List, NamedTuple, NoReturn, Optional, Tuple
 
-from wrappers import causes
+from wrappers import causes, prctl
 from wrappers.node.groups import Group
 from wrappers.runtimes import execute
 from wrappers.runtimes.base import Launch
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 # Python ignores SIGPIPE and SIGXFSZ, and servers SIGHUP; tools would inherit that.
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
-
-try:
-    import ctypes
-
-    _LIBC: Any = ctypes.CDLL(None)
-except (ImportError, OSError):  # a static Python: without prctl, a tool's daemons may escape
-    _LIBC = None
-
-ADOPTS = _LIBC is not None
-"""Whether `adopt_orphans` works here."""
-
-
-def adopt_orphans() -> None:
-    """Become the parent of every descendant whose own parent ends: nobody escapes (Linux 3.4)."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+_LONGEST_START = 1000  # milliseconds
 
 
 class Bounds(NamedTuple):
@@ -77,28 +62,38 @@ def start(launch: Launch, out: str, err: str, bounds: Bounds) -> Tuple[int, int]
         # with us: only the bare tools of a serving wrapper, which looks after orphans, are started so.
         bare = launch.used.name == "none" and launch.enter is None and bounds == Bounds()
         if bare and execute.SPAWNS:
-            return _spawn(launch, descriptors, tell), trouble
-        return _fork(launch, descriptors, tell, bounds), trouble
+            pid = _spawn(launch, descriptors, tell)
+        else:
+            pid = _fork(launch, descriptors, tell, bounds)
     except OSError:
         os.close(trouble)
         raise
     finally:
         for descriptor in descriptors + [tell]:
             os.close(descriptor)
+    if launch.enter is None:  # else the runtime sees to this
+        _await_execution(trouble)
+        execute.offer_to_oom_killer(pid)
+    return pid, trouble
+
+
+def _await_execution(trouble: int) -> None:
+    """Wait until a child is the tool: before, what it has below /proc is closed to us."""
+    end = select.poll()
+    end.register(trouble, select.POLLIN)
+    end.poll(_LONGEST_START)
 
 
 def _spawn(launch: Launch, descriptors: List[int], tell: int) -> int:
     here = os.getcwd()
     os.chdir(str(launch.cwd))
     try:
-        pid = execute.spawn_apart(launch.argv, launch.environment, descriptors)
+        return execute.spawn_apart(launch.argv, launch.environment, descriptors)
     except (NotImplementedError, OSError):
         # Before Linux with glibc 2.26 there is no `setsid`; and what cannot be executed is told by `_fork`.
         return _fork(launch, descriptors, tell, Bounds())
     finally:
         os.chdir(here)
-    _offer_to_oom_killer(pid)
-    return pid
 
 
 def _fork(launch: Launch, descriptors: List[int], tell: int, bounds: Bounds) -> int:
@@ -113,16 +108,15 @@ def _become(launch: Launch, descriptors: List[int], tell: int, parent: int, boun
     """In the child: turn into the tool, or tell why not."""
     try:
         os.setsid()
-        if _LIBC is not None:
-            _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(125)
+        prctl.die_with_parent(signal.SIGKILL)
+        if prctl.AVAILABLE and os.getppid() != parent:
+            os._exit(125)
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
         for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        _offer_to_oom_killer(os.getpid())
+        execute.offer_to_oom_killer(os.getpid())  # root can; for others it is done when they are the tool
         bounds.impose()
         if launch.enter is not None:
             launch.enter()
@@ -133,17 +127,3 @@ def _become(launch: Launch, descriptors: List[int], tell: int, parent: int, boun
         os.write(tell, f"{cause}\n{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
     finally:
         os._exit(125)
-
-
-def _offer_to_oom_killer(pid: int) -> None:
-    """When memory runs out the kernel shall take the tool, not the wrapper that must report it."""
-    try:
-        score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-    except OSError:
-        return  # no such file, or the tool has ended: the kernel chooses by size, which mostly is the tool
-    try:
-        os.write(score, b"500")
-    except OSError:
-        pass  # not allowed
-    finally:
-        os.close(score)

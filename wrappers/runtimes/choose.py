@@ -26,6 +26,14 @@ def load_all() -> None:
         importlib.import_module("wrappers.runtimes." + name)
 
 
+def open_namespaces() -> None:
+    """Have the user namespaces made that jobs will enter: for a process that knows no secret yet.
+
+    While one is made, a copy of this process is open to others of its account (`wrappers.prctl`).
+    """
+    importlib.import_module("wrappers.runtimes.idmap").working()
+
+
 def prepare(job: Job, node: wire.Node) -> Launch:
     """Get ready to run a job: the image is there, and the runtime was seen to work.
 

@@ -39,15 +39,19 @@ class CannotExecute(OSError):
 
 
 def spawn(argv: List[str], environment: Dict[str, str]) -> int:
-    """Start a tool in the current directory; gives its process id.
+    """Start a tool in the current directory; gives its process id once it is executed.
 
     Raises:
         OSError: it cannot be executed; without `posix_spawn` that is raised in the child.
     """
     if not SPAWNS:
+        executed, mark = os.pipe()
         pid = os.fork()
         if pid == 0:
             become(argv, environment)
+        os.close(mark)
+        os.read(executed, 1)
+        os.close(executed)
         return pid
     return _spawn(argv, environment)
 
@@ -100,6 +104,23 @@ def become(argv: List[str], environment: Dict[str, str]) -> NoReturn:
         if causes.of_limit(error):
             raise
         raise CannotExecute(error, program) from None
+
+
+def offer_to_oom_killer(pid: int) -> None:
+    """Have the kernel take the tool when memory runs out, not the wrapper that must report it.
+
+    Whoever started the tool says so: before it is executed, its files below /proc may be closed to all.
+    """
+    try:
+        score = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # no such file, or the tool has ended: the kernel chooses by size, which mostly is the tool
+    try:
+        os.write(score, b"500")
+    except OSError:
+        pass  # not allowed
+    finally:
+        os.close(score)
 
 
 def encoded(environment: Dict[str, str]) -> Dict[bytes, bytes]:

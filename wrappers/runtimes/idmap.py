@@ -2,14 +2,18 @@
 
 A namespace is made once in a process and held open: each job enters it by one system call, where making one
 costs a process that writes its maps. What a job may see or end is kept apart by its other namespaces.
+
+Maps are written from outside, and the kernel lets nobody do that to a process that is closed to its own
+account: the child that makes a namespace is open for a moment, and with it the memory it was forked with. So
+processes make theirs before they know a secret.
 """
 
 import os
 import pwd
 import subprocess
-from functools import lru_cache
 from typing import Callable, List, NamedTuple, NoReturn, Optional, Tuple
 
+from wrappers import prctl
 from wrappers.containers.programs import which
 from wrappers.runtimes import namespaces
 
@@ -23,9 +27,19 @@ class IdMap(NamedTuple):
     namespace: int  # a descriptor; programs that are executed do not get it
 
 
-@lru_cache(maxsize=None)
+_made: List[IdMap] = []
+
+
 def working() -> Tuple[List[IdMap], str]:
-    """The namespaces that this account may make here, best first; and why one it may not, if so."""
+    """The namespaces that this account may make here, best first; and why it may make none, if so."""
+    reason = ""
+    if not _made:
+        found, reason = _make_all()
+        _made.extend(found)
+    return _made, reason
+
+
+def _make_all() -> Tuple[List[IdMap], str]:
     wide = _all_of_root() if os.geteuid() == 0 else _subordinate()
     found, reason = [], ""
     for kind, write in (("range", wide), ("single", _single)):
@@ -63,6 +77,7 @@ def _make(tell: int, hold: int, leave: int) -> NoReturn:
     os.close(leave)
     try:
         namespaces.unshare(namespaces.CLONE_NEWUSER)
+        prctl.allow_inspection()
         os.close(tell)  # the parent reads nothing: all is well
         os.read(hold, 1)
     except OSError as error:

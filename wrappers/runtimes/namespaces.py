@@ -21,7 +21,6 @@ MS_SLAVE = 1 << 19
 MNT_DETACH = 2
 
 _PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
@@ -109,11 +108,6 @@ def pivot_root(new: str, old: str) -> None:
 def die_with_parent(signal: int) -> None:
     """Get a signal when the parent dies. The caller must make sure that it has not died already."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl PDEATHSIG")
-
-
-def forbid_core_dump() -> None:
-    """The death of this process leaves no core file."""
-    _libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0), 0, 0, 0)
 
 
 def leave_keyring() -> None:

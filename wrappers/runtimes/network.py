@@ -9,6 +9,8 @@ name its network.
 
 import ipaddress
 import os
+import socket
+import struct
 import subprocess
 from typing import Callable, List, NamedTuple, NoReturn
 
@@ -21,6 +23,8 @@ PROGRAM = "slirp4netns"
 _SUBNET = "198.18.77.0/24"  # of RFC 2544: no machine on the Internet has such an address
 _LINK_LOCAL = "169.254.0.0/16"  # metadata services of clouds are here
 _DEVICE = "/dev/net/tun"
+_NUMBER = struct.Struct("i")  # of a descriptor
+_LONGEST = 4000
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
 
@@ -63,38 +67,41 @@ def _own_addresses() -> List[str]:
 
 
 def _make_namespace(user: int, refused: List[str]) -> int:
-    """Open a new network namespace, made by a child that ends."""
-    hear, tell = os.pipe()
-    hold, leave = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(leave)
-        _furnish(user, refused, tell, hold)
-    os.close(tell)
-    os.close(hold)
-    try:
-        trouble = os.read(hear, 4000).decode("utf-8", "replace")
-        if trouble != "ready":
-            raise Unusable(f"network namespaces are not allowed: {trouble or 'the child died'}{_hint()}")
-        return os.open(f"/proc/{child}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.close(hear)
-        os.close(leave)
-        os.waitpid(child, 0)
+    """Open a new network namespace, made by a child that ends.
+
+    The child hands it over: it is closed to others of its account, and so to us (`wrappers.prctl`).
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            child = os.fork()
+            if child == 0:
+                _furnish(user, refused, theirs)
+        try:
+            said, handed, _, _ = ours.recvmsg(
+                _LONGEST, socket.CMSG_SPACE(_NUMBER.size), socket.MSG_CMSG_CLOEXEC
+            )
+        finally:
+            os.waitpid(child, 0)
+    if not handed:
+        trouble = said.decode("utf-8", "replace")
+        raise Unusable(f"network namespaces are not allowed: {trouble or 'the child died'}{_hint()}")
+    namespace: int = _NUMBER.unpack(handed[0][2])[0]
+    return namespace
 
 
-def _furnish(user: int, refused: List[str], tell: int, hold: int) -> NoReturn:
-    """In the child: be in the new namespace until the parent has opened it."""
+def _furnish(user: int, refused: List[str], parent: socket.socket) -> NoReturn:
+    """In the child: make the new namespace, and hand it to the parent."""
     try:
         namespaces.join(user, namespaces.CLONE_NEWUSER)
         namespaces.unshare(namespaces.CLONE_NEWNET)
         netlink.set_up("lo")
         for network in refused:
             netlink.prohibit(network)
-        os.write(tell, b"ready")
-        os.read(hold, 1)
+        number = _NUMBER.pack(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+        parent.sendmsg([b"ready"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, number)])
     except BaseException as error:
-        os.write(tell, str(error).encode("utf-8", "replace")[:4000])
+        parent.send(str(error).encode("utf-8", "replace")[:_LONGEST])
     finally:
         os._exit(0)
 

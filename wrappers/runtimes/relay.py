@@ -13,6 +13,7 @@ import signal
 import struct
 from typing import Any, Callable, NoReturn, Optional
 
+from wrappers import prctl
 from wrappers.runtimes import namespaces
 
 _STATUS = struct.Struct("i")
@@ -124,7 +125,7 @@ def end_like(number: Optional[int], code: int = 0) -> NoReturn:
     if number is None:
         os._exit(code)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    namespaces.forbid_core_dump()
+    prctl.forbid_core_dump()
     _set(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
     os.kill(os.getpid(), number)

@@ -38,7 +38,10 @@ _TOOL_ENDED = signal.SIGRTMIN + 1
 _STARTED = re.compile(r"^the tool is process (\d+)$", re.MULTILINE)
 # Inside: tell that we got here, put the tool's own stderr in place (it comes in as descriptor 0, since
 # descriptor 2 is our log), and become the tool.
-_PRELUDE = 'echo "the tool is process $$" >&2; exec 2>&0 </dev/null; unset PROOT_TMP_DIR; exec "$@"'
+_PRELUDE = (
+    "{ echo 500 > /proc/self/oom_score_adj; } 2>/dev/null; "  # as `execute.offer_to_oom_killer`
+    'echo "the tool is process $$" >&2; exec 2>&0 </dev/null; unset PROOT_TMP_DIR; exec "$@"'
+)
 
 
 class _Plan(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Callable, List, NoReturn, Optional, Tuple
 from wrappers import wire
 from wrappers.runtimes import gpu, idmap, namespaces, relay, world
 from wrappers.runtimes.base import Job, Launch, Unusable
-from wrappers.runtimes.execute import spawn
+from wrappers.runtimes.execute import offer_to_oom_killer, spawn
 from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
 from wrappers.runtimes.network import open_network
 from wrappers.runtimes.plan import make_plan
@@ -100,6 +100,7 @@ def _run(plan: World, chosen: idmap.IdMap, launch: Launch, started: str, network
         namespaces.drop_capabilities([one for one in _CAPABILITIES if network is None or one != _NET_RAW])
         os.chdir(str(launch.cwd))
         tool = spawn(launch.argv, launch.environment)
+        offer_to_oom_killer(tool)
         os.write(mark, b"1")
         return tool
 

@@ -12,11 +12,10 @@ import signal
 import time
 from typing import List, Optional, Tuple
 
-from wrappers import wire
+from wrappers import prctl, wire
 from wrappers.containers import timed
 from wrappers.node import batch
 from wrappers.node.host import Identity
-from wrappers.node.spawn import adopt_orphans
 from wrappers.runtimes import choose
 from wrappers.serve import submission
 from wrappers.serve.bell import Bell
@@ -53,8 +52,9 @@ class Server:
         signal.signal(signal.SIGTERM, self._end)
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        adopt_orphans()
+        prctl.adopt_orphans()
         choose.load_all()
+        choose.open_namespaces()
         self._read_node()
         self._take_over()
         self._spool.announce(self._who.wrapper_sha256)

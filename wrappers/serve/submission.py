@@ -14,6 +14,7 @@ from wrappers.node.claims import take
 from wrappers.node.groups import forget_group
 from wrappers.node.host import Identity
 from wrappers.node.stop import Stop
+from wrappers.runtimes import choose
 from wrappers.serve.spool import Spool, this_process
 
 DONE = 0
@@ -34,6 +35,7 @@ def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.
     stop = Stop()
     stop.install()
     os.setsid()
+    choose.open_namespaces()  # if the server could not
     while True:
         code = _carry_out(spool, key, node, who, stop)
         if code != DONE or stop.requested:

@@ -5,6 +5,7 @@ from its size, and the daemon has better to do than to wait for one that takes m
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -25,6 +26,7 @@ _PATIENCE = 60.0
 _MEMORY = 1 << 30
 _NO_MEMORY = 12
 _AT_A_TIME = 4
+_KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL")
 
 
 class Trials:
@@ -59,6 +61,7 @@ def _is_short(data: Mapping[str, Any]) -> bool:
             [sys.executable, "-m", __name__],
             input=json.dumps(data).encode("ascii"),
             cwd="/",
+            env={name: os.environ[name] for name in _KEPT if name in os.environ},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=_PATIENCE,
