@@ -1,4 +1,4 @@
-"""Making the container of an image that has all layers but its own last one from another: only that is unpacked.
+"""Making the container of an image that has all layers but its last one from another: only that is unpacked.
 
 Beside it, the same image from all of its layers, which are all on disk in both cases. Looking at each file of
 the published tree, to see that it is sound, is part of it.
