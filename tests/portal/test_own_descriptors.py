@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.desk import desk_in
 from tests.portal.house import House, portal
+from tests.portal.test_costly_descriptors import COSTLY, descriptor
 from tests.services.registry import Registry
 from tests.services.zenodo_stand_in import StandIn, start_zenodo
 
@@ -71,6 +72,15 @@ def test_a_published_descriptor_runs_by_its_doi(
     told = house.run(name, {"word": "published"})
     assert result(house, told) == b"published\n"
     assert told["pipelineIdentifier"] == name
+
+
+def test_a_published_descriptor_that_takes_minutes_to_be_looked_through_is_refused_too(
+    house: House, zenodo: StandIn
+) -> None:
+    zenodo.publish(11, json.dumps(descriptor(**COSTLY["nested loops"])).encode())
+    answer = house.launch("zenodo.11", {"a": "x"})
+    assert (answer.status, answer.code) == (400, 2002), answer
+    assert "seconds to be looked through" in answer.json["errorMessage"]
 
 
 def test_a_doi_that_is_not_there_or_wrong_is_refused(house: House, zenodo: StandIn) -> None:

@@ -244,26 +244,31 @@ class Launcher:
                 Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
             )
         if wish.trusted and wish.descriptor is not None:
-            self._check_cost(account, wish.descriptor)
-            descriptor, compiled = _compiled(lambda: Descriptor.of(wish.descriptor or {}))
-            return descriptor, compiled, False, False
+            return *self._looked_through(account, partial(Descriptor.of, wish.descriptor)), False, False
         if not self._settings.portal.uploads:
             raise Refused(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
-        given = wish.descriptor
-        if given is not None:
-            self._check_cost(account, given)
-        descriptor, compiled = _compiled(
-            partial(
-                load_descriptor,
-                wish.pipeline,
-                network=self._settings.portal.zenodo,
-                endpoint=self._settings.zenodo,
-            )
-            if given is None
-            else lambda: Descriptor.of(given)
+        find = partial(
+            load_descriptor,
+            wish.pipeline,
+            network=self._settings.portal.zenodo,
+            endpoint=self._settings.zenodo,
         )
+        if wish.descriptor is not None:
+            find = partial(Descriptor.of, wish.descriptor)
+        descriptor, compiled = self._looked_through(account, find)
         check_uploaded(compiled.tool, self._settings.portal.registries)
         return descriptor, compiled, True, False
+
+    def _looked_through(
+        self, account: Account, find: Callable[[], Descriptor]
+    ) -> tuple[Descriptor, CompiledTool]:
+        """A descriptor of somebody else's, compiled, if that does not take long."""
+        try:
+            descriptor = find()
+            self._check_cost(account, descriptor.data)
+            return descriptor, compile_tool(descriptor)
+        except BadRequest as error:
+            raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
 
     def _check_cost(self, account: Account, given: Mapping[str, Any]) -> None:
         """Return if a descriptor may be looked through here: it was before, or does not take long."""
@@ -281,14 +286,6 @@ class Launcher:
         for base in (virtual.home_of(account.id), ()):
             text = text.replace(self._tree.address(base, remote=False), "/vip/Home" if base else "")
         return Refused(Code.BAD_INPUT, text)
-
-
-def _compiled(find: Callable[[], Descriptor]) -> tuple[Descriptor, CompiledTool]:
-    try:
-        descriptor = find()
-        return descriptor, compile_tool(descriptor)
-    except BadRequest as error:
-        raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
 
 
 def _text(value: Any) -> str:
