@@ -9,9 +9,9 @@ from pathlib import Path
 from threading import Event, Thread
 
 from engine import log, wiring
-from engine.app.portal.deeds import local_actor
 from engine.errors import EngineError
 from engine.settings.reading import load
+from engine.settings.tree import Settings
 from engine.vip.memory import Memory
 from engine.vip.reader import Reader
 from wrappers.prctl import forbid_inspection
@@ -28,10 +28,20 @@ def main(words: list[str]) -> None:
     Thread(target=_watch_daemon, args=(stop,), daemon=True).start()
     log.configure()
     forbid_inspection()
-    settings = load(Path(words[0]) if words else None)
+    code = 0
+    try:
+        _keep(load(Path(words[0]) if words else None), stop)
+    except EngineError as error:
+        log.logger().error("VIP's tables: %s", error)
+        code = error.exit_code
+    sys.stderr.flush()
+    os._exit(code)  # Java's threads would keep the process
+
+
+def _keep(settings: Settings, stop: Event) -> None:
     engine = wiring.build(settings)
     reader = Reader(settings.vip, engine.app, engine.db, engine.trail, engine.clock, Memory())
-    log.logger().info("VIP's tables are kept", workflows=str(settings.vip.workflows), by=local_actor())
+    log.logger().info("VIP's tables are kept", workflows=str(settings.vip.workflows))
     while not stop.is_set():
         wait = settings.vip.every
         try:
@@ -40,8 +50,6 @@ def main(words: list[str]) -> None:
             log.logger().warning("VIP's tables: %s", error)
             wait = OUTAGE
         stop.wait(wait)
-    sys.stderr.flush()
-    os._exit(0)  # Java's threads would keep the process
 
 
 def _watch_daemon(stop: Event) -> None:

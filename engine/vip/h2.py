@@ -106,8 +106,8 @@ class Jobs:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self._written: dict[str, Shown] = {}
-        """What was written last, by key."""
+        self._written: dict[str, tuple[int, str]] = {}
+        """What was written last, by key: its hash and its state. There may be a hundred thousand."""
         with self._cursor() as cursor:
             cursor.execute("SELECT id FROM Jobs")
             self._known = {str(row[0]) for row in cursor.fetchall()}
@@ -118,7 +118,7 @@ class Jobs:
         Raises:
             Unavailable: the server does not answer; what was not written is written the next time.
         """
-        new = [one for one in found if self._written.get(one.id) != one]
+        new = [one for one in found if self._written.get(one.id) != _mark(one)]
         if not new:
             return
         ids = [(one.id,) for one in new]
@@ -137,7 +137,7 @@ class Jobs:
             _many(cursor, "MERGE INTO Data KEY (data_path) VALUES (?, ?)", data)
             links = [(one.id, path) for one in new for path, _ in one.data]
             _many(cursor, "MERGE INTO job_data KEY (id, data_path) VALUES (?, ?)", links)
-        self._written.update((one.id, one) for one in new)
+        self._written.update((one.id, _mark(one)) for one in new)
         self._known.update(one.id for one in new)
 
     def signals(self) -> list[tuple[str, str]]:
@@ -159,8 +159,7 @@ class Jobs:
             self._connection.close()
 
     def _status(self, id_: str) -> str:
-        written = self._written.get(id_)
-        return written.row.status if written else ""
+        return self._written.get(id_, (0, ""))[1]
 
     def _update(self, one: Shown) -> tuple[Any, ...]:
         return (*one.row[1:], one.id, self._status(one.id), *SIGNALS)
@@ -177,6 +176,10 @@ class Jobs:
                 with suppress(Exception):
                     self._connection.rollback()
                 raise
+
+
+def _mark(one: Shown) -> tuple[int, str]:
+    return hash(one), one.row.status
 
 
 def _nodes(found: Iterable[Shown]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 
@@ -17,8 +18,10 @@ from engine.log import logger
 from engine.settings.vip import VipSection
 
 _DRIVER = "mysql+pymysql://"
-_PAUSE = 5.0
-"""Seconds after which the process is started again when it has ended by itself."""
+_PAUSES = (2.0, 300.0)
+"""Seconds after which the process is started again when it has ended by itself: doubled each time, up to the
+second.
+"""
 _PATIENCE = 10.0
 """Seconds in which it ends when it is told to."""
 
@@ -31,6 +34,11 @@ def check(settings: VipSection) -> None:
     """
     if settings.workflows is None:
         return
+    if missing := [name for name in ("jpype", "pymysql") if find_spec(name) is None]:
+        raise SettingsError(
+            f"setting vip.workflows: the package {missing[0]} is not installed",
+            remedy="pip install 'grid-engine[vip]'",
+        )
     if not settings.workflows.is_absolute():
         raise SettingsError(f"setting vip.workflows: {settings.workflows} is no absolute path")
     if not settings.database.startswith(_DRIVER):
@@ -65,6 +73,7 @@ def beside(settings: VipSection, config: Path | None) -> Iterator[None]:
 
 
 def _keep(words: list[str], stop: Event) -> None:
+    pause = _PAUSES[0]
     while True:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         while process.poll() is None and not stop.wait(0.2):
@@ -73,8 +82,9 @@ def _keep(words: list[str], stop: Event) -> None:
             _end(process)
             return
         logger().warning("VIP's tables: the process has ended; it is started again", code=process.returncode)
-        if stop.wait(_PAUSE):
+        if stop.wait(pause):
             return
+        pause = min(pause * 2, _PAUSES[1])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

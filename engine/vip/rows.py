@@ -53,9 +53,9 @@ class Shown:
     """Everything of one attempt that the portal can see."""
 
     row: JobRow
-    phases: Sequence[tuple[str, datetime]]
+    phases: tuple[tuple[str, datetime], ...]
     """JobsMinorStatus: no two at the same time."""
-    data: Sequence[tuple[str, str]]
+    data: tuple[tuple[str, str], ...]
     """Paths, and `Input` or `Output`."""
 
     @property
@@ -180,17 +180,18 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _phases(words: Iterable[tuple[str, float | None]]) -> list[tuple[str, datetime]]:
+def _phases(words: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, datetime], ...]:
     known = [(word, at) for word, at in words if at]
     times = ascending([at for _, at in known], step=_TICK)
-    return [(word, local_time(at)) for (word, _), at in zip(known, times, strict=True) if at is not None]
+    pairs = zip(known, times, strict=True)
+    return tuple((word, local_time(at)) for (word, _), at in pairs if at is not None)
 
 
-def _data(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _data(report: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     found = {path(one["url"]): "Input" for one in report.get("inputs", ())}
     for one in report.get("products", ()):
         found.setdefault(path(one["url"]), "Output")
-    return [(clip(name, _DATA), kind) for name, kind in found.items()]
+    return tuple((clip(name, _DATA), kind) for name, kind in found.items())
 
 
 def path(url: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import subprocess
 import sys
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pymysql
 
@@ -85,7 +83,7 @@ class VipPortal:
     maria: MariaDb
     database: str
     h2: H2
-    jdbc: subprocess.Popen[str] = field(repr=False)
+    java: subprocess.Popen[str] = field(repr=False)
 
     @property
     def workflows(self) -> Path:
@@ -95,16 +93,11 @@ class VipPortal:
 
     def call(self, method: str, path: str, body: Any = None) -> str:
         basic = b64encode(f"user:{self.password}".encode()).decode()
-        connection = http.client.HTTPConnection(urlsplit(self.engine).netloc, timeout=60)
-        try:
-            headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            response = connection.getresponse()
-            text = response.read().decode()
-            assert response.status == 200, (response.status, text)
-            return text
-        finally:
-            connection.close()
+        headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
+        sent = None if body is None else json.dumps(body)
+        status, text = self.ask("call", f"{self.engine}{path}", method, headers, sent)
+        assert status == 200, (status, text)
+        return str(text)
 
     def launch(self, workflow: Mapping[str, Any], inputs: Mapping[str, Any], row: bool = True) -> str:
         """Start an execution, and write its row, as `WorkflowBusiness.launch` does."""
@@ -175,16 +168,20 @@ class VipPortal:
     # --- the database of an execution -------------------------------------------------------------
 
     def h2_sql(self, id_: str, statement: str, *values: Any) -> list[list[Any]]:
-        assert self.jdbc.stdin is not None
-        assert self.jdbc.stdout is not None
-        path = f"{self.workflows}/{id_}/db/jobs"
-        self.jdbc.stdin.write(json.dumps([path, statement, values]) + "\n")
-        self.jdbc.stdin.flush()
-        answer = json.loads(self.jdbc.stdout.readline())
+        url = f"jdbc:h2:tcp://127.0.0.1:{self.h2.port}/{self.workflows}/{id_}/db/jobs"
+        rows: list[list[Any]] = self.ask("sql", url, statement, values)
+        return rows
+
+    def ask(self, act: str, *values: Any) -> Any:
+        """What Java answers."""
+        assert self.java.stdin is not None
+        assert self.java.stdout is not None
+        self.java.stdin.write(json.dumps([act, values]) + "\n")
+        self.java.stdin.flush()
+        answer = json.loads(self.java.stdout.readline())
         if "error" in answer:
             raise RuntimeError(answer["error"])
-        rows: list[list[Any]] = answer["rows"]
-        return rows
+        return answer["answer"]
 
     def tasks(self, id_: str, invocation: int | None = None) -> list[Task]:
         """Its list of jobs; no tables yet is no jobs yet."""
@@ -230,15 +227,13 @@ class VipPortal:
 @contextmanager
 def vip_portal(engine: str, password: str, maria: MariaDb, database: str, h2: H2) -> Iterator[VipPortal]:
     """A portal until the end of the block."""
-    command = [sys.executable, "-m", "tests.portal.vip.jdbc", require("/usr/share/java/h2.jar")]
-    jdbc = subprocess.Popen(
-        [*command, f"127.0.0.1:{h2.port}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "tests.portal.vip.java", require("/usr/share/java/h2.jar")]
+    java = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
-        yield VipPortal(engine, password, maria, database, h2, jdbc)
+        yield VipPortal(engine, password, maria, database, h2, java)
     finally:
-        jdbc.kill()
-        jdbc.communicate()
+        java.kill()
+        java.communicate()
 
 
 def make_database(maria: MariaDb, name: str) -> None:
