@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -98,8 +100,8 @@ def test_signals_of_the_portal_are_obeyed_and_those_without_a_meaning_leave_a_le
     vip, gate, other = behind.vip, tmp_path / "gate", tmp_path / "other"
     id_ = vip.launch(WAITER, {"gate": [str(gate), str(other)]})
     until(lambda: vip.states(id_) == ["RUNNING", "RUNNING"])
-    for signal in ("REPLICATE", "UNHOLD_ERROR", "UNHOLD_STALLED", "KILL_REPLICA"):
-        vip.send(id_, job(vip, id_, 0).id, signal)
+    for word in ("REPLICATE", "UNHOLD_ERROR", "UNHOLD_STALLED", "KILL_REPLICA"):
+        vip.send(id_, job(vip, id_, 0).id, word)
         until(lambda: job(vip, id_, 0).status == "RUNNING")
     vip.send(id_, job(vip, id_, 0).id, "RESCHEDULE")
     until(lambda: [one.status for one in vip.tasks(id_, 0)] == ["CANCELLED", "RUNNING"])
@@ -107,9 +109,9 @@ def test_signals_of_the_portal_are_obeyed_and_those_without_a_meaning_leave_a_le
     vip.send(id_, job(vip, id_, 1).id, "KILL")
     until(lambda: job(vip, id_, 1).status == "CANCELLED")
     assert vip.workflow(id_) == ("Running", None)
-    for signal in ("KILL", "RESCHEDULE"):  # for jobs, or attempts, that have ended
-        vip.send(id_, job(vip, id_, 1).id, signal)
-        vip.send(id_, vip.tasks(id_, 0)[0].id, signal)
+    for word in ("KILL", "RESCHEDULE"):  # for jobs, or attempts, that have ended
+        vip.send(id_, job(vip, id_, 1).id, word)
+        vip.send(id_, vip.tasks(id_, 0)[0].id, word)
         until(lambda: job(vip, id_, 1).status == "CANCELLED" == vip.tasks(id_, 0)[0].status)
     gate.touch()
     assert ended(vip, id_) == "Failed"
@@ -147,3 +149,94 @@ def test_a_portal_that_asks_for_executions_that_are_not_there_stops_nothing(behi
     assert ended(vip, id_) == "Completed"
     assert behind.house.log.stat().st_size - size < 5_000
     assert behind.house.engine("audit", "list").out.count("\n") <= trail + 2
+
+
+def keeper(behind: Behind) -> int:
+    """The process that keeps the tables."""
+    tasks = Path(f"/proc/{behind.house.process.pid}/task").glob("*/children")
+    children = [int(one) for task in tasks for one in task.read_text().split()]
+    (process,) = [one for one in children if b"engine.vip" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return process
+
+
+def found(behind: Behind, check: str) -> list[tuple[str, str]]:
+    """What `engine doctor` says of the portal's tables."""
+    ran = behind.house.desk.run("doctor", "--json", variables=dict(behind.house.variables))
+    return [(one["verdict"], one["words"]) for one in ran.values if one["check"] == check]
+
+
+def test_work_goes_on_while_the_databases_are_away_and_they_are_caught_up(
+    behind: Behind, tmp_path: Path
+) -> None:
+    vip, gate = behind.vip, tmp_path / "gate"
+    first = vip.launch(WAITER, {"gate": [str(gate)]})
+    until(lambda: vip.states(first) == ["RUNNING"])
+    vip.maria.stop()
+    vip.h2.stop()
+    try:
+        second = vip.launch(FAILER, {"code": ["0", "1"]}, row=False)
+        gate.touch()
+        until(lambda: vip.call("GET", f"/status/{first}") == "COMPLETE")
+        until(lambda: vip.call("GET", f"/status/{second}") == "FAILED")
+        until(lambda: len(found(behind, "VIP's tables")) == 2)
+        assert {words.split()[0] for _, words in found(behind, "VIP's tables")} == {"H2", "workflowsdb"}
+        for check in ("VIP's database", "VIP's H2 server"):
+            ((verdict, _),) = found(behind, check)
+            assert verdict == "failure"
+    finally:
+        vip.maria.start()
+        vip.h2.start()
+    vip.write_row(second, "failer")
+    assert ended(vip, first) == "Completed"
+    assert ended(vip, second) == "Failed"
+    assert vip.states(first) == ["COMPLETED"]
+    assert [job(vip, second, n).status for n in (0, 1)] == ["COMPLETED", "ERROR"]
+    until(lambda: [verdict for verdict, _ in found(behind, "VIP's tables")] == ["ok"])
+
+
+def test_a_process_that_dies_is_started_again_and_goes_on(behind: Behind, tmp_path: Path) -> None:
+    vip, gate = behind.vip, tmp_path / "gate"
+    id_ = vip.launch(WAITER, {"gate": [str(gate), "/nowhere"]})
+    until(lambda: vip.states(id_) == ["RUNNING", "RUNNING"])
+    os.kill(keeper(behind), signal.SIGKILL)
+    vip.send(id_, job(vip, id_, 1).id, "KILL")
+    gate.touch()
+    assert ended(vip, id_) == "Failed"
+    assert vip.states(id_) == ["COMPLETED", "CANCELLED"]
+
+
+def test_values_and_paths_longer_than_columns_are_shown_as_far_as_they_fit(behind: Behind) -> None:
+    vip, shared = behind.vip, behind.shared
+    (shared / "in.txt").write_text("x")
+    words = ["long" * 70 + end for end in ("a", "b")] + ["a=b c ?", "A"]
+    places = {"d" * 200 + "/" + "e" * 200, "é" * 60 + "/" + "f" * 20}
+    for place in places:
+        values = {
+            "file": [f"file:{shared}/in.txt"],
+            "word": words,
+            "results-directory": [f"file:{shared}/{place}"],
+        }
+        id_ = vip.launch(COPIER, values)
+        assert ended(vip, id_) == "Completed"
+        assert vip.states(id_) == ["COMPLETED"] * len(words)
+        shown = {value for value, _ in vip.inputs(id_)["word"]}
+        assert len(shown) == len(words)
+        assert {"a=b c ?", "A"} <= shown
+        paths = {path for _, path in vip.outputs(id_)}
+        assert len(paths) == len(words)
+        made = {f"file:{path}" for path in (shared / place).rglob("out.txt")}
+        assert {path for path in made if len(path) <= 400} == paths & made
+        assert all(len(path) == 400 for path in paths - made)
+
+
+def test_no_token_is_shown(behind: Behind) -> None:
+    vip = behind.vip
+    secret = "girder:/scan.nii?apiurl=https://127.0.0.1:9/api&fileId=1&token=HUSH"
+    id_ = vip.launch(COPIER, {"file": [f"file:{behind.shared}/in.txt"], "word": [secret]})
+    assert ended(vip, id_) == "Completed"
+    rows = [str(row) for table in ("Inputs", "Outputs") for row in vip.sql(f"SELECT * FROM {table}")]
+    rows += [str(row) for row in vip.h2_sql(id_, "SELECT * FROM Jobs")]
+    assert not [row for row in rows if "HUSH" in row]
+    for path in (vip.workflows / id_).rglob("*"):
+        if path.is_file() and path.suffix != ".db" and ".app." not in path.name:
+            assert b"HUSH" not in path.read_bytes(), path
