@@ -5,7 +5,7 @@ PYTEST := $(BIN)/python -m pytest
 # Each worker starts its own services; the tests of one file stay together and share theirs.
 PARALLEL := -n 2 --dist loadfile
 
-.PHONY: help setup services lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal wheel lock clean
+.PHONY: help setup services lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ demo-cvmfs: setup ## Publish an image with cvmfs-deploy, and run a job from it w
 demo-portal: setup ## Start a portal with a page to watch, and use it with vip-client as its users do
 	@$(BIN)/python -m tests.services docker-registry curl proot
 	@$(BIN)/python -m tests.demo.portal
+
+demo-vip: setup ## Stand behind VIP's portal: MariaDB, H2, the daemon, and a replay of the portal that prints its pages
+	@$(BIN)/python -m tests.services mariadbd java /usr/share/java/h2.jar
+	@$(BIN)/python -m tests.demo.vip
 
 demo-dirac: setup ## Run a sweep of 100 jobs through a real DiracX server and a site on this machine
 	@$(BIN)/python -m tests.services docker-registry

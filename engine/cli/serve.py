@@ -27,7 +27,7 @@ def command(
     """Reconcile, and answer worker nodes, until told to stop (SIGTERM or Ctrl-C). Jobs go on running."""
     from engine import log
     from engine.app.health.isolation import check_policy
-    from engine.vip.plug import beside
+    from engine.vip.plug import beside, check
     from wrappers.runtimes.choose import open_namespaces
 
     stop = Event()
@@ -36,6 +36,7 @@ def command(
     log.configure()
     open_namespaces()  # before settings are read
     engine = session.engine
+    check(engine.settings.vip)
     logger = log.logger()
     wanted = bool(engine.settings.api.public_url) if http is None else http
     if wanted and (warning := check_policy(engine.settings, local=engine.app.runs_here())):

@@ -52,12 +52,7 @@ def check(settings: VipSection) -> None:
 
 @contextmanager
 def beside(settings: VipSection, config: Path | None) -> Iterator[None]:
-    """Keep the process running until the end of the block, if the settings ask for it.
-
-    Raises:
-        SettingsError: they cannot work.
-    """
-    check(settings)
+    """Keep the process running until the end of the block, if the settings ask for it."""
     if settings.workflows is None:
         yield
         return
@@ -116,7 +111,7 @@ def findings(settings: VipSection) -> Iterator[Finding]:
         yield Finding(what, FAILURE, error.message, error.remedy)
         return
     except EngineError as error:
-        yield Finding(what, FAILURE, error.message, error.remedy or "see vip.database")
+        yield Finding(what, WARNING, error.message, error.remedy or "see vip.database; jobs go on meanwhile")
     yield _h2(settings)
     try:
         standing = Memory().standing()
@@ -142,6 +137,5 @@ def _h2(settings: VipSection) -> Finding:
             return Finding(check, OK, f"{settings.h2} answers")
     except OSError as error:
         words = f"{settings.h2}: {error.strerror or error}"
-        return Finding(
-            check, FAILURE, words, "start it: java -cp h2.jar org.h2.tools.Server -tcp -ifNotExists"
-        )
+        remedy = "start it: java -cp h2.jar org.h2.tools.Server -tcp -ifNotExists; jobs go on meanwhile"
+        return Finding(check, WARNING, words, remedy)

@@ -40,7 +40,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
         make_database(maria, "workflowsdb")
         variables = {
             "ENGINE_PORTAL__SHARED": json.dumps([str(shared)]),
-            "ENGINE_PORTAL__RUNNING": "50",
+            "ENGINE_PORTAL__RUNNING": "3",
             "ENGINE_VIP__WORKFLOWS": str(workflows),
             "ENGINE_VIP__DATABASE": maria.url("workflowsdb"),
             "ENGINE_VIP__H2": f"127.0.0.1:{h2.port}",
