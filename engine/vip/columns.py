@@ -8,6 +8,8 @@ from datetime import datetime
 
 from wrappers.transfer.redact import CUT, redact
 
+_LATEST = 4_102_444_800.0
+"""The year 2100: clocks of nodes may tell anything."""
 _MARK = 19
 """Characters of what stands for the rest of a text that is too long."""
 _TOKENS = re.compile(r"(?i)([?&](?:refresh)?_?token=)[^&\s\"]*")
@@ -39,9 +41,14 @@ def shown(value: str) -> str:
     return _OPAQUE.sub(lambda match: match.group().split("?")[0], cut)
 
 
+def bounded(value: float, most: float) -> float:
+    """Give a number from 0 to `most`: nodes may tell any, also none (NaN)."""
+    return min(value, most) if value >= 0 else 0.0
+
+
 def local_time(seconds: float) -> datetime:
     """Give a time as the portal reads it: that of this machine, without a zone."""
-    whole = round(seconds * 1000) / 1000
+    whole = round(bounded(seconds, _LATEST + 1) * 1000) / 1000
     return datetime.fromtimestamp(whole).astimezone().replace(tzinfo=None)
 
 
@@ -51,7 +58,7 @@ def ascending(times: list[float | None], step: float = 0.0) -> list[float | None
     least = float("-inf")
     for one in times:
         if one is not None:
-            one = max(one, least)
+            one = max(bounded(one, _LATEST), least)
             least = one + step
         found.append(one)
     return found

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from engine.errors import Unavailable
 from engine.reconcile import layout
@@ -62,7 +63,10 @@ class Files:
                     if not _filled(target):
                         _put(target, _tail(printed))
                         words = str((one.report or {}).get("message") or job.message)
-                        _put(own / stream / f"{name}.sh.{stream}", f"{shown(words)}\n".encode())
+                        _put(
+                            own / stream / f"{name}.sh.{stream}",
+                            f"{shown(words)}\n".encode("utf-8", "backslashreplace"),
+                        )
                 record = to_path(layout.record_url(execution, job.number, one.ordinal))
                 if record.is_file():
                     _copy_record(record, own, name)
@@ -72,10 +76,19 @@ def _copy_record(record: Path, own: Path, name: str) -> None:
     target = own / "provenance" / f"{name}.sh.provenance.json"
     if target.exists():
         return
-    text = shown(record.read_text(encoding="utf-8", errors="replace"))
-    _put(target, text.encode())
-    output = json.loads(text).get("public-output", {})
-    _put(own / "sh" / f"{name}.sh", f"{output.get('shell-command', '')}\n".encode())
+    document = _without_secrets(json.loads(record.read_bytes()))
+    _put(target, json.dumps(document, indent=1).encode())
+    command = str(document.get("public-output", {}).get("shell-command", ""))
+    _put(own / "sh" / f"{name}.sh", f"{command}\n".encode("utf-8", "backslashreplace"))
+
+
+def _without_secrets(value: Any) -> Any:
+    """Cut what is secret from every text of a document."""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, dict):
+        return {key: _without_secrets(one) for key, one in value.items()}
+    return [_without_secrets(one) for one in value] if isinstance(value, list) else value
 
 
 def _tail(path: Path) -> bytes:

@@ -39,6 +39,7 @@ class Page:
         """Place -> the jobs that are to be written there, None is all; without an entry it is up to date."""
         self.begun = False
         """Whether its database was written by this process."""
+        self.not_before = 0.0
         self._laid = False
         self._listed = False
         self._product = 0

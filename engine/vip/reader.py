@@ -29,6 +29,8 @@ _EVERYTHING = 60.0
 """Seconds between two looks at all executions."""
 _PAUSES = (2.0, 30.0)
 """Seconds for which a place that is away is left in peace: the first, doubled up to the last."""
+_ASIDE = 300.0
+"""Seconds for which an execution that we cannot show is left aside."""
 _UNCLAIMED = 600.0
 """Seconds after the end of an execution after which the portal will not write its row any more."""
 
@@ -72,7 +74,15 @@ class Reader:
         for id_ in self._signals.reschedule():
             self._page(id_).changed(None)
         for page in list(self._pages.values()):
-            self._bring(page)
+            if self._clock.now() < page.not_before:
+                continue
+            try:
+                self._bring(page)
+            except EngineError:
+                raise
+            except Exception:  # a defect of ours about one execution must not stop the others
+                logger().exception("a defect: the tables of an execution", execution=page.id)
+                page.not_before = self._clock.now() + _ASIDE
         behind = sum(1 for page in self._pages.values() if page.dirty)
         if behind != self._behind:
             self._memory.set_behind(behind)
