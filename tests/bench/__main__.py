@@ -13,6 +13,7 @@ ALL = (
     "planning",
     "overhead",
     "syscalls",
+    "isolation",
     "throughput",
     "memory",
     "creation",

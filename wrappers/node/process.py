@@ -25,7 +25,6 @@ GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 FIRST_LOOK, SLOWEST_LOOK = 0.25, 1.0  # seconds between two looks at the memory
 _WATCHED = SIGNALS | {signal.SIGCHLD}
 _OURS = 2  # of our own processes in a tool's namespaces
-_BESIDE = 2  # at most, of our own processes beside them: what connects its network
 
 
 class Ended(NamedTuple):
@@ -96,7 +95,7 @@ class _Watch:
         self._cpu = 0.0
         self._peak = 0
         self._alone = False  # no child is left
-        self._mount = Mount(launch.mount, lambda: procfs.processor_time(procfs.descendants(os.getpid())))
+        self._mount = Mount(launch.mount, lambda: procfs.processor_time(self._below()))
 
     def to_the_end(self, trouble: int) -> Ended:
         try:
@@ -160,6 +159,8 @@ class _Watch:
                 self._alone = True
                 return
             if pid == 0:
+                beside = self._launch.beside
+                self._alone = bool(beside) and set(procfs.children(os.getpid())) <= set(beside)
                 return
             self._cpu += usage.ru_utime + usage.ru_stime
             self._peak = max(self._peak, usage.ru_maxrss * 1024)
@@ -168,9 +169,9 @@ class _Watch:
 
     def _excess(self) -> str:
         """Words when the tool has more of something than it may."""
-        pids = procfs.descendants(os.getpid())
+        pids = self._below()
         most = self._limits.processes
-        if most is not None and len(pids) > most + _OURS + _BESIDE:  # where the kernel does not count them
+        if most is not None and len(pids) > most + _OURS:  # where the kernel does not count them
             for pid in pids:
                 _kill(os.kill, pid, signal.SIGKILL)  # no grace: there would be more of them
             return f"the tool had {len(pids)} processes; {most} are allowed"
@@ -188,6 +189,10 @@ class _Watch:
         if used <= limit:
             return ""
         return f"the tool used {_mebibytes(used)} of memory; {_mebibytes(limit)} are allowed"
+
+    def _below(self) -> List[int]:
+        """Every process of the tool, and those of ours that are about it alone."""
+        return procfs.descendants(os.getpid(), without=self._launch.beside)
 
     def _of_the_tool(self, pids: List[int]) -> List[int]:
         """Leave out our own processes among those below us: what they share is closed to us, too."""
@@ -222,7 +227,7 @@ class _Watch:
     def _signal_all(self, number: int) -> None:
         if self._all_gone():
             return
-        for pid in procfs.descendants(os.getpid()):
+        for pid in self._below():
             _kill(os.kill, pid, number)
         _kill(os.killpg, self._pid, number)
         if number == signal.SIGTERM:

@@ -1,7 +1,7 @@
 """What /proc tells of processes: who they are, whose children, how much memory."""
 
 import os
-from typing import Dict, Iterable, List, Optional
+from typing import Collection, Dict, Iterable, List, Optional
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _HAS_CHILDREN = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
@@ -28,14 +28,15 @@ def children(pid: int) -> List[int]:
     return _children(pid)
 
 
-def descendants(pid: int) -> List[int]:
-    """All processes below `pid`, parents first, itself not among them."""
+def descendants(pid: int, without: Collection[int] = ()) -> List[int]:
+    """All processes below `pid`, parents first, itself not among them; nor these, and what is below them."""
     found: List[int] = []
     families = None if _HAS_CHILDREN else _families()
     todo = [pid]
     while todo:
         parent = todo.pop()
         born = _children(parent) if families is None else families.get(parent, [])
+        born = [child for child in born if child not in without]
         found.extend(born)
         todo.extend(born)
     return found

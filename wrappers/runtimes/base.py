@@ -1,7 +1,7 @@
 """What the node code asks of a container runtime."""
 
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
 
 from wrappers import wire
 
@@ -52,6 +52,7 @@ class Launch(NamedTuple):
     started: Optional[Callable[[], bool]] = None  # after the end: did the tool itself ever start?
     excess: Optional[Callable[[], str]] = None  # after the end: words when its memory limit ended the tool
     cleanup: Optional[Callable[[], None]] = None
+    beside: Sequence[int] = ()  # processes that we have for more than this tool: children of the caller
     mount: str = ""  # a network file system that the tool runs from
     damage: Optional[Callable[[bool], str]] = None  # after a failure: what is wrong with the tree there
     distrust: Optional[Callable[[str], None]] = (

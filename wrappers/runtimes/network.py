@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import subprocess
-from typing import Callable, List, NamedTuple, NoReturn
+from typing import List, NamedTuple, NoReturn, Optional
 
 from wrappers import wire
 from wrappers.containers.programs import which
@@ -32,34 +32,47 @@ class Network(NamedTuple):
     """A network namespace that is ready for a tool."""
 
     namespace: int  # a descriptor; programs that are executed do not get it
-    close: Callable[[], None]
+    connector: Optional["subprocess.Popen[bytes]"] = None  # what connects it to the outside
+    hold: int = -1  # a descriptor: the connector ends when nobody has it open, and so with us
+
+    def leave(self) -> None:
+        """Give it up; the connector goes on ending for a while, and is still our child."""
+        os.close(self.namespace)
+        if self.connector is not None:
+            os.close(self.hold)
+            if self.connector.stderr is not None:
+                self.connector.stderr.close()
+
+    def close(self) -> None:
+        """Give it up, and see its connector end."""
+        self.leave()
+        if self.connector is not None:
+            self.connector.wait()
 
 
-def open_network(kind: str, user: int, unreachable: List[str]) -> Network:
-    """Make the network namespace of one tool, owned by the user namespace of this descriptor.
+def open_network(kind: str, user: int, refused: List[str]) -> Network:
+    """Make a network namespace, owned by the user namespace of this descriptor.
 
-    `kind` is wire.NETWORK_OWN or wire.NETWORK_NONE; `unreachable` are further networks to refuse.
+    `kind` is wire.NETWORK_OWN or wire.NETWORK_NONE; `refused` are what cannot be reached by the former.
 
     Raises:
         Unusable: this node cannot; the text says what would help.
     """
-    if kind == wire.NETWORK_OWN and not which(PROGRAM):
-        raise Unusable(f"a network of its own needs {PROGRAM}: install it, or set node.network to none")
-    refused = [*_own_addresses(), _LINK_LOCAL, *unreachable] if kind == wire.NETWORK_OWN else []
-    namespace = _make_namespace(user, refused)
     if kind == wire.NETWORK_NONE:
-        return Network(namespace, lambda: os.close(namespace))
+        return Network(_make_namespace(user, []))
+    if not which(PROGRAM):
+        raise Unusable(f"a network of its own needs {PROGRAM}: install it, or set node.network to none")
+    namespace = _make_namespace(user, refused)
     try:
-        end = _start_slirp(user, namespace)
+        return _connect(user, namespace)
     except BaseException:
         os.close(namespace)
         raise
 
-    def close() -> None:
-        end()
-        os.close(namespace)
 
-    return Network(namespace, close)
+def to_refuse(unreachable: List[str]) -> List[str]:
+    """List the networks that a tool may not reach: this machine's addresses, link-local ones, and these."""
+    return [*_own_addresses(), _LINK_LOCAL, *unreachable]
 
 
 def _own_addresses() -> List[str]:
@@ -121,8 +134,8 @@ def _hint_of_device() -> str:
     return f" (let every user open {_DEVICE}, as udev does: mode 0666; or set node.network to none)"
 
 
-def _start_slirp(user: int, namespace: int) -> Callable[[], None]:
-    """Connect the namespace to the outside; give what ends the connection, which also ends with us."""
+def _connect(user: int, namespace: int) -> Network:
+    """Connect a namespace to the outside."""
     hear, ready = os.pipe()
     alive, hold = os.pipe()
     words = [
@@ -151,16 +164,13 @@ def _start_slirp(user: int, namespace: int) -> Callable[[], None]:
     os.close(ready)
     os.close(alive)
 
-    def end() -> None:
-        os.close(hold)
-        process.wait()
-        if process.stderr is not None:
-            process.stderr.close()
-
+    network = Network(namespace, process, hold)
     with open(hear, "rb", buffering=0) as answer:
         if answer.read(1) != b"1":
             said = process.stderr.read().decode("utf-8", "replace") if process.stderr is not None else ""
-            end()
+            process.kill()
+            process.wait()
+            os.close(hold)
             why = "; ".join(line for line in said.splitlines() if line.strip()) or "it said nothing"
             raise Unusable(f"{PROGRAM} did not start: {why}{_hint_of_device()}")
-    return end
+    return network

@@ -5,7 +5,7 @@ from typing import Dict, Optional
 from wrappers import wire
 from wrappers.runtimes import idmap
 from wrappers.runtimes.base import Unusable
-from wrappers.runtimes.network import open_network
+from wrappers.runtimes.network import open_network, to_refuse
 
 USER, NETWORK, OUTSIDE = "user namespaces", "network namespaces", "network of its own"
 _SWITCHES = (
@@ -54,7 +54,7 @@ def remedy() -> str:
 
 def _try(kind: str, user: int) -> Optional[str]:
     try:
-        open_network(kind, user, []).close()
+        open_network(kind, user, to_refuse([])).close()
     except (Unusable, OSError) as error:
         return str(error)
     return None

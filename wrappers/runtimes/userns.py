@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Callable, List, NoReturn, Optional, Tuple
 
 from wrappers import wire
-from wrappers.runtimes import gpu, idmap, namespaces, relay, world
+from wrappers.runtimes import gpu, idmap, namespaces, networks, relay, world
 from wrappers.runtimes.base import Job, Launch, Unusable
 from wrappers.runtimes.execute import offer_to_oom_killer, spawn
 from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
-from wrappers.runtimes.network import open_network
 from wrappers.runtimes.plan import make_plan
 from wrappers.runtimes.probe import once
 from wrappers.runtimes.seccomp import pretend_to_be_several
@@ -54,9 +53,10 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     )
     if job.manifest.network == wire.NETWORK_MACHINE:
         return launch._replace(enter=lambda: _run(plan, chosen, launch, started, None))
-    network = open_network(job.manifest.network, chosen.namespace, node.unreachable)
+    manifest = job.manifest
+    network = networks.of_execution(manifest.execution, manifest.network, chosen.namespace, node.unreachable)
     return launch._replace(
-        enter=lambda: _run(plan, chosen, launch, started, network.namespace), cleanup=network.close
+        enter=lambda: _run(plan, chosen, launch, started, network), beside=networks.connectors()
     )
 
 
