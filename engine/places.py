@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from engine import plugins
 from engine.app.access import tokens
 from engine.app.access.key import Key
 from engine.app.access.needs import embedded_url
-from engine.app.data.platforms import PlatformKeys, default_root
+from engine.app.data.platforms import WITH_SESSIONS, PlatformKeys, default_root
 from engine.clock import Clock
 from engine.dirac.settings import DoorSettings, Grid
 from engine.errors import BadRequest, SettingsError
@@ -21,6 +23,9 @@ from engine.storages.credentials import ApiKey, CredentialFile, CredentialSource
 from engine.storages.places import UNCONFIGURED, StorageSettings, place_of, scheme_of
 from engine.storages.scoping import scope_down
 from wrappers.wire import Grant
+
+if TYPE_CHECKING:
+    from engine.storages.refreshing import RefreshedToken
 
 _WITH_KEYS = frozenset({"girder"})
 """Schemes of platforms at which each user has a key of their own."""
@@ -56,10 +61,11 @@ class Places:
             for name, section in settings.credentials.items()
         }
         self._keys = PlatformKeys(default_root(), owner, settings.storages)
+        self._sessions: dict[str, RefreshedToken] = {}
         self._registered: dict[str, CredentialSource] = {
-            name: CredentialFile(name, "key", self._keys.file(name), clock)
+            name: self._of_user(name, section)
             for name, section in settings.storages.items()
-            if scheme_of(section.url) in _WITH_KEYS
+            if scheme_of(section.url) in (*_WITH_KEYS, WITH_SESSIONS)
         }
         self._known = [self._place(name, section) for name, section in settings.storages.items()]
         if embedded := embedded_url(settings.api):
@@ -81,6 +87,23 @@ class Places:
         if place and place.credential is None and scheme_of(place.url) in _WITH_KEYS:
             raise BadRequest(f"no API key is registered for {place.url}", remedy="engine keys add")
         return scope_down(url, method, seconds, place, self._clock)
+
+    def renew(self, platform: str) -> None:
+        """Renew the token of the user's session at a platform, if it is time."""
+        self._sessions[platform].keep_alive()
+
+    def _of_user(self, name: str, section: StorageSection) -> CredentialSource:
+        """What each user has of their own for a platform: a key, or a session."""
+        file = self._keys.file(name)
+        if scheme_of(section.url) == WITH_SESSIONS:
+            from engine.storages.refreshing import RefreshedToken  # HTTP, which other commands do without
+
+            _check_session(name, section)
+            self._sessions[name] = RefreshedToken(
+                name, file, section.refresh, self._settings.data.authorities, self._clock
+            )
+            return self._sessions[name]
+        return CredentialFile(name, "key", file, self._clock)
 
     def credentials(self) -> list[CredentialSource]:
         """Every credential of the settings."""
@@ -148,3 +171,19 @@ class Places:
 def _make(scheme: str, place: StorageSettings) -> Storage:
     storage: Storage = plugins.load("storages", scheme)(place)
     return storage
+
+
+def _check_session(name: str, section: StorageSection) -> None:
+    """Return if tokens of users can be shown and renewed at a platform.
+
+    Raises:
+        SettingsError: a URL is missing, or would get them in the clear.
+    """
+    for setting, url in (("api", section.api), ("refresh", section.refresh)):
+        parts = urlsplit(url)
+        here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if not (parts.hostname and (parts.scheme == "https" or here)):
+            raise SettingsError(
+                f"setting storages.{name}.{setting}: {url!r} is no https URL",
+                remedy="shanoir: needs api (its datasets/carmin-data/path) and refresh (its token end point)",
+            )

@@ -198,6 +198,8 @@ class StorageCapabilities:
     """Whether `presign` answers."""
     write: bool = True
     """Whether files can be put there."""
+    tells: bool = True
+    """Whether `stat` knows what is there; else it is seen when it is fetched."""
 
 
 Progress = Callable[[int], None]

@@ -208,6 +208,7 @@ class Engine:
             embedded=embedded_url(self.settings.api),
             storage=lambda url, owner: of(owner).storage(url),
             scope_down=lambda url, method, owner, seconds: of(owner).scope_down(url, method, seconds),
+            renew=lambda owner, platform: of(owner).renew(platform),
         )
         applications = lru_cache(maxsize=1000)(self.app_of)
         portal = partial(
@@ -245,6 +246,7 @@ class Engine:
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
             patience=self.settings.data.patience,
             full=lambda execution, size: self._served.full(execution, size) if self._served else "",
+            of_owner=lambda url, owner: self._places_of(owner).storage(url),
         )
         turns = Turns(self.db, self.settings.portal, self.trail, self.clock)
         return Driver(

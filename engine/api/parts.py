@@ -26,6 +26,7 @@ from engine.app.portal.audit import AuditTrail
 from engine.app.portal.portal import Portal
 from engine.app.portal.quotas import has_no_room
 from engine.app.portal.refusals import Refusals
+from engine.app.portal.sessions import Sessions
 from engine.app.portal.site import Site, site_of
 from engine.app.portal.tree import FileTree, kept_in
 from engine.app.portal.virtual import ROOT, owner_of
@@ -82,6 +83,7 @@ class Http:
                 others.include_router(page_routes())
                 others.include_router(moteur_routes(opened, self._rest.passwords))
             self._refusals = refusals = Refusals(trail, clock)
+            self._sessions = Sessions(db, every.storages if portal else {}, doors.renew, clock)
             self._server = HttpServer(
                 Watched(Application(self._storage, others, self._rest), refusals.tell),
                 settings.listen,
@@ -116,12 +118,14 @@ class Http:
     def start(self) -> None:
         """Answer from now on."""
         self._refusals.start()
+        self._sessions.start()
         self._server.start()
 
     def stop(self) -> None:
         """Let requests that are under way end, then give everything back."""
         self._server.stop()
         self._refusals.close()
+        self._sessions.close()
         self._storage.close()
         if self._rest is not None:
             self._rest.close()

@@ -294,6 +294,10 @@ class Application:
         with self._db.read() as connection:
             return products.count_below(connection, id_, url)
 
+    def now(self) -> float:
+        """The time, in seconds since 1970-01-01 UTC."""
+        return self._clock.now()
+
     def is_remote(self, backend: str | None = None) -> bool:
         """Whether jobs of a back-end run on other machines."""
         return self._backend(backend).capabilities.remote

@@ -25,6 +25,8 @@ class SubmitRequest:
     stores: Sequence[str] = ()
     """Storages or URLs where results are kept, in order; without any, jobs of this machine deliver to the
     directory of results."""
+    copies: Sequence[str] = ()
+    """URLs of directories that get a copy of each result, under its name with _ for /."""
     spare: str = ""
     """Directory of the embedded storage for what no other place takes, percent-encoded; "": its top."""
     key: str | None = None

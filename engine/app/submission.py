@@ -111,6 +111,7 @@ class Submissions:
             options=planned.options._replace(
                 places=places,
                 replicas=self._settings.data.replicas if places else 1,
+                copies=list(planned.request.copies),
                 registered=bool(places and self._settings.data.catalogue),
             ),
             backend=planned.backend,

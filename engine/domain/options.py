@@ -43,6 +43,7 @@ class Options(NamedTuple):
     naming: str = ""  # where a result lies: {job} and {path}; "" is {path} for one job, {job}/{path} for more
     places: List[Place] = []  # noqa: UP006, RUF012  # in order; empty: only the execution's directory of results
     replicas: int = 1  # copies of each result, on different places
+    copies: List[str] = []  # noqa: UP006, RUF012  # URLs of directories that get a copy of each, besides
     registered: bool = False  # results are told to the outer catalogue too
     exchange: str = ""  # where nodes exchange claims for grants
     transfers: Transfers = Transfers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from engine.domain import naming
 from engine.domain.options import SANDBOX, Place
@@ -84,7 +85,9 @@ def _copies(execution: Execution, origin: Place, name: str, made: wire.Product) 
     places = layout.places(execution)
     own = next((p for p in reversed(places[: places.index(origin) + 1]) if not p.door), origin)
     others = [place for place in places if not place.door and place.url not in (own.url, SANDBOX)]
-    return [layout.final_url(place, name, made) for place in others[: execution.options.replicas - 1]]
+    wanted = [layout.final_url(place, name, made) for place in others[: execution.options.replicas - 1]]
+    flat = quote(name.replace("/", "_")) + (layout.PACKED if made.packed else "")
+    return wanted + [f"{directory}/{flat}" for directory in execution.options.copies]
 
 
 def _rename(

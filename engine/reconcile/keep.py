@@ -26,10 +26,17 @@ class Keeper:
     """Makes the copies that are wanted."""
 
     def __init__(
-        self, db: Database, storage: Callable[[str], Storage], clock: Clock, workspace: Path
+        self,
+        db: Database,
+        storage: Callable[[str], Storage],
+        clock: Clock,
+        workspace: Path,
+        of_owner: Callable[[str, str], Storage] | None = None,
     ) -> None:
+        """`of_owner`: (URL, owner) -> the storage where copies go, as the owner of an execution has it."""
         self._db = db
         self._storage = storage
+        self._of_owner = of_owner or (lambda url, owner: storage(url))
         self._clock = clock
         self._workspace = workspace
         self._pool: ThreadPoolExecutor | None = None
@@ -77,7 +84,7 @@ class Keeper:
         Raises:
             EngineError: it cannot be made now.
         """
-        source, target = self._storage(copy.source), self._storage(copy.url)
+        source, target = self._storage(copy.source), self._of_owner(copy.url, copy.owner)
         if copy.is_file:
             there = target.stat(copy.url)
             if there is not None and there.size == copy.size and target.checksum(copy.url) == copy.sha256:

@@ -53,6 +53,7 @@ class Reconciler:
         *,
         patience: float = 86_400.0,
         full: Full = lambda execution, size: "",
+        of_owner: Callable[[str, str], Storage] | None = None,
     ) -> None:
         self._db = db
         self._backends = backends
@@ -70,7 +71,7 @@ class Reconciler:
             full=full,
         )
         self._registrar = registrar
-        self._keeper = Keeper(db, storage, clock, workspace)
+        self._keeper = Keeper(db, storage, clock, workspace, of_owner)
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
         self._asked: dict[str, float] = {}

@@ -31,6 +31,8 @@ class StorageSection(Section):
     """The name of a credential; empty: whatever the environment offers (a proxy, a token), or nothing."""
     api: str = ""
     """The REST interface of a Girder, CARMIN or S3 service, where the URL does not say it."""
+    refresh: str = ""
+    """The token end point of Shanoir's identity provider, at which the engine keeps sessions of its users."""
     region: str = "us-east-1"
     """Of S3."""
     checksum: Literal["", "adler32", "md5", "sha256"] = ""

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.product import ReplicaState, retry_after
 from engine.ids import ExecutionId
 from engine.store.products import Product
-from engine.store.schema import product, replica
+from engine.store.schema import execution, product, replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Copy:
     """URL of the result."""
     size: int
     sha256: str
+    owner: str
+    """Of the execution."""
     is_file: bool
     """Not a directory as it is; the tar of one is a file."""
 
@@ -56,8 +58,10 @@ def due(connection: Connection, *, now: float, limit: int) -> list[Copy]:
             product.c.sha256,
             product.c.directory,
             product.c.packed,
+            execution.c.owner,
         )
         .join(product, product.c.id == replica.c.product_id)
+        .join(execution, execution.c.id == product.c.execution_id)
         .where(replica.c.state == ReplicaState.WANTED, replica.c.not_before <= now)
         .order_by(replica.c.not_before, replica.c.id)
         .limit(limit)
@@ -77,6 +81,19 @@ def untried(connection: Connection, execution_id: ExecutionId) -> int:
         )
     )
     return int(connection.execute(query).scalar_one())
+
+
+def outstanding(connection: Connection, execution_id: ExecutionId) -> tuple[int, int]:
+    """How many copies of an execution are still to be made, and how often the one was tried that was tried
+    most.
+    """
+    query = (
+        sa.select(sa.func.count(), sa.func.max(replica.c.tries))
+        .select_from(replica.join(product, product.c.id == replica.c.product_id))
+        .where(product.c.execution_id == execution_id, replica.c.state == ReplicaState.WANTED)
+    )
+    count, tries = connection.execute(query).one()
+    return int(count), int(tries or 0)
 
 
 def made(connection: Connection, one: Copy) -> None:
@@ -124,4 +141,4 @@ def of_execution(connection: Connection, execution_id: ExecutionId) -> dict[str,
 
 def _copy(row: Any) -> Copy:
     is_file = row.packed or not row.directory
-    return Copy(row.id, row.url, row.tries, row.source, row.size, row.sha256, is_file)
+    return Copy(row.id, row.url, row.tries, row.source, row.size, row.sha256, row.owner, is_file)

@@ -19,7 +19,7 @@ from wrappers.transfer.permit import Permit
 
 _TLS = ("https", "davs", "roots", "xroots")
 _NO_GRANT = "only the engine can give leave for it, and gave none: that needs the setting api.public_url"
-_BY_GRANT_ONLY = ("s3", "girder")
+_BY_GRANT_ONLY = ("s3", "girder", "shanoir")
 NO_TOOL = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "X509_USER_PROXY", "X509_USER_KEY", "X509_USER_CERT")
 """Variables that a tool never sees."""
 

@@ -34,6 +34,7 @@ _DOORS = {
     "davs": _WEB,
     "s3": Door(s3.fetch, s3.store, s3.remove),
     "girder": Door(girder.fetch, girder.store, girder.remove),
+    "shanoir": _WEB,  # of the URL and token that the engine gives; results go there by the engine
     "lfn": Door(lfn.fetch, lfn.store, lfn.remove),
 }
 SCHEMES = (*_DOORS, *_ROOT, *_GFAL)

@@ -25,9 +25,9 @@ def account_routes(settings: Settings) -> APIRouter:
                 identifier=name,
                 description=section.site or name,
                 url=section.api or section.url,
-                uploadUrl=None,
+                uploadUrl=(section.api or None) if section.refresh else None,
                 keycloakClientId=None,
-                refreshTokenUrl=None,
+                refreshTokenUrl=section.refresh or None,
             )
             for name, section in settings.storages.items()
         ]

@@ -36,6 +36,14 @@ class Executions:
         """How it stands."""
         return _summary(found, *self._launches.standing(found, MANY))
 
+    def outline(self, found: Launch) -> ExecutionModel:
+        """How it stands, and which values it was given, but none of them: Shanoir's service account asks for
+        the whole, and looks for its inputs.
+        """
+        told = self.summary(found)
+        told.inputValues = dict.fromkeys(found.inputs, "")
+        return told
+
     def whole(self, found: Launch) -> ExecutionModel:
         """All that is known."""
         stands, lines = self._launches.standing(found, MANY)

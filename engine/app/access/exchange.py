@@ -48,6 +48,8 @@ class Doors:
     storage: Callable[[str, str], Storage]
     """(URL, owner) -> the storage that holds it."""
     scope_down: ScopeDown
+    renew: Callable[[str, str], None] = lambda owner, platform: None
+    """Renews the token of an owner's session at a platform, if it is time."""
 
 
 class Exchange:

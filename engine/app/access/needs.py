@@ -21,6 +21,7 @@ SERVICE = "grid-engine"
 _PRESIGNED = {
     "s3": "s3: URLs are presigned by the engine, whose keys never travel",
     "girder": "girder: URLs need short-lived tokens from the engine, whose key never travels",
+    "shanoir": "shanoir: URLs need fresh tokens from the engine, which keeps the user's session",
 }
 _SETTING = "set api.public_url to where worker nodes reach `engine serve`, e.g. https://engine.example.org"
 _PATIENCE = 10.0

@@ -18,6 +18,8 @@ from engine.errors import BadRequest, NotFound
 from engine.ids import new_id
 from engine.settings.data import StorageSection
 
+WITH_SESSIONS = "shanoir"
+"""The scheme of platforms that launch with the tokens of their user's session, in place of a key."""
 _LONGEST = 4096
 
 
@@ -33,6 +35,12 @@ class Registered:
 def default_root() -> Path:
     """Where keys are kept."""
     return xdg.directory("XDG_DATA_HOME", ".local/share") / "keys"
+
+
+def owners() -> list[str]:
+    """Users who have any."""
+    root = default_root()
+    return [unquote(one.name) for one in root.iterdir()] if root.is_dir() else []
 
 
 class PlatformKeys:
@@ -55,13 +63,26 @@ class PlatformKeys:
         if not word or len(word) > _LONGEST or not word.isascii() or any(c.isspace() for c in word):
             raise BadRequest("an API key is one word, on one line")
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._write(platform, f"{word}\n")
+
+    def _write(self, platform: str, text: str) -> None:
         part = self._directory / f".{new_id()}"
         try:
             with open(part, "x", encoding="ascii", opener=_private) as file:
-                file.write(f"{word}\n")
+                file.write(text)
             os.replace(part, self.file(platform))
         finally:
             part.unlink(missing_ok=True)
+
+    @classmethod
+    def of(cls, owner: str, storages: Mapping[str, StorageSection]) -> PlatformKeys:
+        """Those of a user, where they are kept."""
+        return cls(default_root(), owner, storages)
+
+    def hold(self, platform: str, text: str) -> None:
+        """Keep what a platform itself has given for a user, in place of what it gave before."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._write(platform, text)
 
     def remove(self, platform: str) -> None:
         """Forget a key.

@@ -82,7 +82,10 @@ class Remote:
 
     def _look(self, url: str) -> Source | str:
         try:
-            found = self._storage(url).stat(url)
+            storage = self._storage(url)
+            if not storage.capabilities.tells:
+                return Source(url, url, (), {}, None)
+            found = storage.stat(url)
         except (BadRequest, NotFound) as error:
             return str(error)
         if found is None:

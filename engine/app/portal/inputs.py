@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.app.access.tokens import Segments
 from engine.app.data.locations import path_of, url_of
-from engine.app.portal import virtual
+from engine.app.portal import sessions, virtual
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.site import site_of
 from engine.app.portal.tree import FileTree
@@ -107,15 +107,17 @@ class Inputs:
         if not colon or name not in self._settings.storages or reference.startswith("//"):
             raise Refused(
                 Code.DATA_NOT_ALLOWED,
-                f"{value[:200]}: no file of yours, and no external platform that is known here",
+                f"{_named(value)}: no file of yours, and no external platform that is known here",
                 remedy="a file is /vip/..., or PLATFORM:REFERENCE",
             )
         if ".." in reference.split("/"):
-            raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: a path on a platform has no ..")
+            raise Refused(Code.DATA_NOT_ALLOWED, f"{_named(value)}: a path on a platform has no ..")
         if self._site and self._site.overlaps(url_of(value, self._settings.storages) or value):
             raise Refused(  # it would be a way around the rule whose files are whose
-                Code.DATA_NOT_ALLOWED, f"{value[:200]}: files of the platform itself are called /vip/..."
+                Code.DATA_NOT_ALLOWED, f"{_named(value)}: files of the platform itself are called /vip/..."
             )
+        if sessions.is_platform(name, self._settings.storages):
+            return sessions.source_url(reference, self._settings.storages[name])
         return value
 
     def _of_shared(self, value: str) -> str:
@@ -137,27 +139,32 @@ class Inputs:
 
     def results(
         self, location: str, check: Callable[[Segments], None] = lambda _: None
-    ) -> tuple[Path, Sequence[str]]:
-        """The directory where an execution has its results, and the storages that get them instead. `check`
-        is told where something will be made, and refuses what may not be.
+    ) -> tuple[Path, Sequence[str], Sequence[str]]:
+        """The directory where an execution has its results, the storages that get them instead, and URLs of
+        directories that get copies. `check` is told where something will be made, and refuses what may not
+        be.
 
         Raises:
             Refused: it cannot be written by this account.
         """
         if self._shared and location.startswith("file:"):
-            return Path(self._of_shared(location)), []
+            return Path(self._of_shared(location)), [], []
         records = virtual.logs_of(self._account.id)
         if self._shared and location.startswith(SCHEME):
-            return self._records(records), self._settings.data.results
+            return self._records(records), self._settings.data.results, []
+        name, _, reference = location.partition(":")
+        if sessions.is_platform(name, self._settings.storages):
+            target = sessions.target_url(reference, self._settings.storages[name])
+            return self._records(records), [], [target]
         if not location.startswith("/"):
             self._platform(location)
-            return self._records(records), [location]
+            return self._records(records), [location], []
         place: Location = virtual.locate_text(self._account, location)
         if place.kind is Kind.ABOVE:
             raise Refused(Code.DATA_NOT_ALLOWED, f"{place.text}: results cannot be put there")
         check((*place.stored, "results"))
         try:
-            return self._tree.results(place.stored, records, remote=self._remote)
+            return (*self._tree.results(place.stored, records, remote=self._remote), [])
         except OSError as error:
             raise _not_there(error) from None
 
@@ -170,3 +177,8 @@ class Inputs:
 
 def _not_there(error: OSError) -> Refused:
     return Refused(Code.DATA_NOT_ALLOWED, f"results cannot be put there: {error.strerror}")
+
+
+def _named(value: str) -> str:
+    """A location for a message: without what follows its name, which may be tokens."""
+    return value.partition("?")[0][:200]

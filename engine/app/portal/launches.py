@@ -26,10 +26,11 @@ from engine.app.portal.words import shown_message
 from engine.app.views import ProductView, within_others
 from engine.domain.access import Deed, may_touch_execution
 from engine.domain.account import Account
+from engine.domain.execution import ExecutionState
 from engine.domain.job import JobState
 from engine.ids import ExecutionId
 from engine.reconcile.layout import PACKED
-from engine.store import accounts, attempts, executions, launches, products, standing, tallies
+from engine.store import accounts, attempts, executions, launches, products, replicas, standing, tallies
 from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch, Listed
@@ -52,6 +53,10 @@ class Result:
     def name(self) -> str:
         """What it is called below all results of its execution, wherever it lies."""
         return self.product.name + (PACKED if self.product.packed else "")
+
+
+_TRIES = 3
+"""Of a copy, after which an execution is told as failed; it is tried on."""
 
 
 class Launches:
@@ -153,6 +158,7 @@ class Launches:
         """How an execution stands, and each of its jobs when there are at most so many."""
         with self._db.read() as connection:
             stands = standing.of_execution(connection, found.execution_id)
+            stands = replace(stands, state=_with_copies(connection, found, stands.state))
             lines = standing.lines(connection, found.execution_id, most) if stands.jobs <= most else []
         return stands, self._plain(found, lines)
 
@@ -251,3 +257,15 @@ def _seen(connection: Connection, found: Launch) -> Sequence[tuple[str, Segments
 
 def _shown(seen: Sequence[tuple[str, Segments]], stored: Segments | None) -> str | None:
     return virtual.told(seen, stored) if stored else None
+
+
+def _with_copies(connection: Connection, found: Launch, state: ExecutionState) -> ExecutionState:
+    """How an execution stands for who waits for its results at another platform: it has not ended before they
+    are there, and has failed when they cannot be brought.
+    """
+    if not state.is_final or found.location.startswith("/"):
+        return state
+    missing, tries = replicas.outstanding(connection, found.execution_id)
+    if not missing or not executions.get(connection, found.execution_id).options.copies:
+        return state
+    return ExecutionState.ACTIVE if tries < _TRIES else ExecutionState.FAILED

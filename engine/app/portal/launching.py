@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from engine.app.access.paths import encoded
 from engine.app.application import Application
-from engine.app.portal import values, virtual
+from engine.app.data.platforms import PlatformKeys
+from engine.app.portal import sessions, values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.executor_settings import ExecutorSettings
@@ -99,17 +100,21 @@ class Launcher:
         if not may_launch(account):
             raise Refused(Code.BAD_EXECUTION, "this account may not start executions")
         values.check_name(wish.name)
+        location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
+        told = sessions.detach(wish.values, location, self._settings.storages)
+        wish, location = replace(wish, values=told.values, location=told.location), told.location
         self._check_queue(account)
         descriptor, compiled, uploaded, trusted = self._descriptor(account, wish)
         invocation = values.invocation(compiled.tool, wish.values)
         app = self._app(account)
         asked, backend = wish.settings, self._backend(app, wish.settings.executor)
         remote = app.is_remote(backend)
+        keys = PlatformKeys.of(account.id, self._settings.storages)
+        sessions.keep(told.sessions, keys, self._settings.storages, app.now())
         inputs = Inputs(account, self._settings, self._tree, remote=remote, shared=wish.trusted)
         inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
-        location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
         self._check_room(account, location)
-        results, stores = inputs.results(location, self._records.leave_alone)
+        results, stores, copies = inputs.results(location, self._records.leave_alone)
         most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
         request = SubmitRequest(
             descriptor=descriptor,
@@ -122,6 +127,7 @@ class Launcher:
             sweep=Sweep(vip=True, max_jobs=min(most, asked.jobs or most), list_directory=inputs.names),
             results=results,
             stores=stores,
+            copies=copies,
             spare=encoded(virtual.logs_of(account.id)),  # where its user finds them
             runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
             understand=inputs.understand,

@@ -1,0 +1,186 @@
+"""Sessions of users at the platforms whose files their executions read and write (Shanoir).
+
+Such a platform launches with the tokens of its user's session in each location:
+`PLATFORM:/NAME?format=...&resourceId=...&token=...&refreshToken=...&clientId=...`. They are taken out before
+anything is kept or told, go into a file of the engine's account, and are renewed while executions last.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from engine.app.data.platforms import WITH_SESSIONS, PlatformKeys, owners
+from engine.app.portal.carmin import Code, Refused
+from engine.clock import Clock
+from engine.errors import EngineError
+from engine.settings.data import StorageSection
+from engine.store import executions
+from engine.store.database import Database
+
+log = logging.getLogger("engine.portal")
+EVERY = 2.0
+"""Seconds between two looks at the sessions."""
+_NEW = 3600.0
+"""Seconds for which a session is kept though no execution needs it: one may just be launched."""
+_SECRETS = {
+    "token": "access_token",
+    "refreshToken": "refresh_token",
+    "clientId": "client_id",
+    "keycloak_client_id": "client_id",  # as VIP's portal writes it
+}
+_LONGEST = 20_000
+
+
+@dataclass(slots=True)
+class Detached:
+    """What a request names, without the tokens that it carried."""
+
+    values: dict[str, Any]
+    location: str
+    sessions: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    """By platform."""
+
+
+def detach(values: Mapping[str, Any], location: str, storages: Mapping[str, StorageSection]) -> Detached:
+    """Take the tokens out of the locations of a request that are at such a platform."""
+    found = Detached({}, "")
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        if not isinstance(value, str) or not is_platform(value.partition(":")[0], storages):
+            return value
+        name, _, query = value.partition("?")
+        kept = []
+        for pair in query.split("&"):
+            key, _, secret = pair.partition("=")
+            if key in _SECRETS:
+                session = found.sessions.setdefault(name.partition(":")[0], {})
+                session[_SECRETS[key]] = "" if secret in ("null", "undefined") else secret
+            else:
+                kept.append(pair)
+        return f"{name}?{'&'.join(kept)}" if kept else name
+
+    found.values = {id_: clean(value) for id_, value in values.items()}
+    found.location = clean(location)
+    return found
+
+
+def is_platform(name: str, storages: Mapping[str, StorageSection]) -> bool:
+    """Whether a storage of the settings is one of these platforms."""
+    return name in storages and urlsplit(storages[name].url).scheme == WITH_SESSIONS
+
+
+def keep(
+    sessions: Mapping[str, Mapping[str, str]],
+    keys: PlatformKeys,
+    storages: Mapping[str, StorageSection],
+    now: float,
+) -> None:
+    """Keep what was taken out, for the platforms that there are; the newest counts.
+
+    Raises:
+        Refused: a token is none.
+    """
+    for name, told in sessions.items():
+        if not is_platform(name, storages) or not told.get("access_token"):
+            continue
+        if any(len(one) > _LONGEST or not one.isascii() or not one.isprintable() for one in told.values()):
+            raise Refused(Code.BAD_INPUT, f"the tokens for {name} are none")
+        held = {"access_token": "", "refresh_token": "", "client_id": "", **told, "made_at": now}
+        keys.hold(name, json.dumps(held))
+
+
+def source_url(value: str, section: StorageSection) -> str:
+    """The URL of a data set: `/NAME?format=F&resourceId=R[&converterId=C]`, after the platform's name.
+
+    Raises:
+        Refused: it names none.
+    """
+    path, _, query = value.partition("?")
+    told = {key: found[-1] for key, found in parse_qs(query).items()}
+    resource = told.get("resourceId") or told.get("datasetId") or ""
+    name = path.rpartition("/")[2]
+    if not resource or not name or resource in (".", ".."):
+        raise Refused(Code.BAD_INPUT, "a data set is /NAME?format=...&resourceId=...")
+    pieces = (told.get("format", "dcm"), told.get("converterId", "-"), resource, name)
+    return "/".join([section.url.rstrip("/"), *(quote(one, safe="") for one in pieces)])
+
+
+def target_url(value: str, section: StorageSection) -> str:
+    """The URL of the directory that is to have results.
+
+    Raises:
+        Refused: it names none.
+    """
+    pieces = [one for one in value.partition("?")[0].split("/") if one]
+    if not pieces or ".." in pieces:
+        raise Refused(Code.DATA_NOT_ALLOWED, "results go to a directory: /DIRECTORY")
+    return "/".join([section.url.rstrip("/"), *(quote(one, safe="") for one in pieces)])
+
+
+class Sessions:
+    """Renews what executions need, in a thread of its own, and forgets what none does."""
+
+    def __init__(
+        self,
+        db: Database,
+        storages: Mapping[str, StorageSection],
+        renew: Callable[[str, str], None],
+        clock: Clock,
+    ) -> None:
+        """`renew`: renews the token of an account at a platform, if it is time."""
+        self._db = db
+        self._platforms = [name for name in storages if is_platform(name, storages)]
+        self._storages = storages
+        self._renew = renew
+        self._clock = clock
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sessions", daemon=True)
+        self._ended: set[tuple[str, str]] = set()
+
+    def start(self) -> None:
+        """Begin, where there is such a platform."""
+        if self._platforms:
+            self._thread.start()
+
+    def close(self) -> None:
+        """End."""
+        self._end.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(EVERY):
+            for owner in owners():
+                try:
+                    self._look(owner, PlatformKeys.of(owner, self._storages))
+                except (EngineError, OSError) as error:
+                    log.warning("sessions of %s: %s", owner, error)
+
+    def _look(self, owner: str, keys: PlatformKeys) -> None:
+        held = {one.platform: one.at for one in keys.all() if one.platform in self._platforms}
+        if not held:
+            return
+        with self._db.read() as connection:
+            busy: Collection[str] = executions.to_end(connection, owner)
+        for name, at in held.items():
+            if not busy and self._clock.now() - at > _NEW:
+                keys.remove(name)
+            elif busy:
+                self._renewed(owner, name)
+
+    def _renewed(self, owner: str, name: str) -> None:
+        try:
+            self._renew(owner, name)
+            self._ended.discard((owner, name))
+        except EngineError as error:
+            if (owner, name) not in self._ended:  # told once
+                self._ended.add((owner, name))
+                log.warning("session of %s: %s", owner, error.message)

@@ -1,0 +1,155 @@
+"""Tokens that somebody's session at an identity provider goes on giving (OAuth 2.0, RFC 6749, section 6).
+
+They lie in a file that only the engine's account may read: never in the database, a log or an answer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from engine.clock import Clock
+from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
+from engine.storages.credentials import Expires, Kind, Secret, Token
+from engine.storages.expiry import expiry_of_token
+from wrappers.transfer.trust import Trust
+
+NEAR = 60.0
+"""Seconds before its end from which on a token is made anew."""
+OFTEN = 240.0
+"""Seconds after which a session is told, at the latest, that somebody still needs it."""
+_PATIENCE = 20.0
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    access_token: str
+    refresh_token: str
+    client_id: str
+    made_at: float = 0.0
+
+    def __repr__(self) -> str:
+        return "_Held(...)"
+
+
+class RefreshedToken:
+    """A credential that renews itself; see `CredentialSource`."""
+
+    kind: Kind = "token"
+
+    def __init__(self, name: str, file: Path, url: str, authorities: str, clock: Clock) -> None:
+        """`url`: the token end point of the provider."""
+        self.name = name
+        self._file = file
+        self._url = url
+        self._authorities = authorities
+        self._clock = clock
+
+    def current(self) -> Token:
+        """A token that is good for a while.
+
+        Raises:
+            NotFound: nobody gave one.
+            CredentialExpired: the session has ended.
+            Unavailable: the provider does not answer.
+        """
+        held = self._read()
+        if self._left(held) <= NEAR:
+            held = self._renewed(held)
+        return Token(Secret(held.access_token), Expires(expiry_of_token(held.access_token)))
+
+    def seconds_left(self) -> float:
+        """For how long the token is good."""
+        return self._left(self._read())
+
+    def keep_alive(self) -> None:
+        """Renew the token when half of its life is over, so that the session does not end for want of use.
+
+        Raises:
+            CredentialExpired, Unavailable: as for `current`.
+        """
+        held = self._read()
+        life = expiry_of_token(held.access_token) - held.made_at
+        if held.refresh_token and self._clock.now() - held.made_at >= min(OFTEN, life / 2):
+            self._renewed(held)
+
+    def _left(self, held: _Held) -> float:
+        return expiry_of_token(held.access_token) - self._clock.now()
+
+    def _read(self) -> _Held:
+        try:
+            found = json.loads(self._file.read_text())
+            return _Held(**{name: found[name] for name in _Held.__slots__})
+        except FileNotFoundError:
+            raise NotFound(f"no token is held for {self.name}", remedy="launch from the platform") from None
+        except (OSError, ValueError, TypeError, KeyError):
+            raise BadRequest(f"credential {self.name}: what is held cannot be read") from None
+
+    def _renewed(self, before: _Held) -> _Held:
+        with self._alone():
+            held = self._read()
+            if held != before and self._left(held) > NEAR:
+                return held  # somebody else was faster
+            if not held.refresh_token:
+                raise self._ended("no refresh token was given")
+            told = self._ask(held)
+            token = told.get("access_token")
+            if not isinstance(token, str) or not token:
+                raise Unavailable(f"{self.name}: its provider gives no token")
+            fresh = _Held(
+                token, str(told.get("refresh_token") or held.refresh_token), held.client_id, self._clock.now()
+            )
+            self._write(fresh)
+            return fresh
+
+    def _ask(self, held: _Held) -> dict[str, Any]:
+        form = {"grant_type": "refresh_token", "refresh_token": held.refresh_token}
+        if held.client_id:
+            form["client_id"] = held.client_id
+        request = urllib.request.Request(self._url, urlencode(form).encode())  # noqa: S310 - of the settings
+        context: ssl.SSLContext | None = Trust(self._authorities).context()
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE, context=context) as answer:  # noqa: S310
+                found = json.loads(answer.read(_LARGEST))
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code in (400, 401, 403):
+                raise self._ended(f"its provider answers with status {error.code}") from None
+            raise Unavailable(f"{self.name}: its provider answers with status {error.code}") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or type(error).__name__
+            raise Unavailable(f"{self.name}: its provider does not answer: {reason}") from None
+        return found if isinstance(found, dict) else {}
+
+    def _ended(self, why: str) -> CredentialExpired:
+        return CredentialExpired(
+            f"the session at {self.name} has ended: {why}", remedy="launch it again from the platform"
+        )
+
+    def _write(self, held: _Held) -> None:
+        part = self._file.with_name(f".{self._file.name}.part")
+        with open(part, "w", opener=_private) as file:
+            json.dump(asdict(held), file)
+        os.replace(part, self._file)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else renews it meanwhile: providers take a refresh token once."""
+        with open(self._file.with_name(f".{self._file.name}.lock"), "w", opener=_private) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
