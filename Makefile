@@ -29,7 +29,7 @@ check: lint ## Lint, and every test that needs neither a service nor a whole pro
 	$(PYTEST) -q -m "not service and not whole and not long" $(PARALLEL)
 
 test: setup services ## The whole suite, with real services; all but the tests marked long, storage_grid or dirac_grid
-	$(PYTEST) -m "not long and not storage_grid and not dirac_grid" $(PARALLEL)
+	$(PYTEST) -m "not long and not storage_grid and not dirac_grid" --durations=40 --durations-min=5 $(PARALLEL)
 
 test-storage: setup ## Storage elements as a grid has them: VOMS proxies, tokens, a redirector, gfal2
 	@$(BIN)/python -m tests.services grid

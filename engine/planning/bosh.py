@@ -17,6 +17,7 @@ from typing import Any
 
 from engine.errors import BadRequest
 from engine.planning.consistency import inconsistencies
+from engine.planning.schema_words import specific, worded
 
 logger = logging.getLogger("engine.planning")
 _KIND = re.compile(r"^\w+Error: ")
@@ -99,11 +100,8 @@ def _schema_problems(data: Mapping[str, Any]) -> list[str]:
 
     schema = json.loads((Path(boutiques.__file__).parent / "schema" / "descriptor.schema.json").read_text())
     kind = jsonschema.validators.extend(jsonschema.Draft4Validator, {"uniqueItems": _unique_items})
-    found = kind(schema).iter_errors(data)
-    return [
-        f"{_place(data, error.absolute_path)}{_shortened(_without_json(error.message, error.instance))}"
-        for error in found
-    ]
+    found = specific(kind(schema).iter_errors(data))
+    return [f"{_place(data, error.absolute_path)}{worded(error)}" for error in found]
 
 
 def _unique_items(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator[Exception]:
@@ -126,16 +124,6 @@ def _place(data: Mapping[str, Any], path: Any) -> str:
         )
         words.append(str(name if name is not None else step))
     return f"{' '.join(words)}: " if words else ""
-
-
-def _without_json(message: str, instance: Any) -> str:
-    """A message that would begin with the whole JSON of a list or an object."""
-    kind = "a list" if isinstance(instance, list) else "an object"
-    return message.replace(repr(instance), kind, 1) if isinstance(instance, (list, dict)) else message
-
-
-def _shortened(message: str) -> str:
-    return message if len(message) <= 160 else f"{message[:80]} ... {message[-70:]}"
 
 
 def _around_crashes(data: Mapping[str, Any]) -> dict[str, Any]:

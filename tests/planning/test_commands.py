@@ -103,7 +103,7 @@ def test_expand_answers_while_more_lines_are_awaited(place: Path) -> None:
         (["expand", "half.json", "i.json"], "engine: half.json line 1: not JSON: the text ends too early"),
         (
             ["expand", "invalid.json", "i.json"],
-            "engine: invalid.json: not a valid descriptor: 'description' is a required property",
+            "engine: invalid.json: not a valid descriptor: description is missing",
         ),
         (["lint", "half.json"], "engine: half.json line 1: not JSON: the text ends too early"),
         (["test", "bet.json"], "engine: bet.json: it has no tests"),

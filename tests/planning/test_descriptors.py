@@ -58,7 +58,7 @@ def test_problems_name_the_input_by_its_id() -> None:
     with pytest.raises(BadRequest) as refused:
         compile_tool(descriptor_of("tool [A]", text("a", minimum="x", type="Number")))
     assert refused.value.problems == (
-        "sample.json: not a valid descriptor: inputs a minimum: 'x' is not of type 'number'",
+        "sample.json: not a valid descriptor: inputs a minimum: 'x' where a number is needed",
     )
 
 
