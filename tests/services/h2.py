@@ -27,7 +27,7 @@ class H2:
         jar = require("/usr/share/java/h2.jar")
         options = ["-tcp", "-tcpPort", str(self.port), "-ifNotExists", "-baseDir", str(self.directory)]
         java = [require("java"), "-Xmx96m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-        command = ["setpriv", "--pdeathsig=TERM", *java, "-Dh2.bindAddress=127.0.0.1", "-cp", jar]
+        command = ["setpriv", "--pdeathsig=KILL", *java, "-Dh2.bindAddress=127.0.0.1", "-cp", jar]
         self.process = subprocess.Popen(
             [*command, "org.h2.tools.Server", *options],
             stdin=subprocess.DEVNULL,

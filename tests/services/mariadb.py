@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import getpass
 import shutil
 import signal
 import socket
@@ -35,7 +35,7 @@ class MariaDb:
         """Run it until it answers."""
         command = [
             "setpriv",
-            "--pdeathsig=TERM",
+            "--pdeathsig=KILL",
             require("mariadbd"),
             "--no-defaults",
             f"--datadir={self.directory / 'data'}",
@@ -45,7 +45,7 @@ class MariaDb:
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-buffer-pool-size=16M",
             "--skip-name-resolve",
-            *(["--user=root"] if os.geteuid() == 0 else []),
+            f"--user={getpass.getuser()}",
         ]
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -84,19 +84,23 @@ class MariaDb:
         return f"mysql+pymysql://vip:{PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{database}"
 
 
+def make_data(directory: Path, *options: str) -> None:
+    """Make the directory of a server's data."""
+    require("my_print_defaults")  # it asks for it
+    install = [require("mariadb-install-db"), "--no-defaults", f"--datadir={directory}", "--skip-test-db"]
+    command = [*install, f"--user={getpass.getuser()}", *options]
+    made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if made.returncode:
+        raise RuntimeError(f"mariadb-install-db: {(made.stderr or made.stdout).strip()[-500:]}")
+
+
 @contextmanager
 def start_mariadb() -> Iterator[MariaDb]:
     """Run a server until the end of the block; it also ends when this process dies."""
-    install = require("mariadb-install-db")
     directory = Path(tempfile.mkdtemp(prefix="engine-maria-"))
     server = MariaDb(directory, free_port())
     try:
-        ours = ["--user=root"] if os.geteuid() == 0 else []
-        options = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]
-        command = [install, *options, f"--datadir={directory / 'data'}", *ours]
-        made = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if made.returncode:
-            raise RuntimeError(f"mariadb-install-db: {(made.stderr or made.stdout).strip()[-500:]}")
+        make_data(directory / "data", "--auth-root-authentication-method=normal")
         server.start()
         with server.administrator() as root, root.cursor() as cursor:
             cursor.execute(f"CREATE USER vip@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -254,3 +257,34 @@ def test_no_token_is_shown(behind: Behind) -> None:
     for path in (vip.workflows / id_).rglob("*"):
         if path.is_file() and path.suffix != ".db" and ".app." not in path.name:
             assert b"HUSH" not in path.read_bytes(), path
+
+
+def test_a_signal_that_nobody_has_read_yet_is_not_written_over(behind: Behind) -> None:
+    vip, id_ = behind.vip, "0" * 26
+    command = [sys.executable, "-m", "tests.portal.vip.race", f"127.0.0.1:{vip.h2.port}", str(vip.workflows)]
+    writer = subprocess.Popen([*command, id_], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def say(line: str) -> Any:
+        assert writer.stdin is not None
+        assert writer.stdout is not None
+        print(line, file=writer.stdin, flush=True)
+        return json.loads(writer.stdout.readline())
+
+    try:
+        say("queued")
+        vip.send(id_, "000001-1", "KILL")
+        say("running")
+        assert vip.states(id_) == ["KILL"]
+        assert say("signals") == [["000001-1", "KILL"]]
+        vip.send(id_, "000001-1", "RESCHEDULE")
+        say("answer KILL RUNNING")  # it is not that one any more
+        assert say("signals") == [["000001-1", "RESCHEDULE"]]
+        say("answer RESCHEDULE RUNNING")
+        say("cancelling")
+        assert vip.states(id_) == ["KILL"]
+        assert say("signals") == []  # this one is our own word
+        say("cancelled")
+        assert vip.states(id_) == ["CANCELLED"]
+    finally:
+        writer.kill()
+        writer.communicate()

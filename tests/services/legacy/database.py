@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.services.debian import require
 from tests.services.legacy.processes import Process, running
+from tests.services.mariadb import make_data
 
 _SCHEMAS = {
     "AccountingDB": "AccountingSystem/DB/AccountingDB.sql",
@@ -81,11 +82,7 @@ def start_database(directory: Path, port: int, dirac: Path) -> Iterator[Database
     directory.mkdir(mode=0o700)
     database, user = Database(directory, port), getpass.getuser()
     data = directory / "data"
-    install = [require("mariadb-install-db", "mariadb-server-core"), "--no-defaults", f"--datadir={data}"]
-    install += ["--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}"]
-    done = subprocess.run([*install, "--skip-test-db", f"--user={user}"], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"mariadb-install-db: {(done.stderr or done.stdout).strip()[-500:]}")
+    make_data(data, "--auth-root-authentication-method=socket", f"--auth-root-socket-user={user}")
     settings = {
         "datadir": data,
         "socket": database.socket,
