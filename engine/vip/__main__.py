@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,7 @@ def main(words: list[str]) -> None:
         signal.signal(number, lambda *_: stop.set())
     Thread(target=_watch_daemon, args=(stop,), daemon=True).start()
     log.configure()
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # a server that goes is told once, by us
     forbid_inspection()
     code = 0
     try:

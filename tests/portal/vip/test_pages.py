@@ -163,7 +163,7 @@ def test_a_portal_that_asks_for_executions_that_are_not_there_stops_nothing(behi
     assert time.monotonic() - began < 60  # four seconds at 50 a second, on a machine that is busy
     assert ended(vip, id_) == "Completed"
     assert behind.house.log.stat().st_size - size < 5_000
-    assert behind.house.desk.rows("audit") <= trail + 2
+    assert behind.house.desk.rows("audit") < trail + 20
 
 
 def keeper(behind: Behind) -> int:
