@@ -33,8 +33,6 @@ class Provider:
         """Whether somebody who was answered so has gone."""
         self.session = ""
         """The refresh token that is good at the moment; each is good once."""
-        self.idle = float("inf")
-        """Seconds after which the session ends when nobody has refreshed it."""
         self.life = 300
         """Seconds of an access token that a refresh token gives."""
         self.refreshed: list[float] = []
@@ -88,8 +86,7 @@ class Provider:
     def refresh(self, form: dict[str, str]) -> dict[str, Any] | None:
         """Give tokens for a refresh token that is good; a used one ends the session (RFC 9700, 4.14.2)."""
         with self.lock:
-            late = self.clock.now() - self.refreshed[-1] > self.idle
-            if late or form.get("refresh_token") != self.session or form.get("client_id") != "shanoir":
+            if form.get("refresh_token") != self.session or form.get("client_id") != "shanoir":
                 self.session = ""
                 return None
             self.refreshed.append(self.clock.now())
