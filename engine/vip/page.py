@@ -19,7 +19,7 @@ from engine.vip.columns import shown
 from engine.vip.files import Files
 from engine.vip.h2 import Databases
 from engine.vip.states import OF_EXECUTION
-from engine.vip.workflowsdb import WorkflowsDb
+from engine.vip.workflowsdb import CLEANED, WorkflowsDb
 
 _PAGE = 1000
 H2, DATABASE, FILES = "H2", "workflowsdb", "files"
@@ -88,7 +88,7 @@ class Page:
         over = execution.state.is_final
         if found is None:
             return False
-        if over and found.status == "Cleaned":
+        if over and found.status == CLEANED:
             return True
         status = OF_EXECUTION[execution.state]
         if over and (found.status != status or not found.finished):

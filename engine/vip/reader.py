@@ -20,7 +20,7 @@ from engine.vip.h2 import Databases
 from engine.vip.memory import Memory
 from engine.vip.page import DATABASE, FILES, H2, PLACES, Page
 from engine.vip.signals import Signals
-from engine.vip.workflowsdb import WorkflowsDb
+from engine.vip.workflowsdb import CLEANED, Workflow, WorkflowsDb
 
 _OVERLAP = 1000
 """Events that are looked at again: on PostgreSQL a lower number may become visible after a higher one."""
@@ -164,17 +164,19 @@ class Reader:
             self._forget(page)
 
     def _is_over(self, page: Page, execution: Execution) -> bool:
-        """Forget an ended execution of which the portal knows nothing: nothing is made anew of what it has
-        removed.
+        """Forget an ended execution that the portal has cleaned, or of which it knows nothing: what it has
+        removed is not made anew.
         """
-        if self._clock.now() - (execution.ended_at or 0.0) < _UNCLAIMED:
-            return False
-        over = []
-        known = self._try(DATABASE, lambda: over.append(self._database.workflow(execution.id) is None))
-        if known and over[0]:
+        rows: list[Workflow | None] = []
+        asked = self._try(DATABASE, lambda: rows.append(self._database.workflow(execution.id)))
+        old = self._clock.now() - (execution.ended_at or 0.0) >= _UNCLAIMED
+        if not asked:
+            return old
+        over = old if rows[0] is None else rows[0].status == CLEANED
+        if over:
             self._memory.set_shown(page.id, execution.ended_at or 0.0)
             self._forget(page)
-        return not known or over[0]
+        return over
 
     def _forget(self, page: Page) -> None:
         self._h2.close(page.id)

@@ -59,8 +59,10 @@ stats = sa.Table(
     *(sa.Column(f"{name}_{time}", sa.BigInteger) for name in OUTCOMES for time in TIMES),
 )
 
+CLEANED = "Cleaned"
+"""The state of an execution whose results and files the portal has removed."""
 _OURS = ("Running", "Queued", "Unknown", "Completed", "Failed", "Killed")
-"""States that may be written over; `Cleaned` is the portal's own."""
+"""States that may be written over."""
 _SECONDS = 10
 
 

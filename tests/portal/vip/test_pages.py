@@ -213,13 +213,21 @@ def test_work_goes_on_while_the_databases_are_away_and_they_are_caught_up(
 
 def test_a_process_that_dies_is_started_again_and_goes_on(behind: Behind, tmp_path: Path) -> None:
     vip, gate = behind.vip, tmp_path / "gate"
+    cleaned = vip.launch(COPIER, {"file": [f"file:{behind.shared}/in.txt"]})
+    assert ended(vip, cleaned) == "Completed"
+    assert vip.outputs(cleaned)
+    vip.sql("UPDATE Workflows SET status = 'Cleaned' WHERE id = %s", cleaned)
+    vip.sql("DELETE FROM Outputs WHERE workflow_id = %s", cleaned)
     id_ = vip.launch(WAITER, {"gate": [str(gate), "/nowhere"]})
     until(lambda: vip.states(id_) == ["RUNNING", "RUNNING"])
+    (behind.house.desk.home / ".local/state/grid-engine/vip.db").unlink()  # it remembers nothing
     os.kill(keeper(behind), signal.SIGKILL)
     vip.send(id_, job(vip, id_, 1).id, "KILL")
     gate.touch()
     assert ended(vip, id_) == "Failed"
     assert vip.states(id_) == ["COMPLETED", "CANCELLED"]
+    assert vip.workflow(cleaned)[0] == "Cleaned"
+    assert not vip.outputs(cleaned)
 
 
 def test_values_and_paths_longer_than_columns_are_shown_as_far_as_they_fit(behind: Behind) -> None:
