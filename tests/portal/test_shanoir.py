@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,11 @@ def test_it_is_not_over_before_its_results_are_there(
     until(lambda: shanoir.turned_away > 0)
     told = platform.poll(id_)
     assert (told["status"], told["jobs"]["0"]["status"]) == ("Running", "COMPLETED")
+    with closing(sqlite3.connect(house.desk.database, timeout=60)) as database, database:
+        database.execute("UPDATE replica SET tries = 3 WHERE state = 'wanted'")  # as after some minutes
+    assert platform.poll(id_)["status"] == "ExecutionFailed"
+    listed = platform.ask(platform.user, "GET", "/executions?studyIdentifier=42").json
+    assert [one["status"] for one in listed if one["identifier"] == id_] == ["ExecutionFailed"]
     shanoir.full = False
 
 

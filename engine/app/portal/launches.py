@@ -101,7 +101,8 @@ class Launches:
     ) -> list[Listed]:
         """The executions of an account, newest first."""
         with self._db.read() as connection:
-            return launches.newest(connection, account.id, limit=limit, offset=offset, study=study)
+            found = launches.newest(connection, account.id, limit=limit, offset=offset, study=study)
+            return [replace(one, state=_with_copies(connection, one.launch, one.state)) for one in found]
 
     def count(self, account: Account, study: str | None = None) -> int:
         """How many executions an account has."""
