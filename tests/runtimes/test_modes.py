@@ -157,6 +157,14 @@ def test_what_was_passed_over_is_told(account: Worker, busybox: wire.Image) -> N
     assert message.endswith("nonsense: no such runtime")
 
 
+def test_shared_memory_is_no_more_than_the_memory_of_the_job(account: Worker, busybox: wire.Image) -> None:
+    fill = "head -c 100000000 /dev/zero > /dev/shm/x; stat -c %s /dev/shm/x"
+    limits = wire.Limits(memory=32 << 20)
+    result = account.run(busybox, fill, runtimes=["userns"], limits=limits)
+    assert int(result.out) <= 32 << 20
+    assert "error" in result.err
+
+
 def test_no_container_is_for_those_who_ask_for_just_that(account: Worker, busybox: wire.Image) -> None:
     result = account.run(None, "pwd; env", runtimes=["none"])
     assert result.out.startswith(f"{result.job}\n")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.runtimes.worker import Result, Worker
-from tests.services.machines import ABSTRACT, PORT, Machine, two_machines
+from tests.services.machines import ABSTRACT, METADATA, PORT, Machine, two_machines
 from wrappers import wire
 
 pytestmark = [
@@ -66,7 +66,7 @@ def test_a_network_of_its_own_reaches_other_machines_and_nothing_of_this_one(
     run: Run, machines: tuple[Machine, Machine]
 ) -> None:
     ours, other = machines
-    refused = [ours.address, "127.0.0.1", "0.0.0.0", "::1", "169.254.169.254", "198.18.77.2", "198.18.77.3"]
+    refused = [ours.address, "127.0.0.1", "0.0.0.0", "::1", *METADATA, "198.18.77.2", "198.18.77.3"]
     asked = "; ".join(f"echo '{address}' $({ask(address)})" for address in [other.address, *refused])
     answers = dict(line.split(" ", 1) for line in run(asked, network=wire.NETWORK_OWN).out.splitlines())
     assert set(answers) == {other.address, *refused}

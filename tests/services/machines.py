@@ -1,7 +1,7 @@
 """Two machines on one network, as network namespaces: one where jobs run, and another. Needs root.
 
 Both have servers that answer with a word of theirs: the machine of the jobs on its loopback, on its own
-address and on an abstract Unix socket; the other one on its address, and on that of a metadata service.
+address and on an abstract Unix socket; the other one on its address, and on those of metadata services.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from tests.services.debian import require
 
 PORT = 8099
 ABSTRACT = "engine-test"
+METADATA = ("169.254.169.254", "169.254.170.2", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+"""Where clouds answer their machines: most of them, containers of AWS, Alibaba, Azure, Oracle."""
 _HOLD = """
 import os, stat, subprocess
 subprocess.run(["mount", "-t", "tmpfs", "none", "/dev/net"], check=True)
@@ -76,9 +78,10 @@ def two_machines() -> Iterator[tuple[Machine, Machine]]:
             _run(machine, ip, "addr", "add", f"{machine.address}/24", "dev", "eth0")
             _run(machine, ip, "link", "set", "eth0", "up")
         _run(ours, ip, "route", "add", "default", "via", other.address)
-        _run(other, ip, "addr", "add", "169.254.169.254/32", "dev", "lo")
+        for address in METADATA:
+            _run(other, ip, "addr", "add", f"{address}/32", "dev", "lo")
         _serve(stack, ours, "ours", "127.0.0.1", ours.address, f"@{ABSTRACT}")
-        _serve(stack, other, "other", other.address, "169.254.169.254")
+        _serve(stack, other, "other", other.address, *METADATA)
         yield ours, other
 
 

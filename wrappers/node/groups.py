@@ -5,7 +5,7 @@ counts for each user namespace since Linux 5.14 and says nothing to root.
 """
 
 import os
-from typing import Iterator, List, Optional
+from typing import List, NamedTuple, Optional
 
 _MOUNTS = "/sys/fs/cgroup"
 
@@ -37,17 +37,22 @@ class Group:
 def make_group(name: str, processes: int) -> Optional[Group]:
     """Make a group of this name that holds so many processes; None where that cannot be."""
     for base in _bases():
-        directory = _directory(base, name)
+        if not holds_groups(base):
+            continue
+        directory = _directory(base.path, name)
         try:
             os.mkdir(directory)
         except OSError:
             continue
         try:
-            with open(os.path.join(directory, "pids.max"), "w", encoding="ascii") as most:
-                most.write(str(processes))
+            most = os.open(os.path.join(directory, "pids.max"), os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(most, str(processes).encode("ascii"))
+            finally:
+                os.close(most)
             return Group(directory)
         except OSError:
-            os.rmdir(directory)  # of a version 2 that hands no such limit on to it
+            os.rmdir(directory)
     return None
 
 
@@ -55,7 +60,7 @@ def forget_group(name: str) -> None:
     """Remove the group of a job whose own wrapper cannot any more."""
     for base in _bases():
         try:
-            os.rmdir(_directory(base, name))
+            os.rmdir(_directory(base.path, name))
         except OSError:
             pass  # there is none here
 
@@ -64,18 +69,52 @@ def _directory(base: str, name: str) -> str:
     return os.path.join(base, f"grid-engine-{name}")
 
 
-def _bases() -> Iterator[str]:
-    """Where a group of ours may be made: in our own, beside it, at the top."""
+class Base(NamedTuple):
+    """A group in which one of ours may be made."""
+
+    path: str
+    unified: bool  # of version 2
+
+
+def holds_groups(base: Base) -> bool:
+    """Whether groups below one can bound processes, and this process may move there.
+
+    In version 2 a group hands on only the controllers of its `subtree_control`, and who moves a process must
+    be able to write to the `procs` of what both groups have above them, which is this one.
+    """
+    procs = os.path.join(base.path, "cgroup.procs")
+    if not base.unified:
+        return os.path.exists(procs)
+    try:
+        with open(os.path.join(base.path, "cgroup.subtree_control"), encoding="ascii") as controllers:
+            return "pids" in controllers.read().split() and os.access(procs, os.W_OK)
+    except OSError:
+        return False
+
+
+def _bases() -> List[Base]:
     try:
         with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
-            rows = [line.rstrip("\n").split(":", 2) for line in file]
+            return bases(file.read())
     except OSError:
-        return
-    for number, kinds, path in rows:
+        return []
+
+
+def bases(memberships: str) -> List[Base]:
+    """Where a group of ours may be made, from /proc/PID/cgroup: in our own, beside it, at the top.
+
+    Beside version 1 (hybrid), version 2 has no controller that bounds processes.
+    """
+    rows = [line.split(":", 2) for line in memberships.splitlines() if line.count(":") >= 2]
+    for _, kinds, path in rows:
         if "pids" in kinds.split(","):
-            yield from _around(os.path.join(_MOUNTS, "pids"), path)
-        elif number == "0":
-            yield from _around(_MOUNTS, path)
+            return [Base(place, False) for place in _around(os.path.join(_MOUNTS, "pids"), path)]
+    return [
+        Base(place, True)
+        for number, kinds, path in rows
+        if (number, kinds) == ("0", "")
+        for place in _around(_MOUNTS, path)
+    ]
 
 
 def _around(mount: str, path: str) -> List[str]:

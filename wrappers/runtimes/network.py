@@ -21,7 +21,8 @@ from wrappers.runtimes.base import Unusable
 
 PROGRAM = "slirp4netns"
 _SUBNET = "198.18.77.0/24"  # of RFC 2544: no machine on the Internet has such an address
-_LINK_LOCAL = "169.254.0.0/16"  # metadata services of clouds are here
+# Where clouds tell a machine who it is and give it credentials: most are link-local; Alibaba, Azure, Oracle.
+_METADATA = ("169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
 _DEVICE = "/dev/net/tun"
 _NUMBER = struct.Struct("i")  # of a descriptor
 _LONGEST = 4000
@@ -71,8 +72,8 @@ def open_network(kind: str, user: int, refused: List[str]) -> Network:
 
 
 def to_refuse(unreachable: List[str]) -> List[str]:
-    """List the networks that a tool may not reach: this machine's addresses, link-local ones, and these."""
-    return [*_own_addresses(), _LINK_LOCAL, *unreachable]
+    """List the networks that a tool may not reach: this machine, metadata services, and these."""
+    return [*_own_addresses(), *_METADATA, *unreachable]
 
 
 def _own_addresses() -> List[str]:

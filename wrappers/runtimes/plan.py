@@ -50,6 +50,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
         protect=root_calls,
         shared=[str(job.directory), *TEMPORARY] if _is_closed(job.directory.parent) else [],
         warnings=warnings,
+        memory=job.manifest.limits.memory,
     )
 
 

@@ -6,7 +6,7 @@ only carries it out. Paths inside are made after pivot_root, so that a link in t
 
 import errno
 import os
-from typing import Dict, List, NamedTuple
+from typing import Dict, List, NamedTuple, Optional
 
 from wrappers.containers.errors import CorruptImage
 from wrappers.containers.tree import resolve
@@ -43,6 +43,7 @@ class World(NamedTuple):
     protect: bool  # the caller is root, and so the owner of the kernel's own files: they are read-only
     shared: List[str] = []  # directories inside for every user of the tool; nobody else reaches them
     warnings: List[str] = []  # for the report
+    memory: Optional[int] = None  # bytes that files in /dev/shm may take; None is half of the machine's
 
 
 def make(world: World) -> None:
@@ -59,6 +60,7 @@ def make(world: World) -> None:
     os.chdir("/")
     _kernel_file_systems(world)
     _devices(world)
+    _shared_memory(world.memory)
     for bind in world.binds:
         _bind(bind)
     for directory in world.directories:
@@ -165,8 +167,12 @@ def _devices(world: World) -> None:
         os.symlink(target, "/dev/" + name)
     os.mkdir("/dev/pts")
     mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+
+
+def _shared_memory(most: Optional[int]) -> None:
     os.mkdir(_SHARED_MEMORY)
-    mount("tmpfs", _SHARED_MEMORY, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    size = "" if most is None else f",size={most}"
+    mount("tmpfs", _SHARED_MEMORY, "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777{size}")
 
 
 def _bind(bind: Bind) -> None:
