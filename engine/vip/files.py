@@ -21,6 +21,8 @@ from engine.vip.rows import file_name
 
 LARGEST = 8 << 20
 """Bytes of a log that are shown: its last ones."""
+_DIRECTORY, _FILE = 0o2775, 0o664
+"""Modes, whatever the umask of the daemon: H2, the portal and Apache have accounts of their own."""
 _DIRECTORIES = ("db", "out", "err", "sh", "provenance")
 
 
@@ -38,8 +40,10 @@ class Files:
         """
         with _understood(self._top):
             own = self._top / execution.id
-            for name in _DIRECTORIES:
-                (own / name).mkdir(parents=True, exist_ok=True)
+            for path in (own, *(own / name for name in _DIRECTORIES)):
+                if not path.is_dir():
+                    path.mkdir()
+                    path.chmod(_DIRECTORY)
             values = {name: _listed(value) for name, value in launch.inputs.items()}
             if launch.location:
                 values["results-directory"] = _listed(launch.location)
@@ -109,6 +113,7 @@ def _put(path: Path, content: bytes) -> None:
     if not path.exists() or (content and not _filled(path)):
         part = path.with_name(f".{path.name}.part")
         part.write_bytes(content)
+        part.chmod(_FILE)
         part.rename(path)
 
 
