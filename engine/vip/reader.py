@@ -149,7 +149,7 @@ class Reader:
         for place in PLACES:
             if place in page.dirty and self._try(place, steps[place]):
                 del page.dirty[place]
-        if not page.dirty and (written or execution.state.is_final):
+        if DATABASE not in page.dirty and (written or execution.state.is_final):
             self._try(DATABASE, lambda: self._settle(page, execution))
 
     def _obey(self, page: Page, execution: Execution, launch: Launch) -> None:
@@ -159,7 +159,7 @@ class Reader:
                 page.changed({jobs.numbered(connection, page.id, number).id for number in numbers})
 
     def _settle(self, page: Page, execution: Execution) -> None:
-        if page.settle(self._database, execution):
+        if page.settle(self._database, execution) and not page.dirty:
             self._memory.set_shown(page.id, execution.ended_at or 0.0)
             self._forget(page)
 
