@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+import signal
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -41,18 +43,38 @@ def test_a_job_elsewhere_has_its_input_and_its_result_by_the_engine_alone(served
     assert product["url"] == f"{served.url}/se/{done.id}/outputs/out.txt"
 
 
-def test_neither_claim_nor_token_is_left_anywhere(served: Served) -> None:
+Waiting = tuple["subprocess.Popen[str]", Path, Path]
+
+
+@contextmanager
+def waiting_orders(
+    served: Served, asked: Sequence[str]
+) -> Iterator[tuple[subprocess.Popen[str], Path, Path]]:
+    """A submission whose job nobody begins until the end of the block, with its claim and its orders: who
+    begins a job takes its claim away.
+    """
     desk = served.desk
     variables = {**served.variables, **ELSEWHERE}
-    gate = desk.directory / "gate"
-    command = f"while [ ! -e {gate} ]; do sleep 0.05; done; cat [FILE] > out.txt; env"
-    process = desk.start("submit", *copier(desk, command), "--runtime", "none", variables=variables)
-    [claim_file] = until(lambda: list(desk.spool.glob("jobs/*/*.claim")))
-    assert claim_file.stat().st_mode & 0o777 == 0o600
-    claim = claim_file.read_text()
-    attempt, _, signature = claim.partition(".")
-    assert attempt == claim_file.name.removesuffix(".claim")
-    gate.touch()
+    desk.submit(*asked, variables=variables)  # starts what serves this machine
+    node = json.loads((desk.spool / "server.json").read_text())["pid"]
+    os.kill(node, signal.SIGSTOP)
+    try:
+        process = desk.start("submit", *asked, variables=variables)
+        claim = until(lambda: [one for one in desk.spool.glob("jobs/*/*.claim") if one.read_text()])[0]
+        orders = claim.with_name("manifests.jsonl")
+        until(lambda: orders.exists() and orders.read_text().endswith("\n"))
+        yield process, claim, orders
+    finally:
+        os.kill(node, signal.SIGCONT)
+
+
+def test_neither_claim_nor_token_is_left_anywhere(served: Served) -> None:
+    desk = served.desk
+    asked = (*copier(desk, "cat [FILE] > out.txt; env"), "--runtime", "none")
+    with waiting_orders(served, asked) as (process, claim_file, _):
+        assert claim_file.stat().st_mode & 0o777 == 0o600
+        attempt, _, signature = claim_file.read_text().partition(".")
+        assert attempt == claim_file.name.removesuffix(".claim")
     out, err = process.communicate()
     assert process.returncode == 0, err
     assert signature not in out + err
@@ -106,16 +128,9 @@ def _bytes(path: Path) -> bytes:
 
 
 def test_the_claim_is_not_among_the_orders(served: Served) -> None:
-    desk = served.desk
-    gate = desk.directory / "gate"
-    command = f"while [ ! -e {gate} ]; do sleep 0.05; done; cat [FILE] > out.txt"
-    variables = {**served.variables, **ELSEWHERE}
-    process = desk.start("submit", *copier(desk, command), "--runtime", "none", variables=variables)
-    [orders] = until(lambda: list(desk.spool.glob("jobs/*/manifests.jsonl")))
-    text = orders.read_text()
-    assert json.loads(text)["exchange"] == f"{served.url}/node/exchange"
-    [claim] = orders.parent.glob("*.claim")
-    assert claim.read_text().partition(".")[2] not in text
-    gate.touch()
+    with waiting_orders(served, (*copier(served.desk), "--runtime", "none")) as (process, claim, orders):
+        text = orders.read_text()
+        assert json.loads(text)["exchange"] == f"{served.url}/node/exchange"
+        assert claim.read_text().partition(".")[2] not in text
     process.communicate()
     assert process.returncode == 0
