@@ -31,10 +31,9 @@ from engine.domain.account import Account
 from engine.domain.execution import Intent
 from engine.errors import BadRequest
 from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
-from engine.planning.descriptors import canonical_sha256
 from engine.planning.vip_keys import RESULTS_DIRECTORY
 from engine.settings.tree import Settings
-from engine.store import accounts, descriptors, executions, launches
+from engine.store import accounts, executions, launches
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.launches import Launch
@@ -79,6 +78,7 @@ class Launcher:
         tree: FileTree,
         records: Records,
         quotas: Quotas,
+        trials: Trials,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -88,7 +88,7 @@ class Launcher:
         self._tree = tree
         self._records = records
         self._quotas = quotas
-        self._trials = Trials()
+        self._trials = trials
 
     def launch(self, account: Account, wish: Wish) -> Launch:
         """Start an execution, or have it wait for its turn.
@@ -271,17 +271,10 @@ class Launcher:
         """A descriptor of somebody else's, compiled, if that does not take long."""
         try:
             descriptor = find()
-            self._check_cost(account, descriptor.data)
+            self._trials.check(account.id, descriptor.data)
             return descriptor, compile_tool(descriptor)
         except BadRequest as error:
             raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
-
-    def _check_cost(self, account: Account, given: Mapping[str, Any]) -> None:
-        """Return if a descriptor may be looked through here: it was before, or does not take long."""
-        with self._db.read() as connection:
-            known = descriptors.checked_by(connection, canonical_sha256(given))
-        if not known:
-            self._trials.check(account.id, given)
 
     def _app(self, account: Account) -> Application:
         return self._applications(account.id)

@@ -66,6 +66,7 @@ def open_portal(
 ) -> Portal:
     """The portal on a storage that is open; `trouble` tells why nothing moves."""
     records = Records(db, tree)
+    trials = Trials(db)
 
     def most(owner: str) -> int | None:
         kind, _, id_ = owner.partition("/")
@@ -80,11 +81,11 @@ def open_portal(
         administration=partial(Administration, db, trail, clock),
         pipelines=pipelines,
         publishing=partial(Publishing, db, trail, clock),
-        proposing=partial(Proposing, db, trail, clock, check=Trials().check),
+        proposing=partial(Proposing, db, trail, clock, check=trials.check),
         trail=trail,
         sites=lambda backend: sites_of(db, clock.now(), backend),
         usage=partial(usage_of, db),
-        launcher=Launcher(db, settings, pipelines, trail, applications, tree, records, quotas),
+        launcher=Launcher(db, settings, pipelines, trail, applications, tree, records, quotas, trials),
         launches=Launches(db, trail, applications, tree, trouble),
         records=records,
         quotas=quotas,

@@ -18,7 +18,6 @@ from engine.clock import Clock, iso
 from engine.errors import BadRequest, NotFound
 from engine.ids import new_id
 from engine.planning import Descriptor, compile_tool
-from engine.planning.descriptors import canonical_sha256
 from engine.planning.finding import ERROR
 from engine.planning.lint import lint
 from engine.store import accounts, descriptors, pipelines, proposals
@@ -52,10 +51,7 @@ class Proposing(Deeds):
             BadRequest: it could not be published as it is, or too many of the account are open.
         """
         _check_words("note", note)
-        with self._db.read() as connection:
-            known = descriptors.checked_by(connection, canonical_sha256(data))
-        if not known:
-            self._check(self._by, data)
+        self._check(self._by, data)
         descriptor = Descriptor.of(data)
         compiled = compile_tool(descriptor)
         found = lint(compiled, descriptor.data)

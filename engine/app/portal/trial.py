@@ -12,12 +12,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.app.portal.carmin import Code, Refused
 from engine.app.shares import Shares
 from engine.errors import BadRequest
 from engine.planning import Descriptor, compile_tool
+from engine.planning.descriptors import canonical_sha256
+
+if TYPE_CHECKING:
+    from engine.store.database import Database
 
 SECONDS = 3
 """Of a processor: what a descriptor may take. Those of real tools take some hundredths."""
@@ -32,15 +36,21 @@ _KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL")
 class Trials:
     """Looks at descriptors, a few of an account at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, db: Database) -> None:
+        self._db = db
         self._shares = Shares(_AT_A_TIME)
 
     def check(self, account_id: str, data: Mapping[str, Any]) -> None:
-        """Return if a descriptor is looked through in a short time, whether it is valid or not.
+        """Return if a descriptor was looked through before, or is in a short time, valid or not.
 
         Raises:
             Refused: it takes too long, or too much memory; or the account has others looked at.
         """
+        from engine.store import descriptors  # the process that looks needs no database
+
+        with self._db.read() as connection:
+            if descriptors.checked_by(connection, canonical_sha256(data)):
+                return
         if not self._shares.take(account_id):
             raise Refused(Code.GENERIC, "too many new descriptors at a time", status=429, retry_after=5)
         try:
