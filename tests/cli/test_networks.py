@@ -42,3 +42,35 @@ def test_a_network_is_there_for_the_next_job_of_its_execution_however_the_last_o
 def test_another_execution_has_another_network() -> None:
     ran = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=True)
     assert ran.stdout == "True False\n"
+
+
+NEXT = """
+import os
+from wrappers.runtimes import idmap, networks
+
+[user, *_], _ = idmap.working()
+
+def number(execution, kind="none"):
+    return os.fstat(networks.of_execution(execution, kind, user.namespace, [])).st_ino
+
+def open_ones():
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if os.readlink("/proc/self/fd/" + name).startswith("net:"):
+                found.add(os.fstat(int(name)).st_ino)
+        except OSError:
+            pass
+    return found
+
+first = number("a")
+networks.prepare()
+networks.prepare()
+[waiting] = open_ones() - {first}
+print(number("a") == first, number("b") == waiting, open_ones() == {waiting}, number("c") in (first, waiting))
+"""
+
+
+def test_the_network_of_the_next_execution_is_made_before_it_comes_and_nobody_had_it() -> None:
+    ran = subprocess.run([sys.executable, "-c", NEXT], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True True True False\n"

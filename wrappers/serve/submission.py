@@ -14,7 +14,7 @@ from wrappers.node.claims import take
 from wrappers.node.groups import forget_group
 from wrappers.node.host import Identity
 from wrappers.node.stop import Stop
-from wrappers.runtimes import choose
+from wrappers.runtimes import choose, networks
 from wrappers.serve.spool import Spool, this_process
 
 DONE = 0
@@ -42,6 +42,7 @@ def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.
             return code
         try:
             server.send(b".")
+            networks.prepare()
             key = server.recv(LONGEST_KEY).decode("utf-8", "surrogateescape")
         except OSError:
             return DONE
