@@ -12,7 +12,7 @@ from engine import plugins
 from engine.app.access import tokens
 from engine.app.access.key import Key
 from engine.app.access.needs import embedded_url
-from engine.app.data.platforms import WITH_SESSIONS, PlatformKeys, default_root
+from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys, default_root
 from engine.clock import Clock
 from engine.dirac.settings import DoorSettings, Grid
 from engine.errors import BadRequest, SettingsError
@@ -26,9 +26,6 @@ from wrappers.wire import Grant
 
 if TYPE_CHECKING:
     from engine.storages.refreshing import RefreshedToken
-
-_WITH_KEYS = frozenset({"girder"})
-"""Schemes of platforms at which each user has a key of their own."""
 
 
 def door_settings(settings: Settings) -> DoorSettings:
@@ -65,7 +62,7 @@ class Places:
         self._registered: dict[str, CredentialSource] = {
             name: self._of_user(name, section)
             for name, section in settings.storages.items()
-            if scheme_of(section.url) in (*_WITH_KEYS, WITH_SESSIONS)
+            if scheme_of(section.url) in (*WITH_KEYS, WITH_SESSIONS)
         }
         self._known = [self._place(name, section) for name, section in settings.storages.items()]
         if embedded := embedded_url(settings.api):
@@ -84,7 +81,7 @@ class Places:
     def scope_down(self, url: str, method: str, seconds: float) -> Grant:
         """A grant for a node, made from what the engine itself shows there: see `engine.storages.scoping`."""
         place = self._place_of(url)
-        if place and place.credential is None and scheme_of(place.url) in _WITH_KEYS:
+        if place and place.credential is None and scheme_of(place.url) in WITH_KEYS:
             raise BadRequest(f"no API key is registered for {place.url}", remedy="engine keys add")
         return scope_down(url, method, seconds, place, self._clock)
 

@@ -309,6 +309,22 @@ class Browsable(Protocol):
         """Names directly under a directory, and what they are; none when there is no such directory."""
 
 
+@runtime_checkable
+class Identifying(Protocol):
+    """A storage at which files and directories have ids besides their names."""
+
+    def is_id(self, text: str) -> bool:
+        """Whether a text has the form of an id."""
+
+    def url_of_id(self, url: str, id: str) -> str:
+        """The URL of what has an id; `url` is any place there.
+
+        Raises:
+            NotFound: there is no such file or directory for who asks.
+            Unavailable: the storage does not answer.
+        """
+
+
 def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
     """Names directly under a directory of any storage, and what they are.
 

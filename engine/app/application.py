@@ -19,7 +19,7 @@ from engine.domain.execution import Intent
 from engine.domain.job import JobState
 from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
-from engine.ports import Backend, Catalogue, Progress, Storage
+from engine.ports import Backend, Catalogue, Identifying, Progress, Storage
 from engine.reconcile import layout
 from engine.reconcile.settle import settle
 from engine.settings.tree import Settings
@@ -297,6 +297,22 @@ class Application:
     def now(self) -> float:
         """The time, in seconds since 1970-01-01 UTC."""
         return self._clock.now()
+
+    def pause(self, seconds: float) -> None:
+        """Wait; not at all when that is over already."""
+        if seconds > 0:
+            self._clock.sleep(seconds)
+
+    def url_of_id(self, url: str, text: str) -> str | None:
+        """The URL of what a text names by an id at the storage of a URL; None when it is no id there.
+
+        Raises:
+            NotFound, BadRequest, Unavailable: see `engine.ports.Identifying`.
+        """
+        storage = self._storage(url)
+        return (
+            storage.url_of_id(url, text) if isinstance(storage, Identifying) and storage.is_id(text) else None
+        )
 
     def is_remote(self, backend: str | None = None) -> bool:
         """Whether jobs of a back-end run on other machines."""

@@ -7,6 +7,7 @@ Girder tells no checksum: what is stored is compared by size.
 from __future__ import annotations
 
 import posixpath
+import re
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from engine.clock import Clock, SystemClock
 from engine.domain.urls import child
@@ -28,7 +29,7 @@ from engine.storages.remote import RemoteStorage
 from wrappers.transfer import girder
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Access, Client
-from wrappers.transfer.errors import NotHere, TransferError, of_status
+from wrappers.transfer.errors import NotHere, Permanent, TransferError, of_status
 from wrappers.transfer.part import Expected
 from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.response import Response
@@ -43,6 +44,7 @@ _OURS = 3_600.0
 _RENEW = 60.0
 """Seconds before its end at which a token is made anew."""
 _LOOK_AGAIN = 0.2
+_id = re.compile(r"[0-9a-f]{24}").fullmatch
 _TOPS = {"/": ("collection", "user"), "/collection": None, "/user": None}
 """Directories that are no resources."""
 
@@ -89,6 +91,30 @@ class GirderStorage(RemoteStorage):
             if parent["_modelType"] == "folder":
                 below += rest.ask("GET", "item", folderId=parent["_id"], limit=0)
             return {item["name"]: _stat(item) for item in below}
+
+    # --- ids --------------------------------------------------------------------------------------
+
+    def is_id(self, text: str) -> bool:
+        """Whether a text has the form of an id: those of MongoDB."""
+        return _id(text) is not None
+
+    def url_of_id(self, url: str, id: str) -> str:
+        """The URL of a file, item or folder. A file is named by its item, which has no other one."""
+        with clearly(url):
+            rest = self._rest(url)
+            for kind in ("file", "item", "folder"):
+                try:
+                    found = rest.json("GET", f"{kind}/{id}")
+                except (NotHere, Permanent):  # Girder says 400 of an id that it does not know
+                    continue
+                if kind == "file":
+                    kind, id = "item", str(found.get("itemId") or id)
+                if kind == "item" and len(rest.ask("GET", f"item/{id}/files", limit=2)) != 1:
+                    raise BadRequest(f"{id} is an item that has not one file")
+                path = rest.ask("GET", f"resource/{id}/path", type=kind)
+                parts = urlsplit(url)
+                return f"{parts.scheme}://{parts.netloc}{quote(str(path))}"
+        raise NotFound(f"{id}: no file and no folder of this id can be seen")
 
     # --- writing ----------------------------------------------------------------------------------
 

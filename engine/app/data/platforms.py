@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from engine import xdg
 from engine.errors import BadRequest, NotFound
@@ -20,6 +20,8 @@ from engine.settings.data import StorageSection
 
 WITH_SESSIONS = "shanoir"
 """The scheme of platforms that launch with the tokens of their user's session, in place of a key."""
+WITH_KEYS = frozenset({"girder"})
+"""Schemes of platforms at which each user has a key of their own."""
 _LONGEST = 4096
 
 
@@ -35,6 +37,11 @@ class Registered:
 def default_root() -> Path:
     """Where keys are kept."""
     return xdg.directory("XDG_DATA_HOME", ".local/share") / "keys"
+
+
+def has_keys(section: StorageSection) -> bool:
+    """Whether users register keys of their own for a storage: its settings have no credential."""
+    return urlsplit(section.url).scheme in WITH_KEYS and not section.credential
 
 
 def owners() -> list[str]:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from engine.app.access.tokens import Segments
+from engine.app.data import platforms
 from engine.app.data.locations import path_of, url_of
 from engine.app.portal import sessions, virtual
 from engine.app.portal.carmin import Code, Refused
@@ -21,6 +22,8 @@ from engine.app.portal.tree import FileTree
 from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 from engine.domain.catalogue import SCHEME
+from engine.domain.urls import below
+from engine.errors import BadRequest, NotFound
 from engine.settings.tree import Settings
 
 _MANY = 100_000
@@ -37,9 +40,10 @@ class Inputs:
         *,
         remote: bool,
         shared: bool = False,
+        url_of_id: Callable[[str, str], str | None] = lambda url, text: None,
     ) -> None:
         """`remote`: jobs run on other machines. `shared`: files of `portal.shared`, and logical names, may be
-        named too.
+        named too. `url_of_id`: (URL of a platform, text) -> the URL of what has this id there.
         """
         self._account = account
         self._settings = settings
@@ -47,6 +51,7 @@ class Inputs:
         self._site = site_of(settings)
         self._remote = remote
         self._shared = shared
+        self._url_of_id = url_of_id
         self._used: dict[str, None] = {}
         self.understand = lru_cache(maxsize=_MANY)(self._understand)
         """What a File value means to the planner: an absolute path or a URL.
@@ -118,7 +123,22 @@ class Inputs:
             )
         if sessions.is_platform(name, self._settings.storages):
             return sessions.source_url(reference, self._settings.storages[name])
-        return value
+        return self._identified(name, reference) or value
+
+    def _identified(self, name: str, reference: str) -> str | None:
+        """The URL of what is named by an id at a platform; None when that is no id.
+
+        Raises:
+            Refused: there is nothing of this id, or it does not lie in what is registered of the platform.
+        """
+        base = self._settings.storages[name].url
+        try:
+            url = self._url_of_id(base, reference)
+        except (NotFound, BadRequest) as error:
+            raise Refused(Code.BAD_INPUT, f"{name}: {error.message}") from None
+        if url is not None and below(url, base) is None:
+            raise Refused(Code.DATA_NOT_ALLOWED, f"{name}:{reference}: not in what is known here of {name}")
+        return url
 
     def _of_shared(self, value: str) -> str:
         """A path in a directory that an administrator shares, whatever links lead there."""
@@ -157,7 +177,10 @@ class Inputs:
             target = sessions.target_url(reference, self._settings.storages[name])
             return self._records(records), [], [target]
         if not location.startswith("/"):
-            self._platform(location)
+            url = self._platform(location)
+            if url != location or platforms.has_keys(self._settings.storages[name]):
+                directory = url_of(url, self._settings.storages) or url
+                return self._records(records), [], [directory]  # the files themselves, with its user's key
             return self._records(records), [location], []
         place: Location = virtual.locate_text(self._account, location)
         if place.kind is Kind.ABOVE:

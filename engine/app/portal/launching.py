@@ -65,6 +65,11 @@ class Wish:
     """What it asks of the back-end."""
 
 
+_APART = 1.1
+"""Seconds that a launch takes at least whose results go directly into a folder elsewhere: vip-client's
+VipGirder names the folder of each run by the second, and two runs in one would get each other's files."""
+
+
 class Launcher:
     """Starts executions."""
 
@@ -107,11 +112,19 @@ class Launcher:
         descriptor, compiled, uploaded, trusted = self._descriptor(account, wish)
         invocation = values.invocation(compiled.tool, wish.values)
         app = self._app(account)
+        begun = app.now()
         asked, backend = wish.settings, self._backend(app, wish.settings.executor)
         remote = app.is_remote(backend)
         keys = PlatformKeys.of(account.id, self._settings.storages)
         sessions.keep(told.sessions, keys, self._settings.storages, app.now())
-        inputs = Inputs(account, self._settings, self._tree, remote=remote, shared=wish.trusted)
+        inputs = Inputs(
+            account,
+            self._settings,
+            self._tree,
+            remote=remote,
+            shared=wish.trusted,
+            url_of_id=app.url_of_id,
+        )
         inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
         self._check_room(account, location)
         results, stores, copies = inputs.results(location, self._records.leave_alone)
@@ -156,6 +169,8 @@ class Launcher:
         except BadRequest as error:
             raise self._refused(account, error) from None
         if new:
+            if copies:
+                app.pause(begun + _APART - app.now())
             return made[0]
         with self._db.read() as connection:
             earlier = launches.get(connection, view.id)

@@ -1,0 +1,140 @@
+"""A real Girder with the real client: files and folders by their ids, with the key of their user."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from engine.clock import SystemClock
+from engine.domain.urls import child
+from engine.storages.girder import GirderStorage
+from tests.cli.desk import desk_in, until
+from tests.portal.client import with_vip_client
+from tests.portal.house import House, portal
+from tests.services.girder import Girder
+from tests.services.registry import free_port
+from tests.storages.test_girder import settings_of
+
+pytestmark = pytest.mark.service
+
+
+class Warehouse:
+    """What a user keeps in Girder: a private collection with a folder."""
+
+    def __init__(self, girder: Girder, directory: Path) -> None:
+        self.girder = girder
+        self.storage = GirderStorage(settings_of(girder, directory), SystemClock())
+        self.top = f"girder://{girder.host}/collection/tests/runs"
+
+    def ask(self, what: str, **query: str) -> Any:
+        token = self.storage.presign(self.top, "GET", 600.0).headers
+        url = f"{self.girder.api}/{what}?{urlencode(query)}"
+        with urllib.request.urlopen(urllib.request.Request(url, headers=dict(token))) as answer:
+            return json.loads(answer.read())
+
+    def put(self, name: str, content: bytes) -> str:
+        """Keep a file; gives the id of the file, as VipGirder names it."""
+        self.storage.put(content, child(self.top, name))
+        item = self.ask("resource/lookup", path=f"/collection/tests/runs/{name}")
+        [file] = self.ask(f"item/{item['_id']}/files")
+        return str(file["_id"])
+
+    def folder(self, name: str) -> str:
+        """Make a folder; gives its id."""
+        self.storage.put(b"", child(child(self.top, name), "made"))
+        self.storage.delete(child(child(self.top, name), "made"))
+        return str(self.ask("resource/lookup", path=f"/collection/tests/runs/{name}")["_id"])
+
+    def read(self, folder: str) -> dict[str, bytes]:
+        """What lies directly in a folder."""
+        place = child(self.top, folder)
+        return {name: self.storage.read(child(place, name)) for name in self.storage.list(place)}
+
+
+@pytest.fixture(scope="module")
+def warehouse(girder: Girder, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return Warehouse(girder, tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, girder: Girder) -> Iterator[House]:
+    """A portal that has no key for Girder, and ann, who registered hers."""
+    port = free_port()
+    storages = {"pilotGirder": {"url": f"girder://{girder.host}", "api": girder.api}}
+    with (
+        desk_in(tmp_path_factory.mktemp("portal")) as desk,
+        portal(
+            desk,
+            port=port,
+            ENGINE_API__PUBLIC_URL=f"http://127.0.0.1:{port}",
+            ENGINE_STORAGES=json.dumps(storages),
+        ) as house,
+    ):
+        key = {"storageIdentifier": "pilotGirder", "apiKey": girder.key}
+        assert house.ask("PUT", "/user/externalKeys", key).status < 300
+        yield house
+        assert girder.key not in house.log.read_text()
+
+
+def test_files_and_a_folder_are_named_by_their_ids(house: House, warehouse: Warehouse) -> None:
+    file, folder = warehouse.put("a b.txt", b"from girder\n"), warehouse.folder("ids")
+    told = house.run(
+        "copier/1.0",
+        {"file": f"pilotGirder:{file}", "word": "w", "results-directory": f"pilotGirder:{folder}"},
+    )
+    assert told["status"] == "Finished", told
+    assert warehouse.read("ids") == {"out.txt": b"from girder\nw\n"}
+
+
+def test_a_path_in_a_private_collection_gets_results_with_its_users_key(
+    house: House, warehouse: Warehouse
+) -> None:
+    file = warehouse.put("c.txt", b"x\n")
+    warehouse.folder("paths")
+    place = "pilotGirder:/collection/tests/runs/paths"
+    told = house.run("copier/1.0", {"file": f"pilotGirder:{file}", "word": "w", "results-directory": place})
+    assert told["status"] == "Finished", told
+    assert warehouse.read("paths") == {"out.txt": b"x\nw\n"}
+
+
+def test_an_id_that_is_not_there_or_not_for_who_asks_is_refused(house: House, warehouse: Warehouse) -> None:
+    for id_, user in (("0" * 24, "ann"), (warehouse.put("d.txt", b"x"), "bob")):
+        answer = house.ask(
+            "POST",
+            "/executions",
+            {
+                "name": "a",
+                "pipelineIdentifier": "copier/1.0",
+                "inputValues": {"file": f"pilotGirder:{id_}", "word": "w"},
+            },
+            user=user,
+        )
+        assert (answer.status, id_ in answer.json["errorMessage"]) == (400, True), answer
+
+
+def test_vip_girder_runs_several_times_and_each_run_has_its_folder(
+    house: House, warehouse: Warehouse, girder: Girder, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        warehouse.put(f"{name}.txt", f"{name}\n".encode())
+    script = f"""
+from vip_client import VipGirder
+VipGirder.init(vip_key=KEY, girder_key={girder.key!r}, vip_portal_url=URL, girder_api_url={girder.api!r})
+session = VipGirder(
+    session_name="experiment", pipeline_id="copier/1.0", output_dir="/collection/tests/runs/experiment",
+    input_settings={{"file": [f"/collection/tests/runs/{{n}}.txt" for n in ("one", "two")], "word": "w"}},
+)
+session.run_session(nb_runs=2, refresh_time=1)
+"""
+    with_vip_client(house, script, tmp_path)
+    runs = warehouse.storage.list(child(warehouse.top, "experiment"))
+    assert len(list(runs)) == 2
+    for run in runs:
+        found = until(lambda run=run: warehouse.read(f"experiment/{run}"))
+        assert sorted(found.values()) == [b"one\nw\n", b"two\nw\n"]
