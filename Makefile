@@ -4,6 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # Each worker starts its own services; the tests of one file stay together and share theirs.
 PARALLEL := -n 2 --dist loadfile
+# Set, every start of a program would compile it anew: a fifth of the computing of all tests, measured.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup services lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip wheel lock clean
 
