@@ -18,6 +18,9 @@ from engine.errors import SettingsError, Unavailable
 REVISION = "0013"
 """The schema that this version of the engine reads and writes: the newest of `migrations/versions`."""
 
+_NEW_FILE = Path(__file__).parent / "migrations" / "sqlite.sql"
+"""What the migrations make of an empty file, in statements; made by `python -m tests.docs.generate`."""
+
 _KINDS = "sqlite:///PATH or postgresql+psycopg://..."
 
 _NETWORK_FILE_SYSTEMS = frozenset(
@@ -89,11 +92,27 @@ class Database:
         with _clear_errors(self.url):
             with self._engine.connect() as connection:
                 current = _revision(connection)
+            if current is None and self.sqlite:
+                current = self._create()
             if current == REVISION:
                 return
             from engine.store import migrate  # Alembic costs half a second: only when there is work
 
             migrate.upgrade(self._engine, current)
+
+    def _create(self) -> str | None:
+        """Make all tables at once in a new file, as the migrations do one after the other; the revision then.
+
+        Another process may have been faster: what is not empty is left alone.
+        """
+        with (
+            self._engine.connect().execution_options(immediate=True) as connection,
+            connection.begin(),
+        ):
+            if not connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar():
+                for statement in _NEW_FILE.read_text().rstrip(";\n").split(";\n"):
+                    connection.exec_driver_sql(statement)
+            return _revision(connection)
 
 
 def afterwards(connection: Connection, act: Callable[[], None]) -> None:

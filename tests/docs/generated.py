@@ -14,7 +14,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.docs.pages import ROOT, pages
-from tests.docs.reference import commands, errors, isolation, publisher, schemas, settings, states, vip
+from tests.docs.reference import (
+    commands,
+    database,
+    errors,
+    isolation,
+    publisher,
+    schemas,
+    settings,
+    states,
+    vip,
+)
 
 PARTS: Mapping[str, Callable[[], str]] = {
     **commands.PARTS,
@@ -49,4 +59,4 @@ def files() -> dict[Path, str]:
     """Every file that is made from the code, wholly or in part, and what it must hold."""
     made = {page: text for page in pages() if used(text := (ROOT / page).read_text())}
     documents = {path: json.dumps(schema, indent=2) + "\n" for path, schema in schemas.files().items()}
-    return {**{page: render(text) for page, text in made.items()}, **documents}
+    return {**{page: render(text) for page, text in made.items()}, **documents, **database.files()}

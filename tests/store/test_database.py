@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,35 @@ def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -> None
     with db.read() as connection:
         context = MigrationContext.configure(connection, opts={"target_metadata": metadata})
         assert compare_metadata(context, metadata) == []
+
+
+def test_a_new_sqlite_file_is_what_the_migrations_make_of_an_empty_one(tmp_path: Path) -> None:
+    at_once = Database(f"sqlite:///{tmp_path / 'at-once.db'}")
+    migrated = sa.create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    migrate.upgrade(migrated, None)
+    with at_once.read() as one, migrated.connect() as other:
+        assert _content(one) == _content(other)
+    at_once.close()
+    migrated.dispose()
+
+
+def _content(connection: sa.Connection) -> list[tuple[str, str]]:
+    """Every object of an SQLite file with the statement that made it, and the rows of all tables."""
+    rows = connection.exec_driver_sql("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name").all()
+    tables = sa.inspect(connection).get_table_names()
+    return [(name, " ".join(sql.split())) for name, sql in rows] + [
+        (name, str(connection.exec_driver_sql(f'SELECT * FROM "{name}"').all())) for name in tables
+    ]
+
+
+def test_a_file_that_holds_tables_of_others_is_left_to_the_migrations(tmp_path: Path) -> None:
+    path = tmp_path / "engine.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (it TEXT)")
+    db = Database(f"sqlite:///{path}")
+    with db.read() as connection:
+        assert {"theirs", "execution"} <= set(sa.inspect(connection).get_table_names())
+    db.close()
 
 
 def test_the_revision_that_the_code_expects_is_the_newest_migration() -> None:
