@@ -52,6 +52,7 @@ WHOLE = (
     "packaging/",
     "services/",
     "portal/",
+    "upgrade/",
     "transfer/",
     "api/",
     "smuggling/",
