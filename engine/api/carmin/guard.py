@@ -4,6 +4,7 @@ send, what is written down of it.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from engine.api.carmin.bodies import Bodies, document
 from engine.api.carmin.caller import Doorkeeper
 from engine.api.seldom import Seldom
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.failures import Failures
+from engine.clock import Clock
 from engine.errors import Unavailable
 from engine.ids import new_id
 
@@ -31,6 +34,13 @@ _SNIFF, _CACHE = (b"x-content-type-options", b"nosniff"), (b"cache-control", b"n
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 _OF_BUDGETS = frozenset({408, 413, 429, 503})
 """Refusals that anybody can have without end: written down once a minute."""
+_NOBODY = frozenset({401, 429, 503})
+"""Refusals of requests that show no account."""
+REFUSALS = 100
+"""Of those for one network in a minute, after which further ones come `PAUSE_S` later. Who asks again at once
+would have all others wait behind them, whatever the refusal costs.
+"""
+PAUSE_S = 2.0
 Observe = Callable[[str, str, int, float], None]
 """Told method, route, status and seconds of each request."""
 
@@ -46,12 +56,13 @@ class _Answered:
 class Guard:
     """An ASGI application around another."""
 
-    def __init__(self, app: Any, doorkeeper: Doorkeeper, observe: Observe) -> None:
+    def __init__(self, app: Any, doorkeeper: Doorkeeper, observe: Observe, clock: Clock) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
         self._observe = observe
         self._bodies = Bodies()
         self._seldom = Seldom()
+        self._refusals = Failures(REFUSALS, clock)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,6 +75,8 @@ class Guard:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 answered.status = message["status"]
+                if answered.status in _NOBODY and not scope["state"]["account"]:
+                    await self._hold_back(_address(scope))
                 message["headers"] = [
                     *(pair for pair in message["headers"] if pair[0] != _SNIFF[0]),
                     (b"x-request-id", request.encode("ascii")),
@@ -77,6 +90,12 @@ class Guard:
             await self._guarded(scope, receive, sending)
         finally:
             self._tell(scope, answered)
+
+    async def _hold_back(self, address: str) -> None:
+        """Wait before a network that is refused again and again is refused once more."""
+        if self._refusals.too_many(address):
+            await asyncio.sleep(PAUSE_S)
+        self._refusals.add(address)
 
     async def _guarded(self, scope: Message, receive: Receive, send: Send) -> None:
         try:
@@ -115,9 +134,7 @@ class Guard:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
-        client = scope.get("client")
-        address = client[0] if client else ""
-        return await run_in_threadpool(self._doorkeeper.recognise, scope["method"], headers, address)
+        return await run_in_threadpool(self._doorkeeper.recognise, scope["method"], headers, _address(scope))
 
     def _tell(self, scope: Message, answered: _Answered) -> None:
         route = scope["state"].get("route", "")
@@ -138,3 +155,8 @@ class Guard:
             seconds=round(seconds, 4),
             **({"more": more} if more else {}),
         )
+
+
+def _address(scope: Message) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""

@@ -36,7 +36,7 @@ class Rest:
 
         files = Files(tree, portal.quotas, self._executor, self._transfers)
         doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
-        guard = Guard(carmin(portal, files, failures, self.passwords), doorkeeper, observe)
+        guard = Guard(carmin(portal, files, failures, self.passwords), doorkeeper, observe, clock)
         self._app: ASGIApp = _for_pages(guard, portal.settings.portal.origins)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
