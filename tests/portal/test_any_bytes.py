@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,11 +33,12 @@ def told(house: House, request: bytes) -> int:
     """The status of the answer to these bytes; 0: the connection was closed without one."""
     place = urlsplit(house.url)
     with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=60) as connection:
-        try:
+        with suppress(OSError):  # answered before all was sent
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)
+        try:
             answer = connection.makefile("rb").readline()
-        except OSError:  # of a closed connection, shutdown() tells ENOTCONN, which is no ConnectionError
+        except OSError:
             return 0
     parts = answer.split(b" ", 2)
     return int(parts[1]) if len(parts) > 1 and parts[0].startswith(b"HTTP/") else 0
