@@ -80,3 +80,21 @@ def _asked(port: int, path: str, *more: str) -> dict[str, object]:
         return {name: answer[name] for name in more or ("path", "key", "body")}
     finally:
         connection.close()
+
+
+@pytest.mark.service
+def test_nobody_guesses_passwords_quickly_and_all_else_stays_open(front: int) -> None:
+    told = [
+        _status(front, "POST", path) for path in ("/rest/authenticate", "/rest/session//") for _ in range(30)
+    ]
+    assert 429 in told
+    assert _status(front, "GET", "/rest/platform") != 429
+
+
+def _status(port: int, method: str, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, path)
+        return connection.getresponse().status
+    finally:
+        connection.close()

@@ -72,7 +72,7 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
         app.include_router(router, prefix=PREFIX)
 
     @app.get(f"{PREFIX}/openapi.json", include_in_schema=False)
-    async def document(caller: Caller) -> JSONResponse:
+    def document(caller: Caller) -> JSONResponse:  # in a thread: the first one takes a second
         return JSONResponse(app.openapi())
 
     everywhere = f"{PREFIX}/{{path:path}}"
