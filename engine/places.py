@@ -14,7 +14,7 @@ from engine.app.access.key import Key
 from engine.app.access.needs import embedded_url
 from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys, default_root
 from engine.clock import Clock
-from engine.dirac.settings import DoorSettings, Grid
+from engine.dirac.settings import Grid, door_settings
 from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings.data import StorageSection
@@ -28,20 +28,10 @@ if TYPE_CHECKING:
     from engine.storages.refreshing import RefreshedToken
 
 
-def door_settings(settings: Settings) -> DoorSettings:
-    """The DIRAC client of the settings."""
-    ours = settings.dirac
-    proxy = ours.proxy.expanduser() if ours.proxy else None
-    source = ours.diracosrc.expanduser() if ours.diracosrc else None
-    return DoorSettings(ours.command, source, proxy)
-
-
 def grid(settings: Settings) -> Grid | None:
     """What files at `lfn:` need; None where no DIRAC client is configured."""
-    ours = settings.dirac
-    if not (ours.command or ours.diracosrc):
-        return None
-    return Grid(door_settings(settings), ours.storage_elements, ours.failover)
+    ours = settings.dirac_client()
+    return Grid(door_settings(ours), ours.storage_elements, ours.failover) if ours else None
 
 
 class Places:

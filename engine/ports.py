@@ -173,6 +173,14 @@ class Personal(Protocol):
         """As whom it knows us. May raise `CredentialExpired` and `BackendUnavailable`."""
 
 
+@runtime_checkable
+class Login(Protocol):
+    """A back-end at which one must log in."""
+
+    def login_steps(self) -> Sequence[str]:
+        """What a person is to type for it, and to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stat:
     """A stored file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,18 +20,17 @@ from engine.app.follow import Driver
 from engine.app.manifests import Manifests
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.turns import Turns
-from engine.backends.local import LocalSettings
+from engine.backends.local_section import local_settings as local_settings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
 from engine.ids import AttemptId
-from engine.places import Places, door_settings, grid
+from engine.places import Places, grid
 from engine.ports import Backend, Catalogue, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.register import Registrar
-from engine.settings.node import NodeSettings
+from engine.settings.backends import kind_named
 from engine.settings.tree import Settings
 from engine.store.database import Database
-from wrappers import wire
 from wrappers.containers import timed
 from wrappers.containers.tree import remove
 
@@ -43,10 +41,6 @@ if TYPE_CHECKING:
     from engine.app.portal.proposing import Proposing
     from engine.app.portal.publishing import Publishing
     from engine.app.portal.users import Users
-    from engine.backends.dirac.backend import DiracSettings
-    from engine.backends.diracx.backend import DiracxSettings
-    from engine.backends.wms.settings import GridSettings
-    from engine.settings.grid import GridSection
 
 _DAY = 86_400.0
 
@@ -71,13 +65,8 @@ class Engine:
     @cached_property
     def backends(self) -> dict[str, Backend]:
         """Every configured back-end by name."""
-        local = plugins.load("backends", "local")
-        found: dict[str, Backend] = {"local": local("local", local_settings(self.settings))}
-        if self.settings.diracx.url:
-            found["diracx"] = plugins.load("backends", "diracx")("diracx", diracx_settings(self.settings))
-        if self.settings.dirac.command or self.settings.dirac.diracosrc:
-            found["dirac"] = plugins.load("backends", "dirac")("dirac", dirac_settings(self.settings))
-        return found
+        made = self.settings.backends.items()
+        return {name: kind_named(one.kind).from_settings(name, one, self.settings) for name, one in made}
 
     @cached_property
     def app(self) -> Application:
@@ -108,7 +97,7 @@ class Engine:
         if ours is None:
             raise SettingsError(
                 "setting data.catalogue: dfc: needs a DIRAC client",
-                remedy="set dirac.command or dirac.diracosrc",
+                remedy="configure a back-end of kind dirac",
             )
         return DiracCatalogue(door(ours.door))
 
@@ -266,71 +255,6 @@ def build(settings: Settings, clock: Clock | None = None) -> Engine:
             remedy="leave the setting out, or use a command that `engine --server URL --help` shows",
         )
     return Engine(settings, clock or SystemClock())
-
-
-def local_settings(settings: Settings) -> LocalSettings:
-    """The local back-end's settings: one section of ours, one that it shares with the grid."""
-    return LocalSettings(
-        spool=settings.local.spool,
-        node=_this_machine(settings),
-        elsewhere=settings.local.elsewhere,
-    )
-
-
-def diracx_settings(settings: Settings) -> DiracxSettings:
-    """The settings of the back-end for DiracX, in the words of DIRAC."""
-    from engine.backends.diracx.backend import DiracxSettings
-
-    ours = settings.diracx
-    if not ours.url.startswith(("https://", "http://")):
-        raise SettingsError(f"setting diracx.url: {ours.url} is no URL", remedy="write https://...")
-    return DiracxSettings(
-        url=ours.url,
-        credential=(ours.proxy or ours.token).expanduser(),
-        grid=_grid_settings(ours),
-        proxy=ours.proxy is not None,
-        authorities=ours.authorities,
-    )
-
-
-def dirac_settings(settings: Settings) -> DiracSettings:
-    """The settings of the back-end for the services of DIRAC."""
-    from engine.backends.dirac.backend import DiracSettings
-
-    ours = settings.dirac
-    return DiracSettings(door_settings(settings), _grid_settings(ours), parametric=ours.parametric)
-
-
-def _grid_settings(ours: GridSection) -> GridSettings:
-    """What both are told alike."""
-    from engine.backends.wms.jdl import Wishes
-    from engine.backends.wms.resources import Rates
-    from engine.backends.wms.settings import GridSettings
-
-    return GridSettings(
-        node=node(ours.node),
-        vo=ours.vo,
-        group=ours.group,
-        wishes=Wishes(ours.sites, ours.banned_sites, ours.tags, ours.priority, ours.job_type),
-        rates=Rates(ours.power, ours.cpu_time, ours.gpu_tag),
-        at_once=ours.at_once,
-        window=ours.window,
-        poll_interval=ours.poll,
-        settled_after=ours.settled_after,
-        shared_files=ours.shared_files,
-    )
-
-
-def _this_machine(settings: Settings) -> wire.Node:
-    """How this machine runs jobs: with the packages of this installation, when no others are named."""
-    ours = node(settings.node)
-    packages = ours.packages or [path for path in sys.path if path.endswith("-packages")]
-    return ours._replace(packages=packages, slots=settings.local.slots, idle=settings.local.idle)
-
-
-def node(settings: NodeSettings) -> wire.Node:
-    """A node's settings in the words of the wrapper."""
-    return wire.from_json(wire.Node, settings.model_dump(mode="json"))
 
 
 def _workspace() -> Path:

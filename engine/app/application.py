@@ -322,10 +322,6 @@ class Application:
         """Say whether jobs of a back-end run on this machine, under the engine's account."""
         return self._backend(backend).capabilities.on_this_machine
 
-    def has(self, backend: str) -> bool:
-        """Say whether there is such a back-end."""
-        return backend in self._backends
-
     def _backend(self, name: str | None) -> Backend:
         wanted = name or self.settings.backend
         try:

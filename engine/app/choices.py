@@ -55,14 +55,14 @@ def settle(
         compat=request.compat,
         group=request.group,
         naming=_results_name(request, settings, tool),
-        transfers=_transfers(settings),
+        transfers=_transfers(settings, request.backend or settings.backend),
         network=network,
         isolated=request.isolated,
     )
 
 
-def _transfers(settings: Settings) -> Transfers:
-    data, grid = settings.data, settings.dirac
+def _transfers(settings: Settings, backend: str) -> Transfers:
+    data, client = settings.data, settings.dirac_client(backend)
     return Transfers(
         parallel=data.parallel,
         rounds=data.rounds,
@@ -70,8 +70,8 @@ def _transfers(settings: Settings) -> Transfers:
         budget=data.budget,
         sandbox=data.sandbox,
         read_back=data.read_back,
-        elements=list(grid.storage_elements),
-        failover=list(grid.failover),
+        elements=list(client.storage_elements) if client else [],
+        failover=list(client.failover) if client else [],
     )
 
 

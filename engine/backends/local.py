@@ -16,12 +16,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from engine.backends.local_section import LocalSection, LocalSettings, local_settings
 from engine.errors import BackendUnavailable
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Seen, Submission
+from engine.settings.tree import Settings
 from wrappers import build, wire
 from wrappers.node.files import remove, remove_any, replace_bytes, replace_text
 from wrappers.serve.spool import Process, Spool
@@ -33,17 +34,10 @@ OLD = 30 * 86_400.0
 """Seconds after which a wrapper of an earlier version is removed: whoever served with it has long ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class LocalSettings:
-    """Where the spool lies, and how this machine is set up."""
-
-    spool: Path
-    node: wire.Node
-    elsewhere: bool = False
-
-
 class LocalBackend:
     """Implements `engine.ports.Backend` on this machine."""
+
+    section = LocalSection
 
     def __init__(self, name: str, settings: LocalSettings) -> None:
         self.name = name
@@ -61,6 +55,15 @@ class LocalBackend:
             allows_no_container=True,
             gpu=Path("/dev/nvidiactl").exists(),
         )
+
+    @classmethod
+    def from_settings(cls, name: str, section: LocalSection, settings: Settings) -> Self:
+        """Make the back-end of a section.
+
+        Raises:
+            SettingsError: another one has the same spool.
+        """
+        return cls(name, local_settings(settings, name))
 
     def check(self) -> None:
         """See that the spool can be written."""
@@ -257,7 +260,7 @@ class LocalBackend:
             os.close(pipe)
 
     def _trouble(self) -> _Trouble:
-        return _Trouble(self._spool.root)
+        return _Trouble(self._spool.root, self.name)
 
 
 def _private(path: str, flags: int) -> int:
@@ -289,15 +292,17 @@ def _start(argv: list[str], log: str) -> int:
 class _Trouble:
     """Turns the file system's trouble with the spool into the back-end's own words."""
 
-    def __init__(self, spool: str) -> None:
+    def __init__(self, spool: str, name: str) -> None:
         self._spool = spool
+        self._name = name
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError):
+            variable = f"ENGINE_BACKENDS__{self._name.upper()}__SPOOL"
             raise BackendUnavailable(
                 f"the spool of this machine, {self._spool}: {error.strerror}",
-                remedy="set `local.spool` (ENGINE_LOCAL__SPOOL) to a directory with room that can be written",
+                remedy=f"set `backends.{self._name}.spool` ({variable}) to a directory with room",
             ) from error

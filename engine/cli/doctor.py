@@ -29,8 +29,9 @@ def command(
         findings = examine_backend(engine.backends, backend, engine.db)
     else:
         left = {one.name: one.seconds_left for one in engine.places.credentials()}
-        node = local_settings(engine.settings).node
-        here = examine(engine.settings, node, left, engine.storage)
+        ours = local_settings(engine.settings)
+        local = engine.app.runs_here()
+        here = examine(engine.settings, ours.node, ours.spool, left, engine.storage, local=local)
         findings = chain(here, vip.findings(engine.settings.vip))
     broken = False
     for finding in findings:

@@ -50,10 +50,11 @@ class Session:
         """
         from engine import wiring
         from engine.settings.reading import load
+        from engine.terminal import say
         from wrappers.prctl import forbid_inspection
 
         forbid_inspection()
-        made = wiring.build(load(self.config))
+        made = wiring.build(load(self.config, warn=lambda line: say(f"engine: warning: {line}")))
         imported()
         return made
 

@@ -31,5 +31,5 @@ def login() -> None:
     from engine.app.health.grid import login_steps
 
     engine = session.engine
-    for line in login_steps(engine.settings, engine.backends):
+    for line in login_steps(engine.backends):
         print(line)

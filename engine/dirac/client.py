@@ -240,8 +240,8 @@ def _start(command: list[str], variables: Mapping[str, str]) -> subprocess.Popen
         )
     except OSError as error:
         raise SettingsError(
-            f"setting dirac.command: {program} cannot be started: {error.strerror}",
-            remedy="name DIRAC's own Python, or set dirac.diracosrc",
+            f"setting command of a dirac back-end: {program} cannot be started: {error.strerror}",
+            remedy="name DIRAC's own Python, or set diracosrc",
         ) from None
 
 
@@ -256,7 +256,8 @@ def _error(trouble: Mapping[str, str], *, starting: bool) -> Exception:
             return CredentialExpired(f"DIRAC: {message}", remedy=_LOGIN)
         case answers.DEFECT if starting:
             return SettingsError(
-                f"setting dirac.command: {message}", remedy="name the Python that DIRAC is installed in"
+                f"setting command of a dirac back-end: {message}",
+                remedy="name the Python that DIRAC is installed in",
             )
         case _:
             return Unavailable(f"DIRAC: {message}")

@@ -36,7 +36,7 @@ def environment(source: Path | None, proxy: Path | None) -> dict[str, str]:
 
 def _sourced(source: Path) -> dict[str, str]:
     if not source.is_file():
-        raise SettingsError(f"setting dirac.diracosrc: {source} is no file")
+        raise SettingsError(f"setting diracosrc of a dirac back-end: {source} is no file")
     clean = {name: os.environ[name] for name in _KEPT if name in os.environ}
     clean["PATH"] = "/usr/local/bin:/usr/bin:/bin"
     try:
@@ -51,10 +51,12 @@ def _sourced(source: Path) -> dict[str, str]:
     except subprocess.TimeoutExpired:
         raise Unavailable(f"{source} takes more than {PATIENCE:.0f} s to source") from None
     except OSError as error:
-        raise SettingsError(f"setting dirac.diracosrc: bash cannot be started: {error.strerror}") from None
+        raise SettingsError(
+            f"setting diracosrc of a dirac back-end: bash cannot be started: {error.strerror}"
+        ) from None
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines()
         why = words[-1][:200] if words else f"exit code {done.returncode}"
-        raise SettingsError(f"setting dirac.diracosrc: {source} cannot be sourced: {why}")
+        raise SettingsError(f"setting diracosrc of a dirac back-end: {source} cannot be sourced: {why}")
     pairs = (entry.partition(b"=") for entry in done.stdout.split(b"\0") if b"=" in entry)
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}

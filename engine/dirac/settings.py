@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.settings.dirac import DiracClientSection
+
 
 @dataclass(frozen=True, slots=True)
 class DoorSettings:
@@ -16,6 +18,12 @@ class DoorSettings:
     """A file to source before; none: the engine's own environment."""
     proxy: Path | None = None
     """None: where DIRAC finds one by itself."""
+
+
+def door_settings(section: DiracClientSection) -> DoorSettings:
+    """Read how the DIRAC client of the settings is started."""
+    source = section.diracosrc.expanduser() if section.diracosrc else None
+    return DoorSettings(section.command, source, section.proxy.expanduser() if section.proxy else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from ipaddress import IPv4Network
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -63,19 +62,6 @@ class NodeSettings(Section):
     """Seconds that a file system of the node (CVMFS, NFS) may take to answer, before it is done without."""
     site: str = ""
     """The name of the site, for the records."""
-
-
-class LocalSection(Section):
-    """The back-end that runs jobs on this machine."""
-
-    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Processor cores that jobs may use at a time on this machine, whatever the number of engines."""
-    spool: Path = Field(default_factory=lambda: xdg.directory("XDG_STATE_HOME", ".local/state") / "local")
-    """Where engine and wrapper meet; on a local disk."""
-    idle: float = Field(default=10.0, gt=0)
-    """Seconds without work after which the serving wrapper ends."""
-    elsewhere: bool = False
-    """Whether its jobs are treated as if they ran on other machines: to try out how files are staged."""
 
 
 class LimitSettings(Section):

@@ -1,7 +1,7 @@
 """The settings of a YAML file, with `ENGINE_*` variables over them. An unknown key is an error.
 
 The file is `$ENGINE_CONFIG`, else `$XDG_CONFIG_HOME/grid-engine/engine.yaml`. Variables override it, with two
-underscores between levels: `ENGINE_LOCAL__SLOTS=4`.
+underscores between levels: `ENGINE_BACKENDS__LOCAL__SLOTS=4`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,27 @@ from pydantic import ValidationError
 
 from engine import xdg
 from engine.errors import SettingsError
+from engine.settings import legacy
+from engine.settings.legacy import Keys
 from engine.settings.tree import Settings
 
 NO_SETTINGS = frozenset({"ENGINE_CONFIG", "ENGINE_KEY", "ENGINE_PYTHON"})
 """Variables of that prefix with a meaning of their own."""
 
 
-def load(path: Path | None = None) -> Settings:
-    """Read the settings.
+@dataclass(frozen=True)
+class _Source:
+    """What was set, as it was written."""
+
+    file: Path
+    tree: Mapping[str, Any]
+    """What the file holds."""
+    variables: Mapping[Keys, str]
+    """The variable for each setting that one names."""
+
+
+def load(path: Path | None = None, warn: Callable[[str], None] | None = None) -> Settings:
+    """Read the settings. `warn` is told of each key that the next release does not read any more.
 
     Raises:
         SettingsError: the file is missing or not YAML, a key is unknown, or a value is wrong; every
@@ -33,12 +47,17 @@ def load(path: Path | None = None) -> Settings:
     """
     given = path or (Path(value) if (value := os.environ.get("ENGINE_CONFIG")) else None)
     file = given or xdg.directory("XDG_CONFIG_HOME", ".config") / "engine.yaml"
-    data = _read(file, required=given is not None)
+    source = _Source(file, _read(file, required=given is not None), _variables())
+    if warn is not None:
+        for line in legacy.warnings(str(file), source.tree, source.variables):
+            warn(line)
     try:
-        return Settings(**_with_variables(data))
+        return Settings(**_merged(source))
     except ValidationError as error:
-        problems = [_problem(file, data, dict(item)) for item in error.errors()]
-        raise SettingsError(problems[0], problems=problems) from None
+        problems = [_problem(source, dict(item)) for item in error.errors()]
+        remedies = {_remedy(dict(item)) for item in error.errors()}
+        remedy = remedies.pop() if len(remedies) == 1 else ""
+        raise SettingsError(problems[0], problems=problems, remedy=remedy) from None
 
 
 def _read(file: Path, *, required: bool) -> dict[str, Any]:
@@ -67,28 +86,42 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
     return {str(key): value for key, value in data.items()}
 
 
-def _with_variables(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The file's values with those of `ENGINE_*` variables over them; lists and mappings are JSON there.
+def _variables() -> dict[Keys, str]:
+    """Find the variables that name settings, those of whole sections first.
 
     Raises:
         SettingsError: a variable names no setting; a misspelt one would be ignored in silence otherwise.
     """
-    merged = copy.deepcopy(dict(data))
-    for name, text in os.environ.items():
+    found = dict[Keys, str]()
+    for name in os.environ:
         if not name.startswith("ENGINE_") or name in NO_SETTINGS:
             continue
-        *sections, key = name.removeprefix("ENGINE_").lower().split("__")
-        if [*sections, key][0] not in Settings.model_fields:
+        keys = tuple(name.removeprefix("ENGINE_").lower().split("__"))
+        if keys[0] not in (*Settings.model_fields, *legacy.OLD):
             raise SettingsError(
                 f"variable {name}: no such setting", remedy="engine settings shows those there are"
             )
+        found[keys] = name
+    return dict(sorted(found.items(), key=lambda one: (len(one[0]), one[0][0] not in legacy.OLD)))
+
+
+def _merged(source: _Source) -> dict[str, Any]:
+    """Lay the values of variables over the file's, in today's keys; lists and mappings are JSON there."""
+    merged = copy.deepcopy(legacy.translated(source.tree))
+    for keys, name in source.variables.items():
+        *sections, key = legacy.new_keys(keys)
         level = merged
         for section in sections:
             if not isinstance(level.get(section), dict):
                 level[section] = {}
             level = level[section]
-        level[key] = _value(text)
-    return merged
+        level[key] = _value(os.environ[name])
+    written = source.tree.get("backends")
+    new = {
+        *(written if isinstance(written, dict) else ()),
+        *(k[1] for k in source.variables if k[0] == "backends" and k[1:]),
+    }
+    return legacy.without_unused(merged, [name for name in legacy.OLD if name not in new])
 
 
 def _value(text: str) -> Any:
@@ -98,11 +131,35 @@ def _value(text: str) -> Any:
     return text
 
 
-def _problem(file: Path, data: Mapping[str, Any], item: Mapping[str, Any]) -> str:
-    place = [str(part) for part in item["loc"]]
-    variable = "ENGINE_" + "__".join(place).upper()
-    in_file = bool(place) and place[0] in data and variable not in os.environ
-    where = f"{file}: {'.'.join(place)}" if in_file else f"variable {variable}"
+def _problem(source: _Source, item: Mapping[str, Any]) -> str:
+    where = _where(source, tuple(str(part) for part in item["loc"]))
     if item["type"] == "extra_forbidden":
         return f"{where}: no such setting"
-    return f"{where}: {item['msg'][0].lower()}{item['msg'][1:]}"
+    words = str(item["ctx"]["error"]) if item["type"] == "value_error" else item["msg"]
+    return f"{where}: {words[0].lower()}{words[1:]}"
+
+
+def _remedy(item: Mapping[str, Any]) -> str:
+    return str(getattr(item.get("ctx", {}).get("error"), "remedy", ""))
+
+
+def _where(source: _Source, keys: Keys) -> str:
+    """Name a setting as it was written: in a variable, else in the file."""
+    for length in range(len(keys), 0, -1):
+        for written, variable in source.variables.items():
+            if legacy.new_keys(written) == keys[:length]:
+                return ".".join((f"variable {variable}", *keys[length:]))
+    for one in (keys, keys[1:] if keys[:1] == ("backends",) else ()):
+        if _holds(source.tree, one):
+            return f"{source.file}: {'.'.join(one)}"
+    in_file = keys[:1] and (keys[0] in source.tree)
+    return f"{source.file}: {'.'.join(keys)}" if in_file else f"variable {legacy.variable_of(keys)}"
+
+
+def _holds(tree: Any, keys: Keys) -> bool:
+    """Say whether a tree of settings has all these keys."""
+    for key in keys:
+        if not (isinstance(tree, Mapping) and key in tree):
+            return False
+        tree = tree[key]
+    return bool(keys)

@@ -17,3 +17,11 @@ class Section(BaseModel):
     """Settings that belong together; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class WrongValue(ValueError):
+    """A value that pydantic's own rules let through; `remedy` says what to do about it."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy

@@ -9,9 +9,10 @@ from pathlib import Path
 from pydantic import Field
 
 from engine import xdg
+from engine.settings.backends import Backends
 from engine.settings.data import CredentialSection, DataSection, StorageSection
-from engine.settings.grid import DiracSection, DiracxSection
-from engine.settings.node import LimitSettings, LocalSection, NodeSettings
+from engine.settings.dirac import DiracClientSection
+from engine.settings.node import LimitSettings, NodeSettings
 from engine.settings.section import Section
 from engine.settings.service import ApiSection, PortalSection
 from engine.settings.vip import VipSection
@@ -47,10 +48,9 @@ class Settings(Section):
     """The name of a credential (a `token` or `key`) with which `engine publish` publishes there."""
     server: str = ""
     """URL of a daemon that does the work; as the option `--server`."""
-    local: LocalSection = LocalSection()
+    backends: Backends = Field(default_factory=dict, validate_default=True)
+    """Back-ends by name, each of a `kind`; `local` is this machine, and is there without any settings."""
     node: NodeSettings = NodeSettings()
-    diracx: DiracxSection = DiracxSection()
-    dirac: DiracSection = DiracSection()
     limits: LimitSettings = LimitSettings()
     storages: dict[str, StorageSection] = Field(default_factory=dict)
     """Storages by name."""
@@ -63,5 +63,15 @@ class Settings(Section):
 
     def node_of(self, backend: str) -> NodeSettings:
         """Find how the nodes of a back-end are set up."""
-        grids: dict[str, NodeSettings] = {"dirac": self.dirac.node, "diracx": self.diracx.node}
-        return grids.get(backend, self.node)
+        section = self.backends.get(backend)
+        return section.node_settings(self.node) if section else self.node
+
+    def dirac_client(self, backend: str = "") -> DiracClientSection | None:
+        """Find the DIRAC client of a back-end that has one, else of the default one, else of the first that
+        has one; None where no back-end has one.
+        """
+        for name in (backend, self.backend, *self.backends):
+            section = self.backends.get(name)
+            if isinstance(section, DiracClientSection):
+                return section
+        return None

@@ -130,7 +130,7 @@ class LfnStorage(RemoteFiles):
         grid = self._settings.dirac
         if grid is None:
             raise BadRequest(
-                "lfn: no DIRAC client is configured", remedy="set dirac.command or dirac.diracosrc"
+                "lfn: no DIRAC client is configured", remedy="configure a back-end of kind dirac"
             )
         try:
             return door(grid.door).ask(verb, patience=TRANSFER, **arguments)

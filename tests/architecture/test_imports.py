@@ -48,7 +48,8 @@ MAY_IMPORT = {
     },
     "engine/terminal.py": {"engine.errors", "engine.xdg"},
     "engine/xdg.py": set(),
-    "engine/settings": {"engine.settings", "engine.xdg", "engine.errors"},
+    # a back-end's class says what its section of the settings holds
+    "engine/settings": {"engine.settings", "engine.plugins", "engine.xdg", "engine.errors", "engine.ports"},
     "engine/errors.py": set(),
     "engine/clock.py": set(),
     "engine/ids.py": set(),
@@ -57,8 +58,16 @@ MAY_IMPORT = {
     "engine/planning": {"engine.planning", "engine.domain", *SHARED},
     "engine/store": {"engine.store", "engine.domain", *SHARED},
     "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
-    "engine/dirac": {"engine.dirac", "wrappers.door", *CORE, *SHARED},
-    "engine/backends": {"engine.backends", "engine.dirac", "wrappers.build", *CORE, *SHARED},
+    "engine/dirac": {"engine.dirac", "engine.settings.dirac", "wrappers.door", *CORE, *SHARED},
+    "engine/backends": {
+        "engine.backends",
+        "engine.dirac",
+        "engine.settings",
+        "engine.xdg",
+        "wrappers.build",
+        *CORE,
+        *SHARED,
+    },
     "engine/app": {
         "engine.app",
         "engine.settings",

@@ -6,11 +6,17 @@ import ast
 import inspect
 from pathlib import Path
 
-from engine.settings import data, grid, node, service, tree, vip
+from engine.backends import local_section
+from engine.backends.dirac import section as dirac_section
+from engine.backends.diracx import section as diracx_section
+from engine.backends.wms import section as wms_section
+from engine.settings import backends, data, dirac, node, service, tree, vip
 from engine.settings.section import Section
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = (data, grid, node, service, tree, vip)
+MODULES = (backends, data, dirac, node, service, tree, vip)
+SECTIONS = (local_section, wms_section, dirac_section, diracx_section)
+"""What each kind of back-end says of itself."""
 
 
 def attributes_read() -> set[str]:
@@ -29,7 +35,7 @@ def test_every_setting_is_read_by_code_outside_the_settings() -> None:
     read = attributes_read()
     sections = {
         one
-        for module in MODULES
+        for module in (*MODULES, *SECTIONS)
         for _, one in inspect.getmembers(module, inspect.isclass)
         if issubclass(one, Section) and one is not Section
     }

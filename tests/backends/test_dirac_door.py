@@ -70,19 +70,23 @@ def rows(door: Door, group: str, patience: float = ALWAYS) -> Any:
 
 def test_a_python_without_dirac_is_told_with_the_setting() -> None:
     door = Door(DoorSettings((sys.executable,)))
-    with pytest.raises(SettingsError, match=r"setting dirac\.command: this Python .* has no DIRAC"):
+    with pytest.raises(
+        SettingsError, match=r"setting command of a dirac back-end: this Python .* has no DIRAC"
+    ):
         door.ask("whoami")
 
 
 def test_a_program_that_is_not_there_is_told_with_the_setting() -> None:
     door = Door(DoorSettings(("/nowhere/python",)))
-    with pytest.raises(SettingsError, match=r"setting dirac\.command: /nowhere/python cannot be started"):
+    with pytest.raises(
+        SettingsError, match=r"setting command of a dirac back-end: /nowhere/python cannot be started"
+    ):
         door.ask("whoami")
 
 
 def test_a_file_to_source_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -> None:
     door = Door(DoorSettings((sys.executable,), tmp_path / "diracosrc"))
-    with pytest.raises(SettingsError, match=r"setting dirac\.diracosrc: .* is no file"):
+    with pytest.raises(SettingsError, match=r"setting diracosrc of a dirac back-end: .* is no file"):
         door.ask("whoami")
 
 
@@ -307,5 +311,5 @@ def test_a_client_that_cannot_be_started_pauses_the_back_end_and_loses_nothing(s
     backend = DiracBackend("dirac", DiracSettings(DoorSettings(("/nowhere/python",)), GridSettings(Node())))
     with pytest.raises(SettingsError):
         backend.check()
-    with pytest.raises(BackendUnavailable, match=r"dirac\.command"):
+    with pytest.raises(BackendUnavailable, match="setting command of a dirac back-end"):
         backend.observe(["1"])

@@ -83,7 +83,7 @@ class TestLocal(BackendContract):
     def test_a_spool_that_cannot_be_made_is_named_with_its_setting(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         backend = LocalBackend("local", LocalSettings(tmp_path / "file" / "spool", Node()))
-        with pytest.raises(BackendUnavailable, match="ENGINE_LOCAL__SPOOL"):
+        with pytest.raises(BackendUnavailable, match="ENGINE_BACKENDS__LOCAL__SPOOL"):
             backend.submit([self.item("file:///nowhere", "true")])
 
     def test_a_submission_that_did_not_fit_on_the_disk_is_taken_when_there_is_room_again(

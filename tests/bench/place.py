@@ -69,8 +69,8 @@ def place(slots: int) -> Iterator[Place]:
         "XDG_STATE_HOME": str(directory / "state"),
         "XDG_CACHE_HOME": str(directory / "cache"),
         "XDG_CONFIG_HOME": str(directory / "config"),
-        "ENGINE_LOCAL__SLOTS": str(slots),
-        "ENGINE_LOCAL__IDLE": "30",
+        "ENGINE_BACKENDS__LOCAL__SLOTS": str(slots),
+        "ENGINE_BACKENDS__LOCAL__IDLE": "30",
     }
     # Variables such as PYTHONDONTWRITEBYTECODE, which a user does not have, would slow every start down.
     usual = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -183,9 +183,9 @@ def test_a_registry_that_wants_credentials_is_told_apart(desk: Desk, busybox_ima
 
 
 def test_an_unknown_key_in_the_settings_file_is_named_with_its_file(desk: Desk) -> None:
-    desk.write("engine.yaml", "local:\n  slotz: 3\n")
+    desk.write("engine.yaml", "backends:\n  local:\n    slotz: 3\n")
     ran = desk.run("--config", "engine.yaml", "list")
-    assert (ran.code, said(ran)) == (2, ["engine.yaml: local.slotz: no such setting"])
+    assert (ran.code, said(ran)) == (2, ["engine.yaml: backends.local.slotz: no such setting"])
 
 
 @pytest.mark.parametrize("value", ["inf", "nan"])
@@ -204,7 +204,7 @@ def test_every_wrong_setting_is_told_at_once(desk: Desk) -> None:
     assert {line.split(": ")[1] for line in said(ran)} == {"bogus", "limits.cores"}
 
 
-@pytest.mark.parametrize("name", ["ENGINE_SLOTS", "ENGINE_LOCAL__SLOTZ"])
+@pytest.mark.parametrize("name", ["ENGINE_SLOTS", "ENGINE_BACKENDS__LOCAL__SLOTZ"])
 def test_an_unknown_variable_is_named(desk: Desk, name: str) -> None:
     ran = desk.run("list", variables={name: "3"})
     assert ran.code == 2
@@ -289,12 +289,12 @@ def test_a_home_that_cannot_be_written_is_told(ordinary_desk: Desk) -> None:
 
 def test_a_spool_that_cannot_be_written_is_told_before_anything_starts(ordinary_desk: Desk) -> None:
     ordinary_desk.write("file", "")
-    place = {"ENGINE_LOCAL__SPOOL": str(ordinary_desk.directory / "file" / "spool")}
+    place = {"ENGINE_BACKENDS__LOCAL__SPOOL": str(ordinary_desk.directory / "file" / "spool")}
     tool, invocation = ordinary_desk.tool("echo"), ordinary_desk.write("i.json", {})
     told = refused(ordinary_desk, tool, invocation, *BARE, code=3, variables=place)
     assert told == [
-        f"the spool of this machine, {place['ENGINE_LOCAL__SPOOL']}: Not a directory",
-        "set `local.spool` (ENGINE_LOCAL__SPOOL) to a directory with room that can be written",
+        f"the spool of this machine, {place['ENGINE_BACKENDS__LOCAL__SPOOL']}: Not a directory",
+        "set `backends.local.spool` (ENGINE_BACKENDS__LOCAL__SPOOL) to a directory with room",
     ]
 
 

@@ -19,10 +19,10 @@ def grid(dirac: Dirac, tmp_path: Path) -> Iterator[Desk]:
     """A desk with a DIRAC client, whose files are at `grid:`, a directory of the storage element."""
     storages = {"grid": {"url": f"lfn:{dirac.home}/{tmp_path.name}"}}
     variables = {
-        "ENGINE_DIRAC__DIRACOSRC": str(dirac.rc),
-        "ENGINE_DIRAC__PROXY": str(dirac.proxy),
-        "ENGINE_DIRAC__GROUP": "biomed_user",
-        "ENGINE_DIRAC__STORAGE_ELEMENTS": json.dumps([dirac.element]),
+        "ENGINE_BACKENDS__DIRAC__DIRACOSRC": str(dirac.rc),
+        "ENGINE_BACKENDS__DIRAC__PROXY": str(dirac.proxy),
+        "ENGINE_BACKENDS__DIRAC__GROUP": "biomed_user",
+        "ENGINE_BACKENDS__DIRAC__STORAGE_ELEMENTS": json.dumps([dirac.element]),
         "ENGINE_STORAGES": json.dumps(storages),
     }
     with desk_in(tmp_path, environment=variables) as desk:
@@ -34,7 +34,7 @@ def test_the_doctor_and_the_login_know_the_proxy(grid: Desk) -> None:
     assert "alice (biomed biomed_user)" in told
     assert "dirac takes jobs" in told
     assert "dirac-proxy-init -g biomed_user" in grid.ok("login").out
-    wrong = grid.run("doctor", "--backend", "dirac", variables={"ENGINE_DIRAC__GROUP": "another"})
+    wrong = grid.run("doctor", "--backend", "dirac", variables={"ENGINE_BACKENDS__DIRAC__GROUP": "another"})
     assert (wrong.code, "not another" in wrong.out) == (3, True)
 
 

@@ -35,14 +35,14 @@ def grid(door: str, dirac: Dirac, tmp_path: Path) -> Iterator[Desk]:
         {}
         if dirac.diracx is None
         else {
-            "ENGINE_DIRACX__URL": dirac.diracx.url,
-            "ENGINE_DIRACX__TOKEN": str(dirac.token),
+            "ENGINE_BACKENDS__DIRACX__URL": dirac.diracx.url,
+            "ENGINE_BACKENDS__DIRACX__TOKEN": str(dirac.token),
         }
     )
     variables = {
         "ENGINE_BACKEND": door,
-        "ENGINE_DIRAC__DIRACOSRC": str(dirac.rc),
-        "ENGINE_DIRAC__STORAGE_ELEMENTS": json.dumps([dirac.element]),
+        "ENGINE_BACKENDS__DIRAC__DIRACOSRC": str(dirac.rc),
+        "ENGINE_BACKENDS__DIRAC__STORAGE_ELEMENTS": json.dumps([dirac.element]),
         **diracx,
         f"ENGINE_{door.upper()}__POLL": "1",
         f"ENGINE_{door.upper()}__NODE__CACHE": str(tmp_path / "images"),

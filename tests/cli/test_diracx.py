@@ -24,12 +24,12 @@ def grid(diracx_site: Diracx, tmp_path: Path) -> Iterator[Desk]:
     """A desk whose jobs go to the grid."""
     variables = {
         "ENGINE_BACKEND": "diracx",
-        "ENGINE_DIRACX__URL": diracx_site.url,
-        "ENGINE_DIRACX__TOKEN": str(diracx_site.credential()),
-        "ENGINE_DIRACX__SHARED_FILES": "true",
-        "ENGINE_DIRACX__POLL": "0.5",
-        "ENGINE_DIRACX__SETTLED_AFTER": "2",
-        "ENGINE_DIRACX__NODE__CACHE": str(tmp_path / "images"),
+        "ENGINE_BACKENDS__DIRACX__URL": diracx_site.url,
+        "ENGINE_BACKENDS__DIRACX__TOKEN": str(diracx_site.credential()),
+        "ENGINE_BACKENDS__DIRACX__SHARED_FILES": "true",
+        "ENGINE_BACKENDS__DIRACX__POLL": "0.5",
+        "ENGINE_BACKENDS__DIRACX__SETTLED_AFTER": "2",
+        "ENGINE_BACKENDS__DIRACX__NODE__CACHE": str(tmp_path / "images"),
     }
     with desk_in(tmp_path, environment=variables) as desk:
         yield desk
@@ -54,14 +54,14 @@ def test_the_doctor_tells_whether_the_grid_takes_jobs(grid: Desk) -> None:
     assert "alice (biomed biomed_user)" in told
     assert "diracx takes jobs" in told
     assert "logged in as alice" in grid.ok("login").out
-    wrong = grid.run("doctor", "--backend", "diracx", variables={"ENGINE_DIRACX__GROUP": "another"})
+    wrong = grid.run("doctor", "--backend", "diracx", variables={"ENGINE_BACKENDS__DIRACX__GROUP": "another"})
     assert (wrong.code, "not another" in wrong.out) == (3, True)
-    nowhere = {"ENGINE_DIRACX__TOKEN": str(grid.directory / "none.json")}
+    nowhere = {"ENGINE_BACKENDS__DIRACX__TOKEN": str(grid.directory / "none.json")}
     assert "dirac login" in grid.ok("login", variables=nowhere).out
 
 
 def test_nothing_is_written_when_the_credential_is_missing(grid: Desk) -> None:
-    nowhere = {"ENGINE_DIRACX__TOKEN": str(grid.directory / "none.json")}
+    nowhere = {"ENGINE_BACKENDS__DIRACX__TOKEN": str(grid.directory / "none.json")}
     tool = grid.tool("true", image="127.0.0.1:9/x@sha256:" + "0" * 64)
     refused = grid.run("submit", tool, grid.write("i.json", {}), variables=nowhere)
     assert refused.code in (3, 4), refused
@@ -84,7 +84,7 @@ def test_files_go_to_nodes_that_do_not_share_ours_and_results_come_by_a_storage(
     store.mkdir()
     grid.write("in.txt", "travelled\n")
     apart = {
-        "ENGINE_DIRACX__SHARED_FILES": "false",
+        "ENGINE_BACKENDS__DIRACX__SHARED_FILES": "false",
         "ENGINE_STORAGES": json.dumps({"disk": {"url": store.as_uri()}}),
         "ENGINE_DATA__RESULTS": '["disk"]',
         **how,
@@ -137,7 +137,7 @@ def test_a_job_whose_output_sandbox_is_lost_has_succeeded_all_the_same(
     tool = grid.tool("echo hello > out.txt", outputs={"out": "out.txt"}, image=busybox_image)
     with unreliable(diracx_site.url) as way:
         way.troubles.append(Trouble("/api/jobs/sandbox?", times=1_000, status=404, detail="no such sandbox"))
-        variables = {"ENGINE_DIRACX__URL": way.url}
+        variables = {"ENGINE_BACKENDS__DIRACX__URL": way.url}
         done = grid.submit(tool, grid.write("i.json", {}), variables=variables)
     assert done.read("outputs/out.txt") == "hello\n"
     assert way.count("GET /api/jobs/sandbox?") > 0
@@ -169,7 +169,7 @@ def test_a_job_that_dirac_runs_twice_has_one_result(
 def test_what_the_node_cannot_do_is_tried_twice_more_and_its_site_rests_when_it_happens_to_several(
     grid: Desk, registry: Registry, busybox_image: str
 ) -> None:
-    unfit = {"ENGINE_DIRACX__NODE__RUNTIMES": '["podman"]'}  # nobody has installed it there
+    unfit = {"ENGINE_BACKENDS__DIRACX__NODE__RUNTIMES": '["podman"]'}  # nobody has installed it there
     other = push_busybox(registry, "vip/other:1.0", group=False)
     for failed, image, state in ((3, busybox_image, "failing"), (6, other, "rests until")):
         tool = grid.tool("true", image=image)

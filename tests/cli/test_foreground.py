@@ -160,7 +160,10 @@ def test_slots_count_for_the_machine_and_not_for_each_submit(desk: Desk) -> None
     marks.mkdir()
     tool = desk.tool(f"touch '{marks}'/$$; ls '{marks}' | wc -l; sleep 0.2; rm '{marks}'/$$")
     lines = desk.lines("four.jsonl", [{}] * 4)
-    both = [desk.start("submit", tool, lines, *BARE, variables={"ENGINE_LOCAL__SLOTS": "2"}) for _ in "ab"]
+    both = [
+        desk.start("submit", tool, lines, *BARE, variables={"ENGINE_BACKENDS__LOCAL__SLOTS": "2"})
+        for _ in "ab"
+    ]
     assert [ended(one).code for one in both] == [0, 0]
     seen = [int(log.read_text()) for log in desk.directory.glob("results/*/logs/*.out")]
     assert len(seen) == 8

@@ -32,7 +32,7 @@ def test_a_network_is_there_for_the_next_job_of_its_execution_however_the_last_o
         desk.tool(look, {"n": "Number"}, {"o": "o.txt"}, image=busybox_image),
         desk.lines("jobs.jsonl", [{"n": 0}, {"n": 600}, {"n": 0}]),
     ]
-    variables = {"ENGINE_NODE__NETWORK": "own", "ENGINE_LOCAL__SLOTS": "1"}
+    variables = {"ENGINE_NODE__NETWORK": "own", "ENGINE_BACKENDS__LOCAL__SLOTS": "1"}
     done = desk.submit(*names, "--runtime", "userns", "--wall", "1", code=1, variables=variables)
     outputs = [done.read(f"outputs/{job}/o.txt") for job in (1, 3)]
     assert outputs[0] == outputs[1]

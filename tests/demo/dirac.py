@@ -41,11 +41,11 @@ def main() -> None:
             variables = {
                 "XDG_DATA_HOME": str(place / "data"),
                 "ENGINE_BACKEND": "diracx",
-                "ENGINE_DIRACX__URL": server.url,
-                "ENGINE_DIRACX__TOKEN": str(server.credential()),
-                "ENGINE_DIRACX__SHARED_FILES": "true",
-                "ENGINE_DIRACX__POLL": "1",
-                "ENGINE_DIRACX__NODE__CACHE": str(place / "images"),
+                "ENGINE_BACKENDS__DIRACX__URL": server.url,
+                "ENGINE_BACKENDS__DIRACX__TOKEN": str(server.credential()),
+                "ENGINE_BACKENDS__DIRACX__SHARED_FILES": "true",
+                "ENGINE_BACKENDS__DIRACX__POLL": "1",
+                "ENGINE_BACKENDS__DIRACX__NODE__CACHE": str(place / "images"),
             }
             run(variables, "doctor", "--backend", "diracx")
             results = submit(variables, write_tool(place, push_busybox(registry)), write_sweep(place))

@@ -67,7 +67,7 @@ class Engine:
         settings = {
             "database": f"sqlite:///{directory / 'engine.db'}",
             "results": str(directory / "results"),
-            "local": {"elsewhere": True},
+            "backends": {"local": {"elsewhere": True}},
             "storages": {name: dict(section) for name, section in storages.items()},
             "data": {"results": ["results", "spare"], "stall": 10},
         }

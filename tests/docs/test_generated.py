@@ -57,22 +57,38 @@ def test_every_key_of_the_example_is_a_setting(tmp_path: Path) -> None:
     assert [s.key for s in settings.every() if f"#{s.key.rpartition('.')[2]}:" not in example] == []
 
 
-@pytest.mark.parametrize(
-    "setting", [one for one in settings.every() if one.variable], ids=lambda setting: setting.variable
-)
-def test_a_variable_of_the_page_is_read(setting: settings.Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+VARIABLES = [
+    (one.variable.replace("__NAME__", f"__{kind.upper()}__"), one)
+    for one in settings.every()
+    for kind in one.kinds or ("",)
+    if one.variable and not one.key.endswith(".kind")
+]
+
+
+@pytest.mark.parametrize(("variable", "setting"), VARIABLES, ids=[variable for variable, _ in VARIABLES])
+def test_a_variable_of_the_page_is_read(
+    variable: str, setting: settings.Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENGINE_BACKENDS__DIRACX__URL", "https://diracx.example.org")
+    monkeypatch.setenv("ENGINE_BACKENDS__DIRAC__DIRACOSRC", "/opt/dirac/diracosrc")
+    unchanged = load_defaults()
     other = "false" if "true" in setting.default else "true"
-    values = {"whole number": "7", "number": "3.5", "true or false": other, "text": "x", "path": "/x"}
+    values = {
+        "whole number": "7",
+        "number": "3.5",
+        "true or false": other,
+        "text": "x",
+        "path": "/x",
+        "URL": "https://x",
+    }
     kind = setting.type.removesuffix(" or null")
     default = '{"a": ["b"]}' if "->" in kind else '["none"]'
     if kind.startswith("one of "):
         default = kind.rpartition(" ")[2]
     if "networks" in kind:
         default = '["10.0.0.0/8"]'
-    monkeypatch.setenv(setting.variable, values.get(kind, default))
-    changed = load_defaults()
-    monkeypatch.delenv(setting.variable)
-    assert changed != load_defaults()
+    monkeypatch.setenv(variable, values.get(kind, default))
+    assert load_defaults() != unchanged
 
 
 def load_defaults() -> Settings:

@@ -158,7 +158,7 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
             "ENGINE_PORTAL__REGISTRIES": json.dumps([image.partition("/")[0]]),
             "ENGINE_PORTAL__ISOLATION": "required",
             "ENGINE_PORTAL__RUNTIMES": "[]",
-            "ENGINE_LOCAL__SLOTS": "4",
+            "ENGINE_BACKENDS__LOCAL__SLOTS": "4",
             **{f"ENGINE_LIMITS__{name.upper()}": str(most) for name, most in LIMITS.items()},
             "ENGINE_NODE__DOCKER_HOST": docker_host,
             "ENGINE_NODE__PROOT": str(proot_for_tests(public)),

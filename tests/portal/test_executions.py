@@ -248,7 +248,7 @@ def narrow(desk: Desk) -> Iterator[House]:
         "ENGINE_PORTAL__JOBS": "5",
         "ENGINE_PORTAL__BYTES": "1000",
         "ENGINE_PORTAL__FAILURES": "3",
-        "ENGINE_LOCAL__SLOTS": "4",
+        "ENGINE_BACKENDS__LOCAL__SLOTS": "4",
     }
     with portal(desk, **settings) as house:
         yield house

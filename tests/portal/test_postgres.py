@@ -14,7 +14,11 @@ pytestmark = pytest.mark.service
 
 
 def test_several_users_work_at_the_same_time_and_the_trail_is_whole(desk: Desk, postgres_url: str) -> None:
-    settings = {"ENGINE_DATABASE": postgres_url, "ENGINE_PORTAL__RUNNING": "2", "ENGINE_LOCAL__SLOTS": "2"}
+    settings = {
+        "ENGINE_DATABASE": postgres_url,
+        "ENGINE_PORTAL__RUNNING": "2",
+        "ENGINE_BACKENDS__LOCAL__SLOTS": "2",
+    }
     with portal(desk, **settings) as house:
         for user in ("ann", "bob", "carl"):
             house.put("/vip/Home/in.txt", f"{user}\n".encode(), user=user)

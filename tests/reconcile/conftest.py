@@ -94,7 +94,7 @@ def world(home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyP
     """An engine, and the place that it works with."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENGINE_DATABASE", database)
-    monkeypatch.setenv("ENGINE_LOCAL__SLOTS", "2")
+    monkeypatch.setenv("ENGINE_BACKENDS__LOCAL__SLOTS", "2")
     engine = wiring.build(load())
     place = Faulty(engine.backends["local"])
     engine.backends["local"] = place

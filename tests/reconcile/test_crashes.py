@@ -26,7 +26,7 @@ def trials(home: Path, tmp_path: Path) -> list[dict[str, object]]:
         capture_output=True,
         text=True,
         timeout=280,
-        env={**os.environ, "ENGINE_LOCAL__IDLE": "20"},
+        env={**os.environ, "ENGINE_BACKENDS__LOCAL__IDLE": "20"},
     )
     with suppress(FileNotFoundError, ProcessLookupError):
         noted = home / ".local/state/grid-engine/local/server.json"

@@ -36,14 +36,18 @@ _PROOT = (
 def examine(
     settings: Settings,
     node: Node,
+    spool: Path,
     credentials_left: Mapping[str, Callable[[], float]],
     storage: Callable[[str], Storage],
+    *,
+    local: bool,
 ) -> Iterator[Finding]:
     """Every check in turn; none of them changes anything but the database's schema.
 
-    `credentials_left` tells, by the name of a credential, for how many seconds it is good.
+    `credentials_left` tells, by the name of a credential, for how many seconds it is good;
+    `local` whether jobs run on this machine when nothing else is asked for.
     """
-    facts = probe(node._replace(scratch=node.scratch or _existing(settings.local.spool)))
+    facts = probe(node._replace(scratch=node.scratch or _existing(spool)))
     checks: list[Callable[[], Finding]] = [
         _python,
         lambda: _database(settings),
@@ -53,7 +57,7 @@ def examine(
         lambda: _space("scratch", facts["scratch"]["path"], "node.scratch"),
         lambda: _space("image cache", node.cache, "node.cache"),
         *([lambda: _space("input cache", node.inputs, "node.inputs")] if node.inputs else []),
-        lambda: _spool(settings),
+        lambda: _spool(spool, node.slots),
         lambda: _credentials(settings),
         lambda: _registries(settings),
         lambda: _cvmfs(facts["cvmfs"]),
@@ -61,7 +65,7 @@ def examine(
     for check in checks:
         yield check()
     yield from isolation.findings(facts["missing"])
-    yield isolation.policy(settings, facts["missing"], local=settings.backend == "local")
+    yield isolation.policy(settings, facts["missing"], local=local)
     yield from doctor_access.credentials(credentials_left)
     yield doctor_access.public_url(settings.api)
     yield doctor_access.tree(settings, storage)
@@ -125,15 +129,15 @@ def _space(what: str, place: str, setting: str) -> Finding:
     )
 
 
-def _spool(settings: Settings) -> Finding:
-    where = _existing(settings.local.spool)
+def _spool(spool: Path, slots: int) -> Finding:
+    where = _existing(spool)
     kind = file_system(Path(where).resolve())
     bad = kind.startswith(("nfs", "cifs", "smb", "afs", "fuse.sshfs"))
     return Finding(
         "spool",
         FAILURE if bad else OK,
-        f"{settings.local.spool} ({kind or 'unknown file system'}), {settings.local.slots} slots",
-        "set local.spool (ENGINE_LOCAL__SPOOL) to a local disk" if bad else "",
+        f"{spool} ({kind or 'unknown file system'}), {slots} slots",
+        "set backends.local.spool (ENGINE_BACKENDS__LOCAL__SPOOL) to a local disk" if bad else "",
     )
 
 

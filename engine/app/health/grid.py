@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.clock import iso
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
-from engine.ports import Backend, Identity, Personal, Telling
+from engine.ports import Backend, Login, Personal, Telling
 from engine.store import attempts, sites, submissions
 from engine.store.database import Database
 from engine.store.jobs import Job
@@ -109,51 +108,26 @@ def _credential(backend: Backend) -> Iterator[Finding]:
     yield Finding("credential", OK if left > SOON else WARNING, words, remedy)
 
 
-def login_steps(settings: Any, backends: Mapping[str, Backend]) -> Iterator[str]:
-    """What to type so that the engine may submit to a grid, and whether that is needed now."""
-    if "dirac" in backends:
-        yield from _proxy_steps(settings.dirac, backends["dirac"])
-    if settings.diracx.url:
-        yield from _session_steps(settings.diracx, backends["diracx"])
-    elif "dirac" not in backends:
-        yield "no grid is configured: set diracx.url (ENGINE_DIRACX__URL) to your DiracX server,"
-        yield "or dirac.diracosrc (ENGINE_DIRAC__DIRACOSRC) to a DIRAC client on this machine"
+def login_steps(backends: Mapping[str, Backend]) -> Iterator[str]:
+    """What to type so that the engine may submit to each back-end, and whether that is needed now."""
+    wanting = {name: backend for name, backend in backends.items() if isinstance(backend, Login)}
+    if not wanting:
+        yield "no back-end wants a login: configure one of kind diracx (your DiracX server)"
+        yield "or dirac (a DIRAC client on this machine), see backends in the reference of settings"
+    for name, backend in wanting.items():
+        if len(wanting) > 1:
+            yield f"{name}:"
+        yield from _known_as(backend)
+        yield from backend.login_steps()
 
 
-def _proxy_steps(ours: Any, backend: Backend) -> Iterator[str]:
-    who = yield from _known_as(backend)
-    if who is not None:
-        yield f"there is a proxy of {who.owner} ({who.community}), good until {iso(who.ends)}"
-        yield "to make a new one:"
-    source = f". {ours.diracosrc} && " if ours.diracosrc else ""
-    yield f"  {source}{_proxy_init(ours)}"
-    yield "the engine takes up the new one by itself"
-
-
-def _session_steps(ours: Any, backend: Backend) -> Iterator[str]:
-    who = yield from _known_as(backend)
-    if who is not None:
-        yield f"logged in as {who.owner} ({who.community}); it can be renewed until {iso(who.ends)}"
-        yield "the engine renews the session by itself until then; to begin a new one:"
-    if ours.proxy is not None:
-        yield f"  {_proxy_init(ours)}"
-        yield "which must be DIRAC 9's: it puts a DiracX token into the proxy"
+def _known_as(backend: Backend) -> Iterator[str]:
+    """As whom it knows us; why, where it does not."""
+    if not isinstance(backend, Personal):
         return
-    group = f" --group {ours.group}" if ours.group else ""
-    yield f"  DIRACX_URL={ours.url} DIRACX_CREDENTIALS_PATH={ours.token} dirac login {ours.vo or 'VO'}{group}"
-    yield "(pip install diracx-cli). Never copy that file to another host: its tokens are for one use"
-
-
-def _known_as(backend: Backend) -> Generator[str, None, Identity | None]:
-    """Who we are there; a line that says why, where we are nobody."""
     try:
-        return backend.identity() if isinstance(backend, Personal) else None
+        who = backend.identity()
     except EngineError as error:
         yield error.message
-        return None
-
-
-def _proxy_init(ours: Any) -> str:
-    group = f" -g {ours.group}" if ours.group else ""
-    place = f" --out {ours.proxy}" if ours.proxy else ""
-    return f"dirac-proxy-init{group}{place}"
+        return
+    yield f"logged in as {who.owner} ({who.community}), good until {iso(who.ends)}; to log in anew:"

@@ -216,12 +216,14 @@ class Launcher:
             Refused: there is none.
         """
         usual = self._settings.backend
-        wanted = {"": (usual,), "LOCAL": ("local",), "DIRAC": ("diracx", "dirac")}[executor]
-        if usual in wanted:
+        kinds = {"": (), "LOCAL": ("local",), "DIRAC": ("diracx", "dirac")}[executor]
+        backends = self._settings.backends
+        if not kinds or (usual in backends and backends[usual].kind in kinds):
             return usual
-        for name in wanted:
-            if app.has(name):
-                return name
+        for kind in kinds:
+            for name, section in backends.items():
+                if section.kind == kind:
+                    return name
         raise Refused(
             Code.BAD_EXECUTION, f"settings: 'default.executor' {executor}: there is no such back-end here"
         )

@@ -8,17 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from engine.backends.dirac.questions import Questions
+from engine.backends.dirac.section import DiracSection
 from engine.backends.dirac.submit import submit
 from engine.backends.wms.backend import Described, GridBackend, Outcome
 from engine.backends.wms.jdl import CLAIMS, LAUNCHER
 from engine.backends.wms.outputs import Unreadable, unpack
-from engine.backends.wms.settings import GridSettings
+from engine.backends.wms.settings import GridSettings, proxy_init
 from engine.dirac.client import Door, Refused, door
-from engine.dirac.settings import DoorSettings
+from engine.dirac.settings import DoorSettings, door_settings
 from engine.errors import CredentialExpired, NotFound
 from engine.ports import Identity, Rejected
+from engine.settings.tree import Settings
 
 BATCH = 200
 """Submissions that share a sandbox: DIRAC makes some 75 jobs a second of them (measured)."""
@@ -39,6 +42,7 @@ class DiracSettings:
 class DiracBackend(GridBackend):
     """Jobs of one user at one DIRAC installation."""
 
+    section = DiracSection
     _ask: Questions
 
     def __init__(self, name: str, settings: DiracSettings) -> None:
@@ -50,6 +54,11 @@ class DiracBackend(GridBackend):
     def door(self) -> Door:
         """The DIRAC client."""
         return door(self._settings.door)
+
+    @classmethod
+    def from_settings(cls, name: str, section: DiracSection, settings: Settings) -> Self:
+        """Make the back-end of a section."""
+        return cls(name, DiracSettings(door_settings(section), section.grid(), parametric=section.parametric))
 
     def check(self) -> None:
         """See that the client works, and that the service for jobs knows us as who we are meant to be.
@@ -92,6 +101,15 @@ class DiracBackend(GridBackend):
             )
         self._expect("the proxy", vo=who["vo"], group=who["group"])
         return Identity(who["owner"], f"{who['vo']} {who['group']}".strip(), time.time() + who["left"])
+
+    def login_steps(self) -> Sequence[str]:
+        """How a proxy is made."""
+        client = self._settings.door
+        source = f". {client.diracosrc} && " if client.diracosrc else ""
+        return [
+            f"  {source}{proxy_init(self._grid.group, client.proxy)}",
+            "the engine takes up the new one by itself",
+        ]
 
     def close(self) -> None:
         """End the DIRAC client; whoever asks next starts it again."""

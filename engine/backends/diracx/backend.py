@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from engine.backends.diracx import sandbox
 from engine.backends.diracx.answers import Refused
 from engine.backends.diracx.client import Client
 from engine.backends.diracx.questions import Questions
+from engine.backends.diracx.section import DiracxSection
 from engine.backends.diracx.submit import submit
 from engine.backends.wms.backend import Described, GridBackend, Outcome
 from engine.backends.wms.outputs import Unreadable, unpack
 from engine.backends.wms.payload import pack
-from engine.backends.wms.settings import GridSettings
+from engine.backends.wms.settings import GridSettings, proxy_init
 from engine.ports import Identity, Rejected
+from engine.settings.tree import Settings
 from wrappers import wire
 
 BATCH = 1000
@@ -41,6 +44,7 @@ class DiracxSettings:
 class DiracxBackend(GridBackend):
     """Jobs of one user at one DiracX server."""
 
+    section = DiracxSection
     _ask: Questions
 
     def __init__(self, name: str, settings: DiracxSettings) -> None:
@@ -50,6 +54,18 @@ class DiracxBackend(GridBackend):
         )
         ask = Questions(self._client)
         super().__init__(name, settings.grid, ask, batch_size=BATCH, retrievals=RETRIEVALS)
+
+    @classmethod
+    def from_settings(cls, name: str, section: DiracxSection, settings: Settings) -> Self:
+        """Make the back-end of a section."""
+        made = DiracxSettings(
+            url=section.url,
+            credential=(section.proxy or section.token).expanduser(),
+            grid=section.grid(),
+            proxy=section.proxy is not None,
+            authorities=section.authorities,
+        )
+        return cls(name, made)
 
     def check(self) -> None:
         """See that the server knows us as who we are meant to be."""
@@ -71,6 +87,22 @@ class DiracxBackend(GridBackend):
         """What the credential says. The server is not asked, unless the token must be renewed."""
         token = self._client.token()
         return Identity(token.owner, f"{token.vo} {token.group}".strip(), self._client.credentials.ends())
+
+    def login_steps(self) -> Sequence[str]:
+        """How a session, or a proxy with a token in it, is begun."""
+        ours, grid = self._settings, self._grid
+        if ours.proxy:
+            return [
+                f"  {proxy_init(grid.group, ours.credential)}",
+                "which must be DIRAC 9's: it puts a DiracX token into the proxy",
+            ]
+        group = f" --group {grid.group}" if grid.group else ""
+        where = f"DIRACX_URL={ours.url} DIRACX_CREDENTIALS_PATH={ours.credential}"
+        return [
+            f"  {where} dirac login {grid.vo or 'VO'}{group}",
+            "(pip install diracx-cli). The engine renews the session by itself while it lasts.",
+            "Never copy that file to another host: its tokens are for one use",
+        ]
 
     def close(self) -> None:
         """Give back the connections."""

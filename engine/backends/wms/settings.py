@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from engine.backends.wms.jdl import Wishes
 from engine.backends.wms.resources import Rates
@@ -29,3 +30,8 @@ class GridSettings:
     """Seconds after which a request that was given up is certainly over at the server."""
     shared_files: bool = False
     """Whether nodes find the files of this machine under the same paths."""
+
+
+def proxy_init(group: str, proxy: Path | None) -> str:
+    """Write the command that makes a proxy."""
+    return f"dirac-proxy-init{f' -g {group}' if group else ''}{f' --out {proxy}' if proxy else ''}"

@@ -89,7 +89,7 @@ def test_forty_jobs_at_once_run_from_a_read_only_tree_of_another_account(
         "--runtime",
         "udocker",
         "--read-only",
-        variables=settings(mounted, ENGINE_NODE__PROOT=proot, ENGINE_LOCAL__SLOTS=str(JOBS)),
+        variables=settings(mounted, ENGINE_NODE__PROOT=proot, ENGINE_BACKENDS__LOCAL__SLOTS=str(JOBS)),
     )
     outputs = done.files("outputs")
     assert [done.read(f"outputs/{name}") for name in outputs] == [f"{number}\n" for number in range(JOBS)]

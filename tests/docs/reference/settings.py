@@ -11,13 +11,17 @@ from unittest import mock
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from engine.settings.backends import kind_named
 from engine.settings.section import RuntimeName, Section
 from engine.settings.tree import Settings
 from tests.docs.markdown import code, table
 from tests.docs.sources import field_docstrings, written_types
 
-MACHINE = {"owner": "the name of the account", "local.slots": "all cores of the machine"}
+MACHINE = {"owner": "the name of the account", "backends.NAME.slots": "all cores of the machine"}
 """Settings whose default differs from machine to machine."""
+
+KINDS = ("local", "dirac", "diracx")
+"""Kinds of back-ends of ours."""
 
 _HOME = "/home/you"
 
@@ -30,6 +34,8 @@ class Setting(NamedTuple):
     type: str
     default: str
     meaning: str
+    kinds: tuple[str, ...] = ()
+    """Kinds of back-ends that have it."""
 
 
 def every() -> Iterator[Setting]:
@@ -37,6 +43,16 @@ def every() -> Iterator[Setting]:
     environment = {"HOME": _HOME, **{name: "" for name in os.environ if name.startswith("XDG_")}}
     with mock.patch.dict(os.environ, environment):  # its defaults depend on nothing else
         yield from _section(Settings, "")
+        yield from _of_backends()
+
+
+def _of_backends() -> Iterator[Setting]:
+    """The settings of back-ends, those of several kinds once."""
+    found = dict[Setting, list[str]]()
+    for kind in KINDS:
+        for one in _section(kind_named(kind).section, "backends.NAME."):
+            found.setdefault(one, []).append(kind)
+    yield from (one._replace(kinds=tuple(kinds)) for one, kinds in found.items())
 
 
 def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
@@ -46,13 +62,16 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
         meanings |= field_docstrings(base)
     for name, field in model.model_fields.items():
         key = prefix + name
+        if key == "backends" or (prefix.endswith(".NAME.node.") and name not in model.__annotations__):
+            continue  # back-ends have a table of their own, and nodes have what `node` has
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _section(field.annotation, f"{key}.")
             continue
         if one := _named(field.annotation):
             yield from _section(one, f"{key}.NAME.")
             continue
-        variable = "" if ".NAME." in key else "ENGINE_" + key.replace(".", "__").upper()
+        named = ".NAME." in key and not key.startswith("backends.")
+        variable = "" if named else "ENGINE_" + key.replace(".", "__").upper()
         yield Setting(key, variable, _type(types[name]), _default(key, field), meanings.get(name, ""))
 
 
@@ -70,11 +89,13 @@ def _type(text: str) -> str:
     names = ", ".join(get_args(RuntimeName))
     return {
         "str": "text",
+        "Annotated[str, AfterValidator(_is_installed)]": "text",
         "int": "whole number",
         "float": "number",
         "bool": "true or false",
         "Path": "path",
         "Path | None": "path or null",
+        "ServerUrl": "URL",
         "GridName": "name: letters, digits, `.`, `_` and `-`",
         "tuple[GridName, ...]": "list of names",
         "int | None": "whole number or null",
@@ -106,12 +127,25 @@ def _simple(value: Any) -> bool:
 
 
 def reference() -> str:
-    """The table of all settings."""
+    """The table of all settings but those of back-ends."""
     header = ["key", "variable", "type", "default", "meaning"]
     return table(
         header,
-        [(code(s.key), s.variable and code(s.variable), s.type, s.default, s.meaning) for s in every()],
+        [
+            (code(s.key), s.variable and code(s.variable), s.type, s.default, s.meaning)
+            for s in every()
+            if not s.kinds
+        ],
     )
 
 
-PARTS = {"settings": reference}
+def of_backends() -> str:
+    """The table of what can be set for each kind of back-end."""
+    header = ["key", "kinds", "type", "default", "meaning"]
+    return table(
+        header,
+        [(code(s.key), ", ".join(s.kinds), s.type, s.default, s.meaning) for s in every() if s.kinds],
+    )
+
+
+PARTS = {"settings": reference, "settings-backends": of_backends}

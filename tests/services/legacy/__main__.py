@@ -19,14 +19,15 @@ In a shell, for dirac-proxy-info, dirac-wms-job-submit and all its other command
 In engine.yaml, to use it in the one way or the other:
 
     backend: dirac
-    dirac:
-      diracosrc: {rc}
-      storage_elements: [{element}]
-      shared_files: true
-    diracx:
-      url: {url}
-      token: {token}
-      shared_files: true
+    backends:
+      dirac:
+        diracosrc: {rc}
+        storage_elements: [{element}]
+        shared_files: true
+      diracx:
+        url: {url}
+        token: {token}
+        shared_files: true
 
 Her files are lfn:{home}/... at {element}; her jobs run at {site}, on this machine, as this user.
 The proxy and the token live for a day. Ctrl-C ends it all.

@@ -1,14 +1,16 @@
-"""Grids behind DIRAC, by either way to them."""
+"""What can be set for a grid behind DIRAC, by either way to it."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from pydantic import Field
 
+from engine.backends.node import node
+from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.resources import Rates
+from engine.backends.wms.settings import GridSettings
+from engine.settings.backends import BackendSection
 from engine.settings.node import NodeSettings
-from engine.settings.section import GRID_NAME, GridName, Section
+from engine.settings.section import GRID_NAME, GridName
 
 
 class GridNodeSettings(NodeSettings):
@@ -29,7 +31,7 @@ class GridNodeSettings(NodeSettings):
     """Bytes that what comes home in one output sandbox may take: longer logs lose their middle."""
 
 
-class GridSection(Section):
+class GridSection(BackendSection):
     """A grid and how its jobs are described, whichever way they go there."""
 
     vo: str = Field(default="", pattern=GRID_NAME)
@@ -66,35 +68,21 @@ class GridSection(Section):
     node: GridNodeSettings = GridNodeSettings()
     """How worker nodes are set up: paths are theirs."""
 
+    def node_settings(self, machine: NodeSettings) -> NodeSettings:
+        """Tell how worker nodes are set up."""
+        return self.node
 
-class DiracxSection(GridSection):
-    """The back-end that runs jobs on a grid through DiracX. It is there when `url` is set."""
-
-    url: str = ""
-    """The DiracX server, `https://...`."""
-    token: Path = Field(default_factory=lambda: Path(os.path.expanduser("~/.cache/diracx/credentials.json")))
-    """The file with the tokens, where `engine login` and `dirac login` put them."""
-    proxy: Path | None = None
-    """A proxy that holds a DiracX token, in place of `token`: for robots, whose proxy something renews."""
-    authorities: str = ""
-    """File of certificate authorities of the server; empty: the system's."""
-    poll: float = Field(default=10.0, gt=0)
-    """Seconds between two looks at the server."""
-
-
-class DiracSection(GridSection):
-    """The back-end that runs jobs on a grid through the services of DIRAC 8 or 9, by a DIRAC client that is
-    installed beside the engine. It is there when `command` or `diracosrc` is set."""
-
-    command: tuple[str, ...] = ()
-    """DIRAC's own Python, with arguments; empty: `python`, in the environment of `diracosrc`."""
-    diracosrc: Path | None = None
-    """A file to source before, such as the `diracosrc` of a DIRAC client; none: the engine's environment."""
-    proxy: Path | None = None
-    """The proxy; none: where DIRAC finds it (`X509_USER_PROXY`, else `/tmp/x509up_u<uid>`)."""
-    parametric: bool = True
-    """Whether jobs that are alike are submitted together, as many as the installation takes."""
-    storage_elements: tuple[GridName, ...] = ()
-    """Storage elements for what is written to `lfn:`, in order; the first that takes a file has it."""
-    failover: tuple[GridName, ...] = ()
-    """Storage elements that take it when none of those does; DIRAC moves it from there by itself."""
+    def grid(self) -> GridSettings:
+        """Tell what a back-end needs to know, whichever way it goes."""
+        return GridSettings(
+            node=node(self.node),
+            vo=self.vo,
+            group=self.group,
+            wishes=Wishes(self.sites, self.banned_sites, self.tags, self.priority, self.job_type),
+            rates=Rates(self.power, self.cpu_time, self.gpu_tag),
+            at_once=self.at_once,
+            window=self.window,
+            poll_interval=self.poll,
+            settled_after=self.settled_after,
+            shared_files=self.shared_files,
+        )

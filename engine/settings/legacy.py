@@ -1,0 +1,68 @@
+"""Keys of the release before, which this one still reads: back-ends had sections of their own at the top."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+OLD = ("local", "dirac", "diracx")
+"""Sections that are now below `backends`, under the same names."""
+_WANTED = {"dirac": ("command", "diracosrc"), "diracx": ("url",)}
+"""What had to be set, any of it, for a back-end to be there."""
+
+Keys = tuple[str, ...]
+"""Where a setting is: the key of each level."""
+
+
+def new_keys(keys: Keys) -> Keys:
+    """Find where a setting of the release before is now."""
+    return ("backends", *keys) if keys[0] in OLD else keys
+
+
+def translated(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a tree of settings in today's keys; where both say something, today's keys win."""
+    backends = tree.get("backends") or {}
+    old = {name: tree[name] for name in OLD if tree.get(name) is not None}
+    if not old or not isinstance(backends, Mapping):
+        return dict(tree)
+    moved = {name: _over(section, backends.get(name)) for name, section in old.items()}
+    rest = {key: value for key, value in tree.items() if key not in OLD}
+    return {**rest, "backends": {**backends, **moved}}
+
+
+def without_unused(tree: Mapping[str, Any], old: Sequence[str]) -> dict[str, Any]:
+    """Leave out the back-ends of old keys which were not there, since what they need is not set."""
+    backends = tree.get("backends")
+    if not isinstance(backends, Mapping):
+        return dict(tree)
+    kept = {
+        name: section
+        for name, section in backends.items()
+        if not (name in old and name in _WANTED and isinstance(section, Mapping))
+        or any(section.get(key) for key in _WANTED[name])
+    }
+    return {**tree, "backends": kept}
+
+
+def warnings(file: str, tree: Mapping[str, Any], variables: Mapping[Keys, str]) -> list[str]:
+    """Say of each old key in a file, and of each old variable, what is to be written now."""
+    late = "the next release does not read it:"
+    lines = [f"{file}: {name}: {late} write it as backends.{name}" for name in OLD if name in tree]
+    for keys, variable in variables.items():
+        if keys[0] in OLD:
+            lines.append(f"variable {variable}: {late} write {variable_of(new_keys(keys))}")
+    return lines
+
+
+def variable_of(keys: Keys) -> str:
+    """Name the variable of a setting."""
+    return "ENGINE_" + "__".join(keys).upper()
+
+
+def _over(section: Any, winner: Any) -> Any:
+    """Lay what today's key says over what the old one says."""
+    if winner is None:
+        return section
+    if not (isinstance(section, Mapping) and isinstance(winner, Mapping)):
+        return winner
+    return {**section, **{key: _over(section.get(key), value) for key, value in winner.items()}}
