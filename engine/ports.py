@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol, runtime_checkable
 
 from engine.domain.catalogue import Entry
 from engine.domain.options import Grid
-from engine.domain.urls import child, leaves
+from engine.domain.urls import child, leaves, name_of
 from engine.errors import BadRequest
 from wrappers.wire import Grant, Manifest
 
@@ -310,6 +310,29 @@ class Buffered(Protocol):
 
 
 @runtime_checkable
+class Naming(Protocol):
+    """A storage that decides itself how its URLs hold the names of files. In the URLs of others a name is
+    appended to the path, after a slash, and percent-encoded whole.
+    """
+
+    def child(self, url: str, name: str) -> str:
+        """Give the URL of a name directly below a directory."""
+
+    def name_of(self, url: str) -> str:
+        """Give the last name in a URL, decoded; nothing for the top of the storage."""
+
+
+def url_below(storage: Storage, url: str, name: str) -> str:
+    """Give the URL of a name directly below a directory of any storage."""
+    return storage.child(url, name) if isinstance(storage, Naming) else child(url, name)
+
+
+def name_in(storage: Storage, url: str) -> str:
+    """Give the last name in a URL of any storage, decoded; nothing for its top."""
+    return storage.name_of(url) if isinstance(storage, Naming) else name_of(url)
+
+
+@runtime_checkable
 class Browsable(Protocol):
     """A storage that tells what the names of a directory are in the same answer as the names."""
 
@@ -342,7 +365,7 @@ def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
     if isinstance(storage, Browsable):
         found = dict(storage.entries(url))
     else:
-        told = ((name, storage.stat(child(url, name))) for name in storage.list(url))
+        told = ((name, storage.stat(url_below(storage, url, name))) for name in storage.list(url))
         found = {name: stat for name, stat in told if stat is not None}
     wrong = next((name for name in found if leaves(name)), None)
     if wrong is not None:

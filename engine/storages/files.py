@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from engine.domain.urls import child
 from engine.ids import new_id
-from engine.ports import Progress, Storage, entries
+from engine.ports import Progress, Storage, entries, url_below
 from wrappers.transfer.checksums import CHUNK, Hasher
 from wrappers.transfer.part import Expected, Part
 from wrappers.transfer.source import FileSource, Source
@@ -123,9 +122,9 @@ def get_directory(storage: Storage, url: str, into: Path, progress: Progress | N
     into.mkdir(parents=True, exist_ok=True)
     for name, stat in entries(storage, url).items():
         if stat.directory:
-            get_directory(storage, child(url, name), into / name, progress)
+            get_directory(storage, url_below(storage, url, name), into / name, progress)
         else:
-            storage.get(child(url, name), into / name, progress)
+            storage.get(url_below(storage, url, name), into / name, progress)
 
 
 def copy(source: BinaryIO, into: Path, progress: Progress | None) -> int:

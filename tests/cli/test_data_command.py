@@ -166,7 +166,7 @@ def test_urls_and_other_doors_do_as_well_as_names(storages: Desk, xrootd: XRootD
         (["put", "nothing", "dav:"], "nothing at nothing"),
         (["put", "a"], "name both"),
         (["ls", "dav:../../etc"], "has no .."),
-        (["ls", "ftp://example.org/a"], "no storages named ftp"),
+        (["ls", "ftp://example.org/a"], "no storage named 'ftp'"),
         (["ls", "dav:nothing"], "nothing at dav:nothing"),
         (["cp", "dav:a", "dav:b", "disk:c"], "nothing at dav:a"),
     ],

@@ -18,6 +18,7 @@ from tests.docs.reference import (
     commands,
     database,
     errors,
+    examples,
     isolation,
     publisher,
     schemas,
@@ -29,6 +30,7 @@ from tests.docs.reference import (
 PARTS: Mapping[str, Callable[[], str]] = {
     **commands.PARTS,
     **errors.PARTS,
+    **examples.PARTS,
     **isolation.PARTS,
     **publisher.PARTS,
     **settings.PARTS,

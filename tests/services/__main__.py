@@ -1,4 +1,5 @@
 """`make services`: install what the tests need, or say what to type. With names: only those programs.
+Without, the packages of `docs/examples` are built and installed too.
 
 `grid` stands for what `make test-storage` needs besides, `dirac` for what `make test-dirac` needs.
 """
@@ -6,11 +7,14 @@
 import os
 import sys
 
+from tests.services import examples
 from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, require
 
 
 def main(programs: list[str]) -> int:
     """Returns the exit code: 1 when something is missing and may not be installed."""
+    if not programs:
+        examples.install()
     missing = []
     every = {**PACKAGES, **GRID_PACKAGES, **DIRAC_PACKAGES}
     sets = {"grid": {**PACKAGES, **GRID_PACKAGES}, "dirac": DIRAC_PACKAGES}

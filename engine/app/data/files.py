@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.app.data.locations import url_of
-from engine.domain.urls import child, name_of
 from engine.errors import BadRequest, NotFound
-from engine.ports import Stat, Storage, entries
+from engine.ports import Stat, Storage, entries, name_in, url_below
 from engine.storages.file import to_path, to_url
 from wrappers.transfer.checksums import ALGORITHMS
 
@@ -81,15 +80,16 @@ class Data:
         storage = self.storage(url)
         stat = self._existing(storage, url, text)
         if not stat.directory:
-            yield _found(name_of(url), url, stat)
+            yield _found(name_in(storage, url), url, stat)
             return
         yield from self._below(storage, url, "", recursive)
 
     def _below(self, storage: Storage, url: str, prefix: str, recursive: bool) -> Iterator[Found]:
         for name, stat in sorted(entries(storage, url).items()):
-            yield _found(prefix + name, child(url, name), stat)
-            if recursive and stat.directory and not _is_link(child(url, name)):
-                yield from self._below(storage, child(url, name), f"{prefix}{name}/", recursive)
+            here = url_below(storage, url, name)
+            yield _found(prefix + name, here, stat)
+            if recursive and stat.directory and not _is_link(here):
+                yield from self._below(storage, here, f"{prefix}{name}/", recursive)
 
     def stat(self, text: str, algorithms: Sequence[str] = ()) -> Found:
         """What lies there, with checksums of a file.
@@ -103,7 +103,7 @@ class Data:
         told = dict(stat.checksums) | ({"sha256": stat.sha256} if stat.sha256 else {})
         wanted = () if stat.directory else algorithms
         sums = told | {name: storage.checksum(url, name) for name in wanted}
-        return _found(name_of(url), url, stat, sums)
+        return _found(name_in(storage, url), url, stat, sums)
 
     def move(self, source: str, target: str) -> str:
         """Rename, within one storage; gives the new URL.
@@ -120,7 +120,7 @@ class Data:
                 remedy="engine data cp, then engine data rm",
             )
         self._existing(storage, old, source)
-        new = self._into(new, target, name_of(old), several=False)
+        new = self._into(new, target, name_in(storage, old), several=False)
         storage.move(old, new)
         return new
 
@@ -133,7 +133,7 @@ class Data:
         """
         url = self.locate(text)
         storage = self.storage(url)
-        if not name_of(url) or any(
+        if not name_in(storage, url) or any(
             url == section.url.rstrip("/") for section in self._settings.storages.values()
         ):
             raise BadRequest(f"{text} is a whole storage; name what is in it")
@@ -158,7 +158,7 @@ class Data:
             url = self.locate(text)
             storage = self.storage(url)
             stat = self._existing(storage, url, text)
-            into = self._into(base, target, name_of(url), several=len(sources) > 1)
+            into = self._into(base, target, name_in(storage, url), several=len(sources) > 1)
             if not stat.directory:
                 yield Wanted(url, into, stat)
                 continue
@@ -166,15 +166,17 @@ class Data:
 
     def _plan_below(self, storage: Storage, url: str, into: str) -> Iterator[Wanted]:
         for name, stat in sorted(entries(storage, url).items()):
+            here, there = url_below(storage, url, name), url_below(self.storage(into), into, name)
             if not stat.directory:
-                yield Wanted(child(url, name), child(into, name), stat)
-            elif not _is_link(child(url, name)):  # links to directories can go round in circles
-                yield from self._plan_below(storage, child(url, name), child(into, name))
+                yield Wanted(here, there, stat)
+            elif not _is_link(here):  # links to directories can go round in circles
+                yield from self._plan_below(storage, here, there)
 
     def _into(self, url: str, text: str, name: str, *, several: bool) -> str:
-        there = self.storage(url).stat(url)
+        storage = self.storage(url)
+        there = storage.stat(url)
         if text.endswith(("/", ":")) or (there is not None and there.directory):
-            return child(url, name)
+            return url_below(storage, url, name)
         if several:
             raise BadRequest(f"{text} is no directory, but there are several sources", remedy="end it with /")
         return url

@@ -9,10 +9,9 @@ from engine.app.access.needs import check_answers
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.app.portal.provided import missing_groups
 from engine.app.portal.site import site_of
-from engine.domain.urls import child
 from engine.errors import EngineError, Unavailable
 from engine.ids import new_id
-from engine.ports import Storage
+from engine.ports import Storage, url_below
 from engine.settings.service import ApiSection
 from engine.settings.tree import Settings
 from engine.store.database import Database
@@ -69,7 +68,7 @@ def _try_out(place: Storage, top: str) -> None:
     Raises:
         EngineError: the storage does not take, rename or remove files.
     """
-    mark, moved = (child(top, f".{new_id()}.part") for _ in range(2))
+    mark, moved = (url_below(place, top, f".{new_id()}.part") for _ in range(2))
     try:
         place.put(b"a mark of engine doctor", mark)
         place.move(mark, moved)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from engine.errors import BadRequest, EngineError, NotFound, Unavailable
-from engine.ports import Browsable, Storage
+from engine.ports import Browsable, Storage, entries, name_in, url_below
 from wrappers.transfer.checksums import ALGORITHMS, Hasher
 
 
@@ -42,7 +42,7 @@ class StorageContract(ABC):
     @abstractmethod
     @pytest.fixture
     def base(self) -> str:
-        """URL of an empty directory there; `name` below it is `base/<quoted name>`."""
+        """URL of an empty directory there; the URL of a name below it ends in `/<quoted name>`."""
 
     def below(self, base: str, *names: str) -> str:
         """The URL of a file below a directory."""
@@ -84,11 +84,15 @@ class StorageContract(ABC):
             storage.move(url, self.below(base, "else"))
 
     def test_odd_names_come_back(self, storage: Storage, base: str) -> None:
-        for name in self.ODD_NAMES:
-            storage.put(name.encode(), self.below(base, "names", name))
-        assert list(storage.list(self.below(base, "names"))) == sorted(self.ODD_NAMES)
-        for name in self.ODD_NAMES:
-            assert storage.read(self.below(base, "names", name)) == name.encode()
+        directory = url_below(storage, base, "names")
+        urls = {name: url_below(storage, directory, name) for name in self.ODD_NAMES}
+        for name, url in urls.items():
+            storage.put(name.encode(), url)
+        assert list(storage.list(directory)) == sorted(urls)
+        assert sorted(entries(storage, directory)) == sorted(urls)
+        assert [storage.read(url) for url in urls.values()] == [name.encode() for name in urls]
+        assert [name_in(storage, url) for url in urls.values()] == list(urls)
+        assert list(urls.values()) == [self.below(base, "names", name) for name in urls]
 
     def test_a_directory_may_have_an_odd_name(self, storage: Storage, base: str) -> None:
         storage.put(b"x", self.below(base, "a dir'ü", "x"))
