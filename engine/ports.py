@@ -42,8 +42,12 @@ class Capabilities:
     """Seconds after which `find` sees every earlier submission."""
     gone_after: float = 0.0
     """Seconds for which a submission must be unknown before it counts as gone."""
-    remote: bool = False
-    """Whether jobs run on other machines: files of this one must be uploaded first."""
+    needs_staging: bool = False
+    """Whether jobs do not find the files of this machine under their paths: they must be brought first, and
+    results are brought back."""
+    runs_image: bool = False
+    """Whether the back-end itself starts the wrapper in the image of its manifests (as a pod, say), by the
+    image's entry point where they say so: no container runtime is used there then."""
     on_this_machine: bool = False
     """Whether jobs run on the engine's machine, under its account."""
     allows_no_container: bool = False

@@ -128,7 +128,7 @@ class Manifest(NamedTuple):
     inputs: List[Input] = []  # files to fetch
     files: List[TextFile] = []  # small files to write
     outputs: List[Output] = []  # results to look for
-    image: Optional[Image] = None  # None: only with runtimes == ["none"]
+    image: Optional[Image] = None  # None: only with runtimes == ["none"] and not `inside`
     runtimes: List[str] = []  # pinned by descriptor or user, in order; empty: the node's own order
     root: str = ""  # "" writable and thrown away; "readonly" is enough for this tool
     workdir: str = ""  # Boutiques container-image working-directory; "" is the job directory
@@ -140,6 +140,7 @@ class Manifest(NamedTuple):
     transfers: Transfers = Transfers()  # how files are moved
     network: str = NETWORK_MACHINE  # what the tool can reach: NETWORK_OWN, NETWORK_NONE or NETWORK_MACHINE
     isolated: bool = False  # only a runtime that keeps the tool apart from the account that runs it
+    inside: bool = False  # the back-end has started the wrapper in the image; with runtimes == ["none"]
 
 
 class Phase(NamedTuple):

@@ -314,9 +314,9 @@ class Application:
             storage.url_of_id(url, text) if isinstance(storage, Identifying) and storage.is_id(text) else None
         )
 
-    def is_remote(self, backend: str | None = None) -> bool:
-        """Whether jobs of a back-end run on other machines."""
-        return self._backend(backend).capabilities.remote
+    def needs_staging(self, backend: str | None = None) -> bool:
+        """Say whether files must be brought to where the jobs of a back-end run."""
+        return self._backend(backend).capabilities.needs_staging
 
     def runs_here(self, backend: str | None = None) -> bool:
         """Say whether jobs of a back-end run on this machine, under the engine's account."""

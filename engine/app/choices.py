@@ -35,14 +35,18 @@ def settle(
     """
     runtimes = _runtimes(request, tool.image is None, can, source)
     workdir = needs.working_directory or (tool.image.working_directory if tool.image else None) or ""
-    if runtimes == ["none"] and workdir:
+    if runtimes == ["none"] and workdir and not can.runs_image:
         raise BadRequest(
             f"{source}: container-image.working-directory {workdir} is a place inside of the image",
             remedy="run it in a container",
         )
     node = settings.node_of(request.backend or settings.backend)
-    network = node.network or (NETWORK_OWN if request.isolated else NETWORK_MACHINE)
-    _check_isolation(runtimes or node.runtimes, network, isolated=request.isolated)
+    isolated = request.isolated and not can.runs_image  # the image that the back-end runs keeps it apart
+    network = node.network or (NETWORK_OWN if isolated else NETWORK_MACHINE)
+    if can.runs_image:
+        network = NETWORK_MACHINE  # that of the image
+    else:
+        _check_isolation(runtimes or node.runtimes, network, isolated=request.isolated)
     return Options(
         limits=_limits(request, tool, settings),
         runtimes=runtimes,
@@ -57,7 +61,7 @@ def settle(
         naming=_results_name(request, settings, tool),
         transfers=_transfers(settings, request.backend or settings.backend),
         network=network,
-        isolated=request.isolated,
+        isolated=isolated,
     )
 
 
@@ -81,13 +85,17 @@ def _runtimes(request: SubmitRequest, no_image: bool, can: Capabilities, source:
         raise BadRequest(f"no runtime {unknown[0]}", remedy=f"there is {', '.join(get_args(RuntimeName))}")
     if "none" in asked and asked != ["none"]:
         raise BadRequest("runtime none cannot be one of several: it is never a fallback")
+    if can.runs_image and asked:
+        raise BadRequest(
+            "a runtime was asked for, but the back-end runs the image itself", remedy="leave --runtime out"
+        )
     if asked == ["none"] and not can.allows_no_container:
         raise BadRequest("runtime none is possible on this machine only", remedy="use the local back-end")
     if no_image and asked != ["none"]:
         raise BadRequest(
             f"{source}: no container-image", remedy="add one, or run it on this machine with --runtime none"
         )
-    return asked
+    return ["none"] if can.runs_image else asked
 
 
 def _check_isolation(runtimes: Sequence[str], network: str, *, isolated: bool) -> None:

@@ -68,6 +68,7 @@ class Manifests:
             transfers=options.transfers,
             network=options.network,
             isolated=options.isolated,
+            inside=options.image is not None and options.runtimes == ["none"],
         )
 
     def _inputs(self, execution: Execution, files: Sequence[InputFile]) -> list[Input]:

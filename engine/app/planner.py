@@ -62,8 +62,8 @@ class Plan:
     warnings: tuple[str, ...]
     points: Iterator[Point]
     files: Files
-    remote: bool
-    """Whether jobs run on other machines: files of this one are brought to a storage first."""
+    needs_staging: bool
+    """Whether files of this machine are brought to a storage first."""
     offer: Offer
     """What nodes can have of the engine."""
 
@@ -106,7 +106,7 @@ def plan(
     for name in request.stores:
         writable(name, settings, storage)  # the places are settled when there is an execution
     options = settle(request, compiled.tool, needs, settings, can, descriptor.source)
-    asks = options.runtimes != ["none"]
+    asks = can.runs_image or options.runtimes != ["none"]
     pinned = pin(compiled.tool, settings.node, descriptor.source) if asks else None
     offer = Offer(settings.api)
     return Plan(
@@ -129,7 +129,7 @@ def plan(
             settings.data.travelling,
             understand=request.understand,
         ),
-        remote=can.remote,
+        needs_staging=can.needs_staging,
         offer=offer,
     )
 
@@ -162,7 +162,7 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
         if wrong:
             raise InvocationError(wrong)
         new = NewJob(number, invocation, point.parameters, pending=min(point.stage, 1), names=fields)
-        sources = files.sources(expansion.inputs, bring=plan.remote)
+        sources = files.sources(expansion.inputs, bring=plan.needs_staging)
         plan.offer.require(url for one in sources for url in (one.url, *one.replicas))
         return PlannedJob(new, expansion, sources)
 

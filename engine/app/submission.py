@@ -92,7 +92,7 @@ class Submissions:
         now = self._clock.now()
         id_ = ExecutionId(new_id())
         results = to_url(results_of(planned.request, self._settings) / id_)
-        home = "" if planned.remote else results
+        home = "" if planned.needs_staging else results
         places = places_of(
             planned.request.stores,
             self._settings,

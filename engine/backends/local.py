@@ -50,7 +50,7 @@ class LocalBackend:
             window=max(128, 8 * settings.node.slots),
             poll_interval=0.02,
             gone_after=2.0,
-            remote=settings.elsewhere,
+            needs_staging=settings.elsewhere,
             on_this_machine=True,
             allows_no_container=True,
             gpu=Path("/dev/nvidiactl").exists(),

@@ -97,3 +97,40 @@ def test_files_at_a_storage_of_another_package_are_put_listed_copied_and_removed
     assert sorted(path.name for path in (desk.directory / "back").iterdir()) == ["moved.txt", names[0]]
     desk.ok("data", "rm", "-r", "table:e")
     assert desk.ok("data", "ls", "table:").out.split() == ["d/"]
+
+
+PODS = """
+from dataclasses import replace
+from processes import Processes
+
+class Pods(Processes):
+    capabilities = replace(Processes.capabilities, runs_image=True)
+
+    def submit(self, batch):
+        with open(self._top.parent / "images", "a") as file:
+            file.writelines(m.image.reference + "\\n" for item in batch for m in item.manifests)
+        return super().submit(batch)
+"""
+
+
+def test_a_back_end_that_runs_the_image_itself_is_given_it_and_needs_no_runtime(
+    desk: Desk, tmp_path: Path, busybox_image: str
+) -> None:
+    info = tmp_path / "pods" / "pods-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pods\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[engine.backends]\npods = pods:Pods\n")
+    (tmp_path / "pods" / "pods.py").write_text(PODS)
+    desk.write("engine.yaml", f"backends:\n  pods: {{top: {tmp_path}/top}}\n")
+    variables = {"PYTHONPATH": f"{tmp_path}/pods:{examples()}", "ENGINE_NODE__NETWORK": "own"}
+    tool = desk.tool("echo hi > out.txt", outputs={"out": "out.txt"}, image=busybox_image)
+    asked = (desk.write("i.json", {}), "--backend", "pods")
+    assert desk.submit(tool, *asked, variables=variables).read("outputs/out.txt") == "hi\n"
+    assert busybox_image.rpartition("/")[2].partition(":")[0] in (tmp_path / "images").read_text()
+    told = desk.run("submit", tool, *asked, "--runtime", "userns", variables=variables)
+    assert (told.code, told.lines[0]) == (
+        2,
+        "engine: a runtime was asked for, but the back-end runs the image itself",
+    )
+    bare = desk.run("submit", desk.tool("true"), *asked, variables=variables)
+    assert (bare.code, "no container-image" in bare.err) == (2, True)

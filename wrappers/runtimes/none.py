@@ -1,4 +1,6 @@
-"""No container: the tool runs as it is on this machine. Only where a job asks for exactly that."""
+"""No container: the tool runs as it is on this machine, or in the image that the back-end has started the
+wrapper in. Only where a job asks for exactly that.
+"""
 
 import os
 
@@ -14,12 +16,13 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     """Get ready to run the job without a container.
 
     Raises:
-        Unusable: the job has an image, allows other runtimes too, or its shell is not on this machine.
+        Unusable: the job has an image without us in it, allows other runtimes, or its shell is not here.
     """
     manifest = job.manifest
-    if manifest.image is not None or list(manifest.runtimes) != ["none"]:
+    if (manifest.image is not None) != manifest.inside or list(manifest.runtimes) != ["none"]:
         raise Unusable("runs only jobs that have no image and ask for nothing else")
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    kept = os.environ if manifest.inside else _KEPT  # what the image sets is there already
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
     environment.setdefault("PATH", os.defpath)
     environment.update(HOME=str(job.directory), TMPDIR=str(job.tmp))
     environment.update(manifest.environment)

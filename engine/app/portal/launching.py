@@ -114,7 +114,7 @@ class Launcher:
         app = self._app(account)
         begun = app.now()
         asked, backend = wish.settings, self._backend(app, wish.settings.executor)
-        remote = app.is_remote(backend)
+        remote = app.needs_staging(backend)
         keys = PlatformKeys.of(account.id, self._settings.storages)
         sessions.keep(told.sessions, keys, self._settings.storages, app.now())
         inputs = Inputs(

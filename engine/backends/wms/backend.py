@@ -61,7 +61,7 @@ class GridBackend(ABC):
             poll_interval=settings.poll_interval,
             visibility_delay=settings.settled_after,
             gone_after=settings.settled_after,
-            remote=not settings.shared_files,
+            needs_staging=not settings.shared_files,
             retrievals=retrievals,
             second_reports=True,
         )
