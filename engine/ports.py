@@ -212,6 +212,8 @@ class StorageCapabilities:
     """Whether files can be put there."""
     tells: bool = True
     """Whether `stat` knows what is there; else it is seen when it is fetched."""
+    labels: bool = False
+    """Whether words are kept about what lies there (`Labelling`)."""
 
 
 Progress = Callable[[int], None]
@@ -342,6 +344,19 @@ class Browsable(Protocol):
 
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are; none when there is no such directory."""
+
+
+@runtime_checkable
+class Labelling(Protocol):
+    """A storage that keeps words about what lies there, by which others find it."""
+
+    def label(self, labels: Mapping[str, Mapping[str, str]]) -> None:
+        """Have files and directories carry words: URL -> name -> value. Others that they carry stay; a
+        directory carries none where only files do.
+
+        Raises:
+            BadRequest, NotFound: the storage refuses this, or has no such thing.
+        """
 
 
 @runtime_checkable

@@ -60,6 +60,9 @@ def commit(
             urls |= _rename(round_, place, own, names, here, spare)
         elif here:
             urls |= {made.path: _found(round_.storage(made.url), made) for made in here}
+        if here:
+            lie = [urls[made.path] for made in here]
+            round_.label(round_.storage(lie[0]), execution, job.number, lie, place.url)
     return [
         Product(
             execution_id=execution.id,

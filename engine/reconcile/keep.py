@@ -12,8 +12,8 @@ from urllib.parse import quote
 from engine.clock import Clock
 from engine.errors import BadRequest
 from engine.ports import Storage
-from engine.reconcile.place import LEASE_SECONDS, log
-from engine.store import replicas
+from engine.reconcile.place import LEASE_SECONDS, Label, log
+from engine.store import executions, replicas
 from engine.store.database import Database
 from engine.store.lease import Lease, fenced
 from engine.store.replicas import Copy
@@ -32,13 +32,17 @@ class Keeper:
         clock: Clock,
         workspace: Path,
         of_owner: Callable[[str, str], Storage] | None = None,
+        label: Label = lambda *_: None,
     ) -> None:
-        """`of_owner`: (URL, owner) -> the storage where copies go, as the owner of an execution has it."""
+        """`of_owner`: (URL, owner) -> the storage where copies go, as the owner of an execution has it.
+        `label`: has copies carry words there.
+        """
         self._db = db
         self._storage = storage
         self._of_owner = of_owner or (lambda url, owner: storage(url))
         self._clock = clock
         self._workspace = workspace
+        self._label = label
         self._pool: ThreadPoolExecutor | None = None
         self._running: dict[int, tuple[Copy, Future[None]]] = {}
 
@@ -84,7 +88,14 @@ class Keeper:
         Raises:
             EngineError: it cannot be made now.
         """
-        source, target = self._storage(copy.source), self._of_owner(copy.url, copy.owner)
+        target = self._of_owner(copy.url, copy.owner)
+        self._bring(copy, target)
+        with self._db.read() as connection:
+            execution = executions.get(connection, copy.execution_id)
+        self._label(target, execution, copy.job, [copy.url], copy.url.rpartition("/")[0])
+
+    def _bring(self, copy: Copy, target: Storage) -> None:
+        source = self._storage(copy.source)
         if copy.is_file:
             there = target.stat(copy.url)
             if there is not None and there.size == copy.size and target.checksum(copy.url) == copy.sha256:

@@ -36,6 +36,8 @@ Describe = Callable[[Execution], Tool]
 Full = Callable[[Execution, int], str]
 """Why so many bytes of results may not be kept for an execution; empty: they may."""
 
+Label = Callable[[Storage, Execution, int, Sequence[str], str], None]
+
 MakeClaim = Callable[[AttemptId], str]
 """The claim of an attempt, always the same one; injected, since the engine's key is not known here."""
 
@@ -56,6 +58,8 @@ class Round:
     patience: float
     """Seconds for which results wait for a storage that does not answer."""
     full: Full
+    label: Label = lambda *_: None
+    """Has results of a job carry words: see `engine.reconcile.labels.Labeller.label`."""
     placed: list[str] = field(default_factory=list)
     """Final names that were given since the last `flush`."""
 

@@ -15,6 +15,7 @@ from engine.reconcile.cancel import cancel_due, follow_intent, forget_due
 from engine.reconcile.collect import collect_due
 from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
 from engine.reconcile.keep import Keeper
+from engine.reconcile.labels import Labeller
 from engine.reconcile.observe import observe
 from engine.reconcile.place import Describe, Full, MakeClaim, MakeManifest, Round, log
 from engine.reconcile.register import Registrar
@@ -58,6 +59,7 @@ class Reconciler:
         self._db = db
         self._backends = backends
         self._clock = clock
+        label = Labeller(describe).label
         self._round = partial(
             Round,
             db=db,
@@ -69,9 +71,10 @@ class Reconciler:
             workspace=workspace,
             patience=patience,
             full=full,
+            label=label,
         )
         self._registrar = registrar
-        self._keeper = Keeper(db, storage, clock, workspace, of_owner)
+        self._keeper = Keeper(db, storage, clock, workspace, of_owner, label)
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
         self._asked: dict[str, float] = {}

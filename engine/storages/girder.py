@@ -6,6 +6,7 @@ Girder tells no checksum: what is stored is compared by size.
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import threading
@@ -61,7 +62,9 @@ class GirderStorage(RemoteStorage):
         self._lock = threading.Lock()
         self._naming = threading.Lock()
         weakref.finalize(self, client.close)
-        self.capabilities = StorageCapabilities(rename=False, presign=settings.credential is not None)
+        self.capabilities = StorageCapabilities(
+            rename=False, presign=settings.credential is not None, labels=True
+        )
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -71,6 +74,8 @@ class GirderStorage(RemoteStorage):
             return Stat(0, 0.0, directory=True)
         with clearly(url):
             found = self._lookup(url)
+            if found is not None and found["_modelType"] == "item":
+                self._rest(url).only_file(found)
         return None if found is None else _stat(found)
 
     def entries(self, url: str) -> Mapping[str, Stat]:
@@ -109,8 +114,8 @@ class GirderStorage(RemoteStorage):
                     continue
                 if kind == "file":
                     kind, id = "item", str(found.get("itemId") or id)
-                if kind == "item" and len(rest.ask("GET", f"item/{id}/files", limit=2)) != 1:
-                    raise BadRequest(f"{id} is an item that has not one file")
+                if kind == "item":
+                    rest.only_file({**found, "_id": id})
                 path = rest.ask("GET", f"resource/{id}/path", type=kind)
                 parts = urlsplit(url)
                 return f"{parts.scheme}://{parts.netloc}{quote(str(path))}"
@@ -170,6 +175,17 @@ class GirderStorage(RemoteStorage):
             if self._clock.now() > end:
                 raise Unavailable(f"{url}: it is marked for deletion, but still there")
             self._clock.sleep(_LOOK_AGAIN)
+
+    def label(self, labels: Mapping[str, Mapping[str, str]]) -> None:
+        """Have items and folders carry these words among their metadata."""
+        for url, words in labels.items():
+            with clearly(url):
+                rest = self._rest(url)
+                found = rest.lookup(_path(url))
+                kind = found["_modelType"]
+                if kind == "user":  # has none
+                    continue
+                rest.json("PUT", f"{kind}/{found['_id']}/metadata", json.dumps(dict(words)).encode())
 
     # --- reading ----------------------------------------------------------------------------------
 

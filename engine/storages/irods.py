@@ -48,7 +48,7 @@ class IrodsStorage(RemoteStorage):
         self._connect = connect or _library()
         self._sessions: dict[tuple[object, ...], Any] = {}
         self._lock = threading.Lock()
-        self.capabilities = StorageCapabilities(checksums=("sha256",))
+        self.capabilities = StorageCapabilities(checksums=("sha256",), labels=True)
 
     def stat(self, url: str) -> Stat | None:
         """What lies there."""
@@ -90,6 +90,15 @@ class IrodsStorage(RemoteStorage):
                 session.data_objects.unlink(path, force=True)
             elif session.collections.exists(path):
                 session.collections.remove(path, recurse=True, force=True)
+
+    def label(self, labels: Mapping[str, Mapping[str, str]]) -> None:
+        """Have objects and collections carry these words as AVUs, in the place of others of their names."""
+        for url, words in labels.items():
+            with self._at(url) as (session, path):
+                kind = session.data_objects if session.data_objects.exists(path) else session.collections
+                carried = kind.get(path).metadata
+                for name, value in words.items():
+                    carried.set(name, value)
 
     def _store(self, source: Source, url: str) -> None:
         with self._at(url) as (session, path):

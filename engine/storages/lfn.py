@@ -31,7 +31,7 @@ class LfnStorage(RemoteFiles):
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._settings = settings
-        self.capabilities = StorageCapabilities(rename=False, checksums=("adler32",))
+        self.capabilities = StorageCapabilities(rename=False, checksums=("adler32",), labels=True)
 
     def stat(self, url: str) -> Stat | None:
         """What the catalogue knows of it."""
@@ -59,6 +59,12 @@ class LfnStorage(RemoteFiles):
         for name in self.list(url):
             self.delete(child(url, name))
         self._ask("remove_directories", names=[name_of(url)])
+
+    def label(self, labels: Mapping[str, Mapping[str, str]]) -> None:
+        """Have files carry these words in the catalogue; for a directory they would be those of all below."""
+        named = {name_of(url): dict(words) for url, words in labels.items()}
+        for name, why in self._ask("label", labels=named).items():
+            raise BadRequest(f"{name}: {why}")
 
     def put(self, data: bytes, url: str) -> None:
         """Write a small file; another one under this name is removed before."""

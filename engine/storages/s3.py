@@ -6,6 +6,7 @@ of a service: it gets presigned URLs.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -17,12 +18,16 @@ from urllib.parse import unquote, urlsplit
 from engine.clock import Clock, SystemClock
 from engine.errors import BadRequest, CredentialExpired, NotFound, SettingsError, Unavailable
 from engine.ports import Stat, StorageCapabilities
-from engine.storages import files
+from engine.storages import files, s3_tags
 from engine.storages.credentials import S3Keys
+from engine.storages.failures import clearly
 from engine.storages.places import UNCONFIGURED, StorageSettings
 from engine.storages.remote import RemoteStorage
+from wrappers.transfer.budget import Budget
+from wrappers.transfer.client import Client
 from wrappers.transfer.redact import redact
 from wrappers.transfer.source import Source
+from wrappers.transfer.trust import Trust
 from wrappers.wire import Grant
 
 if TYPE_CHECKING:
@@ -33,6 +38,8 @@ _PIECE = 5 << 20
 _MOST_PIECES = 9_000
 """S3 takes 10,000 parts of one object."""
 _METHODS = ("GET", "PUT")
+_SIGNED = 60.0
+"""Seconds for which an address is signed that is only to be known."""
 
 
 class S3Storage(RemoteStorage):
@@ -49,7 +56,10 @@ class S3Storage(RemoteStorage):
             rename=False,
             checksums=(settings.checksum,) if settings.checksum else (),
             presign=settings.credential is not None,
+            labels=True,
         )
+        self._client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        weakref.finalize(self, self._client.close)
 
     def stat(self, url: str) -> Stat | None:
         """What lies there: an object, or what other keys begin with."""
@@ -173,6 +183,21 @@ class S3Storage(RemoteStorage):
         with self._object(url) as (bucket, key):
             use = obstore.sign(bucket, "GET" if method == "GET" else "PUT", key, timedelta(seconds=seconds))
         return Grant(url, method, use=use, expires=self._clock.now() + seconds)
+
+    def label(self, labels: Mapping[str, Mapping[str, str]]) -> None:
+        """Have objects carry these words among their tags; directories are no objects."""
+        keys = self._keys_now()
+        if keys is None:
+            raise BadRequest(f"{self._settings.url}: tags want keys, and this storage is used without any")
+        for url, words in labels.items():
+            found = self.stat(url)
+            if found is None:
+                raise NotFound(f"nothing at {redact(url)}")
+            if not found.directory:
+                address = self.presign(url, "GET", _SIGNED).use.partition("?")[0]
+                with clearly(url):
+                    now = self._clock.now()
+                    s3_tags.put_tags(self._client, address, words, keys, self._settings.region, now)
 
     @contextmanager
     def _object(self, url: str) -> Iterator[tuple[S3Store, str]]:

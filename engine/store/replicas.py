@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.product import ReplicaState, retry_after
 from engine.ids import ExecutionId
 from engine.store.products import Product
-from engine.store.schema import execution, product, replica
+from engine.store.schema import execution, job, product, replica
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ class Copy:
     """Of the execution."""
     is_file: bool
     """Not a directory as it is; the tar of one is a file."""
+    execution_id: ExecutionId
+    job: int
+    """Number of the job whose result it is."""
 
 
 def want(connection: Connection, products: Sequence[Product]) -> None:
@@ -58,9 +61,12 @@ def due(connection: Connection, *, now: float, limit: int) -> list[Copy]:
             product.c.sha256,
             product.c.directory,
             product.c.packed,
+            product.c.execution_id,
             execution.c.owner,
+            job.c.number,
         )
         .join(product, product.c.id == replica.c.product_id)
+        .join(job, job.c.id == product.c.job_id)
         .join(execution, execution.c.id == product.c.execution_id)
         .where(replica.c.state == ReplicaState.WANTED, replica.c.not_before <= now)
         .order_by(replica.c.not_before, replica.c.id)
@@ -141,4 +147,5 @@ def of_execution(connection: Connection, execution_id: ExecutionId) -> dict[str,
 
 def _copy(row: Any) -> Copy:
     is_file = row.packed or not row.directory
-    return Copy(row.id, row.url, row.tries, row.source, row.size, row.sha256, row.owner, is_file)
+    of = (row.execution_id, row.number)
+    return Copy(row.id, row.url, row.tries, row.source, row.size, row.sha256, row.owner, is_file, *of)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -114,6 +115,15 @@ for act in (WMSClient().deleteJob, WMSClient().removeJob):
 """
 
 
+_METADATA = """
+import json, sys
+from DIRAC import initialize
+initialize()
+from DIRAC.Resources.Catalog.FileCatalogClient import FileCatalogClient
+print(json.dumps(FileCatalogClient().getFileUserMetadata(sys.argv[1])["Value"]))
+"""
+
+
 class TestLfn(StorageContract):
     moves = False
     ODD_NAMES = tuple(name for name in StorageContract.ODD_NAMES if len(name) < 128)
@@ -128,8 +138,15 @@ class TestLfn(StorageContract):
         yield url
         storage.delete(url)
 
+    def labels(self, storage: Storage, url: str) -> Mapping[str, str]:
+        known: dict[str, str] = json.loads(
+            self._dirac.run("python", "-c", _METADATA, url.removeprefix("lfn:"))
+        )
+        return known
+
     @pytest.fixture(autouse=True)
     def names_that_are_kept(self, dirac: Dirac) -> None:
+        self._dirac = dirac
         if dirac.generation == 8:
             self.ODD_NAMES = tuple(name for name in type(self).ODD_NAMES if "'" not in name)
 

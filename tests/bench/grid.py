@@ -237,7 +237,7 @@ def a_round(db: Database, backend: DiracxBackend, **parts: Any) -> Any:
     clock = SystemClock()
     held = lease.acquire(db, "bench", now=clock.now(), seconds=3600, is_dead=lambda _: True)
     words: dict[str, Any] = dict.fromkeys(Round.__dataclass_fields__)
-    del words["placed"]
+    del words["placed"], words["label"]
     return Round(**{**words, "db": db, "lease": held, "clock": clock, "backend": backend, **parts})
 
 

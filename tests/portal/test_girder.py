@@ -51,6 +51,10 @@ class Warehouse:
         self.storage.delete(child(child(self.top, name), "made"))
         return str(self.ask("resource/lookup", path=f"/collection/tests/runs/{name}")["_id"])
 
+    def meta(self, name: str) -> dict[str, str]:
+        """The metadata of a folder or an item."""
+        return dict(self.ask("resource/lookup", path=f"/collection/tests/{name}").get("meta", {}))
+
     def read(self, folder: str) -> dict[str, bytes]:
         """What lies directly in a folder."""
         place = child(self.top, folder)
@@ -66,7 +70,13 @@ def warehouse(girder: Girder, tmp_path_factory: pytest.TempPathFactory) -> Wareh
 def house(tmp_path_factory: pytest.TempPathFactory, girder: Girder) -> Iterator[House]:
     """A portal that has no key for Girder, and ann, who registered hers."""
     port = free_port()
-    storages = {"pilotGirder": {"url": f"girder://{girder.host}", "api": girder.api}}
+    key = tmp_path_factory.mktemp("credential") / "key"
+    key.touch(0o600)
+    key.write_text(girder.key)
+    platform = {"url": f"girder://{girder.host}", "api": girder.api}
+    ours = {"url": f"girder://{girder.host}/collection/tests/ours", "api": girder.api, "credential": "girder"}
+    storages = {"pilotGirder": platform, "ours": ours}
+    credentials = {"girder": {"kind": "key", "file": str(key)}}
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
         portal(
@@ -74,6 +84,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, girder: Girder) -> Iterator[
             port=port,
             ENGINE_API__PUBLIC_URL=f"http://127.0.0.1:{port}",
             ENGINE_STORAGES=json.dumps(storages),
+            ENGINE_CREDENTIALS=json.dumps(credentials),
         ) as house,
     ):
         key = {"storageIdentifier": "pilotGirder", "apiKey": girder.key}
@@ -90,6 +101,9 @@ def test_files_and_a_folder_are_named_by_their_ids(house: House, warehouse: Ware
     )
     assert told["status"] == "Finished", told
     assert warehouse.read("ids") == {"out.txt": b"from girder\nw\n"}
+    words = {"engine_execution": told["identifier"], "engine_pipeline": "copier/1.0"}
+    assert warehouse.meta("runs/ids") == words
+    assert warehouse.meta("runs/ids/out.txt") == {**words, "engine_job": "1"}
 
 
 def test_a_path_in_a_private_collection_gets_results_with_its_users_key(
@@ -101,6 +115,24 @@ def test_a_path_in_a_private_collection_gets_results_with_its_users_key(
     told = house.run("copier/1.0", {"file": f"pilotGirder:{file}", "word": "w", "results-directory": place})
     assert told["status"] == "Finished", told
     assert warehouse.read("paths") == {"out.txt": b"x\nw\n"}
+
+
+def test_results_that_stay_where_jobs_wrote_them_carry_the_same_words(
+    house: House, warehouse: Warehouse
+) -> None:
+    file = warehouse.put("e.txt", b"x\n")
+    told = house.run(
+        "copier/1.0",
+        {"file": f"pilotGirder:{file}", "word": ["a", "b"], "results-directory": "ours:/study"},
+    )
+    assert told["status"] == "Finished", told
+    words = {"engine_execution": told["identifier"], "engine_pipeline": "copier/1.0"}
+    at = f"ours/study/{told['identifier']}"
+    assert warehouse.meta(at) == words
+    for number in ("1", "2"):
+        [attempt] = warehouse.storage.list(f"{warehouse.top.removesuffix('/runs')}/{at}/jobs/{number}")
+        found = warehouse.meta(f"{at}/jobs/{number}/{attempt}/out.txt")
+        assert found == {**words, "engine_job": number}
 
 
 def test_an_id_that_is_not_there_or_not_for_who_asks_is_refused(house: House, warehouse: Warehouse) -> None:

@@ -40,6 +40,8 @@ def test_a_job_reads_and_writes_what_the_engine_signs(house: House) -> None:
     [path] = told["returnedFiles"]["copy"]
     assert path.startswith(f"/vip/Home/study/{told['identifier']}/")
     assert house.read(path) == b"content\n\n"
+    told_once = f"execution {told['identifier']}: its results are not labelled"
+    assert house.log.read_text().count(told_once) == 1  # rclone keeps no tags
     house.ok("PUT", f"/executions/{told['identifier']}/delete", {"deleteFiles": True})
     assert not house.exists(path)
     assert house.exists(f"/vip/Trash/{told['identifier']}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from engine.errors import EngineError
+from engine.errors import BadRequest, EngineError
 from engine.ports import Storage
 from engine.storages.girder import GirderStorage
 from engine.storages.places import StorageSettings
@@ -23,6 +27,21 @@ def settings_of(girder: Girder, directory: Path, key: str = "") -> StorageSettin
     """The settings of a storage with the server's key, or with another one."""
     held = credential(directory, "key", key or girder.key)
     return StorageSettings(url=f"girder://{girder.host}", api=girder.api, credential=held)
+
+
+def ask(storage: Storage, url: str, what: str, method: str = "GET", **query: str) -> Any:
+    """What Girder itself answers."""
+    grant = storage.presign(url, "GET", 60.0)
+    words = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    request = urllib.request.Request(f"{grant.use}/{what}?{words}", headers=grant.headers, method=method)
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read())
+
+
+def found_at(storage: Storage, url: str) -> dict[str, Any]:
+    """What Girder says of an item or a folder."""
+    found: dict[str, Any] = ask(storage, url, "resource/lookup", path=unquote(urlsplit(url).path))
+    return found
 
 
 class TestGirder(RemoteContract):
@@ -40,6 +59,28 @@ class TestGirder(RemoteContract):
         return lambda port, stall: GirderStorage(
             replace(settings, api=f"http://127.0.0.1:{port}/api/v1", stall=stall)
         )
+
+    def labels(self, storage: Storage, url: str) -> Mapping[str, str]:
+        return {**found_at(storage, url).get("meta", {})}
+
+    def test_folders_carry_words_too(self, storage: Storage, base: str) -> None:
+        storage.put(b"x", self.below(base, "dir", "a"))
+        assert isinstance(storage, GirderStorage)
+        storage.label({self.below(base, "dir"): {"engine_execution": "E"}})
+        storage.label({self.below(base, "dir"): {"engine_pipeline": "tool/1"}})
+        found = self.labels(storage, self.below(base, "dir"))
+        assert found == {"engine_execution": "E", "engine_pipeline": "tool/1"}
+
+    def test_an_item_with_several_files_is_refused_by_name(self, storage: Storage, base: str) -> None:
+        url = self.below(base, "many.nii")
+        storage.put(b"x", url)
+        item = found_at(storage, url)
+        ask(storage, url, "file", "POST", parentType="item", parentId=item["_id"], name="two", size="0")
+        with pytest.raises(BadRequest, match=r"many\.nii: this item of Girder has 2 files"):
+            storage.stat(url)
+        assert isinstance(storage, GirderStorage)
+        with pytest.raises(BadRequest, match=r"many\.nii: this item of Girder has 2 files"):
+            storage.url_of_id(url, item["_id"])
 
     def test_a_grant_opens_the_rest_interface(self, storage: Storage, base: str) -> None:
         storage.put(b"x", self.below(base, "a"))

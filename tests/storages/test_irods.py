@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -35,6 +36,7 @@ class Documented:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self.avus: dict[str, dict[str, str]] = {}
         self.data_objects = self
         self.collections = SimpleNamespace(
             exists=lambda path: self._at(path).is_dir(),
@@ -53,13 +55,20 @@ class Documented:
     def get(self, path: str) -> SimpleNamespace:
         if not self.exists(path):
             raise DataObjectDoesNotExist
+        carried = self._carried(path)
         found = self._at(path).stat()
         changed = datetime.fromtimestamp(found.st_mtime, UTC).replace(tzinfo=None)
-        return SimpleNamespace(name=self._at(path).name, size=found.st_size, modify_time=changed)
+        name = self._at(path).name
+        return SimpleNamespace(name=name, size=found.st_size, modify_time=changed, metadata=carried)
+
+    def _carried(self, path: str) -> SimpleNamespace:
+        words = self.avus.setdefault(path, {})
+        return SimpleNamespace(set=words.__setitem__)
 
     def _collection(self, path: str) -> SimpleNamespace:
         below = sorted(self._at(path).iterdir())
         return SimpleNamespace(
+            metadata=self._carried(path),
             subcollections=[SimpleNamespace(name=item.name) for item in below if item.is_dir()],
             data_objects=[self.get(f"{path}/{item.name}") for item in below if item.is_file()],
         )
@@ -86,9 +95,19 @@ class Documented:
 
 class TestAsDocumented(StorageContract):
     @pytest.fixture
-    def storage(self, tmp_path_factory: pytest.TempPathFactory) -> Storage:
-        directory = tmp_path_factory.mktemp("irods")
-        return IrodsStorage(settings_in(directory), lambda **_: Documented(directory / "zone"))
+    def zone(self, tmp_path_factory: pytest.TempPathFactory) -> Documented:
+        return Documented(tmp_path_factory.mktemp("irods") / "zone")
+
+    @pytest.fixture
+    def storage(self, zone: Documented, tmp_path_factory: pytest.TempPathFactory) -> Storage:
+        return IrodsStorage(settings_in(tmp_path_factory.mktemp("keys")), lambda **_: zone)
+
+    @pytest.fixture(autouse=True)
+    def _seen(self, zone: Documented) -> None:
+        self._zone = zone
+
+    def labels(self, storage: Storage, url: str) -> Mapping[str, str]:
+        return self._zone.avus[unquote(urlsplit(url).path)]
 
     @pytest.fixture
     def base(self) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from engine.errors import BadRequest, CredentialExpired
 from engine.ids import new_id
 from engine.ports import Storage
+from engine.storages import s3_tags
 from engine.storages.places import StorageSettings
 from engine.storages.s3 import S3Storage
 from engine.testing.contracts.storage import StorageContract
-from tests.services.s3 import S3
+from tests.services.s3 import ACCESS_KEY_ID, S3
 from tests.storages.remote import Make, RemoteContract, credential, port_of
 
 pytestmark = pytest.mark.service
@@ -52,6 +55,16 @@ class S3Contract(RemoteContract):
 
         return lambda port, stall: S3Storage(replace(settings, api=f"http://127.0.0.1:{port}", stall=stall))
 
+    def labels(self, storage: Storage, url: str) -> Mapping[str, str]:
+        address = storage.presign(url, "GET", 60.0).use.partition("?")[0]
+        scope = f"{ACCESS_KEY_ID}/20261129/us-east-1/s3/aws4_request"
+        signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"}
+        request = urllib.request.Request(f"{address}?tagging", headers=signed)
+        with urllib.request.urlopen(request) as answer:  # moto does not compare signatures
+            found = ET.fromstring(answer.read())
+        fields = [[field.text or "" for field in tag] for tag in found.iter() if tag.tag.endswith("Tag")]
+        return dict(fields)
+
     def test_a_name_with_a_line_break_is_refused(self, storage: Storage, base: str) -> None:
         with pytest.raises(BadRequest):
             storage.put(b"x", self.below(base, "new\nline"))
@@ -81,6 +94,17 @@ class TestRclone(S3Contract):
     def service(self, rclone_s3: S3) -> S3:
         return rclone_s3
 
+    def test_a_file_carries_the_last_words_that_it_was_given_or_the_storage_says_that_it_keeps_none(
+        self, storage: Storage, base: str
+    ) -> None:
+        """rclone takes the tags of an object for the object itself."""
+        url = self.below(base, "a")
+        storage.put(b"content", url)
+        assert isinstance(storage, S3Storage)
+        with pytest.raises(BadRequest, match="keeps no tags"):
+            storage.label({url: {"engine_job": "1"}})
+        assert storage.read(url) == b"content"
+
 
 class TestMoto(S3Contract):
     @pytest.fixture
@@ -100,3 +124,10 @@ def test_a_wrong_secret_is_told_as_such_and_not_shown(rclone_s3: S3, tmp_path: P
 
 def test_without_keys_nothing_is_presigned() -> None:
     assert not S3Storage(StorageSettings(url="s3://public")).capabilities.presign
+
+
+def test_an_address_of_tags_is_signed_as_amazons_own_library_does() -> None:
+    keys = ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "")
+    address = "https://examplebucket.s3.amazonaws.com/test.txt"
+    url = s3_tags.signed("GET", address, keys, "us-east-1", 1369353600.0)
+    assert url.endswith("20adc80e27a113fa97521aba3618b23171499250560a731bcb591df3e68bd265")  # botocore 1.44

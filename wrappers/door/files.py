@@ -186,6 +186,24 @@ def remove_directories(names: List[str]) -> None:
             raise Trouble(UNAVAILABLE, f"{one}: {why}")
 
 
+def label(labels: Dict[str, Dict[str, str]]) -> Dict[str, str]:
+    """Have files carry words among the catalogue's metadata; gives those of which it refuses that, and why.
+
+    Words that a file carries already are not written again: where nobody has declared a field, the catalogue
+    would refuse them.
+    """
+    from DIRAC.Resources.Catalog.FileCatalogClient import FileCatalogClient
+
+    client = FileCatalogClient()
+    wanted: Dict[str, Dict[str, str]] = {}
+    for name in _files(sorted(labels)):
+        known = value(client.getFileUserMetadata(name), name)
+        wanted[name] = {key: text for key, text in labels[name].items() if str(known.get(key)) != text}
+    new = {name: words for name, words in wanted.items() if words}
+    told = value(client.setMetadataBulk(new), "metadata") if new else {}
+    return {name: str(why) for name, why in told.get("Failed", {}).items()}
+
+
 def _exists(names: Sequence[str]) -> List[str]:
     asked = [name for name in names if _keeps(name)]
     told = _each(_catalogue().exists(asked), "catalogue") if asked else {}
@@ -239,6 +257,7 @@ VERBS: Dict[str, Callable[..., Any]] = {
     "entries": entries,
     "get": get,
     "put": put,
+    "label": label,
     "remove": remove,
     "forget": forget,
     "remove_directories": remove_directories,

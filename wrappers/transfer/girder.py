@@ -6,7 +6,7 @@ server says. Girder tells no checksum: sizes are compared.
 
 import json
 import posixpath
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Mapping
 from urllib.parse import unquote, urlencode, urlsplit
 
 from wrappers.transfer import http
@@ -30,9 +30,12 @@ def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
     """
     use = permit.use
     if not use.endswith("/download"):
-        found = Rest(tools, permit).lookup(_path(permit))
+        rest = Rest(tools, permit)
+        found = rest.lookup(_path(permit))
         if found["_modelType"] not in ("item", "file"):
             raise Permanent(f"{permit.url} is a {found['_modelType']}, not a file")
+        if found["_modelType"] == "item":
+            rest.only_file(found)
         use = f"{use.rstrip('/')}/{found['_modelType']}/{found['_id']}/download"
     return http.fetch(tools.client, use, part, permit.access)
 
@@ -110,6 +113,17 @@ class Rest:
         if "_id" not in found or "_modelType" not in found:
             raise NotHere(f"{path}: there is none")
         return found
+
+    def only_file(self, item: Mapping[str, Any]) -> Dict[str, Any]:
+        """The file of an item.
+
+        Raises:
+            Permanent: it has none or several; Girder would give an archive of them.
+        """
+        held = self.ask("GET", f"item/{item['_id']}/files", limit=0)
+        if len(held) != 1:
+            raise Permanent(f"{item.get('name')}: this item of Girder has {len(held)} files, not one")
+        return dict(held[0])
 
     def folder(self, path: str) -> Dict[str, Any]:
         """The folder at a path; what is missing of it is made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from engine.errors import BadRequest, EngineError, NotFound, Unavailable
-from engine.ports import Browsable, Storage, entries, name_in, url_below
+from engine.ports import Browsable, Labelling, Storage, entries, name_in, url_below
 from wrappers.transfer.checksums import ALGORITHMS, Hasher
 
 
@@ -57,6 +57,25 @@ class StorageContract(ABC):
             storage.move(source, target)
         assert storage.stat(source) is not None
         return False
+
+    def labels(self, storage: Storage, url: str) -> Mapping[str, str]:
+        """The words that a file carries, as others than the storage see them; where it keeps any."""
+        raise NotImplementedError
+
+    def test_a_file_carries_the_last_words_that_it_was_given_or_the_storage_says_that_it_keeps_none(
+        self, storage: Storage, base: str
+    ) -> None:
+        assert storage.capabilities.labels == isinstance(storage, Labelling)
+        if not isinstance(storage, Labelling):
+            return
+        first, second = self.below(base, "dir", "with space"), self.below(base, "dir", "b")
+        storage.put(b"x", first)
+        storage.put(b"y", second)
+        storage.label({first: {"engine_job": "1", "engine_image": "sha256:0"}, base: {"engine_job": "9"}})
+        storage.label({first: {"engine_job": "2"}, second: {"engine_job": "3"}})
+        assert {**self.labels(storage, first)} == {"engine_job": "2", "engine_image": "sha256:0"}
+        assert {**self.labels(storage, second)} == {"engine_job": "3"}
+        assert (storage.read(first), storage.read(second)) == (b"x", b"y")
 
     def test_what_was_put_is_there(self, storage: Storage, base: str, tmp_path: Path) -> None:
         url = self.below(base, "deep", "file")

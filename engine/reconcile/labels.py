@@ -1,0 +1,51 @@
+"""Having results carry words where their storage keeps any. That is never a reason why a job fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from engine.domain import labels
+from engine.errors import BadRequest, CredentialExpired, NotFound
+from engine.ids import ExecutionId
+from engine.ports import Labelling, Storage
+from engine.reconcile.place import Describe, log
+from engine.store.executions import Execution
+
+_MANY = 10_000
+
+
+class Labeller:
+    """Labels what belongs to executions: each directory once, and nothing where that was refused."""
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self._done: set[tuple[ExecutionId, str]] = set()
+        """Directories that have their words, and hosts that refused, of executions."""
+
+    def label(
+        self, storage: Storage, execution: Execution, number: int, urls: Sequence[str], directory: str
+    ) -> None:
+        """Label results of a job, and the directory that holds those of its execution.
+
+        Raises:
+            Unavailable: the storage does not answer.
+        """
+        place = urlsplit(directory)
+        host = (execution.id, f"{place.scheme}://{place.netloc}")
+        if not urls or not isinstance(storage, Labelling) or host in self._done:
+            return
+        image = execution.options.image
+        words = labels.of_execution(execution.id, self._describe(execution), image.digest if image else "")
+        wanted = {url: labels.of_job(words, number) for url in urls}
+        if len(self._done) > _MANY:
+            self._done.clear()
+        if (execution.id, directory) not in self._done:
+            wanted[directory] = words
+        try:
+            storage.label(wanted)
+        except (BadRequest, NotFound, CredentialExpired) as error:
+            self._done.add(host)
+            log.warning("execution %s: its results are not labelled: %s", execution.id, error)
+            return
+        self._done.add((execution.id, directory))
