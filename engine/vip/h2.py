@@ -86,7 +86,8 @@ class Databases:
 
     def _connect(self, id_: ExecutionId) -> Any:
         dbapi = _driver(self._settings.h2_jar)
-        url = f"jdbc:h2:tcp://{self._settings.h2}/{self._settings.workflows}/{id_}/db/jobs"
+        patience = f"NETWORK_TIMEOUT={int(self._settings.patience * 1000)}"
+        url = f"jdbc:h2:tcp://{self._settings.h2}/{self._settings.workflows}/{id_}/db/jobs;{patience}"
         account = {"user": _USER, "password": _USER}
         with _understood():
             connection = dbapi.connect(url, driver="org.h2.Driver", driver_args=account)

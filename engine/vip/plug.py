@@ -22,6 +22,8 @@ _PAUSES = (2.0, 300.0)
 """Seconds after which the process is started again when it has ended by itself: doubled each time, up to the
 second.
 """
+_NO_VERSION = bytes(8)
+"""What a client of H2 begins with, the versions of the protocol that it speaks: none, which is answered."""
 _PATIENCE = 10.0
 """Seconds in which it ends when it is told to."""
 
@@ -103,7 +105,7 @@ def findings(settings: VipSection) -> Iterator[Finding]:
     what = "VIP's database"
     try:
         check(settings)
-        database = WorkflowsDb(settings.database)
+        database = WorkflowsDb(settings.database, min(settings.patience, _PATIENCE))
         database.check()
         database.close()
         yield Finding(what, OK, "workflowsdb answers and has its tables")
@@ -133,8 +135,11 @@ def _h2(settings: VipSection) -> Finding:
     if not settings.h2_jar.is_file():
         return Finding(check, FAILURE, f"there is no {settings.h2_jar}", "install libh2-java; see vip.h2_jar")
     try:
-        with socket.create_connection((host, int(port)), timeout=_PATIENCE):
-            return Finding(check, OK, f"{settings.h2} answers")
+        with socket.create_connection((host, int(port)), min(settings.patience, _PATIENCE)) as line:
+            line.sendall(_NO_VERSION)
+            if line.recv(1):
+                return Finding(check, OK, f"{settings.h2} answers")
+            raise OSError("it closes the connection")
     except OSError as error:
         words = f"{settings.h2}: {error.strerror or error}"
         remedy = "start it: java -cp h2.jar org.h2.tools.Server -tcp -ifNotExists; jobs go on meanwhile"

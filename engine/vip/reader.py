@@ -51,7 +51,7 @@ class Reader:
         self._db = db
         self._clock = clock
         self._memory = memory
-        self._database = WorkflowsDb(settings.database)
+        self._database = WorkflowsDb(settings.database, settings.patience)
         self._h2 = Databases(settings)
         self._files = Files(settings.workflows)
         self._signals = Signals(app, db, trail, memory)

@@ -63,7 +63,6 @@ CLEANED = "Cleaned"
 """The state of an execution whose results and files the portal has removed."""
 _OURS = ("Running", "Queued", "Unknown", "Completed", "Failed", "Killed")
 """States that may be written over."""
-_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +76,9 @@ class Workflow:
 class WorkflowsDb:
     """The database. Rows are written so that writing them again changes nothing."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float) -> None:
         try:
-            timeouts = {"connect_timeout": _SECONDS, "read_timeout": 60, "write_timeout": 60}
+            timeouts = {f"{what}_timeout": max(int(patience), 1) for what in ("connect", "read", "write")}
             self._engine = sa.create_engine(
                 url, pool_pre_ping=True, pool_size=1, connect_args={"charset": "utf8mb4", **timeouts}
             )

@@ -17,6 +17,7 @@ from engine.backends.wms.jdl import Wishes
 from engine.backends.wms.settings import GridSettings
 from engine.catalogues.dirac import DiracCatalogue
 from engine.dirac.client import door
+from engine.dirac.names import name_of
 from engine.dirac.settings import DoorSettings, Grid
 from engine.errors import BadRequest, CredentialExpired, EngineError
 from engine.ports import Accepted, Backend, Rejected, Seen, Storage
@@ -139,9 +140,7 @@ class TestLfn(StorageContract):
         storage.delete(url)
 
     def labels(self, storage: Storage, url: str) -> Mapping[str, str]:
-        known: dict[str, str] = json.loads(
-            self._dirac.run("python", "-c", _METADATA, url.removeprefix("lfn:"))
-        )
+        known: dict[str, str] = json.loads(self._dirac.run("python", "-c", _METADATA, name_of(url)))
         return known
 
     @pytest.fixture(autouse=True)

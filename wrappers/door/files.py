@@ -189,8 +189,7 @@ def remove_directories(names: List[str]) -> None:
 def label(labels: Dict[str, Dict[str, str]]) -> Dict[str, str]:
     """Have files carry words among the catalogue's metadata; gives those of which it refuses that, and why.
 
-    Words that a file carries already are not written again: where nobody has declared a field, the catalogue
-    would refuse them.
+    Where nobody has declared a field, the catalogue keeps a second value beside the first: another one goes.
     """
     from DIRAC.Resources.Catalog.FileCatalogClient import FileCatalogClient
 
@@ -199,6 +198,9 @@ def label(labels: Dict[str, Dict[str, str]]) -> Dict[str, str]:
     for name in _files(sorted(labels)):
         known = value(client.getFileUserMetadata(name), name)
         wanted[name] = {key: text for key, text in labels[name].items() if str(known.get(key)) != text}
+        others = sorted(set(wanted[name]) & set(known))
+        if others:
+            value(client.removeMetadata({name: others}), name)
     new = {name: words for name, words in wanted.items() if words}
     told = value(client.setMetadataBulk(new), "metadata") if new else {}
     return {name: str(why) for name, why in told.get("Failed", {}).items()}
