@@ -16,12 +16,11 @@ EXTRA = {
     Path("engine/vip/h2.py"): {"jpype"},
     Path("engine/testing/contracts/backend.py"): {"pytest"},
     Path("engine/testing/contracts/storage.py"): {"pytest"},
-    Path("engine/testing/localsite/matcher.py"): {"DIRACCommon", "diracx", "fastapi", "uuid_utils"},
     Path("wrappers/door/line.py"): {"DIRAC"},
     Path("wrappers/door/jobs.py"): {"DIRAC"},
     Path("wrappers/door/files.py"): {"DIRAC"},
 }
-"""What only an optional part needs (`testing` in pyproject.toml), or the Python of DIRAC or DiracX has."""
+"""What only an optional part needs (`testing` in pyproject.toml), or the Python of DIRAC has."""
 
 IMPORTED_AS = {"pyyaml": "yaml", "python-ulid": "ulid", "diracx-client": "diracx", "azure-core": "azure"}
 

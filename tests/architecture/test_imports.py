@@ -206,6 +206,11 @@ def test_nothing_shipped_imports_what_stays_in_the_checkout() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_of_what_tests_need_only_what_others_test_with_is_shipped() -> None:
+    shipped = {path.relative_to("engine/testing").parts[0] for path in python_files("engine/testing")}
+    assert shipped == {"__init__.py", "clock.py", "contracts", "faults.py"}
+
+
 @pytest.mark.parametrize(
     "part", [*MAY_IMPORT, *(str(path) for only in ONLY_IN.values() for path in sorted(only))]
 )

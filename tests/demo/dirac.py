@@ -1,8 +1,8 @@
 """`make demo-dirac`: a sweep of 100 jobs on a grid of one machine, through a real DiracX server.
 
 The server is DiracX itself (SQLite, sandboxes in a stand-in of S3). The site is a stand-in of ours for
-DIRAC's pilots, `engine.testing.site`: it asks the server for jobs and runs each in its container, twice at a
-time. Each job throws darts at a circle; together they know pi.
+DIRAC's pilots, `tests.services.localsite`: it asks the server for jobs and runs each in its container, twice
+at a time. Each job throws darts at a circle; together they know pi.
 """
 
 from __future__ import annotations

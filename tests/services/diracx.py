@@ -1,7 +1,7 @@
 """A real DiracX server: SQLite, sandboxes in moto's S3, no identity provider. In an environment of its own.
 
 Its packages (480 MB) are installed on first use, from the versions in `diracx.txt`, into `.cache/diracx`.
-What the server needs to run jobs is in `engine.testing.localsite`.
+What the server needs to run jobs is in `tests.services.localsite`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import yaml
 
-from engine.testing import localsite
+from tests.services import localsite
 from tests.services.packages import run_installer
 from tests.services.registry import free_port
 
@@ -247,7 +247,15 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 def start_site(server: Diracx, directory: Path, *words: str) -> Iterator[None]:
     """A site that runs the server's jobs on this machine, in a process of its own."""
     pilot = server.credential(group="biomed_pilot")
-    command = [sys.executable, "-m", "engine.testing.site", "--url", server.url, "--credential", str(pilot)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.services.localsite.grid_site",
+        "--url",
+        server.url,
+        "--credential",
+        str(pilot),
+    ]
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "site.log").open("wb") as log:
         process = subprocess.Popen(

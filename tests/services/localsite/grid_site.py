@@ -1,9 +1,9 @@
 """A grid site on one machine, for tests and small trials: it asks a DiracX server for jobs and runs them.
 
 It is not a pilot of DIRAC. It speaks to the server's own interface, and to the matcher of
-`engine.testing.localsite`, without which a DiracX server gives jobs to nobody:
+`tests.services.localsite`, without which a DiracX server gives jobs to nobody:
 
-    python -m engine.testing.site --url http://127.0.0.1:8060 --credential pilot.json --slots 2
+    python -m tests.services.localsite.grid_site --url http://127.0.0.1:8060 --credential pilot.json --slots 2
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from engine.backends.wms.payload import pack
 from engine.errors import EngineError
 from wrappers.containers.tree import remove
 
-log = logging.getLogger("engine.testing.site")
+log = logging.getLogger("tests.services.localsite.grid_site")
 
 GRACE = 20.0
 """Seconds between SIGTERM and SIGKILL for a job that is killed."""
@@ -219,7 +219,7 @@ def fetch(client: Client, name: str, into: Path) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m engine.testing.site", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.services.localsite.grid_site", description=__doc__)
     parser.add_argument("--url", required=True, help="the DiracX server, with the matcher of localsite")
     parser.add_argument("--credential", type=Path, required=True, help="token file of a pilot")
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "local-site")
