@@ -122,6 +122,8 @@ class Application:
         with self._db.read() as connection:
             found = executions.get(connection, id_)
             if not found.state.is_final:
+                if found.backend not in self._backends:
+                    trouble = f"back-end {found.backend} is not in the settings: it goes on once it is there"
                 trouble = trouble or troubles.told(connection, found.backend)
                 trouble = trouble or troubles.told(connection, id_)
             return views.of_execution(found, tallies.of(connection, id_), trouble)

@@ -168,4 +168,5 @@ class Driver:
             return True
         with self._db.read() as connection:
             states = [ExecutionState.PLANNING, ExecutionState.ACTIVE]
-            return bool(executions.in_state(connection, states, limit=1))
+            ours = self._reconciler.names  # what others wait for does not come by waiting
+            return bool(executions.in_state(connection, states, limit=1, backends=ours))

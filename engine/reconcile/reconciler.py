@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -103,6 +103,11 @@ class Reconciler:
         if self._registrar is not None:
             changed = self._registrar.tick(lease) or changed
         return changed
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Back-ends that it visits: those of the settings."""
+        return list(self._backends)
 
     @property
     def copying(self) -> bool:

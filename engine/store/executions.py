@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,9 +150,16 @@ def newest(
     return [_from_row(row) for row in connection.execute(query)]
 
 
-def in_state(connection: Connection, states: Sequence[ExecutionState], limit: int = 1000) -> list[Execution]:
-    """Executions in one of these states, oldest first."""
+def in_state(
+    connection: Connection,
+    states: Sequence[ExecutionState],
+    limit: int = 1000,
+    backends: Collection[str] | None = None,
+) -> list[Execution]:
+    """Find executions in one of these states, oldest first; with `backends`, those of these alone."""
     query = sa.select(execution).where(execution.c.state.in_(states)).order_by(execution.c.id).limit(limit)
+    if backends is not None:
+        query = query.where(execution.c.backend.in_(backends))
     return [_from_row(row) for row in connection.execute(query)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.cli.desk import Desk
+from tests.cli.desk import Desk, until
 
 BARE = ("--runtime", "none")
 
@@ -36,3 +36,20 @@ def test_a_back_end_that_no_setting_names_is_refused_with_those_there_are(desk: 
     tool, invocation = desk.tool("true"), desk.write("i.json", {})
     told = desk.run("submit", tool, invocation, "--backend", "egi")
     assert (told.code, told.lines) == (2, ["engine: no back-end egi", "engine: there is local"])
+
+
+def test_an_execution_whose_back_end_has_gone_from_the_settings_waits_and_says_so(desk: Desk) -> None:
+    desk.write("engine.yaml", "backends:\n  small: {kind: local, slots: 1}\n")
+    words = ("--config", "engine.yaml")
+    tool = desk.tool(f"while [ ! -e {desk.directory}/go ]; do sleep 0.1; done")
+    asked = (tool, desk.write("i.json", {}), *BARE, "--backend", "small")
+    engine = desk.start(*words, "submit", *asked)
+    running = until(lambda: [one for one in desk.ok("list", "--json").values if one["tally"].get("active")])
+    engine.kill()
+    engine.communicate()
+    id_ = running[0]["id"]
+    assert "back-end small is not in the settings" in desk.ok("status", id_).out
+    desk.ok("serve", "--until-idle")  # there is nothing that it could do
+    desk.write("go", "")
+    desk.ok(*words, "serve", "--until-idle")
+    assert desk.ok("status", id_, "--json").value["state"] == "succeeded"

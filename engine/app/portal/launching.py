@@ -113,7 +113,7 @@ class Launcher:
         invocation = values.invocation(compiled.tool, wish.values)
         app = self._app(account)
         begun = app.now()
-        asked, backend = wish.settings, self._backend(app, wish.settings.executor)
+        asked, backend = wish.settings, self._backend(wish.settings.executor)
         remote = app.needs_staging(backend)
         keys = PlatformKeys.of(account.id, self._settings.storages)
         sessions.keep(told.sessions, keys, self._settings.storages, app.now())
@@ -209,7 +209,7 @@ class Launcher:
         self._trail.append(connection, [deed])
         return new
 
-    def _backend(self, app: Application, executor: str) -> str:
+    def _backend(self, executor: str) -> str:
         """Find the back-end that stands for an executor of GASW.
 
         Raises:
