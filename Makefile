@@ -69,7 +69,7 @@ demo-portal: setup ## Start a portal with a page to watch, and use it with vip-c
 	@$(BIN)/python -m tests.services docker-registry curl proot
 	@$(BIN)/python -m tests.demo.portal
 
-demo-vip: setup ## Stand behind VIP's portal: MariaDB, H2, the daemon, and a replay of the portal that prints its pages
+demo-vip: setup ## Stand behind VIP's portal: MariaDB, H2, Girder, the daemon, a replay of the portal, vip-client; prints the pages
 	@$(BIN)/python -m tests.services mariadbd my_print_defaults java /usr/share/java/h2.jar
 	@$(BIN)/python -m tests.demo.vip
 

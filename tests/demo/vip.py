@@ -1,7 +1,8 @@
 """`make demo-vip`: this engine behind VIP's portal, with everything that stands there but the portal itself.
 
-A MariaDB with `workflowsdb`, an H2 server beside a directory of workflows, the daemon; a replay of the portal
-starts executions, presses its buttons, and prints what its pages would show.
+A MariaDB with `workflowsdb`, an H2 server beside a directory of workflows, a Girder, the daemon. A replay of
+the portal starts executions, presses its buttons, and prints what its pages would show; then the unmodified
+vip-client runs a session with files and one with Girder, and the pages show these too.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from pathlib import Path
 
 from tests.cli.desk import desk_in
 from tests.demo.steps import CACHE, step, tell
-from tests.portal.house import COPIER, FAILER, WAITER, portal
+from tests.portal.client import with_vip_client
+from tests.portal.house import COPIER, FAILER, WAITER, House, portal
 from tests.portal.vip.portal import VipPortal, make_database, vip_portal
+from tests.portal.warehouse import Warehouse
+from tests.services.girder import Girder, start_girder
 from tests.services.h2 import start_h2
 from tests.services.mariadb import start_mariadb
+from tests.services.registry import free_port
 
 PASSWORD = "what the portal of the demo knows"
 
@@ -31,20 +36,32 @@ def main() -> None:
         (home / name).mkdir(parents=True)
     (home / "word").write_text(f"{PASSWORD}\n")
     (home / "shared/scan.txt").write_text("a scan\n")
-    with desk_in(home) as desk, start_mariadb() as maria, start_h2(home / "workflows") as h2:
+    with (
+        desk_in(home) as desk,
+        start_mariadb() as maria,
+        start_h2(home / "workflows") as h2,
+        start_girder() as girder,
+    ):
         make_database(maria, "workflowsdb")
+        port = free_port()
         variables = {
+            "ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "ENGINE_STORAGES": json.dumps(
+                {"pilotGirder": {"url": f"girder://{girder.host}", "api": girder.api}}
+            ),
             "ENGINE_PORTAL__SHARED": json.dumps([str(home / "shared")]),
             "ENGINE_VIP__WORKFLOWS": str(home / "workflows"),
             "ENGINE_VIP__DATABASE": maria.url("workflowsdb"),
             "ENGINE_VIP__H2": f"127.0.0.1:{h2.port}",
         }
-        with portal(desk, **variables) as house:
+        with portal(desk, port=port, **variables) as house:
             house.engine("user", "add", "user", "--role", "service")
             with (home / "word").open() as file:
                 desk.ok("user", "password", "user", stdin=file, variables=variables)
             with vip_portal(house.url, PASSWORD, maria, "workflowsdb", h2) as vip:
                 show(vip, home)
+                show_files(vip, house, home)
+                show_girder(vip, house, girder, home)
 
 
 def show(vip: VipPortal, home: Path) -> None:
@@ -70,6 +87,79 @@ def show(vip: VipPortal, home: Path) -> None:
     tell(
         f"\nchecked: {len(expected)} executions ended as they should, in {home / 'workflows'} are their files"
     )
+
+
+SESSION = """
+VipSession.init(api_key=KEY, vip_portal_url=URL)
+session = VipSession("demo", input_dir="in", pipeline_id="copier/1.0", output_dir="out",
+                     input_settings={"file": ["in/one.txt", "in/two.txt"], "word": "hello"})
+session.run_session(refresh_time=1)
+print("RAN", *session.workflows)
+"""
+GIRDER = """
+from vip_client import VipGirder
+VipGirder.init(vip_key=KEY, girder_key=GIRDER_KEY, vip_portal_url=URL, girder_api_url=API)
+session = VipGirder(
+    session_name="experiment", pipeline_id="copier/1.0", output_dir="/collection/tests/runs/experiment",
+    input_settings={"file": "/collection/tests/runs/scan.txt", "word": "hello"},
+    custom_wf_metadata={"experiment_id": "demo"},
+)
+session.run_session(nb_runs=2, refresh_time=1)
+print("RAN", *session.workflows)
+"""
+
+
+def show_files(vip: VipPortal, house: House, home: Path) -> None:
+    """Run a session of vip-client that uploads files and downloads results."""
+    place = home / "client"
+    (place / "in").mkdir(parents=True)
+    for name in ("one", "two"):
+        (place / f"in/{name}.txt").write_text(f"{name}\n")
+    with step("Running a session of vip-client: two files up, two jobs, two results down"):
+        [id_] = ran(house, SESSION, place)
+    pages_of(vip, id_)
+    found = sorted(path.read_text() for path in (place / "out").rglob("out.txt"))
+    for text in found:
+        tell(f"downloaded: {text!r}")
+    if found != ["one\nhello\n", "two\nhello\n"]:
+        raise SystemExit("demo: the session did not bring the results")
+
+
+def show_girder(vip: VipPortal, house: House, girder: Girder, home: Path) -> None:
+    """Run a session of VipGirder, whose files and results lie in a private collection."""
+    place = home / "girder"
+    place.mkdir()
+    warehouse = Warehouse(girder, place)
+    warehouse.put("scan.txt", b"a scan\n")
+    key = {"storageIdentifier": "pilotGirder", "apiKey": girder.key}
+    house.ok("PUT", "/user/externalKeys", key, user="watcher")
+    with step("Running a session of VipGirder: two runs of a file in a private collection of Girder"):
+        words = f"GIRDER_KEY, API = {girder.key!r}, {girder.api!r}"
+        ids = ran(house, f"{words}\n{GIRDER}", place)
+    for id_ in ids:
+        pages_of(vip, id_)
+    runs = warehouse.storage.list(f"{warehouse.top}/experiment")
+    for run in runs:
+        files = warehouse.read(f"experiment/{run}")
+        tell(f"in Girder: {run}: {files}, {warehouse.meta(f'runs/experiment/{run}')}")
+        if files != {"out.txt": b"a scan\nhello\n"}:
+            raise SystemExit(f"demo: {run} has {files}")
+    if len(runs) != len(ids):
+        raise SystemExit(f"demo: {len(ids)} runs have {len(runs)} folders")
+    tell("checked: each run of VipGirder has its folder, its results and its metadata")
+
+
+def ran(house: House, script: str, place: Path) -> list[str]:
+    """The executions of a script that ends by naming them; it has the key of a service account."""
+    said = with_vip_client(house, script, place, key=house.keys["watcher"])
+    return said.split("RAN ")[1].split()
+
+
+def pages_of(vip: VipPortal, id_: str) -> None:
+    """Write the row that the portal has of its executions, and print its pages when it has ended."""
+    vip.write_row(id_, "copier")
+    wait(lambda: vip.workflow(id_)[1] is not None)
+    page(vip, id_)
 
 
 def page(vip: VipPortal, id_: str) -> None:

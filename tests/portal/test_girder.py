@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
-from engine.clock import SystemClock
 from engine.domain.urls import child
-from engine.storages.girder import GirderStorage
 from tests.cli.desk import desk_in, until
 from tests.portal.client import with_vip_client
 from tests.portal.house import House, portal
+from tests.portal.warehouse import Warehouse
 from tests.services.girder import Girder
 from tests.services.registry import free_port
-from tests.storages.test_girder import settings_of
 
 pytestmark = pytest.mark.service
-
-
-class Warehouse:
-    """What a user keeps in Girder: a private collection with a folder."""
-
-    def __init__(self, girder: Girder, directory: Path) -> None:
-        self.girder = girder
-        self.storage = GirderStorage(settings_of(girder, directory), SystemClock())
-        self.top = f"girder://{girder.host}/collection/tests/runs"
-
-    def ask(self, what: str, **query: str) -> Any:
-        token = self.storage.presign(self.top, "GET", 600.0).headers
-        url = f"{self.girder.api}/{what}?{urlencode(query)}"
-        with urllib.request.urlopen(urllib.request.Request(url, headers=dict(token))) as answer:
-            return json.loads(answer.read())
-
-    def put(self, name: str, content: bytes) -> str:
-        """Keep a file; gives the id of the file, as VipGirder names it."""
-        self.storage.put(content, child(self.top, name))
-        item = self.ask("resource/lookup", path=f"/collection/tests/runs/{name}")
-        [file] = self.ask(f"item/{item['_id']}/files")
-        return str(file["_id"])
-
-    def folder(self, name: str) -> str:
-        """Make a folder; gives its id."""
-        self.storage.put(b"", child(child(self.top, name), "made"))
-        self.storage.delete(child(child(self.top, name), "made"))
-        return str(self.ask("resource/lookup", path=f"/collection/tests/runs/{name}")["_id"])
-
-    def meta(self, name: str) -> dict[str, str]:
-        """The metadata of a folder or an item."""
-        return dict(self.ask("resource/lookup", path=f"/collection/tests/{name}").get("meta", {}))
-
-    def read(self, folder: str) -> dict[str, bytes]:
-        """What lies directly in a folder."""
-        place = child(self.top, folder)
-        return {name: self.storage.read(child(place, name)) for name in self.storage.list(place)}
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +93,20 @@ def test_results_that_stay_where_jobs_wrote_them_carry_the_same_words(
         assert found == {**words, "engine_job": number}
 
 
+def test_platforms_are_listed_and_keys_come_and_go_without_being_told(house: House) -> None:
+    key = {"storageIdentifier": "pilotGirder", "apiKey": "bobs-own-secret"}
+    house.ok("PUT", "/user/externalKeys", key, user="bob")
+    told = house.ok("GET", "/user/externalKeys", user="bob")
+    assert [one["storageIdentifier"] for one in told.json] == ["pilotGirder"]
+    assert b"secret" not in told.body
+    assert house.ok("DELETE", "/user/externalKeys/pilotGirder", user="bob").status == 204
+    assert house.ok("GET", "/user/externalKeys", user="bob").json == []
+    platforms = house.ok("GET", "/externalPlatforms", user="bob").json
+    [platform] = [one for one in platforms if one["identifier"] == "pilotGirder"]
+    fields = {"identifier", "description", "url", "uploadUrl", "keycloakClientId", "refreshTokenUrl"}
+    assert fields <= set(platform)
+
+
 def test_an_id_that_is_not_there_or_not_for_who_asks_is_refused(house: House, warehouse: Warehouse) -> None:
     for id_, user in (("0" * 24, "ann"), (warehouse.put("d.txt", b"x"), "bob")):
         answer = house.ask(
@@ -161,6 +133,7 @@ VipGirder.init(vip_key=KEY, girder_key={girder.key!r}, vip_portal_url=URL, girde
 session = VipGirder(
     session_name="experiment", pipeline_id="copier/1.0", output_dir="/collection/tests/runs/experiment",
     input_settings={{"file": [f"/collection/tests/runs/{{n}}.txt" for n in ("one", "two")], "word": "w"}},
+    custom_wf_metadata={{"experiment_id": "E1"}},
 )
 session.run_session(nb_runs=2, refresh_time=1)
 """
@@ -170,3 +143,6 @@ session.run_session(nb_runs=2, refresh_time=1)
     for run in runs:
         found = until(lambda run=run: warehouse.read(f"experiment/{run}"))
         assert sorted(found.values()) == [b"one\nw\n", b"two\nw\n"]
+        told = warehouse.meta(f"runs/experiment/{run}")
+        assert (told["experiment_id"], told["workflow_status"]) == ("E1", "Finished")
+        assert told["engine_execution"] == told["workflow_id"]

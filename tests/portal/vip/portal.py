@@ -197,6 +197,27 @@ class VipPortal:
         assert len({one.id for one in found}) == len(found)
         return found
 
+    def active(self, id_: str) -> dict[str, int]:
+        """The counts of its system page: jobs that wait or run."""
+        counted = "SELECT status, COUNT(id) FROM Jobs WHERE status IN ('RUNNING', 'QUEUED') GROUP BY status"
+        return dict(self.h2_sql(id_, counted))
+
+    def sites(self, id_: str) -> dict[str, int]:
+        """The chart of sites."""
+        return dict(self.h2_sql(id_, "SELECT node_site, COUNT(id) FROM Jobs GROUP BY node_site"))
+
+    def node(self, id_: str, site: str, name: str) -> list[Any]:
+        """The details of a node."""
+        columns = "ncpus, cpu_model_name, cpu_mhz, cpu_cache_size, cpu_bogomips, mem_total"
+        where = "WHERE site = ? AND node_name = ?"
+        (row,) = self.h2_sql(id_, f"SELECT {columns} FROM Nodes {where}", site, name)
+        return row
+
+    def checkpoints(self, id_: str) -> int:
+        """How often a job was saved: jobs are not, here."""
+        asked = "SELECT COUNT(*) FROM JobsMinorStatus WHERE minor_status = 'CheckPoint_End'"
+        return int(self.h2_sql(id_, asked)[0][0])
+
     def states(self, id_: str) -> list[str]:
         return [one.status for one in self.tasks(id_)]
 

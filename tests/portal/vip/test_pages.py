@@ -16,7 +16,7 @@ import pytest
 from tests.cli.desk import until
 from tests.portal.house import COPIER, FAILER, WAITER
 from tests.portal.vip.conftest import Behind
-from tests.portal.vip.portal import Task, VipPortal
+from tests.portal.vip.portal import PHASES, Task, VipPortal
 
 pytestmark = pytest.mark.service
 
@@ -57,7 +57,13 @@ def test_an_execution_is_shown_from_its_start_to_its_end(behind: Behind) -> None
         (1, "COMPLETED", 0, "copier"),
     ]
     assert [one.parameters[-1] for one in tasks] == ["word=a", "word=b"]
-    assert all(one.site and one.node for one in tasks)
+    assert {one.phase for one in tasks} == {PHASES["Finished"]}
+    for one in tasks:
+        assert one.site
+        assert one.node
+        assert len(vip.node(id_, one.site, one.node)) == 6
+    assert vip.sites(id_) == {tasks[0].site: 2}
+    assert (vip.active(id_), vip.checkpoints(id_)) == ({}, 0)
     for one in tasks:
         assert vip.file(id_, f"out/{one.file_name}.sh.app.out") == "printed\n"
         assert vip.file(id_, f"err/{one.file_name}.sh.app.err") == "wrong\n"
@@ -89,6 +95,7 @@ def test_an_execution_that_is_killed_is_shown_so(behind: Behind) -> None:
     id_ = vip.launch(WAITER, {"gate": ["/nowhere", "/nowhere/else"]})
     until(lambda: "RUNNING" in vip.states(id_))
     until(lambda: vip.processors(id_) == [("waiter", 0, 2, 0)])
+    until(lambda: vip.active(id_) == {"RUNNING": 2})
     assert vip.workflow(id_) == ("Running", None)
     vip.call("PUT", "/kill", {"workflowID": id_})
     assert ended(vip, id_) == "Killed"
