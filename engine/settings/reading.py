@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from engine import xdg
 from engine.errors import SettingsError
 from engine.settings import legacy
+from engine.settings.backends import kind_named
 from engine.settings.legacy import Keys
 from engine.settings.tree import Settings
 
@@ -51,11 +52,12 @@ def load(path: Path | None = None, warn: Callable[[str], None] | None = None) ->
     if warn is not None:
         for line in legacy.warnings(str(file), source.tree, source.variables):
             warn(line)
+    merged = _merged(source)
     try:
-        return Settings(**_merged(source))
+        return Settings(**merged)
     except ValidationError as error:
         problems = [_problem(source, dict(item)) for item in error.errors()]
-        remedies = {_remedy(dict(item)) for item in error.errors()}
+        remedies = {_remedy(merged, dict(item)) for item in error.errors()}
         remedy = remedies.pop() if len(remedies) == 1 else ""
         raise SettingsError(problems[0], problems=problems, remedy=remedy) from None
 
@@ -139,7 +141,12 @@ def _problem(source: _Source, item: Mapping[str, Any]) -> str:
     return f"{where}: {words[0].lower()}{words[1:]}"
 
 
-def _remedy(item: Mapping[str, Any]) -> str:
+def _remedy(merged: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    """Say what would be right, where that is known."""
+    keys = item["loc"]
+    if item["type"] == "extra_forbidden" and keys[0] == "backends" and len(keys) == 3:
+        kind = merged["backends"][keys[1]].get("kind", keys[1])
+        return f"a back-end of kind {kind} has {', '.join(kind_named(kind).section.model_fields)}"
     return str(getattr(item.get("ctx", {}).get("error"), "remedy", ""))
 
 

@@ -39,7 +39,13 @@ def test_a_back_end_of_another_package_runs_what_is_submitted_and_what_the_daemo
 def test_a_wrong_section_of_another_package_is_told_with_file_and_key(desk: Desk) -> None:
     desk.write("engine.yaml", "backends:\n  here: {kind: processes, topp: x}\n")
     told = desk.run("list")
-    assert (told.code, told.lines) == (2, ["engine: engine.yaml: backends.here.topp: no such setting"])
+    assert (told.code, told.lines) == (
+        2,
+        [
+            "engine: engine.yaml: backends.here.topp: no such setting",
+            "engine: a back-end of kind processes has kind, top",
+        ],
+    )
     desk.write("engine.yaml", "backends:\n  here: {kind: processes}\n")
     told = desk.run("list", variables={"PYTHONPATH": ""})
     assert (told.code, told.lines) == (
