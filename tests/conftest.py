@@ -71,12 +71,24 @@ WHOLE += (
 """Where tests run whole programs: seconds each, and so not part of `make check`."""
 
 
+FIRST = (
+    "reconcile/test_crashes",
+    "backends/test_diracx.py",  # without test_diracx_faults.py, which would wait for the same installation
+    "cvmfs_deploy/whole/test_mounts",
+    "packaging/",
+    "demo/",
+)
+"""What takes a minute with a few tests begins first, so that no worker is left alone with it at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run whole programs."""
+    """Mark the tests that run whole programs, and put those first that take longest."""
     tests = Path(__file__).parent
-    for item in items:
-        if item.path.relative_to(tests).as_posix().startswith(WHOLE):
+    paths = {item: item.path.relative_to(tests).as_posix() for item in items}
+    for item, path in paths.items():
+        if path.startswith(WHOLE):
             item.add_marker("whole")
+    items.sort(key=lambda item: [not paths[item].startswith(first) for first in FIRST])
 
 
 @pytest.hookimpl(wrapper=True)
