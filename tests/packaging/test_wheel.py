@@ -60,10 +60,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     constraints = directory / "constraints.txt"
     # versions only: pip wants the hash of every package or of none, and the wheel just built has none
     constraints.write_text("\n".join(re.findall(r"^[^\s#]+==\S+(?: ; [^\\\n]+)?", _lock(), re.M)))
-    _run([sys.executable, "-m", "venv", directory / "venv"])
-    pip: list[str | Path] = [directory / "venv/bin/python", "-m", "pip", "--disable-pip-version-check", "-qq"]
-    _run([*pip, "install", "--only-binary=:all:", "-c", constraints, wheel])
-    return Installed(directory / "venv")
+    venv = directory / "venv"
+    _run([sys.executable, "-m", "venv", "--without-pip", venv])
+    pip = [sys.executable, "-m", "pip", "--python", venv, "--disable-pip-version-check", "-qq"]
+    # what is compiled is what is used, at its first use: all of it takes longer than all tests of this file
+    _run([*pip, "install", "--only-binary=:all:", "--no-compile", "-c", constraints, wheel])
+    return Installed(venv)
 
 
 def _lock() -> str:

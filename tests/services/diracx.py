@@ -79,8 +79,10 @@ def python() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (stamp.exists() and stamp.read_text() == wanted):
             shutil.rmtree(VENV, ignore_errors=True)
-            run_installer([sys.executable, "-m", "venv", VENV])
-            run_installer([program, "-m", "pip", "install", "-q", "--no-deps", "-r", REQUIREMENTS])
+            run_installer([sys.executable, "-m", "venv", "--without-pip", VENV])
+            pip = [sys.executable, "-m", "pip", "--python", VENV, "install", "-q", "--no-deps"]
+            # Python compiles what the server uses when it first does, a third of all that is there
+            run_installer([*pip, "--no-compile", "-r", REQUIREMENTS])
             stamp.write_text(wanted)
     return program
 

@@ -36,6 +36,7 @@ def _is_there(wanted: str) -> bool:
 
 def _make() -> None:
     shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", _ENVIRONMENT], check=True)
-    pip = [_ENVIRONMENT / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "-qq", "--no-input"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", _ENVIRONMENT], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", _ENVIRONMENT]
+    pip += ["--disable-pip-version-check", "-qq", "--no-input"]
     run_installer([*pip, "install", "--require-hashes", "-r", _LOCK])
