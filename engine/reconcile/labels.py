@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from engine.domain import labels
-from engine.errors import BadRequest, CredentialExpired, NotFound
+from engine.errors import EngineError, Unavailable
 from engine.ids import ExecutionId
 from engine.ports import Labelling, Storage
 from engine.reconcile.place import Describe, log
 from engine.store.executions import Execution
 
+TRIES = 3
+"""Times that a storage may not answer before the results of an execution do without words."""
 _MANY = 10_000
 
 
@@ -22,6 +25,8 @@ class Labeller:
         self._describe = describe
         self._done: set[tuple[ExecutionId, str]] = set()
         """Directories that have their words, and hosts that refused, of executions."""
+        self._silent: Counter[tuple[ExecutionId, str]] = Counter()
+        """How often a host did not answer about an execution."""
 
     def label(
         self, storage: Storage, execution: Execution, number: int, urls: Sequence[str], directory: str
@@ -29,7 +34,7 @@ class Labeller:
         """Label results of a job, and the directory that holds those of its execution.
 
         Raises:
-            Unavailable: the storage does not answer.
+            Unavailable: the storage does not answer; the next time it may.
         """
         place = urlsplit(directory)
         host = (execution.id, f"{place.scheme}://{place.netloc}")
@@ -44,8 +49,12 @@ class Labeller:
             wanted[directory] = words
         try:
             storage.label(wanted)
-        except (BadRequest, NotFound, CredentialExpired) as error:
+        except EngineError as error:
+            self._silent[host] += 1
+            if isinstance(error, Unavailable) and self._silent[host] < TRIES:
+                raise
             self._done.add(host)
             log.warning("execution %s: its results are not labelled: %s", execution.id, error)
             return
+        self._silent.pop(host, None)
         self._done.add((execution.id, directory))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class Databases:
 
     def __init__(self, settings: VipSection) -> None:
         self._settings = settings
+        self._closer = ThreadPoolExecutor(1, thread_name_prefix="h2")
+        """Closes what is not used any more: a server that has gone silent lets each wait for its end."""
         self._open: OrderedDict[ExecutionId, Jobs] = OrderedDict()
 
     def of(self, id_: ExecutionId) -> Jobs:
@@ -77,7 +80,7 @@ class Databases:
     def close(self, id_: ExecutionId) -> None:
         """Close the database of an execution."""
         if found := self._open.pop(id_, None):
-            found.close()
+            self._closer.submit(found.close)
 
     def close_all(self) -> None:
         """Close them all."""
