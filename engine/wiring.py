@@ -60,7 +60,7 @@ class Engine:
     @cached_property
     def db(self) -> Database:
         """The database, opened and migrated."""
-        return Database(self.settings.database)
+        return Database(self.settings.database, holder.is_dead)
 
     @cached_property
     def backends(self) -> dict[str, Backend]:

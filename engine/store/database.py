@@ -34,10 +34,12 @@ class Database:
     Raises:
         SettingsError: the URL is wrong, SQLite would lie on a network file system, or the schema is newer
             than this engine.
-        Unavailable: the server does not answer, or the directory cannot be written.
+        Unavailable: the server does not answer, the directory cannot be written, or an older engine is at
+            work.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, is_dead: Callable[[str], bool] = lambda _: False) -> None:
+        """`is_dead`: whether a holder of the lease is known to run no more."""
         try:
             self.url: URL = make_url(url)
         except ArgumentError:
@@ -53,7 +55,7 @@ class Database:
             event.listen(self._engine, "begin", _begin_sqlite)
             event.listen(self._engine, "invalidate", _leave_sqlite)
         try:
-            self._migrate()
+            self._migrate(is_dead)
         except BaseException:
             self._engine.dispose()
             raise
@@ -88,17 +90,17 @@ class Database:
         """Give back the connections."""
         self._engine.dispose()
 
-    def _migrate(self) -> None:
+    def _migrate(self, is_dead: Callable[[str], bool]) -> None:
         with _clear_errors(self.url):
             with self._engine.connect() as connection:
-                current = _revision(connection)
+                current = revision(connection)
             if current is None and self.sqlite:
                 current = self._create()
             if current == REVISION:
                 return
             from engine.store import migrate  # Alembic costs half a second: only when there is work
 
-            migrate.upgrade(self._engine, current)
+            migrate.upgrade(self._engine, current, is_dead)
 
     def _create(self) -> str | None:
         """Make all tables at once in a new file, as the migrations do one after the other; the revision then.
@@ -112,7 +114,7 @@ class Database:
             if not connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar():
                 for statement in _NEW_FILE.read_text().rstrip(";\n").split(";\n"):
                     connection.exec_driver_sql(statement)
-            return _revision(connection)
+            return revision(connection)
 
 
 def afterwards(connection: Connection, act: Callable[[], None]) -> None:
@@ -191,7 +193,8 @@ def _leave_sqlite(connection: Any, *_: object) -> None:
         connection.rollback()
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """The schema that the database has; None when it is empty."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.errors import EngineError
-from engine.store.database import Database
+from engine.errors import EngineError, SettingsError
+from engine.store.database import REVISION, Database, revision
 from engine.store.schema import lease
 from engine.store.statements import insert_new
 
@@ -47,8 +47,16 @@ def acquire(
     """Take the lease if it is free, has run out, or its holder is known to be dead.
 
     None while another holder's is good.
+
+    Raises:
+        SettingsError: a newer engine has changed the tables since this one opened the database.
     """
     with db.write() as connection:
+        if (found := revision(connection)) != REVISION:
+            raise SettingsError(
+                f"the database was brought to schema {found} while this engine, which knows {REVISION}, ran",
+                remedy="use the newer engine",
+            )
         row = connection.execute(sa.select(lease).where(lease.c.name == NAME).with_for_update()).first()
         if row is None:
             first = {"name": NAME, "holder": holder, "fence": 1, "until": now + seconds}

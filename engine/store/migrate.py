@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from engine.errors import SettingsError
+from engine.clock import SystemClock
+from engine.errors import SettingsError, Unavailable
+from engine.store.database import REVISION
 
 _ONE_AT_A_TIME = threading.Lock()
 _LOCK = 0x656E67696E65  # "engine"
@@ -24,18 +27,19 @@ def configuration() -> Config:
     return config
 
 
-def upgrade(engine: Engine, current: str | None) -> None:
+def upgrade(engine: Engine, current: str | None, is_dead: Callable[[str], bool] = lambda _: False) -> None:
     """Apply every migration that `current` does not have, in one transaction.
 
     Raises:
         SettingsError: the database was made by a newer engine.
+        Unavailable: an older engine is at work on it.
     """
     config = configuration()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         raise SettingsError(
-            f"the database has schema {current}, newer than this engine knows",
-            remedy="use the newer engine, or another database",
+            f"the database has schema {current}, newer than this engine knows ({REVISION})",
+            remedy="use the newer engine; to go back to this one, restore the copy from before the upgrade",
         )
     # Alembic's environment is one per process, and two engines may open a new database at the same time.
     with (
@@ -45,5 +49,26 @@ def upgrade(engine: Engine, current: str | None) -> None:
     ):
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        if current is not None:
+            _see_that_nobody_works(connection, current, is_dead)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _see_that_nobody_works(connection: Connection, current: str, is_dead: Callable[[str], bool]) -> None:
+    """Return if no engine holds the lease: one that did would go on with tables that it does not know.
+
+    Raises:
+        Unavailable: one does.
+    """
+    held = connection.execute(
+        sa.text("SELECT holder FROM lease WHERE until > :now"), {"now": SystemClock().now()}
+    )
+    for holder in held.scalars():
+        if not is_dead(holder):
+            host, pid = [*holder.split(":"), ""][:2]
+            raise Unavailable(
+                f"an older engine (process {pid} of {host}) is at work on the database, which has schema "
+                f"{current}; this engine needs {REVISION}",
+                remedy="stop that engine, its jobs go on; then start this one",
+            )

@@ -18,6 +18,7 @@ ALL = (
     "memory",
     "creation",
     "similar",
+    "upgrade",
     "transfers",
     "grid",
     "portal",

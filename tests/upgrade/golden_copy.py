@@ -4,9 +4,12 @@
     held.json        what its executions are called: {"running": ID, ...}
     work/            the directory of the user: settings, tool, results
     home/            the home of the user; the spool of the local back-end, with the old wrapper, is in it
+    dirac/           what the stand-in for DIRAC's services kept: jobs, and their sandboxes
+    diracx/          a directory for each job that DiracX had: description, and what was in its sandbox
 
-In each text the directory of the copy is `@ROOT@`. A manifest's checksum changes with the paths in it, so
-the checksum of the manifest of attempt A, wherever it stands, is `@MANIFEST-A@`.
+In each text the directory of the copy is `@ROOT@`, the registry of its image `@REGISTRY@`, and the digest of
+that `@IMAGE@`. A manifest's checksum changes with what is in it: that of attempt A is `@MANIFEST-A@`,
+wherever it stands.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -24,9 +27,9 @@ ROOT = "@ROOT@"
 _BINARY = (".pyz",)
 
 
-def pack(root: Path, target: Path) -> None:
-    """Write what lies in a directory as a golden copy."""
-    words = {str(root): ROOT}
+def pack(root: Path, target: Path, others: Mapping[str, str]) -> None:
+    """Write what lies in a directory as a golden copy. `others`: what stands for further texts of its own."""
+    words = {str(root): ROOT, **{text: word for word, text in others.items()}}
     for attempt, line in _manifests(root):
         words[hashlib.sha256(line).hexdigest()] = f"@MANIFEST-{attempt}@"
     with tarfile.open(target, "w:xz") as tar:
@@ -43,12 +46,12 @@ def pack(root: Path, target: Path) -> None:
                 tar.addfile(entry, io.BytesIO(data))
 
 
-def unpack(source: Path, root: Path) -> None:
-    """Put a golden copy into an empty directory."""
+def unpack(source: Path, root: Path, others: Mapping[str, str]) -> None:
+    """Put a golden copy into an empty directory; `others` as for `pack`."""
     with tarfile.open(source) as tar:
         tar.extractall(root)
     files = [path for path in root.rglob("*") if path.is_file()]
-    _replace(files, {ROOT: str(root)})
+    _replace(files, {ROOT: str(root), **others})
     sums = {f"@MANIFEST-{attempt}@": hashlib.sha256(line).hexdigest() for attempt, line in _manifests(root)}
     _replace(files, sums)
     for path in files:
@@ -70,7 +73,7 @@ def _replaced(data: bytes, words: dict[str, str]) -> bytes:
 
 
 def _manifests(root: Path) -> Iterator[tuple[str, bytes]]:
-    """The orders in the spool: the attempt, and the text that its checksum is of."""
-    for path in root.glob("home/.local/state/grid-engine/local/jobs/*/manifests.jsonl"):
+    """The orders in spool and sandboxes: the attempt, and the text that its checksum is of."""
+    for path in sorted(root.rglob("manifests.jsonl")):
         for line in path.read_bytes().splitlines():
             yield json.loads(line)["attempt"], line

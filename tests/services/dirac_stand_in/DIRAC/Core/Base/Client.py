@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 
 STATE = os.environ.get("STAND_IN_STATE", "")
+STORE = os.environ.get("STAND_IN_STORE", "")
 CHANGING = threading.Lock()
 
 
@@ -68,7 +69,8 @@ class Client:
             for name in names:
                 numbers.append(len(jobs) + 1)
                 status = "Submitting" if several else "Received"
-                jobs[str(numbers[-1])] = {"JobName": name, "Status": status, "JobGroup": "g", "Site": "ANY"}
+                told = {"JobName": name, "Status": status, "JobGroup": "g", "Site": "ANY"}
+                jobs[str(numbers[-1])] = {**told, **({"JDL": jdl} if STORE else {})}
             self._write(jobs)
         if "lost" in jdl:
             os._exit(9)  # they are there, and nobody says so
@@ -89,6 +91,21 @@ class Client:
                 jobs[str(number)]["Status"] = "Killed"
             self._write(jobs)
         return {"OK": True, "Value": numbers}
+
+    def deleteJob(self, numbers):
+        with CHANGING:
+            jobs = _jobs()
+            for number in numbers:
+                jobs[str(number)]["Status"] = "Deleted"
+            self._write(jobs)
+        return {"OK": True, "Value": numbers}
+
+    def getSandboxesAssignedToEntity(self, entity):
+        path = f"{STORE}/output-{entity.partition(':')[2]}.tar"
+        return {"OK": True, "Value": {"Output": [path]} if os.path.exists(path) else {}}
+
+    def getJobLoggingInfo(self, number):
+        return {"OK": True, "Value": []}
 
     def _write(self, jobs):
         with open(f"{STATE}.part", "w") as file:
