@@ -32,7 +32,8 @@ def pack(root: Path, target: Path, others: Mapping[str, str]) -> None:
     words = {str(root): ROOT, **{text: word for word, text in others.items()}}
     for attempt, line in _manifests(root):
         words[hashlib.sha256(line).hexdigest()] = f"@MANIFEST-{attempt}@"
-    with tarfile.open(target, "w:xz") as tar:
+    part = target.with_suffix(".part")
+    with tarfile.open(part, "w:xz") as tar:
         for path in sorted(root.rglob("*")):
             if path.is_dir() or (path.is_file() and not path.is_symlink()):  # a FIFO is made anew
                 entry = tar.gettarinfo(path, str(path.relative_to(root)))
@@ -44,6 +45,7 @@ def pack(root: Path, target: Path, others: Mapping[str, str]) -> None:
                 entry.type = tarfile.DIRTYPE if path.is_dir() else tarfile.REGTYPE
                 entry.size = len(data)
                 tar.addfile(entry, io.BytesIO(data))
+    part.replace(target)  # one that was cut off is no copy
 
 
 def unpack(source: Path, root: Path, others: Mapping[str, str]) -> None:
