@@ -27,8 +27,8 @@ _OVERLAP = 1000
 _EVENTS = 10_000
 _EVERYTHING = 60.0
 """Seconds between two looks at all executions."""
-_PAUSES = (2.0, 30.0)
-"""Seconds for which a place that is away is left in peace: the first, doubled up to the last."""
+_PAUSE = 2.0
+"""Seconds for which a place that is away is left in peace: the first time, doubled up to `vip.patience`."""
 _ASIDE = 300.0
 """Seconds for which an execution that we cannot show is left aside."""
 _UNCLAIMED = 600.0
@@ -50,6 +50,7 @@ class Reader:
         assert settings.workflows is not None  # noqa: S101 - what starts this has looked
         self._db = db
         self._clock = clock
+        self._longest = settings.patience
         self._memory = memory
         self._database = WorkflowsDb(settings.database, settings.patience)
         self._h2 = Databases(settings)
@@ -193,7 +194,7 @@ class Reader:
         except LostRace:  # a job went on while it was ended: the next round looks again
             return False
         except EngineError as error:
-            pause = min(max(pause * 2, _PAUSES[0]), _PAUSES[1])
+            pause = max(min(pause * 2, self._longest), _PAUSE)
             self._away[place] = (self._clock.now() + pause, pause)
             if place == H2:
                 self._h2.close_all()
