@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from wrappers import build, wire
 _numbers = itertools.count()
 
 
+@cache
 def pythons() -> list[Path]:
     """Every Python from 3.6 on that this machine has: on PATH, and where pyenv keeps them."""
     places = [Path(place) for place in os.environ.get("PATH", "").split(":") if place]
