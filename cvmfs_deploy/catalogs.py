@@ -14,7 +14,7 @@ MARKER = ".cvmfscatalog"
 _LEAST = 1000
 
 
-def places(directories: Iterable[bytes], others: Iterable[bytes], most: int) -> list[bytes]:
+def catalog_directories(directories: Iterable[bytes], others: Iterable[bytes], most: int) -> list[bytes]:
     """The directories of a tree that get a catalog of their own, beside its top.
 
     From the deepest upwards: where a directory would have more than `most` entries, its heaviest

@@ -71,7 +71,7 @@ class Record:
     changes: tuple[Change, ...] = field(default=())
 
 
-class Made(NamedTuple):
+class CreatedContainer(NamedTuple):
     """A container directory, and where those of its files are that are published already, by path."""
 
     record: Record
@@ -108,7 +108,7 @@ def create(
     now: str,
     catalog_entries: int = 0,
     base: Base | None = None,
-) -> Made:
+) -> CreatedContainer:
     """Make the container directory `into`, which must not exist. After any error it is gone.
 
     `catalog_entries` is how many a nested catalog may hold; 0 makes none. The layers of `base` are not
@@ -149,7 +149,9 @@ def create(
             entries, places = base.resolved(entries)
         entries = _listed(into, entries, catalog_entries)
         kept = history.write(into, done_by, image_paths(entries))
-        return Made(_sign(into, entries, changes, image, platform, source.name, now, kept), places)
+        return CreatedContainer(
+            _sign(into, entries, changes, image, platform, source.name, now, kept), places
+        )
     except BaseException:
         remove(into)
         raise
@@ -201,7 +203,7 @@ def _listed(container: Path, entries: list[listing.Entry], catalog_entries: int)
     others = [one.path for one in entries if one.kind != "dir"]
     top = os.fsencode(container)
     made = []
-    for place in [b"", *catalogs.places(directories, others, catalog_entries)]:
+    for place in [b"", *catalogs.catalog_directories(directories, others, catalog_entries)]:
         path = posixpath.join(place, catalogs.MARKER.encode())
         full = os.path.join(top, path)
         os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cvmfs_deploy import log
-from cvmfs_deploy.amounts import size_text
-from cvmfs_deploy.create import TOOL, Made, Record, base_of, create
+from cvmfs_deploy.create import TOOL, CreatedContainer, Record, base_of, create
 from cvmfs_deploy.failures import Failure, translated
 from cvmfs_deploy.index import Index
-from cvmfs_deploy.layers import Heard, Layers, trim
+from cvmfs_deploy.layers import Layers, Progress, trim
 from cvmfs_deploy.layout import Layout
 from cvmfs_deploy.lock import locked
 from cvmfs_deploy.plan import Batch, Plan, moved, next_batch, retired
 from cvmfs_deploy.publish.base import ContentRefused, Publisher
 from cvmfs_deploy.published import Changes, Published, Tree, adopted, changes, image_of, links_of, look
 from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.units import size_text
 from cvmfs_deploy.wanted import Wanted
 from engine.clock import Clock, SystemClock, iso
 from engine.errors import EngineError, Unavailable
@@ -37,7 +37,7 @@ _ROOM = (
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """Where this run publishes."""
 
     settings: Settings
@@ -94,7 +94,7 @@ class Place:
 
         `rebuild` is for an index that cannot be read any more; `sweep` removes trees that no index knows.
         """
-        stamped = index.settled(self.clock.now()).model_copy(
+        stamped = index.with_named_images(self.clock.now()).model_copy(
             update={"generation": uuid.uuid4().hex, "written": self.now, "tool": TOOL}
         )
         needed = changes(self._look(rebuild), stamped, trees, rewrite=rebuild, sweep=sweep)
@@ -114,7 +114,7 @@ class Outcome:
     received: int = 0
 
 
-def carry_out(place: Place, plan: Plan, heard: Heard = lambda more: None) -> Outcome:
+def carry_out(place: Destination, plan: Plan, heard: Progress = lambda more: None) -> Outcome:
     """Do what a plan says; whatever fails, the rest is done. The caller holds the place exclusively."""
     outcome = Outcome(failures=list(plan.failures))
     seen = place.look()
@@ -141,7 +141,7 @@ class _Staged:
     grace: float
 
 
-def _stage(place: Place, batch: Batch, layers: Layers, outcome: Outcome) -> list[_Staged]:
+def _stage(place: Destination, batch: Batch, layers: Layers, outcome: Outcome) -> list[_Staged]:
     try:
         _check_room(place, batch, layers)
     except Unavailable as error:
@@ -153,7 +153,7 @@ def _stage(place: Place, batch: Batch, layers: Layers, outcome: Outcome) -> list
     return [one for one in tried if isinstance(one, _Staged)]
 
 
-def _try(place: Place, wanted: Wanted, like: str, layers: Layers) -> _Staged | Failure:
+def _try(place: Destination, wanted: Wanted, like: str, layers: Layers) -> _Staged | Failure:
     name = cvmfs.directory_name(wanted.image.digest)
     into = place.publisher.staging / name
     try:
@@ -171,7 +171,7 @@ def _try(place: Place, wanted: Wanted, like: str, layers: Layers) -> _Staged | F
     return _Staged(tree, record, wanted.grace)
 
 
-def _make(place: Place, wanted: Wanted, like: str, layers: Layers, into: Path) -> Made:
+def _make(place: Destination, wanted: Wanted, like: str, layers: Layers, into: Path) -> CreatedContainer:
     """Make the tree of an image: from the published one that it begins with, if that can be done."""
     base = base_of(place.publisher.top / place.layout.image(like), wanted.image) if like else None
     while True:
@@ -194,7 +194,7 @@ def _make(place: Place, wanted: Wanted, like: str, layers: Layers, into: Path) -
 
 
 def _publish(
-    place: Place, plan: Plan, index: Index, staged: list[_Staged], outcome: Outcome, last: bool
+    place: Destination, plan: Plan, index: Index, staged: list[_Staged], outcome: Outcome, last: bool
 ) -> Index:
     """Publish what was made, and the names that can be set; returns the index that holds then."""
 
@@ -236,7 +236,7 @@ def _refused(staged: list[_Staged], error: EngineError, outcome: Outcome, plan: 
         remove(one.tree.staged)
 
 
-def _check_room(place: Place, batch: Batch, layers: Layers) -> None:
+def _check_room(place: Destination, batch: Batch, layers: Layers) -> None:
     blobs = {layer.digest: layer for wanted in batch.images for layer in wanted.image.layers}
     needed = sum(layer.size for layer in blobs.values()) * (_ROOM - 1)
     needed += sum(layer.size for layer in blobs.values() if not layers.has(layer))

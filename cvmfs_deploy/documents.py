@@ -45,16 +45,16 @@ def checked(data: Any, model: type[_M], source: str) -> _M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [f"{source}: {_place(e['loc'])}{_words(e)}" for e in error.errors()]
+        problems = [f"{source}: {_position(e['loc'])}{_explanation(e)}" for e in error.errors()]
         raise BadRequest(problems[0], problems=problems) from None
 
 
-def _place(location: Sequence[int | str]) -> str:
+def _position(location: Sequence[int | str]) -> str:
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     return text.lstrip(".") + ": " if text else ""
 
 
-def _words(error: Any) -> str:
+def _explanation(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key"
     return str(error["msg"]).removeprefix("Value error, ")

@@ -17,15 +17,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from cvmfs_deploy.scrub import Change, told
-from wrappers.containers.layers import Findings, Watch
+from cvmfs_deploy.scrub import Change, summary
+from wrappers.containers.layers import ExtractionObserver, Findings
 
 HISTORY = "history.json.gz"
 _NOBODY = -1
 """In place of a layer: what we added ourselves."""
 
 
-class Lost(NamedTuple):
+class ReplacedPath(NamedTuple):
     """Something of a layer that a later one replaced or removed. Paths are below the root of the image."""
 
     path: bytes
@@ -46,7 +46,7 @@ class History:
 
     origins: Mapping[bytes, int] = field(default_factory=dict)
     """The layer that made what is there, by path below the root of the image."""
-    lost: Sequence[Lost] = ()
+    lost: Sequence[ReplacedPath] = ()
     changes: Sequence[Sequence[Change]] = ()
     """What could not be kept of each layer as it was."""
 
@@ -57,12 +57,12 @@ class History:
         before = [one for one in self.lost if one.at < layers]
         return History(origins, before, self.changes[:layers])
 
-    def lost_since(self, layers: int) -> list[Lost]:
+    def lost_since(self, layers: int) -> list[ReplacedPath]:
         """What the first layers made and a later one replaced or removed."""
         return [one for one in self.lost if one.by < layers <= one.at]
 
 
-class Recorder(Watch):
+class Recorder(ExtractionObserver):
     """Writes a history while layers are unpacked onto what an earlier one tells of."""
 
     def __init__(self, root: bytes, before: History, stands_in: Callable[[bytes], bool]) -> None:
@@ -98,7 +98,7 @@ class Recorder(Watch):
             kind, mode = "dir", stat.S_IMODE(about.st_mode)
         elif stat.S_ISLNK(about.st_mode) and not self._stands_in(text := os.readlink(path)):
             kind, mode, link = "link", 0o777, text
-        self._lost.append(Lost(path[len(self._root) + 1 :], kind, mode, link, by, self._layer))
+        self._lost.append(ReplacedPath(path[len(self._root) + 1 :], kind, mode, link, by, self._layer))
 
     def ended(self, made: Iterable[bytes], findings: Findings) -> None:
         """Note that a layer is unpacked, and what of all so far could not be kept as it was."""
@@ -111,7 +111,7 @@ class Recorder(Watch):
             }
         )
         self._seen = Findings(0, 0, *map(list, findings[2:]))  # the lists grow
-        self._changes.append(list(told(new)))
+        self._changes.append(list(summary(new)))
         self._layer += 1
 
     def history(self) -> History:
@@ -148,7 +148,7 @@ def read(container: Path, paths: Sequence[bytes], sha256: str) -> History | None
     found = json.loads(text)
     origins = {path: by for path, by in zip(paths, found["origins"], strict=True) if by != _NOBODY}
     lost = [
-        Lost(os.fsencode(path), kind, mode, os.fsencode(link), by, at)
+        ReplacedPath(os.fsencode(path), kind, mode, os.fsencode(link), by, at)
         for path, kind, mode, link, by, at in found["lost"]
     ]
     changes = [

@@ -142,7 +142,7 @@ class Index(_Part):
         )
         return self._with(names={**self.names, name: new})
 
-    def settled(self, now: float) -> Self:
+    def with_named_images(self, now: float) -> Self:
         """Every image knows whether a name leads to it, and since when none does."""
         alive = {name.digest for name in self.names.values()}
         graces: dict[str, float] = {}

@@ -23,14 +23,14 @@ from wrappers.containers.cvmfs import directory_name
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.tree import remove
 
-Heard = Callable[[int], None]
+Progress = Callable[[int], None]
 """Told how many bytes more there are of a layer."""
 
 
 class Layers:
     """The layers of one run. Use as a context manager."""
 
-    def __init__(self, directory: Path, transfers: int, heard: Heard = lambda more: None) -> None:
+    def __init__(self, directory: Path, transfers: int, heard: Progress = lambda more: None) -> None:
         self._directory = directory
         self._heard = heard
         self._pool = ThreadPoolExecutor(transfers, thread_name_prefix="layer")

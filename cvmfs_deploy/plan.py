@@ -9,7 +9,7 @@ from cvmfs_deploy.borrowed import shared
 from cvmfs_deploy.failures import Failure
 from cvmfs_deploy.index import Index, Name
 from cvmfs_deploy.published import Published, links_of
-from cvmfs_deploy.wanted import Asked, Wanted
+from cvmfs_deploy.wanted import ResolvedList, Wanted
 from cvmfs_deploy.wishlist import BY_HAND
 from engine.errors import BadRequest
 from wrappers.containers import cvmfs
@@ -47,7 +47,7 @@ class Batch:
 
 
 def make(
-    seen: Published, asked: Asked, wish: str, now: str, complete: bool = True, again: bool = False
+    seen: Published, asked: ResolvedList, wish: str, now: str, complete: bool = True, again: bool = False
 ) -> Plan:
     """Compare.
 
@@ -176,13 +176,13 @@ def _collision(seen: Published, wanted: Wanted, taken: Mapping[str, str]) -> Bad
     return None
 
 
-def _gone(index: Index, asked: Asked, wish: str) -> Iterable[str]:
+def _gone(index: Index, asked: ResolvedList, wish: str) -> Iterable[str]:
     named = {wanted.name for wanted in asked.wanted}
     for key, name in index.names.items():
         if wish in name.lists and key not in named and not _is_unknown(name, asked):
             yield key
 
 
-def _is_unknown(name: Name, asked: Asked) -> bool:
+def _is_unknown(name: Name, asked: ResolvedList) -> bool:
     """Whether the registry could not be asked for it, so that its absence means nothing."""
     return parse(name.reference)[:2] in asked.unknown

@@ -29,7 +29,7 @@ class Change:
         return f"{self.count} {self.what}: {self.examples[0]}{more}"
 
 
-def told(findings: Findings) -> Iterator[Change]:
+def summary(findings: Findings) -> Iterator[Change]:
     """What the extraction could not keep as it was."""
     kinds = (
         (findings.special, "devices and pipes left out"),

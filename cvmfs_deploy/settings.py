@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from cvmfs_deploy.amounts import Duration, Size
 from cvmfs_deploy.documents import Section, read
+from cvmfs_deploy.units import Duration, Size
 from engine.errors import SettingsError
 
 _COMPONENT = re.compile(r"[A-Za-z0-9_@+-][A-Za-z0-9._@+-]*")

@@ -30,7 +30,7 @@ _TIMEOUT = 60.0  # seconds without a byte
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltToolset:
     """A tree of tools."""
 
     digest: str
@@ -39,7 +39,7 @@ class Made:
     programs: tuple[str, ...]
 
 
-def make(tarball: str, sha256: str, into: Path) -> Made:
+def make(tarball: str, sha256: str, into: Path) -> BuiltToolset:
     """Make the tree `into`, which must not exist, from a tarball (path or URL).
 
     Raises:
@@ -64,7 +64,7 @@ def make(tarball: str, sha256: str, into: Path) -> Made:
     programs = tuple(sorted(path.name for path in (into / "bin").iterdir()))
     if not any(program.startswith("proot") for program in programs):
         raise BadRequest(f"{tarball}: it holds no proot")
-    return Made(_listed(into), version, programs)
+    return BuiltToolset(_listed(into), version, programs)
 
 
 def _listed(tree: Path) -> str:

@@ -32,7 +32,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResolvedList:
     """What a list means today."""
 
     wanted: tuple[Wanted, ...]
@@ -48,7 +48,7 @@ class _Question:
     platform: str
 
 
-def ask(entries: Iterable[Entry], source: RegistrySource) -> Asked:
+def resolve(entries: Iterable[Entry], source: RegistrySource) -> ResolvedList:
     """Ask for every image; one that fails does not keep the others."""
     entries = list(entries)
     wanted: dict[str, Wanted] = {}
@@ -68,7 +68,7 @@ def ask(entries: Iterable[Entry], source: RegistrySource) -> Asked:
             unknown.add(question.reference[:2])
         else:
             wanted[answer.name] = _merged(wanted.get(answer.name), answer)
-    return Asked(tuple(wanted.values()), tuple(failures), frozenset(unknown))
+    return ResolvedList(tuple(wanted.values()), tuple(failures), frozenset(unknown))
 
 
 def pin(entry: Entry, reference: Reference, platform: str, source: Source) -> Wanted:

@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cvmfs_deploy.amounts import Duration
 from cvmfs_deploy.documents import Section, read
 from cvmfs_deploy.failures import translated
+from cvmfs_deploy.units import Duration
 from engine.errors import BadRequest, EngineError, NotFound
 from wrappers.containers.platforms import USUAL_PLATFORM
 from wrappers.containers.reference import Reference, parse

@@ -17,13 +17,13 @@ def this_process() -> str:
     one container on it. ID tells the engines of one process apart.
     """
     pid = os.getpid()
-    return f"{socket.gethostname()}:{pid}:{procfs.start_time(pid)}:{_place()}:{new_id()}"
+    return f"{socket.gethostname()}:{pid}:{procfs.start_time(pid)}:{_process()}:{new_id()}"
 
 
 def is_dead(holder: str) -> bool:
     """Whether it is certain that a holder runs no more. Of another machine's nobody can tell."""
     parts = holder.split(":")
-    if len(parts) != 5 or parts[3] != _place() or not (parts[1] + parts[2]).isdigit():
+    if len(parts) != 5 or parts[3] != _process() or not (parts[1] + parts[2]).isdigit():
         return False
     pid, start = int(parts[1]), int(parts[2])
     try:
@@ -35,5 +35,5 @@ def is_dead(holder: str) -> bool:
     return procfs.start_time(pid) != start
 
 
-def _place() -> str:
+def _process() -> str:
     return f"{procfs.boot_id()}/{os.stat('/proc/self/ns/pid').st_ino}"

@@ -151,7 +151,7 @@ class Backend(Protocol):
 
 
 @runtime_checkable
-class Telling(Protocol):
+class KeepsHistory(Protocol):
     """A back-end that keeps a story of its own for each submission."""
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:

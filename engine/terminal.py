@@ -90,7 +90,7 @@ class Program:
             self._say(self.interrupted)
             return Cancelled.exit_code
         except OSError as error:
-            where = error.filename or _place_without_name()
+            where = error.filename or _subject_without_name()
             self._say(f"{where}: {error.strerror or error}" if where else f"{error.strerror or error}")
             return Unavailable.exit_code
         except Exception as error:
@@ -148,7 +148,7 @@ def _steady_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _place_without_name() -> str:
+def _subject_without_name() -> str:
     """What an error of the system without a file's name is about, as far as can be seen afterwards."""
     try:
         os.write(sys.stdout.fileno(), b"\n")  # a flush that failed has forgotten what it could not write

@@ -19,17 +19,17 @@ from engine.app.data.catalogue import InternalCatalogue, entry_of
 from engine.app.follow import Driver
 from engine.app.manifests import Manifests
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.turns import Turns
+from engine.app.portal.tasks import PortalTasks
 from engine.backends.local_section import local_settings as local_settings
 from engine.clock import Clock, SystemClock
 from engine.errors import SettingsError, Unavailable
 from engine.ids import AttemptId
-from engine.places import Places, grid
 from engine.ports import Backend, Catalogue, Storage
 from engine.reconcile.reconciler import Reconciler
 from engine.reconcile.register import Registrar
 from engine.settings.backends import kind_named
 from engine.settings.tree import Settings
+from engine.storage_registry import StorageRegistry, grid
 from engine.store.database import Database
 from wrappers.containers import timed
 from wrappers.containers.tree import remove
@@ -91,7 +91,7 @@ class Engine:
 
     def _file_catalogue(self) -> Catalogue:
         from engine.catalogues.dirac import DiracCatalogue
-        from engine.dirac.client import door
+        from engine.dirac.client import bridge
 
         ours = grid(self.settings)
         if ours is None:
@@ -99,7 +99,7 @@ class Engine:
                 "setting data.catalogue: dfc: needs a DIRAC client",
                 remedy="configure a back-end of kind dirac",
             )
-        return DiracCatalogue(door(ours.door))
+        return DiracCatalogue(bridge(ours.door))
 
     @property
     def catalogues(self) -> list[Catalogue]:
@@ -112,9 +112,9 @@ class Engine:
         return self.places.storage
 
     @cached_property
-    def places(self) -> Places:
+    def places(self) -> StorageRegistry:
         """Where files may lie, as the user of these settings sees it."""
-        return Places(self.settings, self.settings.owner, lambda: self.key, self.clock)
+        return StorageRegistry(self.settings, self.settings.owner, lambda: self.key, self.clock)
 
     @cached_property
     def key(self) -> Key:
@@ -139,14 +139,14 @@ class Engine:
     def administration(self) -> Administration:
         """Changes accounts and groups of the portal, in the name of whoever types commands here."""
         from engine.app.portal.administration import Administration
-        from engine.app.portal.deeds import local_actor
+        from engine.app.portal.audited_actions import local_actor
 
         return Administration(self.db, self.trail, self.clock, local_actor())
 
     @cached_property
     def publishing(self) -> Publishing:
         """Changes pipelines of the portal, likewise."""
-        from engine.app.portal.deeds import local_actor
+        from engine.app.portal.audited_actions import local_actor
         from engine.app.portal.publishing import Publishing
 
         return Publishing(self.db, self.trail, self.clock, local_actor())
@@ -154,7 +154,7 @@ class Engine:
     @cached_property
     def proposing(self) -> Proposing:
         """Decides about proposals of pipelines, likewise."""
-        from engine.app.portal.deeds import local_actor
+        from engine.app.portal.audited_actions import local_actor
         from engine.app.portal.proposing import Proposing
 
         return Proposing(self.db, self.trail, self.clock, local_actor())
@@ -174,10 +174,10 @@ class Engine:
         return Application(settings, self.db, self.backends, storage, self.catalogues, self.clock)
 
     @cached_property
-    def _places_of(self) -> Callable[[str], Places]:
+    def _places_of(self) -> Callable[[str], StorageRegistry]:
         @lru_cache(maxsize=100)
-        def of(owner: str) -> Places:
-            return Places(self.settings, owner, lambda: self.key, self.clock)
+        def of(owner: str) -> StorageRegistry:
+            return StorageRegistry(self.settings, owner, lambda: self.key, self.clock)
 
         return of
 
@@ -188,12 +188,12 @@ class Engine:
             SettingsError, Unavailable: see `engine.api.parts.Http`.
         """
         from engine.api.parts import Http  # FastAPI costs a quarter of a second
-        from engine.app.access.exchange import Doors
+        from engine.app.access.exchange import NodeStorages
         from engine.app.access.needs import embedded_url
         from engine.app.portal.portal import open_portal
 
         of = self._places_of
-        doors = Doors(
+        doors = NodeStorages(
             embedded=embedded_url(self.settings.api),
             storage=lambda url, owner: of(owner).storage(url),
             scope_down=lambda url, method, owner, seconds: of(owner).scope_down(url, method, seconds),
@@ -209,7 +209,7 @@ class Engine:
             self.trail,
             self.clock,
             applications,
-            lambda: self.driver.trouble,
+            lambda: self.driver.alert,
         )
         make = Manifests(self.db).make
         made = Http(self.settings, self.db, make, self.key, doors, portal, self.trail, self.clock)
@@ -237,7 +237,7 @@ class Engine:
             full=lambda execution, size: self._served.full(execution, size) if self._served else "",
             of_owner=lambda url, owner: self._places_of(owner).storage(url),
         )
-        turns = Turns(self.db, self.settings.portal, self.trail, self.clock)
+        turns = PortalTasks(self.db, self.settings.portal, self.trail, self.clock)
         return Driver(
             self.app, self.db, reconciler, self.clock, holder.this_process(), holder.is_dead, turns.tick
         )

@@ -15,7 +15,7 @@ from wrappers.node.stop import Stop
 from wrappers.runtimes import choose
 
 NOT_WRITTEN = 74  # a report could not be written: sysexits.h EX_IOERR
-BAD_ORDERS = 2  # the command line, the manifests or the node file cannot be read
+BAD_MANIFEST = 2  # the command line, the manifests or the node file cannot be read
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
@@ -25,7 +25,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         code: int = options.command(options)
     except wire.WireError as error:
-        return _complain(str(error), BAD_ORDERS)
+        return _complain(str(error), BAD_MANIFEST)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}", NOT_WRITTEN)
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _may_want_namespaces(order: batch.Order, node: wire.Node) -> bool:
+def _may_want_namespaces(order: batch.ManifestLine, node: wire.Node) -> bool:
     if isinstance(order, batch.Unreadable) or order.image is None:
         return False
     return "userns" in (order.runtimes or node.runtimes)

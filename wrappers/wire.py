@@ -1,4 +1,4 @@
-"""The only words that engine and wrapper exchange: manifests (orders) and reports (testimony).
+"""The only words that engine and wrapper exchange: manifests and reports.
 
 A manifest travels together with the wrapper that reads it, so the two may change together. Reports outlive
 versions: they change additively only, unknown keys are ignored, and one golden report of every released

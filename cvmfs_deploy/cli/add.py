@@ -16,7 +16,7 @@ from cvmfs_deploy.sources.archive import ArchiveSource
 from cvmfs_deploy.sources.base import Source
 from cvmfs_deploy.sources.docker_engine import from_docker
 from cvmfs_deploy.sources.registry import RegistrySource
-from cvmfs_deploy.wanted import Asked, Wanted, ask, pin
+from cvmfs_deploy.wanted import ResolvedList, Wanted, pin, resolve
 from cvmfs_deploy.wishlist import BY_HAND, Entry, WishList
 from engine.errors import BadRequest
 from wrappers.containers.reference import Reference
@@ -42,7 +42,7 @@ def command(
 ) -> None:
     """Publish images. They stay until `retire`, whatever the wish-lists say."""
     wishes = _wishes(images or [], platform or [], singularity, grace)
-    place = session.place()
+    place = session.destination()
     if not images and not archive:
         raise BadRequest("no image is named")
     if archive and docker:
@@ -55,7 +55,7 @@ def command(
         else:
             with translated():
                 registry = RegistrySource(place.settings)
-            asked = ask(wishes.entries(), registry)
+            asked = resolve(wishes.entries(), registry)
         plan = make(place.look(), asked, BY_HAND, place.now, complete=False, again=again)
         outcome.do(place, plan, as_json)
 
@@ -72,7 +72,7 @@ def _wishes(images: list[str], platforms: list[str], singularity: bool, grace: s
     return checked(data, WishList, "cvmfs-deploy add")
 
 
-def _from_source(stack: ExitStack, wishes: WishList, archive: Path | None, work: Path) -> Asked:
+def _from_source(stack: ExitStack, wishes: WishList, archive: Path | None, work: Path) -> ResolvedList:
     """Images of an archive, or of the Docker engine."""
     if archive is not None:
         with translated():
@@ -84,13 +84,13 @@ def _from_source(stack: ExitStack, wishes: WishList, archive: Path | None, work:
         filler = wishes.filled(Entry(image="unnamed"))
         pairs: list[tuple[Entry, Reference]] = [(filler, reference) for reference in named]
         pairs += [(entry, entry.reference()) for entry in wishes.entries()]
-        return Asked(tuple(_pinned(pairs, source)))
+        return ResolvedList(tuple(_pinned(pairs, source)))
     wanted: list[Wanted] = []
     for entry in wishes.entries():
         with translated():
             engine = stack.enter_context(from_docker(entry.reference(), work))
         wanted += _pinned([(entry, entry.reference())], engine)
-    return Asked(tuple(wanted))
+    return ResolvedList(tuple(wanted))
 
 
 def _pinned(pairs: list[tuple[Entry, Reference]], source: Source) -> list[Wanted]:

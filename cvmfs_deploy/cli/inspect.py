@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from cvmfs_deploy.amounts import size_text
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.session import session
 from cvmfs_deploy.lock import holder
+from cvmfs_deploy.units import size_text
 from engine.clock import iso
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -17,9 +17,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def status(as_json: AsJson = False) -> None:
     """Say where images are published, in which state that is, and how much there is."""
-    place = session.place(logged=False)
+    place = session.destination(logged=False)
     seen = place.look()
-    index = seen.index.settled(place.clock.now())
+    index = seen.index.with_named_images(place.clock.now())
     retired = [image for image in index.images.values() if image.retired is not None]
     facts = {
         "to": place.publisher.name,
@@ -49,8 +49,8 @@ def listing(
     as_json: AsJson = False,
 ) -> None:
     """List the published images: name, digest, size, since when, and which lists want them."""
-    place = session.place(logged=False)
-    index = place.look().index.settled(place.clock.now())
+    place = session.destination(logged=False)
+    index = place.look().index.with_named_images(place.clock.now())
     if as_json:
         show.json_document(index)
         return

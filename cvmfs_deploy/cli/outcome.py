@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import typer
 
-from cvmfs_deploy.amounts import size_text
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.progress import bar
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Outcome, Place, carry_out
+from cvmfs_deploy.deploy import Destination, Outcome, carry_out
 from cvmfs_deploy.failures import exit_code
 from cvmfs_deploy.plan import Plan
 from cvmfs_deploy.published import Published
+from cvmfs_deploy.units import size_text
 
 
-def do(place: Place, plan: Plan, as_json: bool) -> None:
+def do(place: Destination, plan: Plan, as_json: bool) -> None:
     """Carry out a plan, tell of it, and end with the exit code. The caller holds the place."""
     before = _meanings(place)
     with bar(sum(layer.size for layer in plan.layers().values()), session.quiet) as heard:
         outcome = carry_out(place, plan, heard)
     moved = {key for key, digest in _meanings(place).items() if before.get(key) != digest}
-    _tell(place, plan, outcome, sorted(moved), as_json)
+    _report(place, plan, outcome, sorted(moved), as_json)
 
 
-def _meanings(place: Place) -> dict[str, str]:
+def _meanings(place: Destination) -> dict[str, str]:
     return {key: name.digest for key, name in place.look().index.names.items()}
 
 
-def _tell(place: Place, plan: Plan, outcome: Outcome, moved: list[str], as_json: bool) -> None:
+def _report(place: Destination, plan: Plan, outcome: Outcome, moved: list[str], as_json: bool) -> None:
     names = [key for key in plan.names or {} if _published(place.look(), key, plan)]
     code = exit_code(outcome.failures, len(names))
     if as_json:
@@ -44,11 +44,11 @@ def _tell(place: Place, plan: Plan, outcome: Outcome, moved: list[str], as_json:
             }
         )
     else:
-        _say(place, plan, outcome, len(names), len(moved))
+        _print_summary(place, plan, outcome, len(names), len(moved))
     raise typer.Exit(code)
 
 
-def _say(place: Place, plan: Plan, outcome: Outcome, names: int, moved: int) -> None:
+def _print_summary(place: Destination, plan: Plan, outcome: Outcome, names: int, moved: int) -> None:
     for failure in outcome.failures:
         show.say(f"cvmfs-deploy: {failure.error}")
     for key in plan.held:

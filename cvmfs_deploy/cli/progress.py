@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cvmfs_deploy.layers import Heard
+from cvmfs_deploy.layers import Progress
 
 
 @contextmanager
-def bar(total: int, quiet: bool) -> Iterator[Heard]:
+def bar(total: int, quiet: bool) -> Iterator[Progress]:
     """Yields what is to be told of every piece that comes."""
     if quiet or not total or not sys.stderr.isatty():
         yield lambda more: None

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from cvmfs_deploy import log
-from cvmfs_deploy.amounts import seconds_of, size_text
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Place
+from cvmfs_deploy.deploy import Destination
 from cvmfs_deploy.index import Index
 from cvmfs_deploy.published import unknown_trees
+from cvmfs_deploy.units import seconds_of, size_text
 from cvmfs_deploy.wishlist import BY_HAND
 from engine.errors import BadRequest, NotFound
 
@@ -25,7 +25,7 @@ def retire(
     as_json: AsJson = False,
 ) -> None:
     """Take images out of use: their names go at once, their trees after the grace time (`prune`)."""
-    place = session.place()
+    place = session.destination()
     with place.exclusively():
         index = place.look().index
         gone = {key: index.names[key] for words in images for key in find(index, words)}
@@ -47,7 +47,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Let a name mean again what it meant before, and hold it there until `add` lets it go on."""
-    place = session.place()
+    place = session.destination()
     with place.exclusively():
         index = place.look().index
         keys = find(index, image)
@@ -72,10 +72,10 @@ def prune(
         seconds = seconds_of(grace) if grace else None
     except ValueError as error:
         raise BadRequest(f"--grace {grace}: {error}") from None
-    place = session.place()
+    place = session.destination()
     if dry_run:
         seen = place.look()
-        index = seen.index.settled(place.clock.now())
+        index = seen.index.with_named_images(place.clock.now())
         gone = [*_expired(place, index, seconds), *_digests(unknown_trees(seen, index))]
     else:
         with place.exclusively():
@@ -88,10 +88,10 @@ def prune(
         show.note(f"{show.counted(len(gone), 'image')} {verb}, {size_text(freed)}")
 
 
-def remove_expired(place: Place, grace: float | None) -> tuple[Index, list[str]]:
+def remove_expired(place: Destination, grace: float | None) -> tuple[Index, list[str]]:
     """Remove what has been retired long enough; returns the index before, and the digests."""
     seen = place.look()
-    index = seen.index.settled(place.clock.now())
+    index = seen.index.with_named_images(place.clock.now())
     gone = _expired(place, index, grace)
     unknown = unknown_trees(seen, index)
     if gone or unknown:
@@ -107,7 +107,7 @@ def _digests(trees: list[str]) -> list[str]:
     return [tree.rpartition("/")[2].replace("-", ":", 1) for tree in trees]
 
 
-def _expired(place: Place, index: Index, grace: float | None) -> list[str]:
+def _expired(place: Destination, index: Index, grace: float | None) -> list[str]:
     now = place.clock.now()
     tools = index.expired_tools(now, _TOOLS_GRACE if grace is None else grace)
     return [*index.expired(now, grace), *tools]

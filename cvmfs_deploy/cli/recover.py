@@ -21,7 +21,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Undo what a run that was killed left behind, and make a damaged index anew from what is published."""
-    place = session.place()
+    place = session.destination()
     with translated_os(place.settings.work), locked(place.publisher.lock, place.settings.wait):
         done = list(place.publisher.recover(force))
         try:

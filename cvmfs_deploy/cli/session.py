@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvmfs_deploy import log
-from cvmfs_deploy.deploy import Place
-from cvmfs_deploy.places import place_of
+from cvmfs_deploy.deploy import Destination
+from cvmfs_deploy.destinations import destination_of
 from cvmfs_deploy.settings import load
 
 
@@ -20,7 +20,7 @@ class Session:
     work: Path | None = None
     quiet: bool = False
 
-    def place(self, logged: bool = True) -> Place:
+    def destination(self, logged: bool = True) -> Destination:
         """The place; with `logged`, the log is opened too.
 
         Raises:
@@ -28,7 +28,7 @@ class Session:
         """
         settings = load(self.config, self.to, self.work)
         log.configure(self.quiet or not logged, settings.log if logged else "")
-        return place_of(settings)
+        return destination_of(settings)
 
 
 session = Session()

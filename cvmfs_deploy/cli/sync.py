@@ -7,17 +7,17 @@ from typing import Annotated
 
 import typer
 
-from cvmfs_deploy.amounts import size_text
 from cvmfs_deploy.cli import outcome, show
 from cvmfs_deploy.cli.prune import remove_expired
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Place
+from cvmfs_deploy.deploy import Destination
 from cvmfs_deploy.failures import exit_code, translated
 from cvmfs_deploy.index import Index
 from cvmfs_deploy.layers import Layers
 from cvmfs_deploy.plan import Plan, make
 from cvmfs_deploy.sources.registry import RegistrySource
-from cvmfs_deploy.wanted import ask
+from cvmfs_deploy.units import size_text
+from cvmfs_deploy.wanted import resolve
 from cvmfs_deploy.wishlist import WishList, from_descriptors, load
 from engine.errors import BadRequest
 
@@ -41,7 +41,7 @@ def command(
     What stays as it is costs one question to the registry; when nothing changed, nothing is written.
     """
     wishes = _wishes(wishlist, descriptors)
-    place = session.place()
+    place = session.destination()
     with place.exclusively():
         plan = _plan(place, wishes)
         try:
@@ -54,7 +54,7 @@ def command(
 def plan(wishlist: ListArgument = None, descriptors: Descriptors = None, as_json: AsJson = False) -> None:
     """Say what sync would do: images to publish, names to move and to retire, bytes to fetch."""
     wishes = _wishes(wishlist, descriptors)
-    place = session.place(logged=False)
+    place = session.destination(logged=False)
     made = _plan(place, wishes)
     index = place.look().index
     if as_json:
@@ -64,7 +64,7 @@ def plan(wishlist: ListArgument = None, descriptors: Descriptors = None, as_json
     raise typer.Exit(exit_code(made.failures, len(made.names or {})))
 
 
-def _document(place: Place, made: Plan, index: Index) -> dict[str, object]:
+def _document(place: Destination, made: Plan, index: Index) -> dict[str, object]:
     moves = _moves(made, index)
     return {
         "publish": [
@@ -129,13 +129,13 @@ def _wishes(wishlist: Path | None, descriptors: Path | None) -> WishList:
     return wishes
 
 
-def _plan(place: Place, wishes: WishList) -> Plan:
+def _plan(place: Destination, wishes: WishList) -> Plan:
     with translated():
         registry = RegistrySource(place.settings)
-    return make(place.look(), ask(wishes.entries(), registry), wishes.name, place.now)
+    return make(place.look(), resolve(wishes.entries(), registry), wishes.name, place.now)
 
 
-def _to_fetch(place: Place, made: Plan) -> int:
+def _to_fetch(place: Destination, made: Plan) -> int:
     """Bytes of layers that are not in the cache."""
     layers = Layers(place.settings.work / "layers", 1)
     return sum(layer.size for layer in made.layers().values() if not layers.has(layer))

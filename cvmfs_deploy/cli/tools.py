@@ -23,7 +23,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Publish udocker's tools (proot) and the udocker package beside the images."""
-    place = session.place()
+    place = session.destination()
     with place.exclusively():
         staged = place.publisher.staging / "tools"
         try:

@@ -9,7 +9,7 @@ import typer
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.prune import find
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Place
+from cvmfs_deploy.deploy import Destination
 from cvmfs_deploy.failures import SOME_FAILED, translated
 from cvmfs_deploy.sources.registry import RegistrySource
 from cvmfs_deploy.verify import Finding, compare_with_registry, verify_image, verify_links
@@ -26,15 +26,15 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare published trees with their manifests, and names with the registries."""
-    place = session.place(logged=False)
+    place = session.destination(logged=False)
     with place.shared():
         findings = _findings(place, images or [], deep, offline)
-    _tell(findings, as_json)
+    _report(findings, as_json)
     damaged = any(one.state == "damaged" for one in findings)
     raise typer.Exit(SOME_FAILED if damaged else 0)
 
 
-def _findings(place: Place, images: list[str], deep: bool, offline: bool) -> list[Finding]:
+def _findings(place: Destination, images: list[str], deep: bool, offline: bool) -> list[Finding]:
     seen = place.look()
     names = dict(seen.index.names)
     digests = list(seen.index.images)
@@ -55,7 +55,7 @@ def _findings(place: Place, images: list[str], deep: bool, offline: bool) -> lis
     return findings
 
 
-def _tell(findings: list[Finding], as_json: bool) -> None:
+def _report(findings: list[Finding], as_json: bool) -> None:
     if as_json:
         show.json_document(findings)
         return

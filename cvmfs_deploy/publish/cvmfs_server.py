@@ -30,7 +30,7 @@ from wrappers.containers.listing import TREE
 from wrappers.containers.tree import remove
 
 _PAUSE = 0.5  # seconds between two looks
-_CLONE_PATIENCE = 15.0  # seconds until the clone of a template transaction must be seen
+_CLONE_TIMEOUT_S = 15.0  # seconds until the clone of a template transaction must be seen
 _CONTENT = ("is larger than", "has more than", "is not a regular file", "graft file")
 """What `cvmfs_server publish` says when it is not the repository that is at fault."""
 _LEASED, _OPEN, _TEMPLATE = 16, 17, 22
@@ -146,7 +146,7 @@ class CvmfsPublisher:
             ended = self._begin((tree.like, tree.at), entry.token)
             if ended.code != _TEMPLATE:
                 entry = self._opened(ended, entry)
-                if self._until(lambda: self._is_cloned(tree), _CLONE_PATIENCE):  # noqa: B023 - used at once
+                if self._until(lambda: self._is_cloned(tree), _CLONE_TIMEOUT_S):  # noqa: B023 - used at once
                     return entry, changes
                 ended = Ended(0, "its clone cannot be seen, since somebody reads there")
                 self._abort(entry.token)

@@ -29,7 +29,7 @@ _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "http_proxy")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DAEMONS = (b"cvmfs2",)
 """What a command mounts with, and leaves running."""
-_PATIENCE = 60.0  # seconds for a program to end after SIGTERM
+_TIMEOUT_S = 60.0  # seconds for a program to end after SIGTERM
 _PAUSE = 0.1  # seconds between two looks
 _HTTP_TIMEOUT = 30.0  # seconds
 _TAIL = 10_000  # bytes of what a command says
@@ -156,7 +156,7 @@ class Server:
             for process in self._processes(token):
                 with suppress(ProcessLookupError):
                     os.kill(process, number)
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _TIMEOUT_S
             while time.monotonic() < deadline:
                 if not self.at_work(token):
                     return
@@ -248,5 +248,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_PATIENCE)
+            process.wait(_TIMEOUT_S)
             return

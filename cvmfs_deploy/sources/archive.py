@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from wrappers.containers.blobs import Blob
 from wrappers.containers.decompress import is_compressed
-from wrappers.containers.errors import ContainerError, CorruptImage, ImageMissing, NodeTrouble
+from wrappers.containers.errors import ContainerError, CorruptImage, ImageMissing, UnsuitableNode
 from wrappers.containers.manifests import (
     Resolved,
     choose_platform,
@@ -50,7 +50,7 @@ class ArchiveSource:
             self._tar = tarfile.open(path)  # noqa: SIM115 - kept open for layers, see `close`
             self._members = {posixpath.normpath(member.name): member for member in self._tar}
         except (OSError, tarfile.TarError, EOFError) as error:
-            raise NodeTrouble(f"{path} cannot be read as an archive of images: {error}") from None
+            raise UnsuitableNode(f"{path} cannot be read as an archive of images: {error}") from None
         self._oci = "index.json" in self._members
         if not self._oci and "manifest.json" not in self._members:
             raise CorruptImage(f"{path} has neither index.json nor manifest.json: it is no archive of images")
@@ -94,7 +94,9 @@ class ArchiveSource:
         except (tarfile.TarError, EOFError) as error:
             raise CorruptImage(f"{self._path}: layer {blob.digest} is damaged: {error}") from None
         except OSError as error:
-            raise NodeTrouble(f"layer {blob.digest} cannot be written: {error.strerror or error}") from None
+            raise UnsuitableNode(
+                f"layer {blob.digest} cannot be written: {error.strerror or error}"
+            ) from None
         _check(digest.hexdigest(), blob.digest, self._path)
         return 0
 

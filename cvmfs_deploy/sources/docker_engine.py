@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cvmfs_deploy.sources.archive import ArchiveSource
-from wrappers.containers.errors import ImageMissing, NodeTrouble
+from wrappers.containers.errors import ImageMissing, UnsuitableNode
 from wrappers.containers.reference import Reference
 
 
@@ -18,7 +18,7 @@ def from_docker(reference: Reference, work: Path) -> Iterator[ArchiveSource]:
 
     Raises:
         ImageMissing: the engine has no such image.
-        NodeTrouble: there is no engine that we may talk to, or no space.
+        UnsuitableNode: there is no engine that we may talk to, or no space.
     """
     import docker  # slow to load, and only asked for by name
     from docker import errors
@@ -42,7 +42,7 @@ def from_docker(reference: Reference, work: Path) -> Iterator[ArchiveSource]:
     except errors.ImageNotFound:
         raise ImageMissing(f"the Docker engine has no image {_familiar(reference)}") from None
     except errors.DockerException as error:
-        raise NodeTrouble(f"the Docker engine cannot be used: {error}") from None
+        raise UnsuitableNode(f"the Docker engine cannot be used: {error}") from None
 
 
 def _familiar(reference: Reference) -> str:

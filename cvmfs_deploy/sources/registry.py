@@ -14,16 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cvmfs_deploy import log
-from cvmfs_deploy.amounts import size_text
 from cvmfs_deploy.settings import Settings
 from cvmfs_deploy.sources import udocker
+from cvmfs_deploy.units import size_text
 from wrappers.containers import credentials
 from wrappers.containers.blobs import Blob, scope_of
 from wrappers.containers.errors import ImageMissing, RegistryDown
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
 from wrappers.containers.registry import Client
-from wrappers.containers.transport import CONNECTION_ERRORS, Patience, reason
+from wrappers.containers.transport import CONNECTION_ERRORS, RetryBudget, reason
 
 _LARGEST_LIST = 8 << 20  # bytes of one page of tags
 _MOST_PAGES = 1000
@@ -34,12 +34,12 @@ class RegistrySource:
 
     name = "registry"
 
-    def __init__(self, settings: Settings, patience: Patience | None = None) -> None:
+    def __init__(self, settings: Settings, patience: RetryBudget | None = None) -> None:
         self._logins = credentials.load(settings.credentials)
         self._client = Client(
             settings.mirrors,
             self._logins,
-            patience or Patience(tries=4),
+            patience or RetryBudget(tries=4),
             authorities=settings.authorities,
         )
         self._puller = settings.puller

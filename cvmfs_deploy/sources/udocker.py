@@ -39,8 +39,8 @@ def fetch(base: str, repository: str, blob: Blob, into: Path, heard: Callable[[i
             while _runs(process):
                 heard(_size(layer.with_name(layer.name + ".tmp")))
         if process.returncode:
-            return _said(place) or f"udocker ended with exit code {process.returncode}"
-        return _taken(layer, blob, into)
+            return _output(place) or f"udocker ended with exit code {process.returncode}"
+        return _copy_checked(layer, blob, into)
     except OSError as error:
         if isinstance(error, InterruptedError):
             raise
@@ -79,7 +79,7 @@ def _direct() -> dict[str, str]:
     return {"no_proxy": ",".join(filter(None, [named, "localhost,127.0.0.1,::1"]))}
 
 
-def _taken(layer: Path, blob: Blob, into: Path) -> str:
+def _copy_checked(layer: Path, blob: Blob, into: Path) -> str:
     """Copy and check at once. Copied, since `into` is locked by its owner; another file would not be."""
     digest = hashlib.sha256()
     with open(layer, "rb") as source, open(into, "r+b") as target:
@@ -107,6 +107,6 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _said(place: Path) -> str:
+def _output(place: Path) -> str:
     lines = (place / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else ""

@@ -23,7 +23,7 @@ from http import HTTPStatus
 from typing import Any
 
 from engine.api.asgi import document
-from engine.api.seldom import Seldom
+from engine.api.rate_limited_log import RateLimitedLog
 from engine.api.wait import Wait
 
 ATTEMPT = "attempt"
@@ -142,7 +142,7 @@ class Connections:
         self._least_rate = least_rate
         self._refused = refused
         self._of: dict[tuple[str, int], Connection] = {}
-        self._seldom = Seldom()
+        self._seldom = RateLimitedLog()
 
     def of(self, client: Any) -> Connection | None:
         """The connection of a client, as `scope["client"]` names it."""
@@ -151,7 +151,7 @@ class Connections:
     def admitted(self, file: int, address: Any) -> Connection | None:
         """A new one, if there is room or can be made."""
         room = len(self._of) < self.most or self._make_room()
-        one = Connection(file, address, time.monotonic(), self._leave)
+        one = Connection(file, address, time.monotonic(), self._close)
         if room:
             self._of[address[0], address[1]] = one
             return one
@@ -179,7 +179,7 @@ class Connections:
             self._seldom.warn("too many connections; clients that are waited for are left", most=self.most)
         several = max(1, self.most // 64)
         for one in sorted(idle, key=lambda each: each.idle_since or each.client_since or 0.0)[:several]:
-            self._leave(one)
+            self._close(one)
             if one.idle_since is None and not one.begun:
                 one.refuse(503, "there are too many connections", retry_after="5")
             else:
@@ -194,7 +194,7 @@ class Connections:
                 of.setdefault(one.account, []).append(one)
         return max(of.values(), key=len, default=[])
 
-    def _leave(self, one: Connection) -> None:
+    def _close(self, one: Connection) -> None:
         key = (one.client[0], one.client[1])
         if self._of.get(key) is one:
             del self._of[key]

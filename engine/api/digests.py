@@ -23,7 +23,7 @@ class Digests:
     def __init__(self) -> None:
         self._memory: dict[tuple[int, int, str], str] = {}
 
-    def keep(self, file: int, results: Mapping[str, str]) -> None:
+    def store(self, file: int, results: Mapping[str, str]) -> None:
         """Remember checksums of an open file, algorithm -> hexadecimal."""
         found = os.fstat(file)
         for algorithm, value in results.items():
@@ -48,11 +48,11 @@ class Digests:
         while piece := os.pread(file, CHUNK, at):
             hashed.update(piece)
             at += len(piece)
-        self.keep(file, hashed.results())
+        self.store(file, hashed.results())
         return hashed.results()[algorithm]
 
 
-def wanted(header: str) -> str | None:
+def requested_algorithm(header: str) -> str | None:
     """The algorithm that `Want-Digest` asks for and we have; the first of those that it likes best."""
     best: tuple[float, str] | None = None
     for item in header.split(","):
@@ -67,7 +67,7 @@ def wanted(header: str) -> str | None:
     return best[1] if best else None
 
 
-def told(algorithm: str, value: str) -> str:
+def header_value(algorithm: str, value: str) -> str:
     """The value of a `Digest` header: adler32 in hexadecimal, the others in base64, as RFC 3230 has it."""
     text = value if algorithm == "adler32" else b64encode(bytes.fromhex(value)).decode("ascii")
     return f"{_ON_THE_WIRE[algorithm]}={text}"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from engine.app.access import tokens
 from engine.app.access.key import Key
-from engine.app.access.tokens import Leave
+from engine.app.access.tokens import TokenScope
 
 
 class Guard:
@@ -18,7 +18,7 @@ class Guard:
         self.alive = alive
         """Whether an attempt lives; may ask the database."""
 
-    def leave(self, authorization: str) -> Leave | None:
+    def scope(self, authorization: str) -> TokenScope | None:
         """What an `Authorization` header allows, apart from whether its attempt lives. Quick."""
         kind, _, token = authorization.partition(" ")
         return tokens.read(self._key, token.strip(), now=self._now()) if kind.lower() == "bearer" else None

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from engine.domain.account import Account, Role
 from engine.errors import EngineError
-from engine.store import executions, tallies
+from engine.store import executions, job_counts
 from engine.store.database import Database
 
 KIND = "text/plain; version=0.0.4; charset=utf-8"
@@ -64,7 +64,7 @@ class Metrics:
     def _lines(self) -> Iterator[str]:
         with self._db.read() as connection:
             of_executions = executions.count_by_state(connection)
-            of_jobs = tallies.jobs_by_state(connection)
+            of_jobs = job_counts.jobs_by_state(connection)
         yield from _gauges("engine_executions", "Executions by state", of_executions)
         yield from _gauges("engine_jobs", "Jobs of executions that have not ended, by state", of_jobs)
         with self._lock:

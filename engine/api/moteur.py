@@ -20,9 +20,9 @@ from engine.api.passwords import Passwords
 from engine.app.portal import executor_settings
 from engine.app.portal.carmin import Refused
 from engine.app.portal.documents import loads
-from engine.app.portal.launching import Wish
+from engine.app.portal.launching import LaunchRequest
 from engine.app.portal.portal import Portal
-from engine.domain.access import Deed
+from engine.domain.access import Action
 from engine.domain.account import Account, Role
 from engine.domain.execution import ExecutionState
 from engine.errors import BadRequest, EngineError
@@ -60,13 +60,13 @@ def moteur_routes(portal: Portal, passwords: Passwords) -> APIRouter:
         try:
             account = await _account(passwords, request)
             if account is None:
-                return _words(401, "a service account is needed")
+                return _text(401, "a service account is needed")
             body = await _body(request)
             return PlainTextResponse(await run_in_threadpool(act, account, body))
         except BadRequest as error:
-            return _words(429 if isinstance(error, Refused) and error.status == 429 else 400, error.message)
+            return _text(429 if isinstance(error, Refused) and error.status == 429 else 400, error.message)
         except EngineError:
-            return _words(503, "a service that is needed does not answer")
+            return _text(503, "a service that is needed does not answer")
 
     return router
 
@@ -98,7 +98,7 @@ def _submit(portal: Portal, account: Account, body: bytes, address: str) -> str:
     workflow, inputs = _part(fields, "workflow"), _part(fields, "inputs")
     settings = executor_settings.read({**_settings(fields), **_config(portal, fields)})
     name = "".join(c for c in str(workflow.get("name", "")) if (c.isalnum() and c.isascii()) or c in " -_")
-    wish = Wish(
+    wish = LaunchRequest(
         name=name[:255] or "workflow",
         descriptor=workflow,
         values=inputs,
@@ -111,7 +111,7 @@ def _submit(portal: Portal, account: Account, body: bytes, address: str) -> str:
 
 def _status(portal: Portal, account: Account, id_: str) -> str:
     try:
-        found = portal.launches.find(account, id_, Deed.READ)
+        found = portal.launches.find(account, id_, Action.READ)
     except Refused:
         return "UNKNOWN"
     return _STATUS[portal.launches.application(found).execution(found.execution_id).state]
@@ -166,7 +166,7 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
     return found
 
 
-def _words(status: int, text: str) -> PlainTextResponse:
+def _text(status: int, text: str) -> PlainTextResponse:
     headers = {"WWW-Authenticate": 'Basic realm="grid-engine"'} if status == 401 else {}
     if status in (429, 503):
         headers["Retry-After"] = "5"

@@ -23,19 +23,19 @@ def node_routes(exchange: Exchange) -> APIRouter:
     async def trade(request: Request) -> Response:
         kind, _, claim = request.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
-            return _words(401, "a claim is needed: Authorization: Bearer ...")
+            return _text(401, "a claim is needed: Authorization: Bearer ...")
         if not exchange.knows(claim.strip()):
-            return _words(401, "this claim is worth nothing: it is not ours")
+            return _text(401, "this claim is worth nothing: it is not ours")
         request.scope["state"][ATTEMPT] = claim
         body = bytearray()
         async for piece in request.stream():
             body += piece
             if len(body) > LARGEST:
-                return _words(413, f"at most {LARGEST} bytes of wants at a time")
+                return _text(413, f"at most {LARGEST} bytes of wants at a time")
         try:
             wants = wire.loads(Wants, bytes(body))
         except (wire.WireError, UnicodeDecodeError) as error:
-            return _words(400, f"not a document of wants: {error}")
+            return _text(400, f"not a document of wants: {error}")
         return await run_in_threadpool(_answer, exchange, claim.strip(), wants)
 
     return router
@@ -45,12 +45,12 @@ def _answer(exchange: Exchange, claim: str, wants: Wants) -> Response:
     try:
         grants: Grants = exchange.answer(claim, wants)
     except ClaimRefused as error:
-        return _words(401, error.message)
+        return _text(401, error.message)
     except EngineError as error:
-        return _words(503, error.message)
+        return _text(503, error.message)
     return Response(wire.dumps(grants), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _words(status: int, text: str) -> Response:
+def _text(status: int, text: str) -> Response:
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
     return Response(f"{text}\n", status_code=status, media_type="text/plain", headers=headers)

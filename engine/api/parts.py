@@ -11,16 +11,16 @@ from engine.api.guard import Guard
 from engine.api.metrics import Metrics
 from engine.api.moteur import moteur_routes
 from engine.api.page.routes import page_routes
+from engine.api.refusal_recorder import RefusalRecorder, of_connection
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
 from engine.api.trees.directory import DirectoryTree
 from engine.api.trees.split import SplitTree
 from engine.api.trees.storage import StorageTree
-from engine.api.watched import Watched, of_connection
-from engine.app.access.exchange import Doors, Exchange
+from engine.app.access.attempt_liveness import AttemptLiveness
+from engine.app.access.exchange import Exchange, NodeStorages
 from engine.app.access.key import Key
-from engine.app.access.living import Living
 from engine.app.access.needs import public_url
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.portal import Portal
@@ -32,7 +32,7 @@ from engine.app.portal.tree import FileTree, kept_in
 from engine.app.portal.virtual import ROOT, owner_of
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
-from engine.reconcile.place import MakeManifest
+from engine.reconcile.context import MakeManifest
 from engine.settings.tree import Settings
 from engine.store import executions
 from engine.store.database import Database
@@ -48,7 +48,7 @@ class Http:
         db: Database,
         make: MakeManifest,
         key: Key,
-        doors: Doors,
+        doors: NodeStorages,
         portal: Callable[[FileTree], Portal] | None,
         trail: AuditTrail,
         clock: Clock,
@@ -60,7 +60,7 @@ class Http:
             Unavailable: the port is taken, or the storage cannot be opened.
         """
         settings = every.api
-        living = Living(db, clock, settings.claims)
+        living = AttemptLiveness(db, clock, settings.claims)
         public_path = urlsplit(public_url(settings)).path if settings.public_url else ""
         site = site_of(every)
         self._tree = Tree(settings.root)
@@ -85,11 +85,11 @@ class Http:
             self._refusals = refusals = Refusals(trail, clock)
             self._sessions = Sessions(db, every.storages if portal else {}, doors.renew, clock)
             self._server = HttpServer(
-                Watched(Application(self._storage, others, self._rest), refusals.tell),
+                RefusalRecorder(Application(self._storage, others, self._rest), refusals.record),
                 settings.listen,
                 settings.stall,
                 settings.least_rate,
-                lambda client, status: refusals.tell(of_connection(client, status)),
+                lambda client, status: refusals.record(of_connection(client, status)),
                 most=settings.connections,
                 proxies=[str(one) for one in settings.proxies],
                 beyond_loopback=settings.behind_proxy,
@@ -132,7 +132,7 @@ class Http:
         self._tree.close()
 
 
-def _virtual_tree(every: Settings, tree: Tree, site: Site | None, doors: Doors) -> FileTree:
+def _virtual_tree(every: Settings, tree: Tree, site: Site | None, doors: NodeStorages) -> FileTree:
     here = DirectoryTree(tree, every.api)
     if site is None:
         return here

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from fastapi.concurrency import run_in_threadpool
 
-from engine.api.seldom import Seldom
+from engine.api.rate_limited_log import RateLimitedLog
 from engine.app.portal import passwords
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.failures import WINDOW, Failures
@@ -57,7 +57,7 @@ class Passwords:
         self._waiting: list[_Try] = []
         self._hashing = False
         self._number = 0
-        self._seldom = Seldom()
+        self._seldom = RateLimitedLog()
 
     async def account(self, name: str, password: str, address: str) -> Account | None:
         """The account that they open, if any.

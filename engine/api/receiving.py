@@ -57,7 +57,7 @@ class Incoming:
 
     def publish(self, path: Segments) -> int:
         """It is complete: give it its name. Gives the bytes of what it replaced."""
-        self._digests.keep(self._file, self.results())
+        self._digests.store(self._file, self.results())
         replaced = self._tree.publish(self._part, path)
         self._part = ""
         return replaced

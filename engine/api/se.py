@@ -30,7 +30,7 @@ from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import FIRST, send_file
 from engine.api.tree import Tree
 from engine.app.access.paths import DEEPEST, BadPath, segments
-from engine.app.access.tokens import DELETE, READ, WRITE, Leave, Segments
+from engine.app.access.tokens import DELETE, READ, WRITE, Segments, TokenScope
 from engine.app.portal.quotas import QuotaExceeded, Quotas
 from engine.app.portal.virtual import ROOT, owner_of
 from engine.app.shares import Shares
@@ -140,13 +140,13 @@ class StorageElement:
         url_path = self._public_path + raw.decode("ascii")
         return Request(scope["method"], path, url_path, headers, receive, scope.setdefault("state", {}))
 
-    async def _leave(self, request: Request, verb: str, path: Segments) -> Leave:
+    async def _scope(self, request: Request, verb: str, path: Segments) -> TokenScope:
         """What the request may do, this included.
 
         Raises:
             Refusal: 401 without a good token, 403 when it does not go so far.
         """
-        leave = self._guard.leave(request.header("authorization"))
+        leave = self._guard.scope(request.header("authorization"))
         if leave is None or (leave.attempt and not await self._run(self._guard.alive, leave.attempt)):
             raise Refusal(401, "a token of this engine is needed", WWW_Authenticate="Bearer")
         if not leave.allows(verb, path):
@@ -171,14 +171,14 @@ class StorageElement:
         return Reply(200, {"Allow": _ALLOWED, "DAV": "1"})
 
     async def _put(self, request: Request) -> Reply:
-        leave = await self._leave(request, WRITE, request.path)
+        leave = await self._scope(request, WRITE, request.path)
         if "content-range" in request.headers:
             raise Refusal(400, "a file is put as a whole: Content-Range is not supported")
         if not request.path or request.url_path.endswith("/"):
             raise Refusal(409, "a file has a name; MKCOL makes directories")
         announced = request.header("content-length")
-        said = digest.told({"digest": request.header("digest")})
-        asked = digests.wanted(request.header("want-digest"))
+        said = digest.parse_digests({"digest": request.header("digest")})
+        asked = digests.requested_algorithm(request.header("want-digest"))
         algorithms = {"adler32", *said, *([asked] if asked else [])}
         incoming = Incoming(self._tree, self._digests, sorted(algorithms))
         try:
@@ -207,10 +207,12 @@ class StorageElement:
         finally:
             incoming.close()
         algorithm = asked or "adler32"
-        return Reply(204 if replaced else 201, {"Digest": digests.told(algorithm, results[algorithm])})
+        return Reply(
+            204 if replaced else 201, {"Digest": digests.header_value(algorithm, results[algorithm])}
+        )
 
     @contextmanager
-    def _share(self, leave: Leave) -> Iterator[None]:
+    def _share(self, leave: TokenScope) -> Iterator[None]:
         """One of the transfers that an attempt may have at a time; the engine itself has any number."""
         if not leave.attempt:
             yield
@@ -228,7 +230,7 @@ class StorageElement:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     async def _get(self, request: Request, send: Send) -> None:
-        leave = await self._leave(request, READ, request.path)
+        leave = await self._scope(request, READ, request.path)
         with self._share(leave):
             await self._sent(request, send)
 
@@ -267,8 +269,8 @@ class StorageElement:
         try:
             found = os.fstat(file)
             piece = ranges.choose(request.headers, found.st_size, ranges.etag(found))
-            asked = digests.wanted(request.header("want-digest"))
-            told = digests.told(asked, self._digests.of(file, asked)) if asked else ""
+            asked = digests.requested_algorithm(request.header("want-digest"))
+            told = digests.header_value(asked, self._digests.of(file, asked)) if asked else ""
             first = b""
             if request.method == "GET":
                 first = os.pread(file, min(FIRST, piece.stop - piece.start), piece.start)
@@ -278,7 +280,7 @@ class StorageElement:
             raise
 
     async def _delete(self, request: Request) -> Reply:
-        await self._leave(request, DELETE, request.path)
+        await self._scope(request, DELETE, request.path)
         size = await self._run(self._tree.remove, request.path)
         self._changed(request.path, -size)
         return Reply(204)
@@ -290,15 +292,15 @@ class StorageElement:
             self._accounts.changed(owner_of(path), by)
 
     async def _mkcol(self, request: Request) -> Reply:
-        await self._leave(request, WRITE, request.path)
+        await self._scope(request, WRITE, request.path)
         if not await self._run(self._tree.make, request.path):
             raise Refusal(405, "it is there already", Allow=_ALLOWED)
         return Reply(201)
 
     async def _move(self, request: Request) -> Reply:
-        await self._leave(request, DELETE, request.path)
+        await self._scope(request, DELETE, request.path)
         target = self._destination(request.header("destination"))
-        await self._leave(request, WRITE, target)
+        await self._scope(request, WRITE, target)
         if len(target) > len(request.path):
             await self._run(self._must_not_be_too_deep, request.path, target)
         replace = request.header("overwrite").upper() != "F"
@@ -326,7 +328,7 @@ class StorageElement:
         raise Refusal(400, "a Destination in this storage is needed")
 
     async def _propfind(self, request: Request) -> Reply:
-        await self._leave(request, READ, request.path)
+        await self._scope(request, READ, request.path)
         deep = request.header("depth") not in ("", "0")
         item = await self._run(self._tree.item, request.path)
         below = await self._run(self._tree.items, request.path) if deep and item.directory else []

@@ -20,7 +20,7 @@ import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from engine.api.connections import Connections, Listener, Refused
-from engine.api.seldom import Seldom
+from engine.api.rate_limited_log import RateLimitedLog
 from engine.api.strict import LARGEST, Strict
 from engine.api.timed import Timed
 from engine.errors import SettingsError, Unavailable
@@ -165,7 +165,7 @@ class _Quiet(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seldom = Seldom()
+        self._seldom = RateLimitedLog()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether it is written."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.connections import Connection, Connections
-from engine.api.watched import STALLED
+from engine.api.refusal_recorder import STALLED
 
 
 class Timed:

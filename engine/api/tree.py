@@ -158,7 +158,7 @@ class Tree:
         """
         with self._above(source) as (old, old_name), self._above(target, make=True) as (new, new_name):
             moved = _item(old_name, os.stat(old_name, dir_fd=old, follow_symlinks=False))
-            _settle(old_name, old)
+            _sync_tree(old_name, old)
             if replace and not moved.directory:
                 os.rename(old_name, new_name, src_dir_fd=old, dst_dir_fd=new)
             elif moved.directory:
@@ -246,7 +246,7 @@ def _must_not_be(name: str, directory: int) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
-def _settle(name: str, directory: int) -> None:
+def _sync_tree(name: str, directory: int) -> None:
     """Have a file, or a directory with all it holds, on the disk."""
     if not stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
         _sync(name, directory)

@@ -11,30 +11,30 @@ from engine.app.data.check import Checked, check
 from engine.app.data.download import Downloads
 from engine.app.planner import Plan, plan, planned_jobs
 from engine.app.requests import SubmitRequest
-from engine.app.submission import Also, Submissions, Told
+from engine.app.submission import Also, Submissions, UploadProgress
 from engine.app.summary import job_summary
 from engine.clock import Clock
-from engine.domain.attempt import News
+from engine.domain.attempt import AttemptEvent
 from engine.domain.execution import Intent
 from engine.domain.job import JobState
 from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.ports import Backend, Catalogue, Identifying, Progress, Storage
 from engine.reconcile import layout
-from engine.reconcile.settle import settle
+from engine.reconcile.finish import finish_jobs
 from engine.settings.tree import Settings
 from engine.storages.file import to_path
 from engine.store import (
+    alerts,
     attempts,
     events,
     executions,
+    job_counts,
     jobs,
     lifecycle,
     products,
     replicas,
     submissions,
-    tallies,
-    troubles,
 )
 from engine.store.database import Database
 from engine.store.events import Event
@@ -89,7 +89,7 @@ class Application:
     def submit(
         self,
         planned: Plan,
-        progress: Told | None = None,
+        progress: UploadProgress | None = None,
         also: Also | None = None,
     ) -> tuple[views.ExecutionView, bool]:
         """Write an execution with all its jobs: see `engine.app.submission.Submissions.write`."""
@@ -124,15 +124,15 @@ class Application:
             if not found.state.is_final:
                 if found.backend not in self._backends:
                     trouble = f"back-end {found.backend} is not in the settings: it goes on once it is there"
-                trouble = trouble or troubles.told(connection, found.backend)
-                trouble = trouble or troubles.told(connection, id_)
-            return views.of_execution(found, tallies.of(connection, id_), trouble)
+                trouble = trouble or alerts.alert_of(connection, found.backend)
+                trouble = trouble or alerts.alert_of(connection, id_)
+            return views.of_execution(found, job_counts.of(connection, id_), trouble)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[views.ExecutionView]:
         """Executions, newest first."""
         with self._db.read() as connection:
             found = executions.newest(connection, limit=limit, before=before)
-            return [views.of_execution(e, tallies.of(connection, e.id)) for e in found]
+            return [views.of_execution(e, job_counts.of(connection, e.id)) for e in found]
 
     def jobs(self, id_: ExecutionId, states: Sequence[JobState] = ()) -> Iterator[views.JobView]:
         """The jobs of an execution, read a page at a time."""
@@ -186,7 +186,7 @@ class Application:
         with self._db.read() as connection:
             copies = replicas.of_execution(connection, id_)
         downloads = Downloads(self._storage, copies, into, progress)
-        return downloads.bring_all(self.products(id_), self.settings.data.parallel)
+        return downloads.download_all(self.products(id_), self.settings.data.parallel)
 
     def check(self, id_: ExecutionId, *, deep: bool = False) -> Iterator[Checked]:
         """Look whether the results of an execution are where they were put: see `engine.app.data.check`."""
@@ -242,8 +242,8 @@ class Application:
                 return False
             if job.state == JobState.ACTIVE:
                 busy = [a for a in attempts.of_job(connection, job.id) if not a.state.at_rest]
-                words = [lifecycle.Word(a, News.CANCEL_REQUESTED) for a in busy]
-                settle(connection, lifecycle.tell(connection, words, now=now), now=now)
+                words = [lifecycle.EventNotice(a, AttemptEvent.CANCEL_REQUESTED) for a in busy]
+                finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)
             else:
                 jobs.move(connection, [Move(job, JobState.CANCELLED, message="cancelled")], now=now)
                 told = Event(id_, now, "cancelled", job.id, None, job.state, JobState.CANCELLED)

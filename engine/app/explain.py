@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.clock import iso
-from engine.domain.attempt import AttemptState, News
+from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.job import JobState
 from engine.domain.retry import cause_of
 from engine.ids import ExecutionId
 from engine.store import attempts, events, jobs
 from engine.store.database import Database
-from engine.store.events import Told
+from engine.store.events import JobEvent
 from engine.store.jobs import Job
 from wrappers import wire
 from wrappers.causes import CAUSES
@@ -29,21 +29,21 @@ _WORDS: Final[Mapping[str, str]] = {
     "cancel_requested": "the user asked to cancel",
     "retry": "it is tried again: {detail}",
     "quarantined": "news that cannot be, so it was set aside for a person to look at: {detail}",
-    News.SUBMIT_REQUESTED: "it was prepared for {detail}",
-    News.ACCEPTED: "the place took it as {detail}",
-    News.REJECTED: "the place refused it: {detail}",
-    News.SEEN_QUEUED: "it waits at the place {detail}",
-    News.SEEN_RUNNING: "it runs {detail}",
-    News.SEEN_FINISHED: "it ended at the place; its report is read {detail}",
-    News.GONE: "it is lost: {detail}",
-    News.REPORT_SUCCEEDED: "its report is good and its results are in place",
-    News.REPORT_FAILED: "its report tells of a failure: {detail}",
-    News.REPORT_ABSENT: "nothing believable came back: {detail}",
+    AttemptEvent.SUBMIT_REQUESTED: "it was prepared for {detail}",
+    AttemptEvent.ACCEPTED: "the place took it as {detail}",
+    AttemptEvent.REJECTED: "the place refused it: {detail}",
+    AttemptEvent.SEEN_QUEUED: "it waits at the place {detail}",
+    AttemptEvent.SEEN_RUNNING: "it runs {detail}",
+    AttemptEvent.SEEN_FINISHED: "it ended at the place; its report is read {detail}",
+    AttemptEvent.GONE: "it is lost: {detail}",
+    AttemptEvent.REPORT_SUCCEEDED: "its report is good and its results are in place",
+    AttemptEvent.REPORT_FAILED: "its report tells of a failure: {detail}",
+    AttemptEvent.REPORT_ABSENT: "nothing believable came back: {detail}",
     "results_wait": "its results wait for a storage: {detail}",
-    News.STORAGE_GONE: "its results wait no longer, and stay where they are: {detail}",
-    News.TAKEN_UP: "its results are looked for again",
-    News.CANCEL_REQUESTED: "its end was asked for",
-    News.CANCEL_DONE: "it was cancelled before it started",
+    AttemptEvent.STORAGE_GONE: "its results wait no longer, and stay where they are: {detail}",
+    AttemptEvent.TAKEN_UP: "its results are looked for again",
+    AttemptEvent.CANCEL_REQUESTED: "its end was asked for",
+    AttemptEvent.CANCEL_DONE: "it was cancelled before it started",
 }
 
 
@@ -51,12 +51,12 @@ _UNSUCCESSFUL: Final = (JobState.FAILED, JobState.CANCELLED)
 _FEW: Final = 3
 
 
-def tell(story: list[Told]) -> Iterator[Mapping[str, Any]]:
+def sentences(story: list[JobEvent]) -> Iterator[Mapping[str, Any]]:
     """Each event with its time, the try it belongs to, and a sentence."""
     for told in story:
         e = told.event
         words = _WORDS.get(e.news, e.news).format(detail=e.detail, to=e.state_to).strip().rstrip(":")
-        if e.news == News.SEEN_FINISHED and e.state_to == AttemptState.CANCELLED:
+        if e.news == AttemptEvent.SEEN_FINISHED and e.state_to == AttemptState.CANCELLED:
             words = "it ended, as was asked for"
         yield {
             "at": iso(e.at),
@@ -70,7 +70,7 @@ def tell(story: list[Told]) -> Iterator[Mapping[str, Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class JobHistory:
     """What happened to a job."""
 
     events: list[Mapping[str, Any]]
@@ -78,20 +78,20 @@ class Story:
     """Where it stands, and what its last report says."""
 
 
-def story_of(db: Database, id_: ExecutionId, job: Job) -> Story:
+def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
     """The story of one job, with the words of its last report."""
     with db.read() as connection:
-        told = list(tell(events.story(connection, id_, job.id)))
+        told = list(sentences(events.history(connection, id_, job.id)))
         tries = attempts.of_job(connection, job.id)
         report = attempts.report_of(connection, tries[-1].id) if tries else None
         skipped = job.state == JobState.SKIPPED
         before = jobs.page(connection, id_, states=_UNSUCCESSFUL, limit=_FEW + 1) if skipped else []
-    summary = [f"job {job.number} is {job.state}", *_report_words(report or {})]
+    summary = [f"job {job.number} is {job.state}", *_report_sentences(report or {})]
     if skipped:
         summary += _why_skipped(id_, job, before)
     if (report or {}).get("failure") == wire.ENGINE:
         summary.append(f"a defect of ours; where: engine logs --debug {id_}:{job.number}")
-    return Story(told, summary)
+    return JobHistory(told, summary)
 
 
 def _why_skipped(id_: ExecutionId, job: Job, before: list[Job]) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _why_skipped(id_: ExecutionId, job: Job, before: list[Job]) -> Iterator[str]
     yield f"engine retry {id_} tries them again, and then this one"
 
 
-def _report_words(report: Mapping[str, Any]) -> Iterator[str]:
+def _report_sentences(report: Mapping[str, Any]) -> Iterator[str]:
     if report.get("message"):
         yield f"report: {report['message']}"
     if report.get("failure") in CAUSES:

@@ -9,10 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from engine.app.data.bring import weight
 from engine.app.data.locations import path_of, url_of
 from engine.app.data.remote import Remote
 from engine.app.data.unfetched import lacks_content, participants, problem_of
+from engine.app.data.uploads import weight
 from engine.domain.tool import InputType, Tool
 from engine.errors import BadRequest
 from engine.planning import InputFile
@@ -50,7 +50,7 @@ class Files:
         self._lacks = lru_cache(maxsize=_MANY)(lacks_content)
 
     @property
-    def understands(self) -> bool:
+    def transforms(self) -> bool:
         """Whether File values are anything but paths and URLs as they are."""
         return self._understand is not None
 
@@ -67,7 +67,7 @@ class Files:
                     urls.append(url)
         self._remote.prefetch(urls)
 
-    def settle(
+    def resolve(
         self, tool: Tool, invocation: Mapping[str, Any], defaults: Collection[str] = ()
     ) -> tuple[dict[str, Any], list[str]]:
         """The invocation with absolute File values, and what is wrong with them.

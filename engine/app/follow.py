@@ -12,7 +12,7 @@ from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.errors import Unavailable
 from engine.ids import ExecutionId
-from engine.reconcile.place import LEASE_SECONDS, log
+from engine.reconcile.context import LEASE_S, log
 from engine.reconcile.reconciler import Reconciler
 from engine.store import executions, replicas
 from engine.store.database import Database
@@ -24,10 +24,10 @@ WATCH_EVERY = 0.25
 OUTAGE = 5.0
 """Seconds between two tries while the database does not answer."""
 
-BREATH = 0.02
+ACTIVE_INTERVAL_S = 0.02
 """Seconds between two rounds while things move: news of many jobs then share a commit."""
 
-CALM = 0.2
+IDLE_INTERVAL_S = 0.2
 """Seconds between two rounds of a daemon where nothing has moved for a while."""
 
 
@@ -65,7 +65,7 @@ class Driver:
         try:
             while True:
                 wait = self.round()
-                view = self._app.status(id_, self.trouble)
+                view = self._app.status(id_, self.alert)
                 watch(view)
                 if ExecutionState(view.state).is_final and not self._copying(id_):
                     return view
@@ -81,7 +81,7 @@ class Driver:
         try:
             while not stop():
                 try:
-                    wait = max(self.round(), min(self._quiet * BREATH / 2, CALM))
+                    wait = max(self.round(), min(self._quiet * ACTIVE_INTERVAL_S / 2, IDLE_INTERVAL_S))
                     if until_idle and not self._busy():
                         return
                 except Unavailable as error:
@@ -105,15 +105,13 @@ class Driver:
         """One round if the lease can be had; returns the seconds until the next is worth while."""
         now = self._clock.now()
         if self._lease is None:
-            self._lease = acquire(
-                self._db, self._holder, now=now, seconds=LEASE_SECONDS, is_dead=self._is_dead
-            )
+            self._lease = acquire(self._db, self._holder, now=now, seconds=LEASE_S, is_dead=self._is_dead)
             self._renewed = now
         if self._lease is None:
             return WATCH_EVERY
         try:
-            if now - self._renewed > LEASE_SECONDS / 3:
-                with fenced(self._db, self._lease, until=now + LEASE_SECONDS):
+            if now - self._renewed > LEASE_S / 3:
+                with fenced(self._db, self._lease, until=now + LEASE_S):
                     self._renewed = now
             with self._beating(self._lease):
                 changed = self._reconciler.tick(self._lease)
@@ -123,7 +121,7 @@ class Driver:
             self._lease = None
             return WATCH_EVERY
         self._quiet = 0 if changed else self._quiet + 1
-        return BREATH if changed else max(self._reconciler.pause(), BREATH)
+        return ACTIVE_INTERVAL_S if changed else max(self._reconciler.pause(), ACTIVE_INTERVAL_S)
 
     @contextmanager
     def _beating(self, lease: Lease) -> Iterator[None]:
@@ -138,16 +136,16 @@ class Driver:
             beat.join()
 
     def _beat(self, lease: Lease, over: threading.Event) -> None:
-        while not over.wait(LEASE_SECONDS / 3):
+        while not over.wait(LEASE_S / 3):
             # Lost: the next write of the round finds out. No database: neither can anybody else take it.
             with (
                 suppress(LeaseLost, Unavailable),
-                fenced(self._db, lease, until=self._clock.now() + LEASE_SECONDS),
+                fenced(self._db, lease, until=self._clock.now() + LEASE_S),
             ):
                 pass
 
     @property
-    def trouble(self) -> str:
+    def alert(self) -> str:
         """Why nothing moves, when a place does not answer."""
         return "; ".join(f"{name}: {text}" for name, text in self._reconciler.trouble.items())
 

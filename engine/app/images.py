@@ -26,11 +26,11 @@ from wrappers.containers import (
     udocker_format,
 )
 from wrappers.containers.reference import Reference
-from wrappers.containers.transport import Patience
+from wrappers.containers.transport import RetryBudget
 
-PATIENCE = Patience(tries=3, first_wait=0.5, timeout=10.0)
+REGISTRY_TIMEOUT_S = RetryBudget(tries=3, first_wait=0.5, timeout=10.0)
 """For a person who waits: a registry that is down is told after seconds, not after minutes."""
-GLANCE = Patience(tries=1, timeout=5.0)
+CVMFS_TIMEOUT_S = RetryBudget(tries=1, timeout=5.0)
 """For what need not be known."""
 
 _sha256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})").fullmatch
@@ -74,15 +74,15 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
         deployed = cvmfs.find(node.cvmfs, name, name.digest)
         size = _look_at(name, node, source) if deployed.found is None else None
         image = wire.Image(name.text, name.digest, size, path=path)
-        return Pinned(image, "the digest in its name", (*warnings, *_told(deployed)))
+        return Pinned(image, "the digest in its name", (*warnings, *_not_asked(deployed)))
     deployed = cvmfs.search(node.cvmfs, [cvmfs.name_for(name)], udocker_format.manifest)
-    told = (*warnings, *_told(deployed))
+    told = (*warnings, *_not_asked(deployed))
     if deployed.found is not None:
         digest = "sha256:" + hashlib.sha256(deployed.told).hexdigest()
         return Pinned(wire.Image(name.text, digest, path=path), str(deployed.found), told)
     place = path if path and not warnings else _kept_here(name, node)
     try:
-        asked = _ask_registry(name, node, path, GLANCE if place else PATIENCE)
+        asked = _ask_registry(name, node, path, CVMFS_TIMEOUT_S if place else REGISTRY_TIMEOUT_S)
         return replace(asked, warnings=(*told, *asked.warnings))
     except (errors.ImageMissing, errors.NoImage, EngineError) as error:
         if place:  # whatever the registry answers, it is not needed
@@ -97,7 +97,7 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
         raise BadRequest(f"{source}: container-image.image: {error}") from None
 
 
-def _told(search: cvmfs.Search) -> tuple[str, ...]:
+def _not_asked(search: cvmfs.Search) -> tuple[str, ...]:
     """Give a warning for each directory of pre-deployed containers that could not be asked."""
     return tuple(f"{trouble}; the image is pulled" for trouble in search.troubles)
 
@@ -120,7 +120,7 @@ def _look_at(name: Reference, node: NodeSettings, source: str) -> int | None:
     """
     try:
         logins = credentials.load(node.credentials)
-        client = registry.Client(node.mirrors, logins, GLANCE, authorities=node.authorities)
+        client = registry.Client(node.mirrors, logins, CVMFS_TIMEOUT_S, authorities=node.authorities)
         return _runnable(client, name).size
     except (errors.WrongPlatform, errors.NoImage) as error:
         raise BadRequest(f"{source}: container-image.image: {error}") from None
@@ -142,10 +142,10 @@ def _kept_here(name: Reference, node: NodeSettings) -> str:
     return found.name if found is not None else ""
 
 
-def _ask_registry(name: Reference, node: NodeSettings, path: str, patience: Patience) -> Pinned:
+def _ask_registry(name: Reference, node: NodeSettings, path: str, patience: RetryBudget) -> Pinned:
     try:
         logins = credentials.load(node.credentials)
-    except errors.NodeTrouble as error:
+    except errors.UnsuitableNode as error:
         raise SettingsError(f"setting node.credentials: {error}") from None
     try:
         client = registry.Client(node.mirrors, logins, patience, authorities=node.authorities)
@@ -154,7 +154,7 @@ def _ask_registry(name: Reference, node: NodeSettings, path: str, patience: Pati
         raise
     except errors.AccessDenied as error:
         raise CredentialExpired(str(error), remedy="see the setting node.credentials") from None
-    except errors.NodeTrouble as error:
+    except errors.UnsuitableNode as error:
         raise SettingsError(str(error)) from None
     except errors.Distrusted as error:
         raise Unavailable(str(error), remedy="see the setting node.authorities") from None

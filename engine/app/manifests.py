@@ -43,7 +43,7 @@ class Manifests:
         tool = compiled.tool
         expansion = compiled.expand(job.invocation, stage=True)
         inputs = self._inputs(execution, expansion.inputs)
-        first, *others = [layout.attempt_url(p, job.number, attempt) for p in layout.places(execution)]
+        first, *others = [layout.attempt_url(p, job.number, attempt) for p in layout.destinations(execution)]
         return Manifest(
             attempt=attempt,
             job=job_name(execution.id, job.number),
@@ -64,7 +64,7 @@ class Manifests:
             entrypoint=tool.image.entrypoint if tool.image else False,
             limits=options.limits,
             outputs_also=others,
-            exchange=options.exchange if _leaves(inputs, [first, *others]) else "",
+            exchange=options.exchange if _needs_transfers(inputs, [first, *others]) else "",
             transfers=options.transfers,
             network=options.network,
             isolated=options.isolated,
@@ -97,7 +97,7 @@ class Manifests:
         )
 
 
-def _leaves(inputs: Sequence[Input], places: Sequence[str]) -> bool:
+def _needs_transfers(inputs: Sequence[Input], places: Sequence[str]) -> bool:
     """Whether anything comes from or goes to another place than files of the node's machine."""
     urls = [*places, *(url for one in inputs for url in (one.url, *one.replicas))]
     return any(not url.startswith(("file:", SANDBOX)) for url in urls)

@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.app.access.needs import Offer
-from engine.app.choices import settle
+from engine.app.access.needs import NodeServices
 from engine.app.collisions import Names
-from engine.app.data.bring import staging
+from engine.app.data.destinations import writable
 from engine.app.data.remote import Remote
-from engine.app.data.stores import writable
+from engine.app.data.uploads import staging
 from engine.app.files import Files
 from engine.app.images import pin
+from engine.app.option_resolution import resolve_options
 from engine.app.requests import SubmitRequest
 from engine.domain.options import Options
 from engine.errors import BadRequest, EngineError
@@ -44,7 +44,7 @@ from engine.store.database import Database
 from engine.store.jobs import NewJob
 from engine.store.sources import Source
 
-TOGETHER = 200
+BATCH = 200
 """Invocations whose files on storages are looked at together."""
 
 
@@ -64,7 +64,7 @@ class Plan:
     files: Files
     needs_staging: bool
     """Whether files of this machine are brought to a storage first."""
-    offer: Offer
+    offer: NodeServices
     """What nodes can have of the engine."""
 
 
@@ -105,10 +105,10 @@ def plan(
         raise BadRequest(problems[0], problems=problems)
     for name in request.stores:
         writable(name, settings, storage)  # the places are settled when there is an execution
-    options = settle(request, compiled.tool, needs, settings, can, descriptor.source)
+    options = resolve_options(request, compiled.tool, needs, settings, can, descriptor.source)
     asks = can.runs_image or options.runtimes != ["none"]
     pinned = pin(compiled.tool, settings.node, descriptor.source) if asks else None
-    offer = Offer(settings.api)
+    offer = NodeServices(settings.api)
     return Plan(
         request=request,
         descriptor=descriptor,
@@ -134,7 +134,7 @@ def plan(
     )
 
 
-def _staging(settings: Settings, offer: Offer) -> str:
+def _staging(settings: Settings, offer: NodeServices) -> str:
     """The storage for files of this machine, from which nodes can fetch them."""
     url = staging(settings)
     offer.require([url])
@@ -151,10 +151,10 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
     names = Names(plan.options.naming)
 
     def expand(point: Point) -> PlannedJob:
-        invocation, wrong = files.settle(tool, point.invocation)
+        invocation, wrong = files.resolve(tool, point.invocation)
         expansion = _expand(plan.compiled, invocation, wrong)
-        if used := {i.id for i in expansion.inputs if _by_default(i, invocation, files.understands)}:
-            invocation, wrong = files.settle(tool, point.invocation, used)
+        if used := {i.id for i in expansion.inputs if _by_default(i, invocation, files.transforms)}:
+            invocation, wrong = files.resolve(tool, point.invocation, used)
             expansion = _expand(plan.compiled, invocation, wrong)
         fields = result_fields(plan.options.naming, tool, expansion.invocation, point)
         number = point.index + 1
@@ -175,7 +175,7 @@ def _looked_at(plan: Plan) -> Iterator[Point]:
     while trouble is None:
         some: list[Point] = []
         try:
-            some += islice(points, TOGETHER)
+            some += islice(points, BATCH)
         except EngineError as error:
             trouble = error  # told after what is wrong with the points before
         plan.files.prefetch(plan.compiled.tool, (point.invocation for point in some))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy.engine import Connection
 
-from engine.app.data.bring import Bringer, size_of, weight
-from engine.app.data.stores import places_of
+from engine.app.data.destinations import destinations_of
+from engine.app.data.uploads import Uploader, size_of, weight
 from engine.app.planner import Plan, PlannedJob, planned_jobs, results_of, validator
 from engine.app.repeated import asks_the_same
 from engine.clock import Clock
@@ -26,7 +26,7 @@ from wrappers.containers.tree import remove
 
 PAGE = 1000
 
-Told = Callable[[int, int], Progress | None]
+UploadProgress = Callable[[int, int], Progress | None]
 """Told how many files and bytes of this machine are brought to a storage; gives what hears of each piece."""
 
 Also = Callable[[Connection, Execution], None]
@@ -51,7 +51,7 @@ class Submissions:
         self._clock = clock
 
     def write(
-        self, planned: Plan, progress: Told | None = None, also: Also | None = None
+        self, planned: Plan, progress: UploadProgress | None = None, also: Also | None = None
     ) -> tuple[ExecutionId, bool]:
         """Write an execution with all its jobs; they may run from the commit that ends this.
 
@@ -75,7 +75,7 @@ class Submissions:
         try:
             count = self._write_jobs(new, planned)
             _make_results_directory(directory)
-            self._bring(new, progress)
+            self._upload(new, progress)
             with self._db.write() as connection:
                 plans.activate(connection, new.id, jobs=count, now=self._clock.now())
                 if also is not None:
@@ -93,7 +93,7 @@ class Submissions:
         id_ = ExecutionId(new_id())
         results = to_url(results_of(planned.request, self._settings) / id_)
         home = "" if planned.needs_staging else results
-        places = places_of(
+        places = destinations_of(
             planned.request.stores,
             self._settings,
             self._storage,
@@ -121,7 +121,7 @@ class Submissions:
             created_at=now,
         )
         with self._db.write() as connection:
-            descriptors.keep(
+            descriptors.store(
                 connection,
                 planned.descriptor.sha256,
                 planned.descriptor.data,
@@ -151,19 +151,19 @@ class Submissions:
         page.clear()
         return written
 
-    def _bring(self, new: Execution, progress: Told | None) -> None:
+    def _upload(self, new: Execution, progress: UploadProgress | None) -> None:
         """Bring local files to where jobs can read them, or to where they wait for the jobs with which they
         travel, after everything else was found to be right.
         """
         with self._db.read() as connection:
-            wanted = sources.to_bring(connection, new.id)
+            wanted = sources.not_uploaded(connection, new.id)
         if not wanted:
             return
         told = progress(len(wanted), size_of(wanted)) if progress else None
         travel = weight(wanted) <= self._settings.data.travelling
-        bringer = Bringer(self._settings, self._storage, told, new.results if travel else "")
+        bringer = Uploader(self._settings, self._storage, told, new.results if travel else "")
         for at in range(0, len(wanted), PAGE):
-            found = bringer.bring_all(wanted[at : at + PAGE])
+            found = bringer.upload_all(wanted[at : at + PAGE])
             with self._db.write() as connection:
                 plans.touch(connection, new.id, now=self._clock.now())
                 for one in found:

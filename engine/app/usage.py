@@ -29,7 +29,7 @@ def usage_of(db: Database, by: Sequence[str], since: str = "", until: str = "") 
             raise BadRequest(f"{month!r} is no month", remedy="for example 2026-11")
     with db.read() as connection:
         groups = {one.id: [group.name for group in one.groups] for one in accounts.every(connection)}
-        found = _within(chain(usage.kept(connection), usage.counted(connection)), since, until)
+        found = _within(chain(usage.purged(connection), usage.counted(connection)), since, until)
         sums = summed(found, by, groups)
     return [{**dict(zip(by, key, strict=True)), **_rounded(each)} for key, each in sums]
 

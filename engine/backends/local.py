@@ -67,18 +67,18 @@ class LocalBackend:
 
     def check(self) -> None:
         """See that the spool can be written."""
-        with self._trouble():
+        with self._errors():
             self._spool.make()
             if not os.access(self._spool.jobs, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Put each into the spool by one rename; a key that is there already was submitted before."""
-        with self._trouble():
+        with self._errors():
             self._prepare(ours=True)
             answers: list[Accepted | Rejected] = []
             for item in batch:
-                self._place(item)
+                self._write_submission(item)
                 answers.append(Accepted(item.key))
             self._wake()
         return answers
@@ -95,13 +95,13 @@ class LocalBackend:
             finished = set()
         seen = [o for id_ in native_ids if (o := self._look(id_, finished)) is not None]
         if any(o.seen != Seen.FINISHED for o in seen):
-            with self._trouble():
+            with self._errors():
                 self._prepare()
         return seen
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         """Leave word for the serving wrapper, which ends the process group."""
-        with self._trouble():
+        with self._errors():
             self._prepare()
             for id_ in native_ids:
                 with suppress(FileNotFoundError):
@@ -158,7 +158,7 @@ class LocalBackend:
         # It may have ended between the two looks; only then is its silence a death.
         return Observation(id_, Seen.FINISHED) if (job / "finished").exists() else None
 
-    def _place(self, item: Submission) -> None:
+    def _write_submission(self, item: Submission) -> None:
         part = Path(self._spool.jobs) / f".new-{item.key}-{os.getpid()}"
         try:
             part.mkdir(mode=0o700)
@@ -183,7 +183,7 @@ class LocalBackend:
         if noted is not None and not ours:
             return
         self._spool.make()
-        self._tell_node()
+        self._write_node()
         wrapper, sha256 = self._wrapper()
         if noted is not None:
             if noted["wrapper_sha256"] == sha256:
@@ -215,7 +215,7 @@ class LocalBackend:
             )
         return not ended
 
-    def _tell_node(self) -> None:
+    def _write_node(self) -> None:
         """Write how this machine is set up; a server reads it again whenever it is woken."""
         text = wire.dumps(self._node)
         path = Path(self._spool.node)
@@ -259,8 +259,8 @@ class LocalBackend:
         finally:
             os.close(pipe)
 
-    def _trouble(self) -> _Trouble:
-        return _Trouble(self._spool.root, self.name)
+    def _errors(self) -> _SpoolErrors:
+        return _SpoolErrors(self._spool.root, self.name)
 
 
 def _private(path: str, flags: int) -> int:
@@ -289,7 +289,7 @@ def _start(argv: list[str], log: str) -> int:
     return os.posix_spawn(argv[0], argv, surroundings, file_actions=actions, setsid=True)
 
 
-class _Trouble:
+class _SpoolErrors:
     """Turns the file system's trouble with the spool into the back-end's own words."""
 
     def __init__(self, spool: str, name: str) -> None:

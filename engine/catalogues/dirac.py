@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.dirac.client import Door, Refused
+from engine.dirac.client import DiracBridge, Refused
 from engine.dirac.names import url_of
 from engine.domain.catalogue import Entry
 from engine.errors import NotFound, Unavailable
@@ -19,7 +19,7 @@ _LONG = 300.0
 class DiracCatalogue:
     """Implements `engine.ports.Catalogue` on `dfc:`. What is stored at `lfn:` is registered by that."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: DiracBridge) -> None:
         self._door = door
 
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:

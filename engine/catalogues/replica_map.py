@@ -53,7 +53,7 @@ class ReplicaMapCatalogue:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise self._trouble(error) from None
+            raise self._error(error) from None
         return {one.name: one for one in loads(text, str(self._path))}
 
     @contextmanager
@@ -69,9 +69,9 @@ class ReplicaMapCatalogue:
                 part.write_text(dumps(known.values()))
                 os.replace(part, self._path)
         except OSError as error:
-            raise self._trouble(error) from None
+            raise self._error(error) from None
 
-    def _trouble(self, error: OSError) -> Unavailable:
+    def _error(self, error: OSError) -> Unavailable:
         return Unavailable(
             f"catalogue {self._path}: {error.strerror}", remedy="see that this user may write there"
         )

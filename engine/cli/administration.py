@@ -65,7 +65,7 @@ class Here:
 
     def set_locked(self, name: str, locked: bool, now: bool = False) -> None:
         """Lock an account, or let it in again; `now`: end and revoke all that it has."""
-        from engine.app.portal.deeds import local_actor
+        from engine.app.portal.audited_actions import local_actor
         from engine.app.portal.ending import end_all
 
         ours = self._engine
@@ -95,9 +95,9 @@ class Here:
         """Make an account a member."""
         self._engine.administration.join(group, name)
 
-    def leave(self, group: str, name: str) -> None:
+    def remove_member(self, group: str, name: str) -> None:
         """End a membership."""
-        self._engine.administration.leave(group, name)
+        self._engine.administration.remove_member(group, name)
 
     def proposals(self, *, decided: bool = False) -> Sequence[Told]:
         """The proposals of everybody."""
@@ -124,7 +124,7 @@ class Here:
 
     def audit_head(self) -> Told:
         """Its end."""
-        return self._engine.trail.told_head()
+        return self._engine.trail.published_head()
 
     def who(self, what: str, time: str) -> Sequence[Told]:
         """Whose a job of a place was, or what ran on a host at a time."""

@@ -17,11 +17,11 @@ def command(
     json: Json = False,
 ) -> None:
     """End an execution. What has succeeded keeps its results."""
-    from engine.app.portal.deeds import KILL, asked, local_actor
+    from engine.app.portal.audited_actions import KILL, local_actor, record_request
 
     engine = session.engine
     id_ = engine.app.resolve(execution)
-    wanted = engine.app.cancel(id_, asked(engine.trail, local_actor(), KILL))
+    wanted = engine.app.cancel(id_, record_request(engine.trail, local_actor(), KILL))
     if not wanted:
         show.say(f"engine: {id_} was over already")
     if wanted and wait:
@@ -48,12 +48,12 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try again what did not succeed. Successful jobs are left as they are."""
-    from engine.app.portal.deeds import RESTART, asked, local_actor
+    from engine.app.portal.audited_actions import RESTART, local_actor, record_request
 
     engine = session.engine
     id_, number = execution_or_job_of(job)
     states = [JobState.FAILED] if failed else [JobState.FAILED, JobState.CANCELLED]
-    count = engine.app.retry(id_, states, number, asked(engine.trail, local_actor(), RESTART))
+    count = engine.app.retry(id_, states, number, record_request(engine.trail, local_actor(), RESTART))
     if not count:
         show.say(f"engine: nothing to try again in {id_}")
         return

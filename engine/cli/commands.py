@@ -101,7 +101,7 @@ class Commands(TyperGroup):
         """The command that is meant; a misspelt one is told with what is like it."""
         known = _table(ctx)
         if args and args[0] not in known:
-            _elsewhere(args[0], known)
+            _refuse(args[0], known)
         near = get_close_matches(args[0], known, 1) if args and args[0] not in known else []
         if near:
             raise BadRequest(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
@@ -119,7 +119,7 @@ def _found(what: str) -> Any:
     return getattr(import_module(f"engine.cli.{module}"), name)
 
 
-def _elsewhere(name: str, known: dict[str, str]) -> None:
+def _refuse(name: str, known: dict[str, str]) -> None:
     """Refuse a command that is there with `--server` only, or without it only."""
     if name in COMMANDS and known is REMOTE:
         raise BadRequest(

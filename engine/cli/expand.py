@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.session import DescriptorArgument, InvocationsArgument, NetworkOption, load_descriptor
-from engine.cli.sweeping import sweep_of
-from engine.cli.taking import takes
+from engine.cli.shared_options import with_options
+from engine.cli.sweep_options import sweep_from
 
 if TYPE_CHECKING:
     from engine.planning import CompiledTool, Expansion, Point, Sweep
 
 
-@takes(sweep_of)
+@with_options(sweep_from)
 def command(
     sweep: Sweep,
     descriptor: DescriptorArgument,

@@ -9,12 +9,12 @@ from engine.cli.session import Json, job_of, session
 
 def command(job: JobArgument = None, json: Json = False) -> None:
     """Tell what happened to a job, from the event log."""
-    from engine.app.explain import story_of
+    from engine.app.explain import history_of
     from engine.app.health.grid import story_there
 
     id_, number = job_of(job)
     engine = session.engine
-    told = story_of(engine.db, id_, engine.app.job(id_, number))
+    told = history_of(engine.db, id_, engine.app.job(id_, number))
     for line in told.events:
         if json:
             show.json_line(line)

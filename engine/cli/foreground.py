@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli import ending, show
+from engine.cli import show, signals
 from engine.cli.session import session
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
     display = (LiveDisplay if sys.stderr.isatty() else Display)(view)
     while True:
         try:
-            ending.listen_again()
+            signals.listen_again()
             if cancelling:
                 show.say("engine: cancelling; Ctrl-C again leaves without waiting")
             with display:
@@ -44,15 +44,19 @@ def run(engine: Engine, view: ExecutionView, *, json: bool) -> int:
                 detach(session.config)
                 show.say(f"engine: its jobs are ended in the background; engine status {id_} tells")
                 return CANCELLED
-            answer = _ask(display.view)
+            answer = _confirm(display.view)
             if answer == "detach":
                 detach(session.config)
                 show.say(f"engine: it goes on in the background; engine status --watch {id_}")
                 return 0
             if answer == "cancel":
-                from engine.app.portal.deeds import KILL, asked, local_actor  # most runs need it not
+                from engine.app.portal.audited_actions import (  # most runs need it not
+                    KILL,
+                    local_actor,
+                    record_request,
+                )
 
-                engine.app.cancel(id_, asked(engine.trail, local_actor(), KILL))
+                engine.app.cancel(id_, record_request(engine.trail, local_actor(), KILL))
                 cancelling = True
     _conclude(engine, view, json=json)
     stopped = view.intent == "cancel" and view.tally.get("cancelled")
@@ -126,12 +130,12 @@ class LiveDisplay(Display):
         self._progress.update(self._task, completed=view.finished, tally=show.cell(words))
 
 
-def _ask(view: ExecutionView) -> str:
+def _confirm(view: ExecutionView) -> str:
     if not sys.stdin.isatty():
         return "cancel"
     show.say(f"\nengine: {view.jobs - view.finished} of {view.jobs} jobs are not finished.")
     question = "  [c]ancel them, [d]etach and let them run in the background, or [g]o on? "
-    ending.listen_again()
+    signals.listen_again()
     with suppress(EOFError, KeyboardInterrupt):  # no answer means what Ctrl-C means everywhere
         while True:
             print(question, end="", file=sys.stderr, flush=True)
@@ -167,12 +171,12 @@ def _conclude(engine: Engine, view: ExecutionView, *, json: bool) -> None:
     there = [f"{what} in {where}/{part}" for part, what in parts.items() if (path / part).is_dir()]
     show.say(f"engine: {', '.join(there) or f'nothing is in {where}'}")
     if view.stores and view.tally.get("succeeded"):
-        _tell_stores(engine, id_, view.stores)
+        _print_destinations(engine, id_, view.stores)
     if view.tally.get("failed"):
         show.say(f"engine: engine explain {view.id}:NUMBER tells why; engine retry {view.id} tries again")
 
 
-def _tell_stores(engine: Engine, id_: ExecutionId, stores: Sequence[str]) -> None:
+def _print_destinations(engine: Engine, id_: ExecutionId, stores: Sequence[str]) -> None:
     """Tell which of the storages that were wanted hold results, and that they hold none."""
     if on := [url for url in stores if engine.app.kept_on(id_, url)]:
         show.say(f"engine: results on {', '.join(on)}; engine results {id_} --download DIR brings them home")

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from engine import __version__
-from engine.cli import ending, show
+from engine.cli import show, signals
 from engine.cli.commands import Commands
 from engine.cli.session import session
 from engine.terminal import Program
@@ -58,12 +58,12 @@ def _global(
 
 def main() -> None:
     """Run a command; every expected failure is one clear line and a documented exit code."""
-    ending.heed()
+    signals.install_handlers()
     logging.getLogger().addHandler(show.Warnings(logging.WARNING))
-    _leave(Program("engine", cli).run(sys.argv[1:]))
+    _exit(Program("engine", cli).run(sys.argv[1:]))
 
 
-def _leave(code: int) -> NoReturn:
+def _exit(code: int) -> NoReturn:
     """End at once: Python would tidy up the memory of all that was imported, object by object, before the
     system frees it as a whole; a quarter of a short command's time, measured.
     """

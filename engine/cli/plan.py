@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from engine.cli import show
 from engine.cli.request import request
 from engine.cli.session import Json, session
-from engine.cli.taking import takes
+from engine.cli.shared_options import with_options
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest
 
 
-@takes(request)
+@with_options(request)
 def command(asked: SubmitRequest, json: Json = False) -> None:
     """Show command line, inputs, outputs, image and runtime of each job; submit nothing."""
     app = session.engine.app

@@ -24,7 +24,7 @@ def command(
 
     Results that wait on a storage for `engine retry` go with them; where that fails, the execution stays.
     """
-    from engine.app.portal.deeds import local_actor
+    from engine.app.portal.audited_actions import local_actor
     from engine.app.portal.purge import files_of, giving_up, purge_due
     from engine.app.portal.site import site_of
 

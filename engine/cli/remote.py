@@ -72,7 +72,7 @@ def status(
     """Show how an execution stands."""
     client = connected()
     id_ = _id(client, execution)
-    _tell(client.wait(id_) if watch else client.status(id_), json_=json_)
+    _print(client.wait(id_) if watch else client.status(id_), json_=json_)
 
 
 def jobs(
@@ -192,7 +192,7 @@ def retry(
 
 def _follow(client: Client, id_: str, *, json_: bool) -> None:
     told = client.wait(id_)
-    _tell(told, json_=json_)
+    _print(told, json_=json_)
     raise typer.Exit(_EXITS.get(told["status"], 1))
 
 
@@ -229,7 +229,7 @@ def _job(client: Client, given: str | None) -> tuple[str, int]:
     return id_, 0
 
 
-def _tell(told: Mapping[str, Any], *, json_: bool) -> None:
+def _print(told: Mapping[str, Any], *, json_: bool) -> None:
     if json_:
         show.json_line(dict(told))
         return

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.amounts import bytes_of
 from engine.cli.session import DescriptorArgument, InvocationsArgument, NetworkOption, RuntimeOption
-from engine.cli.sweeping import sweep_of
-from engine.cli.taking import takes
+from engine.cli.shared_options import with_options
+from engine.cli.sweep_options import sweep_from
+from engine.cli.units import bytes_of
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest
     from engine.planning import Sweep
 
 
-@takes(sweep_of)
+@with_options(sweep_from)
 def request(
     sweep: Sweep,
     descriptor: DescriptorArgument,

@@ -42,7 +42,7 @@ def command(
     if wanted and (warning := check_policy(engine.settings, local=engine.app.runs_here())):
         logger.warning("isolation", words=warning)
     if issuers := engine.settings.portal.issuers if wanted else {}:
-        for words in engine.users.provided(issuers).settle():
+        for words in engine.users.provided(issuers).end_unmapped():
             logger.warning("groups", words=words, remedy="engine user group add makes one")
     server = engine.http() if wanted else None
     logger.info(
@@ -78,6 +78,6 @@ def tick(json: Json = False) -> None:
     driver = session.engine.driver
     driver.tick()
     if json:
-        show.json_line({"trouble": driver.trouble})
-    elif driver.trouble:
-        show.say(f"engine: {driver.trouble}")
+        show.json_line({"trouble": driver.alert})
+    elif driver.alert:
+        show.say(f"engine: {driver.alert}")

@@ -28,14 +28,14 @@ def command(
     while True:
         view = app.status(id_)
         if view != told:
-            _tell(view, json=json)
+            _print(view, json=json)
             told = view
         if not watch or ExecutionState(view.state).is_final:
             return
         time.sleep(0.5)
 
 
-def _tell(view: ExecutionView, *, json: bool) -> None:
+def _print(view: ExecutionView, *, json: bool) -> None:
     if json:
         show.json_line(view)
         return

@@ -9,13 +9,13 @@ import typer
 from engine.cli import foreground, show
 from engine.cli.request import request
 from engine.cli.session import Json, session
-from engine.cli.taking import takes
+from engine.cli.shared_options import with_options
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest
 
 
-@takes(request)
+@with_options(request)
 def command(
     asked: SubmitRequest,
     detach: Annotated[

@@ -161,7 +161,7 @@ def group_join(name: GroupArgument, user: NameArgument) -> None:
 @group.command("leave")
 def group_leave(name: GroupArgument, user: NameArgument) -> None:
     """End a membership."""
-    administration().leave(name, user)
+    administration().remove_member(name, user)
     show.say(f"user {user} is not in {name}")
 
 

@@ -87,7 +87,7 @@ class Administration(Requests):
         """Make an account a member of a group; again is fine."""
         self._json("PUT", _member(group, name))
 
-    def leave(self, group: str, name: str) -> None:
+    def remove_member(self, group: str, name: str) -> None:
         """End a membership; none is fine."""
         self._json("DELETE", _member(group, name))
 

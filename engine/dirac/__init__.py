@@ -1,1 +1,1 @@
-"""A DIRAC client beside the engine: its own Python, its own environment, asked through `wrappers.door`."""
+"""The DIRAC client beside the engine: `wrappers.dirac_bridge` in a Python and an environment of its own."""

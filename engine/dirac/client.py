@@ -26,17 +26,17 @@ from typing import IO, Any
 from engine.dirac.environment import environment
 from engine.dirac.settings import DoorSettings
 from engine.errors import CredentialExpired, NotFound, SettingsError, Unavailable
-from wrappers.door import answers
-from wrappers.door.line import MARK
+from wrappers.dirac_bridge import answers
+from wrappers.dirac_bridge.line import MARK
 
 log = logging.getLogger("engine.dirac")
 
 START = 120.0
 """Seconds in which DIRAC must be ready: from a cold CVMFS it takes half a minute."""
-PATIENCE = 90.0
+TIMEOUT_S = 90.0
 """Seconds for one answer: DIRAC's own calls get 60."""
-_LAST_WORDS = 20
-_PARTING = 10.0
+_STDERR_LINES = 20
+_STOP_TIMEOUT_S = 10.0
 """Seconds in which a process that has closed its output tells how it ended."""
 _LONGEST = 64 << 20
 """Characters of one answer."""
@@ -49,7 +49,7 @@ class Refused(Exception):
     """DIRAC says that the request is wrong; it would say so again."""
 
 
-class Door:
+class DiracBridge:
     """A DIRAC client. May be used by several threads."""
 
     def __init__(self, settings: DoorSettings) -> None:
@@ -57,8 +57,8 @@ class Door:
         self._process: _Process | None = None
         self._starting = threading.Lock()
 
-    def ask(self, verb: str, *, patience: float = PATIENCE, **arguments: Any) -> Any:
-        """The answer to one question of `wrappers.door`. `patience` in seconds.
+    def ask(self, verb: str, *, patience: float = TIMEOUT_S, **arguments: Any) -> Any:
+        """The answer to one question of `wrappers.dirac_bridge`. `patience` in seconds.
 
         Raises:
             Refused: the request is wrong.
@@ -119,7 +119,7 @@ class _Process:
         self._waiting: dict[int, Future[Any]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._words: deque[str] = deque(maxlen=_STDERR_LINES)
         self.heard = 0  # answers so far
         self._process = _start(command, variables)
         self._last_words = threading.Thread(target=self._keep_words, name="dirac", daemon=True)
@@ -155,7 +155,7 @@ class _Process:
         with suppress(OSError):
             _stream(self._process.stdin).close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PARTING)
+            self._process.wait(_STOP_TIMEOUT_S)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -176,8 +176,8 @@ class _Process:
             futures = [*self._waiting.values(), self.hello]
             self._waiting.clear()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_PARTING)
-        self._last_words.join(_PARTING)  # a child of its own may keep the pipe open
+            self._process.wait(_STOP_TIMEOUT_S)
+        self._last_words.join(_STOP_TIMEOUT_S)  # a child of its own may keep the pipe open
         for future in futures:
             if not future.done():
                 future.set_exception(self._gone())
@@ -212,9 +212,9 @@ class _Process:
 
 
 @lru_cache(maxsize=8)
-def door(settings: DoorSettings) -> Door:
+def bridge(settings: DoorSettings) -> DiracBridge:
     """The DIRAC client of these settings: one for all who ask. It ends with this process."""
-    made = Door(settings)
+    made = DiracBridge(settings)
     atexit.register(made.close)
     return made
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.errors import SettingsError, Unavailable
 
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 """Seconds for a `diracosrc`; on CVMFS the first reading may take a while."""
 
 _OURS = ("VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
@@ -45,11 +45,11 @@ def _sourced(source: Path) -> dict[str, str]:
             env=clean,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Unavailable(f"{source} takes more than {PATIENCE:.0f} s to source") from None
+        raise Unavailable(f"{source} takes more than {TIMEOUT_S:.0f} s to source") from None
     except OSError as error:
         raise SettingsError(
             f"setting diracosrc of a dirac back-end: bash cannot be started: {error.strerror}"

@@ -11,7 +11,7 @@ from enum import StrEnum
 from engine.domain.account import Account, Role
 
 
-class Deed(StrEnum):
+class Action(StrEnum):
     """What is done with an execution."""
 
     SUMMARY = "summary"  # how it stands
@@ -19,11 +19,11 @@ class Deed(StrEnum):
     CHANGE = "change"  # kill it, rename it, delete it
 
 
-def may_touch_execution(account: Account, owner: str, deed: Deed) -> bool:
+def may_touch_execution(account: Account, owner: str, deed: Action) -> bool:
     """Whether an account may do this with the execution of `owner` (an id)."""
     if account.id == owner or account.is_admin:
         return True
-    return account.role is Role.SERVICE and deed is Deed.SUMMARY
+    return account.role is Role.SERVICE and deed is Action.SUMMARY
 
 
 def may_launch(account: Account) -> bool:

@@ -44,7 +44,7 @@ FINAL: Final = frozenset(
 )
 
 
-class News(StrEnum):
+class AttemptEvent(StrEnum):
     """What was learned, or asked for, about an attempt."""
 
     SUBMIT_REQUESTED = "submit_requested"
@@ -73,39 +73,39 @@ class Effect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """Where news leads, and what must be done."""
 
     to: AttemptState
     effects: tuple[Effect, ...] = ()
 
 
-S, N, E = AttemptState, News, Effect
+S, N, E = AttemptState, AttemptEvent, Effect
 
-STEPS: Final[Mapping[tuple[AttemptState, News], Step]] = {
-    (S.PREPARED, N.SUBMIT_REQUESTED): Step(S.SUBMITTING, (E.SUBMIT,)),
-    (S.PREPARED, N.CANCEL_REQUESTED): Step(S.CANCELLED),
-    (S.SUBMITTING, N.ACCEPTED): Step(S.QUEUED),
-    (S.SUBMITTING, N.REJECTED): Step(S.FAILED),
-    (S.SUBMITTING, N.CANCEL_REQUESTED): Step(S.CANCELLING, (E.CANCEL,)),
-    (S.QUEUED, N.SEEN_RUNNING): Step(S.RUNNING),
-    (S.QUEUED, N.SEEN_FINISHED): Step(S.FINALISING, (E.COLLECT,)),
-    (S.QUEUED, N.GONE): Step(S.LOST, (E.FORGET,)),
-    (S.QUEUED, N.CANCEL_REQUESTED): Step(S.CANCELLING, (E.CANCEL,)),
-    (S.RUNNING, N.SEEN_QUEUED): Step(S.QUEUED),  # DIRAC reschedules on its own
-    (S.RUNNING, N.SEEN_FINISHED): Step(S.FINALISING, (E.COLLECT,)),
-    (S.RUNNING, N.GONE): Step(S.LOST, (E.FORGET,)),
-    (S.RUNNING, N.CANCEL_REQUESTED): Step(S.CANCELLING, (E.CANCEL,)),
-    (S.FINALISING, N.REPORT_SUCCEEDED): Step(S.SUCCEEDED, (E.FORGET,)),
-    (S.FINALISING, N.REPORT_FAILED): Step(S.FAILED, (E.FORGET,)),
-    (S.FINALISING, N.REPORT_ABSENT): Step(S.LOST, (E.FORGET,)),
-    (S.FINALISING, N.STORAGE_GONE): Step(S.STRANDED),
-    (S.STRANDED, N.TAKEN_UP): Step(S.FINALISING, (E.COLLECT,)),
-    (S.CANCELLING, N.ACCEPTED): Step(S.CANCELLING, (E.CANCEL,)),  # the id came late
-    (S.CANCELLING, N.REJECTED): Step(S.CANCELLED),
-    (S.CANCELLING, N.CANCEL_DONE): Step(S.CANCELLED),
-    (S.CANCELLING, N.SEEN_FINISHED): Step(S.CANCELLED, (E.FORGET,)),
-    (S.CANCELLING, N.GONE): Step(S.CANCELLED, (E.FORGET,)),
+TRANSITIONS: Final[Mapping[tuple[AttemptState, AttemptEvent], Transition]] = {
+    (S.PREPARED, N.SUBMIT_REQUESTED): Transition(S.SUBMITTING, (E.SUBMIT,)),
+    (S.PREPARED, N.CANCEL_REQUESTED): Transition(S.CANCELLED),
+    (S.SUBMITTING, N.ACCEPTED): Transition(S.QUEUED),
+    (S.SUBMITTING, N.REJECTED): Transition(S.FAILED),
+    (S.SUBMITTING, N.CANCEL_REQUESTED): Transition(S.CANCELLING, (E.CANCEL,)),
+    (S.QUEUED, N.SEEN_RUNNING): Transition(S.RUNNING),
+    (S.QUEUED, N.SEEN_FINISHED): Transition(S.FINALISING, (E.COLLECT,)),
+    (S.QUEUED, N.GONE): Transition(S.LOST, (E.FORGET,)),
+    (S.QUEUED, N.CANCEL_REQUESTED): Transition(S.CANCELLING, (E.CANCEL,)),
+    (S.RUNNING, N.SEEN_QUEUED): Transition(S.QUEUED),  # DIRAC reschedules on its own
+    (S.RUNNING, N.SEEN_FINISHED): Transition(S.FINALISING, (E.COLLECT,)),
+    (S.RUNNING, N.GONE): Transition(S.LOST, (E.FORGET,)),
+    (S.RUNNING, N.CANCEL_REQUESTED): Transition(S.CANCELLING, (E.CANCEL,)),
+    (S.FINALISING, N.REPORT_SUCCEEDED): Transition(S.SUCCEEDED, (E.FORGET,)),
+    (S.FINALISING, N.REPORT_FAILED): Transition(S.FAILED, (E.FORGET,)),
+    (S.FINALISING, N.REPORT_ABSENT): Transition(S.LOST, (E.FORGET,)),
+    (S.FINALISING, N.STORAGE_GONE): Transition(S.STRANDED),
+    (S.STRANDED, N.TAKEN_UP): Transition(S.FINALISING, (E.COLLECT,)),
+    (S.CANCELLING, N.ACCEPTED): Transition(S.CANCELLING, (E.CANCEL,)),  # the id came late
+    (S.CANCELLING, N.REJECTED): Transition(S.CANCELLED),
+    (S.CANCELLING, N.CANCEL_DONE): Transition(S.CANCELLED),
+    (S.CANCELLING, N.SEEN_FINISHED): Transition(S.CANCELLED, (E.FORGET,)),
+    (S.CANCELLING, N.GONE): Transition(S.CANCELLED, (E.FORGET,)),
 }
 
 NO_CHANGE: Final = frozenset(
@@ -134,7 +134,7 @@ NO_CHANGE: Final = frozenset(
 )
 
 
-def advance(state: AttemptState, news: News) -> Step:
+def transition(state: AttemptState, news: AttemptEvent) -> Transition:
     """Where `news` takes an attempt, and what must then be done.
 
     Final states absorb everything: a late "running" from the grid must never raise a finished attempt
@@ -144,8 +144,8 @@ def advance(state: AttemptState, news: News) -> Step:
         IllegalTransition: the news contradicts the state; the caller quarantines the attempt.
     """
     if state.is_final or (state, news) in NO_CHANGE:
-        return Step(state)
+        return Transition(state)
     try:
-        return STEPS[state, news]
+        return TRANSITIONS[state, news]
     except KeyError:
         raise IllegalTransition(f"an attempt that is {state} cannot have {news}") from None

@@ -127,7 +127,7 @@ BLAMED: Final = frozenset({Failure.NODE, Failure.IMAGE, Failure.LOST, Failure.IN
 """Classes of failures after which a job avoids the site."""
 
 
-def elsewhere(failed: Iterable[str], resting: Iterable[str], known: Iterable[str]) -> Sequence[str]:
+def sites_to_avoid(failed: Iterable[str], resting: Iterable[str], known: Iterable[str]) -> Sequence[str]:
     """Sites that a job had better avoid: where it failed, and those that rest.
 
     None at all when no other site is known: a job that may go nowhere would wait for ever.

@@ -101,7 +101,7 @@ def _schema_problems(data: Mapping[str, Any]) -> list[str]:
     schema = json.loads((Path(boutiques.__file__).parent / "schema" / "descriptor.schema.json").read_text())
     kind = jsonschema.validators.extend(jsonschema.Draft4Validator, {"uniqueItems": _unique_items})
     found = specific(kind(schema).iter_errors(data))
-    return [f"{_place(data, error.absolute_path)}{worded(error)}" for error in found]
+    return [f"{_field(data, error.absolute_path)}{worded(error)}" for error in found]
 
 
 def _unique_items(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator[Exception]:
@@ -114,7 +114,7 @@ def _unique_items(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator[Exce
             yield jsonschema.ValidationError(f"{instance!r} has non-unique elements")
 
 
-def _place(data: Mapping[str, Any], path: Any) -> str:
+def _field(data: Mapping[str, Any], path: Any) -> str:
     """`inputs mask: ` rather than `inputs.3.minimum`: people know inputs by id."""
     words, value = [], data
     for step in path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
 from engine.planning.containers import container_requirements, parts_around_pwd
-from engine.planning.places import Place, places
+from engine.planning.positions import Position, positions
 from engine.planning.programs import can_be_command
 from engine.planning.shell import (
     Context,
@@ -59,7 +59,7 @@ class CommandLine:
         absolute = moves or any(one.absolute_path for one in tool.parameters)
         self.exposed: list[str] = []
         """Ids of inputs and outputs whose value stands where quoting does not protect."""
-        self._places = places(tool, keys)
+        self._places = positions(tool, keys)
         self.plain = self._compile(tool, keys, lambda one: False)
         self.staged = self.plain
         self.prologue = _PROLOGUE if absolute or needs.in_job else ""
@@ -79,7 +79,7 @@ class CommandLine:
             pieces.append((literal, first_of(slots)))
         return Template(pieces, tail)
 
-    def _slot(self, one: ToolInput | ToolOutput, place: Place, *, absolute: bool) -> Slot:
+    def _slot(self, one: ToolInput | ToolOutput, place: Position, *, absolute: bool) -> Slot:
         id, flag = one.id, one.flag
         if isinstance(one, ToolInput) and one.type is InputType.FLAG:
             return lambda values: flag if values.get(id) is True else None
@@ -100,7 +100,7 @@ def _is_path(one: ToolInput | ToolOutput) -> bool:
     return isinstance(one, ToolOutput) or one.type is InputType.FILE
 
 
-def _quoter(one: ToolInput | ToolOutput, place: Place, *, absolute: bool) -> Quoter:
+def _quoter(one: ToolInput | ToolOutput, place: Position, *, absolute: bool) -> Quoter:
     context = place.context
     quoter: Quoter = {
         Context.BARE: quote,

@@ -54,7 +54,7 @@ class Commands:
             self._texts[node.id] = known
         return known
 
-    def _word(self, node: Node) -> Word:
+    def _as_word(self, node: Node) -> Word:
         span = (node.start_byte, node.end_byte)
         absent = any(start <= span[0] and span[1] <= end for start, end in self._optional)
         return Word(
@@ -66,7 +66,7 @@ class Commands:
         known = self._readings.get(command.id)
         if known is None:
             nodes = words_of(command)
-            words = [self._word(node) for node in nodes]
+            words = [self._as_word(node) for node in nodes]
             reading = roles(words)
             known = self._readings[command.id] = nodes, self._corrected(command, words, reading)
         return known

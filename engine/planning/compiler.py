@@ -63,7 +63,7 @@ class CompiledTool:
         Raises:
             InvocationError: rules of the descriptor are broken; all of them are listed.
         """
-        values = self._rules.settle(invocation)
+        values = self._rules.resolve(invocation)
         files = self._staging.files(values)
         if stage:
             files = self._stage(values, files)
@@ -121,10 +121,10 @@ def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = 
     try:
         return CompiledTool(parse_tool(descriptor.data), compat=compat)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {_words_of(error)}") from None
+        raise BadRequest(f"{descriptor.source}: not a valid descriptor: {_explanation(error)}") from None
 
 
-def _words_of(error: Exception) -> str:
+def _explanation(error: Exception) -> str:
     """Why a descriptor cannot be compiled, in words: exceptions of Python say little to its author."""
     if isinstance(error, KeyError):
         return f"{error.args[0]} is missing"

@@ -13,7 +13,7 @@ from engine.planning.finding import ERROR, WARNING, Finding
 from engine.planning.lint_outputs import (
     circles,
     constant_outputs,
-    outputs_elsewhere,
+    outputs_outside,
     stripped_extensions,
     templates,
 )
@@ -57,7 +57,7 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
     tool = compiled.tool
     rules: tuple[Callable[[Tool], Iterator[Finding]], ...] = (
         constant_outputs,
-        outputs_elsewhere,
+        outputs_outside,
         stripped_extensions,
         circles,
         _never_runs,

@@ -32,7 +32,7 @@ def constant_outputs(tool: Tool) -> Iterator[Finding]:
             yield Finding("constant-output", WARNING, f"output-files {id}", text)
 
 
-def outputs_elsewhere(tool: Tool) -> Iterator[Finding]:
+def outputs_outside(tool: Tool) -> Iterator[Finding]:
     """Paths that are not below the job's directory."""
     for id, path in templates(tool):
         if path.startswith("/") or os.path.normpath(path).split("/")[0] == "..":

@@ -25,7 +25,7 @@ class Relations:
             self._requires or self._by_value or self._exclusions or self._one_required or self._together
         )
 
-    def settle(self, values: dict[str, Any], given: Mapping[str, Any]) -> list[str]:
+    def resolve(self, values: dict[str, Any], given: Mapping[str, Any]) -> list[str]:
         """Take from `values` the defaults that yield to a user's choice; answer with the broken rules."""
         problems = [
             problem
@@ -47,7 +47,7 @@ class Relations:
             if not any(self._active(member, values) for member in group.members)
         )
         for group in self._together:
-            problems.extend(self._together_problem(group, values, given))
+            problems.extend(self._mixed_group_problem(group, values, given))
         return problems
 
     def _active(self, id: str, values: Mapping[str, Any]) -> bool:
@@ -99,7 +99,7 @@ class Relations:
                 problems.append(f"input {one.id}: the value {value} cannot be used together with {other}")
         return problems
 
-    def _together_problem(
+    def _mixed_group_problem(
         self, group: Group, values: Mapping[str, Any], given: Mapping[str, Any]
     ) -> list[str]:
         active = [member for member in group.members if self._active(member, values)]

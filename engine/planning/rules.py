@@ -37,7 +37,7 @@ class Rules:
         self._required = frozenset(one.id for one in tool.inputs if not one.optional)
         self._relations = compile_relations(tool)
 
-    def settle(self, invocation: Mapping[str, Any]) -> Values:
+    def resolve(self, invocation: Mapping[str, Any]) -> Values:
         """The values of all inputs: what is given, and defaults that no given value rules out.
 
         Raises:
@@ -58,7 +58,7 @@ class Rules:
             missing = [id for id in checks if id in self._required and id not in values]
             problems.extend(f"input {id}: is required" for id in missing)
         if self._relations is not None and not problems:
-            problems.extend(self._relations.settle(values, invocation))
+            problems.extend(self._relations.resolve(values, invocation))
         if problems:
             raise InvocationError(problems)
         return values

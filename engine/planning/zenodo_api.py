@@ -46,7 +46,7 @@ class Zenodo:
             raise Unavailable(f"{self.endpoint} names {found[:_WORDS]}, which is not asked")
         return found
 
-    def ask(
+    def request(
         self, method: str, path: str, what: str, body: bytes | Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Give what is answered, an object; empty when it has no content.

@@ -36,7 +36,7 @@ def search(zenodo: Zenodo, words: str, *, most: int, whole: bool) -> list[dict[s
         BadRequest: Zenodo does not understand the question.
         Unavailable: it does not answer.
     """
-    answer = _asked(zenodo, bosh.zenodo_query(words, exact=False))
+    answer = _query(zenodo, bosh.zenodo_query(words, exact=False))
     found = bosh.zenodo_hits(answer, most, whole=whole)
     if found is None:
         raise Unavailable(f"{zenodo.endpoint} answers a search with something else than records")
@@ -46,7 +46,7 @@ def search(zenodo: Zenodo, words: str, *, most: int, whole: bool) -> list[dict[s
 def named(zenodo: Zenodo, name: str) -> str:
     """The number of the newest record of a tool of this very name; empty: there is none."""
     with suppress(NotFound, KeyError, TypeError, AttributeError):
-        for hit in _asked(zenodo, bosh.zenodo_query(name, exact=True))["hits"]["hits"]:
+        for hit in _query(zenodo, bosh.zenodo_query(name, exact=True))["hits"]["hits"]:
             if hit["metadata"]["title"] == name:
                 return str(int(hit["id"]))
     return ""
@@ -64,29 +64,31 @@ def publish(zenodo: Zenodo, data: Mapping[str, Any], name: str, earlier: str = "
     what = f"descriptor {data['name']}"
     record = bosh.zenodo_record(data)
     content = json.dumps({key: value for key, value in data.items() if key != "doi"}, indent=4).encode()
-    draft = _new_version(zenodo, what, earlier) if earlier else _id(zenodo.ask("POST", _DEPOSITS, what, {}))
+    draft = (
+        _new_version(zenodo, what, earlier) if earlier else _id(zenodo.request("POST", _DEPOSITS, what, {}))
+    )
     try:
-        zenodo.ask("PUT", f"{_DEPOSITS}/{draft}", what, record)
-        told = zenodo.ask("GET", f"{_DEPOSITS}/{draft}", what)
+        zenodo.request("PUT", f"{_DEPOSITS}/{draft}", what, record)
+        told = zenodo.request("GET", f"{_DEPOSITS}/{draft}", what)
         for file in told.get("files") or ():  # of the version before
-            zenodo.ask("DELETE", f"{_DEPOSITS}/{draft}/files/{quote(str(file['id']), safe='')}", what)
-        stored = zenodo.ask("PUT", f"{_bucket(told, what)}/{quote(name, safe='')}", what, content)
+            zenodo.request("DELETE", f"{_DEPOSITS}/{draft}/files/{quote(str(file['id']), safe='')}", what)
+        stored = zenodo.request("PUT", f"{_bucket(told, what)}/{quote(name, safe='')}", what, content)
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if stored.get("checksum") != f"md5:{md5}":
             raise Unavailable(f"{what}: {zenodo.endpoint} has something else than was sent")
     except BaseException:
         with suppress(EngineError):
-            zenodo.ask("DELETE", f"{_DEPOSITS}/{draft}", what)
+            zenodo.request("DELETE", f"{_DEPOSITS}/{draft}", what)
         raise
     return _published(zenodo, what, draft)
 
 
 def _published(zenodo: Zenodo, what: str, draft: str) -> str:
     try:
-        told = zenodo.ask("POST", f"{_DEPOSITS}/{draft}/actions/publish", what)
+        told = zenodo.request("POST", f"{_DEPOSITS}/{draft}/actions/publish", what)
     except Unavailable as error:  # it may be done all the same
         with suppress(EngineError):
-            told = zenodo.ask("GET", f"{_DEPOSITS}/{draft}", what)
+            told = zenodo.request("GET", f"{_DEPOSITS}/{draft}", what)
             if told.get("submitted") is True and number_of(str(told.get("doi"))):
                 return str(told["doi"])
         raise Unavailable(
@@ -101,7 +103,7 @@ def _published(zenodo: Zenodo, what: str, draft: str) -> str:
 
 def _new_version(zenodo: Zenodo, what: str, earlier: str) -> str:
     try:
-        told = zenodo.ask("POST", f"{_DEPOSITS}/{earlier}/actions/newversion", what)
+        told = zenodo.request("POST", f"{_DEPOSITS}/{earlier}/actions/newversion", what)
     except BadRequest as error:
         raise type(error)(
             f"zenodo.{earlier}: no new version of it can be made: {error.message}",
@@ -129,7 +131,7 @@ def _bucket(told: Mapping[str, Any], what: str) -> str:
     return found.rstrip("/")
 
 
-def _asked(zenodo: Zenodo, line: str) -> dict[str, Any]:
+def _query(zenodo: Zenodo, line: str) -> dict[str, Any]:
     query = quote(f"{_KEYWORDS}{line}", safe="%:/()[]*.")
     path = f"records/?q={query}&file_type=json&type=software&page=1&size={MOST}"
-    return zenodo.ask("GET", path, "search")
+    return zenodo.request("GET", path, "search")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from engine.domain.attempt import AttemptState
-from engine.domain.options import SANDBOX, Place
+from engine.domain.options import SANDBOX, Destination
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
 from engine.ids import AttemptId
 from engine.ports import Storage
@@ -30,21 +30,21 @@ def clear(
     Gives the trouble with each storage that could not be asked.
     """
     trouble: list[EngineError] = []
-    for place in layout.places(execution):
+    for place in layout.destinations(execution):
         if place.url == SANDBOX:
             continue
         try:
-            _clear_place(db, storage(place.url), execution, place, wanted)
+            _clear_destination(db, storage(place.url), execution, place, wanted)
         except (Unavailable, CredentialExpired, BadRequest) as error:
             trouble.append(error)
     return trouble
 
 
-def _clear_place(
-    db: Database, storage: Storage, execution: Execution, place: Place, wanted: Sequence[AttemptState]
+def _clear_destination(
+    db: Database, storage: Storage, execution: Execution, place: Destination, wanted: Sequence[AttemptState]
 ) -> None:
     with db.read() as connection:
-        keeps = AttemptState.STRANDED in wanted and attempts.any_stranded(connection, execution.id)
+        keeps = AttemptState.STRANDED in wanted and attempts.any_undelivered(connection, execution.id)
     if place.rename and not keeps:  # results that were committed lie elsewhere
         storage.delete(layout.attempts_url(place))
         return

@@ -1,4 +1,4 @@
-"""Bringing the testimony of finished submissions home. Only a verified report ends a job."""
+"""Bringing the reports of finished submissions home. Only a verified report ends a job."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.domain.attempt import AttemptState, Effect, News
+from engine.domain.attempt import AttemptEvent, AttemptState, Effect
 from engine.domain.execution import Intent
 from engine.domain.options import SANDBOX
 from engine.domain.retry import Failure
 from engine.errors import BadRequest, CredentialExpired, Unavailable
-from engine.reconcile import layout, second_report, waiting
+from engine.reconcile import delivery_retry, layout, second_report
 from engine.reconcile.commit import commit
-from engine.reconcile.place import Round, log
+from engine.reconcile.context import TickContext, log
+from engine.reconcile.delivery_retry import Trouble
+from engine.reconcile.finish import finish_jobs
 from engine.reconcile.provenance import record
-from engine.reconcile.settle import settle
-from engine.reconcile.testimony import Unbelievable, words
-from engine.reconcile.waiting import Trouble
+from engine.reconcile.reports import InvalidReport, storable
 from engine.store import attempts, executions, jobs, lifecycle, outbox, products, replicas
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
 from engine.store.jobs import Job
-from engine.store.lifecycle import Word
+from engine.store.lifecycle import EventNotice
 from engine.store.outbox import Due
 from engine.store.products import Product
 from wrappers import wire
@@ -41,53 +41,53 @@ AT_A_TIME = 8
 class Verdict:
     """What became of one attempt, ready to be written."""
 
-    word: Word
+    notice: EventNotice
     products: list[Product] = field(default_factory=list)
 
 
-def collect_due(round_: Round) -> bool:
+def collect_due(context: TickContext) -> bool:
     """Read reports, put results in their place, and write what became of each attempt."""
-    now = round_.clock.now()
-    with round_.db.read() as connection:
-        due = outbox.due(connection, Effect.COLLECT, round_.backend.name, now=now, limit=BATCH)
+    now = context.clock.now()
+    with context.db.read() as connection:
+        due = outbox.due(connection, Effect.COLLECT, context.backend.name, now=now, limit=BATCH)
         if not due:
             return False
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
         of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
         found = jobs.by_ids(connection, {a.job_id for group in held.values() for a in group})
-    with round_.write() as connection:
+    with context.write() as connection:
         outbox.claim(connection, Effect.COLLECT, due, again_at=now + AGAIN)
-    with tempfile.TemporaryDirectory(dir=round_.workspace, prefix="collect-") as directory:
+    with tempfile.TemporaryDirectory(dir=context.workspace, prefix="collect-") as directory:
 
         def judge(item: Due) -> list[Verdict] | Trouble:
             execution = of[item.execution_id]
             ended = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
             try:
-                return [_judge(round_, execution, found[a.job_id], a, Path(directory)) for a in ended]
+                return [_judge(context, execution, found[a.job_id], a, Path(directory)) for a in ended]
             except (Unavailable, CredentialExpired) as error:
                 return error
 
-        _bring(round_, due, Path(directory))
+        _retrieve(context, due, Path(directory))
         at_home = not any(of[item.execution_id].options.places for item in due)
-        answers = [judge(item) for item in due] if at_home else _together(judge, due)
+        answers = [judge(item) for item in due] if at_home else _in_parallel(judge, due)
     pairs = list(zip(due, answers, strict=True))
     postponed = {item: answer for item, answer in pairs if not isinstance(answer, list)}
     over = [item for item in due if item not in postponed]
     verdicts = [verdict for answer in answers if isinstance(answer, list) for verdict in answer]
-    round_.flush()
-    now = round_.clock.now()
-    with round_.write() as connection:
+    context.flush()
+    now = context.clock.now()
+    with context.write() as connection:
         made = [p for v in verdicts for p in v.products]
         products.add(connection, made)
-        replicas.want(connection, made)
-        ended = lifecycle.tell(connection, [v.word for v in verdicts], now=now)
+        replicas.request(connection, made)
+        ended = lifecycle.apply_events(connection, [v.notice for v in verdicts], now=now)
         outbox.done(connection, Effect.COLLECT, [item.submission_id for item in over])
-        waiting.note(connection, over, postponed, held, again=AGAIN, now=now)
-        settle(connection, ended, now=now)
+        delivery_retry.note(connection, over, postponed, held, again=AGAIN, now=now)
+        finish_jobs(connection, ended, now=now)
     return True
 
 
-def _together(
+def _in_parallel(
     judge: Callable[[Due], list[Verdict] | Trouble], due: Sequence[Due]
 ) -> list[list[Verdict] | Trouble]:
     """Several at a time: a storage far away answers late, but many at once."""
@@ -95,13 +95,13 @@ def _together(
         return list(pool.map(judge, due))
 
 
-def _bring(round_: Round, due: Sequence[Due], into: Path) -> None:
+def _retrieve(context: TickContext, due: Sequence[Due], into: Path) -> None:
     """Bring the small files of submissions, several at a time where the place is far away."""
 
     def retrieve(item: Due) -> None:
-        round_.backend.retrieve(item.native_id or "", into)
+        context.backend.retrieve(item.native_id or "", into)
 
-    at_once = round_.backend.capabilities.retrievals
+    at_once = context.backend.capabilities.retrievals
     if at_once == 1:
         for item in due:
             retrieve(item)
@@ -110,40 +110,40 @@ def _bring(round_: Round, due: Sequence[Due], into: Path) -> None:
         list(pool.map(retrieve, due))
 
 
-def _judge(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> Verdict:
-    keep_logs(round_, execution, job, attempt, into)
+def _judge(context: TickContext, execution: Execution, job: Job, attempt: Attempt, into: Path) -> Verdict:
+    store_logs(context, execution, job, attempt, into)
     try:
-        report, text = second_report.read(round_, execution, job, attempt, into)
-    except Unbelievable as error:
-        return Verdict(Word(attempt, News.REPORT_ABSENT, words(str(error)), Failure.LOST))
+        report, text = second_report.read(context, execution, job, attempt, into)
+    except InvalidReport as error:
+        return Verdict(EventNotice(attempt, AttemptEvent.REPORT_ABSENT, storable(str(error)), Failure.LOST))
     committed: list[Product] = []
-    failure, message = _failure(report), _message(round_, execution, report)
-    if not failure and (why := round_.full(execution, sum(made.size for made in report.products))):
+    failure, message = _failure(report), _message(context, execution, report)
+    if not failure and (why := context.full(execution, sum(made.size for made in report.products))):
         failure, message = Failure.OUTPUT, f"the quota is used up: {why}; the results are not kept"
-        drop(round_, execution, job, attempt)
+        drop(context, execution, job, attempt)
     if not failure:
         try:
-            committed = commit(round_, execution, job, attempt, report, into)
+            committed = commit(context, execution, job, attempt, report, into)
         except BadRequest as error:
             failure, message = Failure.OUTPUT, str(error)
         except (Unavailable, CredentialExpired) as error:
-            waited = round_.clock.now() - attempt.updated_at
-            if waited < round_.patience and execution.intent != Intent.CANCEL:
+            waited = context.clock.now() - attempt.updated_at
+            if waited < context.delivery_timeout and execution.intent != Intent.CANCEL:
                 raise
-            message = waiting.given_up(error, waited)
-            return Verdict(Word(attempt, News.STORAGE_GONE, message, Failure.STRANDED, text))
-    keep_record(round_, execution, job, attempt, report, committed, failure, message)
-    news = News.REPORT_FAILED if failure else News.REPORT_SUCCEEDED
+            message = delivery_retry.gave_up_message(error, waited)
+            return Verdict(EventNotice(attempt, AttemptEvent.STORAGE_GONE, message, Failure.STRANDED, text))
+    store_record(context, execution, job, attempt, report, committed, failure, message)
+    news = AttemptEvent.REPORT_FAILED if failure else AttemptEvent.REPORT_SUCCEEDED
     once = {p.name: p for p in reversed(committed)}  # of several outputs that match a file, the first
-    return Verdict(Word(attempt, news, message, failure, text), list(once.values()))
+    return Verdict(EventNotice(attempt, news, message, failure, text), list(once.values()))
 
 
-def drop(round_: Round, execution: Execution, job: Job, attempt: Attempt) -> None:
+def drop(context: TickContext, execution: Execution, job: Job, attempt: Attempt) -> None:
     """Remove what an attempt wrote now, not only when its execution has ended."""
-    for place in layout.places(execution):
+    for place in layout.destinations(execution):
         if place.url != SANDBOX:
             url = layout.attempt_url(place, job.number, attempt.id)
-            round_.storage(url).delete(url)
+            context.storage(url).delete(url)
 
 
 def _failure(report: Report) -> str:
@@ -153,14 +153,14 @@ def _failure(report: Report) -> str:
     return report.failure if report.failure in wire.FAILURES else Failure.ENGINE
 
 
-def _message(round_: Round, execution: Execution, report: Report) -> str:
+def _message(context: TickContext, execution: Execution, report: Report) -> str:
     """What a person is told of it."""
-    message = words(report.message)
+    message = storable(report.message)
     if report.failure == Failure.TOOL and report.exit_code:
-        meaning = round_.describe(execution).error_codes.get(report.exit_code)
+        meaning = context.describe(execution).error_codes.get(report.exit_code)
         message = f"{meaning} ({message})" if meaning else message
     if report.kept:
-        message += f"; what the tool wrote is kept in {words(report.kept)} on {words(_host(report))}"
+        message += f"; what the tool wrote is kept in {storable(report.kept)} on {storable(_host(report))}"
     return message
 
 
@@ -168,17 +168,17 @@ def _host(report: Report) -> str:
     return report.host.get("name") or "an unnamed host"
 
 
-def keep_logs(round_: Round, execution: Execution, job: Job, attempt: Attempt, into: Path) -> None:
+def store_logs(context: TickContext, execution: Execution, job: Job, attempt: Attempt, into: Path) -> None:
     """Put what the tool printed beside the results, and tracebacks of ours; empty logs are not kept."""
     for stream in ("out", "err", "debug"):
         path = into / f"{attempt.id}.{stream}"
         if path.exists() and path.stat().st_size:
             url = layout.log_url(execution, job.number, attempt.ordinal, stream)
-            round_.storage(url).send(path, url)
+            context.storage(url).send(path, url)
 
 
-def keep_record(
-    round_: Round,
+def store_record(
+    context: TickContext,
     execution: Execution,
     job: Job,
     attempt: Attempt,
@@ -190,7 +190,7 @@ def keep_record(
     """Write the provenance record of an attempt beside the results."""
     url = layout.record_url(execution, job.number, attempt.ordinal)
     try:
-        manifest = round_.manifest(execution, job, attempt.id)
+        manifest = context.manifest(execution, job, attempt.id)
     except BadRequest as error:  # it could be expanded by the engine that submitted it
         log.warning("attempt %s has no provenance record: %s", attempt.id, error)
         return
@@ -200,25 +200,25 @@ def keep_record(
         attempt,
         report,
         committed,
-        tool=round_.describe(execution),
+        tool=context.describe(execution),
         manifest=manifest,
         failure=failure,
         message=message,
     )
-    round_.storage(url).put(data, url)
-    round_.placed.append(url)
+    context.storage(url).put(data, url)
+    context.moved.append(url)
 
 
-def salvage(round_: Round, item: Due, held: Sequence[Attempt]) -> None:
+def salvage(context: TickContext, item: Due, held: Sequence[Attempt]) -> None:
     """Keep the logs of attempts that ended without a collection; trouble with that is only noted."""
-    with round_.db.read() as connection:
+    with context.db.read() as connection:
         execution = executions.get(connection, item.execution_id)
         found = jobs.by_ids(connection, {a.job_id for a in held})
-    with tempfile.TemporaryDirectory(dir=round_.workspace, prefix="salvage-") as directory:
+    with tempfile.TemporaryDirectory(dir=context.workspace, prefix="salvage-") as directory:
         try:
-            round_.backend.retrieve(item.native_id or "", Path(directory))
+            context.backend.retrieve(item.native_id or "", Path(directory))
         except OSError as error:
             log.warning("logs of submission %s cannot be kept: %s", item.submission_id, error)
             return
         for a in held:
-            keep_logs(round_, execution, found[a.job_id], a, Path(directory))
+            store_logs(context, execution, found[a.job_id], a, Path(directory))

@@ -8,14 +8,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.domain import naming
-from engine.domain.options import SANDBOX, Place
+from engine.domain.options import SANDBOX, Destination
 from engine.domain.product import ProductState
 from engine.errors import BadRequest, NotFound
 from engine.ports import Stat, Storage
 from engine.reconcile import layout
-from engine.reconcile.place import Round
+from engine.reconcile.context import TickContext
+from engine.reconcile.reports import storable
 from engine.reconcile.sandbox import PACKED_RESULTS, unpack
-from engine.reconcile.testimony import words
 from engine.store import products
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
@@ -29,7 +29,7 @@ _RUN = re.compile(r"[0-9a-f]{1,32}")
 
 
 def commit(
-    round_: Round, execution: Execution, job: Job, attempt: Attempt, report: Report, into: Path
+    context: TickContext, execution: Execution, job: Job, attempt: Attempt, report: Report, into: Path
 ) -> list[Product]:
     """Give what a report promises its final names; a file that two outputs match is a product of each.
 
@@ -41,28 +41,28 @@ def commit(
         BadRequest: a result is not what the report says, or its name is taken; nothing was moved.
     """
     _check_run(report)
-    places = layout.places(execution)
+    places = layout.destinations(execution)
     origin = {made.path: _origin(made, places, job.number, attempt, report.run) for made in report.products}
     names = layout.product_names(execution, job, list(origin))
     _check_final_names(names)
-    _refuse_taken_names(round_, execution, job, list(names.values()))
+    _refuse_taken_names(context, execution, job, list(names.values()))
     urls, lies = dict[str, str](), dict(origin)
     for place in places:
         here = [made for made in report.products if origin[made.path] is place]
         if here and place.url == SANDBOX:
-            put = unpack(round_, places, names, here, into / f"{attempt.id}{PACKED_RESULTS}")
+            put = unpack(context, places, names, here, into / f"{attempt.id}{PACKED_RESULTS}")
             urls |= {m.path: layout.final_url(put[m.path], names[m.path], m) for m in here}
             lies |= put
         elif here and place.rename:
             own = layout.run_url(place, job.number, attempt.id, report.run)
             second = layout.second_report_url(place, job.number, attempt.id)
-            spare = second if round_.backend.capabilities.second_reports and not report.run else ""
-            urls |= _rename(round_, place, own, names, here, spare)
+            spare = second if context.backend.capabilities.second_reports and not report.run else ""
+            urls |= _rename(context, place, own, names, here, spare)
         elif here:
-            urls |= {made.path: _found(round_.storage(made.url), made) for made in here}
+            urls |= {made.path: _in_place(context.storage(made.url), made) for made in here}
         if here:
             lie = [urls[made.path] for made in here]
-            round_.label(round_.storage(lie[0]), execution, job.number, lie, place.url)
+            context.label(context.storage(lie[0]), execution, job.number, lie, place.url)
     return [
         Product(
             execution_id=execution.id,
@@ -83,9 +83,9 @@ def commit(
     ]
 
 
-def _copies(execution: Execution, origin: Place, name: str, made: wire.Product) -> list[str]:
+def _copies(execution: Execution, origin: Destination, name: str, made: wire.Product) -> list[str]:
     """Where further copies of a result go: to the other storages, in order."""
-    places = layout.places(execution)
+    places = layout.destinations(execution)
     own = next((p for p in reversed(places[: places.index(origin) + 1]) if not p.door), origin)
     others = [place for place in places if not place.door and place.url not in (own.url, SANDBOX)]
     wanted = [layout.final_url(place, name, made) for place in others[: execution.options.replicas - 1]]
@@ -94,29 +94,29 @@ def _copies(execution: Execution, origin: Place, name: str, made: wire.Product) 
 
 
 def _rename(
-    round_: Round,
-    place: Place,
+    context: TickContext,
+    place: Destination,
     own: str,
     names: Mapping[str, str],
     here: Sequence[wire.Product],
     spare: str,
 ) -> dict[str, str]:
     """Move results of one place from the directory `own` to their final names there; see `_move_together`."""
-    storage = round_.storage(own)
+    storage = context.storage(own)
     targets = {made.path: layout.final_url(place, names[made.path], made) for made in here}
     for made in here:
         _check(storage, made, targets[made.path])
     moved = {made.path: names[made.path] for made in here}
-    if together := _move_together(storage, place, own, moved, spare):
-        round_.placed.append(together)
+    if together := _move_as_directory(storage, place, own, moved, spare):
+        context.moved.append(together)
     else:
         for made in sorted(here, key=lambda made: made.path):  # a directory before what is in it
-            _place(storage, made.url, targets[made.path])
-        round_.placed += targets.values()
+            _move(storage, made.url, targets[made.path])
+        context.moved += targets.values()
     return targets
 
 
-def _found(storage: Storage, made: wire.Product) -> str:
+def _in_place(storage: Storage, made: wire.Product) -> str:
     """Where a result lies that stays there."""
     _check_size(made, storage.stat(made.url))
     return made.url
@@ -125,26 +125,28 @@ def _found(storage: Storage, made: wire.Product) -> str:
 def _check_run(report: Report) -> None:
     """A report comes from a node: what it calls its own directory must not be one elsewhere."""
     if report.run and not _RUN.fullmatch(report.run):
-        raise BadRequest(f"run {words(report.run)!r} is no name of a directory of results")
+        raise BadRequest(f"run {storable(report.run)!r} is no name of a directory of results")
 
 
-def _origin(made: wire.Product, places: Sequence[Place], number: int, attempt: Attempt, run: str) -> Place:
+def _origin(
+    made: wire.Product, places: Sequence[Destination], number: int, attempt: Attempt, run: str
+) -> Destination:
     """The place where a result was written."""
     _check_name(made)
     for place in places:
         if made.url == layout.written_url(layout.run_url(place, number, attempt.id, run), made):
             return place
-    raise BadRequest(f"result {made.path}: {words(made.url)} is not where this attempt writes")
+    raise BadRequest(f"result {made.path}: {storable(made.url)} is not where this attempt writes")
 
 
 def _check_name(made: wire.Product) -> None:
     """A report comes from a node: it must not name what is elsewhere, or what no database can hold."""
-    shown = f"result {words(made.path)}"
-    if words(made.path) != made.path:
+    shown = f"result {storable(made.path)}"
+    if storable(made.path) != made.path:
         raise BadRequest(f"{shown}: its name is not UTF-8", remedy="have the tool write another name")
     if any(part in ("", ".", "..") for part in made.path.split("/")):
         raise BadRequest(f"{shown}: its path is not one below the job directory")
-    if len(made.id) > _LONGEST_ID or words(made.id) != made.id:
+    if len(made.id) > _LONGEST_ID or storable(made.id) != made.id:
         raise BadRequest(f"{shown}: the id of its output has more than {_LONGEST_ID} characters")
 
 
@@ -158,11 +160,11 @@ def _check_final_names(names: Mapping[str, str]) -> None:
             raise BadRequest(f"results {other} and {path} would both be called {name}")
 
 
-def _refuse_taken_names(round_: Round, execution: Execution, job: Job, names: Sequence[str]) -> None:
+def _refuse_taken_names(context: TickContext, execution: Execution, job: Job, names: Sequence[str]) -> None:
     if naming.is_own(layout.template(execution, job)):
         return
-    with round_.db.read() as connection:
-        taken = products.taken(connection, execution.id, names)
+    with context.db.read() as connection:
+        taken = products.owners_of_names(connection, execution.id, names)
     others = sorted(name for name, owner in taken.items() if owner != job.id)
     if others:
         raise BadRequest(f"result {others[0]} exists already: two jobs write the same name")
@@ -186,7 +188,9 @@ def _check_size(made: wire.Product, found: Stat | None) -> None:
         raise BadRequest(f"result {made.path} has {found.size} bytes where the report says {made.size}")
 
 
-def _move_together(storage: Storage, place: Place, own: str, names: Mapping[str, str], spare: str) -> str:
+def _move_as_directory(
+    storage: Storage, place: Destination, own: str, names: Mapping[str, str], spare: str
+) -> str:
     """Where all names are one new directory and the tool's own paths, one rename commits them all. `spare`
     is a file there that is no result; "" is none.
 
@@ -200,11 +204,11 @@ def _move_together(storage: Storage, place: Place, own: str, names: Mapping[str,
         return ""
     if spare:
         storage.delete(spare)
-    _place(storage, own, target)
+    _move(storage, own, target)
     return target
 
 
-def _place(storage: Storage, source: str, target: str) -> None:
+def _move(storage: Storage, source: str, target: str) -> None:
     try:
         storage.move(source, target)
     except BadRequest:

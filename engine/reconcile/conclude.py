@@ -6,8 +6,8 @@ from engine.domain.execution import ExecutionState, Intent
 from engine.domain.execution import conclude as verdict
 from engine.domain.job import JobState
 from engine.reconcile.clearing import clear
-from engine.reconcile.place import Round, log
-from engine.store import events, executions, jobs, tallies, troubles
+from engine.reconcile.context import TickContext, log
+from engine.store import alerts, events, executions, job_counts, jobs
 from engine.store.executions import Execution
 from engine.store.jobs import Move
 
@@ -19,58 +19,58 @@ PLANNING_LIMIT = 900.0
 """Seconds without a new page of jobs after which a planning execution counts as abandoned."""
 
 
-def conclude(round_: Round) -> bool:
+def conclude(context: TickContext) -> bool:
     """End executions whose jobs are all final, and start the jobs that waited for all others."""
-    with round_.db.read() as connection:
-        resting = executions.at_rest(connection, round_.backend.name)
-        waiting = {e.id for e in resting if tallies.of(connection, e.id)[JobState.BLOCKED]}
+    with context.db.read() as connection:
+        resting = executions.at_rest(connection, context.backend.name)
+        waiting = {e.id for e in resting if job_counts.of(connection, e.id)[JobState.BLOCKED]}
     for execution in resting:
         if execution.id not in waiting:
-            _end(round_, execution)
+            _end(context, execution)
         elif execution.intent != Intent.CANCEL:  # else `follow_intent` ends them, a page each round
-            _unblock(round_, execution)
+            _unblock(context, execution)
     return bool(resting)
 
 
-def _end(round_: Round, execution: Execution) -> None:
-    clean = _clear(round_, execution)
-    now = round_.clock.now()
-    with round_.write() as connection:
+def _end(context: TickContext, execution: Execution) -> None:
+    clean = _clear(context, execution)
+    now = context.clock.now()
+    with context.write() as connection:
         current = executions.get(connection, execution.id, lock=True)
-        state = verdict(tallies.of(connection, execution.id))  # the user may have retried meanwhile
+        state = verdict(job_counts.of(connection, execution.id))  # the user may have retried meanwhile
         if state.is_final:
             executions.set_state(connection, current, state, now=now)
-            troubles.clear(connection, execution.id)
+            alerts.clear(connection, execution.id)
             executions.clear_at(connection, execution.id, None if clean else now + CLEAR_AGAIN)
 
 
-def clear_due(round_: Round) -> bool:
+def clear_due(context: TickContext) -> bool:
     """Remove what attempts left on storages that did not answer when their execution ended."""
-    now = round_.clock.now()
-    with round_.db.read() as connection:
-        due = executions.to_clear(connection, round_.backend.name, now=now)
+    now = context.clock.now()
+    with context.db.read() as connection:
+        due = executions.to_clear(connection, context.backend.name, now=now)
     for execution in due:
-        clean = _clear(round_, execution)
-        with round_.write() as connection:
+        clean = _clear(context, execution)
+        with context.write() as connection:
             executions.clear_at(connection, execution.id, None if clean else now + CLEAR_AGAIN)
     return bool(due)
 
 
-def _clear(round_: Round, execution: Execution) -> bool:
+def _clear(context: TickContext, execution: Execution) -> bool:
     """Remove what was written and not committed. False when a storage could not be asked."""
-    trouble = clear(round_.db, round_.storage, execution)
+    trouble = clear(context.db, context.storage, execution)
     for error in trouble:  # results are safe: nobody need wait
         log.warning("execution %s: what attempts left there is removed later: %s", execution.id, error)
     return not trouble
 
 
-def _unblock(round_: Round, execution: Execution) -> None:
+def _unblock(context: TickContext, execution: Execution) -> None:
     """Start the jobs that waited, or skip them when what they wait for will never be."""
-    to, now, more = JobState.BLOCKED, round_.clock.now(), True
+    to, now, more = JobState.BLOCKED, context.clock.now(), True
     while more:
-        with round_.write() as connection:
+        with context.write() as connection:
             executions.get(connection, execution.id, lock=True)
-            counts = tallies.of(connection, execution.id)
+            counts = job_counts.of(connection, execution.id)
             if to == JobState.BLOCKED:
                 if counts[JobState.READY]:
                     return  # the user retried meanwhile what they wait for
@@ -81,17 +81,17 @@ def _unblock(round_: Round, execution: Execution) -> None:
         more = len(page) == PAGE
 
 
-def drop_abandoned_plans(round_: Round) -> bool:
+def drop_abandoned_plans(context: TickContext) -> bool:
     """End executions whose planner died before their jobs were all written.
 
     Nothing of them ever ran, and their keys may be used again.
     """
-    now = round_.clock.now()
-    with round_.db.read() as connection:
+    now = context.clock.now()
+    with context.db.read() as connection:
         planning = executions.in_state(connection, [ExecutionState.PLANNING])
     dead = [e for e in planning if e.intent == Intent.CANCEL or now - e.updated_at > PLANNING_LIMIT]
     for execution in dead:
-        with round_.write() as connection:
+        with context.write() as connection:
             events.append(
                 connection,
                 [events.Event(execution.id, now, "abandoned", detail="its planning was cut short")],

@@ -10,7 +10,7 @@ from engine.domain import labels
 from engine.errors import EngineError, Unavailable
 from engine.ids import ExecutionId
 from engine.ports import Labelling, Storage
-from engine.reconcile.place import Describe, log
+from engine.reconcile.context import Describe, log
 from engine.store.executions import Execution
 
 TRIES = 3

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from engine.domain import naming
-from engine.domain.options import SANDBOX, Place
+from engine.domain.options import SANDBOX, Destination
 from engine.ids import AttemptId
 from engine.store.executions import Execution
 from engine.store.jobs import Job
@@ -40,17 +40,17 @@ def template(execution: Execution, job: Job) -> str:
     return naming.template_of(execution.options.naming, execution.jobs, job.names)
 
 
-def places(execution: Execution) -> list[Place]:
+def destinations(execution: Execution) -> list[Destination]:
     """Where its attempts may write, in order."""
-    return list(execution.options.places) or [Place(execution.results)]
+    return list(execution.options.places) or [Destination(execution.results)]
 
 
-def output_url(place: Place, name: str) -> str:
+def output_url(place: Destination, name: str) -> str:
     """Where a result of that name lies in the end, where results are renamed."""
     return f"{place.url}/outputs/{quote(name)}"
 
 
-def final_url(place: Place, name: str, made: Product) -> str:
+def final_url(place: Destination, name: str, made: Product) -> str:
     """Where a result of that name lies in the end: one that was delivered as a tar stays one."""
     return output_url(place, name) + PACKED if made.packed else output_url(place, name)
 
@@ -70,23 +70,23 @@ def input_url(results: str, sha256: str) -> str:
     return f"{results}/inputs/{sha256}"
 
 
-def attempts_url(place: Place) -> str:
+def attempts_url(place: Destination) -> str:
     """The directory that holds what attempts wrote."""
     return f"{place.url}/{'.attempts' if place.rename else JOBS}"
 
 
-def run_url(place: Place, number: int, attempt: AttemptId, run: str) -> str:
+def run_url(place: Destination, number: int, attempt: AttemptId, run: str) -> str:
     """Where one run of an attempt alone has written its results: `Report.run`, "" is none."""
     own = attempt_url(place, number, attempt)
     return f"{own}/{run}" if run and own != SANDBOX else own
 
 
-def attempt_url(place: Place, number: int, attempt: AttemptId) -> str:
+def attempt_url(place: Destination, number: int, attempt: AttemptId) -> str:
     """Where one attempt of job `number` alone may write."""
     return place.url if place.url == SANDBOX else f"{attempts_url(place)}/{number}/{attempt}"
 
 
-def second_report_url(place: Place, number: int, attempt: AttemptId) -> str:
+def second_report_url(place: Destination, number: int, attempt: AttemptId) -> str:
     """Where a wrapper leaves a copy of its report, where it does."""
     return f"{attempt_url(place, number, attempt)}/{attempt}.report.json"
 

@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.domain.attempt import AttemptState, News
+from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.retry import Failure
 from engine.ids import SubmissionId
 from engine.ports import Observation, Seen
-from engine.reconcile.place import Round
-from engine.reconcile.settle import settle
+from engine.reconcile.context import TickContext
+from engine.reconcile.finish import finish_jobs
 from engine.store import attempts, lifecycle, sites, submissions
-from engine.store.lifecycle import Word
+from engine.store.lifecycle import EventNotice
 from engine.store.submissions import Live
 
 PAGE = 1000
 
-NEWS: Mapping[Seen, News] = {
-    Seen.QUEUED: News.SEEN_QUEUED,
-    Seen.RUNNING: News.SEEN_RUNNING,
-    Seen.FINISHED: News.SEEN_FINISHED,
+EVENTS: Mapping[Seen, AttemptEvent] = {
+    Seen.QUEUED: AttemptEvent.SEEN_QUEUED,
+    Seen.RUNNING: AttemptEvent.SEEN_RUNNING,
+    Seen.FINISHED: AttemptEvent.SEEN_FINISHED,
 }
 
 
-def observe(round_: Round, known: dict[str, Observation]) -> bool:
+def observe(context: TickContext, known: dict[str, Observation]) -> bool:
     """Ask about every live submission. `known` spares telling again what was told; it may be lost."""
     changed, after, alive = False, "", set[str]()
     while True:
-        with round_.db.read() as connection:
-            page = submissions.live(connection, round_.backend.name, after=after, limit=PAGE)
+        with context.db.read() as connection:
+            page = submissions.live(connection, context.backend.name, after=after, limit=PAGE)
         if not page:
             for native_id in known.keys() - alive:
                 del known[native_id]
@@ -36,15 +36,15 @@ def observe(round_: Round, known: dict[str, Observation]) -> bool:
         after = page[-1].id
         asked = [s.native_id for s in page if s.native_id]
         alive.update(asked)
-        seen = {o.native_id: o for o in round_.backend.observe(asked)}
-        changed = _tell_page(round_, page, seen, known) or changed
+        seen = {o.native_id: o for o in context.backend.observe(asked)}
+        changed = _apply_page(context, page, seen, known) or changed
 
 
-def _tell_page(
-    round_: Round, page: Sequence[Live], seen: Mapping[str, Observation], known: dict[str, Observation]
+def _apply_page(
+    context: TickContext, page: Sequence[Live], seen: Mapping[str, Observation], known: dict[str, Observation]
 ) -> bool:
-    now = round_.clock.now()
-    grace = round_.backend.capabilities.gone_after
+    now = context.clock.now()
+    grace = context.backend.capabilities.gone_after
     new = {s.id: seen[s.native_id or ""] for s in page if _is_new(s, seen, known)}
     absent = [s for s in page if s.native_id not in seen]
     gone = [s.id for s in absent if now - (now if s.unknown_since is None else s.unknown_since) >= grace]
@@ -52,21 +52,24 @@ def _tell_page(
     back = [s.id for s in page if s.unknown_since is not None and s.native_id in seen]
     if not (new or gone or missed or back):
         return False
-    with round_.write() as connection:
+    with context.write() as connection:
         held = attempts.of_submissions(connection, [*new, *gone])
         words = [
-            Word(a, NEWS[o.seen], o.detail) for id_, o in new.items() for a in held[id_] if not _is_stale(a)
+            EventNotice(a, EVENTS[o.seen], o.detail)
+            for id_, o in new.items()
+            for a in held[id_]
+            if not _is_stale(a)
         ]
         words += [
-            Word(a, News.GONE, "the place no longer knows it", Failure.LOST)
+            EventNotice(a, AttemptEvent.GONE, "the place no longer knows it", Failure.LOST)
             for id_ in gone
             for a in held[id_]
         ]
         submissions.set_unknown_since(connection, missed, now)
         submissions.set_unknown_since(connection, back, None)
         submissions.set_detail(connection, _details(page, new))
-        sites.place(connection, _moved(new, known))
-        settle(connection, lifecycle.tell(connection, words, now=now), now=now)
+        sites.record(connection, _moved(new, known))
+        finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)
     known.update({o.native_id: o for o in new.values()})
     return bool(words)
 

@@ -14,13 +14,13 @@ from engine.ports import Backend, Observation, Storage
 from engine.reconcile.cancel import cancel_due, follow_intent, forget_due
 from engine.reconcile.collect import collect_due
 from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
-from engine.reconcile.keep import Keeper
+from engine.reconcile.context import Describe, Full, MakeClaim, MakeManifest, TickContext, log
 from engine.reconcile.labels import Labeller
 from engine.reconcile.observe import observe
-from engine.reconcile.place import Describe, Full, MakeClaim, MakeManifest, Round, log
 from engine.reconcile.register import Registrar
+from engine.reconcile.replication import Replicator
 from engine.reconcile.submit import start_ready, submit_due
-from engine.store import outbox, troubles
+from engine.store import alerts, outbox
 from engine.store.database import Database
 from engine.store.lease import Lease
 
@@ -60,8 +60,8 @@ class Reconciler:
         self._backends = backends
         self._clock = clock
         label = Labeller(describe).label
-        self._round = partial(
-            Round,
+        self._context = partial(
+            TickContext,
             db=db,
             clock=clock,
             storage=storage,
@@ -69,12 +69,12 @@ class Reconciler:
             describe=describe,
             claim=claim,
             workspace=workspace,
-            patience=patience,
+            delivery_timeout=patience,
             full=full,
             label=label,
         )
         self._registrar = registrar
-        self._keeper = Keeper(db, storage, clock, workspace, of_owner, label)
+        self._replicator = Replicator(db, storage, clock, workspace, of_owner, label)
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
         self._asked: dict[str, float] = {}
@@ -99,7 +99,7 @@ class Reconciler:
             if self._clock.now() < until:
                 continue
             changed = self._visit(lease, backend) or changed
-        changed = self._keeper.tick(lease) or changed
+        changed = self._replicator.tick(lease) or changed
         if self._registrar is not None:
             changed = self._registrar.tick(lease) or changed
         return changed
@@ -112,7 +112,7 @@ class Reconciler:
     @property
     def copying(self) -> bool:
         """Whether copies of results are being made at the moment."""
-        return self._keeper.busy
+        return self._replicator.busy
 
     def pause(self) -> float:
         """Seconds until the next round is worth while, when the last one changed nothing."""
@@ -120,83 +120,83 @@ class Reconciler:
         waits = [COPIES if self.copying else LONGEST_WAIT]
         for name, backend in self._backends.items():
             in_peace, _ = self._paused.get(name, (0.0, 0.0))
-            waits.append(max(self._until_asked(backend), in_peace - now))
+            waits.append(max(self._until_due(backend), in_peace - now))
         return min(waits)
 
-    def _until_asked(self, backend: Backend) -> float:
+    def _until_due(self, backend: Backend) -> float:
         """Seconds until a back-end may be asked again how its jobs are."""
         interval = backend.capabilities.poll_interval
         passed = self._clock.now() - self._asked.get(backend.name, -interval)
         return max(interval - passed, 0.0) if passed >= 0 else 0.0  # a clock may be set back
 
     def _visit(self, lease: Lease, backend: Backend) -> bool:
-        round_ = self._round(lease=lease, backend=backend)
+        context = self._context(lease=lease, backend=backend)
         try:
             if self._fences.get(backend.name) != lease.fence:
-                self._take_over(round_)
+                self._take_over(context)
                 self._fences[backend.name] = lease.fence
-            changed = self._steps(round_)
+            changed = self._steps(context)
         except (Unavailable, CredentialExpired, OSError) as error:  # OSError: no disk, memory or file left
-            self._leave_in_peace(backend.name, error)
+            self._back_off(backend.name, error)
             with suppress(Unavailable):  # the database may be what is in trouble
-                self._note(round_, str(error))
+                self._note(context, str(error))
             return False
         except LostRace as error:
             log.info("%s; the round is repeated", error)
             return True
         self._paused.pop(backend.name, None)
         self.trouble.pop(backend.name, None)
-        self._note(round_, "")
+        self._note(context, "")
         return changed
 
-    def _note(self, round_: Round, words: str) -> None:
+    def _note(self, context: TickContext, words: str) -> None:
         """Have everybody know that the back-end is in trouble, or is not any more."""
-        name = round_.backend.name
+        name = context.backend.name
         if self._noted.get(name) == words:
             return
-        with round_.write() as connection:
+        with context.write() as connection:
             if words:
-                troubles.note(connection, name, words, now=round_.clock.now())
+                alerts.note(connection, name, words, now=context.clock.now())
             else:
-                troubles.clear(connection, name)
+                alerts.clear(connection, name)
         self._noted[name] = words
 
-    def _steps(self, round_: Round) -> bool:
+    def _steps(self, context: TickContext) -> bool:
         # Each step stands alone and commits by itself; the order only makes a job's way short.
         changed = [
-            follow_intent(round_),
-            cancel_due(round_),
-            start_ready(round_),
-            submit_due(round_),
-            self._observe(round_),
-            collect_due(round_),
-            conclude(round_),
-            forget_due(round_),
-            clear_due(round_),
-            drop_abandoned_plans(round_),
+            follow_intent(context),
+            cancel_due(context),
+            start_ready(context),
+            submit_due(context),
+            self._observe(context),
+            collect_due(context),
+            conclude(context),
+            forget_due(context),
+            clear_due(context),
+            drop_abandoned_plans(context),
         ]
         return any(changed)
 
-    def _observe(self, round_: Round) -> bool:
+    def _observe(self, context: TickContext) -> bool:
         """Ask each place as often as it wants to be asked, whatever happens at the others."""
-        if self._until_asked(round_.backend) > 0:
+        if self._until_due(context.backend) > 0:
             return False
-        changed = observe(round_, self._known[round_.backend.name])
-        self._asked[round_.backend.name] = round_.clock.now()
+        changed = observe(context, self._known[context.backend.name])
+        self._asked[context.backend.name] = context.clock.now()
         return changed
 
-    def _take_over(self, round_: Round) -> None:
+    def _take_over(self, context: TickContext) -> None:
         """What the holder before us had claimed is ours now: its fencing number is worth nothing any more.
 
         Submitting is left out: only the place knows when `find` will see what that engine sent.
         """
-        with round_.write() as connection:
+        with context.write() as connection:
             for effect in (Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
-                outbox.hurry(connection, effect, now=round_.clock.now())
-            troubles.clear(connection, round_.backend.name)
-        self._noted[round_.backend.name] = ""
+                outbox.hurry(connection, effect, now=context.clock.now())
+            alerts.clear(connection, context.backend.name)
+        self._noted[context.backend.name] = ""
 
-    def _leave_in_peace(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
+    def _back_off(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))
         longest = RENEWED if isinstance(error, CredentialExpired) else LONGEST_PAUSE
         wait = min(max(last * 2, FIRST_PAUSE), longest)

@@ -9,7 +9,7 @@ from engine.domain.catalogue import Entry
 from engine.domain.product import ProductState, retry_after
 from engine.errors import CredentialExpired, Unavailable
 from engine.ports import Catalogue
-from engine.reconcile.place import LEASE_SECONDS, log
+from engine.reconcile.context import LEASE_S, log
 from engine.store import products, replicas
 from engine.store.database import Database
 from engine.store.lease import Lease, fenced
@@ -56,7 +56,7 @@ class Registrar:
             self._wait(now, str(error))
             return False
         registered = [p for p, entry in zip(waiting, entries, strict=True) if entry.name not in refused]
-        with fenced(self._db, lease, until=now + LEASE_SECONDS) as connection:
+        with fenced(self._db, lease, until=now + LEASE_S) as connection:
             for one in registered:
                 products.set_state(connection, one, ProductState.AVAILABLE)
         if refused:

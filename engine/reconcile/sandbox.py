@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from engine.domain.options import SANDBOX, Place
+from engine.domain.options import SANDBOX, Destination
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
 from engine.reconcile import layout
-from engine.reconcile.place import Round, log
-from engine.reconcile.testimony import words
+from engine.reconcile.context import TickContext, log
+from engine.reconcile.reports import storable
 from wrappers import wire
 
 PACKED_RESULTS = ".results.tar"
@@ -22,12 +22,12 @@ _CHUNK = 1 << 20
 
 
 def unpack(
-    round_: Round,
-    places: Sequence[Place],
+    context: TickContext,
+    places: Sequence[Destination],
     names: Mapping[str, str],
     here: Sequence[wire.Product],
     archive: Path,
-) -> dict[str, Place]:
+) -> dict[str, Destination]:
     """Put each result from the archive to its final name at the first place that takes it; gives that place.
 
     Raises:
@@ -37,20 +37,22 @@ def unpack(
     left = [place for place in places if place.url != SANDBOX]
     try:
         with tarfile.open(archive) as packed:
-            return {made.path: _put(round_, left, names[made.path], made, packed) for made in here}
+            return {made.path: _put(context, left, names[made.path], made, packed) for made in here}
     except (OSError, tarfile.TarError) as error:
-        raise BadRequest(f"results beside the report cannot be read: {words(str(error))}") from None
+        raise BadRequest(f"results beside the report cannot be read: {storable(str(error))}") from None
 
 
-def _put(round_: Round, left: list[Place], name: str, made: wire.Product, packed: tarfile.TarFile) -> Place:
+def _put(
+    context: TickContext, left: list[Destination], name: str, made: wire.Product, packed: tarfile.TarFile
+) -> Destination:
     """Put one result; places that do not take it are left out for the next."""
     trouble: list[EngineError] = []
-    with _unpacked(round_, made, packed) as local:
+    with _unpacked(context, made, packed) as local:
         for place in list(left):
             try:
-                _send(round_, local, layout.final_url(place, name, made), made)
+                _send(context, local, layout.final_url(place, name, made), made)
             except (Unavailable, CredentialExpired, BadRequest) as error:
-                log.info("result %s beside the report goes to the next place: %s", words(made.path), error)
+                log.info("result %s beside the report goes to the next place: %s", storable(made.path), error)
                 trouble.append(error)
                 if len(left) > 1:
                     left.remove(place)
@@ -59,18 +61,18 @@ def _put(round_: Round, left: list[Place], name: str, made: wire.Product, packed
     raise next((error for error in trouble if not isinstance(error, BadRequest)), trouble[0])
 
 
-def _send(round_: Round, local: Path, url: str, made: wire.Product) -> None:
-    storage = round_.storage(url)
+def _send(context: TickContext, local: Path, url: str, made: wire.Product) -> None:
+    storage = context.storage(url)
     there = storage.stat(url)
     if there is None or there.size != made.size or storage.checksum(url) != made.sha256:
         storage.send(local, url, keep=True)  # else it was brought there before a crash
 
 
 @contextmanager
-def _unpacked(round_: Round, made: wire.Product, packed: tarfile.TarFile) -> Iterator[Path]:
+def _unpacked(context: TickContext, made: wire.Product, packed: tarfile.TarFile) -> Iterator[Path]:
     """A result from the archive, as the report has it."""
     member = made.path + layout.PACKED if made.packed else made.path
-    with tempfile.NamedTemporaryFile(dir=round_.workspace, delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=context.workspace, delete=False) as file:
         local = Path(file.name)
         try:
             found = _member(packed, member)

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from sqlalchemy.engine import Connection
 
-from engine.domain.attempt import AttemptState, Effect, News
+from engine.domain.attempt import AttemptEvent, AttemptState, Effect
 from engine.domain.job import JobState
 from engine.domain.options import Grid
 from engine.domain.retry import Failure
@@ -16,14 +16,14 @@ from engine.errors import BadRequest
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.ports import Accepted, Rejected, Submission
 from engine.reconcile import layout
-from engine.reconcile.elsewhere import avoid
-from engine.reconcile.place import Round, log
-from engine.reconcile.settle import settle
+from engine.reconcile.context import TickContext, log
+from engine.reconcile.finish import finish_jobs
+from engine.reconcile.site_health import avoid
 from engine.store import attempts, executions, jobs, lifecycle, outbox, submissions
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
-from engine.store.lifecycle import NewAttempt, Word
+from engine.store.lifecycle import EventNotice, NewAttempt
 from engine.store.outbox import Due
 from wrappers import wire
 from wrappers.wire import Manifest
@@ -32,16 +32,16 @@ MOST = 5000
 """Jobs that one round starts at most, unless a single submission holds more."""
 
 
-def start_ready(round_: Round) -> bool:
+def start_ready(context: TickContext) -> bool:
     """Give ready jobs an attempt and a submission, as far as the window of the back-end has room."""
-    can = round_.backend.capabilities
-    now = round_.clock.now()
-    with round_.db.read() as connection:
-        room = min(can.window - submissions.in_flight(connection, round_.backend.name), can.window // 2 + 1)
-        chunks = _next_chunks(connection, round_.backend.name, room, now=now) if room > 0 else []
+    can = context.backend.capabilities
+    now = context.clock.now()
+    with context.db.read() as connection:
+        room = min(can.window - submissions.in_flight(connection, context.backend.name), can.window // 2 + 1)
+        chunks = _next_chunks(connection, context.backend.name, room, now=now) if room > 0 else []
     if not chunks:
         return False
-    if _take_up(round_, [j for chunk in chunks for j in chunk if j.attempts]):
+    if _take_up(context, [j for chunk in chunks for j in chunk if j.attempts]):
         return True
     new: list[NewAttempt] = []
     for chunk in chunks:
@@ -50,26 +50,26 @@ def start_ready(round_: Round) -> bool:
             NewAttempt(AttemptId(new_id()), j.id, submission_id, j.execution_id, j.attempts + 1)
             for j in chunk
         ]
-    with round_.write() as connection:
+    with context.write() as connection:
         moves = [Move(j, JobState.ACTIVE) for chunk in chunks for j in chunk]
         jobs.move(connection, moves, now=now, started=True)
-        lifecycle.prepare(connection, round_.backend.name, new, now=now)
+        lifecycle.prepare(connection, context.backend.name, new, now=now)
     return True
 
 
-def _take_up(round_: Round, ready: Sequence[Job]) -> bool:
+def _take_up(context: TickContext, ready: Sequence[Job]) -> bool:
     """Go on with attempts whose tools ran well, in place of new ones: only results are to be fetched."""
     if not ready:
         return False
-    with round_.db.read() as connection:
-        stranded = attempts.stranded(connection, [j.id for j in ready])
+    with context.db.read() as connection:
+        stranded = attempts.undelivered(connection, [j.id for j in ready])
     if not stranded:
         return False
-    now = round_.clock.now()
+    now = context.clock.now()
     wanted = {a.job_id for a in stranded}
-    with round_.write() as connection:
+    with context.write() as connection:
         jobs.move(connection, [Move(j, JobState.ACTIVE) for j in ready if j.id in wanted], now=now)
-        lifecycle.tell(connection, [Word(a, News.TAKEN_UP) for a in stranded], now=now)
+        lifecycle.apply_events(connection, [EventNotice(a, AttemptEvent.TAKEN_UP) for a in stranded], now=now)
     return True
 
 
@@ -90,21 +90,21 @@ def _next_chunks(connection: Connection, backend: str, room: int, *, now: float)
     return chunks[:room]
 
 
-def submit_due(round_: Round) -> bool:
+def submit_due(context: TickContext) -> bool:
     """Hand over what waits in the outbox, one batch at a time."""
-    can = round_.backend.capabilities
-    now = round_.clock.now()
-    with round_.db.read() as connection:
-        due = outbox.due(connection, Effect.SUBMIT, round_.backend.name, now=now, limit=can.batch_size)
+    can = context.backend.capabilities
+    now = context.clock.now()
+    with context.db.read() as connection:
+        due = outbox.due(connection, Effect.SUBMIT, context.backend.name, now=now, limit=can.batch_size)
         if not due:
             return False
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
-        away = avoid(connection, round_.backend.name, held, now=now)
+        away = avoid(connection, context.backend.name, held, now=now)
         of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
-        orders, broken, files = _orders(round_, due, held, of)
-    adopted = _adopt(round_, [d for d in due if d.tries > 0])
+        orders, broken, files = _manifests(context, due, held, of)
+    adopted = _adopt(context, [d for d in due if d.tries > 0])
     again_at = now + can.visibility_delay  # before that, `find` could miss what a crash left behind
-    with round_.write() as connection:
+    with context.write() as connection:
         outbox.claim(connection, Effect.SUBMIT, due, again_at=again_at)
         attempts.set_manifests(
             connection,
@@ -119,20 +119,20 @@ def submit_due(round_: Round) -> bool:
     fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
     batch = [
-        _submission(round_, d, orders[d.submission_id], files, away, of[d.execution_id].options.grid)
+        _submission(context, d, orders[d.submission_id], files, away, of[d.execution_id].options.grid)
         for d in wanted
     ]
     if batch:
-        replies = round_.backend.submit(batch)
+        replies = context.backend.submit(batch)
         answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
     sent = {d.submission_id for d in wanted}
     unwanted = [d.submission_id for d in fresh if d.submission_id not in sent]
-    _write_answers(round_, answers, unwanted)
+    _record_answers(context, answers, unwanted)
     return True
 
 
 def _submission(
-    round_: Round,
+    context: TickContext,
     due: Due,
     manifests: Sequence[Manifest],
     files: Mapping[str, bytes],
@@ -140,7 +140,7 @@ def _submission(
     grid: Grid,
 ) -> Submission:
     """What the place gets; a claim for each attempt that has something to exchange it for."""
-    claims = {m.attempt: round_.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}
+    claims = {m.attempt: context.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}
     own = {name: files[name] for name in _travelling(manifests)}
     return Submission(
         due.submission_id, due.execution_id, manifests, claims, own, away.get(due.submission_id, ()), grid
@@ -153,8 +153,8 @@ def _travelling(manifests: Sequence[Manifest]) -> dict[str, str]:
     return {name: one.sha256 or "" for one in wanted if (name := wire.travelling(one))}
 
 
-def _orders(
-    round_: Round,
+def _manifests(
+    context: TickContext,
     due: Sequence[Due],
     held: dict[SubmissionId, list[Attempt]],
     of: Mapping[ExecutionId, Execution],
@@ -165,62 +165,62 @@ def _orders(
     orders: dict[SubmissionId, list[Manifest]] = {}
     broken: dict[SubmissionId, Rejected] = {}
     files: dict[str, bytes] = {}
-    with round_.db.read() as connection:
+    with context.db.read() as connection:
         found = jobs.by_ids(connection, {a.job_id for d in due for a in held[d.submission_id]})
     for d in due:
         try:
             manifests = [
-                round_.manifest(of[d.execution_id], found[a.job_id], a.id) for a in held[d.submission_id]
+                context.manifest(of[d.execution_id], found[a.job_id], a.id) for a in held[d.submission_id]
             ]
             for name, sha256 in _travelling(manifests).items():
                 if name not in files:
-                    files[name] = _read(round_, layout.input_url(of[d.execution_id].results, sha256), sha256)
+                    files[name] = _read(context, layout.input_url(of[d.execution_id].results, sha256), sha256)
             orders[d.submission_id] = manifests
         except BadRequest as error:
             broken[d.submission_id] = Rejected(str(error))
     return orders, broken, files
 
 
-def _read(round_: Round, url: str, sha256: str) -> bytes:
-    data = round_.storage(url).read(url)
+def _read(context: TickContext, url: str, sha256: str) -> bytes:
+    data = context.storage(url).read(url)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise BadRequest(f"{url} is not the input any more that was planned")
     return data
 
 
-def _adopt(round_: Round, tried: Sequence[Due]) -> dict[SubmissionId, Accepted]:
+def _adopt(context: TickContext, tried: Sequence[Due]) -> dict[SubmissionId, Accepted]:
     """Submissions of an earlier try that did arrive. Of several copies the oldest stays."""
     found: dict[SubmissionId, Accepted] = {}
     for group, items in groupby(sorted(tried, key=lambda d: d.execution_id), key=lambda d: d.execution_id):
         keys = [d.submission_id for d in items]
-        for key, native_ids in round_.backend.find(group, keys).items():
+        for key, native_ids in context.backend.find(group, keys).items():
             if native_ids:
                 found[SubmissionId(key)] = Accepted(native_ids[0])
                 if native_ids[1:]:
                     log.warning("submission %s arrived %d times; the copies end", key, len(native_ids))
-                    round_.backend.cancel(native_ids[1:])
+                    context.backend.cancel(native_ids[1:])
     return found
 
 
-def _write_answers(
-    round_: Round,
+def _record_answers(
+    context: TickContext,
     answers: dict[SubmissionId, Accepted | Rejected],
     unwanted: Sequence[SubmissionId],
 ) -> None:
-    now = round_.clock.now()
-    with round_.write() as connection:
+    now = context.clock.now()
+    with context.write() as connection:
         # Read again: the user may have asked for the end while the place was answering.
         held = attempts.of_submissions(connection, [*answers, *unwanted])
         words = []
         for id_, answer in answers.items():
             for a in held[id_]:
                 if isinstance(answer, Accepted):
-                    words.append(Word(a, News.ACCEPTED, answer.native_id))
+                    words.append(EventNotice(a, AttemptEvent.ACCEPTED, answer.native_id))
                 else:
-                    words.append(Word(a, News.REJECTED, answer.reason, Failure.REJECTED))
-        words += [Word(a, News.CANCEL_DONE) for id_ in unwanted for a in held[id_]]
+                    words.append(EventNotice(a, AttemptEvent.REJECTED, answer.reason, Failure.REJECTED))
+        words += [EventNotice(a, AttemptEvent.CANCEL_DONE) for id_ in unwanted for a in held[id_]]
         submissions.set_native_ids(
             connection, {id_: a.native_id for id_, a in answers.items() if isinstance(a, Accepted)}
         )
         outbox.done(connection, Effect.SUBMIT, [*answers, *unwanted])
-        settle(connection, lifecycle.tell(connection, words, now=now), now=now)
+        finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)

@@ -20,9 +20,9 @@ from engine.errors import BadRequest, NotFound, SettingsError, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import ApiKey, Token
-from engine.storages.failures import clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer import http
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import NOBODY, Access, Body, Bytes, Client
@@ -53,7 +53,7 @@ class CarminStorage(RemoteStorage):
 
     def stat(self, url: str) -> Stat | None:
         """What lies there."""
-        with clearly(url):
+        with engine_errors(url):
             found = self._look(url, "properties")
         if found is None or found.get("exists") is False:
             return None
@@ -61,7 +61,7 @@ class CarminStorage(RemoteStorage):
 
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
-        with clearly(url):
+        with engine_errors(url):
             found = self._look(url, "list") or []
         return {_name(item): _stat(item) for item in found}
 
@@ -77,7 +77,7 @@ class CarminStorage(RemoteStorage):
         found = self._look(url, "properties")
         if found is None or _stat(found).size != source.size:
             raise Transient(f"{url}: the platform does not hold the {source.size} bytes that it took")
-        told = self._told_md5(url)
+        told = self._server_md5(url)
         if told is not None and told != source.sum("md5"):
             raise Transient(f"{url}: the platform holds md5 {told}, not {source.sum('md5')}")
 
@@ -95,10 +95,10 @@ class CarminStorage(RemoteStorage):
 
     def delete(self, url: str) -> None:
         """Remove a file or a directory with all it holds; VIP does so some time after it has said so."""
-        with clearly(url):
+        with engine_errors(url):
             if not self._look(url, "exists"):
                 return
-            with self._ask("DELETE", url) as answer:
+            with self._request("DELETE", url) as answer:
                 if not 200 <= answer.status < 300:
                     raise _refusal(answer, f"DELETE {url}")
             end = self._clock.now() + self._settings.stall
@@ -121,29 +121,29 @@ class CarminStorage(RemoteStorage):
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
         """A file as a stream."""
-        with clearly(url):
+        with engine_errors(url):
             if not self._look(url, "exists"):
                 raise NotFound(f"nothing at {url}")
-            with self._ask("GET", url, "content") as answer:
+            with self._request("GET", url, "content") as answer:
                 if not 200 <= answer.status < 300:
                     raise _refusal(answer, f"GET {url}")
                 yield files.stream(answer.pieces())
 
     def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
         with files.WatchedPart(part, Expected(found.size), progress) as arriving:
-            http.fetch(self._client, self._place(url, "content"), arriving, self._access())
+            http.fetch(self._client, self._url(url, "content"), arriving, self._access())
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The platform's md5 where it tells one, else that of what is read back."""
-        with clearly(url):
-            told = self._told_md5(url) if algorithm == "md5" else None
+        with engine_errors(url):
+            told = self._server_md5(url) if algorithm == "md5" else None
         return told if told is not None else super().checksum(url, algorithm)
 
     # --- the interface ----------------------------------------------------------------------------
 
     def _look(self, url: str, action: str) -> Any:
         """What the platform says; None when nothing is there."""
-        with self._ask("GET", url, action) as answer:
+        with self._request("GET", url, action) as answer:
             if answer.status == 404:
                 return None
             if answer.status == _GENERAL_REFUSAL:
@@ -159,8 +159,8 @@ class CarminStorage(RemoteStorage):
             raise Transient(f"{action} {url}: the answer is not JSON") from None
         return found["exists"] if action == "exists" else found
 
-    def _told_md5(self, url: str) -> str | None:
-        with self._ask("GET", url, "md5") as answer:
+    def _server_md5(self, url: str) -> str | None:
+        with self._request("GET", url, "md5") as answer:
             if not 200 <= answer.status < 300:  # VIP has not implemented it
                 return None
             found = json.loads(answer.read())
@@ -169,14 +169,14 @@ class CarminStorage(RemoteStorage):
 
     def _put(self, url: str, body: Body, kind: str) -> None:
         headers = {"Content-Type": kind}
-        with self._client.request("PUT", self._place(url), headers, body, self._access()) as answer:
+        with self._client.request("PUT", self._url(url), headers, body, self._access()) as answer:
             if not 200 <= answer.status < 300:
                 raise _refusal(answer, f"PUT {url}")
 
-    def _ask(self, method: str, url: str, action: str = "") -> Response:
-        return self._client.request(method, self._place(url, action), access=self._access())
+    def _request(self, method: str, url: str, action: str = "") -> Response:
+        return self._client.request(method, self._url(url, action), access=self._access())
 
-    def _place(self, url: str, action: str = "") -> str:
+    def _url(self, url: str, action: str = "") -> str:
         parts = urlsplit(url)
         api = (self._settings.api or f"https://{parts.netloc}/rest").rstrip("/")
         path = quote(unquote(parts.path).lstrip("/"))

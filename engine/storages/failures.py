@@ -29,7 +29,7 @@ def engine_error(error: TransferError) -> EngineError:
 
 
 @contextmanager
-def clearly(url: str) -> Iterator[None]:
+def engine_errors(url: str) -> Iterator[None]:
     """Turn failures of transfers, and of files of this machine, into the engine's."""
     try:
         yield

@@ -17,14 +17,14 @@ from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages.files import part_name
 from engine.storages.holes import copy_file
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.containers.tree import remove_all
 from wrappers.transfer.checksums import CHUNK, Hasher
 from wrappers.wire import Grant
 
 _MANY = 10_000
 """Directories that are remembered to be on the disk."""
-_TOGETHER = 16
+_BATCH = 16
 """Files that are written to the disk at a time."""
 
 
@@ -132,7 +132,7 @@ class FileStorage:
     def _flush_contents(self, files: set[Path]) -> None:
         """Several at a time: a file system writes its journal once for all."""
         if files:
-            with ThreadPoolExecutor(_TOGETHER) as pool, _clear(to_url(min(files))):
+            with ThreadPoolExecutor(_BATCH) as pool, _clear(to_url(min(files))):
                 list(pool.map(_sync, files))
             self._written -= files
 

@@ -24,18 +24,18 @@ from engine.errors import BadRequest, NotFound, SettingsError, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import ApiKey
-from engine.storages.failures import clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer import girder
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Access, Client
 from wrappers.transfer.errors import NotHere, Permanent, TransferError, of_status
 from wrappers.transfer.part import Expected
-from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.response import Response
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
+from wrappers.transfer.url_access import Tools, UrlAccess
 from wrappers.transfer.webdav import Uploader
 from wrappers.wire import Grant
 
@@ -72,7 +72,7 @@ class GirderStorage(RemoteStorage):
         """What lies there."""
         if _path(url) in _TOPS:
             return Stat(0, 0.0, directory=True)
-        with clearly(url):
+        with engine_errors(url):
             found = self._lookup(url)
             if found is not None and found["_modelType"] == "item":
                 self._rest(url).only_file(found)
@@ -81,7 +81,7 @@ class GirderStorage(RemoteStorage):
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
         path = _path(url)
-        with clearly(url):
+        with engine_errors(url):
             rest = self._rest(url)
             if path == "/":
                 return {name: Stat(0, 0.0, directory=True) for name in ("collection", "user")}
@@ -105,7 +105,7 @@ class GirderStorage(RemoteStorage):
 
     def url_of_id(self, url: str, id: str) -> str:
         """The URL of a file, item or folder. A file is named by its item, which has no other one."""
-        with clearly(url):
+        with engine_errors(url):
             rest = self._rest(url)
             for kind in ("file", "item", "folder"):
                 try:
@@ -127,7 +127,7 @@ class GirderStorage(RemoteStorage):
         """Upload under another name; what was there before goes when the new file is complete."""
         part = child(url.rpartition("/")[0], files.part_name())
         try:
-            girder.store(self._tools, self._permit(part), source)
+            girder.store(self._tools, self._access(part), source)
             with self._naming:
                 rest = self._rest(url)
                 rest.discard(_path(url))
@@ -137,12 +137,12 @@ class GirderStorage(RemoteStorage):
                     rest.ask("PUT", f"file/{file['_id']}", name=_name(url))
         except BaseException:
             with suppress(TransferError):  # what went wrong before is what is told
-                girder.remove(self._tools, self._permit(part))
+                girder.remove(self._tools, self._access(part))
             raise
 
     def move(self, source: str, target: str) -> None:
         """Rename; not for results, since Girder can keep two items of one name."""
-        with clearly(target), self._naming:
+        with engine_errors(target), self._naming:
             rest = self._rest(source)
             found = self._lookup(source)
             if found is None:
@@ -159,7 +159,7 @@ class GirderStorage(RemoteStorage):
 
     def delete(self, url: str) -> None:
         """Remove a file or a directory with all it holds."""
-        with clearly(url):
+        with engine_errors(url):
             found = self._lookup(url)
             if found is None:
                 return
@@ -179,7 +179,7 @@ class GirderStorage(RemoteStorage):
     def label(self, labels: Mapping[str, Mapping[str, str]]) -> None:
         """Have items and folders carry these words among their metadata."""
         for url, words in labels.items():
-            with clearly(url):
+            with engine_errors(url):
                 rest = self._rest(url)
                 found = rest.lookup(_path(url))
                 kind = found["_modelType"]
@@ -191,7 +191,7 @@ class GirderStorage(RemoteStorage):
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
         """A piece of a file."""
-        with clearly(url):
+        with engine_errors(url):
             found = self._lookup(url)
             size = 0 if found is None or found["_modelType"] != "item" else int(found["size"])
             end = size if length is None else min(size, offset + length)
@@ -203,7 +203,7 @@ class GirderStorage(RemoteStorage):
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
         """A file as a stream."""
-        with clearly(url):
+        with engine_errors(url):
             found = self._lookup(url)
             if found is None or found["_modelType"] != "item":
                 raise NotFound(f"no file at {url}")
@@ -212,10 +212,10 @@ class GirderStorage(RemoteStorage):
 
     def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
         with files.WatchedPart(part, Expected(found.size), progress) as arriving:
-            girder.fetch(self._tools, self._permit(url), arriving)
+            girder.fetch(self._tools, self._access(url), arriving)
 
     def _download(self, url: str, item: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-        permit = self._permit(url)
+        permit = self._access(url)
         place = f"{permit.use}/item/{item['_id']}/download"
         answer = self._tools.client.request("GET", place, dict(headers), access=permit.access)
         if not 200 <= answer.status < 300:
@@ -227,7 +227,7 @@ class GirderStorage(RemoteStorage):
         """A token for so long, with what the user's API key allows: Girder scopes keys, not tokens."""
         if self._settings.credential is None:
             raise BadRequest(f"{url}: there is no API key for this Girder")
-        with clearly(url):
+        with engine_errors(url):
             token, expires = self._make_token(self._key(), seconds)
         return Grant(url, method, use=self._api(url), headers={"Girder-Token": token}, expires=expires)
 
@@ -240,12 +240,12 @@ class GirderStorage(RemoteStorage):
             return None
 
     def _rest(self, url: str) -> girder.Rest:
-        return girder.Rest(self._tools, self._permit(url))
+        return girder.Rest(self._tools, self._access(url))
 
-    def _permit(self, url: str) -> Permit:
+    def _access(self, url: str) -> UrlAccess:
         if self._settings.credential is None:
-            return Permit(url, self._api(url))
-        return Permit(url, self._api(url), Access({"Girder-Token": self._own_token()}))
+            return UrlAccess(url, self._api(url))
+        return UrlAccess(url, self._api(url), Access({"Girder-Token": self._own_token()}))
 
     def _api(self, url: str) -> str:
         return (self._settings.api or f"https://{urlsplit(url).netloc}/api/v1").rstrip("/")
@@ -263,7 +263,7 @@ class GirderStorage(RemoteStorage):
         """A token and its end."""
         fields = urlencode({"key": key, "duration": seconds / _DAY}).encode()  # in the body: URLs are logged
         api = self._api(self._settings.url)
-        rest = girder.Rest(self._tools, Permit(self._settings.url, api, Access(_FORM)))
+        rest = girder.Rest(self._tools, UrlAccess(self._settings.url, api, Access(_FORM)))
         answer = rest.json("POST", "api_key/token", fields)
         return str(answer["authToken"]["token"]), self._clock.now() + seconds
 

@@ -12,10 +12,10 @@ from engine.domain.urls import child
 from engine.errors import BadRequest, CredentialExpired, NotFound
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files, multistatus
-from engine.storages.failures import clearly
-from engine.storages.multistatus import Listed
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.failures import engine_errors
+from engine.storages.multistatus import Resource
 from engine.storages.remote import RemoteStorage
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 from engine.storages.webdav import GONE, WebDav
 from wrappers.transfer import digest, http
 from wrappers.transfer.errors import TransferError, of_status
@@ -38,7 +38,7 @@ class HttpStorage(RemoteStorage):
 
     def stat(self, url: str) -> Stat | None:
         """What lies there."""
-        with clearly(url):
+        with engine_errors(url):
             found = self._dav.propfind(url, "0")
             if found is None:
                 return self._plain(url)
@@ -58,7 +58,7 @@ class HttpStorage(RemoteStorage):
 
     def entries(self, url: str) -> Mapping[str, Stat]:
         """Names directly under a directory, and what they are."""
-        with clearly(url):
+        with engine_errors(url):
             found = self._dav.propfind(url, "1")
             if found is None and self._plain(url) is not None:
                 found = self._dav.propfind(url, "1")
@@ -69,7 +69,7 @@ class HttpStorage(RemoteStorage):
             escaped = self._escaped(url, found)
             return {item.name(escaped): item.stat for item in found[1:]}
 
-    def _escaped(self, url: str, found: Sequence[Listed]) -> bool:
+    def _escaped(self, url: str, found: Sequence[Resource]) -> bool:
         """Whether names in the answer are escaped: XRootD's are not, and `%20` could be either."""
         if multistatus.looks_unescaped(found):
             return False
@@ -82,12 +82,16 @@ class HttpStorage(RemoteStorage):
 
     def _store(self, source: Source, url: str) -> None:
         if not self.capabilities.rename:
-            self._dav.insist(url, lambda shown: self._dav.uploader.store(_url(url), source, shown))
+            self._dav.with_fallback_credentials(
+                url, lambda shown: self._dav.uploader.store(_url(url), source, shown)
+            )
             return
         target = _url(url)
         part = child(target.rpartition("/")[0], files.part_name())
         try:
-            self._dav.insist(part, lambda shown: self._dav.uploader.store(part, source, shown))
+            self._dav.with_fallback_credentials(
+                part, lambda shown: self._dav.uploader.store(part, source, shown)
+            )
             _check(self._dav.rename(part, target, replace=True), f"MOVE {part}")
         except BaseException:
             with suppress(TransferError, CredentialExpired):  # what went wrong before is what is told
@@ -96,7 +100,7 @@ class HttpStorage(RemoteStorage):
 
     def move(self, source: str, target: str) -> None:
         """Rename; some servers heed no `Overwrite: F`, so the target is looked at first."""
-        with clearly(target):
+        with engine_errors(target):
             found = self.stat(source)
             if found is None:
                 raise NotFound(f"nothing to move at {source}")
@@ -109,7 +113,7 @@ class HttpStorage(RemoteStorage):
 
     def delete(self, url: str) -> None:
         """Remove a file or a directory with all it holds."""
-        with clearly(url):
+        with engine_errors(url):
             found = self.stat(url)
             if found is None:
                 return
@@ -132,7 +136,7 @@ class HttpStorage(RemoteStorage):
             if offset >= end:
                 return b""
             headers = {"Range": f"bytes={offset}-{end - 1}"}
-        with clearly(url), self._dav.ask("GET", url, headers) as answer:
+        with engine_errors(url), self._dav.request("GET", url, headers) as answer:
             if answer.status in (*GONE, 416):
                 return b""
             _check(answer.status, f"GET {url}", answer.headers)
@@ -142,21 +146,23 @@ class HttpStorage(RemoteStorage):
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
         """A file as a stream."""
-        with clearly(url), self._dav.ask("GET", url) as answer:
+        with engine_errors(url), self._dav.request("GET", url) as answer:
             _check(answer.status, f"GET {url}", answer.headers)
             yield files.stream(answer.pieces())
 
     def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
         with files.WatchedPart(part, Expected(found.size), progress) as arriving:
-            self._dav.insist(url, lambda shown: http.fetch(self._dav.client, _url(url), arriving, shown))
+            self._dav.with_fallback_credentials(
+                url, lambda shown: http.fetch(self._dav.client, _url(url), arriving, shown)
+            )
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The checksum that the server tells, else that of what is read back."""
         name = {"sha256": "sha-256"}.get(algorithm, algorithm)
-        with clearly(url), self._dav.ask("HEAD", url, {"Want-Digest": name}) as answer:
+        with engine_errors(url), self._dav.request("HEAD", url, {"Want-Digest": name}) as answer:
             if answer.status in GONE:
                 raise NotFound(f"nothing at {redact(url)}")
-            told = digest.told(answer.headers)
+            told = digest.parse_digests(answer.headers)
         return told.get(algorithm) or super().checksum(url, algorithm)
 
 

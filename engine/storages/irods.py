@@ -20,8 +20,8 @@ from engine.ports import Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import Basic
 from engine.storages.failures import ANOTHER_CREDENTIAL
-from engine.storages.places import UNCONFIGURED, StorageSettings
 from engine.storages.remote import RemoteStorage
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer.checksums import CHUNK
 from wrappers.transfer.errors import TransferError
 from wrappers.transfer.redact import redact
@@ -152,11 +152,11 @@ class IrodsStorage(RemoteStorage):
     @contextmanager
     def _at(self, url: str) -> Iterator[tuple[Any, str]]:
         """A session and the path there; failures in our words."""
-        with self._own_words(url):
+        with self._engine_errors(url):
             yield self._address(url)
 
     @contextmanager
-    def _own_words(self, url: str) -> Iterator[None]:
+    def _engine_errors(self, url: str) -> Iterator[None]:
         try:
             yield
         except (EngineError, TransferError):

@@ -12,15 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from engine.dirac.client import Refused, door
+from engine.dirac.client import Refused, bridge
 from engine.dirac.names import name_of
 from engine.domain.urls import child
 from engine.errors import BadRequest, NotFound
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
-from engine.storages.failures import clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteFiles
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 
 TRANSFER = 4 * 3600.0
 """Seconds for one file: DIRAC waits for a catalogue that is down for a quarter of an hour by itself."""
@@ -75,7 +75,7 @@ class LfnStorage(RemoteFiles):
 
     def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
         """Bring a file there; another one under this name is removed before."""
-        with clearly(url), source.open("rb") as file:
+        with engine_errors(url), source.open("rb") as file:
             size, adler32 = source.stat().st_size, files.checksum_of(file, "adler32")
         there = self.stat(url)
         if there is not None and (there.size, there.checksums.get("adler32")) != (size, adler32):
@@ -108,7 +108,7 @@ class LfnStorage(RemoteFiles):
         """A file as a stream."""
         with TemporaryDirectory(prefix="engine-") as scratch:
             path = Path(scratch, "file")
-            self._bring(url, path)
+            self._download(url, path)
             with path.open("rb") as file:
                 yield file
 
@@ -123,11 +123,11 @@ class LfnStorage(RemoteFiles):
             return files.checksum_of(file, algorithm)
 
     def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
-        self._bring(url, part)
+        self._download(url, part)
         if progress:
             progress(part.stat().st_size)
 
-    def _bring(self, url: str, target: Path) -> None:
+    def _download(self, url: str, target: Path) -> None:
         """Have DIRAC bring a file, which it compares with the catalogue's checksum."""
         with TemporaryDirectory(prefix=".engine-", dir=target.parent) as scratch:
             shutil.move(self._ask("get", name=name_of(url), into=scratch), target)
@@ -139,7 +139,7 @@ class LfnStorage(RemoteFiles):
                 "lfn: no DIRAC client is configured", remedy="configure a back-end of kind dirac"
             )
         try:
-            return door(grid.door).ask(verb, patience=TRANSFER, **arguments)
+            return bridge(grid.door).ask(verb, patience=TRANSFER, **arguments)
         except Refused as error:
             raise BadRequest(str(error)) from None
 

@@ -18,7 +18,7 @@ _NOT_IN_URLS = re.compile(r"[^!#-;=?-\[\]_a-~]")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Resource:
     """A resource as it was told."""
 
     href: str
@@ -31,7 +31,7 @@ class Listed:
         return unquote(last) if escaped else last
 
 
-def parse(text: bytes, url: str) -> list[Listed]:
+def parse(text: bytes, url: str) -> list[Resource]:
     """The resources of a multistatus answer, the one that was asked about included.
 
     Raises:
@@ -46,12 +46,12 @@ def parse(text: bytes, url: str) -> list[Listed]:
     return list(_responses(root))
 
 
-def looks_unescaped(listed: Sequence[Listed]) -> bool:
+def looks_unescaped(listed: Sequence[Resource]) -> bool:
     """Whether a path holds what no escaped one can."""
     return any(_NOT_IN_URLS.search(item.href) for item in listed)
 
 
-def _responses(root: ET.Element) -> Iterator[Listed]:
+def _responses(root: ET.Element) -> Iterator[Resource]:
     for response in root.iter(f"{_DAV}response"):
         href = response.findtext(f"{_DAV}href")
         properties = list(_properties(response))
@@ -62,7 +62,7 @@ def _responses(root: ET.Element) -> Iterator[Listed]:
         directory = kind is not None and kind.find(f"{_DAV}collection") is not None
         size = _text(found.get(f"{_DAV}getcontentlength"))
         modified = seconds(_text(found.get(f"{_DAV}getlastmodified")))
-        yield Listed(
+        yield Resource(
             href.strip("\r\n"),
             Stat(int(size) if size.isdigit() and not directory else 0, modified, directory),
         )

@@ -28,7 +28,7 @@ NEAR = 60.0
 """Seconds before its end from which on a token is made anew."""
 OFTEN = 240.0
 """Seconds after which a session is told, at the latest, that somebody still needs it."""
-_PATIENCE = 20.0
+_TIMEOUT_S = 20.0
 _LARGEST = 1 << 20
 
 
@@ -103,7 +103,7 @@ class RefreshedToken:
                 return held  # somebody else was faster
             if not held.refresh_token:
                 raise self._ended("no refresh token was given")
-            told = self._ask(held)
+            told = self._request(held)
             token = told.get("access_token")
             if not isinstance(token, str) or not token:
                 raise Unavailable(f"{self.name}: its provider gives no token")
@@ -113,14 +113,14 @@ class RefreshedToken:
             self._write(fresh)
             return fresh
 
-    def _ask(self, held: _Held) -> dict[str, Any]:
+    def _request(self, held: _Held) -> dict[str, Any]:
         form = {"grant_type": "refresh_token", "refresh_token": held.refresh_token}
         if held.client_id:
             form["client_id"] = held.client_id
         request = urllib.request.Request(self._url, urlencode(form).encode())  # noqa: S310 - of the settings
         context: ssl.SSLContext | None = Trust(self._authorities).context()
         try:
-            with urllib.request.urlopen(request, timeout=_PATIENCE, context=context) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context) as answer:  # noqa: S310
                 found = json.loads(answer.read(_LARGEST))
         except urllib.error.HTTPError as error:
             error.close()

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
-from engine.storages.failures import clearly
+from engine.storages.failures import engine_errors
 from wrappers.transfer.redact import redact
 from wrappers.transfer.source import Source
 from wrappers.wire import Grant
@@ -67,7 +67,7 @@ class RemoteFiles(ABC):
         if found.directory:
             files.get_directory(self, url, into, progress)
             return
-        with clearly(url), self._own_words(url), files.arriving(into) as part:
+        with engine_errors(url), self._engine_errors(url), files.arriving(into) as part:
             self._fetch(url, found, part, progress)
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
@@ -86,7 +86,7 @@ class RemoteFiles(ABC):
         if size != found.size:
             raise Unavailable(f"{redact(url)}: {size} of {found.size} bytes came")
 
-    def _own_words(self, url: str) -> AbstractContextManager[None]:
+    def _engine_errors(self, url: str) -> AbstractContextManager[None]:
         """Turns failures of its library into the engine's."""
         return nullcontext()
 
@@ -103,12 +103,12 @@ class RemoteStorage(RemoteFiles):
 
     def put(self, data: bytes, url: str) -> None:
         """Write a small file."""
-        with clearly(url), self._own_words(url):
+        with engine_errors(url), self._engine_errors(url):
             self._store(files.BytesSource(data, self._sums), url)
 
     def send(self, source: Path, url: str, progress: Progress | None = None, *, keep: bool = False) -> None:
         """Bring a file there."""
-        with clearly(url), self._own_words(url):
+        with engine_errors(url), self._engine_errors(url):
             self._store(files.WatchedSource(source, progress, self._sums), url)
             if not keep:
                 source.unlink(missing_ok=True)

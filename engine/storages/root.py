@@ -13,8 +13,8 @@ from engine.errors import BadRequest, EngineError, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files, xrootd
 from engine.storages.credentials import Proxy, Token
-from engine.storages.places import UNCONFIGURED, StorageSettings, scheme_of
 from engine.storages.remote import RemoteStorage
+from engine.storages.sections import UNCONFIGURED, StorageSettings, scheme_of
 from wrappers.transfer.redact import redact
 from wrappers.transfer.source import Source
 
@@ -110,7 +110,7 @@ class RootStorage(RemoteStorage):
         found = self.stat(url)
         if found is None or found.size != size:
             raise Unavailable(f"{url}: the server holds {found.size if found else 0} bytes of {size}")
-        told = self._told(url, "adler32")
+        told = self._server_checksum(url, "adler32")
         if told is not None and told != adler32:
             raise Unavailable(f"{url}: the server holds adler32 {told}, not {adler32}")
 
@@ -133,7 +133,7 @@ class RootStorage(RemoteStorage):
 
     def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
         super()._fetch(url, found, part, progress)
-        if (told := self._told(url, "adler32")) is not None:
+        if (told := self._server_checksum(url, "adler32")) is not None:
             with part.open("rb") as file:
                 came = files.checksum_of(file, "adler32")
             if came != told:
@@ -143,11 +143,11 @@ class RootStorage(RemoteStorage):
         """The server's own checksum where it computes it, else that of what is read back."""
         if self.stat(url) is None:
             raise NotFound(f"nothing at {url}")
-        if algorithm in _CHECKSUMS and (told := self._told(url, algorithm)) is not None:
+        if algorithm in _CHECKSUMS and (told := self._server_checksum(url, algorithm)) is not None:
             return told
         return super().checksum(url, algorithm)
 
-    def _told(self, url: str, algorithm: str) -> str | None:
+    def _server_checksum(self, url: str, algorithm: str) -> str | None:
         """What the server computes; None when it does not know this checksum."""
         separator = "&" if "?" in self._path(url) else "?"
         argument = f"{self._path(url)}{separator}cks.type={algorithm}"

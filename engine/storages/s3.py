@@ -20,9 +20,9 @@ from engine.errors import BadRequest, CredentialExpired, NotFound, SettingsError
 from engine.ports import Stat, StorageCapabilities
 from engine.storages import files, s3_tags
 from engine.storages.credentials import S3Keys
-from engine.storages.failures import clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Client
 from wrappers.transfer.redact import redact
@@ -195,7 +195,7 @@ class S3Storage(RemoteStorage):
                 raise NotFound(f"nothing at {redact(url)}")
             if not found.directory:
                 address = self.presign(url, "GET", _SIGNED).use.partition("?")[0]
-                with clearly(url):
+                with engine_errors(url):
                     now = self._clock.now()
                     s3_tags.put_tags(self._client, address, words, keys, self._settings.region, now)
 
@@ -205,11 +205,11 @@ class S3Storage(RemoteStorage):
         parts = urlsplit(url)
         if parts.query or not parts.netloc:
             raise BadRequest(f"{redact(url)}: s3://BUCKET/KEY is needed, `?` in a key as %3F")
-        with _clearly(url):
+        with _library_errors(url):
             yield self._bucket(parts.netloc, self._keys_now()), unquote(parts.path).strip("/")
 
-    def _own_words(self, url: str) -> AbstractContextManager[None]:
-        return _clearly(url)
+    def _engine_errors(self, url: str) -> AbstractContextManager[None]:
+        return _library_errors(url)
 
     def _keys_now(self) -> tuple[str, str, str] | None:
         credential = self._settings.credential
@@ -262,7 +262,7 @@ def _name(path: str) -> str:
 
 
 @contextmanager
-def _clearly(url: str) -> Iterator[None]:
+def _library_errors(url: str) -> Iterator[None]:
     """Failures of the library in our words: its own hold pages of inner structures, and signatures."""
     from obstore import exceptions
 
@@ -276,17 +276,17 @@ def _clearly(url: str) -> Iterator[None]:
         raise NotFound(f"nothing at {redact(url)}") from None
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         raise CredentialExpired(
-            _words(url, error),
+            _message(url, error),
             remedy="the storage wants another credential; see `credential` of its settings",
         ) from None
     except exceptions.BaseError as error:
-        raise Unavailable(_words(url, error)) from None
+        raise Unavailable(_message(url, error)) from None
     except ValueError as error:
-        raise BadRequest(_words(url, error)) from None
+        raise BadRequest(_message(url, error)) from None
     except OSError as error:
-        raise Unavailable(f"{redact(url)}: {error.strerror or _words(url, error)}") from error
+        raise Unavailable(f"{redact(url)}: {error.strerror or _message(url, error)}") from error
 
 
-def _words(url: str, error: Exception) -> str:
+def _message(url: str, error: Exception) -> str:
     first = str(error).partition("\n\nDebug source")[0]
     return redact(f"{url}: {' '.join(first.split())[:300]}")

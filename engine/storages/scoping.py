@@ -18,13 +18,13 @@ from engine.clock import Clock
 from engine.errors import BadRequest, Unavailable
 from engine.storages.credentials import Token
 from engine.storages.expiry import claims_of_token, expiry_of_token
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from wrappers.transfer.trust import Trust
 from wrappers.wire import Grant
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind
-_PATIENCE = 20.0
+_TIMEOUT_S = 20.0
 _LARGEST = 1 << 20
 _SCOPES = {"GET": ("storage.read",), "PUT": ("storage.modify", "storage.read")}
 _BY_ITSELF = "worker nodes show there what they have themselves"
@@ -63,7 +63,7 @@ def scope_down(url: str, method: str, seconds: float, place: StorageSettings | N
         "requested_token_type": _ACCESS_TOKEN,
         "scope": scope,
     }
-    token = _checked(_ask(end_point, wanted, secure), scope, issuer)
+    token = _checked(_request(end_point, wanted, secure), scope, issuer)
     expires = min(expiry_of_token(token), clock.now() + seconds)
     return Grant(url, method, headers={"Authorization": f"Bearer {token}"}, expires=expires)
 
@@ -78,7 +78,7 @@ def _token_end_point(issuer: str, name: str, secure: ssl.SSLContext) -> str:
     """Where the issuer says that it exchanges tokens."""
     if urlsplit(issuer).scheme != "https":
         raise BadRequest(f"the issuer of credential {name} is not reached by https; {_BY_ITSELF}")
-    found = _ask(f"{issuer.rstrip('/')}/.well-known/openid-configuration", None, secure)
+    found = _request(f"{issuer.rstrip('/')}/.well-known/openid-configuration", None, secure)
     end_point, kinds = found.get("token_endpoint"), found.get("grant_types_supported")
     if not isinstance(kinds, list) or _EXCHANGE not in kinds or not isinstance(end_point, str):
         raise BadRequest(f"the issuer of credential {name}, {issuer}, exchanges no tokens; {_BY_ITSELF}")
@@ -98,7 +98,7 @@ def _checked(answer: Mapping[str, object], scope: str, issuer: str) -> str:
     return token
 
 
-def _ask(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -> Mapping[str, object]:
+def _request(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -> Mapping[str, object]:
     """The JSON object at an https URL, to which a form may be sent. Redirects would take the token along, and
     are not followed.
     """
@@ -106,7 +106,7 @@ def _ask(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -> Ma
     request = urllib.request.Request(url, body, {"Accept": "application/json"})  # noqa: S310 - https, checked
     handlers = (urllib.request.HTTPSHandler(context=secure), _NoRedirect())
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=_PATIENCE) as answer:
+        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_S) as answer:
             fields = json.loads(answer.read(_LARGEST))
     except urllib.error.HTTPError as error:
         error.close()

@@ -18,9 +18,9 @@ from engine.ports import Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.access import access
 from engine.storages.credentials import Token
-from engine.storages.failures import clearly
-from engine.storages.places import UNCONFIGURED, StorageSettings
+from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
+from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Access, Body, Client
 from wrappers.transfer.errors import of_status
@@ -67,7 +67,7 @@ class ShanoirStorage(RemoteStorage):
     def open(self, url: str) -> Iterator[BinaryIO]:
         """A file as a stream."""
         with (
-            clearly(url),
+            engine_errors(url),
             self._client.request("GET", self._source(url), access=self._access()) as answer,
         ):
             if not 200 <= answer.status < 300:

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 from engine.ports import Stat
 from engine.storages import multistatus
 from engine.storages.access import access, of_environment
-from engine.storages.multistatus import Listed
-from engine.storages.places import StorageSettings
+from engine.storages.multistatus import Resource
+from engine.storages.sections import StorageSettings
 from wrappers.transfer import http
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Access, Client
@@ -51,7 +51,7 @@ class WebDav:
             return of_environment()
         return access(self._credential)
 
-    def insist(self, url: str, act: Callable[[Access], _T]) -> _T:
+    def with_fallback_credentials(self, url: str, act: Callable[[Access], _T]) -> _T:
         """Do something; once more with what the environment offers, when the server refuses nobody in
         particular.
 
@@ -72,7 +72,9 @@ class WebDav:
         """Whether the server is shown what the environment offers."""
         return urlsplit(url).netloc in self._strict
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str] = {}, *, insist: bool = True) -> Response:
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str] = {}, *, insist: bool = True
+    ) -> Response:
         """The answer to a request without a body.
 
         Raises:
@@ -86,16 +88,16 @@ class WebDav:
                 raise of_status(answer.status, answer.headers, f"{method} {url}")
             return answer
 
-        return self.insist(url, act) if insist else act(self.access(url))
+        return self.with_fallback_credentials(url, act) if insist else act(self.access(url))
 
-    def propfind(self, url: str, depth: str) -> Sequence[Listed] | None:
+    def propfind(self, url: str, depth: str) -> Sequence[Resource] | None:
         """What is there, the URL's own resource first; nothing when there is none; None: not a DAV server."""
         server = urlsplit(url).netloc
         if self._speaks_dav.get(server) is False:
             return None
         known = bool(self._speaks_dav.get(server))
         try:  # a web server that is only read refuses this to everybody: no reason to show it anything
-            with self.ask("PROPFIND", url, {"Depth": depth}, insist=known) as answer:
+            with self.request("PROPFIND", url, {"Depth": depth}, insist=known) as answer:
                 status, headers = answer.status, answer.headers
                 text = answer.read(_LISTING) if status == 207 else b""
         except Denied:
@@ -114,11 +116,11 @@ class WebDav:
     def head(self, url: str) -> Stat | None:
         """A file of a server that knows no PROPFIND."""
         status, headers, size = 405, {}, None
-        with suppress(Denied), self.ask("HEAD", url, insist=False) as answer:
+        with suppress(Denied), self.request("HEAD", url, insist=False) as answer:
             status, headers, size = answer.status, answer.headers, answer.length
         if status == 405 or (200 <= status < 300 and size is None):
             # a presigned URL is good for one method, and some servers tell no size
-            with self.ask("GET", url, {"Range": "bytes=0-0"}) as answer:
+            with self.request("GET", url, {"Range": "bytes=0-0"}) as answer:
                 status, headers, size = answer.status, answer.headers, answer.length
             if status == 206:
                 size = http.content_range(headers.get("content-range", ""))[1]
@@ -146,7 +148,7 @@ class WebDav:
         raw = self._wants_raw.get(server)
         destination = _raw(target + end) if raw else target + end
         headers = {"Destination": destination, "Overwrite": "T" if replace else "F"}
-        with self.ask("MOVE", source + end, headers) as answer:
+        with self.request("MOVE", source + end, headers) as answer:
             status = answer.status
         if 200 <= status < 300 and raw is None and "%" in target:
             self._wants_raw[server] = not self.propfind(target, "0")
@@ -166,7 +168,7 @@ class WebDav:
 
     def delete(self, url: str) -> int:
         """DELETE; the status of the answer."""
-        with self.ask("DELETE", url) as answer:
+        with self.request("DELETE", url) as answer:
             return answer.status
 
 

@@ -76,7 +76,7 @@ def unfinished(
     return [_from_row(row) for row in connection.execute(query)]
 
 
-def stranded(connection: Connection, job_ids: Sequence[JobId]) -> list[Attempt]:
+def undelivered(connection: Connection, job_ids: Sequence[JobId]) -> list[Attempt]:
     """Attempts of these jobs whose results are on a storage that was gone."""
     query = _select().where(attempt.c.state == AttemptState.STRANDED)
     return [
@@ -86,7 +86,7 @@ def stranded(connection: Connection, job_ids: Sequence[JobId]) -> list[Attempt]:
     ]
 
 
-def any_stranded(connection: Connection, execution_id: ExecutionId) -> bool:
+def any_undelivered(connection: Connection, execution_id: ExecutionId) -> bool:
     """Whether an execution has results on a storage that was gone."""
     query = (
         sa.select(attempt.c.id)
@@ -96,7 +96,7 @@ def any_stranded(connection: Connection, execution_id: ExecutionId) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def stranded_at(connection: Connection, execution_id: ExecutionId) -> list[str]:
+def undelivered_by_backend(connection: Connection, execution_id: ExecutionId) -> list[str]:
     """Under which names places know the submissions that left results of an execution on such a storage."""
     query = (
         sa.select(submission.c.native_id)

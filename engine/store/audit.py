@@ -27,7 +27,7 @@ Sign = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AuditRecord:
     """Who did what. Neither names of files nor values are in it: they can carry a patient's name."""
 
     at: float
@@ -42,11 +42,11 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class AuditLine:
     """A deed in its place."""
 
     number: int
-    deed: Deed
+    deed: AuditRecord
     sha256: str
 
 
@@ -65,7 +65,7 @@ class Head:
         return f"audit head {self.number} {self.sha256}"
 
 
-def digest(before: str, number: int, deed: Deed) -> str:
+def digest(before: str, number: int, deed: AuditRecord) -> str:
     """The hash of a line."""
     fields = [
         number,
@@ -82,7 +82,7 @@ def digest(before: str, number: int, deed: Deed) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def append(connection: Connection, deeds: Sequence[Deed], sign: Sign) -> Head:
+def append(connection: Connection, deeds: Sequence[AuditRecord], sign: Sign) -> Head:
     """Write lines at the end, and sign it; whoever else writes waits for the end of this transaction."""
     insert_new(connection, audit_head, {"id": 1, "number": 0, "sha256": START})
     current = head(connection, lock=True)
@@ -126,7 +126,7 @@ def migrated(connection: Connection) -> int:
     return int(connection.execute(query).scalar() or 0)
 
 
-def lines(connection: Connection, after: int = 0) -> Iterator[Line]:
+def lines(connection: Connection, after: int = 0) -> Iterator[AuditLine]:
     """All lines after a number, in order, a page at a time."""
     while True:
         query = sa.select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(1000)
@@ -137,12 +137,12 @@ def lines(connection: Connection, after: int = 0) -> Iterator[Line]:
         after = page[-1].number
 
 
-def _from_row(row: Any) -> Line:
+def _from_row(row: Any) -> AuditLine:
     try:
         data = tuple(json.loads(row.data))
     except (ValueError, TypeError):
         data = (f"not what was written: {row.data}",)  # its hash will not fit
-    deed = Deed(
+    deed = AuditRecord(
         at=row.at,
         account_id=row.account_id,
         action=row.action,
@@ -152,4 +152,4 @@ def _from_row(row: Any) -> Line:
         descriptor_sha256=row.descriptor_sha256,
         data=data,
     )
-    return Line(row.number, deed, row.sha256)
+    return AuditLine(row.number, deed, row.sha256)

@@ -14,7 +14,7 @@ from engine.store.schema import descriptor
 from engine.store.statements import insert_new
 
 
-def keep(
+def store(
     connection: Connection, sha256: str, data: Mapping[str, Any], *, checked_by: str, now: float
 ) -> None:
     """Store a descriptor once; the same content again only notes who checked it last."""

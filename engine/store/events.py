@@ -48,7 +48,7 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class JobEvent:
     """An event with what a reader wants beside it."""
 
     event: Event
@@ -56,7 +56,7 @@ class Told:
     """Which try of the job it belongs to."""
 
 
-def story(connection: Connection, execution_id: ExecutionId, job_id: JobId | None) -> list[Told]:
+def history(connection: Connection, execution_id: ExecutionId, job_id: JobId | None) -> list[JobEvent]:
     """Events of one job, or those of the execution itself when `job_id` is None, oldest first."""
     query = (
         sa.select(event, attempt.c.ordinal)
@@ -65,7 +65,7 @@ def story(connection: Connection, execution_id: ExecutionId, job_id: JobId | Non
         .order_by(event.c.id)
     )
     return [
-        Told(
+        JobEvent(
             Event(
                 row.execution_id,
                 row.at,

@@ -16,7 +16,7 @@ from engine.domain.fair_share import fair_shares
 from engine.domain.job import MAY_BECOME, JobState
 from engine.errors import Bug, NotFound
 from engine.ids import ExecutionId, JobId
-from engine.store import tallies
+from engine.store import job_counts
 from engine.store.schema import execution, job, tally
 from engine.store.statements import slices
 
@@ -92,7 +92,7 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob]
             for n, state in zip(new, states, strict=True)
         ],
     )
-    tallies.add(connection, {(execution_id, state): count for state, count in Counter(states).items()})
+    job_counts.add(connection, {(execution_id, state): count for state, count in Counter(states).items()})
 
 
 def ready(connection: Connection, backend: str, *, now: float, limit: int) -> list[Job]:
@@ -229,7 +229,7 @@ def move(connection: Connection, moves: Sequence[Move], *, now: float, started: 
     moved = connection.execute(statement, rows).rowcount
     if moved != len(rows):
         raise Bug(f"{len(rows) - moved} of {len(rows)} jobs were no longer where they had been read")
-    tallies.add(connection, changes)
+    job_counts.add(connection, changes)
 
 
 def _text(value: Mapping[str, Any]) -> str:

@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection
 from engine.domain.execution import FINAL, ExecutionState
 from engine.ids import ExecutionId
 from engine.store import executions
+from engine.store.json_rows import JsonRows
 from engine.store.schema import execution, launch
-from engine.store.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class LaunchRow:
     """A line of a list of executions."""
 
     launch: Launch
@@ -65,8 +65,8 @@ _LISTED = (
     .offset(sa.bindparam("offset"))
 )
 _ACCOUNTS = _LISTED.where(launch.c.account_id == sa.bindparam("account"))
-_OF_ACCOUNT = Together(_ACCOUNTS)
-_OF_STUDY = Together(_ACCOUNTS.where(launch.c.study == sa.bindparam("study")))
+_OF_ACCOUNT = JsonRows(_ACCOUNTS)
+_OF_STUDY = JsonRows(_ACCOUNTS.where(launch.c.study == sa.bindparam("study")))
 
 
 def add(connection: Connection, new: Launch) -> None:
@@ -94,7 +94,7 @@ def get(connection: Connection, id_: str) -> Launch | None:
 
 def newest(
     connection: Connection, account_id: str, *, limit: int, offset: int = 0, study: str | None = None
-) -> list[Listed]:
+) -> list[LaunchRow]:
     """Launches of an account, newest first, without their inputs."""
     query = _OF_ACCOUNT if study is None else _OF_STUDY
     values = {"account": account_id, "limit": limit, "offset": offset}
@@ -157,7 +157,7 @@ def admit(connection: Connection, ids: Sequence[ExecutionId]) -> None:
 # --- ends -----------------------------------------------------------------------------------------
 
 
-def ended_untold(connection: Connection, limit: int = 100) -> list[Listed]:
+def ended_untold(connection: Connection, limit: int = 100) -> list[LaunchRow]:
     """Launches that are over, and whose end nobody was told."""
     query = (
         sa.select(launch, execution.c.state, execution.c.jobs, execution.c.created_at, execution.c.ended_at)
@@ -168,7 +168,7 @@ def ended_untold(connection: Connection, limit: int = 100) -> list[Listed]:
     return [_listed(row) for row in connection.execute(query)]
 
 
-def told(connection: Connection, ended: Listed, keep_until: float | None) -> bool:
+def mark_announced(connection: Connection, ended: LaunchRow, keep_until: float | None) -> bool:
     """Its end is told, and it may be purged after that time. False: it was restarted since that was read."""
     id_ = ended.launch.execution_id
     now = executions.get(connection, id_, lock=True)
@@ -189,8 +189,8 @@ def untold(connection: Connection, id_: str) -> None:
     )
 
 
-def _listed(row: Any) -> Listed:
-    return Listed(_from_row(row), ExecutionState(row.state), row.jobs, row.created_at, row.ended_at)
+def _listed(row: Any) -> LaunchRow:
+    return LaunchRow(_from_row(row), ExecutionState(row.state), row.jobs, row.created_at, row.ended_at)
 
 
 def _from_row(row: Any) -> Launch:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.attempt import AttemptState, Effect, News, Step, advance
+from engine.domain.attempt import AttemptEvent, AttemptState, Effect, Transition, transition
 from engine.errors import IllegalTransition, LostRace
 from engine.ids import AttemptId, ExecutionId, JobId, SubmissionId
 from engine.store import events, outbox
@@ -29,11 +29,11 @@ class NewAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class EventNotice:
     """One piece of news for one attempt."""
 
     attempt: Attempt
-    news: News
+    news: AttemptEvent
     detail: str = ""
     failure: str = ""
     report: str | None = None
@@ -51,7 +51,7 @@ def prepare(connection: Connection, backend: str, new: Sequence[NewAttempt], *, 
             for id_, execution_id in holders.items()
         ],
     )
-    to = advance(AttemptState.PREPARED, News.SUBMIT_REQUESTED).to
+    to = transition(AttemptState.PREPARED, AttemptEvent.SUBMIT_REQUESTED).to
     connection.execute(
         sa.insert(attempt),
         [
@@ -74,7 +74,7 @@ def prepare(connection: Connection, backend: str, new: Sequence[NewAttempt], *, 
             events.Event(
                 a.execution_id,
                 now,
-                News.SUBMIT_REQUESTED,
+                AttemptEvent.SUBMIT_REQUESTED,
                 a.job_id,
                 a.id,
                 AttemptState.PREPARED,
@@ -86,7 +86,7 @@ def prepare(connection: Connection, backend: str, new: Sequence[NewAttempt], *, 
     )
 
 
-def tell(connection: Connection, words: Sequence[Word], *, now: float) -> list[Word]:
+def apply_events(connection: Connection, words: Sequence[EventNotice], *, now: float) -> list[EventNotice]:
     """Apply news: new states, events and effects, all in the caller's transaction.
 
     News that contradicts an attempt's state quarantines that attempt and nothing else. Returns the words
@@ -95,11 +95,11 @@ def tell(connection: Connection, words: Sequence[Word], *, now: float) -> list[W
     Raises:
         LostRace: an attempt changed since it was read; the caller's transaction must end.
     """
-    steps: list[tuple[Word, Step]] = []
-    strange: list[Word] = []
+    steps: list[tuple[EventNotice, Transition]] = []
+    strange: list[EventNotice] = []
     for word in words:
         try:
-            step = advance(word.attempt.state, word.news)
+            step = transition(word.attempt.state, word.news)
         except IllegalTransition:
             strange.append(word)
         else:
@@ -108,7 +108,7 @@ def tell(connection: Connection, words: Sequence[Word], *, now: float) -> list[W
     _write(connection, steps, now=now)
     _quarantine(connection, strange, now=now)
     _end_submissions(connection, [w.attempt.submission_id for w, s in steps if s.to.at_rest])
-    _revive(connection, [w.attempt.submission_id for w, s in steps if w.news == News.TAKEN_UP])
+    _revive(connection, [w.attempt.submission_id for w, s in steps if w.news == AttemptEvent.TAKEN_UP])
     for effect in (Effect.SUBMIT, Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
         outbox.put(
             connection, effect, [w.attempt.submission_id for w, s in steps if effect in s.effects], now=now
@@ -116,7 +116,7 @@ def tell(connection: Connection, words: Sequence[Word], *, now: float) -> list[W
     return [w for w, s in steps if s.to.at_rest and not w.attempt.state.at_rest]
 
 
-def _write(connection: Connection, steps: Sequence[tuple[Word, Step]], *, now: float) -> None:
+def _write(connection: Connection, steps: Sequence[tuple[EventNotice, Transition]], *, now: float) -> None:
     if not steps:
         return
     statement = (
@@ -135,7 +135,7 @@ def _write(connection: Connection, steps: Sequence[tuple[Word, Step]], *, now: f
             "b_id": w.attempt.id,
             "b_version": w.attempt.version,
             "b_state": s.to,
-            "b_failure": "" if w.news == News.TAKEN_UP else w.failure or w.attempt.failure,
+            "b_failure": "" if w.news == AttemptEvent.TAKEN_UP else w.failure or w.attempt.failure,
             "b_report": w.report,
         }
         for w, s in steps
@@ -145,7 +145,7 @@ def _write(connection: Connection, steps: Sequence[tuple[Word, Step]], *, now: f
     events.append(connection, [_event(w.attempt, w.news, s.to, w.detail, now) for w, s in steps])
 
 
-def _quarantine(connection: Connection, strange: Sequence[Word], *, now: float) -> None:
+def _quarantine(connection: Connection, strange: Sequence[EventNotice], *, now: float) -> None:
     if not strange:
         return
     for some in slices(w.attempt.id for w in strange):

@@ -19,7 +19,7 @@ def join(connection: Connection, id_: str, group: Group) -> None:
         connection.execute(sa.update(membership).where(_is(id_, group.id)).values(issuer=""))
 
 
-def leave(connection: Connection, id_: str, group: Group) -> None:
+def remove(connection: Connection, id_: str, group: Group) -> None:
     """End a membership; none is fine."""
     connection.execute(sa.delete(membership).where(_is(id_, group.id)))
 

@@ -11,9 +11,9 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.product import ProductState
 from engine.ids import AttemptId, ExecutionId, JobId
+from engine.store.json_rows import JsonRows
 from engine.store.schema import job, product
 from engine.store.statements import slices
-from engine.store.together import Together
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Product:
     job_number: int = 0
 
 
-_PAGE = Together(
+_PAGE = JsonRows(
     sa.select(product, job.c.number)
     .join(job, job.c.id == product.c.job_id)
     .where(product.c.execution_id == sa.bindparam("execution"), product.c.id > sa.bindparam("after"))
@@ -46,7 +46,7 @@ _PAGE = Together(
     .limit(sa.bindparam("limit"))
 )
 
-_PLACES = Together(
+_LOCATIONS = JsonRows(
     sa.select(product.c.output_id, product.c.url)
     .where(product.c.execution_id == sa.bindparam("execution"))
     .order_by(product.c.id)
@@ -87,9 +87,9 @@ def page(
     return [(row.id, _from_row(row)) for row in _PAGE.rows(connection, values)]
 
 
-def places(connection: Connection, execution_id: ExecutionId, limit: int) -> list[tuple[str, str]]:
+def locations(connection: Connection, execution_id: ExecutionId, limit: int) -> list[tuple[str, str]]:
     """The outputs and the URLs of the first results that were committed."""
-    rows = _PLACES.rows(connection, {"execution": execution_id, "limit": limit})
+    rows = _LOCATIONS.rows(connection, {"execution": execution_id, "limit": limit})
     return [(row.output_id, row.url) for row in rows]
 
 
@@ -150,7 +150,9 @@ def _of(execution_id: ExecutionId) -> sa.Select[Any]:
     )
 
 
-def taken(connection: Connection, execution_id: ExecutionId, names: Sequence[str]) -> dict[str, JobId]:
+def owners_of_names(
+    connection: Connection, execution_id: ExecutionId, names: Sequence[str]
+) -> dict[str, JobId]:
     """Which of these names are results already, and of which jobs."""
     query = sa.select(product.c.name, product.c.job_id).where(product.c.execution_id == execution_id)
     return {

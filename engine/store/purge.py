@@ -52,7 +52,7 @@ def remove(connection: Connection, id_: ExecutionId) -> bool:
     query = sa.select(execution.c.state).where(execution.c.id == id_).with_for_update()
     if connection.execute(query).scalar() not in FINAL:
         return False
-    usage.keep(connection, id_)
+    usage.add_purged(connection, id_)
     products = sa.select(product.c.id).where(product.c.execution_id == id_)
     submissions = sa.select(submission.c.id).where(submission.c.execution_id == id_)
     connection.execute(sa.delete(replica).where(replica.c.product_id.in_(products)))

@@ -35,7 +35,7 @@ class Copy:
     """Number of the job whose result it is."""
 
 
-def want(connection: Connection, products: Sequence[Product]) -> None:
+def request(connection: Connection, products: Sequence[Product]) -> None:
     """Ask for the copies that results should have; they were written in this transaction."""
     rows = []
     for one in products:
@@ -102,7 +102,7 @@ def outstanding(connection: Connection, execution_id: ExecutionId) -> tuple[int,
     return int(count), int(tries or 0)
 
 
-def made(connection: Connection, one: Copy) -> None:
+def complete(connection: Connection, one: Copy) -> None:
     """A copy is there, verified."""
     connection.execute(
         sa.update(replica).where(replica.c.id == one.id).values(state=ReplicaState.AVAILABLE, detail="")

@@ -53,7 +53,7 @@ class Ended:
     runtime: str = ""
 
 
-def place(connection: Connection, sites: Mapping[SubmissionId, str]) -> None:
+def record(connection: Connection, sites: Mapping[SubmissionId, str]) -> None:
     """Note where submissions are."""
     if sites:
         connection.execute(

@@ -59,7 +59,7 @@ def has_any(connection: Connection, execution_id: ExecutionId) -> bool:
     return connection.execute(query).first() is not None
 
 
-def to_bring(connection: Connection, execution_id: ExecutionId) -> list[Source]:
+def not_uploaded(connection: Connection, execution_id: ExecutionId) -> list[Source]:
     """Those that were not brought yet to where jobs find them."""
     query = sa.select(source).where(source.c.execution_id == execution_id, source.c.url == "")
     return [_from_row(row) for row in connection.execute(query.order_by(source.c.value_sha256))]

@@ -72,7 +72,7 @@ _QUERY = (
 )
 
 
-def of_place(connection: Connection, backend: str, native_id: str) -> Iterator[Trace]:
+def of_backend(connection: Connection, backend: str, native_id: str) -> Iterator[Trace]:
     """The attempts of a job of a place."""
     query = _QUERY.where(submission.c.native_id == native_id, submission.c.backend == backend)
     return map(_from_row, connection.execute(query))

@@ -76,7 +76,7 @@ def counted(connection: Connection, execution_id: ExecutionId | None = None) -> 
             )
 
 
-def kept(connection: Connection) -> Iterator[tuple[Slot, Sums]]:
+def purged(connection: Connection) -> Iterator[tuple[Slot, Sums]]:
     """Give the sums of what was purged."""
     for row in connection.execute(sa.select(usage)):
         yield (
@@ -85,7 +85,7 @@ def kept(connection: Connection) -> Iterator[tuple[Slot, Sums]]:
         )
 
 
-def keep(connection: Connection, execution_id: ExecutionId) -> None:
+def add_purged(connection: Connection, execution_id: ExecutionId) -> None:
     """Add what an execution took to the sums that stay, before its rows go."""
     sums: dict[Slot, Sums] = {}
     for slot, each in counted(connection, execution_id):

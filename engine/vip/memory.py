@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS behind (one INTEGER PRIMARY KEY, executions INTEGER N
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Progress:
     """How far the tables are."""
 
     trouble: dict[str, tuple[str, float]]
@@ -68,12 +68,12 @@ class Memory:
         with self._begun() as connection:
             connection.execute(statement, (id_, number))
 
-    def standing(self) -> Standing:
+    def progress(self) -> Progress:
         """Tell how far the tables are."""
         with self._begun() as connection:
             rows = connection.execute("SELECT place, words, since FROM trouble").fetchall()
             behind = connection.execute("SELECT executions FROM behind").fetchone()
-        return Standing({place: (words, since) for place, words, since in rows}, behind[0] if behind else 0)
+        return Progress({place: (words, since) for place, words, since in rows}, behind[0] if behind else 0)
 
     def note(self, place: str, words: str, *, now: float) -> None:
         """Remember what is wrong at a place; "" is nothing."""

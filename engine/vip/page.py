@@ -8,7 +8,7 @@ from engine.domain.execution import Intent
 from engine.domain.job import JobState
 from engine.ids import ExecutionId, JobId
 from engine.planning.vip_keys import RESULTS_DIRECTORY
-from engine.store import descriptors, driven, jobs, products, tallies
+from engine.store import descriptors, driven, job_counts, jobs, products
 from engine.store.database import Database
 from engine.store.driven import Try
 from engine.store.executions import Execution
@@ -26,7 +26,7 @@ H2, DATABASE, FILES = "H2", "workflowsdb", "files"
 PLACES = (FILES, H2, DATABASE)
 """What is written, in order: each may be away by itself."""
 
-Told = Sequence[tuple[Job, Sequence[Try]]]
+Written = Sequence[tuple[Job, Sequence[Try]]]
 
 
 class Page:
@@ -72,7 +72,7 @@ class Page:
             database.put_inputs(execution.id, list(self._inputs(execution, launch)))
             self._listed = True
         with self._db.read() as connection:
-            tally = tallies.of(connection, execution.id)
+            tally = job_counts.of(connection, execution.id)
         completed = tally[JobState.SUCCEEDED]
         final = sum(count for state, count in tally.items() if state.is_final)
         queued, failed = sum(tally.values()) - final, final - completed
@@ -82,7 +82,7 @@ class Page:
             tries = (one for told in self._every() for _, each in told for one in each)
             database.put_stats(execution.id, sums.of_tries(tries))
 
-    def settle(self, database: WorkflowsDb, execution: Execution) -> bool:
+    def finish(self, database: WorkflowsDb, execution: Execution) -> bool:
         """Write the end of an execution into its row; True when nothing is left to be done."""
         found = database.workflow(execution.id)
         over = execution.state.is_final
@@ -118,7 +118,7 @@ class Page:
         if launch.location:
             yield RESULTS_DIRECTORY, shown(launch.location), True
 
-    def _pages(self, place: str) -> Iterator[Told]:
+    def _pages(self, place: str) -> Iterator[Written]:
         """The jobs that are to be written at a place, with their attempts."""
         ids = self.dirty.get(place, set())
         if ids is None:
@@ -131,7 +131,7 @@ class Page:
                 tries = driven.tries(connection, [job.id for job in found])
             yield [(job, tries[job.id]) for job in found]
 
-    def _every(self) -> Iterator[Told]:
+    def _every(self) -> Iterator[Written]:
         after = 0
         while True:
             with self._db.read() as connection:

@@ -24,7 +24,7 @@ second.
 """
 _NO_VERSION = bytes(8)
 """What a client of H2 begins with, the versions of the protocol that it speaks: none, which is answered."""
-_PATIENCE = 10.0
+_TIMEOUT_S = 10.0
 """Seconds in which it ends when it is told to."""
 
 
@@ -87,7 +87,7 @@ def _keep(words: list[str], stop: Event) -> None:
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(_PATIENCE)
+        process.wait(_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -105,7 +105,7 @@ def findings(settings: VipSection) -> Iterator[Finding]:
     what = "VIP's database"
     try:
         check(settings)
-        database = WorkflowsDb(settings.database, min(settings.patience, _PATIENCE))
+        database = WorkflowsDb(settings.database, min(settings.patience, _TIMEOUT_S))
         database.check()
         database.close()
         yield Finding(what, OK, "workflowsdb answers and has its tables")
@@ -116,7 +116,7 @@ def findings(settings: VipSection) -> Iterator[Finding]:
         yield Finding(what, WARNING, error.message, error.remedy or "see vip.database; jobs go on meanwhile")
     yield _h2(settings)
     try:
-        standing = Memory().standing()
+        standing = Memory().progress()
     except EngineError as error:
         yield Finding("VIP's tables", FAILURE, error.message, error.remedy)
         return
@@ -135,7 +135,7 @@ def _h2(settings: VipSection) -> Finding:
     if not settings.h2_jar.is_file():
         return Finding(check, FAILURE, f"there is no {settings.h2_jar}", "install libh2-java; see vip.h2_jar")
     try:
-        with socket.create_connection((host, int(port)), min(settings.patience, _PATIENCE)) as line:
+        with socket.create_connection((host, int(port)), min(settings.patience, _TIMEOUT_S)) as line:
             line.sendall(_NO_VERSION)
             if line.recv(1):
                 return Finding(check, OK, f"{settings.h2} answers")

@@ -78,7 +78,7 @@ class Reader:
             if self._clock.now() < page.not_before:
                 continue
             try:
-                self._bring(page)
+                self._update(page)
             except EngineError:
                 raise
             except Exception:  # a defect of ours about one execution must not stop the others
@@ -130,7 +130,7 @@ class Reader:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _bring(self, page: Page) -> None:
+    def _update(self, page: Page) -> None:
         with self._db.read() as connection:
             found = driven.get(connection, page.id)
         if found is None:  # purged
@@ -151,7 +151,7 @@ class Reader:
             if place in page.dirty and self._try(place, steps[place]):
                 del page.dirty[place]
         if DATABASE not in page.dirty and (written or execution.state.is_final):
-            self._try(DATABASE, lambda: self._settle(page, execution))
+            self._try(DATABASE, lambda: self._finish(page, execution))
 
     def _obey(self, page: Page, execution: Execution, launch: Launch) -> None:
         numbers = self._signals.obey(execution, launch, self._h2.of(page.id))
@@ -159,8 +159,8 @@ class Reader:
             with self._db.read() as connection:
                 page.changed({jobs.numbered(connection, page.id, number).id for number in numbers})
 
-    def _settle(self, page: Page, execution: Execution) -> None:
-        if page.settle(self._database, execution) and not page.dirty:
+    def _finish(self, page: Page, execution: Execution) -> None:
+        if page.finish(self._database, execution) and not page.dirty:
             self._memory.set_shown(page.id, execution.ended_at or 0.0)
             self._forget(page)
 

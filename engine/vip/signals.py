@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.app.application import Application
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.deeds import KILL, RESTART, asked
+from engine.app.portal.audited_actions import KILL, RESTART, record_request
 from engine.domain.job import JobState
 from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
@@ -17,7 +17,7 @@ from engine.vip import states
 from engine.vip.h2 import Jobs
 from engine.vip.memory import Memory
 from engine.vip.rows import named, of_job
-from engine.vip.states import Deed
+from engine.vip.states import Action
 
 
 class Signals:
@@ -46,10 +46,12 @@ class Signals:
             newest = ordinal >= max((one.ordinal for one in tries), default=1)
             deed = states.meaning(signal, job.state, row, newest=newest)
             logger().info("signal", execution=execution.id, job=number, signal=signal, deed=deed)
-            if deed is not Deed.NOTHING:
-                if deed is Deed.RESCHEDULE:
+            if deed is not Action.NOTHING:
+                if deed is Action.RESCHEDULE:
                     self._memory.set_rescheduled(execution.id, number, wanted=True)
-                self._app.cancel_job(execution.id, number, asked(self._trail, launch.account_id, KILL))
+                self._app.cancel_job(
+                    execution.id, number, record_request(self._trail, launch.account_id, KILL)
+                )
             shown.answer(id_, signal, self._state(execution, launch, number, id_))
             touched.add(number)
         return touched
@@ -64,7 +66,7 @@ class Signals:
                 job = self._app.job(id_, number)
                 if not job.state.is_final or found is None:
                     continue
-                also = asked(self._trail, found[1].account_id, RESTART)
+                also = record_request(self._trail, found[1].account_id, RESTART)
                 if job.state is JobState.CANCELLED:
                     self._app.retry(id_, (JobState.CANCELLED,), number, also)
                     begun.append(id_)

@@ -80,7 +80,7 @@ _EXIT_CODES: Final[Mapping[str, int]] = {
 """GASW's exit codes for what failed; -1 says nothing."""
 
 
-class Deed(StrEnum):
+class Action(StrEnum):
     """What a signal asks for."""
 
     CANCEL = "cancel"
@@ -95,18 +95,18 @@ def needs_row_to_come(job: JobState, last: AttemptState | None) -> bool:
     return job in (JobState.CANCELLED, JobState.SKIPPED) and last in (AttemptState.FAILED, AttemptState.LOST)
 
 
-def meaning(signal: str, job: JobState, row: AttemptState | None, *, newest: bool) -> Deed:
+def meaning(signal: str, job: JobState, row: AttemptState | None, *, newest: bool) -> Action:
     """Say what a signal asks for; `row`: the attempt of the row that it was written to, None: not begun.
 
     Signals for what has ended, and those of replicas and held jobs, which are none here, ask for nothing.
     """
     if job.is_final or not newest or (row is not None and row.at_rest) or row is AttemptState.CANCELLING:
-        return Deed.NOTHING
+        return Action.NOTHING
     if signal == "KILL":
-        return Deed.CANCEL
+        return Action.CANCEL
     if signal == "RESCHEDULE" and row is not None and job is JobState.ACTIVE:
-        return Deed.RESCHEDULE
-    return Deed.NOTHING
+        return Action.RESCHEDULE
+    return Action.NOTHING
 
 
 def exit_code(state: AttemptState, failure: str) -> int:

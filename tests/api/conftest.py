@@ -18,7 +18,7 @@ from engine.api.server import HttpServer
 from engine.api.tree import Tree
 from engine.app.access import tokens
 from engine.app.access.key import Key
-from engine.app.access.tokens import VERBS, Leave
+from engine.app.access.tokens import VERBS, TokenScope
 from engine.errors import Unavailable
 
 NOW = 1_800_000_000.0
@@ -61,7 +61,7 @@ class House:
         self, *below: str, verbs: frozenset[str] = ALL, seconds: float = 3600, attempt: str = ""
     ) -> str:
         """A token for everything below a path."""
-        return tokens.mint(self.key, Leave(below, verbs, self.now + seconds, attempt))
+        return tokens.mint(self.key, TokenScope(below, verbs, self.now + seconds, attempt))
 
     def ask(self, method: str, path: str, body: bytes | None = None, token: str = "", **more: str) -> Answer:
         """One request; `path` goes over the wire as it is written here."""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.parts import Http
+from engine.app.access.attempt_liveness import MEMORY
 from engine.app.access.claims import Claims
-from engine.app.access.exchange import Doors
+from engine.app.access.exchange import NodeStorages
 from engine.app.access.key import Key
-from engine.app.access.living import MEMORY
 from engine.app.portal.audit import AuditTrail
-from engine.domain.attempt import News
+from engine.domain.attempt import AttemptEvent
 from engine.ids import AttemptId, JobId
 from engine.settings.service import ApiSection
 from engine.settings.tree import Settings
@@ -22,7 +22,7 @@ from engine.store.attempts import Attempt
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job
-from engine.store.lifecycle import Word
+from engine.store.lifecycle import EventNotice
 from engine.testing.clock import FakeClock
 from tests.services.registry import free_port
 from tests.store.samples import an_execution, attempts_of
@@ -74,13 +74,13 @@ class Post:
             answer.read()
             return answer.status
 
-    def tell(self, *news: News) -> None:
+    def tell(self, *news: AttemptEvent) -> None:
         """Let things happen to the first attempt."""
         for one in news:
             with self.db.write() as connection:
                 found = attempts.find(connection, self.held[0].id)
                 assert found is not None
-                lifecycle.tell(connection, [Word(found, one)], now=self.clock.now())
+                lifecycle.apply_events(connection, [EventNotice(found, one)], now=self.clock.now())
         self.clock.advance(MEMORY)
 
 
@@ -88,7 +88,7 @@ class Post:
 def serving(
     directory: Path,
     clock: FakeClock,
-    doors: Callable[[str], Doors],
+    doors: Callable[[str], NodeStorages],
     inputs: Callable[[str], Sequence[str]],
     outputs_to: str,
 ) -> Iterator[Post]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from engine.app.access.claims import Claims
-from engine.app.access.exchange import Doors, named
+from engine.app.access.exchange import NodeStorages, named
 from engine.app.access.key import Key
 from engine.clock import Clock
-from engine.domain.attempt import News
+from engine.domain.attempt import AttemptEvent
 from engine.errors import BadRequest
 from engine.ids import AttemptId
 from engine.ports import Storage
@@ -31,11 +31,11 @@ def storage_of(url: str, owner: str) -> Storage:
     raise BadRequest(f"no storage for {url}")
 
 
-def doors(url: str, clock: Clock) -> Doors:
+def doors(url: str, clock: Clock) -> NodeStorages:
     def scoped(url: str, method: str, owner: str, seconds: float) -> Grant:
         return scope_down(url, method, seconds, None, clock)
 
-    return Doors(f"{url}/se", storage_of, scoped)
+    return NodeStorages(f"{url}/se", storage_of, scoped)
 
 
 @pytest.fixture
@@ -109,14 +109,19 @@ def test_what_is_refused_is_refused_with_a_reason(post: Post, url: str, method: 
 @pytest.mark.parametrize(
     "news",
     [
-        (News.REJECTED,),
-        (News.ACCEPTED, News.SEEN_FINISHED),
-        (News.ACCEPTED, News.SEEN_RUNNING, News.SEEN_FINISHED, News.REPORT_SUCCEEDED),
-        (News.ACCEPTED, News.CANCEL_REQUESTED),
-        (News.ACCEPTED, News.GONE),
+        (AttemptEvent.REJECTED,),
+        (AttemptEvent.ACCEPTED, AttemptEvent.SEEN_FINISHED),
+        (
+            AttemptEvent.ACCEPTED,
+            AttemptEvent.SEEN_RUNNING,
+            AttemptEvent.SEEN_FINISHED,
+            AttemptEvent.REPORT_SUCCEEDED,
+        ),
+        (AttemptEvent.ACCEPTED, AttemptEvent.CANCEL_REQUESTED),
+        (AttemptEvent.ACCEPTED, AttemptEvent.GONE),
     ],
 )
-def test_claim_and_tokens_die_with_the_attempt(post: Post, news: tuple[News, ...]) -> None:
+def test_claim_and_tokens_die_with_the_attempt(post: Post, news: tuple[AttemptEvent, ...]) -> None:
     url = f"{post.place()}/out.txt"
     grant = access_of(post.exchange().grant(url, "PUT"))
     post.put(url, b"x", grant)
@@ -130,7 +135,7 @@ def test_claim_and_tokens_die_with_the_attempt(post: Post, news: tuple[News, ...
 
 def test_a_claim_is_good_while_the_attempt_waits_and_runs(post: Post) -> None:
     url = f"{post.place()}/out.txt"
-    for news in (News.ACCEPTED, News.SEEN_RUNNING):
+    for news in (AttemptEvent.ACCEPTED, AttemptEvent.SEEN_RUNNING):
         post.tell(news)
         post.clock.advance(7 * 86_400)
         post.put(url, b"x", access_of(post.exchange().grant(url, "PUT")))

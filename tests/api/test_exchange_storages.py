@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.access.exchange import Doors
+from engine.app.access.exchange import NodeStorages
 from engine.app.data.platforms import PlatformKeys, default_root
-from engine.places import Places
 from engine.settings.data import CredentialSection, StorageSection
 from engine.settings.tree import Settings
+from engine.storage_registry import StorageRegistry
 from engine.storages.s3 import S3Storage
 from engine.testing.clock import FakeClock
 from tests.api.post import KEY, Post, serving
@@ -27,14 +27,14 @@ pytestmark = pytest.mark.service
 WEEK = 7 * 86_400.0
 
 
-def doors_of(settings: Settings, clock: FakeClock, url: str) -> Doors:
+def doors_of(settings: Settings, clock: FakeClock, url: str) -> NodeStorages:
     """The storages as `engine serve` has them, for whoever owns the execution."""
 
     @lru_cache
-    def places(owner: str) -> Places:
-        return Places(settings, owner, lambda: KEY, clock)
+    def places(owner: str) -> StorageRegistry:
+        return StorageRegistry(settings, owner, lambda: KEY, clock)
 
-    return Doors(
+    return NodeStorages(
         f"{url}/se",
         lambda url, owner: places(owner).storage(url),
         lambda url, method, owner, seconds: places(owner).scope_down(url, method, seconds),
@@ -97,7 +97,7 @@ def test_a_missing_key_is_told_to_the_node_in_one_line(with_bucket: Post, tmp_pa
 
 
 def test_the_engine_finds_its_storages_by_the_settings(bucket: Settings, clock: FakeClock, moto: S3) -> None:
-    places = Places(bucket, "somebody", lambda: KEY, clock)
+    places = StorageRegistry(bucket, "somebody", lambda: KEY, clock)
     assert isinstance(places.storage(f"s3://{moto.bucket}/a"), S3Storage)
     assert places.storage(f"s3://{moto.bucket}/a") is places.storage(f"s3://{moto.bucket}/b")
     assert places.storage("s3://another/b") is not places.storage(f"s3://{moto.bucket}/b")

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
-from engine.app.access.exchange import SECONDS, Doors
+from engine.app.access.exchange import SECONDS, NodeStorages
 from engine.errors import BadRequest
 from engine.ports import Storage
 from engine.testing.clock import FakeClock
@@ -42,8 +42,8 @@ class Slow(Part):
 def engine(directory: Path, clock: FakeClock, storage: Callable[[str], str]) -> Iterator[Post]:
     """A running engine with one input; `storage` is given its URL, and says where nodes find its storage."""
 
-    def doors(url: str) -> Doors:
-        return Doors(storage(url), _no_storage, _no_credential)
+    def doors(url: str) -> NodeStorages:
+        return NodeStorages(storage(url), _no_storage, _no_credential)
 
     with serving(directory, clock, doors, lambda url: [f"{storage(url)}/inputs/file"], "sandbox:") as post:
         (directory / "storage/inputs").mkdir()

@@ -8,7 +8,7 @@ from engine.errors import BadRequest, CredentialExpired, EngineError
 from engine.ports import Storage
 from engine.storages.credentials import MadeToken
 from engine.storages.http import HttpStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from engine.testing.clock import FakeClock
 from tests.api.conftest import House
 from tests.storages.remote import Make, RemoteContract, port_of

@@ -12,7 +12,7 @@ import pytest
 from engine.api.tree import Tree
 from engine.app.access import tokens
 from engine.app.access.key import Key
-from engine.app.access.tokens import READ, WRITE, Leave
+from engine.app.access.tokens import READ, WRITE, TokenScope
 from engine.errors import Unavailable
 from tests.api.conftest import NOW, House
 
@@ -162,7 +162,7 @@ def test_a_token_that_has_run_out_or_was_changed_is_worth_nothing(house: House) 
     token = house.token("e", seconds=60)
     assert house.ask("PUT", "e/a", b"x", token=token).status == 201
     payload, _, signature = token.partition(".")
-    forged = tokens.mint(Key(b"another" * 5), Leave((), frozenset({READ}), NOW + 9e9))
+    forged = tokens.mint(Key(b"another" * 5), TokenScope((), frozenset({READ}), NOW + 9e9))
     for bad in (f"{payload}A.{signature}", f"{payload}.{signature[:-1]}A", payload, forged, f".{signature}"):
         assert house.ask("GET", "e/a", token=bad).status == 401
     house.now += 60

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.app.access import tokens
 from engine.app.access.key import Key, load_key
 from engine.app.access.paths import BadPath, below, encoded, segments
-from engine.app.access.tokens import VERBS, Leave
+from engine.app.access.tokens import VERBS, TokenScope
 from engine.errors import SettingsError, Unavailable
 
 KEY = Key(b"k" * 32)
@@ -66,7 +66,7 @@ names = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=40
     st.lists(names, max_size=5), st.sets(st.sampled_from(VERBS)), st.integers(0, 10**10), st.text(max_size=30)
 )
 def test_a_token_says_again_what_was_said(path: list[str], verbs: set[str], end: int, attempt: str) -> None:
-    leave = Leave(tuple(path), frozenset(verbs), float(end), attempt)
+    leave = TokenScope(tuple(path), frozenset(verbs), float(end), attempt)
     token = tokens.mint(KEY, leave)
     assert token.isascii()
     assert tokens.read(KEY, token, now=end - 1) == leave
@@ -80,7 +80,7 @@ def test_nonsense_is_no_token(text: str) -> None:
 
 
 def test_a_token_that_is_changed_anywhere_is_none() -> None:
-    token = tokens.mint(KEY, Leave(("e",), frozenset(VERBS), 10.0))
+    token = tokens.mint(KEY, TokenScope(("e",), frozenset(VERBS), 10.0))
     for at in range(len(token)):
         changed = "A" if token[at] != "A" else "B"
         other = token[:at] + changed + token[at + 1 :]

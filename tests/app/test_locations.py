@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.data.locations import doors_of, storage_name, url_of
+from engine.app.data.locations import aliases_of, storage_name, url_of
 from engine.errors import BadRequest
 from engine.settings.tree import Settings
 
@@ -47,7 +47,7 @@ def test_a_storage_is_known_by_its_longest_beginning_however_it_is_spelt(url: st
     ],
 )
 def test_the_other_doors_of_a_file_are_those_of_its_own_storage(url: str, doors: list[str]) -> None:
-    assert doors_of(url, STORAGES) == doors
+    assert aliases_of(url, STORAGES) == doors
 
 
 def test_what_is_written_is_a_url_or_a_place_in_a_storage_or_a_path(tmp_path: Path) -> None:

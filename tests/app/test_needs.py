@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from engine.app.access.needs import Offer, check_answers, embedded_url, public_url
+from engine.app.access.needs import NodeServices, check_reachable, embedded_url, public_url
 from engine.errors import BadRequest, SettingsError, Unavailable
 from engine.settings.service import ApiSection
 from tests.services.registry import free_port
@@ -21,21 +21,21 @@ OPEN = ["https://se.example.org/vo/a", "root://se.example.org//vo/a", "file:///a
 @pytest.mark.parametrize("url", ["s3://bucket/key", "girder://girder.example.org/collection/x"])
 def test_what_only_the_engine_can_open_needs_its_public_url(url: str) -> None:
     with pytest.raises(BadRequest, match=r"api\.public_url is not set") as caught:
-        Offer(NONE).require([*OPEN, url])
+        NodeServices(NONE).require([*OPEN, url])
     assert caught.value.message.startswith(f"{url}: ")
     assert "api.public_url" in caught.value.remedy
 
 
 def test_what_nodes_open_by_themselves_needs_nothing() -> None:
-    Offer(NONE).require(OPEN)
-    nobody = Offer(ApiSection(public_url=f"http://127.0.0.1:{free_port()}"))
+    NodeServices(NONE).require(OPEN)
+    nobody = NodeServices(ApiSection(public_url=f"http://127.0.0.1:{free_port()}"))
     nobody.require([*OPEN, "https://127.0.0.1/se/x"])
 
 
 @pytest.mark.parametrize("path", ["se", "se/execution", "se/inputs/x"])
 def test_the_embedded_storage_must_answer(path: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    offer = Offer(ApiSection(public_url=url))
+    offer = NodeServices(ApiSection(public_url=url))
     offer.require([f"{url}/second"])
     with pytest.raises(Unavailable, match="no engine answers"):
         offer.require([f"{url}/{path}"])
@@ -43,8 +43,8 @@ def test_the_embedded_storage_must_answer(path: str) -> None:
 
 def test_the_urls_follow_from_the_public_one() -> None:
     assert embedded_url(SET) == "https://engine.example.org/grid/se"
-    assert Offer(SET).exchange == "https://engine.example.org/grid/node/exchange"
-    assert (embedded_url(NONE), Offer(NONE).exchange) == ("", "")
+    assert NodeServices(SET).exchange == "https://engine.example.org/grid/node/exchange"
+    assert (embedded_url(NONE), NodeServices(NONE).exchange) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def stranger() -> Iterator[str]:
 
 def test_an_engine_that_does_not_answer_is_told_with_what_to_do(stranger: str) -> None:
     with pytest.raises(Unavailable, match="no engine answers at http") as caught:
-        check_answers(ApiSection(public_url=f"http://127.0.0.1:{free_port()}"))
+        check_reachable(ApiSection(public_url=f"http://127.0.0.1:{free_port()}"))
     assert "engine serve" in caught.value.remedy
     with pytest.raises(SettingsError, match=r"api\.public_url: what answers at .* is no engine"):
-        check_answers(ApiSection(public_url=stranger))
+        check_reachable(ApiSection(public_url=stranger))

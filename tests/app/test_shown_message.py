@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.app.portal.words import shown_message
+from engine.app.portal.shown_messages import shown_message
 
 HOME = "file:///srv/storage/vip/users/01/home/"
 

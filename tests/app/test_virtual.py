@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.app.portal.carmin import Refused
-from engine.app.portal.virtual import Kind, bases, home_of, locate, locate_text, told
+from engine.app.portal.virtual import Kind, bases, home_of, locate, locate_text, virtual_path
 from engine.domain.account import Account, Group
 
 ANN = Account("A" * 26, "ann", groups=(Group("G" * 26, "brain team"),))
@@ -52,8 +52,8 @@ def test_kinds_of_places(text: str, kind: Kind) -> None:
     found = locate_text(ANN, text)
     assert found.kind is kind
     if kind is not Kind.ABOVE:
-        assert told(bases(ANN), found.stored) == text.rstrip("/")
+        assert virtual_path(bases(ANN), found.stored) == text.rstrip("/")
 
 
 def test_what_belongs_to_others_is_told_to_nobody() -> None:
-    assert told(bases(ANN), home_of("B" * 26)) is None
+    assert virtual_path(bases(ANN), home_of("B" * 26)) is None

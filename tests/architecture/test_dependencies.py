@@ -16,9 +16,9 @@ EXTRA = {
     Path("engine/vip/h2.py"): {"jpype"},
     Path("engine/testing/contracts/backend.py"): {"pytest"},
     Path("engine/testing/contracts/storage.py"): {"pytest"},
-    Path("wrappers/door/line.py"): {"DIRAC"},
-    Path("wrappers/door/jobs.py"): {"DIRAC"},
-    Path("wrappers/door/files.py"): {"DIRAC"},
+    Path("wrappers/dirac_bridge/line.py"): {"DIRAC"},
+    Path("wrappers/dirac_bridge/jobs.py"): {"DIRAC"},
+    Path("wrappers/dirac_bridge/files.py"): {"DIRAC"},
 }
 """What only an optional part needs (`testing` in pyproject.toml), or the Python of DIRAC has."""
 

@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "engine/planning": {"engine.planning", "engine.domain", *SHARED},
     "engine/store": {"engine.store", "engine.domain", *SHARED},
     "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
-    "engine/dirac": {"engine.dirac", "engine.settings.dirac", "wrappers.door", *CORE, *SHARED},
+    "engine/dirac": {"engine.dirac", "engine.settings.dirac", "wrappers.dirac_bridge", *CORE, *SHARED},
     "engine/backends": {
         "engine.backends",
         "engine.dirac",
@@ -83,7 +83,7 @@ MAY_IMPORT = {
     "engine/api": {
         "engine.api",
         "engine.app",
-        "engine.reconcile.place",
+        "engine.reconcile.context",
         "engine.settings",
         "engine.store",
         *TRANSFER_WORDS,
@@ -152,7 +152,7 @@ ONLY_IN = {
     # it travels with the job, inside the wrapper; and it pulls layers for CVMFS, in a process of its own
     "udocker": {Path("wrappers/runtimes/udocker_engine.py"), Path("cvmfs_deploy/sources/udocker_layer.py")},
     # it is found in the Python of a DIRAC client, where these run
-    "DIRAC": {Path(f"wrappers/door/{name}.py") for name in ("line", "jobs", "files")},
+    "DIRAC": {Path(f"wrappers/dirac_bridge/{name}.py") for name in ("line", "jobs", "files")},
 }
 """Packages that are hidden behind one module."""
 

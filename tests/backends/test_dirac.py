@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 from engine.backends.dirac.backend import DiracBackend, DiracSettings
-from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.jdl import JobRequirements
 from engine.backends.wms.settings import GridSettings
 from engine.catalogues.dirac import DiracCatalogue
-from engine.dirac.client import door
+from engine.dirac.client import bridge
 from engine.dirac.names import name_of
 from engine.dirac.settings import DoorSettings, Grid
 from engine.errors import BadRequest, CredentialExpired, EngineError
 from engine.ports import Accepted, Backend, Rejected, Seen, Storage
 from engine.storages.file import to_url
 from engine.storages.lfn import LfnStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from engine.testing.contracts.backend import BackendContract
 from engine.testing.contracts.storage import StorageContract
 from tests.services.legacy.server import Dirac
@@ -68,7 +68,7 @@ class TestDirac(BackendContract):
         return to_url(place / "outputs")
 
     def test_a_bad_item_does_not_sink_the_batch(self, dirac: Dirac, outputs: str) -> None:
-        backend = DiracBackend("dirac", settings(dirac, wishes=Wishes(job_type="Nonsense")))
+        backend = DiracBackend("dirac", settings(dirac, wishes=JobRequirements(job_type="Nonsense")))
         answers = backend.submit([self.item(outputs, "true") for _ in range(3)])
         assert all(isinstance(answer, Rejected) for answer in answers), answers
         good = DiracBackend("dirac", replace(settings(dirac), parametric=False))
@@ -87,7 +87,7 @@ class TestDirac(BackendContract):
     def test_a_job_that_an_administrator_removes_is_absent_and_not_finished(
         self, dirac: Dirac, outputs: str
     ) -> None:
-        backend = DiracBackend("dirac", settings(dirac, wishes=Wishes(tags=("NoSuchTag",))))
+        backend = DiracBackend("dirac", settings(dirac, wishes=JobRequirements(tags=("NoSuchTag",))))
         native_id = self.start(backend, self.item(outputs, "true"))
         self.wait(backend, native_id, Seen.QUEUED)
         dirac.run("python", "-c", _REMOVE, native_id)
@@ -223,7 +223,7 @@ class TestLfn(StorageContract):
     ) -> None:
         storage.put(b"content", f"{base}/with space")
         name = f"{base.removeprefix('lfn:')}/with space"
-        catalogue = DiracCatalogue(door(client(dirac)))
+        catalogue = DiracCatalogue(bridge(client(dirac)))
         found = catalogue.lookup([name, f"{name}.no", dirac.home])
         assert list(found) == [name]
         entry = found[name]

@@ -22,14 +22,14 @@ from engine.backends.dirac.backend import DiracBackend, DiracSettings
 from engine.backends.dirac.submit import requests
 from engine.backends.wms import watch
 from engine.backends.wms.backend import Described
-from engine.backends.wms.jdl import Wishes, attributes, parametric
+from engine.backends.wms.jdl import JobRequirements, attributes, parametric
 from engine.backends.wms.settings import GridSettings
-from engine.dirac.client import Door
+from engine.dirac.client import DiracBridge
 from engine.dirac.settings import DoorSettings
 from engine.errors import BackendUnavailable, CredentialExpired, SettingsError, Unavailable
 from engine.ids import new_id
 from engine.ports import Accepted, Rejected, Seen, Submission
-from wrappers.door.answers import kind_of
+from wrappers.dirac_bridge.answers import kind_of
 from wrappers.wire import Manifest, Node
 
 STAND_IN = Path(__file__).resolve().parents[1] / "services" / "dirac_stand_in"
@@ -55,13 +55,13 @@ def source(tmp_path: Path) -> Source:
 
 
 @pytest.fixture
-def door(source: Source) -> Iterator[Door]:
-    made = Door(DoorSettings((sys.executable,), source()))
+def door(source: Source) -> Iterator[DiracBridge]:
+    made = DiracBridge(DoorSettings((sys.executable,), source()))
     yield made
     made.close()
 
 
-def rows(door: Door, group: str, patience: float = ALWAYS) -> Any:
+def rows(door: DiracBridge, group: str, patience: float = ALWAYS) -> Any:
     return door.ask("active", patience=patience, groups=[group], states=["Waiting"])
 
 
@@ -69,7 +69,7 @@ def rows(door: Door, group: str, patience: float = ALWAYS) -> Any:
 
 
 def test_a_python_without_dirac_is_told_with_the_setting() -> None:
-    door = Door(DoorSettings((sys.executable,)))
+    door = DiracBridge(DoorSettings((sys.executable,)))
     with pytest.raises(
         SettingsError, match=r"setting command of a dirac back-end: this Python .* has no DIRAC"
     ):
@@ -77,7 +77,7 @@ def test_a_python_without_dirac_is_told_with_the_setting() -> None:
 
 
 def test_a_program_that_is_not_there_is_told_with_the_setting() -> None:
-    door = Door(DoorSettings(("/nowhere/python",)))
+    door = DiracBridge(DoorSettings(("/nowhere/python",)))
     with pytest.raises(
         SettingsError, match=r"setting command of a dirac back-end: /nowhere/python cannot be started"
     ):
@@ -85,7 +85,7 @@ def test_a_program_that_is_not_there_is_told_with_the_setting() -> None:
 
 
 def test_a_file_to_source_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -> None:
-    door = Door(DoorSettings((sys.executable,), tmp_path / "diracosrc"))
+    door = DiracBridge(DoorSettings((sys.executable,), tmp_path / "diracosrc"))
     with pytest.raises(SettingsError, match=r"setting diracosrc of a dirac back-end: .* is no file"):
         door.ask("whoami")
 
@@ -93,7 +93,7 @@ def test_a_file_to_source_that_is_not_there_is_told_with_the_setting(tmp_path: P
 def test_a_file_to_source_that_fails_is_told_with_its_words(tmp_path: Path) -> None:
     file = tmp_path / "diracosrc"
     file.write_text("echo cvmfs is not mounted >&2\nreturn 4\n")
-    door = Door(DoorSettings((sys.executable,), file))
+    door = DiracBridge(DoorSettings((sys.executable,), file))
     with pytest.raises(SettingsError, match="cannot be sourced: cvmfs is not mounted"):
         door.ask("whoami")
 
@@ -102,7 +102,7 @@ def test_the_environment_is_that_of_the_file_and_not_ours(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_START", "denied")
-    door = Door(DoorSettings((sys.executable,), source()))
+    door = DiracBridge(DoorSettings((sys.executable,), source()))
     try:
         assert door.version() == "8.0.stand-in"
     finally:
@@ -110,13 +110,13 @@ def test_the_environment_is_that_of_the_file_and_not_ours(
 
 
 def test_without_a_proxy_whoever_asks_learns_how_to_log_in(source: Source) -> None:
-    door = Door(DoorSettings((sys.executable,), source(STAND_IN_START="denied")))
+    door = DiracBridge(DoorSettings((sys.executable,), source(STAND_IN_START="denied")))
     with pytest.raises(CredentialExpired, match=r"no proxy was found.*engine login"):
         door.ask("whoami")
 
 
 def test_a_client_that_dies_at_its_start_leaves_its_last_words(source: Source) -> None:
-    door = Door(DoorSettings((sys.executable,), source(STAND_IN_START="dies")))
+    door = DiracBridge(DoorSettings((sys.executable,), source(STAND_IN_START="dies")))
     with pytest.raises(Unavailable, match=r"exit code 3: Fatal: cannot open libstand_in\.so"):
         door.ask("whoami")
 
@@ -124,12 +124,12 @@ def test_a_client_that_dies_at_its_start_leaves_its_last_words(source: Source) -
 # --- how it answers -------------------------------------------------------------------------------------
 
 
-def test_what_dirac_prints_is_no_answer(door: Door) -> None:
+def test_what_dirac_prints_is_no_answer(door: DiracBridge) -> None:
     assert door.ask("whoami")["owner"] == "alice"
     assert rows(door, "quiet") == []
 
 
-def test_a_question_that_hangs_does_not_hold_up_the_others(door: Door) -> None:
+def test_a_question_that_hangs_does_not_hold_up_the_others(door: DiracBridge) -> None:
     with ThreadPoolExecutor(1) as pool:
         hung = pool.submit(rows, door, "hangs", 10.0)
         assert rows(door, "quiet") == []
@@ -138,20 +138,20 @@ def test_a_question_that_hangs_does_not_hold_up_the_others(door: Door) -> None:
     assert rows(door, "quiet") == []
 
 
-def test_a_client_that_says_nothing_any_more_is_started_again(door: Door) -> None:
+def test_a_client_that_says_nothing_any_more_is_started_again(door: DiracBridge) -> None:
     assert rows(door, "quiet") == []
     with pytest.raises(Unavailable, match="took more than 1 s"):
         rows(door, "hangs", 1.0)
     assert rows(door, "quiet") == []
 
 
-def test_a_client_that_dies_over_a_question_is_started_again(door: Door) -> None:
+def test_a_client_that_dies_over_a_question_is_started_again(door: DiracBridge) -> None:
     with pytest.raises(Unavailable, match="has ended with exit code 9"):
         rows(door, "dies")
     assert rows(door, "quiet") == []
 
 
-def test_a_client_that_is_killed_is_started_again(door: Door) -> None:
+def test_a_client_that_is_killed_is_started_again(door: DiracBridge) -> None:
     door.version()
     process = door._process
     assert process is not None
@@ -163,17 +163,17 @@ def test_a_client_that_is_killed_is_started_again(door: Door) -> None:
     assert rows(door, "quiet") == []
 
 
-def test_what_dirac_raises_is_told(door: Door) -> None:
+def test_what_dirac_raises_is_told(door: DiracBridge) -> None:
     with pytest.raises(Unavailable, match="active: KeyError: 'Value'"):
         rows(door, "raises")
 
 
-def test_who_is_not_allowed_learns_how_to_log_in(door: Door) -> None:
+def test_who_is_not_allowed_learns_how_to_log_in(door: DiracBridge) -> None:
     with pytest.raises(CredentialExpired, match="Unauthorized query"):
         rows(door, "unauthorised")
 
 
-def test_a_service_that_cannot_be_reached_is_for_later(door: Door) -> None:
+def test_a_service_that_cannot_be_reached_is_for_later(door: DiracBridge) -> None:
     with pytest.raises(Unavailable, match="Cannot connect"):
         rows(door, "away")
 
@@ -201,7 +201,7 @@ def test_errors_of_dirac_say_what_to_do_next(result: dict[str, Any], judged: boo
 
 
 def described(key: str, place: int, **needs: int) -> Described:
-    text = attributes(key, "g", ["SB:SE|/x"], (place, 1), needs, Wishes())
+    text = attributes(key, "g", ["SB:SE|/x"], (place, 1), needs, JobRequirements())
     return Described(key, "g", text, (place, 1))
 
 
@@ -215,7 +215,7 @@ def test_dirac_reads_parametric_jobs_as_they_were_meant() -> None:
     from DIRACCommon.Core.Utilities.ClassAd.ClassAdLight import ClassAd
     from DIRACCommon.WorkloadManagementSystem.Utilities.ParametricJob import generateParametricJobs
 
-    common = attributes("x", "g", ["SB:SE|/x"], (0, 1), {"CPUTime": 5}, Wishes(tags=("GPU",)))
+    common = attributes("x", "g", ["SB:SE|/x"], (0, 1), {"CPUTime": 5}, JobRequirements(tags=("GPU",)))
     jdl = parametric(common, ["first", "second"], [(0, 1), (7, 3)])
     jobs = [ClassAd(text) for text in generateParametricJobs(ClassAd(jdl))["Value"]]
     assert [job.getAttributeString("JobName") for job in jobs] == ["first", "second"]

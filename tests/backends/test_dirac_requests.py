@@ -11,7 +11,7 @@ import pytest
 
 from engine.dirac.settings import DoorSettings, Grid
 from engine.storages.lfn import LfnStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from tests.services.legacy.processes import running
 from tests.services.legacy.server import Dirac
 

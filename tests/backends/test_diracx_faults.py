@@ -21,7 +21,7 @@ from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import Client
 from engine.backends.diracx.submit import submit
 from engine.backends.wms.backend import Described
-from engine.backends.wms.jdl import Wishes, job_group
+from engine.backends.wms.jdl import JobRequirements, job_group
 from engine.backends.wms.payload import Archive
 from engine.backends.wms.settings import GridSettings
 from engine.errors import BackendUnavailable, CredentialExpired
@@ -34,7 +34,7 @@ from wrappers.wire import Manifest, Node
 pytestmark = pytest.mark.service
 
 JDL, SEARCH, STATUS = "/api/jobs/jdl", "/api/jobs/search", "/api/jobs/status"
-NOWHERE = Wishes(sites=("NOWHERE.None.xx",))
+NOWHERE = JobRequirements(sites=("NOWHERE.None.xx",))
 """These jobs are to wait."""
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.backends.wms import payload, states
-from engine.backends.wms.jdl import Wishes, banned, describe, job_group, render
+from engine.backends.wms.jdl import JobRequirements, banned, describe, job_group, render
 from engine.backends.wms.resources import Rates, needs, tags
 from engine.errors import Bug
 from engine.ids import new_id
@@ -38,7 +38,7 @@ def manifest(limits: Limits | None = None, **more: Any) -> Manifest:
 
 def test_a_description_says_what_dirac_must_know_and_no_more() -> None:
     key, group = new_id(), new_id()
-    wishes = Wishes(("A.B.fr",), ("C.D.it",), ("GPU",), 3, "User")
+    wishes = JobRequirements(("A.B.fr",), ("C.D.it",), ("GPU",), 3, "User")
     jdl = read(describe(key, group, [PFN], (7, 2), {"CPUTime": 86_400, "MaxRAM": 2048}, wishes))
     texts = ("JobName", "JobGroup", "Executable", "Arguments")
     assert [jdl.getAttributeString(name) for name in texts] == [
@@ -67,10 +67,13 @@ def test_any_text_is_either_refused_or_read_back_as_it_was(text: str) -> None:
 @given(st.text(alphabet=string.printable, min_size=1, max_size=40))
 def test_a_key_that_could_break_out_is_refused(key: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9_.-]+", key):
-        assert read(describe(key, "x", [PFN], (0, 1), {}, Wishes())).getAttributeString("JobName") == key
+        assert (
+            read(describe(key, "x", [PFN], (0, 1), {}, JobRequirements())).getAttributeString("JobName")
+            == key
+        )
     else:
         with pytest.raises(Bug):
-            describe(key, "x", [PFN], (0, 1), {}, Wishes())
+            describe(key, "x", [PFN], (0, 1), {}, JobRequirements())
 
 
 @given(st.text(max_size=100))
@@ -83,9 +86,9 @@ def test_the_group_of_an_execution_is_its_own_number() -> None:
 
 
 def test_a_job_is_never_kept_from_every_site_that_it_may_use() -> None:
-    assert banned(Wishes(("A", "B"), ("C",)), ["A", "B"]) == ("C",)
-    assert banned(Wishes(("A", "B"), ("C",)), ["A"]) == ("C", "A")
-    assert banned(Wishes(), ["A"]) == ("A",)
+    assert banned(JobRequirements(("A", "B"), ("C",)), ["A", "B"]) == ("C",)
+    assert banned(JobRequirements(("A", "B"), ("C",)), ["A"]) == ("C", "A")
+    assert banned(JobRequirements(), ["A"]) == ("A",)
 
 
 def test_resources_follow_the_limits() -> None:
@@ -124,7 +127,7 @@ def test_all_sixteen_states_are_known() -> None:
 
 def test_the_same_orders_give_the_same_bytes_and_hold_no_name_of_this_machine() -> None:
     item = Submission("key", "group", [manifest(), manifest()], {"a": "secret"})
-    files, places = payload.orders([item, item])
+    files, places = payload.manifest_files([item, item])
     assert places == [(0, 2), (2, 2)]
     first, second = (payload.pack({**payload.common(Node()), **files}) for _ in range(2))
     assert (first.data, first.sha256) == (second.data, second.sha256)

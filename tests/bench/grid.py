@@ -19,7 +19,7 @@ from engine.backends.diracx import sandbox
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import Client
 from engine.backends.wms import payload
-from engine.backends.wms.jdl import Wishes, describe
+from engine.backends.wms.jdl import JobRequirements, describe
 from engine.backends.wms.settings import GridSettings
 from engine.clock import SystemClock
 from engine.domain.execution import ExecutionState, Intent
@@ -28,7 +28,7 @@ from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.ports import Accepted, Observation, Submission
 from engine.store import attempts, descriptors, executions, jobs, lifecycle, plans, submissions
 from engine.store.database import Database
-from engine.store.lifecycle import NewAttempt, Word
+from engine.store.lifecycle import EventNotice, NewAttempt
 from tests.bench.place import median, row
 from tests.services.diracx import Diracx, start_diracx
 from wrappers.wire import Manifest, Node
@@ -117,9 +117,9 @@ def from_rows(db: Database, backend: DiracxBackend) -> float:
     ready(db, new_id(), BATCH)
     with db.read() as connection:
         before = submissions.in_flight(connection, "diracx")
-    round_ = a_round(db, backend, manifest=lambda execution, job, attempt: manifest(attempt))
+    context = a_round(db, backend, manifest=lambda execution, job, attempt: manifest(attempt))
     start = time.perf_counter()
-    while start_ready(round_) or submit_due(round_):
+    while start_ready(context) or submit_due(context):
         pass
     elapsed = time.perf_counter() - start
     with db.read() as connection:
@@ -139,11 +139,11 @@ async def bare_loop(server: Diracx) -> float:
     async with AsyncDiracClient(diracx_preferences=preferences) as api:
         await api.jobs.search(parameters=["JobID"], per_page=1)
         start = time.perf_counter()
-        files, places = payload.orders(items)
+        files, places = payload.manifest_files(items)
         archive = payload.pack({**payload.common(Node()), **files})
         name = client.run(sandbox.upload(client, archive))
         jdls = [
-            describe(i.key, i.group, [name], place, NEEDS, Wishes())
+            describe(i.key, i.group, [name], place, NEEDS, JobRequirements())
             for i, place in zip(items, places, strict=True)
         ]
         room = asyncio.Semaphore(AT_ONCE)
@@ -200,16 +200,16 @@ def watch(
     in_flight(db, group, ids)
     settings = GridSettings(Node(), poll_interval=LOOK, window=len(ids))
     backend = DiracxBackend("diracx", DiracxSettings(url, credential, settings))
-    round_ = a_round(db, backend)
+    context = a_round(db, backend)
     known: dict[str, Observation] = {}
-    observe(round_, known)
-    observe(round_, known)
+    observe(context, known)
+    observe(context, known)
     costs = []
     for _ in range(CYCLES):
         change(server, ids[:: max(len(ids) // 100, 1)])
         time.sleep(LOOK)
         before = time.process_time()
-        observe(round_, known)
+        observe(context, known)
         costs.append(time.process_time() - before)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     backend.close()
@@ -231,14 +231,14 @@ def change(server: str, ids: list[str]) -> None:
 
 def a_round(db: Database, backend: DiracxBackend, **parts: Any) -> Any:
     """What the steps of the reconciler work with; what these do not touch is not there."""
-    from engine.reconcile.place import Round
+    from engine.reconcile.context import TickContext
     from engine.store import lease
 
     clock = SystemClock()
     held = lease.acquire(db, "bench", now=clock.now(), seconds=3600, is_dead=lambda _: True)
-    words: dict[str, Any] = dict.fromkeys(Round.__dataclass_fields__)
-    del words["placed"], words["label"]
-    return Round(**{**words, "db": db, "lease": held, "clock": clock, "backend": backend, **parts})
+    words: dict[str, Any] = dict.fromkeys(TickContext.__dataclass_fields__)
+    del words["moved"], words["label"]
+    return TickContext(**{**words, "db": db, "lease": held, "clock": clock, "backend": backend, **parts})
 
 
 def ready(db: Database, group: str, count: int) -> executions.Execution:
@@ -246,7 +246,7 @@ def ready(db: Database, group: str, count: int) -> executions.Execution:
     now = time.time()
     new = an_execution(group, now)
     with db.write() as connection:
-        descriptors.keep(connection, "0" * 64, {"name": "tool"}, checked_by="bench", now=now)
+        descriptors.store(connection, "0" * 64, {"name": "tool"}, checked_by="bench", now=now)
         executions.create(connection, new)
     for start in range(0, count, 1000):
         rows = [jobs.NewJob(n, {}, {}) for n in range(start + 1, min(start + 1000, count) + 1)]
@@ -282,7 +282,7 @@ def an_execution(group: str, now: float) -> executions.Execution:
 
 def accept(db: Database, id_: ExecutionId, page: list[str], *, after: int, now: float) -> None:
     """One page of its jobs gets attempts with these native ids."""
-    from engine.domain.attempt import News
+    from engine.domain.attempt import AttemptEvent
 
     with db.write() as connection:
         found = jobs.page(connection, id_, after=after, limit=len(page))
@@ -291,8 +291,8 @@ def accept(db: Database, id_: ExecutionId, page: list[str], *, after: int, now: 
         natives = {a.submission_id: native for a, native in zip(new, page, strict=True)}
         submissions.set_native_ids(connection, natives)
         held = attempts.of_submissions(connection, list(natives))
-        words = [Word(a, News.ACCEPTED, "") for group in held.values() for a in group]
-        lifecycle.tell(connection, words, now=now)
+        words = [EventNotice(a, AttemptEvent.ACCEPTED, "") for group in held.values() for a in group]
+        lifecycle.apply_events(connection, words, now=now)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def _fill(here: Place, account: str) -> list[ExecutionId]:
     storage = here.directory / "data/grid-engine/storage"
     ids = [ExecutionId(new_id()) for _ in range(WITHOUT_RESULTS + WITH_RESULTS)]
     with db.write() as connection:
-        descriptors.keep(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)
+        descriptors.store(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)
     for number, id_ in enumerate(ids):
         has = number >= WITHOUT_RESULTS
         _write(db, id_, account, active=JOBS if has else JOBS // 2)

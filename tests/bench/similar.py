@@ -10,7 +10,7 @@ import shutil
 import time
 from pathlib import Path
 
-from cvmfs_deploy.create import Made, base_of, create
+from cvmfs_deploy.create import CreatedContainer, base_of, create
 from cvmfs_deploy.layers import Layers
 from cvmfs_deploy.settings import Settings
 from cvmfs_deploy.sources.registry import RegistrySource
@@ -42,7 +42,7 @@ def main() -> None:
             for layer in second.layers:
                 layers.request(source, second, layer).result()
 
-            def timed(image: Resolved, base: Path | None, into: Path) -> tuple[float, Made]:
+            def timed(image: Resolved, base: Path | None, into: Path) -> tuple[float, CreatedContainer]:
                 start = time.perf_counter()
                 found = base_of(base, image) if base else None
                 assert bool(found) == bool(base)

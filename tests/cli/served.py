@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.app.access import tokens
 from engine.app.access.key import load_key
-from engine.app.access.tokens import VERBS, Leave
+from engine.app.access.tokens import VERBS, TokenScope
 from engine.clock import SystemClock
 from tests.cli.desk import Desk, until
 from tests.services.registry import free_port
@@ -39,7 +39,7 @@ class Served:
     def token(self) -> str:
         until(self.key_file.exists)
         now = SystemClock().now()
-        return tokens.mint(load_key(self.key_file), Leave((), frozenset(VERBS), now + 600))
+        return tokens.mint(load_key(self.key_file), TokenScope((), frozenset(VERBS), now + 600))
 
     def peak(self) -> int:
         """Bytes of memory that it has used at most."""

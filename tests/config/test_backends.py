@@ -10,10 +10,10 @@ import yaml
 
 from engine.backends.dirac.section import DiracSection
 from engine.errors import SettingsError
-from engine.places import grid
 from engine.settings import legacy
 from engine.settings.reading import load
 from engine.settings.tree import Settings
+from engine.storage_registry import grid
 from engine.wiring import build
 
 DIRAC = {"kind": "dirac", "diracosrc": "/opt/dirac/diracosrc"}

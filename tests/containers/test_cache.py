@@ -20,7 +20,7 @@ from tests.services.faults import Faults, faulty
 from tests.services.registry import Registry
 from wrappers import wire
 from wrappers.containers import cache, cvmfs, udocker_format
-from wrappers.containers.errors import ContainerError, CorruptImage, ImageMissing, NodeTrouble
+from wrappers.containers.errors import ContainerError, CorruptImage, ImageMissing, UnsuitableNode
 from wrappers.containers.reference import parse
 from wrappers.containers.registry import Client
 
@@ -129,7 +129,7 @@ def test_a_full_disk_is_the_nodes_trouble_and_leaves_nothing(
     image: wire.Image, node: wire.Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cache, "_ROOM", 1 << 40)
-    with pytest.raises(NodeTrouble, match=r"free, the image needs about .* MB: make room or name another"):
+    with pytest.raises(UnsuitableNode, match=r"free, the image needs about .* MB: make room or name another"):
         cache.ensure(image, node)
     assert os.listdir(Path(node.cache, "ready")) == []
 
@@ -137,12 +137,12 @@ def test_a_full_disk_is_the_nodes_trouble_and_leaves_nothing(
 def test_without_leave_to_pull_an_image_that_is_not_there_is_an_error(
     image: wire.Image, node: wire.Node
 ) -> None:
-    with pytest.raises(NodeTrouble, match="the setting `pull` forbids"):
+    with pytest.raises(UnsuitableNode, match="the setting `pull` forbids"):
         cache.ensure(image, node._replace(pull=False))
 
 
 def test_a_cache_that_cannot_be_made_names_the_setting(image: wire.Image) -> None:
-    with pytest.raises(NodeTrouble, match=r"image cache /proc/none cannot be used .*the setting `cache`"):
+    with pytest.raises(UnsuitableNode, match=r"image cache /proc/none cannot be used .*the setting `cache`"):
         cache.ensure(image, wire.Node(cache="/proc/none"))
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from wrappers.containers import credentials
 from wrappers.containers.credentials import Login
-from wrappers.containers.errors import NodeTrouble
+from wrappers.containers.errors import UnsuitableNode
 
 SECRET = "a-very-secret-password"
 AUTH = {"auth": "cTpx"}
@@ -131,13 +131,13 @@ def test_our_file_may_have_the_form_of_dockers(home: Path, tmp_path: Path) -> No
 def test_a_file_that_others_can_read_is_refused(home: Path, tmp_path: Path) -> None:
     own = Path(own_file(tmp_path, "{}"))
     own.chmod(0o644)
-    with pytest.raises(NodeTrouble, match=f"{own} is open to others: type chmod 600"):
+    with pytest.raises(UnsuitableNode, match=f"{own} is open to others: type chmod 600"):
         credentials.load(str(own))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"quay.io": "me"}', '{"quay.io": {"username": "me"}}'])
 def test_another_form_is_refused(home: Path, tmp_path: Path, text: str) -> None:
-    with pytest.raises(NodeTrouble, match="must be JSON"):
+    with pytest.raises(UnsuitableNode, match="must be JSON"):
         credentials.load(own_file(tmp_path, text))
 
 

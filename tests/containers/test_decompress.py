@@ -17,7 +17,7 @@ from cvmfs_deploy.create import GUNZIP
 from tests.containers.test_layers import digest, file, tar
 from tests.services.debian import require
 from wrappers.containers.decompress import ZLIB, Gunzip, decompressed
-from wrappers.containers.errors import CorruptImage, NodeTrouble
+from wrappers.containers.errors import CorruptImage, UnsuitableNode
 from wrappers.containers.layers import extract
 from wrappers.containers.tarstream import Layer
 
@@ -102,7 +102,7 @@ def test_zstd_layers_without_zstd_are_the_nodes_trouble(
     layer = tar(file("a"))
     (tmp_path / "layer").write_bytes(zstd(layer))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NodeTrouble, match="zstd is not installed"):
+    with pytest.raises(UnsuitableNode, match="zstd is not installed"):
         extract([Layer(tmp_path / "layer", digest(layer))], tmp_path / "root")
 
 

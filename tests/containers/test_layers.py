@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.services.images import add
-from wrappers.containers.errors import CorruptImage, NodeTrouble
+from wrappers.containers.errors import CorruptImage, UnsuitableNode
 from wrappers.containers.layers import Findings, extract
 from wrappers.containers.tarstream import Layer
 
@@ -211,7 +211,7 @@ def test_limits_of_a_file_system_are_the_nodes_trouble(
         raise OSError(number, os.strerror(number), path)
 
     monkeypatch.setattr(os, "symlink", refuse)
-    with pytest.raises(NodeTrouble, match=r"cannot be unpacked here: .*/a: "):
+    with pytest.raises(UnsuitableNode, match=r"cannot be unpacked here: .*/a: "):
         unpack(tar(link("a", "b")))
 
 
@@ -355,9 +355,9 @@ def test_a_layer_that_cannot_be_fetched_ends_the_extraction(tmp_path: Path) -> N
         layer = tar(file("a"))
         (tmp_path / "layer").write_bytes(layer)
         yield Layer(tmp_path / "layer", digest(layer))
-        raise NodeTrouble("the next one did not come")
+        raise UnsuitableNode("the next one did not come")
 
-    with pytest.raises(NodeTrouble, match="did not come"):
+    with pytest.raises(UnsuitableNode, match="did not come"):
         extract(layers(), tmp_path / "root")  # type: ignore[arg-type]
     assert not (tmp_path / "root").exists()
 

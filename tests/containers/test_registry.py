@@ -16,13 +16,13 @@ from wrappers.containers.errors import (
     ContainerError,
     CorruptImage,
     ImageMissing,
-    NodeTrouble,
     RegistryDown,
+    UnsuitableNode,
 )
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference, parse
 from wrappers.containers.registry import Client
-from wrappers.containers.transport import Patience
+from wrappers.containers.transport import RetryBudget
 
 pytestmark = pytest.mark.service
 
@@ -180,7 +180,7 @@ def test_what_is_no_manifest_is_refused(faults: Faults, client: Client, manifest
 
 def test_a_full_disk_is_the_nodes_trouble(faults: Faults, client: Client) -> None:
     image = client.resolve(asked(faults))
-    with pytest.raises(NodeTrouble, match="No space left on device"):
+    with pytest.raises(UnsuitableNode, match="No space left on device"):
         client.fetch(image.reference, image.layers[0], Path("/dev/full"))
 
 
@@ -265,7 +265,7 @@ def test_a_mirror_never_sees_the_credentials_of_the_host(faults: Faults, registr
 
 
 def test_other_hosts_are_only_asked_by_https() -> None:
-    client = Client(patience=Patience(tries=1))
+    client = Client(patience=RetryBudget(tries=1))
     with pytest.raises(ContainerError) as refused:
         client.resolve(parse("registry.invalid/a/b"))
     assert "registry.invalid" in str(refused.value)

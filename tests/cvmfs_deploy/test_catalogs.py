@@ -7,7 +7,7 @@ import posixpath
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvmfs_deploy.catalogs import places
+from cvmfs_deploy.catalogs import catalog_directories
 
 MOST = 3000
 
@@ -28,17 +28,17 @@ def weights(directories: list[bytes], others: list[bytes], chosen: list[bytes]) 
 
 
 def test_a_small_tree_has_one_catalog() -> None:
-    assert places([b"a", b"a/b"], [b"a/x", b"y"], MOST) == []
+    assert catalog_directories([b"a", b"a/b"], [b"a/x", b"y"], MOST) == []
 
 
 def test_the_heavy_part_of_a_large_tree_gets_its_own() -> None:
     files = [b"usr/lib/%d" % number for number in range(4000)] + [b"etc/%d" % number for number in range(50)]
-    assert places([b"usr", b"usr/lib", b"etc"], files, MOST) == [b"usr/lib"]
+    assert catalog_directories([b"usr", b"usr/lib", b"etc"], files, MOST) == [b"usr/lib"]
 
 
 def test_a_flat_directory_cannot_be_split() -> None:
     files = [b"big/%d" % number for number in range(9000)]
-    assert places([b"big"], files, MOST) == [b"big"]
+    assert catalog_directories([b"big"], files, MOST) == [b"big"]
 
 
 @settings(max_examples=50, deadline=None)
@@ -58,7 +58,7 @@ def test_no_catalog_is_too_large_when_directories_are_small(data: st.DataObject)
     others = [
         posixpath.join(path, b"f%d" % number) for path, count in counts.items() for number in range(count)
     ]
-    chosen = places(directories, others, 8000)
+    chosen = catalog_directories(directories, others, 8000)
     found = weights(directories, others, chosen)
     assert len(set(chosen)) == len(chosen)
     # what is left is at most the limit, or has no subdirectory that is worth a catalog

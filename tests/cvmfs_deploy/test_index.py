@@ -47,25 +47,31 @@ def published(*digests: str) -> Index:
 
 
 def test_an_image_is_retired_when_its_last_name_leaves() -> None:
-    index = published(A).with_name("x", name(A)).with_name("y", name(A)).settled(10)
+    index = published(A).with_name("x", name(A)).with_name("y", name(A)).with_named_images(10)
     assert index.images[A].retired is None
-    assert index.without_name("x").settled(20).images[A].retired is None
-    assert index.without_name("x").without_name("y").settled(20).images[A].retired == 20
-    later = index.without_name("x").without_name("y").settled(20).settled(50)
+    assert index.without_name("x").with_named_images(20).images[A].retired is None
+    assert index.without_name("x").without_name("y").with_named_images(20).images[A].retired == 20
+    later = index.without_name("x").without_name("y").with_named_images(20).with_named_images(50)
     assert later.images[A].retired == 20
 
 
 def test_it_goes_after_its_grace_time_and_not_before() -> None:
-    index = published(A).with_name("x", name(A, grace=30)).settled(0).without_name("x").settled(100)
+    index = (
+        published(A)
+        .with_name("x", name(A, grace=30))
+        .with_named_images(0)
+        .without_name("x")
+        .with_named_images(100)
+    )
     assert index.expired(129) == []
     assert index.expired(130) == [A]
     assert index.expired(101, grace=0) == [A]
 
 
 def test_a_name_that_comes_back_brings_its_image_back() -> None:
-    index = published(A).settled(0)
+    index = published(A).with_named_images(0)
     assert index.images[A].retired == 0
-    assert index.with_name("x", name(A)).settled(5).images[A].retired is None
+    assert index.with_name("x", name(A)).with_named_images(5).images[A].retired is None
 
 
 def test_a_name_remembers_what_it_meant() -> None:
@@ -103,7 +109,7 @@ def test_no_image_that_a_name_leads_to_ever_expires(steps: list[tuple[str, str]]
             index = index.with_name(key, name(digest))
         elif key in index.names:
             index = index.without_name(key)
-        index = index.settled(now)
+        index = index.with_named_images(now)
         alive = {one.digest for one in index.names.values()}
         assert alive.isdisjoint(index.expired(1e12))
         assert set(index.expired(1e12)) | alive == {A, B, C}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvmfs_deploy.amounts import bytes_of, seconds_of, size_text
+from cvmfs_deploy.units import bytes_of, seconds_of, size_text
 from cvmfs_deploy.wishlist import Entry, WishList, load, version
 from engine.errors import BadRequest
 

@@ -18,10 +18,10 @@ from engine.domain.site import (
     Rest,
     at_fault,
     blames,
-    elsewhere,
     outcome,
     remember,
     rest,
+    sites_to_avoid,
 )
 from wrappers.causes import CAUSES, NO, YES
 
@@ -149,7 +149,7 @@ def test_failures_of_the_tool_do_not_send_a_job_elsewhere() -> None:
 
 @given(NAMES, NAMES, NAMES)
 def test_a_job_always_has_somewhere_to_go(failed: set[str], resting: set[str], known: set[str]) -> None:
-    avoid = elsewhere(failed, resting, known)
+    avoid = sites_to_avoid(failed, resting, known)
     assert set(avoid) <= failed | resting
     assert not avoid or known - set(avoid)
     if known - failed - resting:

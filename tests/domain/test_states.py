@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.attempt import NO_CHANGE, STEPS, AttemptState, Effect, News, advance
+from engine.domain.attempt import NO_CHANGE, TRANSITIONS, AttemptEvent, AttemptState, Effect, transition
 from engine.domain.execution import ExecutionState, conclude
 from engine.domain.job import MAY_BECOME, JobState
 from engine.domain.retry import Failure, cause_of, try_again
@@ -16,67 +16,79 @@ from engine.errors import IllegalTransition
 from wrappers import wire
 from wrappers.causes import CAUSES
 
-EVERY_CELL = list(product(AttemptState, News))
+EVERY_CELL = list(product(AttemptState, AttemptEvent))
 # What contradicts a state, written out a second time: a table that grows by accident fails.
 CONTRADICTIONS = {
-    AttemptState.PREPARED: set(News) - {News.SUBMIT_REQUESTED, News.CANCEL_REQUESTED},
-    AttemptState.SUBMITTING: set(News)
-    - {News.SUBMIT_REQUESTED, News.ACCEPTED, News.REJECTED, News.CANCEL_REQUESTED},
+    AttemptState.PREPARED: set(AttemptEvent) - {AttemptEvent.SUBMIT_REQUESTED, AttemptEvent.CANCEL_REQUESTED},
+    AttemptState.SUBMITTING: set(AttemptEvent)
+    - {
+        AttemptEvent.SUBMIT_REQUESTED,
+        AttemptEvent.ACCEPTED,
+        AttemptEvent.REJECTED,
+        AttemptEvent.CANCEL_REQUESTED,
+    },
     AttemptState.QUEUED: {
-        News.SUBMIT_REQUESTED,
-        News.REJECTED,
-        News.REPORT_SUCCEEDED,
-        News.REPORT_FAILED,
-        News.REPORT_ABSENT,
-        News.STORAGE_GONE,
-        News.TAKEN_UP,
-        News.CANCEL_DONE,
+        AttemptEvent.SUBMIT_REQUESTED,
+        AttemptEvent.REJECTED,
+        AttemptEvent.REPORT_SUCCEEDED,
+        AttemptEvent.REPORT_FAILED,
+        AttemptEvent.REPORT_ABSENT,
+        AttemptEvent.STORAGE_GONE,
+        AttemptEvent.TAKEN_UP,
+        AttemptEvent.CANCEL_DONE,
     },
     AttemptState.RUNNING: {
-        News.SUBMIT_REQUESTED,
-        News.REJECTED,
-        News.REPORT_SUCCEEDED,
-        News.REPORT_FAILED,
-        News.REPORT_ABSENT,
-        News.STORAGE_GONE,
-        News.TAKEN_UP,
-        News.CANCEL_DONE,
+        AttemptEvent.SUBMIT_REQUESTED,
+        AttemptEvent.REJECTED,
+        AttemptEvent.REPORT_SUCCEEDED,
+        AttemptEvent.REPORT_FAILED,
+        AttemptEvent.REPORT_ABSENT,
+        AttemptEvent.STORAGE_GONE,
+        AttemptEvent.TAKEN_UP,
+        AttemptEvent.CANCEL_DONE,
     },
-    AttemptState.FINALISING: {News.SUBMIT_REQUESTED, News.REJECTED, News.CANCEL_DONE, News.TAKEN_UP},
+    AttemptState.FINALISING: {
+        AttemptEvent.SUBMIT_REQUESTED,
+        AttemptEvent.REJECTED,
+        AttemptEvent.CANCEL_DONE,
+        AttemptEvent.TAKEN_UP,
+    },
     AttemptState.CANCELLING: {
-        News.SUBMIT_REQUESTED,
-        News.REPORT_SUCCEEDED,
-        News.REPORT_FAILED,
-        News.REPORT_ABSENT,
-        News.STORAGE_GONE,
-        News.TAKEN_UP,
+        AttemptEvent.SUBMIT_REQUESTED,
+        AttemptEvent.REPORT_SUCCEEDED,
+        AttemptEvent.REPORT_FAILED,
+        AttemptEvent.REPORT_ABSENT,
+        AttemptEvent.STORAGE_GONE,
+        AttemptEvent.TAKEN_UP,
     },
     AttemptState.STRANDED: {
-        News.SUBMIT_REQUESTED,
-        News.REJECTED,
-        News.REPORT_SUCCEEDED,
-        News.REPORT_FAILED,
-        News.REPORT_ABSENT,
-        News.STORAGE_GONE,
-        News.CANCEL_DONE,
+        AttemptEvent.SUBMIT_REQUESTED,
+        AttemptEvent.REJECTED,
+        AttemptEvent.REPORT_SUCCEEDED,
+        AttemptEvent.REPORT_FAILED,
+        AttemptEvent.REPORT_ABSENT,
+        AttemptEvent.STORAGE_GONE,
+        AttemptEvent.CANCEL_DONE,
     },
 }
 
 
 @pytest.mark.parametrize(("state", "news"), EVERY_CELL)
-def test_every_news_in_every_state_moves_is_absorbed_or_is_refused(state: AttemptState, news: News) -> None:
+def test_every_news_in_every_state_moves_is_absorbed_or_is_refused(
+    state: AttemptState, news: AttemptEvent
+) -> None:
     if news in CONTRADICTIONS.get(state, set()):
         with pytest.raises(IllegalTransition):
-            advance(state, news)
+            transition(state, news)
     else:
-        step = advance(state, news)
+        step = transition(state, news)
         if state.is_final:
             assert (step.to, step.effects) == (state, ())
 
 
 def test_no_cell_is_decided_twice() -> None:
-    assert not NO_CHANGE & STEPS.keys()
-    assert not any(state.is_final for state, _ in [*STEPS, *NO_CHANGE])
+    assert not NO_CHANGE & TRANSITIONS.keys()
+    assert not any(state.is_final for state, _ in [*TRANSITIONS, *NO_CHANGE])
 
 
 @pytest.mark.parametrize("state", [s for s in AttemptState if not s.is_final])
@@ -84,7 +96,7 @@ def test_every_living_state_can_reach_an_end(state: AttemptState) -> None:
     reached, todo = {state}, [state]
     while todo:
         here = todo.pop()
-        for (source, _), step in STEPS.items():
+        for (source, _), step in TRANSITIONS.items():
             if source == here and step.to not in reached:
                 reached.add(step.to)
                 todo.append(step.to)
@@ -92,19 +104,20 @@ def test_every_living_state_can_reach_an_end(state: AttemptState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "news"), [(s, n) for (s, n), step in STEPS.items() if step.to.is_final and s != "prepared"]
+    ("state", "news"),
+    [(s, n) for (s, n), step in TRANSITIONS.items() if step.to.is_final and s != "prepared"],
 )
-def test_an_end_that_the_place_knows_of_lets_it_forget(state: AttemptState, news: News) -> None:
-    never_there = {News.REJECTED, News.CANCEL_DONE}
-    assert (Effect.FORGET in STEPS[state, news].effects) == (news not in never_there)
+def test_an_end_that_the_place_knows_of_lets_it_forget(state: AttemptState, news: AttemptEvent) -> None:
+    never_there = {AttemptEvent.REJECTED, AttemptEvent.CANCEL_DONE}
+    assert (Effect.FORGET in TRANSITIONS[state, news].effects) == (news not in never_there)
 
 
-@given(st.lists(st.sampled_from(News), max_size=30))
-def test_no_order_of_news_raises_an_ended_attempt_from_the_dead(story: list[News]) -> None:
+@given(st.lists(st.sampled_from(AttemptEvent), max_size=30))
+def test_no_order_of_news_raises_an_ended_attempt_from_the_dead(story: list[AttemptEvent]) -> None:
     state, ended = AttemptState.PREPARED, None
     for news in story:
         try:
-            state = advance(state, news).to
+            state = transition(state, news).to
         except IllegalTransition:
             continue
         assert ended is None or state == ended
@@ -112,8 +125,8 @@ def test_no_order_of_news_raises_an_ended_attempt_from_the_dead(story: list[News
 
 
 def test_success_comes_from_a_verified_report_and_from_nothing_else() -> None:
-    ways = {news for (_, news), step in STEPS.items() if step.to == AttemptState.SUCCEEDED}
-    assert ways == {News.REPORT_SUCCEEDED}
+    ways = {news for (_, news), step in TRANSITIONS.items() if step.to == AttemptState.SUCCEEDED}
+    assert ways == {AttemptEvent.REPORT_SUCCEEDED}
 
 
 @pytest.mark.parametrize(

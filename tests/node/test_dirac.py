@@ -20,7 +20,7 @@ import pytest
 
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import Client
-from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.jdl import JobRequirements
 from engine.backends.wms.settings import GridSettings
 from engine.ids import new_id
 from engine.ports import Accepted, Submission
@@ -73,7 +73,7 @@ def way(diracx: Diracx) -> Iterator[Way]:
 @pytest.fixture
 def grid(diracx: Diracx, way: Way, site: Site) -> Iterator[Grid]:
     """It has a token file beside the job, as pilots of DiracX will have."""
-    nowhere = Wishes(sites=("NOWHERE.None.xx",))
+    nowhere = JobRequirements(sites=("NOWHERE.None.xx",))
     credential = diracx.credential()
     settings = GridSettings(wire.Node(), wishes=nowhere, poll_interval=0.2)
     backend = DiracxBackend("diracx", DiracxSettings(diracx.url, credential, settings))
@@ -241,7 +241,7 @@ def test_a_server_that_never_answers_keeps_no_job_waiting(site: Site, tmp_path: 
         manifest = site.manifest("true")
         subprocess.run(site.command([manifest]), env=site.environment, cwd=site.root, check=True)
         assert site.report(manifest).outcome == wire.SUCCEEDED
-        # Whoever waits for the herald gives up soon after; nothing of it stays.
+        # Whoever waits for the status reporter gives up soon after; nothing of it stays.
         until(lambda: not processes_of(site.root))
 
 
@@ -350,7 +350,7 @@ def test_without_a_token_dirac_is_told_by_its_client(site: Site, installed: Path
         client.DiracClient(by_path, "no number", site.environment).say("anything")
 
 
-def test_the_herald_of_a_long_job_uses_it(
+def test_the_status_reporter_of_a_long_job_uses_it(
     site: Site, installed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client.DiracClient, "pause", 0.1)

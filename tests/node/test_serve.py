@@ -418,7 +418,7 @@ def test_a_long_queue_is_not_listed_for_every_wake(tmp_path: Path) -> None:
         Path(spool.jobs, f"k{number:05}").mkdir()
     queue = Queue(spool)
     for _ in range(100):
-        queue.ask()
+        queue.wake()
         queue.look()
         queue.pop()
     assert spool.listings <= 3

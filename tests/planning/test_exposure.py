@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.planning import CompiledTool, InvocationError
-from engine.planning.places import Place, places
+from engine.planning.positions import Position, positions
 from engine.planning.shell import Context
 from engine.planning.template import Keys
 from tests.planning.attack import Victim, payloads
@@ -400,9 +400,9 @@ def tool_with(line: str) -> CompiledTool:
     return tool_of(line, text("a"), text("b", optional=True), text("l", list=True, optional=True))
 
 
-def places_of(line: str) -> list[Place]:
+def places_of(line: str) -> list[Position]:
     tool = tool_with(line).tool
-    return [place for some in places(tool, Keys(tool)) for place in some.values()]
+    return [place for some in positions(tool, Keys(tool)) for place in some.values()]
 
 
 @pytest.mark.parametrize("line", DATA)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.planning import CompiledTool, InvocationError
-from engine.planning.places import places
+from engine.planning.positions import positions
 from engine.planning.shell import Context, Scanner, quote, quote_in_double, quote_in_single
 from engine.planning.template import Keys
 from tests.planning.attack import Victim, hostile, payloads
@@ -124,7 +124,7 @@ EXPOSED = [
 )
 def test_the_place_of_a_key_is_recognised(line: str, context: Context) -> None:
     tool = text_tool(line).tool
-    assert [place["a"].context for place in places(tool, Keys(tool))] == [context]
+    assert [place["a"].context for place in positions(tool, Keys(tool))] == [context]
 
 
 def test_after_a_quoted_part_the_line_is_bare_again() -> None:

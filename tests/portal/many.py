@@ -36,7 +36,7 @@ def write_many(house: House, user: str, count: int) -> ExecutionId:
         created_at=now,
     )
     with db.write() as connection:
-        descriptors.keep(connection, _SHA, {"name": "many"}, checked_by="", now=now)
+        descriptors.store(connection, _SHA, {"name": "many"}, checked_by="", now=now)
         executions.create(connection, new)
         for start in range(0, count, _PAGE):
             page = [

@@ -86,7 +86,7 @@ def test_a_group_lives_through_the_interface(client: Client, name: str) -> None:
     [told] = [one for one in client.users() if one["name"] == name]
     assert [one["name"] for one in told["groups"]] == [f"team of {name}"]
     assert f"team of {name}" in [one["name"] for one in client.groups()]
-    client.leave(f"team of {name}", name)
+    client.remove_member(f"team of {name}", name)
     [told] = [one for one in client.users() if one["name"] == name]
     assert told["groups"] == []
 
@@ -173,7 +173,7 @@ def test_what_fails_changes_nothing_and_is_told_as_refused(house: House, client:
         lambda: client.revoke_key(name, "none"),
         lambda: client.set_role("a b", "user"),
         lambda: client.join("none", name),
-        lambda: client.leave(GROUP, "nobody"),
+        lambda: client.remove_member(GROUP, "nobody"),
     ):
         with pytest.raises(NotFound):
             unknown()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.app.portal.executor_settings import MET_PREFIXES, TABLE, properties, read
-from engine.backends.wms.jdl import Wishes, adapted, attributes
+from engine.backends.wms.jdl import JobRequirements, adapted, attributes
 from engine.errors import BadRequest
 
 SENT = {
@@ -31,7 +31,7 @@ def test_what_is_asked_reaches_the_description_of_a_grid_job() -> None:
     found = read(SENT)
     assert (found.executor, found.retries) == ("DIRAC", 3)
     assert found.environment == {"OMP_NUM_THREADS": "4", "MODE": "fast"}
-    usual = Wishes(sites=("OTHER",), banned=("WORSE",), tags=("own",), priority=1)
+    usual = JobRequirements(sites=("OTHER",), banned=("WORSE",), tags=("own",), priority=1)
     told = attributes("k", "g", [], (0, 1), {}, adapted(usual, found.grid, ["LCG.IN2P3.fr"], []))
     assert told["Site"] == ["LCG.CREATIS.fr", "LCG.IN2P3.fr"]
     assert told["BannedSites"] == ["WORSE", "LCG.BAD.uk", "LCG.IN2P3.fr"]

@@ -329,9 +329,9 @@ def test_counts_of_the_last_minute_are_written_at_the_end(tmp_path: Path) -> Non
     db, _, refusals = a_writer(tmp_path)
     refusals.start()
     for _ in range(3):
-        refusals.tell(refused("ann"))
+        refusals.record(refused("ann"))
     for number in range(MOST + 7):
-        refusals.tell(refused(address=str(number)))
+        refusals.record(refused(address=str(number)))
     refusals.close()
     told = told_in(db)
     assert told[0] == ("GET x", "refused 400 8009")
@@ -345,7 +345,7 @@ def test_nobody_waits_while_another_holds_the_database(tmp_path: Path) -> None:
     refusals.start()
     with db.write():
         for number in range(5000):
-            refusals.tell(refused("ann", f"GET {number}"))
+            refusals.record(refused("ann", f"GET {number}"))
     refusals.close()
     assert len(told_in(db)) == MOST + 1
     db.close()

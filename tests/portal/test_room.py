@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.app.access.key import load_key
-from engine.app.access.tokens import Leave, mint
+from engine.app.access.tokens import TokenScope, mint
 from engine.clock import SystemClock
 from tests.cli.desk import desk_in, until
 from tests.portal.house import House, portal
@@ -89,7 +89,7 @@ def test_a_job_that_writes_to_the_embedded_storage_has_its_users_room(small: Hou
     attempt = until(lambda: _attempt(small, id_))
     below = ("vip", "users", small.ids["root"])
     key = load_key(small.desk.home / ".local/share/grid-engine/key")
-    token = mint(key, Leave(below, frozenset({"write", "read"}), SystemClock().now() + 600, attempt))
+    token = mint(key, TokenScope(below, frozenset({"write", "read"}), SystemClock().now() + 600, attempt))
     shown = {"Authorization": f"Bearer {token}"}
     sizes = [MEGABYTE, 20 * MEGABYTE, *[MEGABYTE] * 9]
     statuses = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.app.access.key import load_key
-from engine.app.access.tokens import Leave, mint
+from engine.app.access.tokens import TokenScope, mint
 from engine.clock import SystemClock
 from tests.cli.desk import until
 from tests.portal.house import House
@@ -123,7 +123,7 @@ def test_lock_now_ends_and_revokes_all_that_an_account_has(
     until(lambda: _attempt(house, made_))
     token = mint(
         load_key(house.desk.home / ".local/share/grid-engine/key"),
-        Leave(("vip",), frozenset({"read"}), SystemClock().now() + 600, _attempt(house, made_)),
+        TokenScope(("vip",), frozenset({"read"}), SystemClock().now() + 600, _attempt(house, made_)),
     )
     bearer = {"Authorization": f"Bearer {token}"}
     assert house.ask("PROPFIND", "/se/vip", user="", raw=True, **bearer).status == 207

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.explain import story_of
+from engine.app.explain import history_of
 from engine.domain.job import JobState
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ids import ExecutionId
@@ -34,7 +34,7 @@ def test_a_reply_that_is_lost_after_the_work_was_done_does_not_do_it_again(world
     world.place.reply_lost = BackendUnavailable("the line went dead")
     id_ = world.submit(f"echo [N] >> '{world.directory}/ran'", jobs=3)
     world.rounds(lambda: "submit" in world.place.calls)
-    assert "the line went dead" in world.engine.driver.trouble
+    assert "the line went dead" in world.engine.driver.alert
     world.place.reply_lost = None
     assert world.end(id_).state == "succeeded"
     assert "find" in world.place.calls
@@ -88,12 +88,12 @@ def test_a_place_in_trouble_is_left_in_peace_and_its_jobs_go_on_afterwards(
     id_ = world.submit(f"sleep 0.2; echo once >> '{world.directory}/ran'", jobs=2)
     world.rounds(lambda: "observe" in world.place.calls)
     world.place.down = trouble
-    world.rounds(lambda: bool(world.engine.driver.trouble))
-    assert world.engine.driver.trouble == f"local: {trouble}"
+    world.rounds(lambda: bool(world.engine.driver.alert))
+    assert world.engine.driver.alert == f"local: {trouble}"
     assert world.engine.app.status(id_).state == "active"
     world.place.down = None
     assert world.end(id_).state == "succeeded"
-    assert world.engine.driver.trouble == ""
+    assert world.engine.driver.alert == ""
     assert world.lines("ran") == ["once"] * 2
 
 
@@ -208,7 +208,7 @@ def test_an_execution_ends_although_the_place_went_down_right_after_its_last_rep
         world.place.down = BackendUnavailable("down")
 
     world.place.spoils = fail_from_now_on
-    world.rounds(lambda: bool(world.engine.driver.trouble))
+    world.rounds(lambda: bool(world.engine.driver.alert))
     world.place.down = world.place.spoils = None
     assert world.end(id_).state == "succeeded"
 
@@ -237,7 +237,7 @@ def _keys(world: World, id_: str) -> list[str]:
 
 
 def _story(world: World, id_):  # type: ignore[no-untyped-def]
-    return story_of(world.engine.db, id_, world.engine.app.job(id_, 1)).events
+    return history_of(world.engine.db, id_, world.engine.app.job(id_, 1)).events
 
 
 def test_a_disk_that_is_full_where_the_engine_works_leaves_the_place_in_peace(
@@ -250,8 +250,8 @@ def test_a_disk_that_is_full_where_the_engine_works_leaves_the_place_in_peace(
 
     id_ = world.submit("true")
     world.place.spoils = fail
-    world.rounds(lambda: bool(world.engine.driver.trouble))
-    assert "No space left" in world.engine.driver.trouble
+    world.rounds(lambda: bool(world.engine.driver.alert))
+    assert "No space left" in world.engine.driver.alert
     world.place.spoils = None
     assert world.end(id_).state == "succeeded"
 
@@ -376,7 +376,7 @@ def test_what_a_holder_left_half_done_is_taken_over_though_the_place_is_in_troub
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 2.0)
     world.place.spoils = cut_off
     id_ = world.submit("true")
-    world.rounds(lambda: bool(world.engine.driver.trouble))
+    world.rounds(lambda: bool(world.engine.driver.alert))
     world.engine.driver.release()
     world.engine.driver.round()  # the first of a new holder, and the place is left in peace in it
     world.place.spoils = None

@@ -92,7 +92,7 @@ def test_a_storage_that_does_not_answer_is_waited_for(world: World, monkeypatch:
 
 def test_but_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.place.spoils = lose
-    monkeypatch.setattr(second_report, "PATIENCE", 0.2)
+    monkeypatch.setattr(second_report, "LONGEST_WAIT_S", 0.2)
 
     def down(self: FileStorage, url: str, offset: int = 0, length: int | None = None) -> bytes:
         raise Unavailable("the storage is down")

@@ -9,7 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from engine.app.explain import story_of
+from engine.app.explain import history_of
 from engine.app.portal.purge import giving_up, purge_due
 from engine.domain.job import JobState
 from engine.errors import Unavailable
@@ -68,7 +68,7 @@ def test_a_storage_that_does_not_answer_is_waited_for_and_status_and_explain_say
     id_ = delivered_to(storage, world)
     storage.program.stop()
     world.rounds(lambda: "results wait for their storage" in world.engine.app.status(id_).trouble)
-    story = [event["words"] for event in story_of(world.engine.db, id_, job_of(world, id_)).events]
+    story = [event["words"] for event in history_of(world.engine.db, id_, job_of(world, id_)).events]
     assert len([line for line in story if line.startswith("its results wait for a storage: ")]) == 1
     assert world.engine.app.status(id_).state == "active"
     storage.program.start()
@@ -82,7 +82,7 @@ def test_meanwhile_other_work_of_the_same_place_goes_on(patient: None, storage: 
     storage.program.stop()
     world.rounds(lambda: bool(world.engine.app.status(waiting).trouble))
     assert world.end(world.submit("echo x > out.txt")).state == "succeeded"
-    assert world.engine.driver.trouble == ""
+    assert world.engine.driver.alert == ""
     assert world.engine.app.status(waiting).state == "active"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import CredentialExpired
 from engine.storages.carmin import CarminStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from tests.services.carmin_stand_in import CarminStandIn, start_carmin_stand_in
 from tests.storages.remote import Make, RemoteContract, credential, port_of
 

@@ -16,7 +16,7 @@ import pytest
 from engine.errors import BadRequest, EngineError
 from engine.ports import Storage
 from engine.storages.girder import GirderStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from tests.services.girder import Girder
 from tests.storages.remote import Make, RemoteContract, credential, port_of
 

@@ -15,8 +15,8 @@ from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages.credentials import CredentialFile, Kind
 from engine.storages.http import HttpStorage
-from engine.storages.places import StorageSettings
 from engine.storages.root import RootStorage
+from engine.storages.sections import StorageSettings
 from engine.testing.contracts.storage import StorageContract
 from tests.services.debian import GRID_PACKAGES, require
 from tests.services.grid import Element, start_element, start_redirector

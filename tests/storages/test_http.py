@@ -16,7 +16,7 @@ from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages.http import HttpStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from tests.services.apache import Apache, start_apache
 from tests.services.nginx import Nginx
 from tests.services.xrootd import XRootD, start_xrootd

@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound, Unavailable
 from engine.storages.http import HttpStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from tests.services.faulty_storage import (
     DROP,
     FLIP,

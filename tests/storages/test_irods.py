@@ -18,7 +18,7 @@ import pytest
 from engine.errors import CredentialExpired, SettingsError, Unavailable
 from engine.ports import Storage
 from engine.storages.irods import IrodsStorage
-from engine.storages.places import StorageSettings
+from engine.storages.sections import StorageSettings
 from engine.testing.contracts.storage import StorageContract
 from tests.storages.remote import credential
 

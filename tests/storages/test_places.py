@@ -13,7 +13,7 @@ from engine.domain.urls import child, leaves, name_of, parent
 from engine.errors import BadRequest
 from engine.ports import Stat, entries
 from engine.storages.file import FileStorage
-from engine.storages.places import StorageSettings, place_of, scheme_of
+from engine.storages.sections import StorageSettings, scheme_of, storage_of
 
 DISK = StorageSettings(url="root://se.example.org//vo", doors=("https://se.example.org:443/vo",))
 INNER = StorageSettings(url="https://se.example.org/vo/inner/")
@@ -40,11 +40,11 @@ EVERY = [DISK, INNER, OTHER]
     ],
 )
 def test_a_url_belongs_to_its_longest_beginning(url: str, place: StorageSettings | None) -> None:
-    assert place_of(url, EVERY) == place
+    assert storage_of(url, EVERY) == place
 
 
 def test_another_door_is_the_same_storage_by_that_door() -> None:
-    found = place_of("https://se.example.org/vo/a", EVERY)
+    found = storage_of("https://se.example.org/vo/a", EVERY)
     assert found == replace(DISK, url=DISK.doors[0], doors=(DISK.url,))
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from engine.errors import BadRequest
 from engine.ports import Storage
-from engine.storages.places import StorageSettings
 from engine.storages.root import RootStorage
+from engine.storages.sections import StorageSettings
 from tests.services.xrootd import XRootD, start_xrootd
 from tests.storages.remote import XROOTD_NAMES, Make, RemoteContract, port_of
 

@@ -15,8 +15,8 @@ from engine.errors import BadRequest, CredentialExpired
 from engine.ids import new_id
 from engine.ports import Storage
 from engine.storages import s3_tags
-from engine.storages.places import StorageSettings
 from engine.storages.s3 import S3Storage
+from engine.storages.sections import StorageSettings
 from engine.testing.contracts.storage import StorageContract
 from tests.services.s3 import ACCESS_KEY_ID, S3
 from tests.storages.remote import Make, RemoteContract, credential, port_of

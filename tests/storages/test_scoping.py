@@ -18,8 +18,8 @@ import pytest
 
 from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.storages.credentials import CredentialFile, Kind
-from engine.storages.places import StorageSettings
 from engine.storages.scoping import scope_down
+from engine.storages.sections import StorageSettings
 from engine.testing.clock import FakeClock
 from tests.services.registry import free_port
 

@@ -29,7 +29,7 @@ def an_execution(db: Database, count: int = 3, *, key: str | None = None, active
         created_at=NOW,
     )
     with db.write() as connection:
-        descriptors.keep(connection, "0" * 64, {"name": "tool"}, checked_by="a test", now=NOW)
+        descriptors.store(connection, "0" * 64, {"name": "tool"}, checked_by="a test", now=NOW)
         executions.create(connection, new)
         rows = [jobs.NewJob(n, {"number": n}, {"n": n}) for n in range(1, count + 1)]
         jobs.add(connection, new.id, rows, now=NOW)

@@ -16,7 +16,7 @@ from engine.app.portal.audit import AuditTrail
 from engine.app.portal.heads import Heads
 from engine.store import audit as store
 from engine.store import migrate
-from engine.store.audit import Deed, Head
+from engine.store.audit import AuditRecord, Head
 from engine.store.database import Database
 from engine.store.schema import audit, audit_head
 from engine.testing.clock import FakeClock
@@ -116,7 +116,7 @@ def test_a_head_that_the_key_did_not_sign_is_found_without_any_file(
 
 
 def test_an_outsider_checks_lines_and_head_without_any_secret(db: Database) -> None:
-    told, before = filled(db, None).told_head(), store.START
+    told, before = filled(db, None).published_head(), store.START
     with db.read() as connection:
         for line in store.lines(connection):
             before = store.digest(before, line.number, line.deed)
@@ -143,7 +143,7 @@ def test_a_line_of_the_file_that_is_no_head_is_named(db: Database, heads: Path) 
 def test_nothing_is_written_outside_of_what_is_not_committed(db: Database, heads: Path) -> None:
     trail = filled(db, heads)
     with pytest.raises(ZeroDivisionError), db.write() as connection:
-        trail.append(connection, [trail.deed("account", "launch", "never")])
+        trail.append(connection, [trail.entry("account", "launch", "never")])
         raise ZeroDivisionError
     assert [json.loads(line)["number"] for line in heads.read_text().splitlines()] == [1, 2, 3, 4, 5]
     assert heads.stat().st_mode & 0o777 == 0o600
@@ -170,7 +170,7 @@ def old(url: str) -> sa.Engine:
         command.upgrade(config, "0009")
         before = store.START
         for number in (1, 2, 3):
-            deed = Deed(number + 0.5, "account", "launch", "running", data=("x",))
+            deed = AuditRecord(number + 0.5, "account", "launch", "running", data=("x",))
             before = store.digest(before, number, deed)
             values = {
                 "number": number,
@@ -203,7 +203,7 @@ def test_an_old_trail_is_verified_up_to_its_migration_line_and_signed_from_there
     db = Database(url)
     trail = a_trail(db, heads)
     assert list(trail.problems()) == []
-    assert (trail.head().number, trail.told_head()["unsigned"]) == (4, 4)
+    assert (trail.head().number, trail.published_head()["unsigned"]) == (4, 4)
     trail.record("account", "launch", "running")
     assert list(trail.problems()) == []
     assert trail.head().signature

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from engine.domain.attempt import AttemptState, News
+from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.execution import ExecutionState
 from engine.domain.product import RETRY_FIRST, RETRY_LONGEST, retry_after
 from engine.ids import AttemptId, ExecutionId
 from engine.store import attempts, executions, jobs, lifecycle, plans, products, replicas, sources
 from engine.store.database import Database
-from engine.store.lifecycle import Word
+from engine.store.lifecycle import EventNotice
 from engine.store.products import Product
 from engine.store.sources import Source
 from tests.store.samples import NOW, an_execution, attempts_of
@@ -26,7 +26,7 @@ def a_product(db: Database, *copies: str) -> Product:
             execution.id, attempt.job_id, attempt.id, "o", "out", "davs://se/out", 3, "0" * 64, copies=copies
         )
         products.add(connection, [made])
-        replicas.want(connection, [made])
+        replicas.request(connection, [made])
     return made
 
 
@@ -46,11 +46,11 @@ def test_what_must_still_be_brought_is_told_until_it_was(db: Database) -> None:
     with db.write() as connection:
         sources.add(connection, execution.id, [wanted, URL])
     with db.read() as connection:
-        assert sources.to_bring(connection, execution.id) == [wanted]
+        assert sources.not_uploaded(connection, execution.id) == [wanted]
     with db.write() as connection:
         sources.brought(connection, execution.id, Source("/home/x", "davs://se/y", size=1))
     with db.read() as connection:
-        assert sources.to_bring(connection, execution.id) == []
+        assert sources.not_uploaded(connection, execution.id) == []
         assert sources.of(connection, execution.id, ["/home/x"])["/home/x"].url == "davs://se/y"
 
 
@@ -74,7 +74,7 @@ def test_a_copy_is_due_until_it_is_made(db: Database) -> None:
         assert replicas.untried(connection, made.execution_id) == 2
         assert replicas.of_execution(connection, made.execution_id) == {}
     with db.write() as connection:
-        replicas.made(connection, found[0])
+        replicas.complete(connection, found[0])
     with db.read() as connection:
         assert [one.url for one in replicas.due(connection, now=NOW, limit=10)] == ["davs://c/out"]
         assert replicas.of_execution(connection, made.execution_id) == {"out": ["davs://b/out"]}
@@ -104,9 +104,14 @@ def test_attempts_that_left_no_results_are_told_with_the_numbers_of_their_jobs(d
         held = attempts.of_submissions(connection, ids)
         first = held[ids[0]][0]
         told = [first]
-        for news in (News.ACCEPTED, News.SEEN_RUNNING, News.SEEN_FINISHED, News.REPORT_SUCCEEDED):
+        for news in (
+            AttemptEvent.ACCEPTED,
+            AttemptEvent.SEEN_RUNNING,
+            AttemptEvent.SEEN_FINISHED,
+            AttemptEvent.REPORT_SUCCEEDED,
+        ):
             told = [attempts.of_submissions(connection, [ids[0]])[ids[0]][0]]
-            lifecycle.tell(connection, [Word(told[0], news)], now=NOW)
+            lifecycle.apply_events(connection, [EventNotice(told[0], news)], now=NOW)
     found: list[tuple[AttemptId, int]] = []
     with db.read() as connection:
         while page := attempts.not_in(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from engine.domain.account import Account, Role
-from engine.domain.attempt import AttemptState, News
+from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.ids import ExecutionId
 from engine.store import accounts, attempts, driven, jobs, launches, lifecycle
 from engine.store.database import Database
 from engine.store.launches import Launch
-from engine.store.lifecycle import Word
+from engine.store.lifecycle import EventNotice
 from tests.store.samples import NOW, an_execution, attempts_of
 
 
@@ -32,10 +32,17 @@ def test_only_executions_of_service_accounts_are_read_with_the_way_of_their_atte
     assert found is not None
     assert (found[0].id, found[1].name) == (id_, "tool")
     submission = attempts_of(db, found[0])[-1]
-    for n, news in enumerate((News.ACCEPTED, News.SEEN_RUNNING, News.SEEN_QUEUED, News.SEEN_RUNNING)):
+    for n, news in enumerate(
+        (
+            AttemptEvent.ACCEPTED,
+            AttemptEvent.SEEN_RUNNING,
+            AttemptEvent.SEEN_QUEUED,
+            AttemptEvent.SEEN_RUNNING,
+        )
+    ):
         with db.write() as connection:
             (one,) = attempts.of_submissions(connection, [submission])[submission]
-            lifecycle.tell(connection, [Word(one, news)], now=NOW + 10 * n)
+            lifecycle.apply_events(connection, [EventNotice(one, news)], now=NOW + 10 * n)
     with db.read() as connection:
         changes = driven.changes(connection, before, 100)
         page = jobs.page(connection, id_)

@@ -10,12 +10,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.attempt import Effect, News
+from engine.domain.attempt import AttemptEvent, Effect
 from engine.ids import ExecutionId, JobId, new_id
 from engine.store import (
     attempts,
     descriptors,
     executions,
+    job_counts,
     jobs,
     lease,
     lifecycle,
@@ -24,10 +25,9 @@ from engine.store import (
     products,
     schema,
     statements,
-    tallies,
 )
 from engine.store.database import Database
-from engine.store.lifecycle import NewAttempt, Word
+from engine.store.lifecycle import EventNotice, NewAttempt
 from tests.store.samples import NOW, an_execution, attempts_of
 
 MANY = 70_000
@@ -68,7 +68,7 @@ def test_a_descriptor_that_many_submit_at_once_is_stored_once(url: str, db: Data
     def keep(mine: Database) -> None:
         for n in "0123456789abcdef":
             with mine.write() as connection:
-                descriptors.keep(connection, n * 64, {}, checked_by="me", now=NOW)
+                descriptors.store(connection, n * 64, {}, checked_by="me", now=NOW)
 
     assert at_once(url, [keep] * 6) == [None] * 6
 
@@ -96,9 +96,9 @@ def test_a_plan_is_removed_while_its_planner_writes_another_page(url: str, db: D
 def test_a_reader_sees_one_moment_whatever_is_written_meanwhile(db: Database) -> None:
     execution = an_execution(db, 1)
     with db.read() as connection:
-        before = tallies.of(connection, execution.id)
+        before = job_counts.of(connection, execution.id)
         attempts_of(db, execution)
-        assert tallies.of(connection, execution.id) == before
+        assert job_counts.of(connection, execution.id) == before
 
 
 @pytest.mark.service
@@ -123,7 +123,7 @@ def test_more_jobs_names_and_attempts_than_a_statement_takes_are_looked_for(db: 
     with db.write() as connection:
         assert len(jobs.by_ids(connection, ids)) == 2
         assert attempts.failures_of(connection, ids) == {}
-        assert products.taken(connection, execution.id, names) == {}
+        assert products.owners_of_names(connection, execution.id, names) == {}
 
 
 def test_news_of_more_attempts_than_a_statement_takes_is_told(
@@ -137,12 +137,21 @@ def test_news_of_more_attempts_than_a_statement_takes_is_told(
         new = [NewAttempt(attempts.AttemptId(new_id()), j.id, submission, execution.id, 1) for j in found]
         lifecycle.prepare(connection, "place", new, now=NOW)
         [held] = attempts.of_submissions(connection, [submission]).values()
-        ended = lifecycle.tell(connection, [Word(a, News.CANCEL_REQUESTED) for a in held], now=NOW)
+        ended = lifecycle.apply_events(
+            connection, [EventNotice(a, AttemptEvent.CANCEL_REQUESTED) for a in held], now=NOW
+        )
         assert ended == []
         [held] = attempts.of_submissions(connection, [submission]).values()
-        strange = [Word(a, News.REPORT_SUCCEEDED) for a in held]
-        lifecycle.tell(connection, strange, now=NOW)
-        assert len(lifecycle.tell(connection, [Word(a, News.CANCEL_DONE) for a in held], now=NOW)) == 8
+        strange = [EventNotice(a, AttemptEvent.REPORT_SUCCEEDED) for a in held]
+        lifecycle.apply_events(connection, strange, now=NOW)
+        assert (
+            len(
+                lifecycle.apply_events(
+                    connection, [EventNotice(a, AttemptEvent.CANCEL_DONE) for a in held], now=NOW
+                )
+            )
+            == 8
+        )
         assert outbox.due(connection, Effect.SUBMIT, "place", now=NOW, limit=1) == []
 
 

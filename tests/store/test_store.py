@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
-from engine.domain.attempt import AttemptState, Effect, News
+from engine.domain.attempt import AttemptEvent, AttemptState, Effect
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import MAY_BECOME, JobState
 from engine.errors import BadRequest, Bug, LostRace, NotFound
@@ -22,6 +22,7 @@ from engine.store import (
     descriptors,
     events,
     executions,
+    job_counts,
     jobs,
     lease,
     lifecycle,
@@ -29,10 +30,9 @@ from engine.store import (
     plans,
     products,
     submissions,
-    tallies,
 )
 from engine.store.database import Database
-from engine.store.lifecycle import Word
+from engine.store.lifecycle import EventNotice
 from engine.store.products import Product
 from engine.store.schema import outbox as outbox_table
 from tests.store.samples import NOW, an_execution, attempts_of
@@ -111,7 +111,7 @@ def test_a_move_that_is_not_in_the_table_is_refused_and_changes_nothing(db: Data
             now=NOW,
         )
     with db.read() as connection:
-        assert tallies.of(connection, execution.id)[JobState.READY] == 2
+        assert job_counts.of(connection, execution.id)[JobState.READY] == 2
 
 
 def test_a_job_that_moved_meanwhile_is_not_moved_again(db: Database) -> None:
@@ -134,7 +134,7 @@ def test_the_tally_always_equals_the_jobs(db: Database, wishes: list[tuple[int, 
                 jobs.move(connection, [jobs.Move(job, to)], now=NOW)
     with db.read() as connection:
         counted = Counter(j.state for j in jobs.page(connection, execution.id))
-        tally = tallies.of(connection, execution.id)
+        tally = job_counts.of(connection, execution.id)
     assert {s: n for s, n in tally.items() if n} == counted
 
 
@@ -144,13 +144,13 @@ def test_an_attempt_moves_with_its_event_and_its_effect_in_one_commit(db: Databa
     with db.write() as connection:
         [attempt] = attempts.of_submissions(connection, [submission])[submission]
         submissions.set_native_ids(connection, {submission: "n1"})
-        lifecycle.tell(connection, [Word(attempt, News.ACCEPTED, "n1")], now=NOW + 1)
+        lifecycle.apply_events(connection, [EventNotice(attempt, AttemptEvent.ACCEPTED, "n1")], now=NOW + 1)
     with db.write() as connection:
         [attempt] = attempts.of_submissions(connection, [submission])[submission]
-        lifecycle.tell(connection, [Word(attempt, News.SEEN_FINISHED)], now=NOW + 2)
+        lifecycle.apply_events(connection, [EventNotice(attempt, AttemptEvent.SEEN_FINISHED)], now=NOW + 2)
     with db.read() as connection:
         [attempt] = attempts.of_submissions(connection, [submission])[submission]
-        told = events.story(connection, execution.id, attempt.job_id)
+        told = events.history(connection, execution.id, attempt.job_id)
         [due] = outbox.due(connection, Effect.COLLECT, "place", now=NOW + 2, limit=9)
     assert attempt.state == AttemptState.FINALISING
     assert [(t.event.news, t.event.state_to, t.ordinal) for t in told] == [
@@ -167,12 +167,17 @@ def test_news_that_cannot_be_sets_one_attempt_aside_and_no_other(db: Database) -
     with db.write() as connection:
         held = attempts.of_submissions(connection, ids)
         [strange], [good] = held[ids[0]], held[ids[1]]
-        lifecycle.tell(
-            connection, [Word(strange, News.REPORT_SUCCEEDED, "what?"), Word(good, News.ACCEPTED)], now=NOW
+        lifecycle.apply_events(
+            connection,
+            [
+                EventNotice(strange, AttemptEvent.REPORT_SUCCEEDED, "what?"),
+                EventNotice(good, AttemptEvent.ACCEPTED),
+            ],
+            now=NOW,
         )
     with db.read() as connection:
         held = attempts.of_submissions(connection, ids)
-        told = events.story(connection, execution.id, strange.job_id)
+        told = events.history(connection, execution.id, strange.job_id)
     assert (held[ids[0]][0].quarantined, held[ids[0]][0].state) == (True, AttemptState.SUBMITTING)
     assert (held[ids[1]][0].quarantined, held[ids[1]][0].state) == (False, AttemptState.QUEUED)
     assert told[-1].event.detail == "report_succeeded cannot be: what?"
@@ -183,9 +188,9 @@ def test_news_for_an_attempt_that_changed_meanwhile_is_not_written(db: Database)
     [submission] = attempts_of(db, execution)
     with db.write() as connection:
         [old] = attempts.of_submissions(connection, [submission])[submission]
-        lifecycle.tell(connection, [Word(old, News.ACCEPTED)], now=NOW)
+        lifecycle.apply_events(connection, [EventNotice(old, AttemptEvent.ACCEPTED)], now=NOW)
     with pytest.raises(LostRace), db.write() as connection:
-        lifecycle.tell(connection, [Word(old, News.CANCEL_REQUESTED)], now=NOW)
+        lifecycle.apply_events(connection, [EventNotice(old, AttemptEvent.CANCEL_REQUESTED)], now=NOW)
     with db.read() as connection:
         [now] = attempts.of_submissions(connection, [submission])[submission]
     assert now.state == AttemptState.QUEUED
@@ -197,12 +202,12 @@ def test_a_submission_lives_until_the_last_of_its_attempts_is_final(db: Database
     with db.write() as connection:
         submissions.set_native_ids(connection, {submission: "n"})
         held = attempts.of_submissions(connection, [submission])[submission]
-        lifecycle.tell(connection, [Word(a, News.ACCEPTED) for a in held], now=NOW)
+        lifecycle.apply_events(connection, [EventNotice(a, AttemptEvent.ACCEPTED) for a in held], now=NOW)
         held = attempts.of_submissions(connection, [submission])[submission]
-        lifecycle.tell(connection, [Word(held[0], News.GONE, failure="lost")], now=NOW)
+        lifecycle.apply_events(connection, [EventNotice(held[0], AttemptEvent.GONE, failure="lost")], now=NOW)
         assert [s.id for s in submissions.live(connection, "place")] == [submission]
         assert outbox.due(connection, Effect.FORGET, "place", now=NOW, limit=9) == []
-        lifecycle.tell(connection, [Word(held[1], News.GONE, failure="lost")], now=NOW)
+        lifecycle.apply_events(connection, [EventNotice(held[1], AttemptEvent.GONE, failure="lost")], now=NOW)
         assert submissions.live(connection, "place") == []
         assert [
             d.submission_id for d in outbox.due(connection, Effect.FORGET, "place", now=NOW, limit=9)
@@ -245,7 +250,7 @@ def test_no_result_ever_takes_the_name_of_another(db: Database) -> None:
     with pytest.raises(IntegrityError), db.write() as connection:
         products.add(connection, [_product(execution.id, two, "a/b.nii")])
     with db.read() as connection:
-        assert products.taken(connection, execution.id, ["a/b.nii", "c"]) == {"a/b.nii": one.job_id}
+        assert products.owners_of_names(connection, execution.id, ["a/b.nii", "c"]) == {"a/b.nii": one.job_id}
         [(_, found)] = products.page(connection, execution.id)
     assert (found.name, found.job_number) == ("a/b.nii", 1)
 
@@ -263,7 +268,7 @@ def test_an_abandoned_plan_is_removed_without_trace_but_an_active_execution_is_n
         assert [e.id for e in executions.newest(connection)] == [active.id]
         assert jobs.page(connection, plan.id) == []
         assert len(jobs.page(connection, active.id)) == 3
-        assert events.story(connection, plan.id, None) == []
+        assert events.history(connection, plan.id, None) == []
 
 
 def test_a_retried_execution_is_active_again(db: Database) -> None:
@@ -362,7 +367,9 @@ def test_failures_before_a_retry_of_the_user_are_not_counted(db: Database) -> No
     [id_] = attempts_of(db, execution)
     with db.write() as connection:
         [attempt] = attempts.of_submissions(connection, [id_])[id_]
-        lifecycle.tell(connection, [Word(attempt, News.REJECTED, "", "rejected")], now=NOW)
+        lifecycle.apply_events(
+            connection, [EventNotice(attempt, AttemptEvent.REJECTED, "", "rejected")], now=NOW
+        )
         [job] = jobs.page(connection, execution.id)
         assert attempts.failures_of(connection, [job.id]) == {(job.id, "rejected"): 1}
         jobs.move(connection, [jobs.Move(job, JobState.FAILED)], now=NOW)
@@ -373,5 +380,7 @@ def test_failures_before_a_retry_of_the_user_are_not_counted(db: Database) -> No
     with db.write() as connection:
         [job] = jobs.page(connection, execution.id)
         second = attempts.of_job(connection, job.id)[-1]
-        lifecycle.tell(connection, [Word(second, News.REJECTED, "", "rejected")], now=NOW)
+        lifecycle.apply_events(
+            connection, [EventNotice(second, AttemptEvent.REJECTED, "", "rejected")], now=NOW
+        )
         assert attempts.failures_of(connection, [job.id]) == {(job.id, "rejected"): 1}

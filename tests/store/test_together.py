@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.store.database import Database
+from engine.store.json_rows import JsonRows
 from engine.store.schema import execution, job
-from engine.store.together import Together
 from tests.store.samples import an_execution
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -36,7 +36,7 @@ def test_every_value_comes_back_exactly(
     db: Database, text: str | None, number: int | None, time: float | None, truth: bool | None
 ) -> None:
     with db.read() as connection:
-        [row] = Together(_VALUES).rows(
+        [row] = JsonRows(_VALUES).rows(
             connection, {"text": text, "number": number, "time": time, "truth": truth}
         )
     assert (row.text, row.number, row.time) == (text, number, time)
@@ -45,13 +45,13 @@ def test_every_value_comes_back_exactly(
 
 def test_what_would_come_back_as_something_else_is_no_column() -> None:
     with pytest.raises(TypeError, match="does not go through JSON"):
-        Together(sa.select(sa.literal(b"bytes").label("content")))
+        JsonRows(sa.select(sa.literal(b"bytes").label("content")))
 
 
 def test_rows_come_in_the_order_of_the_query_and_no_more_of_them_than_it_wants(db: Database) -> None:
     id_ = an_execution(db, 30).id
     with db.read() as connection:
-        rows = Together(_JOBS).rows(connection, {"id": id_, "most": 20})
+        rows = JsonRows(_JOBS).rows(connection, {"id": id_, "most": 20})
         assert [row.number for row in rows] == list(range(30, 10, -1))
         assert [tuple(row) for row in rows] == connection.execute(_JOBS, {"id": id_, "most": 20}).all()
-        assert Together(_JOBS).rows(connection, {"id": "nobody's", "most": 20}) == []
+        assert JsonRows(_JOBS).rows(connection, {"id": "nobody's", "most": 20}) == []

@@ -10,8 +10,8 @@ from sqlalchemy.engine import Connection
 from engine.app.access.key import Key
 from engine.app.application import Application
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.deeds import KILL, RESTART, asked
-from engine.app.portal.turns import Turns
+from engine.app.portal.audited_actions import KILL, RESTART, record_request
+from engine.app.portal.tasks import PortalTasks
 from engine.domain.account import Account
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.job import JobState
@@ -76,9 +76,9 @@ def deeds(db: Database) -> list[tuple[str, str]]:
     return [(str(line["action"]), str(line["status"])) for line in the_trail(db).lines()]
 
 
-def the_turns(db: Database, retention: float) -> Turns:
+def the_turns(db: Database, retention: float) -> PortalTasks:
     portal = Settings().portal.model_copy(update={"retention": retention})
-    return Turns(db, portal, the_trail(db), FakeClock())
+    return PortalTasks(db, portal, the_trail(db), FakeClock())
 
 
 def test_a_restart_forgets_that_the_end_was_told_and_the_next_end_is_told_too(db: Database) -> None:
@@ -86,7 +86,7 @@ def test_a_restart_forgets_that_the_end_was_told_and_the_next_end_is_told_too(db
     end(db, one)
     assert the_turns(db, 60.0).tick()
     assert told(db, one) == (True, NOW + 60)
-    assert the_app(db).retry(one.id, FAILED, also=asked(the_trail(db), "ann", RESTART)) == 1
+    assert the_app(db).retry(one.id, FAILED, also=record_request(the_trail(db), "ann", RESTART)) == 1
     assert told(db, one) == (False, None)
     end(db, one, NOW + 1000)
     assert the_turns(db, 60.0).tick()
@@ -100,7 +100,7 @@ def test_a_restart_that_dies_before_its_commit_has_changed_nothing(db: Database)
     the_turns(db, 60.0).tick()
 
     def die(connection: Connection, execution: Execution) -> None:
-        asked(the_trail(db), "ann", RESTART)(connection, execution)
+        record_request(the_trail(db), "ann", RESTART)(connection, execution)
         raise Died
 
     with suppress(Died):
@@ -117,21 +117,21 @@ def test_an_end_that_was_read_before_a_restart_is_not_told_after_it(db: Database
     end(db, one)
     with db.read() as connection:
         [read] = launches.ended_untold(connection)
-    the_app(db).retry(one.id, FAILED, also=asked(the_trail(db), "ann", RESTART))
+    the_app(db).retry(one.id, FAILED, also=record_request(the_trail(db), "ann", RESTART))
     with db.write() as connection:
-        assert not launches.told(connection, read, NOW)
+        assert not launches.mark_announced(connection, read, NOW)
     assert told(db, one) == (False, None)
     end(db, one, NOW + 1000)
     with db.write() as connection:
-        assert not launches.told(connection, read, NOW)  # it is another end
+        assert not launches.mark_announced(connection, read, NOW)  # it is another end
         [read] = launches.ended_untold(connection)
-        assert launches.told(connection, read, NOW + 2000)
+        assert launches.mark_announced(connection, read, NOW + 2000)
     assert told(db, one) == (True, NOW + 2000)
 
 
 def test_a_kill_of_what_has_ended_is_no_kill_and_leaves_no_line(db: Database) -> None:
     one = a_launch(db)
-    kill = asked(the_trail(db), "ann", KILL)
+    kill = record_request(the_trail(db), "ann", KILL)
     assert the_app(db).cancel(one.id, kill)
     assert deeds(db) == [("kill", "asked")]
     with db.read() as connection:
@@ -144,7 +144,7 @@ def test_a_kill_of_what_has_ended_is_no_kill_and_leaves_no_line(db: Database) ->
 def test_what_was_not_started_through_a_portal_is_restarted_without_a_line(db: Database) -> None:
     one = an_execution(db, 1)
     end(db, one)
-    assert the_app(db).retry(one.id, FAILED, also=asked(the_trail(db), "local:0", RESTART)) == 1
+    assert the_app(db).retry(one.id, FAILED, also=record_request(the_trail(db), "local:0", RESTART)) == 1
     assert deeds(db) == []
     with db.read() as connection:
         assert executions.get(connection, one.id).state == ExecutionState.ACTIVE

@@ -132,7 +132,7 @@ def test_checksums_are_understood_however_they_are_written(data: bytes) -> None:
         f"ADLER32={adler.lstrip('0') or '0'}, md5={md5.hexdigest()}, sha-256={sha256.hexdigest()}",
         f"adler32={adler}, md5={_base64(md5.hexdigest().encode())}, sha-256=:{_base64(sha256.digest())}:",
     ):
-        assert digest.told({"digest": text}) == wanted
+        assert digest.parse_digests({"digest": text}) == wanted
     assert digest.of_etag({"etag": f'"{md5.hexdigest()}"'}) == {"md5": md5.hexdigest()}
     assert digest.of_etag({"etag": f'"{md5.hexdigest()}-2"'}) == {}
 
@@ -143,7 +143,7 @@ def _base64(raw: bytes) -> str:
 
 @given(st.text(max_size=60))
 def test_any_header_is_read_without_an_error(text: str) -> None:
-    for algorithm, value in digest.told({"digest": text, "repr-digest": text}).items():
+    for algorithm, value in digest.parse_digests({"digest": text, "repr-digest": text}).items():
         assert len(value) == {"adler32": 8, "md5": 32, "sha256": 64}[algorithm]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO, Callable, NamedTuple
 
 from wrappers import causes
-from wrappers.containers.errors import CorruptImage, ImageMissing, NodeTrouble, RegistryDown
+from wrappers.containers.errors import CorruptImage, ImageMissing, RegistryDown, UnsuitableNode
 from wrappers.containers.reference import Reference
 from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Transport, reason
 
@@ -37,7 +37,7 @@ def fetch(
         ImageMissing: the blob is not there.
         AccessDenied, RegistryDown: see Transport.get.
         CorruptImage: what came, twice, is not what the digest names.
-        NodeTrouble: the file cannot be written.
+        UnsuitableNode: the file cannot be written.
     """
     received = 0
     for _ in range(3 if resume else 2):  # a byte may be flipped on the way once; twice is no accident
@@ -50,7 +50,7 @@ def fetch(
                 download.run()
         except _Unwritable as error:
             message = f"layer {blob.digest} cannot be written to {into}: {error}"
-            raise NodeTrouble(message, error.cause) from None
+            raise UnsuitableNode(message, error.cause) from None
         received += download.received
         if download.is_good():
             return received

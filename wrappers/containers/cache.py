@@ -10,9 +10,9 @@ from typing import Callable, List, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.containers import cvmfs, distrust, timed
-from wrappers.containers.errors import ContainerError, ImageMissing, NodeTrouble, of_os
+from wrappers.containers.directory_cache import DirectoryCache, HeldDirectory
+from wrappers.containers.errors import ContainerError, ImageMissing, UnsuitableNode, of_os
 from wrappers.containers.reference import Reference, parse
-from wrappers.containers.shelf import Shelf, Taken
 from wrappers.containers.tree import remove
 
 _FACTS = "pulled.json"
@@ -28,7 +28,7 @@ class Found(NamedTuple):
     origin: str  # cvmfs, cache, pulled
     received: int = 0  # bytes from the network
     warnings: List[str] = []
-    taken: Optional[Taken] = None
+    taken: Optional[HeldDirectory] = None
 
     def release(self) -> None:
         """The job has ended: the cache may remove the image again."""
@@ -43,7 +43,7 @@ class Pulled(NamedTuple):
     warnings: List[str]
 
 
-_Make = Callable[[wire.Image, wire.Node, Optional[Shelf], Path], Pulled]
+_Make = Callable[[wire.Image, wire.Node, Optional[DirectoryCache], Path], Pulled]
 
 
 def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -> Found:
@@ -53,7 +53,7 @@ def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -
     used, the image is pulled for this job alone into the directory `private`, which must not exist.
 
     Raises:
-        ContainerError: NodeTrouble when this node cannot keep or get it, others when nobody could.
+        ContainerError: UnsuitableNode when this node cannot keep or get it, others when nobody could.
     """
     if not image.digest:
         message = f"image {image.reference} is not at {image.path} here, and no registry has it"
@@ -63,7 +63,7 @@ def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -
     if deployed.found is not None:
         return Found(deployed.found, "cvmfs", warnings=deployed.troubles)
     try:
-        found = _kept(image, node, reference, private)
+        found = _from_cache(image, node, reference, private)
     except ContainerError as error:
         if deployed.troubles:  # it would not have been asked for
             error.args = (f"{error} ({'; '.join(deployed.troubles)})",)
@@ -96,7 +96,7 @@ def distrusted(image: wire.Image, node: wire.Node, why: str) -> None:
         pass  # then they find it out for themselves
 
 
-def _kept(
+def _from_cache(
     image: wire.Image, node: wire.Node, reference: Optional[Reference], private: Optional[Path]
 ) -> Found:
     """Take the image from the node's cache, into which it is pulled when it is not there.
@@ -112,7 +112,7 @@ def _kept(
         reason = f"the image cache {where} cannot be used ({error.strerror})"
         if private is None:
             raise of_os(error, f"{reason}: name a writable directory in the setting `cache`") from None
-    except NodeTrouble as error:
+    except UnsuitableNode as error:
         if private is None or not _may_do_better(error, node, private):
             raise
         reason = str(error)
@@ -131,7 +131,7 @@ def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
     Raises:
         OSError: the cache cannot be used: it cannot be written, or knows no locks.
     """
-    shelf = Shelf(_answering(node))
+    shelf = DirectoryCache(_answering(node))
     name = cvmfs.directory_name(image.digest)
     taken = shelf.take(name, lambda into: make(image, node, shelf, into))
     if taken.made is None:
@@ -139,7 +139,7 @@ def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
     return Found(taken.path, "pulled", taken.made.received, taken.made.warnings, taken)
 
 
-def _may_do_better(error: NodeTrouble, node: wire.Node, private: Path) -> bool:
+def _may_do_better(error: UnsuitableNode, node: wire.Node, private: Path) -> bool:
     """Whether the job's own file system may take the image that the one of the cache does not take."""
     if error.cause not in ("no-space", "file-size", "names", "forbidden", "read-only"):
         return False
@@ -165,14 +165,14 @@ def _answering(node: wire.Node) -> Path:
         OSError: it does not answer, or there is none.
     """
     place = directory(node)
-    if not timed.answers(str(place)):
+    if not timed.responds(str(place)):
         raise timed.NoAnswer(timed.Limit.seconds)
     return place
 
 
-def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[Shelf], into: Path) -> Pulled:
+def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[DirectoryCache], into: Path) -> Pulled:
     if not node.pull and not image.url.startswith("file:"):
-        raise NodeTrouble(
+        raise UnsuitableNode(
             f"image {image.url} is not on this node, and the setting `pull` forbids to fetch it",
             "image-not-here",
         )
@@ -189,10 +189,10 @@ def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[Shelf], into: Pa
 
 
 def _pull(
-    reference: Reference, image: wire.Image, node: wire.Node, shelf: Optional[Shelf], into: Path
+    reference: Reference, image: wire.Image, node: wire.Node, shelf: Optional[DirectoryCache], into: Path
 ) -> Pulled:
     if not node.pull:
-        raise NodeTrouble(
+        raise UnsuitableNode(
             f"image {image.reference} is not on this node, and the setting `pull` forbids to fetch it",
             "image-not-here",
         )
@@ -214,7 +214,7 @@ def _pull(
     return Pulled(done.received, done.findings.warnings())
 
 
-def _make_room(needed: int, node: wire.Node, shelf: Optional[Shelf], into: Path) -> None:
+def _make_room(needed: int, node: wire.Node, shelf: Optional[DirectoryCache], into: Path) -> None:
     """Remove images that nobody uses, the longest unused first, until there is room."""
     if shelf is not None:
         for name in shelf.names():
@@ -225,14 +225,14 @@ def _make_room(needed: int, node: wire.Node, shelf: Optional[Shelf], into: Path)
     free = shutil.disk_usage(str(into.parent)).free
     if free < needed:
         where = f"the image cache {directory(node)}" if shelf is not None else str(into.parent)
-        raise NodeTrouble(
+        raise UnsuitableNode(
             f"{where} has {_megabytes(free)} free, the image needs about {_megabytes(needed)}: "
             "make room or name another directory in the setting `cache`",
             "no-space",
         )
 
 
-def _total(shelf: Shelf) -> int:
+def _total(shelf: DirectoryCache) -> int:
     return sum(_size(shelf.path(name)) for name in shelf.names())
 
 

@@ -18,9 +18,9 @@ import stat
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from wrappers.containers.errors import NodeTrouble
+from wrappers.containers.errors import UnsuitableNode
 from wrappers.containers.reference import DOCKER_HUB
-from wrappers.containers.timed import answers
+from wrappers.containers.timed import responds
 
 
 class Login(NamedTuple):
@@ -71,18 +71,18 @@ def load(path: str = "") -> Logins:
     It is JSON, `{HOST: {"username": ..., "password": ...}}`, or what docker and podman write.
 
     Raises:
-        NodeTrouble: `path` cannot be read, is open to others, or is not of that form.
+        UnsuitableNode: `path` cannot be read, is open to others, or is not of that form.
     """
-    if path and not answers(path):
-        raise NodeTrouble(f"credentials {path}: the file system does not answer", "disk-error")
+    if path and not responds(path):
+        raise UnsuitableNode(f"credentials {path}: the file system does not answer", "disk-error")
     found = _own_logins(Path(path)) if path else {}
-    for place in filter(lambda one: answers(str(one)), _places()):
+    for place in filter(lambda one: responds(str(one)), _files()):
         for key, login in _others_logins(place).items():
             found.setdefault(key, login)
     return Logins(found)
 
 
-def _places() -> List[Path]:
+def _files() -> List[Path]:
     home = Path(os.path.expanduser("~"))
     named, runtime = os.environ.get("REGISTRY_AUTH_FILE"), os.environ.get("XDG_RUNTIME_DIR")
     user = os.geteuid()
@@ -99,14 +99,14 @@ def _own_logins(path: Path) -> Dict[str, Login]:
     try:
         mode = path.stat().st_mode
         if stat.S_IMODE(mode) & 0o077:
-            raise NodeTrouble(f"credentials file {path} is open to others: type chmod 600 {path}")
+            raise UnsuitableNode(f"credentials file {path} is open to others: type chmod 600 {path}")
         entries = json.loads(path.read_text(encoding="utf-8"))
         entries = entries.get("auths", entries)
         return {_key(key): _login(entry) for key, entry in entries.items()}
     except OSError as error:
-        raise NodeTrouble(f"credentials file {path} cannot be read: {error.strerror}") from None
+        raise UnsuitableNode(f"credentials file {path} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise NodeTrouble(
+        raise UnsuitableNode(
             f'credentials file {path} must be JSON: {{"HOST": {{"username": "...", "password": "..."}}}}'
         ) from None
 

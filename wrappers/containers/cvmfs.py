@@ -76,7 +76,7 @@ def search(directories: Iterable[str], names: List[str], ask: Callable[[Path], A
         try:
             name, told = timed.at(directory, lambda alive: _first(Path(directory), names, ask))  # noqa: B023
         except OSError as error:
-            troubles.append(timed.words(directory, error))
+            troubles.append(timed.error_text(directory, error))
             continue
         if name:
             return Search(Path(directory, name), troubles, told)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Iterator, NamedTuple, Type, cast
 
 from wrappers import causes
-from wrappers.containers.errors import CorruptImage, NodeTrouble, NoImage
+from wrappers.containers.errors import CorruptImage, NoImage, UnsuitableNode
 from wrappers.containers.programs import which
 
 _READ = 1 << 17  # compressed bytes at a time
@@ -62,7 +62,7 @@ def decompressed(path: Path, gunzip: Gunzip = ZLIB) -> Iterator[bytes]:
 
     Raises:
         CorruptImage: the file ends too early, is damaged, or is in a format that is not read.
-        NodeTrouble: what unpacks zstd, bzip2 or xz is not installed.
+        UnsuitableNode: what unpacks zstd, bzip2 or xz is not installed.
     """
     with open(str(path), "rb") as file:
         head = file.read(_HEAD)
@@ -134,7 +134,7 @@ def _by_library(file: IO[bytes], name: str) -> Iterator[bytes]:
         import bz2
         import lzma
     except ImportError as error:
-        raise NodeTrouble(
+        raise UnsuitableNode(
             f"the image has layers in bzip2 or xz format, which this Python cannot unpack: {error}"
         ) from None
 
@@ -172,7 +172,7 @@ def _unzstded(path: Path) -> Iterator[bytes]:
     except OSError as error:
         if causes.of_limit(error):
             raise
-        raise NodeTrouble(
+        raise UnsuitableNode(
             "the image has layers in zstd format and the program zstd is not installed"
         ) from None
     with process:

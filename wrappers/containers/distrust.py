@@ -6,13 +6,13 @@ from pathlib import Path
 
 from wrappers.containers.cvmfs import directory_name
 
-_PLACE = "unreadable"
+_LOCATION = "unreadable"
 _FORGOTTEN = 3600.0  # seconds: the file system may have been mended
 
 
 def note(cache: Path, digest: str, why: str) -> None:
     """Write it down, where that is possible."""
-    file = cache / _PLACE / directory_name(digest)
+    file = cache / _LOCATION / directory_name(digest)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         new = file.with_name(f".{file.name}.{os.getpid()}")
@@ -24,7 +24,7 @@ def note(cache: Path, digest: str, why: str) -> None:
 
 def why(cache: Path, digest: str) -> str:
     """What was found; "" when nothing was, or long ago."""
-    file = cache / _PLACE / directory_name(digest)
+    file = cache / _LOCATION / directory_name(digest)
     try:
         if time.time() - file.stat().st_mtime > _FORGOTTEN:
             return ""

@@ -59,14 +59,14 @@ class NoImage(CorruptImage):
     cause = "image-missing"
 
 
-class NodeTrouble(ContainerError):
+class UnsuitableNode(ContainerError):
     """This machine lacks something (space, a program, a writable cache): another may do."""
 
     cause = "node"
 
 
-def of_os(error: BaseException, message: str, otherwise: str = "node") -> NodeTrouble:
+def of_os(error: BaseException, message: str, otherwise: str = "node") -> UnsuitableNode:
     """Give the trouble of this machine that an exception of the system means; `message` is for people."""
     if isinstance(error, PermissionError):
         otherwise = "forbidden"
-    return NodeTrouble(message, causes.of_limit(error) or otherwise)
+    return UnsuitableNode(message, causes.of_limit(error) or otherwise)

@@ -51,7 +51,7 @@ class Findings(NamedTuple):
         return [f"{len(paths)} {what}, e.g. {paths[0]}" for paths, what in told if paths]
 
 
-class Watch:
+class ExtractionObserver:
     """What is told of an extraction while it goes on: nothing is done with it here. Paths are full ones."""
 
     def made(self, path: bytes) -> None:
@@ -74,7 +74,7 @@ def extract(
     sums: Optional[Dict[bytes, str]] = None,
     gunzip: Gunzip = ZLIB,
     onto: bool = False,
-    watch: Optional[Watch] = None,
+    watch: Optional[ExtractionObserver] = None,
 ) -> Findings:
     """Apply layers, lowest first, to the directory `root`, which is made and must not exist, unless `onto`.
 
@@ -86,12 +86,12 @@ def extract(
 
     Raises:
         CorruptImage: a layer is not what its diff_id says, is no tar file, or names something outside.
-        NodeTrouble: no space, or zstd is missing.
+        UnsuitableNode: no space, or zstd is missing.
     """
     if not onto:
         os.mkdir(str(root), 0o755)
     try:
-        work = _Extraction(os.fsencode(str(root)), readable, sums, watch or Watch())
+        work = _Extraction(os.fsencode(str(root)), readable, sums, watch or ExtractionObserver())
         with Unpacker(layers, gunzip) as unpacker:
             for stream in unpacker.streams():
                 _apply(work, stream)
@@ -118,7 +118,9 @@ def _apply(work: "_Extraction", stream: TarStream) -> None:
 class _Extraction:
     """The state of one extraction; paths are bytes, since image names need not be text."""
 
-    def __init__(self, root: bytes, readable: bool, sums: Optional[Dict[bytes, str]], watch: Watch) -> None:
+    def __init__(
+        self, root: bytes, readable: bool, sums: Optional[Dict[bytes, str]], watch: ExtractionObserver
+    ) -> None:
         self._root = root
         self._watch = watch
         self._sums = sums

@@ -5,13 +5,13 @@ import os
 import shutil
 from typing import Iterable, Optional
 
-from wrappers.containers.timed import answers, at
+from wrappers.containers.timed import at, responds
 
 
 def which(name: str, path: Optional[str] = None) -> str:
     """Look for a program on PATH, or another such list; "" when it is not there."""
     listed = path if path is not None else os.environ.get("PATH", os.defpath)
-    places = [place for place in listed.split(os.pathsep) if answers(place)]
+    places = [place for place in listed.split(os.pathsep) if responds(place)]
     return shutil.which(name, path=os.pathsep.join(places)) or ""
 
 

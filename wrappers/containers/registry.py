@@ -30,7 +30,7 @@ from wrappers.containers.manifests import (
 )
 from wrappers.containers.platforms import platform
 from wrappers.containers.reference import DOCKER_HUB, Reference, is_digest
-from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Patience, Transport
+from wrappers.containers.transport import CONNECTION_ERRORS, Answer, RetryBudget, Transport
 from wrappers.transfer.proxies import is_loopback
 from wrappers.transfer.trust import Trust
 
@@ -45,7 +45,7 @@ class Client:
         self,
         mirrors: Optional[Mapping[str, Sequence[str]]] = None,
         logins: Optional[Logins] = None,
-        patience: Patience = Patience(),  # noqa: B008 - immutable
+        patience: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
         sleep: Callable[[float], None] = time.sleep,
         authorities: str = "",
     ) -> None:
@@ -96,8 +96,8 @@ class Client:
         """Fetch a blob into a file, verified; a cut transfer goes on where it ended.
 
         Once `wanted` says no, the transfer is given up. `resume` takes up what an earlier transfer left in
-        the file. Returns the bytes received. Raises like `resolve`, and NodeTrouble when the file cannot be
-        written.
+        the file. Returns the bytes received. Raises like `resolve`, and UnsuitableNode when the file
+        cannot be written.
         """
 
         def ask(transport: Transport) -> int:

@@ -9,11 +9,11 @@ from typing import IO, Callable, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.containers import udocker_format
-from wrappers.containers.errors import CorruptImage, ImageMissing, NodeTrouble, RegistryDown, of_os
+from wrappers.containers.errors import CorruptImage, ImageMissing, RegistryDown, UnsuitableNode, of_os
 from wrappers.containers.layers import Findings, extract
 from wrappers.containers.reference import DOCKER_HUB, Reference
 from wrappers.containers.tarstream import Layer
-from wrappers.containers.transport import CONNECTION_ERRORS, Patience, Transport, reason
+from wrappers.containers.transport import CONNECTION_ERRORS, RetryBudget, Transport, reason
 from wrappers.transfer.trust import Trust
 
 _CHUNK = 1 << 18
@@ -30,7 +30,7 @@ class Unpacked(NamedTuple):
 def unpack(
     image: wire.Image,
     into: Path,
-    patience: Patience = Patience(),  # noqa: B008 - immutable
+    patience: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
     authorities: str = "",
 ) -> Unpacked:
     """Make the directory `into`, which must not exist, a udocker container of the tarball.
@@ -41,7 +41,7 @@ def unpack(
         ImageMissing: there is no such file.
         RegistryDown: its server does not answer, or breaks off.
         CorruptImage: its sha256 is another, or it holds no root file system.
-        NodeTrouble: no space, or zstd is missing.
+        UnsuitableNode: no space, or zstd is missing.
     """
     os.mkdir(str(into), 0o755)
     archive = into / "archive"
@@ -69,10 +69,10 @@ def _copy(image: wire.Image, into: Path) -> int:
     except (FileNotFoundError, PermissionError) as error:
         raise ImageMissing(f"image {image.url}: {error.strerror}") from None
     except _Cut as error:
-        raise NodeTrouble(f"image {image.url} cannot be read: {error}") from None
+        raise UnsuitableNode(f"image {image.url} cannot be read: {error}") from None
 
 
-def _download(image: wire.Image, into: Path, patience: Patience, trust: Trust) -> int:
+def _download(image: wire.Image, into: Path, patience: RetryBudget, trust: Trust) -> int:
     parts = urllib.parse.urlsplit(image.url)
     transport = Transport(f"{parts.scheme}://{parts.netloc}", None, patience, trust=trust, kind="server")
     path = parts.path + ("?" + parts.query if parts.query else "")

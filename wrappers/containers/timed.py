@@ -134,7 +134,7 @@ def at(place: str, action: Callable[[Callable[[], None]], Any]) -> Any:
         raise
 
 
-def words(place: str, error: OSError) -> str:
+def error_text(place: str, error: OSError) -> str:
     """What is wrong with a place, for a person."""
     if isinstance(error, NoAnswer):
         return f"{place} does not answer"
@@ -143,7 +143,7 @@ def words(place: str, error: OSError) -> str:
     return f"{place} cannot be read ({error.strerror or error})"
 
 
-def trouble(place: str) -> str:
+def why_unreadable(place: str) -> str:
     """Why a file or directory cannot be read, in words; "" when it can."""
     try:
         if is_remote(place):
@@ -151,11 +151,11 @@ def trouble(place: str) -> str:
         else:
             touch(place)
     except OSError as error:
-        return words(place, error)
+        return error_text(place, error)
     return ""
 
 
-def answers(place: str) -> bool:
+def responds(place: str) -> bool:
     """Whether a place answers, be it that nothing is there. One that did so lately is not asked."""
     now = time.monotonic()
     if now < _believed.get(place, now) or not is_remote(place):
@@ -218,21 +218,21 @@ def _work(action: Callable[[Callable[[], None]], Any], tell: int) -> NoReturn:
             signal.signal(kind, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _let_go(tell)
-        said = _said((True, action(lambda: _tell(tell, _ALIVE))))
+        said = _value_of((True, action(lambda: _write_answer(tell, _ALIVE))))
     except BaseException as error:
-        said = _said((False, error))
+        said = _value_of((False, error))
     finally:
-        _tell(tell, said or b"")
+        _write_answer(tell, said or b"")
         os._exit(0)
 
 
-def _said(answer: Tuple[bool, Any]) -> bytes:
+def _value_of(answer: Tuple[bool, Any]) -> bytes:
     import pickle
 
     return _RESULT + pickle.dumps(answer)
 
 
-def _tell(tell: int, what: bytes) -> None:
+def _write_answer(tell: int, what: bytes) -> None:
     while what:
         what = what[os.write(tell, what) :]
 

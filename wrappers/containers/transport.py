@@ -18,12 +18,12 @@ from wrappers.containers.web import CONNECTION_ERRORS, Answer, Web, challenges_o
 from wrappers.transfer.errors import retry_after
 from wrappers.transfer.trust import Trust
 
-__all__ = ["CONNECTION_ERRORS", "Answer", "Patience", "Transport", "reason"]
+__all__ = ["CONNECTION_ERRORS", "Answer", "RetryBudget", "Transport", "reason"]
 
 _BUSY = (408, 429, 500, 502, 503, 504)
 
 
-class Patience(NamedTuple):
+class RetryBudget(NamedTuple):
     """How long to go on trying."""
 
     tries: int = 6
@@ -47,7 +47,7 @@ class Transport:
         self,
         base: str,
         login: Optional[Login] = None,
-        patience: Patience = Patience(),  # noqa: B008 - immutable
+        patience: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
         sleep: Callable[[float], None] = time.sleep,
         trust: Optional[Trust] = None,
         kind: str = "registry",
@@ -67,7 +67,7 @@ class Transport:
         Raises:
             AccessDenied: credentials are missing or refused.
             RegistryDown: no usable answer after all tries, or one that no further try would better.
-            NodeTrouble: this machine's authorities or proxies are set wrongly.
+            UnsuitableNode: this machine's authorities or proxies are set wrongly.
         """
         for attempt in range(self.patience.tries):
             last = attempt + 1 == self.patience.tries

@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from typing import IO, Any, Dict, List, NamedTuple, Optional, Tuple
 
-from wrappers.containers.errors import Distrusted, NodeTrouble, RegistryDown
+from wrappers.containers.errors import Distrusted, RegistryDown, UnsuitableNode
 from wrappers.transfer.errors import Permanent
 from wrappers.transfer.proxies import InvalidProxy, Proxy, proxy_for
 from wrappers.transfer.trust import Trust
@@ -54,7 +54,7 @@ class Web:
 
         Raises:
             RegistryDown: redirects that are not followed, TLS that cannot be trusted, a proxy that refuses.
-            NodeTrouble: the authorities cannot be read, or a proxy is named wrongly.
+            UnsuitableNode: the authorities cannot be read, or a proxy is named wrongly.
             OSError, HTTPException: the connection failed (CONNECTION_ERRORS).
         """
         first = url
@@ -87,7 +87,7 @@ class Web:
         except urllib.error.HTTPError as error:
             reply = error
         except (ssl.CertificateError, *CONNECTION_ERRORS) as error:
-            raise _trouble(error, _host(url), by) from None
+            raise _connection_error(error, _host(url), by) from None
         return Answer(reply.getcode() or 0, reply.headers, reply, by)
 
     def _open(self) -> urllib.request.OpenerDirector:
@@ -95,7 +95,7 @@ class Web:
             try:
                 secure = urllib.request.HTTPSHandler(context=self._trust.context())
             except Permanent as error:
-                raise NodeTrouble(f"{error}: correct the setting `authorities`") from None
+                raise UnsuitableNode(f"{error}: correct the setting `authorities`") from None
             self._opener = urllib.request.build_opener(_NoRedirect(), urllib.request.ProxyHandler({}), secure)
         return self._opener
 
@@ -104,7 +104,7 @@ def _through_proxy(request: urllib.request.Request) -> Optional[Proxy]:
     try:
         proxy = proxy_for(request.full_url)
     except InvalidProxy as error:
-        raise NodeTrouble(str(error)) from None
+        raise UnsuitableNode(str(error)) from None
     if proxy is not None:
         if proxy.authorization:
             request.add_header("Proxy-authorization", proxy.authorization)  # urllib looks for this spelling
@@ -112,7 +112,7 @@ def _through_proxy(request: urllib.request.Request) -> Optional[Proxy]:
     return proxy
 
 
-def _trouble(error: Exception, host: str, by: str) -> Exception:
+def _connection_error(error: Exception, host: str, by: str) -> Exception:
     """What to raise for a connection that failed: TLS and a proxy's refusal are no hiccups."""
     inner = getattr(error, "reason", error)
     why = reason(error)

@@ -8,9 +8,9 @@ import subprocess
 from typing import Mapping, Optional
 
 from wrappers.containers.programs import which
-from wrappers.containers.timed import answers
+from wrappers.containers.timed import responds
 
-PATIENCE = 120.0  # seconds: the client is loaded from CVMFS, and looks for its services
+TIMEOUT_S = 120.0  # seconds: the client is loaded from CVMFS, and looks for its services
 
 SCRIPT = """
 import sys
@@ -48,7 +48,7 @@ class DiracClient:
             stderr=subprocess.DEVNULL,
         )
         try:
-            code = process.wait(PATIENCE)
+            code = process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
@@ -64,7 +64,7 @@ class DiracClient:
 def python_of(environment: Mapping[str, str]) -> Optional[str]:
     """The Python of DIRAC's client: of its DIRACOS, or the one that its commands begin with."""
     bundled = environment.get("DIRACOS", "")
-    if bundled and answers(bundled) and os.access(os.path.join(bundled, "bin", "python"), os.X_OK):
+    if bundled and responds(bundled) and os.access(os.path.join(bundled, "bin", "python"), os.X_OK):
         return os.path.join(bundled, "bin", "python")
     command = which("dirac-proxy-info", environment.get("PATH", os.defpath))
     try:

@@ -14,7 +14,7 @@ from wrappers.transfer.client import Bytes, Client
 from wrappers.transfer.errors import Permanent, of_status
 from wrappers.transfer.trust import Trust
 
-PATIENCE = 20.0  # seconds for one request
+TIMEOUT_S = 20.0  # seconds for one request
 _STALE = 2.0  # seconds by which the Date of an answer may be too early (measured: 1.5)
 _BLUNT = 5.0  # seconds by which clocks may differ
 _OURS = "grid-engine"
@@ -51,7 +51,7 @@ class DiracX:
         late = ahead - _STALE if ahead > _BLUNT else 0.0
         stamp = datetime.fromtimestamp(time.time() - late, timezone.utc).isoformat()
         update = {stamp: {"ApplicationStatus": text, "Source": _OURS}}
-        self._tell("/api/jobs/status", {self._job: update})
+        self._post("/api/jobs/status", {self._job: update})
         return False
 
     def beat(self) -> bool:
@@ -61,11 +61,11 @@ class DiracX:
             TransferError, ValueError: the server was not told.
         """
         # Without figures: two of one kind in one second, ours and the watchdog's, are an error (measured).
-        answer = self._tell("/api/jobs/heartbeat", {self._job: {}})
+        answer = self._post("/api/jobs/heartbeat", {self._job: {}})
         commands = answer if isinstance(answer, list) else []
         return any(isinstance(one, dict) and one.get("command") == "Kill" for one in commands)
 
-    def _tell(self, path: str, body: Any) -> Any:
+    def _post(self, path: str, body: Any) -> Any:
         access = Access({"Authorization": f"Bearer {self._token().text}"})
         return self._ask("PATCH", path, json.dumps(body).encode("ascii"), access)
 
@@ -97,7 +97,7 @@ class DiracX:
         Raises:
             TransferError, ValueError: there is none.
         """
-        client = Client(Budget(PATIENCE, PATIENCE), self._trust)
+        client = Client(Budget(TIMEOUT_S, TIMEOUT_S), self._trust)
         headers = {"Content-Type": kind} if body else {}
         try:
             url = self._source.url + path

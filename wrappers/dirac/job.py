@@ -22,27 +22,27 @@ class GridJob:
 
     def __init__(self, node: wire.Node, directory: str, environment: Mapping[str, str]) -> None:
         self._switch = Switch(directory)
-        self._herald = _herald(node, environment)
+        self._reporter = _status_reporter(node, environment)
 
     def phase(self, which: str, name: str) -> None:
         """An attempt (`which` of several, "" if there is just one) begins a phase; "" is none."""
         self._switch.phase(name)
         if name in WORDS:
-            self._say(which, WORDS[name])
+            self._report(which, WORDS[name])
 
     def ended(self, which: str, report: wire.Report) -> None:
         """An attempt is over."""
-        self._say(which, report.outcome + (f" ({report.failure})" if report.failure else ""))
+        self._report(which, report.outcome + (f" ({report.failure})" if report.failure else ""))
 
     def close(self) -> None:
         """The payload is over."""
         self._switch.phase("")
-        if self._herald is not None:
-            self._herald.close()
+        if self._reporter is not None:
+            self._reporter.close()
 
-    def _say(self, which: str, words: str) -> None:
-        if self._herald is not None:
-            self._herald.say(f"{which}: {words}" if which else words)
+    def _report(self, which: str, words: str) -> None:
+        if self._reporter is not None:
+            self._reporter.report(f"{which}: {words}" if which else words)
 
 
 def job_of(node: wire.Node, environment: Mapping[str, str]) -> Optional[GridJob]:
@@ -52,20 +52,20 @@ def job_of(node: wire.Node, environment: Mapping[str, str]) -> Optional[GridJob]
     return GridJob(node, os.getcwd(), environment)
 
 
-def _herald(node: wire.Node, environment: Mapping[str, str]) -> Any:
+def _status_reporter(node: wire.Node, environment: Mapping[str, str]) -> Any:
     """Who tells DIRAC; None where that is switched off, or there is no way to tell it."""
     if node.heartbeat <= 0:
         return None
-    from wrappers.dirac.herald import Herald
+    from wrappers.dirac.status_reporter import StatusReporter
 
     try:
-        make = _door(node, environment)
-        return Herald(make, node.heartbeat) if make is not None else None
+        make = _status_service(node, environment)
+        return StatusReporter(make, node.heartbeat) if make is not None else None
     except OSError:
         return None  # no process can be made: the job will say so where it matters
 
 
-def _door(node: wire.Node, environment: Mapping[str, str]) -> Optional[Callable[[], Any]]:
+def _status_service(node: wire.Node, environment: Mapping[str, str]) -> Optional[Callable[[], Any]]:
     """Makes the way to tell DIRAC: a token of DiracX, else DIRAC's client."""
     from wrappers.dirac import client, credential
 

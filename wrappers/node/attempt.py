@@ -18,10 +18,10 @@ from wrappers.node.host import Identity
 from wrappers.node.inputs import stage
 from wrappers.node.names import safe_attempt
 from wrappers.node.outputs import find, staged
-from wrappers.node.place import SCRIPT, Place, furnish, make
-from wrappers.node.profile import TOLD
+from wrappers.node.profile import REPORTED
 from wrappers.node.room import room_of
 from wrappers.node.stop import Stop
+from wrappers.node.workdir import SCRIPT, WorkDir, make, write_files
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.choose import prepare
 from wrappers.runtimes.start import cause_in
@@ -91,7 +91,7 @@ class _Attempt:
         self._hears = hears
         self._told: Dict[str, Any] = {"started": time.time()}
         self._phases: List[wire.Phase] = []
-        self._place: Optional[Place] = None
+        self._place: Optional[WorkDir] = None
         self._launch: Optional[Launch] = None
         self._keep = False
 
@@ -129,7 +129,7 @@ class _Attempt:
         with self._phase("inputs"):
             brought = stage(self._manifest, place.job, self._node, self._claim, self._into)
             self._told["inputs"] = brought.told
-            furnish(place, self._manifest)
+            write_files(place, self._manifest)
         with self._phase("image"):
             launch = self._launch = self._prepare(place)
             self._told["runtime"] = launch.used
@@ -138,7 +138,7 @@ class _Attempt:
             self._run(launch, place)
         with self._phase("outputs"):
             files.give_access(place.job)
-            for name in (SCRIPT, SCRIPT + TOLD):
+            for name in (SCRIPT, SCRIPT + REPORTED):
                 files.remove_any(os.path.join(place.job, name))
             found, missing = find(self._manifest.outputs, place.job, before)
             if missing:
@@ -191,7 +191,7 @@ class _Attempt:
         finally:
             self._phases.append(wire.Phase(name, start, round(time.monotonic() - clock, 6)))
 
-    def _prepare(self, place: Place) -> Launch:
+    def _prepare(self, place: WorkDir) -> Launch:
         job = Job(
             self._manifest,
             Path(place.job),
@@ -208,7 +208,7 @@ class _Attempt:
                 raise from_os(error, wire.NODE, "getting the image ready") from None
             raise
 
-    def _run(self, launch: Launch, place: Place) -> None:
+    def _run(self, launch: Launch, place: WorkDir) -> None:
         name = os.path.join(self._into, self._manifest.attempt)
         try:
             logs = [name + ".out", name + ".err"]
@@ -236,7 +236,7 @@ class _Attempt:
         if ended.exit_code != 0:
             raise self._tool_failure(ended, place)
 
-    def _tool_failure(self, ended: process.Ended, place: Place) -> Failure:
+    def _tool_failure(self, ended: process.Ended, place: WorkDir) -> Failure:
         cause = diagnosis.of_tool(ended.exit_code or 0, ended.cpu_seconds, [place.job, self._into])
         if cause:
             reports.cut_logs(self._manifest.attempt, self._into)

@@ -22,10 +22,10 @@ class Unreadable(NamedTuple):
     why: str
 
 
-Order = Union[wire.Manifest, Unreadable]
+ManifestLine = Union[wire.Manifest, Unreadable]
 
 
-def read(path: str) -> List[Order]:
+def read(path: str) -> List[ManifestLine]:
     """Read a file of manifests.
 
     Raises:
@@ -33,10 +33,14 @@ def read(path: str) -> List[Order]:
         OSError: the file cannot be read.
     """
     with open(path, "rb") as lines:
-        return [_order(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+        return [
+            _manifest_line(line, f"{path} line {number}")
+            for number, line in enumerate(lines, 1)
+            if line.strip()
+        ]
 
 
-def _order(line: bytes, where: str) -> Order:
+def _manifest_line(line: bytes, where: str) -> ManifestLine:
     try:
         manifest = wire.loads(wire.Manifest, line)
         if not safe_attempt(manifest.attempt):
@@ -61,7 +65,7 @@ def _attempt_of(line: bytes) -> Optional[str]:
 
 
 def run(
-    orders: List[Order],
+    orders: List[ManifestLine],
     node: wire.Node,
     into: str,
     who: Identity,
@@ -90,7 +94,7 @@ def run(
             grid.ended(which, report)
 
 
-def refuse(order: Order, why: str, node: wire.Node, into: str, who: Identity) -> None:
+def refuse(order: ManifestLine, why: str, node: wire.Node, into: str, who: Identity) -> None:
     """Report an order that is not carried out: cancelled for this reason, or unreadable for its own.
 
     Raises:

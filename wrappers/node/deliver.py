@@ -35,7 +35,7 @@ def deliver(
     trouble: Optional[Failure] = None
     if urlsplit(manifest.outputs_to).scheme == "file":
         try:
-            return Delivered(*local_results.place(found, directory, manifest.outputs_to))
+            return Delivered(*local_results.move_all(found, directory, manifest.outputs_to))
         except Failure as error:
             if not manifest.outputs_also:
                 raise

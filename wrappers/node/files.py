@@ -254,19 +254,19 @@ def remove(path: str, spare: str = "") -> None:
             if entry.path == spare:
                 continue
             if not entry.is_dir(follow_symlinks=False):
-                _insist(os.unlink, entry.path, directory)
+                _by_opening(os.unlink, entry.path, directory)
             elif len(os.fsencode(entry.path)) > _LONGEST:
                 remove_all(entry.path)
             else:
                 todo.append(entry.path)
     for directory in reversed(directories):
         if os.path.dirname(spare) != directory:
-            _insist(os.rmdir, directory, os.path.dirname(directory))
+            _by_opening(os.rmdir, directory, os.path.dirname(directory))
 
 
 def entries(path: str) -> "List[os.DirEntry[str]]":
     """List a directory of ours, also where the tool took its own permissions away."""
-    return _insist(lambda closed: list(os.scandir(closed)), path, path)
+    return _by_opening(lambda closed: list(os.scandir(closed)), path, path)
 
 
 def remove_any(path: str) -> None:
@@ -277,7 +277,7 @@ def remove_any(path: str) -> None:
         os.unlink(path)
 
 
-def _insist(step: Callable[[str], _T], path: str, closed: str) -> _T:
+def _by_opening(step: Callable[[str], _T], path: str, closed: str) -> _T:
     """Do it, by opening the directory that may forbid it when it must be."""
     try:
         return step(path)

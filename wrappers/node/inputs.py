@@ -5,22 +5,22 @@ from typing import Dict, List, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
 from wrappers import wire
-from wrappers.containers.timed import answers
+from wrappers.containers.timed import responds
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import file_path, inside, native, portable, to_url
 
-_MOST_TOLD = 100  # lines about what was left out of a directory
+_MOST_REPORTED = 100  # lines about what was left out of a directory
 
 
-class Brought(NamedTuple):
+class StageIn(NamedTuple):
     """The inputs in the job directory."""
 
     told: List[wire.Staged]
     sums: Dict[str, str]  # the sha256 of every file, by its name in the job directory
 
 
-def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, beside: str) -> Brought:
+def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, beside: str) -> StageIn:
     """Fetch and verify every input of the manifest; `claim` is what its exchange wants, and in the directory
     `beside` lies what travels with the orders.
 
@@ -48,7 +48,7 @@ def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, 
         for one, here in found:
             staged[one.name] = one
             sums.update(here)
-    return Brought([_told(staged[wanted.name], wanted) for wanted in manifest.inputs], sums)
+    return StageIn([_as_reported(staged[wanted.name], wanted) for wanted in manifest.inputs], sums)
 
 
 def _located(wanted: wire.Input, beside: str) -> wire.Input:
@@ -57,7 +57,7 @@ def _located(wanted: wire.Input, beside: str) -> wire.Input:
     return wanted._replace(url=to_url(os.path.join(beside, os.path.basename(name)))) if name else wanted
 
 
-def _told(staged: wire.Staged, wanted: wire.Input) -> wire.Staged:
+def _as_reported(staged: wire.Staged, wanted: wire.Input) -> wire.Staged:
     """What is told of an input: of one that travelled, that it did."""
     return staged._replace(url=wanted.url) if wire.travelling(wanted) else staged
 
@@ -96,12 +96,12 @@ def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]
     except ValueError as error:
         raise Failure(wire.INPUT, f"input {wanted.id}: {error}") from None
     left_out: List[str] = []
-    if not answers(os.path.dirname(source)):
+    if not responds(os.path.dirname(source)):
         raise Failure("disk-error", f"input {wanted.id}: the file system of {source} does not answer")
     try:
         if os.path.isdir(source):
             tree = files.walk(source, keep_links=True)
-            left_out = tree.left_out[:_MOST_TOLD]
+            left_out = tree.left_out[:_MOST_REPORTED]
             held = files.copy_tree(tree, target)
             sha256, size, sums = held.sha256(), held.size, held.below(native(wanted.name))
         elif os.path.exists(source) and not os.path.isfile(source):

@@ -12,7 +12,7 @@ from wrappers.node.names import file_path, portable
 from wrappers.node.outputs import Found
 
 
-def place(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wire.Product], List[str]]:
+def move_all(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wire.Product], List[str]]:
     """Bring all that was found in a directory (a resolved path) below a `file:` URL.
 
     Gives the products and a sentence for everything inside directories that was left out.
@@ -25,7 +25,7 @@ def place(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wir
     except ValueError as error:
         raise Failure(wire.OUTPUT, str(error)) from None
     try:
-        return _place(found, directory, outputs_to, target)
+        return _move(found, directory, outputs_to, target)
     except OSError as error:
         doing = f"delivering results to {outputs_to}"
         if error.errno in DISK_FULL:  # the job's own disk is only read from
@@ -33,7 +33,7 @@ def place(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wir
         raise from_os(error, wire.OUTPUT, doing) from None
 
 
-def _place(
+def _move(
     found: List[Found], directory: str, outputs_to: str, target: str
 ) -> Tuple[List[wire.Product], List[str]]:
     os.makedirs(target, exist_ok=True)
@@ -44,7 +44,7 @@ def _place(
     # Copies first: a link may point to what will be moved.
     outer = sorted(set(items) - set(covered), key=lambda name: (items[name].movable, name))
     for name in outer:
-        sums[name] = items[name].place(os.path.join(target, name))
+        sums[name] = items[name].move(os.path.join(target, name))
     # After the renames: with one commit of its journal, a file system writes content and names.
     for name in outer:
         items[name].sync(os.path.join(target, name))
@@ -94,7 +94,7 @@ class _Item:
         held = files.digest_tree(self._tree)
         return held.sha256(), held.size
 
-    def place(self, target: str) -> Tuple[str, int]:
+    def move(self, target: str) -> Tuple[str, int]:
         """Bring it to `target`, in one rename; what an earlier run of this attempt left there goes."""
         os.makedirs(os.path.dirname(target), exist_ok=True)
         if os.path.isdir(target) and not os.path.islink(target):

@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 from wrappers.containers.timed import Limit, Look, touch
 
-_PATIENCE = 3  # times the limit of a look: without an answer, while the tool does nothing either
+_TIMEOUT_S = 3  # times the limit of a look: without an answer, while the tool does nothing either
 _IDLE = 0.5  # seconds of processor time that are nothing
 
 
@@ -26,14 +26,14 @@ class Mount:
         now = time.monotonic()
         if self._look is None:
             if self._place and now >= self._next:
-                self._look = Look(lambda alive: _ask(self._place))
+                self._look = Look(lambda alive: _probe(self._place))
                 self._since, self._used = now, self._processor_time()
             return ""
         if self._look.ended():
             self.close()
             self._next = now + Limit.seconds
             return ""
-        patience = _PATIENCE * Limit.seconds
+        patience = _TIMEOUT_S * Limit.seconds
         if now - self._since < patience:
             return ""
         used = self._processor_time()
@@ -49,6 +49,6 @@ class Mount:
             self._look = None
 
 
-def _ask(place: str) -> None:
+def _probe(place: str) -> None:
     os.statvfs(place)  # whatever the kernel remembers, this asks the server
     touch(place)

@@ -5,7 +5,7 @@ from typing import Any, Dict
 
 from wrappers import wire
 from wrappers.containers.programs import which
-from wrappers.containers.timed import answers, trouble
+from wrappers.containers.timed import responds, why_unreadable
 from wrappers.node.host import identify
 
 PROGRAMS = ("apptainer", "singularity", "podman", "docker", "proot", "newuidmap", "newgidmap")
@@ -23,12 +23,12 @@ def probe(node: wire.Node) -> Dict[str, Any]:
         "scratch": _space(scratch),
         "missing": _missing(),
         "programs": {name: path for name, path in ((name, which(name)) for name in PROGRAMS) if path},
-        "cvmfs": {path: trouble(path) for path in node.cvmfs},
+        "cvmfs": {path: why_unreadable(path) for path in node.cvmfs},
     }
 
 
 def _space(path: str) -> Dict[str, Any]:
-    if not answers(path):
+    if not responds(path):
         return {"path": path, "free": 0, "writable": False, "answers": False}
     try:
         space = os.statvfs(path)

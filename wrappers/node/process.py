@@ -55,7 +55,7 @@ def run(
         try:
             pid, trouble = start(launch, out, err, bounds)
             try:
-                return _Watch(pid, launch, limits, stop, room).to_the_end(trouble)
+                return _RunningTool(pid, launch, limits, stop, room).to_the_end(trouble)
             finally:
                 os.close(trouble)
         finally:
@@ -80,7 +80,7 @@ def _counts_by_namespace() -> bool:
     return tuple(map(int, numbers)) >= (5, 14)
 
 
-class _Watch:
+class _RunningTool:
     """One running tool."""
 
     def __init__(

@@ -12,7 +12,7 @@ What the trial finds goes through a file beside the script, not through a pipe: 
 that the profile leaves in the background.
 """
 
-TOLD = ".profile"
+REPORTED = ".profile"
 """What the name of the script is followed by in that of the file."""
 
 _AFTER = (
@@ -20,7 +20,7 @@ _AFTER = (
     'PATH="${engine_path:+$engine_path:}$PATH"; export PATH'
 )
 _TRIAL = (
-    f'engine_told=$0{TOLD}; trap "export -p >\\"\\$engine_told\\"" 0; '
+    f'engine_told=$0{REPORTED}; trap "export -p >\\"\\$engine_told\\"" 0; '
     f'. /etc/profile; {_AFTER}; trap - 0; command echo engine_told=whole >"$engine_told"'
 )
 _READ = (
@@ -31,7 +31,7 @@ READ = (
     "if [ -r /etc/profile ]; then engine_path=$PATH engine_directory=$PWD engine_umask=$(umask); "
     "engine_path=$engine_path engine_directory=$engine_directory engine_umask=$engine_umask "
     f"""/bin/sh -c '{_TRIAL}' "$0" </dev/null >/dev/null 2>&1; """
-    f'engine_told=; if [ -r "$0{TOLD}" ]; then . "$0{TOLD}"; fi; '
+    f'engine_told=; if [ -r "$0{REPORTED}" ]; then . "$0{REPORTED}"; fi; '
     f'if [ "$engine_told" = whole ]; then {_READ[0]}; else {_READ[1]}; fi; '
     f"{_AFTER}; fi; unset engine_path engine_directory engine_umask engine_told\n"
 )

@@ -4,7 +4,7 @@ import os
 from typing import Dict, List, Optional, Tuple
 
 from wrappers import wire
-from wrappers.containers.timed import answers
+from wrappers.containers.timed import responds
 from wrappers.node import files
 from wrappers.node.failure import Failure, from_os
 from wrappers.node.names import native
@@ -31,7 +31,7 @@ def fetch(
         Failure: (input) one cannot be had or is not what the manifest says; (node) the disk is full.
     """
     with Mover(manifest.transfers, node.authorities, manifest.exchange, claim) as mover:
-        usable = node.inputs and answers(node.inputs)  # without it, they are fetched for this job alone
+        usable = node.inputs and responds(node.inputs)  # without it, they are fetched for this job alone
         cache = InputCache(node.inputs, node.inputs_size) if usable else None
         urls = [url for wanted in inputs for url in [wanted.url, *wanted.replicas]]
         try:
@@ -93,14 +93,14 @@ class _Fetch:
     def _fetched(self, target: str) -> wire.Staged:
         if self._cache is not None and self._cache.takes(self._expected, self._urls):
             try:
-                taken = self._cache.take(self._expected, self._urls, target, self._bring)
+                taken = self._cache.take(self._expected, self._urls, target, self._download)
                 return self._staged(taken.size, taken.sha256, taken.hit)
             except OSError:  # a full or forbidden cache is no reason to fail
                 files.remove_any(target)
-        sums = self._bring(target)
+        sums = self._download(target)
         return self._staged(os.path.getsize(target), sums["sha256"], False)
 
-    def _bring(self, path: str) -> Dict[str, str]:
+    def _download(self, path: str) -> Dict[str, str]:
         with Part(path, self._expected) as part:
             try:
                 fetched = self._mover.fetch(self._urls, part, self._tried)

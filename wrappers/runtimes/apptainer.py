@@ -22,7 +22,7 @@ from wrappers.runtimes.probe import once
 from wrappers.runtimes.start import cause_in
 
 # Beside PATH: where grid sites are known to have it. Sorted, the newest version comes last and is taken.
-_PLACES = (
+_DIRECTORIES = (
     "/cvmfs/oasis.opensciencegrid.org/mis/apptainer/bin/apptainer",
     "/cvmfs/oasis.opensciencegrid.org/mis/singularity/bin/singularity",
     "/cvmfs/dirac.egi.eu/dirac/*/Linux-x86_64/bin/apptainer",
@@ -66,7 +66,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
 
 
 def _find() -> str:
-    found = which("apptainer") or which("singularity") or newest(_PLACES)
+    found = which("apptainer") or which("singularity") or newest(_DIRECTORIES)
     if not found:
         raise Unusable("neither apptainer nor singularity is installed")
     return found

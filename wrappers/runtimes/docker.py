@@ -11,7 +11,7 @@ from typing import Any, Dict, Optional
 
 from wrappers import wire
 from wrappers.containers import credentials
-from wrappers.containers.errors import NodeTrouble
+from wrappers.containers.errors import UnsuitableNode
 from wrappers.containers.reference import parse
 from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
 from wrappers.runtimes.image import TEMPORARY, Image, below_shell, container_name, workdir
@@ -95,7 +95,7 @@ def _ensure(client: Any, sdk: Any, pinned: wire.Image, node: wire.Node) -> str:
         login = credentials.load(node.credentials).find(reference.host, reference.repository)
         auth = _auth(login) if login else None
         client.images.pull(repository, tag=pinned.digest, auth_config=auth)
-    except NodeTrouble as error:
+    except UnsuitableNode as error:
         raise Unusable(str(error)) from None
     except sdk.errors.APIError as error:
         raise ImageError(

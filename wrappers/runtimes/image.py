@@ -7,7 +7,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional, TypeVar
 
 from wrappers import wire
 from wrappers.containers import cache, integrity, timed, udocker_format
-from wrappers.containers.errors import ContainerError, CorruptImage, NodeTrouble
+from wrappers.containers.errors import ContainerError, CorruptImage, UnsuitableNode
 from wrappers.containers.tree import inside, remove
 from wrappers.runtimes import site, start
 from wrappers.runtimes.base import ImageError, Job, Unreadable, Unusable
@@ -48,7 +48,7 @@ class Tree(NamedTuple):
             result: T = timed.in_time(action)
             return result
         except OSError as error:
-            raise Unreadable(timed.words(str(self.container), error)) from None
+            raise Unreadable(timed.error_text(str(self.container), error)) from None
 
     def tried(self, trial: Callable[[], str]) -> str:
         """The answer of a functional probe of the tree, which may not answer (see `probe.once`).
@@ -59,7 +59,7 @@ class Tree(NamedTuple):
         try:
             return trial()
         except timed.NoAnswer as error:
-            raise Unreadable(timed.words(str(self.container), error)) from None
+            raise Unreadable(timed.error_text(str(self.container), error)) from None
 
 
 class Image:
@@ -107,7 +107,7 @@ class Image:
                 if self._given_up:
                     found = found._replace(warnings=[*self._given_up, *found.warnings])
                 settings = _settings(found)
-            except NodeTrouble as error:
+            except UnsuitableNode as error:
                 raise Unusable(str(error), error.cause) from None
             except ContainerError as error:
                 raise ImageError(str(error), error.cause) from None
@@ -143,7 +143,7 @@ class Image:
             found: str = timed.in_time(lambda alive: integrity.damage(tree.container, thorough, alive))
             why = f"{tree.container}: {found}" if found else ""
         except OSError as error:
-            why = timed.words(str(tree.container), error)
+            why = timed.error_text(str(tree.container), error)
         if why:
             self.distrust(why)
         return why
@@ -185,7 +185,7 @@ def _settings(found: cache.Found) -> udocker_format.Settings:
         settings: udocker_format.Settings = timed.in_time(lambda alive: udocker_format.settings(found.path))
         return settings
     except OSError as error:
-        raise Unreadable(timed.words(str(found.path), error)) from None
+        raise Unreadable(timed.error_text(str(found.path), error)) from None
     except CorruptImage as error:
         if found.origin == "site":
             raise

@@ -110,7 +110,7 @@ def die_with_parent(signal: int) -> None:
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl PDEATHSIG")
 
 
-def leave_keyring() -> None:
+def new_keyring() -> None:
     """Have a session keyring of our own: a user namespace leaves that of the caller open to a tool."""
     number = _KEYCTL.get(os.uname().machine)
     if number is not None:

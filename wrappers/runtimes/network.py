@@ -36,7 +36,7 @@ class Network(NamedTuple):
     connector: Optional["subprocess.Popen[bytes]"] = None  # what connects it to the outside
     hold: int = -1  # a descriptor: the connector ends when nobody has it open, and so with us
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give it up; the connector goes on ending for a while, and is still our child."""
         os.close(self.namespace)
         if self.connector is not None:
@@ -46,7 +46,7 @@ class Network(NamedTuple):
 
     def close(self) -> None:
         """Give it up, and see its connector end."""
-        self.leave()
+        self.release()
         if self.connector is not None:
             self.connector.wait()
 

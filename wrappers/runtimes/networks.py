@@ -34,13 +34,13 @@ class _Networks:
         refused = to_refuse(unreachable) if kind == wire.NETWORK_OWN else []
         like = (kind, user, tuple(refused))  # another one, when this machine has got other addresses
         if self._next is not None and (like != self._like or not _works(self._next)):
-            self._leave(self._next)
+            self._close(self._next)
             self._next = None
         is_its = self._execution == execution and self._like == like
         if self._network is None or not is_its or not _works(self._network):
             old, self._network = self._network, None
             if old is not None:
-                self._leave(old)
+                self._close(old)
             self._network, self._next = self._next or open_network(kind, user, refused), None
             self._execution, self._like = execution, like
         return self._network.namespace
@@ -61,8 +61,8 @@ class _Networks:
         present = [one.connector for one in (self._network, self._next) if one is not None]
         return [one.pid for one in (*self._ending, *present) if one is not None]
 
-    def _leave(self, network: Network) -> None:
-        network.leave()
+    def _close(self, network: Network) -> None:
+        network.release()
         if network.connector is not None:
             self._ending.append(network.connector)
 

@@ -1,6 +1,6 @@
 """Programs and packages that the settings of a node name."""
 
-from wrappers.containers.timed import answers
+from wrappers.containers.timed import responds
 from wrappers.runtimes.base import Unusable
 
 
@@ -10,5 +10,5 @@ def check(place: str, setting: str) -> None:
     Raises:
         Unusable: it does not.
     """
-    if place and "://" not in place and not answers(place):
+    if place and "://" not in place and not responds(place):
         raise Unusable(f"{place}, named in the setting `{setting}`, does not answer", "mount")

@@ -16,9 +16,9 @@ from typing import IO, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.containers.cache import directory
+from wrappers.containers.directory_cache import DirectoryCache
 from wrappers.containers.errors import ContainerError
 from wrappers.containers.programs import which
-from wrappers.containers.shelf import Shelf
 from wrappers.runtimes import programs
 from wrappers.runtimes.base import Unusable
 from wrappers.runtimes.probe import once
@@ -93,7 +93,7 @@ def _from_tools(node: wire.Node, scratch: Path) -> str:
     name = node.tools_sha256 or _fingerprint(node.tools)
     try:
         try:
-            taken = Shelf(directory(node) / "tools").take(name, lambda into: _unpack(node, into))
+            taken = DirectoryCache(directory(node) / "tools").take(name, lambda into: _unpack(node, into))
         except OSError:  # without a cache, each job has its own
             own = scratch / "tools"
             _unpack(node, own)

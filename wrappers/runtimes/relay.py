@@ -67,7 +67,7 @@ def enter(
     os.close(hold)
     namespaces.die_with_parent(signal.SIGKILL)
     _check_parent(alive)
-    namespaces.leave_keyring()
+    namespaces.new_keyring()
     make_world()
     ignore_signals()
     _collect(start(), tell, at_end)

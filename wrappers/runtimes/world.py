@@ -195,7 +195,7 @@ def _make(directory: str, in_memory: bool = True) -> None:
     The deep ones, on which something is mounted, are in memory: overlay takes 0.4 ms for each directory
     (measured), and again to remove it.
     """
-    directory = _place(directory)
+    directory = _resolved(directory)
     missing = []
     while not os.path.isdir(directory):
         missing.append(directory)
@@ -218,7 +218,7 @@ def _make_home(home: str) -> None:
         pass  # files of another account are in its way: the tool may not need it
 
 
-def _place(path: str) -> str:
+def _resolved(path: str) -> str:
     """Where a path really is: a link of the image may lead to what is not there yet, and not to the host."""
     real = os.path.realpath(path)
     if f"{real}/".startswith(_OLD + "/"):
@@ -229,7 +229,7 @@ def _place(path: str) -> str:
 def _write(path: str, text: bytes) -> None:
     directory, name = os.path.split(path)
     _make(directory)
-    path = os.path.join(_place(directory), name)
+    path = os.path.join(_resolved(directory), name)
     if os.path.isdir(path) and not os.path.islink(path):
         return  # the image has something of its own in mind
     if os.path.lexists(path):

@@ -25,7 +25,7 @@ class Queue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def ask(self) -> None:
+    def wake(self) -> None:
         """Something may be new."""
         self._asked = True
 
@@ -45,7 +45,7 @@ class Queue:
         """It could not be started after all."""
         heapq.heappush(self._waiting, key)
 
-    def patience(self, now: float) -> float:
+    def timeout(self, now: float) -> float:
         """Seconds until we want to look again."""
         return max(0.0, (self._affordable_at if self._asked else self._poll_at) - now)
 

@@ -18,13 +18,13 @@ from wrappers.node import batch
 from wrappers.node.host import Identity
 from wrappers.runtimes import choose
 from wrappers.serve import submission
-from wrappers.serve.bell import Bell
 from wrappers.serve.log import Log
 from wrappers.serve.queue import Queue
 from wrappers.serve.spool import Spool, this_process
-from wrappers.serve.workers import GLANCE, End, Workers
+from wrappers.serve.wakeup import WakeUp
+from wrappers.serve.workers import POLL_INTERVAL_S, End, Workers
 
-LOCK_PATIENCE = 3.0  # seconds: a server that is ending holds the lock for a moment
+LOCK_TIMEOUT_S = 3.0  # seconds: a server that is ending holds the lock for a moment
 RETRY_AFTER = 2.0  # seconds to wait when nothing can be written or forked
 BURIALS = 100  # cancelled submissions ended between two looks at the rest
 
@@ -39,8 +39,8 @@ class Server:
         self._log = Log(spool.log)
         self._node = wire.Node()
         self._queue = Queue(spool)
-        self._next: Tuple[str, Optional[List[batch.Order]]] = ("", None)
-        self._bell = Bell(spool.wake)
+        self._next: Tuple[str, Optional[List[batch.ManifestLine]]] = ("", None)
+        self._bell = WakeUp(spool.wake)
         self._workers = Workers(spool, who, self._close_in_child)
         self._ends: List[End] = []  # not yet acted upon
         self._not_before = 0.0  # nothing is started earlier: the disk was full, or no process could be made
@@ -69,10 +69,10 @@ class Server:
                 idle_since = now
             elif now - idle_since >= self._node.idle:
                 break
-            if self._bell.wait(self._patience(now, idle_since), self._workers.lines()):
+            if self._bell.wait(self._timeout(now, idle_since), self._workers.lines()):
                 self._read_node()
-                self._queue.ask()
-                self._workers.heed_cancels()
+                self._queue.wake()
+                self._workers.stop_cancelled()
         self._log.note(f"server {os.getpid()} ends")
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class Server:
 
     def _one_round(self) -> None:
         self._ends.extend(self._workers.ends())
-        self._workers.kill_the_deaf()
+        self._workers.kill_unresponsive()
         self._queue.look()
         if time.monotonic() >= self._not_before:
             try:
@@ -102,14 +102,14 @@ class Server:
                 self._log.note(f"trying again in {RETRY_AFTER:g} s: {error}")
                 self._not_before = time.monotonic() + RETRY_AFTER
 
-    def _patience(self, now: float, idle_since: float) -> float:
-        times = [self._queue.patience(now)]
+    def _timeout(self, now: float, idle_since: float) -> float:
+        times = [self._queue.timeout(now)]
         if self._not_before > now:
             times.append(self._not_before - now)
         elif self._queue.cancelled:
             times.append(0.0)
         if self._workers.need_glances():
-            times.append(GLANCE)
+            times.append(POLL_INTERVAL_S)
         if not self._workers:
             times.append(max(0.0, idle_since + self._node.idle - now))
         return min(times)
@@ -143,14 +143,14 @@ class Server:
         if process is None or not process.alive():
             self._ends.append(End(key, None))
             return
-        orders = submission.orders_of(self._spool, key, self._log.note) or []
+        orders = submission.manifests_of(self._spool, key, self._log.note) or []
         self._workers.adopt(key, submission.slots_of(orders, self._node.slots), process)
-        self._workers.heed_cancels()  # it may have been asked to end before we knew of it
+        self._workers.stop_cancelled()  # it may have been asked to end before we knew of it
 
     def _ended(self, end: End) -> None:
         """A process is gone that had not done its work."""
         key = end.key
-        if end.code == submission.NOT_OURS:
+        if end.code == submission.NOT_TAKEN:
             self._adopt(key)
         elif not self._spool.has(key, "manifests.jsonl"):
             pass  # the engine has taken it away
@@ -161,15 +161,15 @@ class Server:
         elif self._spool.has(key, "finished"):
             self._spool.finish(key)  # only its announcement was cut off
         else:
-            self._bury(key)
+            self._finish_cancelled(key)
 
-    def _bury(self, key: str) -> None:
-        orders = submission.orders_of(self._spool, key, self._log.note)
+    def _finish_cancelled(self, key: str) -> None:
+        orders = submission.manifests_of(self._spool, key, self._log.note)
         if orders is None:
             return
         cancelled = self._spool.has(key, "cancel")
         self._log.note(f"{key}: its process is gone ({'cancelled' if cancelled else 'lost'})")
-        task = submission.bury if cancelled else submission.sweep
+        task = submission.finish_cancelled if cancelled else submission.clean_up
         self._workers.tidy(lambda: task(self._spool, key, orders or [], self._node, self._who), key)
 
     # --- those that wait
@@ -181,11 +181,11 @@ class Server:
 
     def _refuse(self, key: str) -> None:
         """End a submission that was cancelled while it waited."""
-        orders = submission.orders_of(self._spool, key, self._log.note)
+        orders = submission.manifests_of(self._spool, key, self._log.note)
         if orders is None:
             return
         if self._spool.claim(key, this_process()) or self._spool.claimed_by(key) == this_process():
-            submission.bury(self._spool, key, orders, self._node, self._who)
+            submission.finish_cancelled(self._spool, key, orders, self._node, self._who)
         else:
             self._adopt(key)
 
@@ -193,7 +193,7 @@ class Server:
         while self._queue:
             key = self._queue.first()
             if self._next[0] != key:
-                self._next = (key, submission.orders_of(self._spool, key, self._log.note))
+                self._next = (key, submission.manifests_of(self._spool, key, self._log.note))
             orders = self._next[1]
             slots = submission.slots_of(orders or [], self._node.slots)
             if orders is not None and slots > self._node.slots - self._workers.slots():
@@ -213,7 +213,7 @@ def serve(spool: Spool, who: Identity) -> bool:
     """
     spool.make()
     lock = os.open(spool.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    patience = LOCK_PATIENCE
+    patience = LOCK_TIMEOUT_S
     while _lock(lock, patience):
         server = Server(spool, who, lock)
         server.serve()

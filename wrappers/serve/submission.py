@@ -18,11 +18,11 @@ from wrappers.runtimes import choose, networks
 from wrappers.serve.spool import Spool, this_process
 
 DONE = 0
-NOT_OURS = 3  # another process had started it
+NOT_TAKEN = 3  # another process had started it
 NOT_STARTED = 4  # it could not be claimed (a full disk): it may be tried again
 BROKEN = 5  # it was started, and its end could not be written
 LONGEST_KEY = 4096
-PATIENCE = 5.0  # seconds for killed processes to be gone
+STOP_TIMEOUT_S = 5.0  # seconds for killed processes to be gone
 
 
 def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.socket) -> int:
@@ -54,28 +54,30 @@ def _carry_out(spool: Spool, key: str, node: wire.Node, who: Identity, stop: Sto
     """Claim the submission, carry out all its orders, say that it is finished."""
     try:
         if not spool.claim(key, this_process()):
-            return NOT_OURS
+            return NOT_TAKEN
     except OSError:
         return NOT_STARTED
-    orders = orders_of(spool, key, lambda line: None)  # the server has noted what is wrong with them
+    orders = manifests_of(spool, key, lambda line: None)  # the server has noted what is wrong with them
     batch.run(orders or [], node, spool.directory(key), who, stop)
     spool.finish(key)
     return DONE
 
 
-def bury(spool: Spool, key: str, orders: List[batch.Order], node: wire.Node, who: Identity) -> int:
+def finish_cancelled(
+    spool: Spool, key: str, orders: List[batch.ManifestLine], node: wire.Node, who: Identity
+) -> int:
     """End a cancelled submission for nobody else will: reports where there are none, no leftovers."""
     into = spool.directory(key)
     take(into, [order.attempt for order in orders])
     for order in orders:
         if not spool.has(key, order.attempt + ".report.json"):
             batch.refuse(order, "cancelled", node, into, who)
-    sweep(spool, key, orders, node, who)
+    clean_up(spool, key, orders, node, who)
     spool.finish(key)
     return DONE
 
 
-def sweep(spool: Spool, key: str, orders: List[batch.Order], node: wire.Node, who: Identity) -> int:
+def clean_up(spool: Spool, key: str, orders: List[batch.ManifestLine], node: wire.Node, who: Identity) -> int:
     """Tidy up after a submission whose process was killed: end what its tools still run, if nobody was left
     to do that, and remove the job directories, unless results are kept there.
     """
@@ -91,7 +93,7 @@ def sweep(spool: Spool, key: str, orders: List[batch.Order], node: wire.Node, wh
 def _end_all(directory: str) -> None:
     """Kill the tools of a job directory; those that are born meanwhile too."""
     home = os.path.realpath(directory)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + STOP_TIMEOUT_S
     while time.monotonic() < deadline:
         left = procfs.at_home(home)
         if not left:
@@ -112,7 +114,7 @@ def _kept(path: str) -> bool:
         return False
 
 
-def orders_of(spool: Spool, key: str, note: Callable[[str], None]) -> Optional[List[batch.Order]]:
+def manifests_of(spool: Spool, key: str, note: Callable[[str], None]) -> Optional[List[batch.ManifestLine]]:
     """The orders of a submission; None when it is gone, none at all when they cannot be read."""
     try:
         return batch.read(os.path.join(spool.directory(key), "manifests.jsonl"))
@@ -123,13 +125,13 @@ def orders_of(spool: Spool, key: str, note: Callable[[str], None]) -> Optional[L
         return []
 
 
-def slots_of(orders: List[batch.Order], slots: int) -> int:
+def slots_of(orders: List[batch.ManifestLine], slots: int) -> int:
     """How many slots a submission takes: the cores of its widest attempt, at most all of them."""
     cores = [order.limits.cores for order in orders if isinstance(order, wire.Manifest)]
     return max(1, min(max(cores, default=1), slots))
 
 
-def leave(task: Callable[[], int], name: str) -> NoReturn:
+def exit_with(task: Callable[[], int], name: str) -> NoReturn:
     """Do the task of a forked process and end it; what the task did not foresee goes to the log."""
     code = BROKEN
     try:

@@ -14,7 +14,7 @@ from wrappers.serve import submission
 from wrappers.serve.spool import Process, Spool
 
 KILL_AFTER = 15.0  # seconds between SIGTERM and SIGKILL of a cancelled submission
-GLANCE = 1.0  # seconds between two looks at what is not told to us
+POLL_INTERVAL_S = 1.0  # seconds between two looks at what is not told to us
 
 
 class End(NamedTuple):
@@ -132,7 +132,7 @@ class Workers:
                 for one in self._all.values():
                     one.dismiss()  # nor would they
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                submission.leave(task, name)
+                submission.exit_with(task, name)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return pid
@@ -140,7 +140,7 @@ class Workers:
     def listen(self) -> None:
         """Note which children have done their work."""
         for one in self._all.values():
-            if one.line is not None and one.key is not None and _said(one.line):
+            if one.line is not None and one.key is not None and _is_done(one.line):
                 one.free()
                 if one.kill_at is not None:
                     one.dismiss()  # the wish to end may reach it late, and would end what came next
@@ -177,19 +177,19 @@ class Workers:
                 ended.append(End(one.key or "", None))
         return ended
 
-    def heed_cancels(self) -> None:
+    def stop_cancelled(self) -> None:
         """Ask those to end that the engine wants to end."""
         for pid, one in self._all.items():
             if one.key is not None and one.kill_at is None and self._spool.has(one.key, "cancel"):
                 one.kill_at = time.monotonic() + KILL_AFTER
                 one.signal(pid, signal.SIGTERM)
 
-    def kill_the_deaf(self) -> None:
+    def kill_unresponsive(self) -> None:
         """End those that were asked long ago, with all their descendants."""
         now = time.monotonic()
         for pid, one in self._all.items():
             if one.kill_at is not None and now >= one.kill_at:
-                one.kill_at = now + GLANCE
+                one.kill_at = now + POLL_INTERVAL_S
                 below = procfs.descendants(pid)
                 one.signal(pid, signal.SIGKILL)
                 for child in below:
@@ -211,7 +211,7 @@ def _send(line: socket.socket, key: str) -> bool:
     return True
 
 
-def _said(line: socket.socket) -> bool:
+def _is_done(line: socket.socket) -> bool:
     """Whether a child said that it is done. Its end says nothing: that is for `waitpid` to tell."""
     try:
         return bool(line.recv(1, socket.MSG_DONTWAIT))

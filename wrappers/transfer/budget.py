@@ -17,7 +17,7 @@ class Budget:
         self._stall = stall
         self._stopped = threading.Event()
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds that are left, at least 0."""
         return max(0.0, self._deadline - time.monotonic())
 
@@ -39,22 +39,22 @@ class Budget:
         if time.monotonic() >= self._deadline:
             raise OutOfTime(f"the {self._seconds:g} s for transfers are over")
 
-    def patience(self) -> float:
+    def read_timeout(self) -> float:
         """Seconds to wait for the next byte.
 
         Raises:
             OutOfTime: the time is over.
         """
         self.check()
-        return min(self._stall, max(0.01, self.left()))
+        return min(self._stall, max(0.01, self.seconds_left()))
 
-    def patience_to_connect(self) -> float:
+    def connect_timeout(self) -> float:
         """Seconds to wait for a connection.
 
         Raises:
             OutOfTime: the time is over.
         """
-        return min(_CONNECT, self.patience())
+        return min(_CONNECT, self.read_timeout())
 
     def pause(self, seconds: float) -> None:
         """Wait; a `stop` ends it early.
@@ -63,8 +63,8 @@ class Budget:
             OutOfTime: the time is over, or would be before the pause ends.
         """
         self.check()
-        short = seconds >= self.left()
-        self._stopped.wait(min(seconds, self.left()))
+        short = seconds >= self.seconds_left()
+        self._stopped.wait(min(seconds, self.seconds_left()))
         if short:
             raise OutOfTime(f"the {self._seconds:g} s for transfers are over")
         self.check()

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional, Sequence
 
-from wrappers.containers.shelf import Shelf
+from wrappers.containers.directory_cache import DirectoryCache
 from wrappers.transfer.checksums import Hasher
 from wrappers.transfer.part import Expected
 
@@ -18,7 +18,7 @@ _PIECE = 1 << 20
 _CONTENT = "content"
 
 
-class Taken(NamedTuple):
+class CachedInput(NamedTuple):
     """An input as a job got it."""
 
     size: int
@@ -35,7 +35,7 @@ class InputCache:
 
     def __init__(self, directory: str, limit: Optional[int] = None) -> None:
         """`limit` are the bytes it should not exceed."""
-        self._shelf = Shelf(Path(directory))
+        self._shelf = DirectoryCache(Path(directory))
         self._limit = limit
 
     def takes(self, expected: Expected, urls: Sequence[str]) -> bool:
@@ -45,7 +45,7 @@ class InputCache:
 
     def take(
         self, expected: Expected, urls: Sequence[str], target: str, bring: Callable[[str], object]
-    ) -> Taken:
+    ) -> CachedInput:
         """Copy a file to `target`, which must be free; when it is not here, `bring` brings it to a path, as
         it is expected.
 
@@ -102,7 +102,7 @@ def key(expected: Expected, urls: Sequence[str]) -> str:
     return ""
 
 
-def _copy(path: Path, target: str, expected: Expected) -> Optional[Taken]:
+def _copy(path: Path, target: str, expected: Expected) -> Optional[CachedInput]:
     """Copy a file of the cache; None when it is not what its name says."""
     hasher = Hasher({"sha256", *expected.sums})
     with open(str(path), "rb", buffering=0) as source, open(target, "xb", buffering=0) as copy:
@@ -113,7 +113,7 @@ def _copy(path: Path, target: str, expected: Expected) -> Optional[Taken]:
                 view = view[copy.write(view) :]
     found = hasher.results()
     if all(found[name] == wanted.lower() for name, wanted in expected.sums.items()):
-        return Taken(hasher.size, found["sha256"], True)
+        return CachedInput(hasher.size, found["sha256"], True)
     os.unlink(target)
     return None
 

@@ -93,7 +93,7 @@ class Client:
         wanted = normal(url)
         target, shown = wanted, access
         for _ in range(_MOST_REDIRECTS + 1):
-            answer = self._insist(method, target, given, body, shown)
+            answer = self._with_reconnect(method, target, given, body, shown)
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
@@ -105,7 +105,7 @@ class Client:
             shown = carried(wanted, target, access)
         raise Permanent(f"{url}: more than {_MOST_REDIRECTS} redirects")
 
-    def _insist(
+    def _with_reconnect(
         self, method: str, url: str, headers: Dict[str, str], body: Optional[Body], access: Access
     ) -> Response:
         """One request; again when a kept connection turns out to be closed, and once more after a pause when
@@ -170,7 +170,7 @@ class Client:
 
     def _interim(self, connection: Connection, origin: Origin) -> Tuple[int, Dict[str, str], bool]:
         """Wait for leave to send the body: 100, or a final status; whether the body stays unsent."""
-        if not connection.readable(min(_EXPECT_FOR, self.budget.patience())):
+        if not connection.readable(min(_EXPECT_FOR, self.budget.read_timeout())):
             with self._lock:
                 self._deaf.add(origin)
             return 100, {}, False

@@ -76,9 +76,9 @@ class Connection:
     def send(self, data: Any) -> None:
         """Send all of it."""
         view = memoryview(data)
-        with self._trouble("sending"):
+        with self._broken("sending"):
             while view:
-                self._socket.settimeout(self._budget.patience())
+                self._socket.settimeout(self._budget.read_timeout())
                 view = view[self._socket.send(view) :]
 
     def head(self) -> Head:
@@ -115,8 +115,8 @@ class Connection:
 
     def receive(self, size: int) -> bytes:
         """Some bytes from the socket, not from what is left; none when the server has closed."""
-        with self._trouble("waiting for an answer"):
-            self._socket.settimeout(self._budget.patience())
+        with self._broken("waiting for an answer"):
+            self._socket.settimeout(self._budget.read_timeout())
             return self._socket.recv(size)
 
     def receive_into(self, buffer: memoryview) -> int:
@@ -126,12 +126,12 @@ class Connection:
             buffer[:size] = self._rest[:size]
             self._rest = self._rest[size:]
             return size
-        with self._trouble("receiving"):
-            self._socket.settimeout(self._budget.patience())
+        with self._broken("receiving"):
+            self._socket.settimeout(self._budget.read_timeout())
             return self._socket.recv_into(buffer)
 
     @contextmanager
-    def _trouble(self, doing: str) -> Iterator[None]:
+    def _broken(self, doing: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -172,7 +172,7 @@ def connect(
     where = named(host, port, proxy)
     address = (proxy.host, proxy.port) if proxy else (host, port)
     try:
-        made = socket.create_connection(address, timeout=budget.patience_to_connect())
+        made = socket.create_connection(address, timeout=budget.connect_timeout())
     except UnicodeError:
         raise Permanent(f"{where}: not a host name") from None
     except OSError as error:

@@ -15,7 +15,7 @@ from wrappers.transfer.addresses import Access
 from wrappers.transfer.breaker import storage_of
 from wrappers.transfer.errors import Permanent, TransferError
 from wrappers.transfer.exchange import Exchange
-from wrappers.transfer.permit import Permit
+from wrappers.transfer.url_access import UrlAccess
 
 _TLS = ("https", "davs", "roots", "xroots")
 _NO_GRANT = "only the engine can give leave for it, and gave none: that needs the setting api.public_url"
@@ -40,7 +40,7 @@ class Credentials:
         if self._exchange is not None:
             self._exchange.prepare([wire.Want(url, method) for url in urls])
 
-    def permits(self, url: str, method: str) -> Iterator[Permit]:
+    def permits(self, url: str, method: str) -> Iterator[UrlAccess]:
         """What to try, one after the other as each is refused.
 
         Raises:
@@ -67,25 +67,25 @@ class Credentials:
         if trouble is not None:
             raise trouble
 
-    def _of_environment(self, url: str) -> Iterator[Permit]:
+    def _of_environment(self, url: str) -> Iterator[UrlAccess]:
         storage = storage_of(url)
         scheme = urlsplit(url).scheme
         if storage not in self._wanting or scheme not in _TLS:
-            yield Permit(url, url)
+            yield UrlAccess(url, url)
         if scheme not in _TLS:
             return  # not in clear text; and the programs for root, srm and gsiftp look for themselves
         with self._lock:
             self._wanting.add(storage)
         token = bearer_token(self._environment)
         if token:
-            yield Permit(url, url, Access({"Authorization": f"Bearer {token}"}))
+            yield UrlAccess(url, url, Access({"Authorization": f"Bearer {token}"}))
         proxy = proxy_file(self._environment)
         if proxy:
-            yield Permit(url, url, Access({}, proxy))
+            yield UrlAccess(url, url, Access({}, proxy))
 
 
-def _granted(url: str, grant: wire.Grant) -> Permit:
-    return Permit(url, grant.use or url, Access(dict(grant.headers)), grant)
+def _granted(url: str, grant: wire.Grant) -> UrlAccess:
+    return UrlAccess(url, grant.use or url, Access(dict(grant.headers)), grant)
 
 
 def bearer_token(environment: Mapping[str, str]) -> str:

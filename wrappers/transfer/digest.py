@@ -11,7 +11,7 @@ _NAMES = {"adler32": "adler32", "md5": "md5", "sha-256": "sha256", "adler": "adl
 _DIGITS = {"adler32": 8, "md5": 32, "sha256": 64}
 
 
-def told(headers: Mapping[str, str]) -> Dict[str, str]:
+def parse_digests(headers: Mapping[str, str]) -> Dict[str, str]:
     """Algorithm -> hexadecimal, of those that we know; `headers` by their names in small letters."""
     found: Dict[str, str] = {}
     for name in ("digest", "repr-digest"):

@@ -7,9 +7,9 @@ from urllib.parse import quote
 from wrappers.transfer import programs
 from wrappers.transfer.errors import NotHere, Permanent
 from wrappers.transfer.part import Part
-from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.root import environment, error_of
 from wrappers.transfer.source import FileSource, Source
+from wrappers.transfer.url_access import Tools, UrlAccess
 from wrappers.transfer.webdav import compare
 
 _PIECE = 1 << 20
@@ -22,7 +22,7 @@ def available() -> bool:
     return bool(programs.find("gfal-copy"))
 
 
-def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
+def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; gives its checksums.
 
     Raises:
@@ -42,7 +42,7 @@ def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
     return part.verify(permit.url)
 
 
-def store(tools: Tools, permit: Permit, source: Source) -> str:
+def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     """Store a file; gives the name of the checksum by which the storage was seen to hold it.
 
     Raises:
@@ -58,7 +58,7 @@ def store(tools: Tools, permit: Permit, source: Source) -> str:
     return compare(permit.url, {"adler32": said.words.split()[-1].lower().rjust(8, "0")}, source)
 
 
-def remove(tools: Tools, permit: Permit) -> None:
+def remove(tools: Tools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
@@ -70,15 +70,15 @@ def remove(tools: Tools, permit: Permit) -> None:
         raise error
 
 
-def _copy(tools: Tools, permit: Permit, source: str, target: str) -> None:
-    seconds = str(max(1, int(tools.budget.left())))
+def _copy(tools: Tools, permit: UrlAccess, source: str, target: str) -> None:
+    seconds = str(max(1, int(tools.budget.seconds_left())))
     arguments = ["gfal-copy", "-f", "-p", "-t", seconds, "-T", seconds, *_OPTIONS, source, target]
-    said = _program(tools, permit, *arguments).talk(tools.budget.left())
+    said = _program(tools, permit, *arguments).talk(tools.budget.seconds_left())
     if said.code:
         raise error_of(said, f"gfal-copy of {permit.url}")
 
 
-def _program(tools: Tools, permit: Permit, *arguments: str) -> programs.Program:
+def _program(tools: Tools, permit: UrlAccess, *arguments: str) -> programs.Program:
     return programs.Program(list(arguments), tools.budget, environment(permit.access))
 
 

@@ -13,15 +13,15 @@ from wrappers.transfer import http
 from wrappers.transfer.client import Bytes
 from wrappers.transfer.errors import Mismatch, NotHere, Permanent, Transient, of_status
 from wrappers.transfer.part import Part
-from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.source import Source
+from wrappers.transfer.url_access import Tools, UrlAccess
 
 CHUNK = 64 << 20  # bytes; Girder's assetstores want at least 5 MiB
 _PIECE = 1 << 20
 _TRIES = 4  # for one chunk
 
 
-def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
+def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; `use` is the base of the REST interface, or where the file is downloaded.
 
     Raises:
@@ -40,7 +40,7 @@ def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
     return http.fetch(tools.client, use, part, permit.access)
 
 
-def store(tools: Tools, permit: Permit, source: Source) -> str:
+def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     """Store a file, making the folders above it; gives `size`.
 
     Raises:
@@ -60,7 +60,7 @@ def store(tools: Tools, permit: Permit, source: Source) -> str:
     return "size"
 
 
-def remove(tools: Tools, permit: Permit) -> None:
+def remove(tools: Tools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
@@ -72,7 +72,7 @@ def remove(tools: Tools, permit: Permit) -> None:
 class Rest:
     """The REST interface of one server."""
 
-    def __init__(self, tools: Tools, permit: Permit) -> None:
+    def __init__(self, tools: Tools, permit: UrlAccess) -> None:
         if permit.use == permit.url:
             raise Permanent(f"{permit.url}: the engine gave no token for this Girder: is it in the settings?")
         self._client = tools.client
@@ -189,5 +189,5 @@ def _chunks(source: Source) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
-def _path(permit: Permit) -> str:
+def _path(permit: UrlAccess) -> str:
     return unquote(urlsplit(permit.url).path, "utf-8", "surrogateescape").rstrip("/")

@@ -27,7 +27,7 @@ def fetch(client: Client, url: str, part: Part, access: Access = NOBODY) -> Dict
         before = part.received
         try:
             _fetch_once(client, url, part, access)
-            return part.verify(url, {} if part.expected.sums else _told(client, url, access))
+            return part.verify(url, {} if part.expected.sums else _server_checksums(client, url, access))
         except Transient as error:
             if part.received - before < _PROGRESS or not part.size:
                 if not (again and isinstance(error, Cut)):
@@ -60,7 +60,7 @@ def _fetch_once(client: Client, url: str, part: Part, access: Access) -> None:
         raise Transient(f"{url}: {part.size} of {total} bytes came")
 
 
-def _told(client: Client, url: str, access: Access) -> Dict[str, str]:
+def _server_checksums(client: Client, url: str, access: Access) -> Dict[str, str]:
     """The server's own checksums of a file of which nobody else told one.
 
     By a HEAD of its own: when a GET asks for one, XRootD 5.5 gives the one of an earlier request, and answers
@@ -69,7 +69,7 @@ def _told(client: Client, url: str, access: Access) -> Dict[str, str]:
     if client.tells_no_checksum(url):
         return {}
     with client.request("HEAD", url, dict(digest.ASK), access=access) as answer:
-        found = digest.told(answer.headers) if 200 <= answer.status < 300 else {}
+        found = digest.parse_digests(answer.headers) if 200 <= answer.status < 300 else {}
     if not found:
         client.note_no_checksum(url)
     return found

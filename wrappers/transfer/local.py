@@ -6,13 +6,13 @@ from typing import IO, Dict
 from wrappers.node.names import file_path
 from wrappers.transfer.errors import NotHere, Permanent, Transient
 from wrappers.transfer.part import Part
-from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.source import Source
+from wrappers.transfer.url_access import Tools, UrlAccess
 
 _PIECE = 1 << 20
 
 
-def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
+def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Copy a file; gives its checksums.
 
     Raises:
@@ -43,7 +43,7 @@ def _read(file: IO[bytes], url: str) -> bytes:
         raise Transient(f"{url}: {error.strerror}") from None
 
 
-def store(tools: Tools, permit: Permit, source: Source) -> str:
+def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     """Write a file whole or not at all, and have it on the disk; gives `size`: all that was compared.
 
     Raises:
@@ -72,7 +72,7 @@ def store(tools: Tools, permit: Permit, source: Source) -> str:
     return "size"
 
 
-def remove(tools: Tools, permit: Permit) -> None:
+def remove(tools: Tools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine."""
     try:
         os.unlink(_path(permit.url))

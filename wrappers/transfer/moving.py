@@ -8,14 +8,14 @@ from wrappers.transfer.breaker import Breaker
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.client import Client
 from wrappers.transfer.credentials import Credentials
-from wrappers.transfer.doors import door
 from wrappers.transfer.errors import Denied, Mismatch, Permanent, TransferError
 from wrappers.transfer.exchange import Exchange
 from wrappers.transfer.part import Part
-from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.rounds import Pace, Rounds
+from wrappers.transfer.schemes import handler_of
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
+from wrappers.transfer.url_access import Tools, UrlAccess
 from wrappers.transfer.webdav import Uploader
 
 _T = TypeVar("_T")
@@ -81,7 +81,7 @@ class Mover:
         """
 
         def attempt(url: str) -> Fetched:
-            way = door(url)
+            way = handler_of(url)
             sums = self._permitted(url, "GET", lambda permit: way.fetch(self._tools, permit, part))
             return Fetched(url, sums)
 
@@ -96,7 +96,7 @@ class Mover:
         failed: List[str] = []
 
         def attempt(url: str) -> Stored:
-            way = door(url)
+            way = handler_of(url)
             failed.append(url)
             try:
                 how = self._permitted(url, "PUT", lambda permit: way.store(self._tools, permit, source))
@@ -111,7 +111,7 @@ class Mover:
             self._discard(url)
         return stored
 
-    def _permitted(self, url: str, method: str, act: Callable[[Permit], _T]) -> _T:
+    def _permitted(self, url: str, method: str, act: Callable[[UrlAccess], _T]) -> _T:
         """Do it with the first credential that is accepted."""
         denied: Optional[Denied] = None
         for permit in self._credentials.permits(url, method):
@@ -125,6 +125,6 @@ class Mover:
         """Remove what a failed try may have left; the engine clears up what stays."""
         try:
             if self._breaker.wait(url) <= 0:
-                self._permitted(url, "PUT", lambda permit: door(url).remove(self._tools, permit))
+                self._permitted(url, "PUT", lambda permit: handler_of(url).remove(self._tools, permit))
         except TransferError:
             pass  # it did not work before either

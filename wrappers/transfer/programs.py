@@ -14,7 +14,7 @@ from wrappers.transfer.checksums import IN_USE
 from wrappers.transfer.errors import Transient
 
 _PIECE = 1 << 20
-_GLANCE = 0.5  # seconds between two looks at whether everything is to stop
+_POLL_INTERVAL_S = 0.5  # seconds between two looks at whether everything is to stop
 _PIPE = 1031  # fcntl F_SETPIPE_SZ (Linux)
 
 
@@ -111,9 +111,9 @@ class Program:
         poll = select.poll()
         poll.register(pipe, event)
         waited = 0.0
-        while not poll.poll(_GLANCE * 1000):
-            waited += _GLANCE
-            if waited >= self._budget.patience():
+        while not poll.poll(_POLL_INTERVAL_S * 1000):
+            waited += _POLL_INTERVAL_S
+            if waited >= self._budget.read_timeout():
                 raise Transient(f"{os.path.basename(self._arguments[0])}: nothing happened for too long")
 
     def _wait(self, process: "subprocess.Popen[bytes]", patience: float) -> int:
@@ -121,10 +121,10 @@ class Program:
         waited = 0.0
         while True:
             try:
-                return process.wait(_GLANCE)
+                return process.wait(_POLL_INTERVAL_S)
             except subprocess.TimeoutExpired:
-                waited += _GLANCE
-                if waited >= max(patience, 5 * self._budget.patience()):
+                waited += _POLL_INTERVAL_S
+                if waited >= max(patience, 5 * self._budget.read_timeout()):
                     raise Transient(f"{os.path.basename(self._arguments[0])}: it does not end") from None
 
 

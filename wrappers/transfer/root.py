@@ -7,12 +7,12 @@ from wrappers.transfer import programs
 from wrappers.transfer.addresses import Access
 from wrappers.transfer.errors import Denied, NotHere, Permanent, TransferError, Transient
 from wrappers.transfer.part import Part
-from wrappers.transfer.permit import Permit, Tools
 from wrappers.transfer.source import Source
+from wrappers.transfer.url_access import Tools, UrlAccess
 from wrappers.transfer.webdav import compare
 
 # Without these, xrdcp waits eleven minutes for a server that accepts and never answers (measured).
-_PATIENCE = {
+_TIMEOUT_S = {
     "XRD_CONNECTIONWINDOW": "15",
     "XRD_CONNECTIONRETRY": "2",
     "XRD_REQUESTTIMEOUT": "120",
@@ -31,7 +31,7 @@ def available() -> bool:
     return bool(programs.find("xrdcp") and programs.find("xrdfs"))
 
 
-def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
+def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; gives its checksums.
 
     Raises:
@@ -48,7 +48,7 @@ def fetch(tools: Tools, permit: Permit, part: Part) -> Dict[str, str]:
     return part.verify(permit.url, told)
 
 
-def store(tools: Tools, permit: Permit, source: Source) -> str:
+def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     """Store a file; gives the name of the checksum by which the server was seen to hold it.
 
     Raises:
@@ -66,7 +66,7 @@ def store(tools: Tools, permit: Permit, source: Source) -> str:
     return compare(permit.url, told, source)
 
 
-def remove(tools: Tools, permit: Permit) -> None:
+def remove(tools: Tools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
@@ -94,7 +94,7 @@ def address(url: str) -> Tuple[str, str]:
 
 def environment(access: Access) -> Dict[str, str]:
     """Variables for the programs: credentials never are arguments, which everybody can see."""
-    found = dict(_PATIENCE)
+    found = dict(_TIMEOUT_S)
     token = access.headers.get("Authorization", "")
     if token.startswith("Bearer "):
         found["BEARER_TOKEN"] = token[len("Bearer ") :]
@@ -113,11 +113,11 @@ def error_of(said: programs.Said, doing: str) -> TransferError:
     return Transient(message)
 
 
-def _program(tools: Tools, permit: Permit, *arguments: str, **variables: str) -> programs.Program:
+def _program(tools: Tools, permit: UrlAccess, *arguments: str, **variables: str) -> programs.Program:
     return programs.Program(list(arguments), tools.budget, {**environment(permit.access), **variables})
 
 
-def _checksum(tools: Tools, permit: Permit) -> Dict[str, str]:
+def _checksum(tools: Tools, permit: UrlAccess) -> Dict[str, str]:
     """The server's own checksum; none when it computes none."""
     server, path = address(permit.url)
     said = _program(tools, permit, "xrdfs", server, "query", "checksum", path).talk()

@@ -88,7 +88,7 @@ class Rounds:
                     tried.append(wire.Tried(redact(url), seconds, size() - before, error))
             if not live:
                 break
-        raise Exhausted(_words(tried), not live)
+        raise Exhausted(_reasons(tried), not live)
 
     def _ready(self, live: List[str], until: Dict[str, float]) -> List[str]:
         """The URLs for this round: those that want to be left alone have their turn in a later one, unless
@@ -104,7 +104,7 @@ class Rounds:
         return [soonest]
 
 
-def _words(tried: List[wire.Tried]) -> str:
+def _reasons(tried: List[wire.Tried]) -> str:
     """Why, in one line: the last error of each URL."""
     last = {one.url: one.error for one in tried}
     return "; ".join(error for error in last.values() if error) or "there is no URL to try"

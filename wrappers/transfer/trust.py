@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import Dict, Optional, Tuple
 
-from wrappers.containers.timed import answers
+from wrappers.containers.timed import responds
 from wrappers.transfer.errors import Permanent
 
 # Where grid nodes keep the certificate authorities of the IGTF.
@@ -57,4 +57,4 @@ class Trust:
 
 def _grid_authorities() -> Optional[str]:
     places = (os.environ.get("X509_CERT_DIR", ""), *_GRID)
-    return next((place for place in places if place and answers(place) and os.path.isdir(place)), None)
+    return next((place for place in places if place and responds(place) and os.path.isdir(place)), None)

@@ -38,7 +38,7 @@ class Uploader:
             status, headers = self._put(url, source, access)
         if not 200 <= status < 300:
             raise of_status(status, headers, f"PUT {url}")
-        told = digest.told(headers)
+        told = digest.parse_digests(headers)
         return compare(url, told, source) if told else self._verify(url, source, access)
 
     def remove(self, url: str, access: Access = NOBODY) -> None:
@@ -66,7 +66,7 @@ class Uploader:
             raise Transient(f"{error}, though it was just stored") if isinstance(error, NotHere) else error
         if size is not None and size != source.size:
             raise Mismatch(f"{url}: the server holds {size} bytes of {source.size}")
-        told = digest.told(headers)
+        told = digest.parse_digests(headers)
         if told:
             return compare(url, told, source)
         self._client.note_no_checksum(url)

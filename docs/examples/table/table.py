@@ -22,7 +22,7 @@ class TableStorage:
     capabilities = StorageCapabilities(rename=True)
 
     def __init__(self, settings=None):
-        """`settings` has the section of the storage: `engine.storages.places.StorageSettings`."""
+        """`settings` has the section of the storage: `engine.storages.sections.StorageSettings`."""
 
     def child(self, url, name):
         return f"{url.rstrip('/')}/{quote(name, safe='')}"

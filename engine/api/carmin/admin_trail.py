@@ -98,7 +98,7 @@ def trail_routes(
     @router.get("/audit/head", response_model=SignedHead)
     def head(caller: Administrator) -> SignedHead:
         """The end of the trail, to be kept elsewhere."""
-        return SignedHead(**trail.told_head())
+        return SignedHead(**trail.published_head())
 
     @router.get("/audit/who", response_model=list[Traced])
     def trace(

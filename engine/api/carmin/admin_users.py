@@ -195,7 +195,7 @@ def group_routes(users: Users, administration: Callable[[str], Administration]) 
     @router.delete("/{group}/members/{name}", status_code=204)
     def leave(group: str, name: str, caller: Administrator) -> Response:
         """End a membership."""
-        administration(caller.id).leave(group, name)
+        administration(caller.id).remove_member(group, name)
         return Response(status_code=204)
 
     return router

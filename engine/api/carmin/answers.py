@@ -13,7 +13,7 @@ from starlette.routing import Match
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.bodies import RefusedBody
-from engine.api.watched import CODE, EXECUTION
+from engine.api.refusal_recorder import CODE, EXECUTION
 from engine.app.portal.carmin import Code, Refused
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
 

@@ -13,14 +13,14 @@ from fastapi.concurrency import run_in_threadpool
 
 from engine.api.allowance import Allowance
 from engine.api.asgi import Message, Receive
-from engine.api.seldom import Seldom
+from engine.api.rate_limited_log import RateLimitedLog
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.documents import loads
 from engine.domain.account import Account
 
 LARGEST = 16 << 20
 """Bytes of a body that is not a file."""
-OF_STRANGERS = 64 << 10
+OF_ANONYMOUS = 64 << 10
 """The same of somebody who shows no key."""
 SMALL = 256 << 10
 """Bytes of a body that costs nothing to speak of."""
@@ -31,7 +31,7 @@ class Bodies:
 
     def __init__(self) -> None:
         self._allowance = Allowance(2 * LARGEST, LARGEST / 16)
-        self._seldom = Seldom()
+        self._seldom = RateLimitedLog()
 
     def admit(self, scope: Message, receive: Receive, account: Account | None) -> Receive:
         """The same body, counted: at once where its length is told, else while it comes.
@@ -41,7 +41,7 @@ class Bodies:
         """
         size = _announced(scope)
         if account is None:
-            if size > OF_STRANGERS:
+            if size > OF_ANONYMOUS:
                 raise Refused(Code.NO_CREDENTIALS, "a key is needed")
             return receive
         if size > SMALL:
@@ -68,7 +68,7 @@ def document(receive: Receive, account: Account | None) -> Receive:
 
     What is asked for raises RefusedBody when it is too large, or holds what is not read here.
     """
-    most = LARGEST if account else OF_STRANGERS
+    most = LARGEST if account else OF_ANONYMOUS
     whole = False
 
     async def received() -> Message:

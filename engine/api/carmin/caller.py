@@ -22,14 +22,14 @@ Bearer = Callable[[str], Account | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Doorkeeper:
+class Authenticator:
     """Recognises callers."""
 
     users: Users
     bearer: Bearer
     failures: Failures
 
-    def recognise(self, method: str, headers: Mapping[str, str], address: str) -> Account | None:
+    def authenticate(self, method: str, headers: Mapping[str, str], address: str) -> Account | None:
         """The account of a request; None when it shows nothing. What is right is always let in: others behind
         the same address may be wrong.
 

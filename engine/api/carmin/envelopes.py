@@ -33,7 +33,7 @@ def must_be_inside(location: Location) -> None:
 
 def make(files: Files, records: Records, location: Location) -> None:
     """Make a directory."""
-    records.leave_alone(location.stored)
+    records.check_writable(location.stored)
     files.tree.make(location.stored)
 
 
@@ -69,7 +69,7 @@ def unpack(files: Files, records: Records, location: Location, data: UploadData)
         raise Refused(Code.BAD_INPUT, "the content is not what its md5 says")
     if data.type == "File":
         must_be_inside(location)
-        records.leave_alone(location.stored)
+        records.check_writable(location.stored)
         _write(files, location, location.stored, [content], len(content))
         return
     if location.kind is Kind.ABOVE:
@@ -78,7 +78,7 @@ def unpack(files: Files, records: Records, location: Location, data: UploadData)
         make(files, records, location)
         for entry in archive.entries:
             target = (*location.stored, *entry.path)
-            records.leave_alone(target)
+            records.check_writable(target)
             if entry.directory:
                 files.tree.make(target)
                 continue

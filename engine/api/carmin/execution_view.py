@@ -13,8 +13,8 @@ from engine.app.portal.tree import FileTree
 from engine.domain.execution import ExecutionState
 from engine.domain.job import JobState
 from engine.errors import NotFound
-from engine.store.launches import Launch, Listed
-from engine.store.standing import Line, Standing
+from engine.store.launches import Launch, LaunchRow
+from engine.store.status_queries import JobStatusRow, StatusSummary
 
 MANY = 1000
 """Jobs, and results in `returnedFiles`, that are told one by one; `results` has them all."""
@@ -28,13 +28,13 @@ class Executions:
         self._launches = launches
         self._tree = tree
 
-    def listed(self, one: Listed) -> ExecutionModel:
+    def listed(self, one: LaunchRow) -> ExecutionModel:
         """A line of a list."""
         return _model(one.launch, one.state, one.created_at, one.ended_at)
 
     def summary(self, found: Launch) -> ExecutionModel:
         """How it stands."""
-        return _summary(found, *self._launches.standing(found, MANY))
+        return _summary(found, *self._launches.status(found, MANY))
 
     def outline(self, found: Launch) -> ExecutionModel:
         """How it stands, and which values it was given, but none of them: Shanoir's service account asks for
@@ -46,7 +46,7 @@ class Executions:
 
     def whole(self, found: Launch) -> ExecutionModel:
         """All that is known."""
-        stands, lines = self._launches.standing(found, MANY)
+        stands, lines = self._launches.status(found, MANY)
         told = _summary(found, stands, lines)
         told.inputValues = dict(found.inputs)
         told.resultsLocation = found.location
@@ -109,7 +109,7 @@ class Executions:
         )
 
 
-def _summary(found: Launch, stands: Standing, lines: Sequence[Line]) -> ExecutionModel:
+def _summary(found: Launch, stands: StatusSummary, lines: Sequence[JobStatusRow]) -> ExecutionModel:
     told = _model(found, stands.state, stands.created_at, stands.ended_at)
     summary: dict[str, int] = {}
     for state, count in stands.counts.items():
@@ -138,7 +138,7 @@ def _model(launch: Launch, state: ExecutionState, created: float, ended: float |
     )
 
 
-def _job(one: Line) -> JobModel:
+def _job(one: JobStatusRow) -> JobModel:
     return JobModel(
         status=job_status(one.state), exitCode=one.exit_code, exitMessage=one.message or one.failure or None
     )

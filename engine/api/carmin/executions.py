@@ -21,8 +21,8 @@ from engine.api.carmin.models import (
 from engine.api.carmin.platform import LIMIT
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.launches import Launches
-from engine.app.portal.launching import Launcher, Wish
-from engine.domain.access import Deed, may_touch_execution
+from engine.app.portal.launching import Launcher, LaunchRequest
+from engine.domain.access import Action, may_touch_execution
 from engine.store.launches import Launch
 
 _SEVERAL = "jobId is required when multiple tasks exist"
@@ -52,7 +52,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
             raise Refused(Code.BAD_EXECUTION, "a timeout is not supported")
         made = launcher.launch(
             caller,
-            Wish(
+            LaunchRequest(
                 name=wanted.name,
                 pipeline=wanted.pipelineIdentifier,
                 descriptor=wanted.descriptor,
@@ -86,14 +86,14 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
     @router.get("/executions/{id_}", response_model=ExecutionModel)
     def one(id_: str, caller: Caller) -> Response:
         """One execution; services that watch for others are told no values and no results."""
-        found = launches.find(caller, id_, Deed.SUMMARY)
-        whole = may_touch_execution(caller, found.account_id, Deed.READ)
+        found = launches.find(caller, id_, Action.SUMMARY)
+        whole = may_touch_execution(caller, found.account_id, Action.READ)
         return _json(_ONE, told.whole(found) if whole else told.outline(found))
 
     @router.get("/executions/{id_}/summary", response_model=ExecutionModel)
     def summary(id_: str, caller: Caller) -> Response:
         """How it stands, without values and results: for services that watch for others."""
-        return _json(_ONE, told.summary(launches.find(caller, id_, Deed.SUMMARY)))
+        return _json(_ONE, told.summary(launches.find(caller, id_, Action.SUMMARY)))
 
     @router.put("/executions/{id_}", response_model=ExecutionModel)
     def change(id_: str, wanted: ChangedExecution, caller: Caller) -> ExecutionModel:
@@ -101,13 +101,13 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         if wanted.timeout:
             raise Refused(Code.GENERIC, "a timeout is not supported")
         if wanted.name is None:
-            return told.whole(launches.find(caller, id_, Deed.READ))
+            return told.whole(launches.find(caller, id_, Action.READ))
         return told.whole(launches.rename(caller, id_, wanted.name))
 
     @router.put("/executions/{id_}/play", status_code=204)
     def play(id_: str, caller: Caller) -> Response:
         """Nothing: executions start by themselves."""
-        launches.find(caller, id_, Deed.CHANGE)
+        launches.find(caller, id_, Action.CHANGE)
         return Response(status_code=204)
 
     @router.put("/executions/{id_}/kill", status_code=204)
@@ -120,7 +120,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
     def restart(id_: str, caller: Caller) -> ExecutionModel:
         """Run again what has failed or was killed (not of CARMIN)."""
         launches.restart(caller, id_)
-        return told.whole(launches.find(caller, id_, Deed.READ))
+        return told.whole(launches.find(caller, id_, Action.READ))
 
     @router.put("/executions/{id_}/delete", status_code=204)
     def delete_as_vip(id_: str, how: Deletion, caller: Caller) -> Response:
@@ -135,7 +135,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         deleteFiles: bool = False,  # noqa: N803 - CARMIN's word
     ) -> Response:
         """Forget it, with or without its files. One that runs is killed, and stays."""
-        found = launches.find(caller, id_, Deed.CHANGE)
+        found = launches.find(caller, id_, Action.CHANGE)
         if told.is_over(found):
             launches.delete(caller, id_, files=deleteFiles)
         else:
@@ -149,27 +149,27 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         limit: Annotated[int | None, Query(ge=1, le=10**9, description="The first so many; ours.")] = None,
     ) -> list[ResultProperties]:
         """Its results, where they are."""
-        return told.results(launches.find(caller, id_, Deed.READ), limit)
+        return told.results(launches.find(caller, id_, Action.READ), limit)
 
     @router.get("/executions/{id_}/stdout", response_class=PlainTextResponse)
     def stdout(id_: str, caller: Caller) -> Response:
         """What its only job printed."""
-        return _only(told, launches.find(caller, id_, Deed.READ), "out")
+        return _only(told, launches.find(caller, id_, Action.READ), "out")
 
     @router.get("/executions/{id_}/stderr", response_class=PlainTextResponse)
     def stderr(id_: str, caller: Caller) -> Response:
         """What its only job complained of."""
-        return _only(told, launches.find(caller, id_, Deed.READ), "err")
+        return _only(told, launches.find(caller, id_, Action.READ), "err")
 
     @router.get("/executions/{id_}/jobs/{number}/stdout", response_class=PlainTextResponse)
     def job_stdout(id_: str, number: int, caller: Caller) -> Response:
         """What a job printed; jobs are counted from 0."""
-        return _text(told.log(launches.find(caller, id_, Deed.READ), number, "out"))
+        return _text(told.log(launches.find(caller, id_, Action.READ), number, "out"))
 
     @router.get("/executions/{id_}/jobs/{number}/stderr", response_class=PlainTextResponse)
     def job_stderr(id_: str, number: int, caller: Caller) -> Response:
         """What a job complained of."""
-        return _text(told.log(launches.find(caller, id_, Deed.READ), number, "err"))
+        return _text(told.log(launches.find(caller, id_, Action.READ), number, "err"))
 
     return router
 

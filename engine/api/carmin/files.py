@@ -17,9 +17,9 @@ from fastapi import Request, Response
 from engine.api import ranges
 from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
 from engine.api.carmin.tar import TarBody
-from engine.api.digests import wanted
+from engine.api.digests import requested_algorithm
+from engine.api.rate_limited_log import RateLimitedLog
 from engine.api.receiving import receive_into
-from engine.api.seldom import Seldom
 from engine.api.sending import FIRST, send_file
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.quotas import QuotaExceeded, Quotas
@@ -57,7 +57,7 @@ class Files:
     uploads: Shares = field(default_factory=lambda: Shares(FILES))
     tars: Shares = field(default_factory=lambda: Shares(TARS))
     """Each is a thread."""
-    seldom: Seldom = field(default_factory=Seldom)
+    seldom: RateLimitedLog = field(default_factory=RateLimitedLog)
 
     async def run(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Call something that blocks."""
@@ -72,7 +72,7 @@ class Files:
         on the way for whoever asks (`Want-Digest`), else when it is wanted: it costs more than all else.
         """
         announced = request.headers.get("content-length", "")
-        asked = wanted(request.headers.get("want-digest", ""))
+        asked = requested_algorithm(request.headers.get("want-digest", ""))
         incoming = self.tree.receive([asked] if asked else [])
         owner = owner_of(location.stored)
         try:

@@ -17,8 +17,8 @@ from fastapi.concurrency import run_in_threadpool
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.answers import refusal
 from engine.api.carmin.bodies import Bodies, document
-from engine.api.carmin.caller import Doorkeeper
-from engine.api.seldom import Seldom
+from engine.api.carmin.caller import Authenticator
+from engine.api.rate_limited_log import RateLimitedLog
 from engine.app.portal.carmin import Code, Refused
 from engine.app.portal.failures import Failures
 from engine.clock import Clock
@@ -56,12 +56,12 @@ class _Answered:
 class Guard:
     """An ASGI application around another."""
 
-    def __init__(self, app: Any, doorkeeper: Doorkeeper, observe: Observe, clock: Clock) -> None:
+    def __init__(self, app: Any, doorkeeper: Authenticator, observe: Observe, clock: Clock) -> None:
         self._app = app
         self._doorkeeper = doorkeeper
         self._observe = observe
         self._bodies = Bodies()
-        self._seldom = Seldom()
+        self._seldom = RateLimitedLog()
         self._refusals = Failures(REFUSALS, clock)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -89,7 +89,7 @@ class Guard:
         try:
             await self._guarded(scope, receive, sending)
         finally:
-            self._tell(scope, answered)
+            self._log(scope, answered)
 
     async def _hold_back(self, address: str) -> None:
         """Wait before a network that is refused again and again is refused once more."""
@@ -134,9 +134,11 @@ class Guard:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
-        return await run_in_threadpool(self._doorkeeper.recognise, scope["method"], headers, _address(scope))
+        return await run_in_threadpool(
+            self._doorkeeper.authenticate, scope["method"], headers, _address(scope)
+        )
 
-    def _tell(self, scope: Message, answered: _Answered) -> None:
+    def _log(self, scope: Message, answered: _Answered) -> None:
         route = scope["state"].get("route", "")
         seconds = time.perf_counter() - answered.started
         method = scope["method"] if scope["method"] in _METHODS else "other"  # a label, and a line, for ever

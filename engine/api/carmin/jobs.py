@@ -12,10 +12,10 @@ from engine.api.carmin.caller import Caller
 from engine.app.portal.carmin import Code, Refused, job_states, job_status
 from engine.app.portal.launches import Launches
 from engine.clock import iso
-from engine.domain.access import Deed
+from engine.domain.access import Action
 from engine.errors import NotFound
 from engine.store.jobs import Job
-from engine.store.standing import FullLine
+from engine.store.status_queries import JobRow
 
 Status = Literal["QUEUED", "RUNNING", "COMPLETED", "ERROR", "CANCELLED"]
 
@@ -88,7 +88,7 @@ def job_routes(launches: Launches) -> APIRouter:
         status: Status | None = None,
     ) -> Response:
         """A page of jobs, with what tells each from the others. `after`: `next` of the page before."""
-        found = launches.find(caller, id_, Deed.READ)
+        found = launches.find(caller, id_, Action.READ)
         states = job_states(status) if status else ()
         some = launches.page(found, states, after=after, most=limit)
         lines = [_line(one) for one in some]
@@ -98,9 +98,9 @@ def job_routes(launches: Launches) -> APIRouter:
     @router.get("/executions/{id_}/jobs/{number}", response_model=JobStory)
     def one(id_: str, number: int, caller: Caller) -> JobStory:
         """A job with its story; jobs are counted from 0."""
-        found = launches.find(caller, id_, Deed.READ)
+        found = launches.find(caller, id_, Action.READ)
         try:
-            job, story, report = launches.story(found, number + 1)
+            job, story, report = launches.history(found, number + 1)
         except (NotFound, OverflowError):
             raise Refused(Code.GENERIC, f"this execution has no job {number}") from None
         return JobStory(
@@ -114,14 +114,14 @@ def job_routes(launches: Launches) -> APIRouter:
         """How much runs and waits at each place, and why nothing moves, if so."""
         places = [
             Place(name=name, active=active, ready=ready)
-            for name, (active, ready) in sorted(launches.places().items())
+            for name, (active, ready) in sorted(launches.backends().items())
         ]
         return Health(places=places, trouble=launches.trouble() if caller.is_admin else "")
 
     return router
 
 
-def _line(one: Job | FullLine) -> JobLine:
+def _line(one: Job | JobRow) -> JobLine:
     return JobLine(
         number=one.number - 1,
         status=job_status(one.state),

@@ -86,7 +86,7 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         """What lies there: its properties, what is in it, its content (a tar of a directory), its MD5."""
         location = await _located(files, caller, _raw(request))
         run = files.transfer if action in ("content", "md5") else files.run
-        answer: Response = await _plainly(run(_asked, files, request, caller, location, action))
+        answer: Response = await _os_errors(run(_asked, files, request, caller, location, action))
         return answer
 
     @router.put(
@@ -104,17 +104,17 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         directory = kind != ENVELOPE and (raw.endswith(b"/") or _is_empty(request, kind))
         if not directory:
-            await _plainly(files.run(_check_parent, files, records, location))
+            await _os_errors(files.run(_check_parent, files, records, location))
         if kind == ENVELOPE:
             data = await files.run(envelope, await whole(request))
-            await _plainly(files.transfer(unpack, files, records, location, data))
+            await _os_errors(files.transfer(unpack, files, records, location, data))
         elif directory:
             if location.kind is Kind.ABOVE:
                 raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be made there")
-            await _plainly(files.run(make, files, records, location))
+            await _os_errors(files.run(make, files, records, location))
         else:
             must_be_inside(location)
-            await _plainly(files.run(records.leave_alone, location.stored))
+            await _os_errors(files.run(records.check_writable, location.stored))
             if not files.uploads.take(caller.id):
                 raise Refused(Code.GENERIC, "too many uploads at a time", status=429, retry_after=5)
             try:
@@ -125,7 +125,7 @@ def path_routes(files: Files, records: Records) -> APIRouter:
                 return Response(status_code=400)
             finally:
                 files.uploads.give_back(caller.id)
-        told = await _plainly(files.run(_properties, files, caller, location))
+        told = await _os_errors(files.run(_properties, files, caller, location))
         return JSONResponse(
             told.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}
         )
@@ -135,13 +135,13 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         """Put it into the trash; what lies there is removed for good."""
         location = await _located(files, caller, _raw(request))
         must_be_inside(location)
-        await _plainly(files.transfer(_delete, files, records, caller, location))
+        await _os_errors(files.transfer(_delete, files, records, caller, location))
         return Response(status_code=204)
 
     return router
 
 
-async def _plainly(work: Awaitable[_T]) -> _T:
+async def _os_errors(work: Awaitable[_T]) -> _T:
     try:
         return await work
     except (OSError, QuotaExceeded) as error:
@@ -218,11 +218,11 @@ def _item(files: Files, location: Location) -> Item | None:
 def _properties(files: Files, account: Account, location: Location) -> PathProperties:
     item = _item(files, location)
     if item is None:
-        return _told(location.text, exists=False)
+        return _entry(location.text, exists=False)
     if item.directory:
         entries = len(_names(files, account, location))
-        return _told(location.text, item.modified, entries, directory=True)
-    return _told(location.text, item.modified, item.size)
+        return _entry(location.text, item.modified, entries, directory=True)
+    return _entry(location.text, item.modified, item.size)
 
 
 def _names(files: Files, account: Account, location: Location) -> list[str]:
@@ -234,21 +234,21 @@ def _names(files: Files, account: Account, location: Location) -> list[str]:
 def _list(files: Files, account: Account, location: Location) -> list[PathProperties]:
     base = location.text.rstrip("/")
     if location.kind is Kind.ABOVE:
-        return [_told(f"{base}/{name}", directory=True) for name in _names(files, account, location)]
+        return [_entry(f"{base}/{name}", directory=True) for name in _names(files, account, location)]
     item = _item(files, location)
     if item is None or not item.directory:
         raise Refused(Code.GENERIC, f"{location.text} is no directory")
     return [
-        _told(f"{base}/{one.name}", one.modified, one.size, directory=one.directory)
+        _entry(f"{base}/{one.name}", one.modified, one.size, directory=one.directory)
         for one in files.tree.items(location.stored)
     ]
 
 
-def _told(
+def _entry(
     path: str, modified: float = 0.0, size: int = 0, *, directory: bool = False, exists: bool = True
 ) -> PathProperties:
     kind = "text/directory" if directory else mimetypes.guess_type(path)[0] or "application/octet-stream"
-    text = names.told(path)
+    text = names.printable(path)
     return PathProperties(
         path=text,
         platformPath=text,
@@ -271,7 +271,7 @@ def _check_parent(files: Files, records: Records, location: Location) -> None:
     """
     if location.kind is not Kind.INSIDE:
         return
-    records.leave_alone(location.stored)
+    records.check_writable(location.stored)
     parent = Location(
         location.path[:-1],
         Kind.ROOT if len(location.path) == 3 else Kind.INSIDE,  # /vip, the root, the name
@@ -284,6 +284,6 @@ def _check_parent(files: Files, records: Records, location: Location) -> None:
 
 
 def _delete(files: Files, records: Records, account: Account, location: Location) -> None:
-    records.leave_alone(location.stored)
+    records.check_writable(location.stored)
     discard(files.tree, location.stored, account.id)
     files.quotas.forget(owner_of(location.stored), f"users/{account.id}")

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.app import carmin
-from engine.api.carmin.caller import Bearer, Doorkeeper
+from engine.api.carmin.caller import Authenticator, Bearer
 from engine.api.carmin.files import Files
 from engine.api.carmin.guard import Guard, Observe
 from engine.api.passwords import Passwords
@@ -35,7 +35,7 @@ class Rest:
         self._transfers = ThreadPoolExecutor(_TRANSFERS, "transfers")
 
         files = Files(tree, portal.quotas, self._executor, self._transfers)
-        doorkeeper = Doorkeeper(portal.users, _bearer(portal, clock), failures)
+        doorkeeper = Authenticator(portal.users, _bearer(portal, clock), failures)
         guard = Guard(carmin(portal, files, failures, self.passwords), doorkeeper, observe, clock)
         self._app: ASGIApp = _for_pages(guard, portal.settings.portal.origins)
 

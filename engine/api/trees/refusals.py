@@ -20,7 +20,7 @@ def error(kind: type[OSError], number: int) -> OSError:
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
+def as_os_errors() -> Iterator[None]:
     """What a storage refuses, as a file system says it; its words, which have its URLs, are written down.
 
     Raises:

@@ -7,7 +7,7 @@ import os
 from contextlib import ExitStack
 from typing import BinaryIO
 
-from engine.api.trees.refusals import plainly
+from engine.api.trees.refusals import as_os_errors
 from engine.errors import Unavailable
 from engine.ports import Stat, Storage
 
@@ -43,7 +43,7 @@ class RemoteFile:
             OSError: it is gone, or another file meanwhile.
             Unavailable: the storage does not answer.
         """
-        with plainly():
+        with as_os_errors():
             return self._read(offset, length)
 
     def _read(self, offset: int, length: int) -> bytes:

@@ -17,10 +17,10 @@ from pathlib import Path
 from engine.api.digests import Digests
 from engine.api.receiving import Incoming
 from engine.api.tree import Tree
-from engine.api.trees.refusals import error, plainly
+from engine.api.trees.path_locks import PathLocks
+from engine.api.trees.refusals import as_os_errors, error
 from engine.api.trees.remote_file import RemoteFile
-from engine.api.trees.sums import Sums, is_settled
-from engine.api.trees.turns import Turns
+from engine.api.trees.sums import Sums, is_stable
 from engine.app.access.tokens import Segments
 from engine.app.portal.site import Site
 from engine.app.portal.tree import Item
@@ -45,7 +45,7 @@ class StorageTree:
         self._parts = parts
         self._clock = clock or SystemClock()
         self._sums = Sums()
-        self.turns = Turns()
+        self.turns = PathLocks()
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -56,7 +56,7 @@ class StorageTree:
 
     def items(self, path: Segments) -> Sequence[Item]:
         """What lies directly in a directory."""
-        with plainly():
+        with as_os_errors():
             found = entries(self._storage, self._url(path))
         if not found and not self._found(path).directory:
             raise error(NotADirectoryError, errno.ENOTDIR)
@@ -83,17 +83,17 @@ class StorageTree:
         found = self._file(path)
         known = self._sums.of(path, found)
         if known is None:
-            settled = is_settled(found, self._clock.now())
-            with plainly():
+            settled = is_stable(found, self._clock.now())
+            with as_os_errors():
                 known = self._storage.checksum(self._url(path), "md5")
             if settled:
-                self._sums.keep(path, found, known)
+                self._sums.store(path, found, known)
         return known
 
     def open(self, path: Segments) -> RemoteFile:
         """A file for reading."""
         found = self._file(path)
-        tagged = is_settled(found, self._clock.now())
+        tagged = is_stable(found, self._clock.now())
         return RemoteFile(self._storage, self._url(path), found, tagged=tagged)
 
     # --- changing ---------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ class StorageTree:
         if before is not None and before.directory:
             raise error(IsADirectoryError, errno.EISDIR)
         self._may_hold(path[:-1])
-        with plainly():
+        with as_os_errors():
             self._storage.send(source, self._url(path), keep=keep)
         return before.size if before else 0
 
@@ -152,19 +152,19 @@ class StorageTree:
         self.must_not_be(target)
         self._may_hold(target[:-1])
         try:
-            with plainly():
+            with as_os_errors():
                 self._storage.move(self._url(source), self._url(target))
         except OSError:
             self.must_not_be(target)  # somebody else's may have come meanwhile
             raise
-        self._keep(source[:-1])
+        self._keep_directory(source[:-1])
 
     def remove(self, path: Segments) -> None:
         """Remove."""
         self._found(path)
-        with self._sums.changing(path), plainly():
+        with self._sums.changing(path), as_os_errors():
             self._storage.delete(self._url(path))
-        self._keep(path[:-1])
+        self._keep_directory(path[:-1])
 
     # --- for executions ---------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class StorageTree:
     def _stat(self, path: Segments) -> Stat | None:
         if not path:
             return Stat(0, 0.0, directory=True)  # the top is there, though a storage may not say so
-        with plainly():
+        with as_os_errors():
             return self._storage.stat(self._url(path))
 
     def _found(self, path: Segments) -> Stat:
@@ -219,12 +219,12 @@ class StorageTree:
     def _mark(self, directory: Segments) -> None:
         """Have a directory, though nothing is in it."""
         mark = f"{self._url(directory)}/{MARK}"
-        with plainly():
+        with as_os_errors():
             self._storage.put(b"", mark)
             if self._storage.capabilities.rename:
                 self._storage.delete(mark)
 
-    def _keep(self, directory: Segments) -> None:
+    def _keep_directory(self, directory: Segments) -> None:
         """A directory stays when its last file has gone."""
         if not self._storage.capabilities.rename and self._stat(directory) is None:
             self._mark(directory)

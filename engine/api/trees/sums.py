@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
-from engine.api.trees.turns import overlap
+from engine.api.trees.path_locks import overlap
 from engine.app.access.tokens import Segments
 from engine.ports import Stat
 
 _MANY = 10_000
-SETTLED = 2.0
+STABLE_AFTER_S = 2.0
 """Seconds: dates of storages count whole ones."""
 
 
-def is_settled(found: Stat, now: float) -> bool:
+def is_stable(found: Stat, now: float) -> bool:
     """Whether another content would have another size or date: not within the second of the last change, nor
     where a storage tells no date.
     """
-    return 0 < found.modified <= now - SETTLED
+    return 0 < found.modified <= now - STABLE_AFTER_S
 
 
 @dataclass(slots=True, eq=False)
@@ -48,10 +48,10 @@ class Sums:
             size, modified, md5 = self._known.get(path, (-1, 0.0, ""))
         return md5 if (size, modified) == (found.size, found.modified) else None
 
-    def keep(self, path: Segments, found: Stat, md5: str) -> None:
+    def store(self, path: Segments, found: Stat, md5: str) -> None:
         """Remember it."""
         with self._lock:
-            self._keep(path, found, md5)
+            self._store(path, found, md5)
 
     @contextmanager
     def changing(self, *paths: Segments) -> Iterator[Change]:
@@ -70,9 +70,9 @@ class Sums:
                 for known in [one for one in self._known if any(one[: len(p)] == p for p in paths)]:
                     del self._known[known]
                 if change.learned and change.alone:
-                    self._keep(paths[0], *change.learned)
+                    self._store(paths[0], *change.learned)
 
-    def _keep(self, path: Segments, found: Stat, md5: str) -> None:
+    def _store(self, path: Segments, found: Stat, md5: str) -> None:
         if not found.modified:
             return  # nothing would tell it from another file of this size
         self._known[path] = (found.size, found.modified, md5)

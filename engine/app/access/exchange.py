@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.app.access import tokens
+from engine.app.access.attempt_liveness import AttemptLiveness
 from engine.app.access.claims import Claims
 from engine.app.access.key import Key
-from engine.app.access.living import Living
 from engine.app.access.paths import BadPath, below
-from engine.app.access.tokens import DELETE, READ, WRITE, Leave
+from engine.app.access.tokens import DELETE, READ, WRITE, TokenScope
 from engine.clock import Clock
 from engine.errors import BadRequest, EngineError
 from engine.ids import AttemptId
 from engine.ports import Storage
-from engine.reconcile.place import MakeManifest
+from engine.reconcile.context import MakeManifest
 from engine.store import executions, jobs
 from engine.store.attempts import Attempt
 from engine.store.database import Database
@@ -40,7 +40,7 @@ class ClaimRefused(BadRequest):
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class NodeStorages:
     """The storages as the exchange sees them."""
 
     embedded: str
@@ -56,7 +56,13 @@ class Exchange:
     """Answers nodes."""
 
     def __init__(
-        self, db: Database, make: MakeManifest, key: Key, living: Living, doors: Doors, clock: Clock
+        self,
+        db: Database,
+        make: MakeManifest,
+        key: Key,
+        living: AttemptLiveness,
+        doors: NodeStorages,
+        clock: Clock,
     ) -> None:
         self._db = db
         self._make = make
@@ -81,7 +87,7 @@ class Exchange:
         attempt = self._living.attempt(id_) if id_ else None
         if attempt is None:
             raise ClaimRefused("this claim is worth nothing: it is not ours, or its attempt has ended")
-        manifest, owner = self._orders(attempt)
+        manifest, owner = self._manifest(attempt)
         grants: list[Grant] = []
         refused: dict[str, str] = {}
         for want in wants.wants:
@@ -91,7 +97,7 @@ class Exchange:
                 refused[want.url] = redact(str(error))
         return Grants(grants, refused)
 
-    def _orders(self, attempt: Attempt) -> tuple[Manifest, str]:
+    def _manifest(self, attempt: Attempt) -> tuple[Manifest, str]:
         """The orders of an attempt, made anew from the same rows, and whose they are."""
         with self._db.read() as connection:
             execution = executions.get(connection, attempt.execution_id)
@@ -104,7 +110,7 @@ class Exchange:
         expires = self._clock.now() + SECONDS
         path = below(want.url, self._doors.embedded)
         if path:
-            leave = Leave(path, _VERBS[want.method], expires, AttemptId(manifest.attempt))
+            leave = TokenScope(path, _VERBS[want.method], expires, AttemptId(manifest.attempt))
             bearer = {"Authorization": f"Bearer {tokens.mint(self._key, leave)}"}
             return Grant(want.url, want.method, headers=bearer, expires=expires)
         storage = self._doors.storage(want.url, owner)

@@ -24,7 +24,7 @@ _PRESIGNED = {
     "shanoir": "shanoir: URLs need fresh tokens from the engine, which keeps the user's session",
 }
 _SETTING = "set api.public_url to where worker nodes reach `engine serve`, e.g. https://engine.example.org"
-_PATIENCE = 10.0
+_TIMEOUT_S = 10.0
 
 
 def embedded_url(api: ApiSection) -> str:
@@ -47,7 +47,7 @@ def public_url(api: ApiSection) -> str:
         raise SettingsError(
             f"setting api.public_url: {api.public_url} is no plain http(s) URL", remedy=_SETTING
         )
-    if url.scheme == "http" and not _is_here(url.hostname):
+    if url.scheme == "http" and not _is_loopback(url.hostname):
         raise SettingsError(
             f"setting api.public_url: {api.public_url} would have claims and tokens readable on the way",
             remedy="use https; a reverse proxy in front of `engine serve` can speak it",
@@ -55,7 +55,7 @@ def public_url(api: ApiSection) -> str:
     return api.public_url.rstrip("/")
 
 
-class Offer:
+class NodeServices:
     """What the engine offers to worker nodes over HTTP, as far as one plan needs it."""
 
     def __init__(self, api: ApiSection) -> None:
@@ -80,7 +80,7 @@ class Offer:
         """
         needed = [url for url in urls if self._needed(url)]
         if needed and not self._answers:
-            check_answers(self._api)
+            check_reachable(self._api)
             self._answers = True  # once in a plan: a sweep has many files
 
     def _needed(self, url: str) -> bool:
@@ -91,7 +91,7 @@ class Offer:
         return inside or scheme in _PRESIGNED
 
 
-def check_answers(api: ApiSection) -> None:
+def check_reachable(api: ApiSection) -> None:
     """Return if an engine answers at the public URL, as far as can be seen from here.
 
     Raises:
@@ -113,9 +113,9 @@ def check_answers(api: ApiSection) -> None:
 
 def _service(scheme: str, netloc: str, path: str) -> str:
     connection = (
-        http.client.HTTPSConnection(netloc, timeout=_PATIENCE, context=ssl.create_default_context())
+        http.client.HTTPSConnection(netloc, timeout=_TIMEOUT_S, context=ssl.create_default_context())
         if scheme == "https"
-        else http.client.HTTPConnection(netloc, timeout=_PATIENCE)
+        else http.client.HTTPConnection(netloc, timeout=_TIMEOUT_S)
     )
     try:
         connection.request("GET", path)
@@ -129,7 +129,7 @@ def _service(scheme: str, netloc: str, path: str) -> str:
     return str(fields.get("service", "")) if isinstance(fields, dict) else ""
 
 
-def _is_here(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     """Whether a name or address is this machine's loopback, which nobody else hears."""
     try:
         return ipaddress.ip_address(host).is_loopback

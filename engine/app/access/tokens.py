@@ -22,7 +22,7 @@ Segments = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class TokenScope:
     """What a token allows."""
 
     below: Segments
@@ -38,7 +38,7 @@ class Leave:
         return verb in self.verbs and path[: len(self.below)] == self.below
 
 
-def mint(key: Key, leave: Leave) -> str:
+def mint(key: Key, leave: TokenScope) -> str:
     """The token that says so."""
     fields = {
         "below": leave.below,
@@ -53,16 +53,16 @@ def mint(key: Key, leave: Leave) -> str:
 def own(key: Key, now: float) -> tuple[str, float]:
     """What the engine itself shows at its embedded storage, and until when it is good."""
     expires = now + _OWN_SECONDS
-    return mint(key, Leave((), frozenset(VERBS), expires)), expires
+    return mint(key, TokenScope((), frozenset(VERBS), expires)), expires
 
 
-def read(key: Key, token: str, *, now: float) -> Leave | None:
+def read(key: Key, token: str, *, now: float) -> TokenScope | None:
     """What a token allows; None when it is not ours or has run out."""
     payload, _, signature = token.partition(".")
     if not key.signed(_PURPOSE, payload, signature):
         return None
     fields = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    leave = Leave(
+    leave = TokenScope(
         below=tuple(fields["below"]),
         verbs=frozenset(fields["verbs"]),
         expires=float(fields["expires"]),

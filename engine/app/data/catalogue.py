@@ -8,7 +8,7 @@ from engine.domain.catalogue import RESULTS, Entry, below, checked, merged, same
 from engine.domain.product import ProductState
 from engine.errors import BadRequest
 from engine.ids import ExecutionId
-from engine.store import entries, products, replicas
+from engine.store import catalogue_entries, products, replicas
 from engine.store.database import Database
 from engine.store.products import Product
 
@@ -22,14 +22,14 @@ class InternalCatalogue:
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
         """What is known of these names; those of results are `/executions/<execution>/<name>`."""
         with self._db.read() as connection:
-            found = entries.get(connection, names)
+            found = catalogue_entries.get(connection, names)
         return {**found, **self._results(names)}
 
     def register(self, new: Sequence[Entry]) -> Mapping[str, str]:
         """Make these known; another content under a known name is refused."""
         problems: dict[str, str] = {}
         with self._db.write() as connection:
-            known = entries.get(connection, [one.name for one in new])
+            known = catalogue_entries.get(connection, [one.name for one in new])
             good: dict[str, Entry] = {}
             for one in new:
                 earlier = good.get(one.name, known.get(one.name))
@@ -41,19 +41,19 @@ class InternalCatalogue:
                     problems[one.name] = problem
                 else:
                     good[one.name] = merged(earlier, one) if earlier else one
-            entries.put(connection, list(good.values()))
+            catalogue_entries.put(connection, list(good.values()))
         return problems
 
     def remove(self, names: Sequence[str]) -> None:
         """Forget imported names; results stay as long as their executions."""
         with self._db.write() as connection:
-            entries.remove(connection, names)
+            catalogue_entries.remove(connection, names)
 
     def list(self, prefix: str) -> Sequence[str]:
         """Names below a logical directory."""
         directory = prefix.rstrip("/") + "/"
         with self._db.read() as connection:
-            found = entries.below(connection, directory)
+            found = catalogue_entries.below(connection, directory)
             if directory.startswith(RESULTS) and (id_ := _parts(directory)[0]):
                 copies = products.every(connection, id_)
                 found += [name_of(product) for product in copies]

@@ -74,9 +74,9 @@ class Copier:
         for turn in range(self._rounds):
             try:
                 if not self._force and self._is_there(one):
-                    self._tell(one.stat.size)
+                    self._count(one.stat.size)
                     return Copied(one.source, one.target, one.stat.size, there=True)
-                self._bring(one)
+                self._copy_one(one)
                 return Copied(one.source, one.target, one.stat.size)
             except Unavailable as error:
                 if turn + 1 == self._rounds or self._stopped.is_set():
@@ -99,18 +99,18 @@ class Copier:
             return target.checksum(one.target, told[0]) == source.checksum(one.source, told[0])
         return there.modified >= one.stat.modified > 0
 
-    def _bring(self, one: Wanted) -> None:
+    def _copy_one(self, one: Wanted) -> None:
         if one.target.startswith("file:"):
-            self._storage(one.source).get(one.source, to_path(one.target), self._tell)
+            self._storage(one.source).get(one.source, to_path(one.target), self._count)
         elif one.source.startswith("file:"):
-            self._storage(one.target).send(to_path(one.source), one.target, self._tell, keep=True)
+            self._storage(one.target).send(to_path(one.source), one.target, self._count, keep=True)
         else:
             with tempfile.TemporaryDirectory(prefix="engine-") as directory:
                 passing = Path(directory) / "passing"
                 self._storage(one.source).get(one.source, passing)
-                self._storage(one.target).send(passing, one.target, self._tell)
+                self._storage(one.target).send(passing, one.target, self._count)
 
-    def _tell(self, size: int) -> None:
+    def _count(self, size: int) -> None:
         if self._stopped.is_set():
             raise Cancelled("interrupted")
         if self._progress:

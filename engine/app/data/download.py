@@ -16,7 +16,7 @@ from wrappers.containers.tree import remove, remove_all
 from wrappers.transfer.errors import TransferError
 from wrappers.transfer.tree import unpack
 
-TOGETHER = 1000
+PARALLEL = 1000
 """Results that are looked at together."""
 
 
@@ -36,7 +36,7 @@ class Downloads:
         self._into = into
         self._progress = progress
 
-    def bring_all(self, products: Iterable[ProductView], parallel: int) -> Iterator[ProductView]:
+    def download_all(self, products: Iterable[ProductView], parallel: int) -> Iterator[ProductView]:
         """Bring these, several at a time; gives each when it is there. What is there already is left alone.
 
         Raises:
@@ -45,7 +45,7 @@ class Downloads:
         trouble: EngineError | None = None
         left = iter(products)
         with ThreadPoolExecutor(parallel) as pool:
-            while some := list(islice(left, TOGETHER)):
+            while some := list(islice(left, PARALLEL)):
                 within = _within(some)
                 wanted = [one for one in some if (one.job, one.name) not in within]
                 problems = dict(zip(wanted, pool.map(self._try, wanted), strict=True))
@@ -63,14 +63,14 @@ class Downloads:
 
     def _try(self, product: ProductView) -> EngineError | None:
         try:
-            self._bring(product)
+            self._download(product)
         except EngineError as error:
             return error
         except OSError as error:
             return Unavailable(f"{error.filename or self._into}: {error.strerror}")
         return None
 
-    def _bring(self, product: ProductView) -> None:
+    def _download(self, product: ProductView) -> None:
         target = self._into / product.name
         if target.is_file() and target.stat().st_size == product.size and _sha256(target) == product.sha256:
             return None

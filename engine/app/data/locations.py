@@ -34,9 +34,9 @@ def url_of(text: str, storages: Mapping[str, StorageSection]) -> str | None:
     return f"{base}/{below}" if below else base
 
 
-def doors_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
+def aliases_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
     """Further URLs of the same file, by the other doors of its storage, in their order."""
-    found = nearest(url, _doors(storages))
+    found = nearest(url, _aliases(storages))
     if found is None:
         return []
     base, name = found
@@ -47,11 +47,11 @@ def doors_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
 
 def storage_name(url: str, storages: Mapping[str, StorageSection]) -> str:
     """The name of the storage that a URL belongs to; its host when it is none of the settings."""
-    found = nearest(url, _doors(storages))
+    found = nearest(url, _aliases(storages))
     return found[1] if found else urlsplit(url).hostname or "localhost"
 
 
-def _doors(storages: Mapping[str, StorageSection]) -> Iterator[tuple[str, str]]:
+def _aliases(storages: Mapping[str, StorageSection]) -> Iterator[tuple[str, str]]:
     """Every door of every storage, and the storage's name."""
     return ((door, name) for name, one in storages.items() for door in (one.url, *one.doors))
 

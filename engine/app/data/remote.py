@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from engine.app.data.locations import doors_of
+from engine.app.data.locations import aliases_of
 from engine.domain.catalogue import Entry, name_of
 from engine.errors import BadRequest, NotFound
 from engine.ports import Catalogue, Storage
@@ -76,7 +76,7 @@ class Remote:
     def _of_entry(self, url: str, entry: Entry | None) -> Source | str:
         if entry is None or not entry.replicas:
             return f"{url}: no catalogue knows this file"
-        every = [door for one in entry.replicas for door in (one, *doors_of(one, self._storages))]
+        every = [door for one in entry.replicas for door in (one, *aliases_of(one, self._storages))]
         first, *others = dict.fromkeys(every)
         return Source(url, first, tuple(others), entry.checksums, entry.size)
 
@@ -93,4 +93,4 @@ class Remote:
         if found.directory:
             return f"{url}: is a directory; name its files, or a tar of it"
         checksums = {**found.checksums, **({"sha256": found.sha256} if found.sha256 else {})}
-        return Source(url, url, tuple(doors_of(url, self._storages)), checksums, found.size)
+        return Source(url, url, tuple(aliases_of(url, self._storages)), checksums, found.size)

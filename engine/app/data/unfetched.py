@@ -88,11 +88,11 @@ def _look_into(path: str) -> str:
     if found.left_out:
         if not found.files and lacks_content(path):
             return _get(path)
-        log.warning("%s", _told(path, found.left_out))
+        log.warning("%s", _message(path, found.left_out))
     return ""
 
 
-def _told(path: str, left_out: Sequence[str]) -> str:
+def _message(path: str, left_out: Sequence[str]) -> str:
     count = len(left_out)
     more = ", ..." if count > _SHOWN else ""
     entries = "entry is" if count == 1 else "entries are"

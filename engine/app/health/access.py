@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
-from engine.app.access.needs import check_answers
+from engine.app.access.needs import check_reachable
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.app.portal.provided import missing_groups
 from engine.app.portal.site import site_of
@@ -88,7 +88,7 @@ def public_url(api: ApiSection) -> Finding:
     if not api.public_url:
         return Finding(check, OK, "none is set: no embedded storage, no presigned URLs (api.public_url)")
     try:
-        check_answers(api)
+        check_reachable(api)
     except EngineError as error:
         return Finding(check, WARNING, error.message, error.remedy)
     return Finding(check, OK, f"an engine answers at {api.public_url}, seen from here")

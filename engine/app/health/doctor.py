@@ -21,7 +21,7 @@ from wrappers.containers.errors import AccessDenied, ContainerError, ImageMissin
 from wrappers.containers.programs import which
 from wrappers.containers.reference import parse
 from wrappers.containers.registry import Client
-from wrappers.containers.timed import answers, trouble
+from wrappers.containers.timed import responds, why_unreadable
 from wrappers.node.probe import probe
 from wrappers.wire import Node
 
@@ -104,7 +104,7 @@ def _proot(node: Node, namespaces: bool) -> Finding:
     if found and found == which("proot"):
         return Finding("proot", WARNING, f"{found}, the system's: good for tests only", _PROOT)
     if found:
-        wrong = "" if "://" in found else trouble(found)
+        wrong = "" if "://" in found else why_unreadable(found)
         return Finding("proot", FAILURE if wrong else OK, wrong or found, "")
     return Finding("proot", OK if namespaces else FAILURE, "none", _PROOT)
 
@@ -115,7 +115,7 @@ def _programs(programs: dict[str, str]) -> Finding:
 
 
 def _space(what: str, place: str, setting: str) -> Finding:
-    if not answers(place):
+    if not responds(place):
         remedy = f"mend its mount, or set {setting} to another place"
         return Finding(f"disk: {what}", FAILURE, f"{place} does not answer", remedy)
     path = _existing(Path(place))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.app.health.findings import FAILURE, OK, WARNING, Finding
 from engine.clock import iso
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
-from engine.ports import Backend, Login, Personal, Telling
+from engine.ports import Backend, KeepsHistory, Login, Personal
 from engine.store import attempts, sites, submissions
 from engine.store.database import Database
 from engine.store.jobs import Job
@@ -57,7 +57,7 @@ def sites_of(db: Database, now: float, backend: str = "") -> list[SiteView]:
 def story_there(db: Database, backends: Mapping[str, Backend], name: str, job: Job) -> Iterator[str]:
     """What the place itself tells of the last try of a job, a line each; nothing where it keeps no story."""
     backend = backends.get(name)
-    if not isinstance(backend, Telling):
+    if not isinstance(backend, KeepsHistory):
         return
     with db.read() as connection:
         tries = attempts.of_job(connection, job.id)

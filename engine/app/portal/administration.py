@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from engine.app.portal import passwords
-from engine.app.portal.deeds import Deeds, Doing
+from engine.app.portal.audited_actions import AuditedAction, AuditedActions
 from engine.app.portal.values import shown
 from engine.domain.account import Account, Group, Quota, Role
 from engine.errors import BadRequest, NotFound
@@ -26,7 +26,7 @@ _GROUP_NAME = re.compile(r"[\w.@+-][\w.@+ -]{0,99}")
 _LONGEST = 255
 
 
-class Administration(Deeds):
+class Administration(AuditedActions):
     """Changes of accounts and groups. NotFound is raised for a name that nobody has."""
 
     def add_user(self, name: str, role: Role = Role.USER, groups: Sequence[str] = ()) -> tuple[Account, str]:
@@ -39,7 +39,7 @@ class Administration(Deeds):
         if not _NEW_USER_NAME.fullmatch(name) or not name.strip("."):
             raise BadRequest(f"user {name!r}: a name has the letters a to z, digits and . @ + - _ only")
         new, key = Account(new_id(), name, role, created_at=self._clock.now()), passwords.new_key()
-        with self._doing("user.add") as doing:
+        with self._action("user.add") as doing:
             accounts.add(doing.connection, new)
             joined = [_group(doing.connection, group) for group in groups]
             for group in joined:
@@ -111,7 +111,7 @@ class Administration(Deeds):
                 accounts.revoke(connection, id_, now=self._clock.now())
                 changes["user.revoke_all"] = {}
             self._trail.append(
-                connection, [self._trail.deed(self._by, action, "done", data=(id_,)) for action in changes]
+                connection, [self._trail.entry(self._by, action, "done", data=(id_,)) for action in changes]
             )
             return _account(connection, name)
 
@@ -124,7 +124,7 @@ class Administration(Deeds):
         if problem := _group_name_problem(name):
             raise BadRequest(f"group {name!r}: {problem}")
         new = Group(new_id(), name)
-        with self._doing("group.add") as doing:
+        with self._action("group.add") as doing:
             for other in accounts.groups(doing.connection):
                 if other.name != name and _looks(other.name) == _looks(name):
                     raise BadRequest(f"group {name!r}: it looks like the group {other.name!r}")
@@ -137,7 +137,7 @@ class Administration(Deeds):
         with self._about("group.join", name, group) as (doing, account):
             memberships.join(doing.connection, account.id, _group(doing.connection, group))
 
-    def leave(self, group: str, name: str) -> None:
+    def remove_member(self, group: str, name: str) -> None:
         """End a membership; none is fine.
 
         Raises:
@@ -150,15 +150,15 @@ class Administration(Deeds):
                     remedy="take it away there; or take it out of groups.map of that issuer, and start "
                     "engine serve again",
                 )
-            memberships.leave(doing.connection, account.id, _group(doing.connection, group))
+            memberships.remove(doing.connection, account.id, _group(doing.connection, group))
 
     def _add_key(self, connection: Connection, id_: str, purpose: str, key: str) -> None:
         accounts.add_key(connection, id_, purpose, passwords.key_hash(key), now=self._clock.now())
 
     @contextmanager
-    def _about(self, action: str, name: str, group: str = "") -> Iterator[tuple[Doing, Account]]:
+    def _about(self, action: str, name: str, group: str = "") -> Iterator[tuple[AuditedAction, Account]]:
         """A deed that is about an account, and perhaps a group."""
-        with self._doing(action) as doing:
+        with self._action(action) as doing:
             account = _account(doing.connection, name)
             groups = (_group(doing.connection, group).id,) if group else ()
             doing.fields["data"] = (account.id, *groups)

@@ -16,7 +16,7 @@ from engine.app.access.key import Key
 from engine.app.portal.heads import Heads
 from engine.clock import Clock, iso
 from engine.store import audit
-from engine.store.audit import Deed, Head, Line
+from engine.store.audit import AuditLine, AuditRecord, Head
 from engine.store.database import Database, afterwards
 
 if TYPE_CHECKING:
@@ -48,21 +48,21 @@ class AuditTrail:
 
     def record(self, account_id: str, action: str, status: str, **more: Any) -> None:
         """Write one line now."""
-        self.write([self.deed(account_id, action, status, **more)])
+        self.write([self.entry(account_id, action, status, **more)])
 
-    def write(self, deeds: Sequence[Deed]) -> None:
+    def write(self, deeds: Sequence[AuditRecord]) -> None:
         """Write lines now."""
         with self._db.write() as connection:
             self.append(connection, deeds)
 
-    def append(self, connection: Connection, deeds: Sequence[Deed]) -> None:
+    def append(self, connection: Connection, deeds: Sequence[AuditRecord]) -> None:
         """Write lines in a transaction of the caller's; its end is told outside when that is committed."""
         head = audit.append(connection, deeds, self._signer.sign)
         afterwards(connection, lambda: self._heads.write(head))
 
-    def deed(self, account_id: str, action: str, status: str, **more: Any) -> Deed:
+    def entry(self, account_id: str, action: str, status: str, **more: Any) -> AuditRecord:
         """A line for a transaction of the caller's."""
-        return Deed(self._clock.now(), account_id, action, status, **more)
+        return AuditRecord(self._clock.now(), account_id, action, status, **more)
 
     def data_ids(self, names: Iterable[str]) -> tuple[str, ...]:
         """What stands for logical names of data: the same name has the same id, and nobody without the
@@ -76,7 +76,7 @@ class AuditTrail:
         with self._db.read() as connection:
             return audit.head(connection)
 
-    def told_head(self) -> Mapping[str, Any]:
+    def published_head(self) -> Mapping[str, Any]:
         """The same with the public key that shows who signed it, and the number of the line up to which an
         older engine signed no heads (0: all were signed).
         """
@@ -135,7 +135,7 @@ class AuditTrail:
 
         return is_signed(head.signed_text, head.signature, self._signer.public)
 
-    def _wrong_end(self, head: Head, last: Line | None) -> str:
+    def _wrong_end(self, head: Head, last: AuditLine | None) -> str:
         """What is wrong with the end of the trail; empty: nothing."""
         if head.signature:
             return "" if self._is_ours(head) else "the end of the trail is not signed by this engine"
@@ -152,7 +152,7 @@ class AuditTrail:
         found: list[str] = []
         known = self._anchors(anchors, at, found)
         before, last, count = at.sha256, at.number, 0
-        newest: Line | None = None
+        newest: AuditLine | None = None
         with self._db.read() as connection:
             head = audit.head(connection)
             for line in islice(audit.lines(connection, last), most):

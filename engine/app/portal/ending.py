@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.app.application import Application
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.deeds import KILL, asked
+from engine.app.portal.audited_actions import KILL, record_request
 from engine.ids import ExecutionId
 from engine.store import executions
 from engine.store.database import Database
@@ -15,5 +15,5 @@ def end_all(db: Database, trail: AuditTrail, app: Application, account_id: str, 
     with db.read() as connection:
         found = executions.to_end(connection, account_id)
     for id_ in found:
-        app.cancel(id_, asked(trail, by, KILL))
+        app.cancel(id_, record_request(trail, by, KILL))
     return found

@@ -12,31 +12,40 @@ from sqlalchemy.engine import Connection
 
 from engine.app.access.tokens import Segments
 from engine.app.application import Application
-from engine.app.explain import story_of
+from engine.app.explain import history_of
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
+from engine.app.portal.audited_actions import KILL, RESTART, record_request
 from engine.app.portal.carmin import Code, Refused
-from engine.app.portal.deeds import KILL, RESTART, asked
 from engine.app.portal.ending import end_all
-from engine.app.portal.reach import check_again, check_kept, place_of
+from engine.app.portal.reach import check_again, check_kept, shown_location
+from engine.app.portal.shown_messages import shown_message
 from engine.app.portal.tracing import who
 from engine.app.portal.trash import discard
 from engine.app.portal.tree import FileTree, kept_in
-from engine.app.portal.words import shown_message
 from engine.app.views import ProductView, within_others
-from engine.domain.access import Deed, may_touch_execution
+from engine.domain.access import Action, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.execution import ExecutionState
 from engine.domain.job import JobState
 from engine.ids import ExecutionId
 from engine.reconcile.layout import PACKED
-from engine.store import accounts, attempts, executions, launches, products, replicas, standing, tallies
+from engine.store import (
+    accounts,
+    attempts,
+    executions,
+    job_counts,
+    launches,
+    products,
+    replicas,
+    status_queries,
+)
 from engine.store.database import Database
 from engine.store.jobs import Job
-from engine.store.launches import Launch, Listed
-from engine.store.standing import FullLine, Line, Standing
+from engine.store.launches import Launch, LaunchRow
+from engine.store.status_queries import JobRow, JobStatusRow, StatusSummary
 
-_L = TypeVar("_L", Line, FullLine)
+_L = TypeVar("_L", JobStatusRow, JobRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +88,7 @@ class Launches:
 
     # --- asking -----------------------------------------------------------------------------------
 
-    def find(self, account: Account, id_: str, deed: Deed) -> Launch:
+    def find(self, account: Account, id_: str, deed: Action) -> Launch:
         """A launch, if the account may do this with it. What is another's is as if it were not there.
 
         Raises:
@@ -98,7 +107,7 @@ class Launches:
 
     def newest(
         self, account: Account, *, limit: int, offset: int = 0, study: str | None = None
-    ) -> list[Listed]:
+    ) -> list[LaunchRow]:
         """The executions of an account, newest first."""
         with self._db.read() as connection:
             found = launches.newest(connection, account.id, limit=limit, offset=offset, study=study)
@@ -119,21 +128,23 @@ class Launches:
             seen = _seen(connection, found)
         for product in _outermost(self.application(found).products(found.execution_id)):
             stored = self._tree.path_of(product.url)
-            if (path := place_of(seen, stored, product.url)) is not None:
+            if (path := shown_location(seen, stored, product.url)) is not None:
                 yield Result(path, stored, product)
 
     def returned(self, found: Launch, most: int) -> dict[str, list[str]]:
         """The virtual paths, or URLs, of its first results by output: what all who wait for it ask."""
         with self._db.read() as connection:
             seen = _seen(connection, found)
-            places = products.places(connection, found.execution_id, most)
+            places = products.locations(connection, found.execution_id, most)
         paths: dict[str, list[str]] = {}
         for output, url in places:
-            if (path := place_of(seen, self._tree.path_of(url), url)) is not None:
+            if (path := shown_location(seen, self._tree.path_of(url), url)) is not None:
                 paths.setdefault(output, []).append(path)
         return paths
 
-    def story(self, found: Launch, number: int) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
+    def history(
+        self, found: Launch, number: int
+    ) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
         """A job, all that happened to it, and its last report.
 
         Raises:
@@ -143,43 +154,43 @@ class Launches:
         with self._db.read() as connection:
             tries = attempts.of_job(connection, job.id)
             report = attempts.report_of(connection, tries[-1].id) if tries else None
-        told = self._teller(found)
+        told = self._virtual_paths(found)
         story = [
             {**one, "words": shown_message(str(one["words"]), told)}
-            for one in story_of(self._db, found.execution_id, job).events
+            for one in history_of(self._db, found.execution_id, job).events
         ]
         return replace(job, message=shown_message(job.message, told)), story, report or {}
 
-    def places(self) -> Mapping[str, tuple[int, int]]:
+    def backends(self) -> Mapping[str, tuple[int, int]]:
         """Active and ready jobs at each place."""
         with self._db.read() as connection:
-            return tallies.by_place(connection)
+            return job_counts.by_backend(connection)
 
-    def standing(self, found: Launch, most: int) -> tuple[Standing, list[Line]]:
+    def status(self, found: Launch, most: int) -> tuple[StatusSummary, list[JobStatusRow]]:
         """How an execution stands, and each of its jobs when there are at most so many."""
         with self._db.read() as connection:
-            stands = standing.of_execution(connection, found.execution_id)
+            stands = status_queries.of_execution(connection, found.execution_id)
             stands = replace(stands, state=_with_copies(connection, found, stands.state))
-            lines = standing.lines(connection, found.execution_id, most) if stands.jobs <= most else []
+            lines = status_queries.lines(connection, found.execution_id, most) if stands.jobs <= most else []
         return stands, self._plain(found, lines)
 
-    def page(self, found: Launch, states: Sequence[JobState], *, after: int, most: int) -> list[FullLine]:
+    def page(self, found: Launch, states: Sequence[JobState], *, after: int, most: int) -> list[JobRow]:
         """Some jobs of an execution, those with numbers above `after`."""
         with self._db.read() as connection:
-            some = standing.page(connection, found.execution_id, states, after=after, most=most)
+            some = status_queries.page(connection, found.execution_id, states, after=after, most=most)
         return self._plain(found, some)
 
     def _plain(self, found: Launch, lines: Sequence[_L]) -> list[_L]:
         """The same with messages that tell nothing of the machine."""
         if not any(line.message for line in lines):
             return list(lines)
-        told = self._teller(found)
+        told = self._virtual_paths(found)
         return [
             replace(line, message=shown_message(line.message, told)) if line.message else line
             for line in lines
         ]
 
-    def _teller(self, found: Launch) -> Callable[[str], str | None]:
+    def _virtual_paths(self, found: Launch) -> Callable[[str], str | None]:
         with self._db.read() as connection:
             seen = _seen(connection, found)
         return lambda url: _shown(seen, self._tree.path_of(url))
@@ -192,8 +203,8 @@ class Launches:
 
     def kill(self, account: Account, id_: str) -> None:
         """Ask for the end of an execution; one that has ended stays as it is."""
-        found = self.find(account, id_, Deed.CHANGE)
-        self.application(found).cancel(found.execution_id, asked(self._trail, account.id, KILL))
+        found = self.find(account, id_, Action.CHANGE)
+        self.application(found).cancel(found.execution_id, record_request(self._trail, account.id, KILL))
 
     def end_all(self, account_id: str, by: str) -> list[ExecutionId]:
         """Ask for the end of all that an account has at work, in the name of somebody."""
@@ -201,19 +212,19 @@ class Launches:
 
     def restart(self, account: Account, id_: str) -> int:
         """Run again what has failed or was killed; gives the number of jobs."""
-        found = self.find(account, id_, Deed.CHANGE)
+        found = self.find(account, id_, Action.CHANGE)
         with self._db.read() as connection:
             check_again(connection, found)
         states = (JobState.FAILED, JobState.CANCELLED)
-        also = asked(self._trail, account.id, RESTART)
+        also = record_request(self._trail, account.id, RESTART)
         return self.application(found).retry(found.execution_id, states, also=also)
 
     def rename(self, account: Account, id_: str, name: str) -> Launch:
         """Give an execution another name."""
-        found = self.find(account, id_, Deed.CHANGE)
+        found = self.find(account, id_, Action.CHANGE)
         with self._db.write() as connection:
             launches.rename(connection, found.execution_id, values.check_name(name))
-        return self.find(account, id_, Deed.READ)
+        return self.find(account, id_, Action.READ)
 
     def delete(self, account: Account, id_: str, *, files: bool) -> None:
         """Forget an ended execution, with its files if asked: these go to the trash.
@@ -221,7 +232,7 @@ class Launches:
         Raises:
             Refused: it still runs.
         """
-        found = self.find(account, id_, Deed.CHANGE)
+        found = self.find(account, id_, Action.CHANGE)
         execution = self.application(found).execution(found.execution_id)
         if not execution.state.is_final:
             raise Refused(
@@ -257,7 +268,7 @@ def _seen(connection: Connection, found: Launch) -> Sequence[tuple[str, Segments
 
 
 def _shown(seen: Sequence[tuple[str, Segments]], stored: Segments | None) -> str | None:
-    return virtual.told(seen, stored) if stored else None
+    return virtual.virtual_path(seen, stored) if stored else None
 
 
 def _with_copies(connection: Connection, found: Launch, state: ExecutionState) -> ExecutionState:

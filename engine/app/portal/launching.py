@@ -20,9 +20,9 @@ from engine.app.portal.inputs import Inputs
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.quotas import Quotas, has_no_room
 from engine.app.portal.records import Records
+from engine.app.portal.tasks import most_running
 from engine.app.portal.tree import FileTree
 from engine.app.portal.trial import Trials
-from engine.app.portal.turns import most_running
 from engine.app.portal.uploads import check_uploaded
 from engine.app.portal.virtual import owner_of
 from engine.app.requests import SubmitRequest
@@ -42,7 +42,7 @@ DEFAULT_LOCATION = "/vip/Home"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class LaunchRequest:
     """What a client asks to have run."""
 
     name: str
@@ -95,7 +95,7 @@ class Launcher:
         self._quotas = quotas
         self._trials = trials
 
-    def launch(self, account: Account, wish: Wish) -> Launch:
+    def launch(self, account: Account, wish: LaunchRequest) -> Launch:
         """Start an execution, or have it wait for its turn.
 
         Raises:
@@ -127,7 +127,7 @@ class Launcher:
         )
         inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
         self._check_room(account, location)
-        results, stores, copies = inputs.results(location, self._records.leave_alone)
+        results, stores, copies = inputs.results(location, self._records.check_writable)
         most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
         request = SubmitRequest(
             descriptor=descriptor,
@@ -197,7 +197,7 @@ class Launcher:
         launches.add(connection, new)
         if waits:
             executions.set_intent(connection, execution.id, Intent.PAUSE, now=execution.created_at)
-        deed = self._trail.deed(
+        deed = self._trail.entry(
             account.id,
             "launch",
             "waiting" if waits else "running",
@@ -257,7 +257,9 @@ class Launcher:
                 status=413,
             )
 
-    def _descriptor(self, account: Account, wish: Wish) -> tuple[Descriptor, CompiledTool, bool, bool]:
+    def _descriptor(
+        self, account: Account, wish: LaunchRequest
+    ) -> tuple[Descriptor, CompiledTool, bool, bool]:
         """Find the descriptor, compiled; tell whether it is the user's own, and whether it is trusted."""
         if wish.descriptor is None and "/" in wish.pipeline and not is_published(wish.pipeline):
             found = self._pipelines.get(account, wish.pipeline)

@@ -16,14 +16,14 @@ def is_text(name: str) -> bool:
     return True
 
 
-def told(name: str) -> str:
+def printable(name: str) -> str:
     """A name, or a path, as it is told: where it is not UTF-8, with `%` and the odd bytes percent-encoded."""
     if is_text(name):
         return name
-    return "".join(_told(character) for character in name)
+    return "".join(_encoded(character) for character in name)
 
 
-def _told(character: str) -> str:
+def _encoded(character: str) -> str:
     if character == "%":
         return "%25"
     return f"%{ord(character) & 0xFF:02X}" if "\udc80" <= character <= "\udcff" else character
@@ -32,4 +32,4 @@ def _told(character: str) -> str:
 def meant(text: str) -> str | None:
     """The name that is not UTF-8 and is told like this; None when there can be none."""
     name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
-    return name if not is_text(name) and is_text(text) and told(name) == text else None
+    return name if not is_text(name) and is_text(text) and printable(name) == text else None

@@ -37,7 +37,7 @@ _FRESH = 3600.0
 _AGAIN = 60.0
 _OLDEST = 86_400.0
 """Seconds for which keys are good while their provider does not answer."""
-_PATIENCE = 10.0
+_TIMEOUT_S = 10.0
 _WAITING = 4
 """Requests that wait for keys at a time; others are told to come again."""
 _LARGEST = 1 << 20
@@ -75,7 +75,7 @@ class Issuers:
 
 class _Provider:
     """One provider, and its keys as they were last read. They are read in a thread of their own: a provider
-    that hangs holds up a few who wait for them, and nobody for longer than `_PATIENCE`.
+    that hangs holds up a few who wait for them, and nobody for longer than `_TIMEOUT_S`.
     """
 
     def __init__(self, section: IssuerSection, clock: Clock) -> None:
@@ -143,7 +143,7 @@ class _Provider:
         if not self._waiting.acquire(blocking=False):
             return self._or_unavailable(kept)
         try:
-            return reading.result(_PATIENCE)
+            return reading.result(_TIMEOUT_S)
         except (Unavailable, TimeoutError) as error:
             with self._lock:
                 self._failed_at = self._clock.now()
@@ -189,8 +189,8 @@ class _Provider:
     def _get(self, url: str) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=self.section.authorities or None)
         opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
-        with opener.open(url, timeout=_PATIENCE) as answer:
-            found = json.loads(_whole(answer, time.monotonic() + _PATIENCE))
+        with opener.open(url, timeout=_TIMEOUT_S) as answer:
+            found = json.loads(_whole(answer, time.monotonic() + _TIMEOUT_S))
         if not isinstance(found, dict):
             raise TypeError("an object is needed")
         return found

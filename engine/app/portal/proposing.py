@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from engine.app.planner import validator
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.deeds import Deeds
+from engine.app.portal.audited_actions import AuditedActions
 from engine.app.portal.examining import examined
 from engine.app.portal.identifiers import REMEDY, identifier_problem
 from engine.app.portal.publishing import Publishing
@@ -33,7 +33,7 @@ Check = Callable[[str, Mapping[str, Any]], object]
 """Returns if a descriptor of an account may be looked through here."""
 
 
-class Proposing(Deeds):
+class Proposing(AuditedActions):
     """Proposals, in the name of somebody."""
 
     def __init__(
@@ -62,23 +62,23 @@ class Proposing(Deeds):
             raise BadRequest(f"{shown(identifier)} is no identifier of a pipeline: {problem}", remedy=REMEDY)
         now = self._clock.now()
         new = Proposal(new_id(), self._by, identifier, descriptor.sha256, note, now)
-        with self._doing("proposal.add") as doing:
+        with self._action("proposal.add") as doing:
             accounts.lock(doing.connection, self._by)
             if proposals.count_open(doing.connection, self._by) >= MOST:
                 raise BadRequest(
                     f"{MOST} proposals of yours wait for an administrator", remedy="withdraw some of them"
                 )
-            descriptors.keep(
+            descriptors.store(
                 doing.connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now
             )
             proposals.add(doing.connection, new)
             doing.fields.update(pipeline=identifier, descriptor_sha256=descriptor.sha256)
-        return {**_told(new), "warnings": [f"{one.where}: {one.message}" for one in found]}
+        return {**_summary(new), "warnings": [f"{one.where}: {one.message}" for one in found]}
 
     def mine(self) -> list[Mapping[str, Any]]:
         """All of the account, with what has become of them."""
         with self._db.read() as connection:
-            return [_told(one) for one in proposals.every(connection, self._by, decided=True)]
+            return [_summary(one) for one in proposals.every(connection, self._by, decided=True)]
 
     def withdraw(self, id_: str) -> None:
         """Take one's own proposal back.
@@ -87,7 +87,7 @@ class Proposing(Deeds):
             NotFound: the account has none of this id.
             BadRequest: it is decided already.
         """
-        with self._doing("proposal.withdraw") as doing:
+        with self._action("proposal.withdraw") as doing:
             found = _open(doing.connection, id_, self._by)
             proposals.decide(doing.connection, id_, ProposalState.WITHDRAWN, "", now=self._clock.now())
             doing.fields.update(pipeline=found.identifier, descriptor_sha256=found.descriptor_sha256)
@@ -99,7 +99,7 @@ class Proposing(Deeds):
         with self._db.read() as connection:
             names = {one.id: one.name for one in accounts.every(connection)}
             found = proposals.every(connection, decided=decided)
-        return [{**_told(one), "user": names.get(one.account_id, "")} for one in found]
+        return [{**_summary(one), "user": names.get(one.account_id, "")} for one in found]
 
     def examine(self, id_: str) -> Mapping[str, Any]:
         """One proposal with all that is to be known before it is published: lint, plan, digests, tests.
@@ -122,7 +122,7 @@ class Proposing(Deeds):
                 else "a pipeline that was never used"
             )
         user = account.name if account else ""
-        return {**_told(found), "user": user, "replaces": replaces, **examined(data), "descriptor": data}
+        return {**_summary(found), "user": user, "replaces": replaces, **examined(data), "descriptor": data}
 
     def publish(
         self, id_: str, groups: Sequence[str] = (), *, identifier: str = "", replace: bool = False
@@ -157,7 +157,7 @@ class Proposing(Deeds):
         _check_words("reason", why)
         if not why.strip():
             raise BadRequest("a reason is needed, which the user is told")
-        with self._doing("proposal.refuse") as doing:
+        with self._action("proposal.refuse") as doing:
             found = _open(doing.connection, id_)
             proposals.decide(doing.connection, id_, ProposalState.REFUSED, why, now=self._clock.now())
             doing.fields.update(pipeline=found.identifier, descriptor_sha256=found.descriptor_sha256)
@@ -182,7 +182,7 @@ def _check_words(what: str, text: str) -> None:
         raise BadRequest(f"{what}: a text of at most {LONGEST} characters, without control characters")
 
 
-def _told(one: Proposal) -> dict[str, Any]:
+def _summary(one: Proposal) -> dict[str, Any]:
     return {
         "id": one.id,
         "identifier": one.identifier,

@@ -14,7 +14,7 @@ from engine.clock import Clock
 from engine.domain.account import Account
 from engine.settings.service import IssuerSection
 from engine.store import accounts, memberships
-from engine.store.audit import Deed
+from engine.store.audit import AuditRecord
 from engine.store.database import Database
 
 log = logging.getLogger("engine.portal")
@@ -62,14 +62,14 @@ class ProvidedGroups:
             after = accounts.by_id(connection, account.id) or account
             here, there = ({one.id for one in each.groups} for each in (before, after))
             deeds = [
-                *self._deeds(JOIN, account.id, there - here),
-                *self._deeds(LEAVE, account.id, here - there),
+                *self._records(JOIN, account.id, there - here),
+                *self._records(LEAVE, account.id, here - there),
             ]
             if deeds:
                 self._trail.append(connection, deeds)
         return after
 
-    def settle(self) -> list[str]:
+    def end_unmapped(self) -> list[str]:
         """End memberships that a provider named and that the settings map no more; gives a line for each
         group that they map to and that is not there.
         """
@@ -82,7 +82,7 @@ class ProvidedGroups:
     def _end_unmapped(self) -> None:
         with self._db.write() as connection:
             ended = memberships.end_others(connection, self._kept(connection))
-            deeds = [deed for id_, group in ended for deed in self._deeds(LEAVE, id_, {group})]
+            deeds = [deed for id_, group in ended for deed in self._records(LEAVE, id_, {group})]
             if deeds:
                 self._trail.append(connection, deeds)
 
@@ -93,8 +93,8 @@ class ProvidedGroups:
             for section in self._sections.values()
         }
 
-    def _deeds(self, action: str, id_: str, groups: set[str]) -> list[Deed]:
-        return [self._trail.deed(id_, action, TOLD, data=(id_, group)) for group in sorted(groups)]
+    def _records(self, action: str, id_: str, groups: set[str]) -> list[AuditRecord]:
+        return [self._trail.entry(id_, action, TOLD, data=(id_, group)) for group in sorted(groups)]
 
     def _doubt(self, section: IssuerSection, wrong: str) -> None:
         """Tell once what is wrong with a claim, without what is in it."""

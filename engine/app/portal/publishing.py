@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from engine.app.planner import validator
-from engine.app.portal.deeds import Deeds
+from engine.app.portal.audited_actions import AuditedActions
 from engine.app.portal.identifiers import REMEDY, identifier_problem
 from engine.app.portal.values import shown
 from engine.errors import BadRequest, NotFound
@@ -20,7 +20,7 @@ from engine.store import accounts, descriptors, pipelines
 from engine.store.pipelines import Pipeline
 
 
-class Publishing(Deeds):
+class Publishing(AuditedActions):
     """Changes of what is offered."""
 
     def add(
@@ -58,12 +58,12 @@ class Publishing(Deeds):
                 remedy=REMEDY,
             )
         now = self._clock.now()
-        with self._doing("pipeline.add") as doing:
+        with self._action("pipeline.add") as doing:
             connection = doing.connection
             ids = _group_ids(connection, groups)
             new = Pipeline(identifier, descriptor.sha256, ids, created_at=now)
             _check_replaced(connection, new, replace=replace)
-            descriptors.keep(connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now)
+            descriptors.store(connection, descriptor.sha256, descriptor.data, checked_by=validator(), now=now)
             pipelines.put(connection, new)
             also(connection)
             doing.fields.update(pipeline=identifier, descriptor_sha256=descriptor.sha256)
@@ -86,8 +86,8 @@ class Publishing(Deeds):
         Raises:
             NotFound: there is no such pipeline, or no such group.
         """
-        with self._doing("pipeline.share") as doing:
-            found = _offered(doing.connection, identifier)
+        with self._action("pipeline.share") as doing:
+            found = _published(doing.connection, identifier)
             changed = replace(found, groups=_group_ids(doing.connection, groups))
             pipelines.put(doing.connection, changed)
             doing.fields["pipeline"] = identifier
@@ -99,8 +99,8 @@ class Publishing(Deeds):
         Raises:
             NotFound: there is no such pipeline.
         """
-        with self._doing("pipeline.trust") as doing:
-            changed = replace(_offered(doing.connection, identifier), trusted=trusted)
+        with self._action("pipeline.trust") as doing:
+            changed = replace(_published(doing.connection, identifier), trusted=trusted)
             pipelines.put(doing.connection, changed)
             doing.fields.update(pipeline=identifier, data={"trusted": trusted})
         return changed
@@ -111,7 +111,7 @@ class Publishing(Deeds):
         Raises:
             NotFound: there is none.
         """
-        with self._doing("pipeline.withdraw") as doing:
+        with self._action("pipeline.withdraw") as doing:
             if not identifier.isprintable() or not pipelines.hide(doing.connection, identifier):
                 raise _unknown(identifier)
             doing.fields["pipeline"] = identifier
@@ -146,7 +146,7 @@ def _check_replaced(connection: Connection, new: Pipeline, *, replace: bool) -> 
         )
 
 
-def _offered(connection: Connection, identifier: str) -> Pipeline:
+def _published(connection: Connection, identifier: str) -> Pipeline:
     """Find a pipeline that is offered.
 
     Raises:

@@ -58,7 +58,7 @@ def giving_up(db: Database, backends: Mapping[str, Backend], storage: Callable[[
 
     def give_up(execution: Execution) -> None:
         with db.read() as connection:
-            native_ids = attempts.stranded_at(connection, execution.id)
+            native_ids = attempts.undelivered_by_backend(connection, execution.id)
         if not native_ids:
             return
         for error in clear(db, storage, execution, wanted=[AttemptState.SUCCEEDED]):
@@ -125,6 +125,6 @@ def _remove(
         if not purge.remove(connection, id_):
             return False
         status = "with files" if files else "without files"
-        deed = trail.deed(by, "purge", status, execution_id=id_)
+        deed = trail.entry(by, "purge", status, execution_id=id_)
         trail.append(connection, [deed])
     return True

@@ -40,7 +40,7 @@ def check_kept(connection: Connection, found: Launch, kept: Iterable[Segments]) 
         Refused: one lies where the owner has no access.
     """
     seen = virtual.bases(_owner(connection, found))
-    if any(virtual.told(seen, path) is None for path in kept):
+    if any(virtual.virtual_path(seen, path) is None for path in kept):
         raise Refused(
             Code.DATA_NOT_ALLOWED,
             "its files lie in a place that is not yours any more",
@@ -48,11 +48,11 @@ def check_kept(connection: Connection, found: Launch, kept: Iterable[Segments]) 
         )
 
 
-def place_of(seen: Sequence[tuple[str, Segments]], stored: Segments | None, url: str) -> str | None:
+def shown_location(seen: Sequence[tuple[str, Segments]], stored: Segments | None, url: str) -> str | None:
     """Where somebody who sees these finds what lies there: its virtual path, or its URL when it is on another
     platform; None when it is not for them.
     """
-    return url if stored is None else virtual.told(seen, stored)
+    return url if stored is None else virtual.virtual_path(seen, stored)
 
 
 def _owner(connection: Connection, found: Launch) -> Account:

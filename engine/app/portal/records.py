@@ -29,7 +29,7 @@ class Records:
         self._db = db
         self._tree = tree
 
-    def leave_alone(self, stored: Segments) -> None:
+    def check_writable(self, stored: Segments) -> None:
         """Return if users may write, or remove, what lies there. The directory of an execution may go whole.
 
         Raises:

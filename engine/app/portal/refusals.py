@@ -17,7 +17,7 @@ from threading import Condition, Thread
 from engine.app.portal.audit import AuditTrail
 from engine.clock import Clock
 from engine.errors import EngineError
-from engine.store.audit import Deed
+from engine.store.audit import AuditRecord
 
 WINDOW = 60.0
 """Seconds in which the same refusal is one line."""
@@ -90,7 +90,7 @@ class Refusals:
         self._trail = trail
         self._clock = clock
         self._minutes = Minutes()
-        self._lines: deque[Deed] = deque(maxlen=_HELD)
+        self._lines: deque[AuditRecord] = deque(maxlen=_HELD)
         self._changed = Condition()
         self._ended = False
         self._thread = Thread(target=self._run, name="refusals", daemon=True)
@@ -99,11 +99,11 @@ class Refusals:
         """Begin to write."""
         self._thread.start()
 
-    def tell(self, one: Refusal) -> None:
+    def record(self, one: Refusal) -> None:
         """Have a refusal written. Returns at once."""
         with self._changed:
             if self._minutes.add(one, self._clock.now()):
-                self._lines.append(self._deed(one, one.words))
+                self._lines.append(self._record(one, one.words))
                 self._changed.notify()
 
     def close(self) -> None:
@@ -121,7 +121,7 @@ class Refusals:
                 ended = self._ended
                 for one, more in self._minutes.over(self._clock.now() + (WINDOW if ended else 0.0)):
                     words = "refused" if one.action == _OTHERS else one.words
-                    self._lines.append(self._deed(one, f"{words}, {more} more"))
+                    self._lines.append(self._record(one, f"{words}, {more} more"))
                 lines = list(self._lines)
                 self._lines.clear()
             written = self._written(lines)
@@ -136,7 +136,7 @@ class Refusals:
         ends = self._minutes.ends()
         return None if ends is None else max(0.0, ends - self._clock.now())
 
-    def _written(self, lines: list[Deed]) -> bool:
+    def _written(self, lines: list[AuditRecord]) -> bool:
         try:
             if lines:
                 self._trail.write(lines)
@@ -147,9 +147,9 @@ class Refusals:
             logger.exception("defect")
         return True
 
-    def _deed(self, one: Refusal, words: str) -> Deed:
+    def _record(self, one: Refusal, words: str) -> AuditRecord:
         who = () if one.account_id or not one.address else self._trail.data_ids([f"client {one.address}"])
-        return self._trail.deed(
+        return self._trail.entry(
             one.account_id,
             one.action[:_LONGEST],
             words[:_LONGEST],

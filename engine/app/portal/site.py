@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from engine.app.access.paths import BadPath, encoded, segments
 from engine.app.access.paths import below as path_below
 from engine.app.access.tokens import Segments
-from engine.app.data.locations import doors_of, url_of
+from engine.app.data.locations import aliases_of, url_of
 from engine.domain.urls import below
 from engine.errors import SettingsError
 from engine.settings.tree import Settings
@@ -73,7 +73,7 @@ def site_of(settings: Settings) -> Site | None:
             f"setting portal.tree: {given} has no directories that users can make, and renames nothing",
             remedy="write the URL of a storage; files of lfn: can be inputs all the same",
         )
-    return Site(url.rstrip("/"), tuple(doors_of(url.rstrip("/"), settings.storages)))
+    return Site(url.rstrip("/"), tuple(aliases_of(url.rstrip("/"), settings.storages)))
 
 
 def path_on_this_machine(url: str, root: Segments, embedded: str) -> Segments | None:

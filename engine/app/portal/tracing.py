@@ -30,9 +30,9 @@ def who(db: Database, what: str, time: str = "") -> list[Mapping[str, Any]]:
         )
     with db.read() as connection:
         if time:
-            found = list(_told(tracing.of_host(connection, what, seconds(time))))
+            found = list(_sorted(tracing.of_host(connection, what, seconds(time))))
         else:
-            found = list(_told(tracing.of_place(connection, backend, native_id)))
+            found = list(_sorted(tracing.of_backend(connection, backend, native_id)))
     if not found:
         raise NotFound(
             f"nothing is known of {what}{' at ' if time else ''}{time}",
@@ -56,7 +56,7 @@ def seconds(text: str) -> float:
         raise BadRequest(f"{text}: a time like 2026-03-01T12:00:00Z is needed") from None
 
 
-def _told(found: Iterator[Trace]) -> Iterator[Mapping[str, Any]]:
+def _sorted(found: Iterator[Trace]) -> Iterator[Mapping[str, Any]]:
     for one in found:
         runtime = one.report.get("runtime") or {}
         image = (one.descriptor.get("container-image") or {}).get("image", "")

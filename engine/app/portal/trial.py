@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SECONDS = 3
 """Of a processor: what a descriptor may take. Those of real tools take some hundredths."""
-_PATIENCE = 60.0
+_TIMEOUT_S = 60.0
 """Seconds for the whole process, on a machine that is busy."""
 _MEMORY = 1 << 30
 _NO_MEMORY = 12
@@ -74,7 +74,7 @@ def _is_short(data: Mapping[str, Any]) -> bool:
             env={name: os.environ[name] for name in _KEPT if name in os.environ},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            timeout=_PATIENCE,
+            timeout=_TIMEOUT_S,
             check=False,
         )
         return done.returncode not in (-signal.SIGXCPU, -signal.SIGKILL, _NO_MEMORY)

@@ -16,7 +16,7 @@ from engine.domain.account import Account, Group
 from engine.errors import NotFound
 from engine.ids import new_id
 from engine.store import accounts
-from engine.store.audit import Deed
+from engine.store.audit import AuditRecord
 from engine.store.database import Database
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Users:
                     now = self._clock.now()
                     found = Account(id_, shown, created_at=now, issuer=issuer, subject=subject)
                     accounts.add(connection, found)
-                    deed = Deed(now, id_, "user.add", "first visit", data=(id_,))
+                    deed = AuditRecord(now, id_, "user.add", "first visit", data=(id_,))
                     self._trail.append(connection, [deed])
         return found if found and not found.locked else None
 

@@ -153,7 +153,7 @@ def bases(account: Account) -> list[tuple[str, Segments]]:
     return own + [(f"{group.name}{_GROUP}", group_of(group.id)) for group in account.groups]
 
 
-def told(seen: Sequence[tuple[str, Segments]], stored: Segments) -> str | None:
+def virtual_path(seen: Sequence[tuple[str, Segments]], stored: Segments) -> str | None:
     """The virtual path of something in the engine's storage; None when it lies in none of the `bases`."""
     for name, base in seen:
         if stored[: len(base)] == base:

@@ -17,7 +17,7 @@ from engine.backends.wms.backend import Described, GridBackend, Outcome
 from engine.backends.wms.jdl import CLAIMS, LAUNCHER
 from engine.backends.wms.outputs import Unreadable, unpack
 from engine.backends.wms.settings import GridSettings, proxy_init
-from engine.dirac.client import Door, Refused, door
+from engine.dirac.client import DiracBridge, Refused, bridge
 from engine.dirac.settings import DoorSettings, door_settings
 from engine.errors import CredentialExpired, NotFound
 from engine.ports import Identity, Rejected
@@ -47,13 +47,13 @@ class DiracBackend(GridBackend):
 
     def __init__(self, name: str, settings: DiracSettings) -> None:
         self._settings = settings
-        ask = Questions(door(settings.door))
+        ask = Questions(bridge(settings.door))
         super().__init__(name, settings.grid, ask, batch_size=BATCH, retrievals=RETRIEVALS)
 
     @property
-    def door(self) -> Door:
+    def door(self) -> DiracBridge:
         """The DIRAC client."""
-        return door(self._settings.door)
+        return bridge(self._settings.door)
 
     @classmethod
     def from_settings(cls, name: str, section: DiracSection, settings: Settings) -> Self:
@@ -86,7 +86,7 @@ class DiracBackend(GridBackend):
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:
         """DIRAC's own story of a job: when, and in which words."""
-        return self._ask.story(int(native_id)) if native_id.isdigit() else []
+        return self._ask.history(int(native_id)) if native_id.isdigit() else []
 
     def identity(self) -> Identity:
         """What the proxy says.

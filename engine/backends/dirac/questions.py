@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.backends.wms import states, watch
 from engine.backends.wms.watch import Page
-from engine.dirac.client import PATIENCE, Door, Refused
+from engine.dirac.client import TIMEOUT_S, DiracBridge, Refused
 from engine.errors import BackendUnavailable, NotFound, SettingsError, Unavailable
 
 PAGE, CHANGES = 500, 100
@@ -17,10 +17,10 @@ PAGE, CHANGES = 500, 100
 class Questions:
     """Implements `engine.backends.wms.watch.Questions`, and asks the rest."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: DiracBridge) -> None:
         self._door = door
 
-    def ask(self, verb: str, *, patience: float = PATIENCE, **arguments: Any) -> Any:
+    def ask(self, verb: str, *, patience: float = TIMEOUT_S, **arguments: Any) -> Any:
         """An answer.
 
         Raises:
@@ -50,13 +50,13 @@ class Questions:
         answer = self._sure("of", numbers=list(numbers))
         return Page(answer["rows"], answer["at"])
 
-    def story(self, number: int) -> list[tuple[float, str]]:
+    def history(self, number: int) -> list[tuple[float, str]]:
         """What has happened to a job, by the server's clock and in its words."""
         try:
             lines = self.ask("history", number=number)
         except (Refused, NotFound):
             return []
-        return [states.told(*(*line, "", "", "", "", "")[:5]) for line in lines]
+        return [states.history_line(*(*line, "", "", "", "", "")[:5]) for line in lines]
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         """Have them killed."""

@@ -17,7 +17,7 @@ from engine.dirac.client import Refused
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ports import Accepted, Rejected
 
-PATIENCE = 180.0
+TIMEOUT_S = 180.0
 """Seconds for one request: DIRAC makes some 75 jobs a second of a parametric one (measured)."""
 
 
@@ -72,7 +72,7 @@ def _send(
     ask: Questions, request: Request
 ) -> dict[str, int] | Refused | BackendUnavailable | CredentialExpired:
     try:
-        names: dict[str, int] = ask.ask("submit", patience=PATIENCE, jdl=request.jdl)
+        names: dict[str, int] = ask.ask("submit", patience=TIMEOUT_S, jdl=request.jdl)
     except (Refused, BackendUnavailable, CredentialExpired) as error:
         return error
     if set(names) != set(request.keys):

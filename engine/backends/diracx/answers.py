@@ -52,7 +52,7 @@ class ServerClock:
         self._stamped = max(now, self._stamped + TICK)
         return self._stamped
 
-    def told(self, date: str) -> float:
+    def from_header(self, date: str) -> float:
         """The time of an answer. It is cut off to seconds, and servers renew it when they have time: the
         truth is later, and the greatest of several differences is the nearest.
         """
@@ -74,7 +74,7 @@ def judge(url: str, clock: ServerClock, status: int, text: str, headers: Mapping
         BackendUnavailable: the server has failed, or is something else than a DiracX server.
     """
     if 200 <= status < 300:
-        at = clock.told(headers.get("Date", ""))
+        at = clock.from_header(headers.get("Date", ""))
         try:
             return Answer(json.loads(text) if text else None, at)
         except ValueError:

@@ -77,11 +77,11 @@ class DiracxBackend(GridBackend):
         """Take reports and logs out of the output sandbox. One that cannot be read is as good as none."""
         if not native_id.isdigit():
             return []
-        return self._client.run(_bring(self._client, native_id, into))
+        return self._client.run(_download(self._client, native_id, into))
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:
         """DIRAC's own story of a job: when, and in which words."""
-        return self._ask.story(int(native_id)) if native_id.isdigit() else []
+        return self._ask.history(int(native_id)) if native_id.isdigit() else []
 
     def identity(self) -> Identity:
         """What the credential says. The server is not asked, unless the token must be renewed."""
@@ -123,7 +123,7 @@ class DiracxBackend(GridBackend):
         return self._client.run(submit(self._client, items, self._grid.at_once))
 
 
-async def _bring(client: Client, native_id: str, into: Path) -> list[Path]:
+async def _download(client: Client, native_id: str, into: Path) -> list[Path]:
     try:
         names = await sandbox.outputs_of(client, native_id)
         brought = []

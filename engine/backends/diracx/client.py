@@ -16,7 +16,7 @@ from engine.errors import CredentialExpired
 
 _T = TypeVar("_T")
 
-PATIENCE = 20.0
+TIMEOUT_S = 20.0
 """Seconds for one answer: the engine's lease must outlast a few of them."""
 
 
@@ -30,7 +30,7 @@ class Client:
         *,
         proxy: bool = False,
         authorities: str = "",
-        patience: float = PATIENCE,
+        patience: float = TIMEOUT_S,
     ) -> None:
         self.url = url.rstrip("/")
         self.credentials = Credentials(
@@ -55,7 +55,7 @@ class Client:
 
     def call(self, method: str, path: str, body: Any = None, **query: str | int) -> Answer:
         """`ask`, waited for."""
-        return self.run(self.ask(method, path, body, repeat=True, **query))
+        return self.run(self.request(method, path, body, repeat=True, **query))
 
     def token(self) -> Token:
         """Who we are there."""
@@ -77,7 +77,7 @@ class Client:
 
     # --- on the event loop -------------------------------------------------------------------------
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: Any = None, *, repeat: bool = True, **query: str | int
     ) -> Answer:
         """One request with a JSON body. `repeat`: making it twice does no harm.
@@ -117,7 +117,7 @@ class Client:
         data: bytes = response.content
         return data
 
-    async def together(
+    async def gather(
         self, works: Sequence[Callable[[], Awaitable[_T]]], at_once: int
     ) -> list[_T | BaseException]:
         """Do several things, so many at a time; what one raises is its result."""

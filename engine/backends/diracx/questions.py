@@ -49,10 +49,10 @@ class Questions:
             found |= self._client.run(find(self._client, group, keys[start : start + PAGE]))
         return found
 
-    def story(self, number: int) -> list[tuple[float, str]]:
+    def history(self, number: int) -> list[tuple[float, str]]:
         """What has happened to a job, by the server's clock and in its words."""
         page = self._client.run(search(self._client, [one_of("JobID", [number])], ["JobID", "LoggingInfo"]))
-        return [_told(line) for row in page.rows for line in row.get("LoggingInfo") or []]
+        return [_line(line) for row in page.rows for line in row.get("LoggingInfo") or []]
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         """Have them killed."""
@@ -77,6 +77,6 @@ class Questions:
             yield page
 
 
-def _told(line: Mapping[str, str]) -> tuple[float, str]:
+def _line(line: Mapping[str, str]) -> tuple[float, str]:
     parts = ("Status", "MinorStatus", "ApplicationStatus", "StatusTime", "Source")
-    return states.told(*(line.get(part) or "" for part in parts))
+    return states.history_line(*(line.get(part) or "" for part in parts))

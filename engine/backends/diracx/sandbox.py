@@ -19,7 +19,7 @@ async def upload(client: Client, archive: Archive, form: str = "tar.zst") -> str
         "size": len(archive.data),
         "format": form,
     }
-    answer = (await client.ask("POST", "/api/jobs/sandbox", told)).data
+    answer = (await client.request("POST", "/api/jobs/sandbox", told)).data
     if answer.get("url"):
         files = {"file": ("file", archive.data)}
         await client.store("POST", answer["url"], data=answer["fields"], files=files)
@@ -33,11 +33,11 @@ async def download(client: Client, name: str) -> bytes:
         Refused: the store does not know it, or it lies in another store.
         BackendUnavailable, CredentialExpired: as for every request.
     """
-    answer = (await client.ask("GET", "/api/jobs/sandbox", pfn=name)).data
+    answer = (await client.request("GET", "/api/jobs/sandbox", pfn=name)).data
     return await client.store("GET", answer["url"])
 
 
 async def outputs_of(client: Client, native_id: str) -> list[str]:
     """The names of the output sandboxes of a job: none while it has not ended, or when it brought none."""
-    found = (await client.ask("GET", f"/api/jobs/{int(native_id)}/sandbox/output")).data
+    found = (await client.request("GET", f"/api/jobs/{int(native_id)}/sandbox/output")).data
     return [str(name) for name in found or [] if name]

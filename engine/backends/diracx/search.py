@@ -38,7 +38,7 @@ async def pages(
             "search": [*filters, {"parameter": "JobID", "operator": "gt", "value": beyond}],
             "sort": [{"parameter": "JobID", "direction": "asc"}],
         }
-        answer = await _asked(client, "/api/jobs/search", body, page=1, per_page=PAGE)
+        answer = await _search(client, "/api/jobs/search", body, page=1, per_page=PAGE)
         yield Page(answer.data, answer.at)
         if len(answer.data) < PAGE:
             return
@@ -58,14 +58,14 @@ async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) 
         BackendUnavailable, CredentialExpired: as for every request.
     """
     body = {"grouping": list(by), "search": list(filters)}
-    rows: list[Row] = (await _asked(client, "/api/jobs/summary", body)).data
+    rows: list[Row] = (await _search(client, "/api/jobs/summary", body)).data
     return rows
 
 
-async def _asked(client: Client, path: str, body: Any, **query: int) -> Answer:
+async def _search(client: Client, path: str, body: Any, **query: int) -> Answer:
     """A question that the server does not understand is a version of it that we do not know."""
     try:
-        return await client.ask("POST", path, body, repeat=True, **query)
+        return await client.request("POST", path, body, repeat=True, **query)
     except Refused as error:
         raise BackendUnavailable(
             f"DiracX at {client.url} does not understand us: {error}",

@@ -36,7 +36,7 @@ async def change(client: Client, ids: Sequence[str], states: Sequence[str]) -> N
 async def _change_known(client: Client, ids: Sequence[str], changes: Mapping[str, Any]) -> Mapping[str, Any]:
     """What has become of each. One job that is no longer there makes the server forbid all."""
     try:
-        answer = await client.ask("PATCH", PATH, dict.fromkeys(ids, changes))
+        answer = await client.request("PATCH", PATH, dict.fromkeys(ids, changes))
     except CredentialExpired:
         found = await search(client, [one_of("JobID", [int(id_) for id_ in ids])], ["JobID"])
         there = [str(row["JobID"]) for row in found.rows]
@@ -44,6 +44,6 @@ async def _change_known(client: Client, ids: Sequence[str], changes: Mapping[str
             raise
         if not there:
             return {}
-        answer = await client.ask("PATCH", PATH, dict.fromkeys(there, changes))
+        answer = await client.request("PATCH", PATH, dict.fromkeys(there, changes))
     told: Mapping[str, Any] = answer.data.get("success", {})
     return told

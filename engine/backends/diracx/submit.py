@@ -27,7 +27,7 @@ async def submit(client: Client, items: Sequence[Described], at_once: int) -> Ou
     """Hand over each once, if the server lets us."""
     outcome = Outcome()
     lists = [items[start : start + MOST] for start in range(0, len(items), MOST)]
-    for answer in await client.together([partial(_send, client, some) for some in lists], at_once):
+    for answer in await client.gather([partial(_send, client, some) for some in lists], at_once):
         if isinstance(answer, BackendUnavailable | CredentialExpired):
             outcome.trouble = answer
         elif isinstance(answer, BaseException):
@@ -52,7 +52,7 @@ async def find(client: Client, group: str, keys: Sequence[str]) -> Mapping[str, 
 
 async def _send(client: Client, items: Sequence[Described]) -> Outcome:
     try:
-        answer = await client.ask(
+        answer = await client.request(
             "POST", "/api/jobs/jdl", [render(item.attributes) for item in items], repeat=False
         )
     except Refused as error:

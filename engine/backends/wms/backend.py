@@ -12,10 +12,10 @@ from operator import attrgetter
 
 from engine.backends.wms import payload
 from engine.backends.wms.jdl import Value, adapted, attributes, job_group
+from engine.backends.wms.recent_submissions import RecentSubmissions
 from engine.backends.wms.resources import needs, tags
 from engine.backends.wms.settings import GridSettings
-from engine.backends.wms.taken import Taken
-from engine.backends.wms.watch import Questions, Watch
+from engine.backends.wms.watch import JobWatch, Questions
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ports import Accepted, Capabilities, Observation, Rejected, Submission
 from wrappers import wire
@@ -53,8 +53,8 @@ class GridBackend(ABC):
         self.name = name
         self._grid = settings
         self._ask = ask
-        self._watch = Watch(ask, time.monotonic, settings.poll_interval * 0.9)
-        self._taken = Taken(self._watch)
+        self._watch = JobWatch(ask, time.monotonic, settings.poll_interval * 0.9)
+        self._taken = RecentSubmissions(self._watch)
         self.capabilities = Capabilities(
             batch_size=batch_size,
             window=settings.window,
@@ -73,7 +73,7 @@ class GridBackend(ABC):
         fresh = sorted((i for i in batch if i.key not in answers), key=attrgetter("group"))
         for group, some in groupby(fresh, key=attrgetter("group")):
             items = list(some)
-            files, places = payload.orders(items)
+            files, places = payload.manifest_files(items)
             sandbox = self._upload({**self._common, **files})
             if isinstance(sandbox, Rejected):
                 answers |= {item.key: sandbox for item in items}

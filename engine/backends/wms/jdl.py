@@ -36,7 +36,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class JobRequirements:
     """Where and how jobs are to run: settings of the back-end, and sites that this job had better avoid."""
 
     sites: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Wishes:
     job_type: str = "User"
 
 
-def banned(wishes: Wishes, avoid: Sequence[str]) -> tuple[str, ...]:
+def banned(wishes: JobRequirements, avoid: Sequence[str]) -> tuple[str, ...]:
     """Where a job must not run: what it had better avoid is left out when it could go nowhere then."""
     allowed = set(wishes.sites) - set(wishes.banned)
     if allowed and allowed <= set(avoid):
@@ -54,7 +54,9 @@ def banned(wishes: Wishes, avoid: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*wishes.banned, *avoid]))
 
 
-def adapted(wishes: Wishes, grid: Grid, avoid: Sequence[str], tags: Sequence[str]) -> Wishes:
+def adapted(
+    wishes: JobRequirements, grid: Grid, avoid: Sequence[str], tags: Sequence[str]
+) -> JobRequirements:
     """The wishes of one job: what it had better avoid is banned, what it needs is asked for too."""
     asked = replace(
         wishes,
@@ -72,7 +74,7 @@ def describe(
     sandboxes: Sequence[str],
     place: tuple[int, int],
     needs: Mapping[str, int],
-    wishes: Wishes,
+    wishes: JobRequirements,
 ) -> str:
     """The JDL of one submission, whose manifests are `place` (the first, how many) in the sandbox's file.
 
@@ -88,7 +90,7 @@ def attributes(
     sandboxes: Sequence[str],
     place: tuple[int, int],
     needs: Mapping[str, int],
-    wishes: Wishes,
+    wishes: JobRequirements,
 ) -> dict[str, Value]:
     """What `describe` says, by its names.
 

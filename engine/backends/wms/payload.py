@@ -46,7 +46,7 @@ def common(node: wire.Node) -> dict[str, bytes]:
     }
 
 
-def orders(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[tuple[int, int]]]:
+def manifest_files(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[tuple[int, int]]]:
     """The files with the orders of some submissions of one execution, and where those of each are: the
     number of its first line, and how many.
     """

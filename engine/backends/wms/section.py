@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from engine.backends.node import node
-from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.jdl import JobRequirements
 from engine.backends.wms.resources import Rates
 from engine.backends.wms.settings import GridSettings
 from engine.settings.backends import BackendSection
@@ -78,7 +78,7 @@ class GridSection(BackendSection):
             node=node(self.node),
             vo=self.vo,
             group=self.group,
-            wishes=Wishes(self.sites, self.banned_sites, self.tags, self.priority, self.job_type),
+            wishes=JobRequirements(self.sites, self.banned_sites, self.tags, self.priority, self.job_type),
             rates=Rates(self.power, self.cpu_time, self.gpu_tag),
             at_once=self.at_once,
             window=self.window,

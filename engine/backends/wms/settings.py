@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.backends.wms.jdl import Wishes
+from engine.backends.wms.jdl import JobRequirements
 from engine.backends.wms.resources import Rates
 from wrappers import wire
 
@@ -18,7 +18,7 @@ class GridSettings:
     vo: str = ""
     """What the credential must be for; empty: whatever it is for."""
     group: str = ""
-    wishes: Wishes = field(default_factory=Wishes)
+    wishes: JobRequirements = field(default_factory=JobRequirements)
     rates: Rates = field(default_factory=Rates)
     at_once: int = 4
     """Submitting requests at a time."""

@@ -40,15 +40,15 @@ def seen(state: str) -> Seen:
     return SEEN.get(state, Seen.QUEUED)
 
 
-def words(state: str, minor: str, application: str) -> str:
+def status_text(state: str, minor: str, application: str) -> str:
     """The place's own words for people: `Running (Application): step 2 of 5`."""
     text = f"{state} ({minor})" if minor and minor != state else state
     return text if application in ("", "Unknown", "idem") else f"{text}: {application}"
 
 
-def told(status: str, minor: str, application: str, moment: str, source: str) -> tuple[float, str]:
+def history_line(status: str, minor: str, application: str, moment: str, source: str) -> tuple[float, str]:
     """A line of a job's story: when (ISO 8601, UTC where it does not say), in which words, and whose."""
     at = datetime.fromisoformat(moment) if moment else datetime.fromtimestamp(0, UTC)
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return at.timestamp(), f"{words(status, minor, application)}, says {source or 'Unknown'}"
+    return at.timestamp(), f"{status_text(status, minor, application)}, says {source or 'Unknown'}"

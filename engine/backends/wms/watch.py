@@ -31,7 +31,7 @@ OVERLAP = 30.0
 """Seconds by which two questions about changes overlap."""
 FULL_EVERY = 900.0
 """Seconds between two comparisons of everything."""
-PATIENCE = 3
+TIMEOUT_S = 3
 """Cycles in which the numbers may differ before everything is compared: jobs move while we count."""
 PAGE = 5000
 """Jobs of one question, and of one page of an answer: some five megabytes."""
@@ -88,7 +88,7 @@ class _Cycle:
     odd: int = 0
 
 
-class Watch:
+class JobWatch:
     """What is known of the jobs that somebody asked about."""
 
     def __init__(self, ask: Questions, clock: Callable[[], float], period: float) -> None:
@@ -149,7 +149,7 @@ class Watch:
         cycle.mark = mark  # only now: an answer that breaks off is asked for once more
         there = self._ask.count_active(groups)
         cycle.odd = 0 if there == self._count() else cycle.odd + 1
-        if cycle.odd >= PATIENCE or now - cycle.compared >= FULL_EVERY:
+        if cycle.odd >= TIMEOUT_S or now - cycle.compared >= FULL_EVERY:
             self._compare(now, groups)
         cycle.refreshed = self._clock()  # a server that takes longer than a period is not asked without end
 
@@ -221,7 +221,7 @@ class Watch:
 def _state(status: str, minor: str, application: str, site: str) -> _State:
     """What is said of a job, once for all of which the same is said."""
     where = "" if site in ("ANY", "Multiple", "Unknown") else site  # it has none yet
-    return _State(states.seen(status), states.words(status, minor, application), where)
+    return _State(states.seen(status), states.status_text(status, minor, application), where)
 
 
 def _numbers(native_ids: Iterable[str]) -> list[int]:

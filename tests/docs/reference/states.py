@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.domain import execution, retry
-from engine.domain.attempt import NO_CHANGE, STEPS, AttemptState, News
+from engine.domain.attempt import NO_CHANGE, TRANSITIONS, AttemptEvent, AttemptState
 from engine.domain.job import MAY_BECOME, JobState
 from engine.domain.retry import Failure
 from tests.docs.markdown import code, table
@@ -17,14 +17,14 @@ from wrappers.causes import CAUSES, NO, PERHAPS, YES, Cause
 def attempts() -> str:
     """What each piece of news does to an attempt in each state that is not final."""
     live = [state for state in AttemptState if not state.is_final]
-    rows = [[code(news), *(_cell(state, news) for state in live)] for news in News]
+    rows = [[code(news), *(_cell(state, news) for state in live)] for news in AttemptEvent]
     return table(["news", *map(code, live)], rows)
 
 
-def _cell(state: AttemptState, news: News) -> str:
+def _cell(state: AttemptState, news: AttemptEvent) -> str:
     if (state, news) in NO_CHANGE:
         return "·"
-    step = STEPS.get((state, news))
+    step = TRANSITIONS.get((state, news))
     if step is None:
         return ""
     effects = "".join(f" + {effect}" for effect in step.effects)
@@ -33,8 +33,10 @@ def _cell(state: AttemptState, news: News) -> str:
 
 def news() -> str:
     """What each piece of news means, where its name does not say."""
-    meanings = field_comments(News)
-    return table(["news", "meaning"], [(code(n), meanings[n.name]) for n in News if n.name in meanings])
+    meanings = field_comments(AttemptEvent)
+    return table(
+        ["news", "meaning"], [(code(n), meanings[n.name]) for n in AttemptEvent if n.name in meanings]
+    )
 
 
 def jobs() -> str:

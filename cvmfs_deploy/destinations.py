@@ -1,0 +1,27 @@
+"""Settings become the place where a run publishes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cvmfs_deploy.deploy import Destination
+from cvmfs_deploy.layout import Layout
+from cvmfs_deploy.publish.base import Publisher
+from cvmfs_deploy.publish.cvmfs_server import CvmfsPublisher
+from cvmfs_deploy.publish.directory import DirectoryPublisher
+from cvmfs_deploy.settings import Settings
+
+
+def destination_of(settings: Settings) -> Destination:
+    """The place that the settings name.
+
+    Raises:
+        SettingsError: they name none that is possible.
+    """
+    layout = Layout(settings.root)
+    publisher: Publisher
+    if settings.repository:
+        publisher = CvmfsPublisher(settings, layout)
+    else:
+        publisher = DirectoryPublisher(Path(settings.to).absolute(), layout)
+    return Destination(settings, publisher, layout)

@@ -1,0 +1,68 @@
+"""Which configured storage a URL belongs to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from engine.dirac.settings import Grid
+from engine.domain.urls import SAME, nearest
+from engine.errors import BadRequest
+from engine.storages.credentials import CredentialSource
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """What a storage is made from: its section of the settings. The default is an unconfigured one."""
+
+    url: str = ""
+    """What all of its URLs begin with; empty: any URL of the scheme."""
+    doors: tuple[str, ...] = ()
+    credential: CredentialSource | None = None
+    """None: whatever the environment offers, or nothing."""
+    api: str = ""
+    region: str = "us-east-1"
+    checksum: str = ""
+    rename: bool | None = None
+    stall: float = 60.0
+    """Seconds without a byte after which a request has failed."""
+    parallel: int = 8
+    read_back: int = 256 << 20
+    """Bytes of a file that is read back where a server tells no checksum; others are compared by size."""
+    authorities: str = ""
+    dirac: Grid | None = None
+    """What `lfn:` needs; None: no DIRAC client is configured."""
+
+
+def storage_of(url: str, places: Iterable[StorageSettings]) -> StorageSettings | None:
+    """The storage to which the URL belongs by its longest prefix, other doors included; None: to none.
+
+    Its `url` is the door by which it was found.
+    """
+    every = ((door, place) for place in places for door in (place.url, *place.doors))
+    found = nearest(url, every)
+    if found is None:
+        return None
+    door, place = found
+    return place if door == place.url else _by_alias(place, door)
+
+
+UNCONFIGURED = StorageSettings()
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of a URL, in its first spelling.
+
+    Raises:
+        BadRequest: it has none.
+    """
+    scheme = urlsplit(url).scheme.lower()
+    if not scheme:
+        raise BadRequest(f"{url!r} is no URL", remedy="write STORAGE:PATH or SCHEME://...")
+    return SAME.get(scheme, scheme)
+
+
+def _by_alias(place: StorageSettings, door: str) -> StorageSettings:
+    others = tuple(other for other in (place.url, *place.doors) if other != door)
+    return replace(place, url=door, doors=others)
