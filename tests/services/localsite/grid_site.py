@@ -40,6 +40,8 @@ GRACE = 20.0
 """Seconds between SIGTERM and SIGKILL for a job that is killed."""
 YOUNG = 3.0
 """Seconds for which a job is not killed: a Python that has just been started dies without a word."""
+IDLE_AFTER, IDLE_PAUSE = 30.0, 2.0
+"""It stands beside all other tests: the server that is always asked takes a quarter of a core for nothing."""
 LARGEST_OUTPUT = 100 << 20
 NAME = "LOCAL.Site.xx"
 
@@ -59,7 +61,7 @@ class Site:
     """Seconds between two signs of life, more than one (DiracX 0.7 takes no more); with one, a job hears of
     its end."""
     pause: float = 0.3
-    """Seconds between two questions for a job."""
+    """Seconds between two questions for a job; `IDLE_PAUSE` when there was none for `IDLE_AFTER` seconds."""
     environment: tuple[tuple[str, str], ...] = ()
     """Variables that jobs get."""
 
@@ -73,19 +75,21 @@ class Site:
             slot.join()
 
     def _slot(self, stop: threading.Event) -> None:
-        pilot = Client(self.url, self.credential)
+        pilot, worked = Client(self.url, self.credential), time.monotonic()
         while not stop.is_set():
             try:
                 asked = {"site": self.name, "tags": list(self.tags)}
                 match = pilot.call("POST", "/api/localsite/match", asked).data
                 if match:
                     _Job(self, match, stop).run()
+                    worked = time.monotonic()
                     continue
             except (EngineError, Refused, OSError) as error:
                 log.warning("%s", error)
             except Exception:
                 log.exception("a job could not be run")  # the slot goes on
-            stop.wait(self.pause)
+            is_idle = time.monotonic() - worked > IDLE_AFTER
+            stop.wait(IDLE_PAUSE if is_idle else self.pause)
         pilot.close()
 
 

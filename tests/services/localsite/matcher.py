@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -45,7 +46,8 @@ router = DiracxRouter()
 CANDIDATES = 50
 """Waiting jobs that one match looks at."""
 PAUSE = float(os.environ.get("LOCALSITE_PAUSE", "0.2"))
-"""Seconds between two looks for new jobs."""
+"""Seconds between two looks for new jobs; `IDLE_PAUSE` when there was none for `IDLE_AFTER` seconds."""
+IDLE_AFTER, IDLE_PAUSE = 30.0, 1.0
 BATCH = 500
 
 
@@ -185,13 +187,16 @@ async def optimizer() -> AsyncIterator[None]:
     source = ConfigSource.create()
 
     async def loop() -> None:
+        worked = time.monotonic()
         while True:
             try:
                 if await optimise(dbs, await source.read_non_blocking()):
+                    worked = time.monotonic()
                     continue
             except Exception as error:  # the server may not be ready yet
                 log.warning("optimizer: %r", error)
-            await asyncio.sleep(PAUSE)
+            is_idle = time.monotonic() - worked > IDLE_AFTER
+            await asyncio.sleep(max(PAUSE, IDLE_PAUSE) if is_idle else PAUSE)
 
     async with contextlib.AsyncExitStack() as stack:
         for db in dbs.values():
