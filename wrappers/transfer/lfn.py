@@ -7,7 +7,7 @@ import threading
 from typing import Any, Dict
 from urllib.parse import unquote, urlsplit
 
-import wrappers
+from wrappers import dirac_bridge
 from wrappers.dirac.client import python_of
 from wrappers.dirac_bridge import answers
 from wrappers.dirac_bridge.line import MARK, ONCE
@@ -93,9 +93,9 @@ def _ask(tools: Tools, permit: UrlAccess, verb: str, arguments: Dict[str, Any]) 
     if python is None:
         raise Permanent(f"{permit.url}: this node has no DIRAC client")
     question = json.dumps({"id": 1, "verb": verb, "arguments": arguments}) + "\n"
-    door = os.path.join(os.path.dirname(os.path.abspath(wrappers.__file__)), "door")
+    bridge = os.path.dirname(os.path.abspath(dirac_bridge.__file__))
     with _CLIENTS:
-        program = programs.Program([python, door, ONCE], tools.budget, {})
+        program = programs.Program([python, bridge, ONCE], tools.budget, {})
         said = program.feed([question.encode("ascii")], tools.budget.seconds_left())
     for line in reversed(said.words.split(MARK)[1:]):
         try:
