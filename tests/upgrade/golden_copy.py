@@ -7,8 +7,8 @@
     dirac/           what the stand-in for DIRAC's services kept: jobs, and their sandboxes
     diracx/          a directory for each job that DiracX had: description, and what was in its sandbox
 
-In each text the directory of the copy is `@ROOT@`, the registry of its image `@REGISTRY@`, and the digest of
-that `@IMAGE@`. A manifest's checksum changes with what is in it: that of attempt A is `@MANIFEST-A@`,
+In each text the directory of the copy is `@ROOT@`, that of the engine's sources `@CHECKOUT@`, the registry of
+its image `@REGISTRY@`, and the digest of that `@IMAGE@`. A manifest's checksum changes with what is in it: that of attempt A is `@MANIFEST-A@`,
 wherever it stands.
 """
 
@@ -24,12 +24,14 @@ from pathlib import Path
 
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = "@ROOT@"
+CHECKOUT = "@CHECKOUT@"
+_SOURCES = str(Path(__file__).resolve().parents[2])
 _BINARY = (".pyz",)
 
 
 def pack(root: Path, target: Path, others: Mapping[str, str]) -> None:
     """Write what lies in a directory as a golden copy. `others`: what stands for further texts of its own."""
-    words = {str(root): ROOT, **{text: word for word, text in others.items()}}
+    words = {str(root): ROOT, _SOURCES: CHECKOUT, **{text: word for word, text in others.items()}}
     for attempt, line in _manifests(root):
         words[hashlib.sha256(line).hexdigest()] = f"@MANIFEST-{attempt}@"
     part = target.with_suffix(".part")
@@ -53,7 +55,7 @@ def unpack(source: Path, root: Path, others: Mapping[str, str]) -> None:
     with tarfile.open(source) as tar:
         tar.extractall(root)
     files = [path for path in root.rglob("*") if path.is_file()]
-    _replace(files, {ROOT: str(root), **others})
+    _replace(files, {ROOT: str(root), CHECKOUT: _SOURCES, **others})
     sums = {f"@MANIFEST-{attempt}@": hashlib.sha256(line).hexdigest() for attempt, line in _manifests(root)}
     _replace(files, sums)
     for path in files:

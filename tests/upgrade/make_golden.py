@@ -34,7 +34,7 @@ from tests.services.diracx import Diracx, start_diracx, start_site
 from tests.services.images import push_busybox
 from tests.services.postgres import start_postgres
 from tests.services.registry import start_registry
-from tests.upgrade.golden_copy import GOLDEN, pack
+from tests.upgrade.golden_copy import CHECKOUT, GOLDEN, pack
 from tests.upgrade.grid import GRID_WORDS, Services, image_words, record
 
 TOOL = {
@@ -290,8 +290,9 @@ def dump_postgres(url: str) -> str:
     return "".join(f"{line}\n" for line in dumped.stdout.splitlines() if not line.startswith("\\"))
 
 
-def make(program: Path, url: str, dump: Callable[[str], str], target: Path) -> None:
+def make(checkout: Path, url: str, dump: Callable[[str], str], target: Path) -> None:
     """Make one golden copy. `url` may name the directory as {root}."""
+    program = checkout / ".venv/bin/engine"
     root = Path(tempfile.mkdtemp(prefix="golden-"))
     services = Services(root / "dirac")
     with (
@@ -313,7 +314,7 @@ def make(program: Path, url: str, dump: Callable[[str], str], target: Path) -> N
             (root / "held.json").write_text(json.dumps(held, indent=1))
             for path in root.glob("home/.local/share/grid-engine/engine.db*"):
                 path.unlink()
-            pack(root, target, image_words(registry))
+            pack(root, target, {**image_words(registry), CHECKOUT: str(checkout)})
         finally:
             old.kill_all()
             shutil.rmtree(root)
@@ -328,15 +329,14 @@ def main() -> None:
     checkout = parser.parse_args().checkout.absolute()
     shown = ["git", "-C", str(checkout), "show", "--no-patch", "--format=%cs-%h", "--abbrev=7"]
     name = subprocess.run(shown, check=True, capture_output=True, text=True).stdout.strip()
-    program = checkout / ".venv/bin/engine"
-    every = [program.with_name("python"), "-c", EVERY_SETTING]
+    every = [checkout / ".venv/bin/python", "-c", EVERY_SETTING]
     variables = {"PATH": os.defpath, "HOME": "/home/keeper", "USER": "keeper"}
     told = subprocess.run(every, cwd="/", env=variables, check=True, capture_output=True, text=True)
     (GOLDEN / f"{name}-settings.yaml").write_text(told.stdout)
     file = "sqlite:///{root}/home/.local/share/grid-engine/engine.db"
-    make(program, file, dump_sqlite, GOLDEN / f"{name}-sqlite.tar.xz")
+    make(checkout, file, dump_sqlite, GOLDEN / f"{name}-sqlite.tar.xz")
     with start_postgres() as server, server.database() as url:
-        make(program, url, dump_postgres, GOLDEN / f"{name}-postgres.tar.xz")
+        make(checkout, url, dump_postgres, GOLDEN / f"{name}-postgres.tar.xz")
 
 
 def _until(what: Callable[[], Any]) -> None:
