@@ -8,8 +8,8 @@
     diracx/          a directory for each job that DiracX had: description, and what was in its sandbox
 
 In each text the directory of the copy is `@ROOT@`, that of the engine's sources `@CHECKOUT@`, the registry of
-its image `@REGISTRY@`, and the digest of that `@IMAGE@`. A manifest's checksum changes with what is in it: that of attempt A is `@MANIFEST-A@`,
-wherever it stands.
+its image `@REGISTRY@`, and the digest of that `@IMAGE@`. A manifest's checksum changes with what is in it:
+that of attempt A is `@MANIFEST-A@`, wherever it stands.
 """
 
 from __future__ import annotations
