@@ -1,4 +1,5 @@
-"""The settings of a YAML file, with `ENGINE_*` variables over them. An unknown key is an error.
+"""The settings of a YAML file, with `ENGINE_*` variables over them. An unknown key is an error, an
+unknown variable is not: other programs have variables with this prefix too.
 
 The file is `$ENGINE_CONFIG`, else `$XDG_CONFIG_HOME/grid-engine/engine.yaml`. Variables override it, with two
 underscores between levels: `ENGINE_BACKENDS__LOCAL__SLOTS=4`.
@@ -9,9 +10,10 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ from engine.settings.tree import Settings
 
 NO_SETTINGS = frozenset({"ENGINE_CONFIG", "ENGINE_KEY", "ENGINE_PYTHON"})
 """Variables of that prefix with a meaning of their own."""
+_TOP = (*Settings.model_fields, *legacy.OLD)
+_ALIKE = 0.8
+"""How like a setting a variable of another program may be called, from 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def load(path: Path | None = None, warn: Callable[[str], None] | None = None) ->
     file = given or xdg.directory("XDG_CONFIG_HOME", ".config") / "engine.yaml"
     source = _Source(file, _read(file, required=given is not None), _variables())
     if warn is not None:
-        for line in legacy.warnings(str(file), source.tree, source.variables):
+        for line in (*legacy.warnings(str(file), source.tree, source.variables), *_misspelt()):
             warn(line)
     merged = _merged(source)
     try:
@@ -89,22 +94,26 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
 
 
 def _variables() -> dict[Keys, str]:
-    """Find the variables that name settings, those of whole sections first.
-
-    Raises:
-        SettingsError: a variable names no setting; a misspelt one would be ignored in silence otherwise.
-    """
-    found = dict[Keys, str]()
-    for name in os.environ:
-        if not name.startswith("ENGINE_") or name in NO_SETTINGS:
-            continue
-        keys = tuple(name.removeprefix("ENGINE_").lower().split("__"))
-        if keys[0] not in (*Settings.model_fields, *legacy.OLD):
-            raise SettingsError(
-                f"variable {name}: no such setting", remedy="engine settings shows those there are"
-            )
-        found[keys] = name
+    """Find the variables that name settings, those of whole sections first. Others are not ours."""
+    found = {keys: name for name, keys in _prefixed().items() if keys[0] in _TOP}
     return dict(sorted(found.items(), key=lambda one: (len(one[0]), one[0][0] not in legacy.OLD)))
+
+
+def _prefixed() -> dict[str, Keys]:
+    """Split the names of all variables with our prefix which have no meaning of their own."""
+    return {
+        name: tuple(name.removeprefix("ENGINE_").lower().split("__"))
+        for name in os.environ
+        if name.startswith("ENGINE_") and name not in NO_SETTINGS
+    }
+
+
+def _misspelt() -> Iterator[str]:
+    """Say which variables name no setting, but look as if they should."""
+    for name, (top, *rest) in _prefixed().items():
+        if top not in _TOP and (near := get_close_matches(top, _TOP, 1, cutoff=_ALIKE)):
+            wanted = legacy.variable_of((near[0], *rest))
+            yield f"variable {name} is no setting, and is ignored; did you mean {wanted}?"
 
 
 def _merged(source: _Source) -> dict[str, Any]:

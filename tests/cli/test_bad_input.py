@@ -207,11 +207,24 @@ def test_every_wrong_setting_is_told_at_once(desk: Desk) -> None:
     assert {line.split(": ")[1] for line in said(ran)} == {"bogus", "limits.cores"}
 
 
-@pytest.mark.parametrize("name", ["ENGINE_SLOTS", "ENGINE_BACKENDS__LOCAL__SLOTZ"])
-def test_an_unknown_variable_is_named(desk: Desk, name: str) -> None:
-    ran = desk.run("list", variables={name: "3"})
-    assert ran.code == 2
-    assert said(ran)[0] == f"variable {name}: no such setting"
+def test_an_unknown_key_of_our_sections_is_named_in_a_variable_too(desk: Desk) -> None:
+    ran = desk.run("list", variables={"ENGINE_BACKENDS__LOCAL__SLOTZ": "3"})
+    assert (ran.code, said(ran)[0]) == (2, "variable ENGINE_BACKENDS__LOCAL__SLOTZ: no such setting")
+
+
+def test_variables_of_other_programs_are_left_alone_and_misspelt_ones_of_ours_told(desk: Desk) -> None:
+    others = {
+        "ENGINE_SLOTS": "3",
+        "ENGINE_": "x",
+        "ENGINE__": "x",
+        "ENGINE_HOST__X": "",
+        "ENGINE_VERSION": "9",
+    }
+    ran = desk.ok("list", variables={**others, "ENGINE_DATABSE": "none", "ENGINE_NODES__PULL": "none"})
+    assert said(ran) == [
+        "warning: variable ENGINE_DATABSE is no setting, and is ignored; did you mean ENGINE_DATABASE?",
+        "warning: variable ENGINE_NODES__PULL is no setting, and is ignored; did you mean ENGINE_NODE__PULL?",
+    ]
 
 
 def test_a_settings_file_that_was_named_must_be_there(desk: Desk) -> None:
