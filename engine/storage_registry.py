@@ -12,14 +12,14 @@ from engine import plugins
 from engine.app.access import tokens
 from engine.app.access.key import Key
 from engine.app.access.needs import embedded_url
-from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys, default_root
+from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys
 from engine.clock import Clock
 from engine.dirac.settings import Grid, door_settings
 from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings.data import StorageSection
 from engine.settings.tree import Settings
-from engine.storages.credentials import ApiKey, CredentialFile, CredentialSource, MadeToken, Token
+from engine.storages.credentials import ApiKey, CredentialFile, CredentialSource, Kind, MadeToken, Token
 from engine.storages.scoping import scope_down
 from engine.storages.sections import UNCONFIGURED, StorageSettings, scheme_of, storage_of
 from wrappers.wire import Grant
@@ -37,9 +37,13 @@ def grid(settings: Settings) -> Grid | None:
 class StorageRegistry:
     """Every place where files may lie, as one user sees them."""
 
-    def __init__(self, settings: Settings, owner: str, key: Callable[[], Key], clock: Clock) -> None:
-        """Raises:
-        SettingsError: a storage names a credential that there is not.
+    def __init__(
+        self, settings: Settings, owner: str, key: Callable[[], Key], clock: Clock, execution: str = ""
+    ) -> None:
+        """`execution`: that of the owner for which files are reached, with the tokens that came with it.
+
+        Raises:
+            SettingsError: a storage names a credential that there is not.
         """
         self._settings = settings
         self._clock = clock
@@ -47,7 +51,7 @@ class StorageRegistry:
             name: CredentialFile(name, section.kind, section.file, clock)
             for name, section in settings.credentials.items()
         }
-        self._keys = PlatformKeys(default_root(), owner, settings.storages)
+        self._keys = PlatformKeys.of(owner, settings.storages, execution)
         self._sessions: dict[str, RefreshedToken] = {}
         self._registered: dict[str, CredentialSource] = {
             name: self._of_user(name, section)
@@ -92,7 +96,8 @@ class StorageRegistry:
                 name, file, section.refresh, self._settings.data.authorities, self._clock
             )
             return self._sessions[name]
-        return CredentialFile(name, "key", file, self._clock)
+        kind: Kind = "token" if self._keys.came_with_launch(name) else "key"
+        return CredentialFile(name, kind, file, self._clock)
 
     def credentials(self) -> list[CredentialSource]:
         """Every credential of the settings."""
@@ -123,8 +128,8 @@ class StorageRegistry:
         )
 
     def _credential(self, name: str, section: StorageSection) -> CredentialSource | None:
-        """That of the section; else the key that its user may register for it."""
-        if not section.credential:
+        """What came with the execution; else that of the section, or the key that its user may register."""
+        if not section.credential or self._keys.came_with_launch(name):
             return self._registered.get(name)
         return self._named(f"storages.{name}.credential", section.credential)
 

@@ -16,6 +16,7 @@ from engine.app.access.claims import Claims
 from engine.app.access.key import Key, default_path, load_key
 from engine.app.application import Application
 from engine.app.data.catalogue import InternalCatalogue, entry_of
+from engine.app.data.platforms import PlatformKeys
 from engine.app.follow import Driver
 from engine.app.manifests import Manifests
 from engine.app.portal.audit import AuditTrail
@@ -167,19 +168,25 @@ class Engine:
         heads = Heads(self.settings.portal.audit_heads)
         return AuditTrail(self.db, lambda: self.key, self.clock, heads)
 
-    def app_of(self, account: str) -> Application:
-        """The use cases as an account of the portal has them: its executions, its keys."""
+    def app_of(self, account: str, execution: str = "") -> Application:
+        """The use cases as an account of the portal has them: its executions, its keys, and those that came
+        with an execution.
+        """
         settings = self.settings.model_copy(update={"owner": account})
-        storage = self._places_of(account).storage
+        storage = self._places_of(account, execution).storage
         return Application(settings, self.db, self.backends, storage, self.catalogues, self.clock)
 
     @cached_property
-    def _places_of(self) -> Callable[[str], StorageRegistry]:
+    def _places_of(self) -> Callable[[str, str], StorageRegistry]:
         @lru_cache(maxsize=100)
-        def of(owner: str) -> StorageRegistry:
-            return StorageRegistry(self.settings, owner, lambda: self.key, self.clock)
+        def of(owner: str, execution: str) -> StorageRegistry:
+            return StorageRegistry(self.settings, owner, lambda: self.key, self.clock, execution)
 
-        return of
+        def of_existing(owner: str, execution: str) -> StorageRegistry:
+            own = bool(execution) and PlatformKeys.of(owner, self.settings.storages, execution).exist
+            return of(owner, execution if own else "")
+
+        return of_existing
 
     def http(self) -> Http:
         """The HTTP side of `engine serve`.
@@ -195,9 +202,11 @@ class Engine:
         of = self._places_of
         doors = NodeStorages(
             embedded=embedded_url(self.settings.api),
-            storage=lambda url, owner: of(owner).storage(url),
-            scope_down=lambda url, method, owner, seconds: of(owner).scope_down(url, method, seconds),
-            renew=lambda owner, platform: of(owner).renew(platform),
+            storage=lambda url, owner, execution: of(owner, execution).storage(url),
+            scope_down=lambda url, method, owner, execution, seconds: of(owner, execution).scope_down(
+                url, method, seconds
+            ),
+            renew=lambda owner, execution, platform: of(owner, execution).renew(platform),
         )
         applications = lru_cache(maxsize=1000)(self.app_of)
         portal = partial(
@@ -235,7 +244,7 @@ class Engine:
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
             patience=self.settings.data.patience,
             full=lambda execution, size: self._served.full(execution, size) if self._served else "",
-            of_owner=lambda url, owner: self._places_of(owner).storage(url),
+            of_execution=lambda url, owner, execution: self._places_of(owner, execution).storage(url),
         )
         turns = PortalTasks(self.db, self.settings.portal, self.trail, self.clock)
         return Driver(

@@ -114,7 +114,7 @@ def _status(portal: Portal, account: Account, id_: str) -> str:
         found = portal.launches.find(account, id_, Action.READ)
     except Refused:
         return "UNKNOWN"
-    return _STATUS[portal.launches.application(found).execution(found.execution_id).state]
+    return _STATUS[portal.launches.state(found)]
 
 
 def _kill(portal: Portal, account: Account, body: bytes) -> str:

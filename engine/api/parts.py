@@ -136,7 +136,7 @@ def _virtual_tree(every: Settings, tree: Tree, site: Site | None, doors: NodeSto
     here = DirectoryTree(tree, every.api)
     if site is None:
         return here
-    return SplitTree(StorageTree(doors.storage(site.url, every.owner), site, tree), here)
+    return SplitTree(StorageTree(doors.storage(site.url, every.owner, ""), site, tree), here)
 
 
 def _check(db: Database) -> Callable[[], None]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.domain.options import Grid
+from engine.ids import ExecutionId
 from engine.planning import Descriptor, Sweep
 
 
@@ -30,6 +31,8 @@ class SubmitRequest:
     spare: str = ""
     """Directory of the embedded storage for what no other place takes, percent-encoded; "": its top."""
     key: str | None = None
+    id: ExecutionId | None = None
+    """The new id that the execution is to have; None: any."""
     runtimes: Sequence[str] = ()
     root: str = ""
     isolated: bool = False

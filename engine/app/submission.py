@@ -90,7 +90,7 @@ class Submissions:
 
     def _new_execution(self, planned: Plan, key: str | None) -> Execution:
         now = self._clock.now()
-        id_ = ExecutionId(new_id())
+        id_ = planned.request.id or ExecutionId(new_id())
         results = to_url(results_of(planned.request, self._settings) / id_)
         home = "" if planned.needs_staging else results
         places = destinations_of(

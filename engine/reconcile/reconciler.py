@@ -54,7 +54,7 @@ class Reconciler:
         *,
         patience: float = 86_400.0,
         full: Full = lambda execution, size: "",
-        of_owner: Callable[[str, str], Storage] | None = None,
+        of_execution: Callable[[str, str, str], Storage] | None = None,
     ) -> None:
         self._db = db
         self._backends = backends
@@ -74,7 +74,7 @@ class Reconciler:
             label=label,
         )
         self._registrar = registrar
-        self._replicator = Replicator(db, storage, clock, workspace, of_owner, label)
+        self._replicator = Replicator(db, storage, clock, workspace, of_execution, label)
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
         self._asked: dict[str, float] = {}

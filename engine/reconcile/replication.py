@@ -31,15 +31,15 @@ class Replicator:
         storage: Callable[[str], Storage],
         clock: Clock,
         workspace: Path,
-        of_owner: Callable[[str, str], Storage] | None = None,
+        of_execution: Callable[[str, str, str], Storage] | None = None,
         label: Label = lambda *_: None,
     ) -> None:
-        """`of_owner`: (URL, owner) -> the storage where copies go, as the owner of an execution has it.
+        """`of_execution`: (URL, owner, id) -> the storage where copies of an execution's results go.
         `label`: has copies carry words there.
         """
         self._db = db
         self._storage = storage
-        self._of_owner = of_owner or (lambda url, owner: storage(url))
+        self._of_execution = of_execution or (lambda url, owner, execution: storage(url))
         self._clock = clock
         self._workspace = workspace
         self._label = label
@@ -88,7 +88,7 @@ class Replicator:
         Raises:
             EngineError: it cannot be made now.
         """
-        target = self._of_owner(copy.url, copy.owner)
+        target = self._of_execution(copy.url, copy.owner, copy.execution_id)
         self._bring(copy, target)
         with self._db.read() as connection:
             execution = executions.get(connection, copy.execution_id)

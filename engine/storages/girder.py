@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-from engine.clock import Clock, SystemClock
+from engine.clock import Clock, SystemClock, iso
 from engine.domain.urls import child
-from engine.errors import BadRequest, NotFound, SettingsError, Unavailable
+from engine.errors import BadRequest, CredentialExpired, NotFound, SettingsError, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
-from engine.storages.credentials import ApiKey
+from engine.storages.credentials import ApiKey, Token
 from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
 from engine.storages.sections import UNCONFIGURED, StorageSettings
@@ -224,11 +224,13 @@ class GirderStorage(RemoteStorage):
         return answer
 
     def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """A token for so long, with what the user's API key allows: Girder scopes keys, not tokens."""
+        """A token for so long, with what the user's API key allows: Girder scopes keys, not tokens. One that
+        came with the launch is good until its own end.
+        """
         if self._settings.credential is None:
             raise BadRequest(f"{url}: there is no API key for this Girder")
         with engine_errors(url):
-            token, expires = self._make_token(self._key(), seconds)
+            token, expires = self._token_for(self._held(), seconds)
         return Grant(url, method, use=self._api(url), headers={"Girder-Token": token}, expires=expires)
 
     # --- the interface ----------------------------------------------------------------------------
@@ -252,12 +254,34 @@ class GirderStorage(RemoteStorage):
 
     def _own_token(self) -> str:
         with self._lock:
-            key = self._key()
+            held = self._held()
             made_from, token, expires = self._token
-            if made_from != key or expires - _RENEW <= self._clock.now():
-                token, expires = self._make_token(key, _OURS)
-                self._token = key, token, expires
+            if made_from != held.value.reveal() or expires - _RENEW <= self._clock.now():
+                token, expires = self._token_for(held, _OURS)
+                self._token = held.value.reveal(), token, expires
             return token
+
+    def _token_for(self, held: ApiKey | Token, seconds: float) -> tuple[str, float]:
+        """A token and its end: made from a key, or the one that is held."""
+        text = held.value.reveal()
+        return (text, self._end_of(text)) if isinstance(held, Token) else self._make_token(text, seconds)
+
+    def _end_of(self, token: str) -> float:
+        """When a token ends.
+
+        Raises:
+            CredentialExpired: it has.
+        """
+        permit = UrlAccess(self._settings.url, self._api(self._settings.url), Access({"Girder-Token": token}))
+        told = girder.Rest(self._tools, permit).json("GET", "token/current").get("expires")
+        end = datetime.fromisoformat(told).timestamp() if isinstance(told, str) else 0.0
+        if end <= self._clock.now():
+            since = f" at {iso(end)}" if end else ""
+            raise CredentialExpired(
+                f"the token for {urlsplit(self._settings.url).netloc} that came with the launch ended{since}",
+                remedy="launch again: a token of VIP's portal lasts a day",
+            )
+        return end
 
     def _make_token(self, key: str, seconds: float) -> tuple[str, float]:
         """A token and its end."""
@@ -267,13 +291,13 @@ class GirderStorage(RemoteStorage):
         answer = rest.json("POST", "api_key/token", fields)
         return str(answer["authToken"]["token"]), self._clock.now() + seconds
 
-    def _key(self) -> str:
+    def _held(self) -> ApiKey | Token:
         credential = self._settings.credential
         found = credential.current() if credential else None
-        if credential is None or not isinstance(found, ApiKey):
+        if credential is None or not isinstance(found, ApiKey | Token):
             kind = credential.kind if credential else "nothing"
             raise SettingsError(f"{self._settings.url}: Girder wants an API key, not {kind}")
-        return found.value.reveal()
+        return found
 
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -27,12 +27,12 @@ from wrappers.transfer.webdav import Uploader
 from wrappers.wire import Grant, Manifest, Want
 
 
-def storage_of(url: str, owner: str) -> Storage:
+def storage_of(url: str, owner: str, execution: str) -> Storage:
     raise BadRequest(f"no storage for {url}")
 
 
 def doors(url: str, clock: Clock) -> NodeStorages:
-    def scoped(url: str, method: str, owner: str, seconds: float) -> Grant:
+    def scoped(url: str, method: str, owner: str, execution: str, seconds: float) -> Grant:
         return scope_down(url, method, seconds, None, clock)
 
     return NodeStorages(f"{url}/se", storage_of, scoped)

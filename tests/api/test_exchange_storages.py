@@ -36,8 +36,8 @@ def doors_of(settings: Settings, clock: FakeClock, url: str) -> NodeStorages:
 
     return NodeStorages(
         f"{url}/se",
-        lambda url, owner: places(owner).storage(url),
-        lambda url, method, owner, seconds: places(owner).scope_down(url, method, seconds),
+        lambda url, owner, execution: places(owner).storage(url),
+        lambda url, method, owner, execution, seconds: places(owner).scope_down(url, method, seconds),
     )
 
 

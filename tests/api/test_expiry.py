@@ -51,11 +51,11 @@ def engine(directory: Path, clock: FakeClock, storage: Callable[[str], str]) -> 
         yield post
 
 
-def _no_storage(url: str, owner: str) -> Storage:
+def _no_storage(url: str, owner: str, execution: str) -> Storage:
     raise BadRequest(f"no storage for {url}")
 
 
-def _no_credential(url: str, method: str, owner: str, seconds: float) -> Grant:
+def _no_credential(url: str, method: str, owner: str, execution: str, seconds: float) -> Grant:
     raise BadRequest(f"no credential for {url}")
 
 

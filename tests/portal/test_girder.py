@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.domain.urls import child
 from tests.cli.desk import desk_in, until
 from tests.portal.client import with_vip_client
-from tests.portal.house import House, portal
+from tests.portal.house import COPIER, Answer, House, portal
 from tests.portal.warehouse import Warehouse
 from tests.services.girder import Girder
 from tests.services.registry import free_port
 
 pytestmark = pytest.mark.service
+PASSWORD = "what the portal knows"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +48,10 @@ def house(tmp_path_factory: pytest.TempPathFactory, girder: Girder) -> Iterator[
             ENGINE_CREDENTIALS=json.dumps(credentials),
         ) as house,
     ):
+        desk.ok("user", "add", "user", "--role", "service", variables=dict(house.variables))
+        (desk.directory / "word").write_text(PASSWORD)
+        with (desk.directory / "word").open() as file:
+            desk.ok("user", "password", "user", stdin=file, variables=dict(house.variables))
         key = {"storageIdentifier": "pilotGirder", "apiKey": girder.key}
         assert house.ask("PUT", "/user/externalKeys", key).status < 300
         yield house
@@ -105,6 +112,68 @@ def test_platforms_are_listed_and_keys_come_and_go_without_being_told(house: Hou
     [platform] = [one for one in platforms if one["identifier"] == "pilotGirder"]
     fields = {"identifier", "description", "url", "uploadUrl", "keycloakClientId", "refreshTokenUrl"}
     assert fields <= set(platform)
+
+
+def named_by_vip(warehouse: Warehouse, id_: str, token: str, *, api: str = "", name: str = "a b.txt") -> str:
+    """A location as VIP's portal makes it."""
+    return f"girder:/{name}?apiurl={api or warehouse.girder.api}&fileId={id_}&token={token}"
+
+
+def submitted_by_vip(house: House, inputs: Mapping[str, str]) -> Answer:
+    parts = {"workflow": COPIER, "inputs": inputs, "settings": {}}
+    body = {name: b64encode(json.dumps(part).encode()).decode() for name, part in parts.items()}
+    return asked_by_vip(house, "POST", "/submit", {**body, "proxy": ""})
+
+
+def asked_by_vip(house: House, method: str, path: str, body: Any = None) -> Answer:
+    basic = b64encode(f"user:{PASSWORD}".encode()).decode()
+    return house.ask(method, path, body, user="", raw=True, Authorization=f"Basic {basic}")
+
+
+def test_vips_portal_launches_for_users_of_girder_with_the_token_of_each(
+    house: House, warehouse: Warehouse
+) -> None:
+    files = [warehouse.put(f"{n} of vip.txt", f"{n}\n".encode()) for n in ("one", "two")]
+    folders = [warehouse.folder(f"vip-{n}") for n in ("one", "two")]
+    tokens = [warehouse.token(), warehouse.token()]
+    started = []
+    for file, folder, token in zip(files, folders, tokens, strict=True):
+        inputs = {
+            "file": named_by_vip(warehouse, file, token),
+            "word": "w",
+            "results-directory": named_by_vip(warehouse, folder, token, name="of%20vip"),
+        }
+        answer = submitted_by_vip(house, inputs)
+        assert answer.status == 200, answer
+        started.append(answer.body.decode())
+    for id_, token, name in zip(started, tokens, ("one", "two"), strict=True):
+        until(lambda id_=id_: asked_by_vip(house, "GET", f"/status/{id_}").body != b"RUNNING")
+        assert asked_by_vip(house, "GET", f"/status/{id_}").body == b"COMPLETE"
+        assert warehouse.read(f"vip-{name}") == {"out.txt": f"{name}\nw\n".encode()}
+        assert token not in house.log.read_text()
+        assert token.encode() not in house.desk.database.read_bytes()
+
+
+def test_what_is_wrong_with_a_location_of_girder_is_said_without_its_token(
+    house: House, warehouse: Warehouse
+) -> None:
+    file = warehouse.put("f.txt", b"x")
+    ended = warehouse.token()
+    warehouse.end(ended)
+    wrong = {
+        "no Girder with the address http://127.0.0.1:9/api/v1 is known here": named_by_vip(
+            warehouse, file, "secret", api="http://127.0.0.1:9/api/v1"
+        ),
+        "that came with the launch ended": named_by_vip(warehouse, file, ended),
+        "its token is missing": named_by_vip(warehouse, file, ""),
+        "no file and no folder of this id can be seen": named_by_vip(warehouse, "0" * 24, warehouse.token()),
+    }
+    for words, location in wrong.items():
+        answer = submitted_by_vip(house, {"file": location, "word": "w"})
+        assert (answer.status, words in answer.body.decode()) == (400, True), answer
+        assert not (token := location.rpartition("token=")[2]) or token.encode() not in answer.body
+    kept = [path.read_text().strip() for path in house.desk.home.rglob("keys/*/.executions/*/*")]
+    assert not {"secret", ended} & set(kept)
 
 
 def test_an_id_that_is_not_there_or_not_for_who_asks_is_refused(house: House, warehouse: Warehouse) -> None:

@@ -144,7 +144,8 @@ def test_data_sets_are_processed_and_results_come_back_before_it_is_told_to_be_o
     assert mine["resultsLocation"] == "local:/7/2026-01-01?md5=none&type=File"
     assert platform.ask(platform.service, "GET", f"/executions/{id_}/summary/").json["status"] == "Finished"
     [held] = holders(house, platform.token, platform.refresh)
-    assert (held.name, held.parent.parent.name, os.stat(held).st_mode & 0o777) == ("local", "keys", 0o600)
+    assert (held.name, held.parent.name, held.parents[3].name) == ("local", id_, "keys")
+    assert os.stat(held).st_mode & 0o777 == 0o600
 
 
 def test_tokens_are_renewed_while_jobs_wait_for_their_turn(

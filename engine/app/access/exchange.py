@@ -31,8 +31,8 @@ SECONDS = 3600.0
 
 _VERBS = {"GET": frozenset({READ}), "PUT": frozenset({READ, WRITE, DELETE})}
 
-ScopeDown = Callable[[str, str, str, float], Grant]
-"""(URL, method, owner, seconds) -> a grant made from what the engine itself shows there."""
+ScopeDown = Callable[[str, str, str, str, float], Grant]
+"""(URL, method, owner, execution, seconds) -> a grant made from what the engine itself shows there."""
 
 
 class ClaimRefused(BadRequest):
@@ -45,11 +45,11 @@ class NodeStorages:
 
     embedded: str
     """URL of the embedded storage."""
-    storage: Callable[[str, str], Storage]
-    """(URL, owner) -> the storage that holds it."""
+    storage: Callable[[str, str, str], Storage]
+    """(URL, owner, execution) -> the storage that holds it."""
     scope_down: ScopeDown
-    renew: Callable[[str, str], None] = lambda owner, platform: None
-    """Renews the token of an owner's session at a platform, if it is time."""
+    renew: Callable[[str, str, str], None] = lambda owner, execution, platform: None
+    """Renews the token of an execution's session at a platform, if it is time."""
 
 
 class Exchange:
@@ -88,11 +88,12 @@ class Exchange:
         if attempt is None:
             raise ClaimRefused("this claim is worth nothing: it is not ours, or its attempt has ended")
         manifest, owner = self._manifest(attempt)
+        execution = attempt.execution_id
         grants: list[Grant] = []
         refused: dict[str, str] = {}
         for want in wants.wants:
             try:
-                grants.append(self._grant(manifest, owner, want))
+                grants.append(self._grant(manifest, owner, execution, want))
             except EngineError as error:
                 refused[want.url] = redact(str(error))
         return Grants(grants, refused)
@@ -104,7 +105,7 @@ class Exchange:
             job = jobs.by_ids(connection, {attempt.job_id})[attempt.job_id]
         return self._make(execution, job, attempt.id), execution.owner
 
-    def _grant(self, manifest: Manifest, owner: str, want: Want) -> Grant:
+    def _grant(self, manifest: Manifest, owner: str, execution: str, want: Want) -> Grant:
         if not named(manifest, want):
             raise BadRequest("the attempt's orders do not name it")
         expires = self._clock.now() + SECONDS
@@ -113,10 +114,10 @@ class Exchange:
             leave = TokenScope(path, _VERBS[want.method], expires, AttemptId(manifest.attempt))
             bearer = {"Authorization": f"Bearer {tokens.mint(self._key, leave)}"}
             return Grant(want.url, want.method, headers=bearer, expires=expires)
-        storage = self._doors.storage(want.url, owner)
+        storage = self._doors.storage(want.url, owner, execution)
         if storage.capabilities.presign:
             return storage.presign(want.url, want.method, SECONDS)
-        return self._doors.scope_down(want.url, want.method, owner, SECONDS)
+        return self._doors.scope_down(want.url, want.method, owner, execution, SECONDS)
 
 
 def named(manifest: Manifest, want: Want) -> bool:

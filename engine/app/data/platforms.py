@@ -3,6 +3,9 @@
 A key is a file of its owner's, `keys/<user>/<platform>` beside the default database, like other credentials.
 The engine reads it when an attempt asks for leave, and gives the attempt a short-lived token made from it. So
 a job that waited for a week finds a fresh one, and a key that was replaced counts from the next request on.
+
+What came with a launch (tokens of a session) is that execution's alone, in `keys/<user>/.executions/<id>/`:
+the users of a portal that launches for all of them share one account.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ WITH_SESSIONS = "shanoir"
 """The scheme of platforms that launch with the tokens of their user's session, in place of a key."""
 WITH_KEYS = frozenset({"girder"})
 """Schemes of platforms at which each user has a key of their own."""
+_EXECUTIONS = ".executions"
 _LONGEST = 4096
 
 
@@ -51,10 +55,13 @@ def owners() -> list[str]:
 
 
 class PlatformKeys:
-    """The keys of one user. A platform is a storage of the settings, by its name."""
+    """The keys of one user, or of one execution. A platform is a storage of the settings, by its name."""
 
-    def __init__(self, root: Path, owner: str, storages: Mapping[str, StorageSection]) -> None:
-        self._directory = root / _file_name(owner)
+    def __init__(
+        self, root: Path, owner: str, storages: Mapping[str, StorageSection], execution: str = ""
+    ) -> None:
+        self._of_user = root / _file_name(owner)
+        self._directory = self._of_user / _EXECUTIONS / execution if execution else self._of_user
         self._storages = storages
 
     def add(self, platform: str, key: str) -> None:
@@ -77,14 +84,14 @@ class PlatformKeys:
         try:
             with open(part, "x", encoding="ascii", opener=_private) as file:
                 file.write(text)
-            os.replace(part, self.file(platform))
+            os.replace(part, self._directory / _file_name(platform))
         finally:
             part.unlink(missing_ok=True)
 
     @classmethod
-    def of(cls, owner: str, storages: Mapping[str, StorageSection]) -> PlatformKeys:
-        """Those of a user, where they are kept."""
-        return cls(default_root(), owner, storages)
+    def of(cls, owner: str, storages: Mapping[str, StorageSection], execution: str = "") -> PlatformKeys:
+        """Those of a user, or of one of the user's executions, where they are kept."""
+        return cls(default_root(), owner, storages, execution)
 
     def hold(self, platform: str, text: str) -> None:
         """Keep what a platform itself has given for a user, in place of what it gave before."""
@@ -98,7 +105,7 @@ class PlatformKeys:
             NotFound: there is none.
         """
         try:
-            self.file(platform).unlink()
+            (self._directory / _file_name(platform)).unlink()
         except FileNotFoundError:
             raise NotFound(
                 f"no key is registered for {platform}", remedy="engine keys list shows them"
@@ -114,8 +121,29 @@ class PlatformKeys:
         )
 
     def file(self, platform: str) -> Path:
-        """Where the key of a platform is, if there is one."""
-        return self._directory / _file_name(platform)
+        """Where the key of a platform is, if there is one: an execution's own goes before its user's."""
+        own = self._directory / _file_name(platform)
+        return own if own.exists() else self._of_user / _file_name(platform)
+
+    def came_with_launch(self, platform: str) -> bool:
+        """Whether the execution has a token of its own for a platform."""
+        return self._directory != self._of_user and (self._directory / _file_name(platform)).exists()
+
+    @property
+    def exist(self) -> bool:
+        """Whether any were kept here."""
+        return self._directory.is_dir()
+
+    def executions(self) -> list[str]:
+        """Executions of the user that have some of their own."""
+        directory = self._of_user / _EXECUTIONS
+        return sorted(one.name for one in directory.iterdir()) if directory.is_dir() else []
+
+    def forget(self) -> None:
+        """Remove all that an execution had of its own."""
+        for path in self._directory.iterdir():
+            path.unlink(missing_ok=True)
+        self._directory.rmdir()
 
 
 def _file_name(name: str) -> str:

@@ -23,7 +23,7 @@ from engine.app.portal.virtual import Kind, Location
 from engine.domain.account import Account
 from engine.domain.catalogue import SCHEME
 from engine.domain.urls import below
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest, CredentialExpired, NotFound
 from engine.settings.tree import Settings
 
 _MANY = 100_000
@@ -134,8 +134,8 @@ class Inputs:
         base = self._settings.storages[name].url
         try:
             url = self._url_of_id(base, reference)
-        except (NotFound, BadRequest) as error:
-            raise Refused(Code.BAD_INPUT, f"{name}: {error.message}") from None
+        except (NotFound, BadRequest, CredentialExpired) as error:
+            raise Refused(Code.BAD_INPUT, f"{name}: {error.message}", remedy=error.remedy) from None
         if url is not None and below(url, base) is None:
             raise Refused(Code.DATA_NOT_ALLOWED, f"{name}:{reference}: not in what is known here of {name}")
         return url

@@ -166,6 +166,12 @@ class Launches:
         with self._db.read() as connection:
             return job_counts.by_backend(connection)
 
+    def state(self, found: Launch) -> ExecutionState:
+        """How an execution stands, results that go to another platform included."""
+        state = self.application(found).execution(found.execution_id).state
+        with self._db.read() as connection:
+            return _with_copies(connection, found, state)
+
     def status(self, found: Launch, most: int) -> tuple[StatusSummary, list[JobStatusRow]]:
         """How an execution stands, and each of its jobs when there are at most so many."""
         with self._db.read() as connection:

@@ -26,10 +26,12 @@ from engine.app.portal.trial import Trials
 from engine.app.portal.uploads import check_uploaded
 from engine.app.portal.virtual import owner_of
 from engine.app.requests import SubmitRequest
+from engine.clock import Clock
 from engine.domain.access import may_launch
 from engine.domain.account import Account
 from engine.domain.execution import Intent
 from engine.errors import BadRequest
+from engine.ids import ExecutionId, new_id
 from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
 from engine.planning.vip_keys import RESULTS_DIRECTORY
 from engine.settings.tree import Settings
@@ -79,11 +81,12 @@ class Launcher:
         settings: Settings,
         pipelines: Pipelines,
         trail: AuditTrail,
-        applications: Callable[[str], Application],
+        applications: Callable[[str, str], Application],
         tree: FileTree,
         records: Records,
         quotas: Quotas,
         trials: Trials,
+        clock: Clock,
     ) -> None:
         self._db = db
         self._settings = settings
@@ -94,6 +97,7 @@ class Launcher:
         self._records = records
         self._quotas = quotas
         self._trials = trials
+        self._clock = clock
 
     def launch(self, account: Account, wish: LaunchRequest) -> Launch:
         """Start an execution, or have it wait for its turn.
@@ -107,16 +111,21 @@ class Launcher:
         values.check_name(wish.name)
         location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
         told = sessions.detach(wish.values, location, self._settings.storages)
-        wish, location = replace(wish, values=told.values, location=told.location), told.location
+        wish = replace(wish, values=told.values, location=told.location)
         self._check_queue(account)
+        id_, storages = ExecutionId(new_id()), self._settings.storages
+        keys = PlatformKeys.of(account.id, storages, id_)
+        with sessions.kept(told.sessions, keys, storages, self._clock.now()):
+            return self._start(account, wish, id_)
+
+    def _start(self, account: Account, wish: LaunchRequest, id_: ExecutionId) -> Launch:
+        location = wish.location
         descriptor, compiled, uploaded, trusted = self._descriptor(account, wish)
         invocation = values.invocation(compiled.tool, wish.values)
-        app = self._app(account)
+        app = self._applications(account.id, id_)
         begun = app.now()
         asked, backend = wish.settings, self._backend(wish.settings.executor)
         remote = app.needs_staging(backend)
-        keys = PlatformKeys.of(account.id, self._settings.storages)
-        sessions.keep(told.sessions, keys, self._settings.storages, app.now())
         inputs = Inputs(
             account,
             self._settings,
@@ -146,6 +155,7 @@ class Launcher:
             understand=inputs.understand,
             isolated=self._isolated(app, backend, trusted=trusted),
             key=f"{account.id}:{wish.key}" if wish.key else None,
+            id=id_,
         )
         made: list[Launch] = []
 
@@ -294,9 +304,6 @@ class Launcher:
             return descriptor, compile_tool(descriptor)
         except BadRequest as error:
             raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
-
-    def _app(self, account: Account) -> Application:
-        return self._applications(account.id)
 
     def _refused(self, account: Account, error: BadRequest) -> Refused:
         """The same in a user's words: nothing of this machine is told."""

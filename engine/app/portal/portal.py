@@ -60,7 +60,7 @@ def open_portal(
     pipelines: Pipelines,
     trail: AuditTrail,
     clock: Clock,
-    applications: Callable[[str], Application],
+    applications: Callable[[str, str], Application],
     trouble: Callable[[], str],
     tree: FileTree,
 ) -> Portal:
@@ -85,8 +85,8 @@ def open_portal(
         trail=trail,
         sites=lambda backend: sites_of(db, clock.now(), backend),
         usage=partial(usage_of, db),
-        launcher=Launcher(db, settings, pipelines, trail, applications, tree, records, quotas, trials),
-        launches=Launches(db, trail, applications, tree, trouble),
+        launcher=Launcher(db, settings, pipelines, trail, applications, tree, records, quotas, trials, clock),
+        launches=Launches(db, trail, lambda account: applications(account, ""), tree, trouble),
         records=records,
         quotas=quotas,
     )

@@ -1,8 +1,9 @@
-"""Sessions of users at the platforms whose files their executions read and write (Shanoir).
+"""Sessions of users at the platforms whose files their executions read and write (Shanoir, Girder).
 
 Such a platform launches with the tokens of its user's session in each location:
-`PLATFORM:/NAME?format=...&resourceId=...&token=...&refreshToken=...&clientId=...`. They are taken out before
-anything is kept or told, go into a file of the engine's account, and are renewed while executions last.
+`PLATFORM:/NAME?format=...&resourceId=...&token=...&refreshToken=...&clientId=...`, and so does VIP's portal
+with one for Girder. They are taken out before anything is kept or told, and go into a file of the engine's
+account that is read for this execution alone. Shanoir's are renewed while the execution lasts.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
-from engine.app.data.platforms import WITH_SESSIONS, PlatformKeys, owners
+from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys, owners
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.girder_locations import girder_location
 from engine.clock import Clock
 from engine.errors import EngineError
+from engine.ids import ExecutionId
 from engine.settings.data import StorageSection
-from engine.store import executions
+from engine.store import executions, replicas
 from engine.store.database import Database
 
 log = logging.getLogger("engine.portal")
@@ -48,13 +52,22 @@ class Detached:
 
 
 def detach(values: Mapping[str, Any], location: str, storages: Mapping[str, StorageSection]) -> Detached:
-    """Take the tokens out of the locations of a request that are at such a platform."""
+    """Take the tokens out of the locations of a request that are at such a platform.
+
+    Raises:
+        Refused: a location names a Girder that is not known here.
+    """
     found = Detached({}, "")
 
     def clean(value: Any) -> Any:
         if isinstance(value, list):
             return [clean(one) for one in value]
-        if not isinstance(value, str) or not is_platform(value.partition(":")[0], storages):
+        if not isinstance(value, str):
+            return value
+        if given := girder_location(value, storages):
+            found.sessions[given.platform] = {"access_token": given.token}
+            return f"{given.platform}:{given.id}"
+        if not is_platform(value.partition(":")[0], storages):
             return value
         name, _, query = value.partition("?")
         kept = []
@@ -73,28 +86,39 @@ def detach(values: Mapping[str, Any], location: str, storages: Mapping[str, Stor
 
 
 def is_platform(name: str, storages: Mapping[str, StorageSection]) -> bool:
-    """Whether a storage of the settings is one of these platforms."""
+    """Whether a storage of the settings is a platform whose sessions are renewed."""
     return name in storages and urlsplit(storages[name].url).scheme == WITH_SESSIONS
 
 
-def keep(
+@contextmanager
+def kept(
     sessions: Mapping[str, Mapping[str, str]],
     keys: PlatformKeys,
     storages: Mapping[str, StorageSection],
     now: float,
-) -> None:
-    """Keep what was taken out, for the platforms that there are; the newest counts.
+) -> Iterator[None]:
+    """Keep what was taken out, for the platforms that there are; the newest counts. When the block raises
+    something, nothing is kept.
 
     Raises:
         Refused: a token is none.
     """
-    for name, told in sessions.items():
-        if not is_platform(name, storages) or not told.get("access_token"):
-            continue
-        if any(len(one) > _LONGEST or not one.isascii() or not one.isprintable() for one in told.values()):
-            raise Refused(Code.BAD_INPUT, f"the tokens for {name} are none")
-        held = {"access_token": "", "refresh_token": "", "client_id": "", **told, "made_at": now}
-        keys.hold(name, json.dumps(held))
+    try:
+        for name, told in sessions.items():
+            token = told.get("access_token", "")
+            if not token:
+                continue
+            if any(
+                len(one) > _LONGEST or not one.isascii() or not one.isprintable() for one in told.values()
+            ):
+                raise Refused(Code.BAD_INPUT, f"the tokens for {name} are none")
+            held = {"access_token": "", "refresh_token": "", "client_id": "", **told, "made_at": now}
+            keys.hold(name, json.dumps(held) if is_platform(name, storages) else f"{token}\n")
+        yield
+    except BaseException:
+        if keys.exist:
+            keys.forget()
+        raise
 
 
 def source_url(value: str, section: StorageSection) -> str:
@@ -132,22 +156,23 @@ class Sessions:
         self,
         db: Database,
         storages: Mapping[str, StorageSection],
-        renew: Callable[[str, str], None],
+        renew: Callable[[str, str, str], None],
         clock: Clock,
     ) -> None:
-        """`renew`: renews the token of an account at a platform, if it is time."""
+        """`renew`: renews the token of an account's execution ("": of all) at a platform, if it is time."""
         self._db = db
         self._platforms = [name for name in storages if is_platform(name, storages)]
+        self._any = any(urlsplit(one.url).scheme in (WITH_SESSIONS, *WITH_KEYS) for one in storages.values())
         self._storages = storages
         self._renew = renew
         self._clock = clock
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sessions", daemon=True)
-        self._ended: set[tuple[str, str]] = set()
+        self._ended: set[tuple[str, str, str]] = set()
 
     def start(self) -> None:
         """Begin, where there is such a platform."""
-        if self._platforms:
+        if self._any:
             self._thread.start()
 
     def close(self) -> None:
@@ -160,27 +185,44 @@ class Sessions:
         while not self._end.wait(EVERY):
             for owner in owners():
                 try:
-                    self._look(owner, PlatformKeys.of(owner, self._storages))
+                    self._look(owner)
                 except (EngineError, OSError) as error:
                     log.warning("sessions of %s: %s", owner, error)
 
-    def _look(self, owner: str, keys: PlatformKeys) -> None:
-        held = {one.platform: one.at for one in keys.all() if one.platform in self._platforms}
-        if not held:
-            return
+    def _look(self, owner: str) -> None:
         with self._db.read() as connection:
-            busy: Collection[str] = executions.to_end(connection, owner)
-        for name, at in held.items():
-            if not busy and self._clock.now() - at > _NEW:
-                keys.remove(name)
-            elif busy:
-                self._renewed(owner, name)
+            active: Collection[str] = executions.to_end(connection, owner)
+        of_all = PlatformKeys.of(owner, self._storages)
+        for one in of_all.all():  # of an engine before this one, which had no other
+            if one.platform in self._platforms:
+                if active:
+                    self._renew_one(owner, "", one.platform)
+                elif self._clock.now() - one.at > _NEW:
+                    of_all.remove(one.platform)
+        for id_ in of_all.executions():
+            self._look_at_execution(owner, id_, id_ in active)
 
-    def _renewed(self, owner: str, name: str) -> None:
+    def _look_at_execution(self, owner: str, id_: str, active: bool) -> None:
+        keys = PlatformKeys.of(owner, self._storages, id_)
+        held = keys.all()
+        if not active and not self._has_copies_to_make(id_):
+            if all(self._clock.now() - one.at > _NEW for one in held):
+                keys.forget()
+            return
+        for one in held:
+            if one.platform in self._platforms:
+                self._renew_one(owner, id_, one.platform)
+
+    def _has_copies_to_make(self, id_: str) -> bool:
+        with self._db.read() as connection:
+            return replicas.untried(connection, ExecutionId(id_)) > 0
+
+    def _renew_one(self, owner: str, id_: str, name: str) -> None:
+        mark = (owner, id_, name)
         try:
-            self._renew(owner, name)
-            self._ended.discard((owner, name))
+            self._renew(owner, id_, name)
+            self._ended.discard(mark)
         except EngineError as error:
-            if (owner, name) not in self._ended:  # told once
-                self._ended.add((owner, name))
+            if mark not in self._ended:  # told once
+                self._ended.add(mark)
                 log.warning("session of %s: %s", owner, error.message)
