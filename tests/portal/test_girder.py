@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -152,6 +153,11 @@ def test_vips_portal_launches_for_users_of_girder_with_the_token_of_each(
         assert warehouse.read(f"vip-{name}") == {"out.txt": f"{name}\nw\n".encode()}
         assert token not in house.log.read_text()
         assert token.encode() not in house.desk.database.read_bytes()
+    kept = [path for path in house.desk.home.rglob("keys/*/.executions/*/*") if path.is_file()]
+    assert sorted(path.read_text().strip() for path in kept) == sorted(tokens)
+    for path in kept:
+        os.utime(path, (0, 0))  # an hour and more after the end of their executions
+    until(lambda: not any(path.parent.exists() for path in kept))
 
 
 def test_what_is_wrong_with_a_location_of_girder_is_said_without_its_token(

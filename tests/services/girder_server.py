@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from functools import wraps
 
 os.environ["GIRDER_SERVER_MODE"] = "production"
 os.environ["GIRDER_FILESYSTEMASSETSTORE_RESERVED_MBYTES"] = "1"  # Girder refuses uploads below 10 GiB free
@@ -38,6 +40,32 @@ def _without_time_zone(options):
     return mongomock.codec_options.CodecOptions(**{**known, "tzinfo": None})
 
 
+_one_at_a_time = threading.RLock()
+
+
+def _alone(method):
+    """mongomock empties a document before it writes the new one: meanwhile nobody else would find it."""
+
+    @wraps(method)
+    def locked(*words, **options):
+        with _one_at_a_time:
+            return method(*words, **options)
+
+    return locked
+
+
+def _complete(method):
+    @wraps(method)
+    def listed(*words, **options):
+        return iter(list(method(*words, **options)))
+
+    return listed
+
+
+_collection = mongomock.collection.Collection
+_collection._get_dataset = _complete(_collection._get_dataset)
+for _name in ("_insert", "_update", "_delete", "_find_and_modify", "_get_dataset", "count_documents"):
+    setattr(_collection, _name, _alone(getattr(_collection, _name)))
 _FIELDS = mongomock.codec_options.CodecOptions._fields
 mongomock.collection.Cursor.count = _count
 mongomock.codec_options.is_supported = _without_time_zone

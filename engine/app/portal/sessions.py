@@ -190,23 +190,28 @@ class Sessions:
                     log.warning("sessions of %s: %s", owner, error)
 
     def _look(self, owner: str) -> None:
+        of_all = PlatformKeys.of(owner, self._storages)
+        # of an engine before this one, which kept none by execution
+        shared = [one for one in of_all.all() if one.platform in self._platforms]
+        by_execution = of_all.executions()
+        if not shared and not by_execution:
+            return
         with self._db.read() as connection:
             active: Collection[str] = executions.to_end(connection, owner)
-        of_all = PlatformKeys.of(owner, self._storages)
-        for one in of_all.all():  # of an engine before this one, which had no other
-            if one.platform in self._platforms:
-                if active:
-                    self._renew_one(owner, "", one.platform)
-                elif self._clock.now() - one.at > _NEW:
-                    of_all.remove(one.platform)
-        for id_ in of_all.executions():
+        for one in shared:
+            if active:
+                self._renew_one(owner, "", one.platform)
+            elif self._clock.now() - one.at > _NEW:
+                of_all.remove(one.platform)
+        for id_ in by_execution:
             self._look_at_execution(owner, id_, id_ in active)
 
     def _look_at_execution(self, owner: str, id_: str, active: bool) -> None:
         keys = PlatformKeys.of(owner, self._storages, id_)
         held = keys.all()
-        if not active and not self._has_copies_to_make(id_):
-            if all(self._clock.now() - one.at > _NEW for one in held):
+        if not active:  # copies of results that are still to be made renew what they need themselves
+            ended_long_ago = all(self._clock.now() - one.at > _NEW for one in held)
+            if ended_long_ago and not self._has_copies_to_make(id_):
                 keys.forget()
             return
         for one in held:
