@@ -50,12 +50,12 @@ class Base:
         top = os.fsencode(root)
         os.mkdir(top, 0o755)
         for path in sorted(self.entries):
-            entry, place = self.entries[path], os.path.join(top, path[len(_ROOT) :])
+            entry, path_there = self.entries[path], os.path.join(top, path[len(_ROOT) :])
             if entry.kind == "dir":
-                os.mkdir(place)
-                os.chmod(place, entry.mode)
+                os.mkdir(path_there)
+                os.chmod(path_there, entry.mode)
             else:
-                os.symlink(entry.link if entry.kind == "link" else self.token + path, place)
+                os.symlink(entry.link if entry.kind == "link" else self.token + path, path_there)
 
     def resolved(self, entries: Iterable[Entry]) -> tuple[list[Entry], dict[bytes, bytes]]:
         """What is listed of a tree, with files for the links that stand for them, and where those are.
@@ -63,7 +63,7 @@ class Base:
         Raises:
             CorruptImage: a layer contradicts what it is applied to, or a file is needed that is gone.
         """
-        found, places = [], {}
+        found, targets = [], {}
         for entry in entries:
             if self.token in entry.path:  # a layer took a file for a directory
                 raise CorruptImage(f"a layer names something below a file: {entry.path!r}")
@@ -71,10 +71,10 @@ class Base:
                 path = entry.link[len(self.token) :]
                 if path in self.gone:
                     raise CorruptImage(f"{path!r} of a layer before is not published any more")
-                places[entry.path] = os.path.join(os.fsencode(self.container), path)
+                targets[entry.path] = os.path.join(os.fsencode(self.container), path)
                 entry = self.entries[path]._replace(path=entry.path)
             found.append(entry)
-        return found, places
+        return found, targets
 
 
 def first_part(container: Path, layers: int, entries: Mapping[bytes, Entry], history: History) -> Base:

@@ -93,10 +93,10 @@ def base_of(container: Path, image: Resolved) -> Base | None:
         if not is_sound(entries, scan(container, hashed=False), record.tree):
             return None
         paths = image_paths(sorted(entries.values(), key=lambda one: one.path))
-        told = history.read(container, paths, record.history)
+        past = history.read(container, paths, record.history)
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         return None
-    return first_part(container, layers, entries, told) if told else None
+    return first_part(container, layers, entries, past) if past else None
 
 
 def create(
@@ -143,14 +143,14 @@ def create(
         odd = scrub(into, recorder.losing)
         done_by = recorder.history()
         changes = merged(*done_by.changes, odd)
-        places: Mapping[bytes, bytes] = {}
+        targets: Mapping[bytes, bytes] = {}
         entries = scan(into, known=sums)
         if base:
-            entries, places = base.resolved(entries)
+            entries, targets = base.resolved(entries)
         entries = _listed(into, entries, catalog_entries)
         kept = history.write(into, done_by, image_paths(entries))
         return CreatedContainer(
-            _sign(into, entries, changes, image, platform, source.name, now, kept), places
+            _sign(into, entries, changes, image, platform, source.name, now, kept), targets
         )
     except BaseException:
         remove(into)
@@ -203,8 +203,8 @@ def _listed(container: Path, entries: list[listing.Entry], catalog_entries: int)
     others = [one.path for one in entries if one.kind != "dir"]
     top = os.fsencode(container)
     made = []
-    for place in [b"", *catalogs.catalog_directories(directories, others, catalog_entries)]:
-        path = posixpath.join(place, catalogs.MARKER.encode())
+    for directory in [b"", *catalogs.catalog_directories(directories, others, catalog_entries)]:
+        path = posixpath.join(directory, catalogs.MARKER.encode())
         full = os.path.join(top, path)
         os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         os.chmod(full, 0o644)

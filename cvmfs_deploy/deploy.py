@@ -114,23 +114,25 @@ class Outcome:
     received: int = 0
 
 
-def carry_out(place: Destination, plan: Plan, heard: Progress = lambda more: None) -> Outcome:
+def carry_out(destination: Destination, plan: Plan, progress: Progress = lambda more: None) -> Outcome:
     """Do what a plan says; whatever fails, the rest is done. The caller holds the place exclusively."""
     outcome = Outcome(failures=list(plan.failures))
-    seen = place.look()
+    seen = destination.look()
     index, there = seen.index, seen.trees
     left = list(plan.create)
-    directory = place.settings.work / "layers"
-    with translated_os(directory), Layers(directory, place.settings.transfers, heard) as layers:
+    directory = destination.settings.work / "layers"
+    with translated_os(directory), Layers(directory, destination.settings.transfers, progress) as layers:
         while left:
-            batch = next_batch(left, index, place.publisher.template_share, place.settings.batch_size, there)
+            batch = next_batch(
+                left, index, destination.publisher.template_share, destination.settings.batch_size, there
+            )
             left = [wanted for wanted in left if wanted not in batch.images]
-            staged = _stage(place, batch, layers, outcome)
-            index = _publish(place, plan, index, staged, outcome, last=not left)
+            staged = _stage(destination, batch, layers, outcome)
+            index = _publish(destination, plan, index, staged, outcome, last=not left)
         outcome.received = layers.received
     if not plan.create:
-        _publish(place, plan, index, [], outcome, last=True)
-    trim(directory, place.settings.cache_size)
+        _publish(destination, plan, index, [], outcome, last=True)
+    trim(directory, destination.settings.cache_size)
     return outcome
 
 
@@ -141,24 +143,24 @@ class _Staged:
     grace: float
 
 
-def _stage(place: Destination, batch: Batch, layers: Layers, outcome: Outcome) -> list[_Staged]:
+def _stage(destination: Destination, batch: Batch, layers: Layers, outcome: Outcome) -> list[_Staged]:
     try:
-        _check_room(place, batch, layers)
+        _check_room(destination, batch, layers)
     except Unavailable as error:
         outcome.failures += [Failure(wanted.reference.text, error) for wanted in batch.images]
         return []
-    with ThreadPoolExecutor(place.settings.parallel, thread_name_prefix="image") as pool:
-        tried = list(pool.map(lambda wanted: _try(place, wanted, batch.like, layers), batch.images))
+    with ThreadPoolExecutor(destination.settings.parallel, thread_name_prefix="image") as pool:
+        tried = list(pool.map(lambda wanted: _try(destination, wanted, batch.like, layers), batch.images))
     outcome.failures += [one for one in tried if isinstance(one, Failure)]
     return [one for one in tried if isinstance(one, _Staged)]
 
 
-def _try(place: Destination, wanted: Wanted, like: str, layers: Layers) -> _Staged | Failure:
+def _try(destination: Destination, wanted: Wanted, like: str, layers: Layers) -> _Staged | Failure:
     name = cvmfs.directory_name(wanted.image.digest)
-    into = place.publisher.staging / name
+    into = destination.publisher.staging / name
     try:
         with translated(wanted.reference.text), translated_os(into):
-            made = _make(place, wanted, like, layers, into)
+            made = _make(destination, wanted, like, layers, into)
             record = made.record
     except EngineError as error:
         log.error("image failed", image=wanted.reference.text, reason=error.message)
@@ -166,14 +168,16 @@ def _try(place: Destination, wanted: Wanted, like: str, layers: Layers) -> _Stag
     log.info("image made", image=wanted.reference.text, digest=record.digest, size=size_text(record.size))
     for change in record.changes:
         log.info("image changed", image=wanted.reference.text, change=str(change))
-    at, template = place.layout.image(record.digest), place.layout.image(like) if like else ""
+    at, template = destination.layout.image(record.digest), destination.layout.image(like) if like else ""
     tree = Tree(into, at, template, made.borrowed)
     return _Staged(tree, record, wanted.grace)
 
 
-def _make(place: Destination, wanted: Wanted, like: str, layers: Layers, into: Path) -> CreatedContainer:
+def _make(
+    destination: Destination, wanted: Wanted, like: str, layers: Layers, into: Path
+) -> CreatedContainer:
     """Make the tree of an image: from the published one that it begins with, if that can be done."""
-    base = base_of(place.publisher.top / place.layout.image(like), wanted.image) if like else None
+    base = base_of(destination.publisher.top / destination.layout.image(like), wanted.image) if like else None
     while True:
         remove(into)
         try:
@@ -183,8 +187,8 @@ def _make(place: Destination, wanted: Wanted, like: str, layers: Layers, into: P
                 wanted.platform,
                 layers,
                 into,
-                place.now,
-                place.publisher.catalog_entries,
+                destination.now,
+                destination.publisher.catalog_entries,
                 base,
             )
         except CorruptImage:  # what is left out of a published tree may be missed
@@ -194,7 +198,7 @@ def _make(place: Destination, wanted: Wanted, like: str, layers: Layers, into: P
 
 
 def _publish(
-    place: Destination, plan: Plan, index: Index, staged: list[_Staged], outcome: Outcome, last: bool
+    destination: Destination, plan: Plan, index: Index, staged: list[_Staged], outcome: Outcome, last: bool
 ) -> Index:
     """Publish what was made, and the names that can be set; returns the index that holds then."""
 
@@ -206,26 +210,29 @@ def _publish(
         return retired(said, plan) if last else said
 
     try:
-        done = place.publish(said(staged), tuple(one.tree for one in staged))
+        done = destination.publish(said(staged), tuple(one.tree for one in staged))
     except ContentRefused as error:
         if len(staged) <= 1:
             _refused(staged, error, outcome, plan)
             return index
         log.warning("the batch was refused, its images are published one by one", reason=error.message)
         for number, one in enumerate(staged):
-            index = _publish(place, plan, index, [one], outcome, last and number + 1 == len(staged))
+            index = _publish(destination, plan, index, [one], outcome, last and number + 1 == len(staged))
         return index
     except EngineError as error:
         _refused(staged, error, outcome, plan)
         return index
     for one in staged:
         log.info(
-            "image published", image=one.record.reference, digest=one.record.digest, to=place.publisher.name
+            "image published",
+            image=one.record.reference,
+            digest=one.record.digest,
+            to=destination.publisher.name,
         )
     outcome.published += [one.record for one in staged]
     if done:
         outcome.changes.append(done)
-    return place.look().index
+    return destination.look().index
 
 
 def _refused(staged: list[_Staged], error: EngineError, outcome: Outcome, plan: Plan) -> None:
@@ -236,11 +243,11 @@ def _refused(staged: list[_Staged], error: EngineError, outcome: Outcome, plan: 
         remove(one.tree.staged)
 
 
-def _check_room(place: Destination, batch: Batch, layers: Layers) -> None:
+def _check_room(destination: Destination, batch: Batch, layers: Layers) -> None:
     blobs = {layer.digest: layer for wanted in batch.images for layer in wanted.image.layers}
     needed = sum(layer.size for layer in blobs.values()) * (_ROOM - 1)
     needed += sum(layer.size for layer in blobs.values() if not layers.has(layer))
-    staging = place.publisher.staging
+    staging = destination.publisher.staging
     staging.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(staging).free
     if free < needed:
@@ -261,5 +268,5 @@ def translated_os(where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = os.fsdecode(error.filename) if error.filename else where
-        raise Unavailable(f"{place}: {error.strerror or error}", remedy="mend it and run it again") from None
+        path = os.fsdecode(error.filename) if error.filename else where
+        raise Unavailable(f"{path}: {error.strerror or error}", remedy="mend it and run it again") from None

@@ -107,10 +107,10 @@ class Index(_Part):
             new = wanted
         return self._with(names={**self.names, name: new})
 
-    def unwanted(self, name: str, wish: str) -> Self:
+    def unwanted(self, name: str, list_name: str) -> Self:
         """A wish-list no longer names it; when none does, the name goes."""
         old = self.names[name]
-        left = tuple(one for one in old.lists if one != wish)
+        left = tuple(one for one in old.lists if one != list_name)
         if left:
             return self._with(names={**self.names, name: old.model_copy(update={"lists": left})})
         return self.without_name(name)

@@ -30,9 +30,9 @@ Progress = Callable[[int], None]
 class Layers:
     """The layers of one run. Use as a context manager."""
 
-    def __init__(self, directory: Path, transfers: int, heard: Progress = lambda more: None) -> None:
+    def __init__(self, directory: Path, transfers: int, progress: Progress = lambda more: None) -> None:
         self._directory = directory
-        self._heard = heard
+        self._progress = progress
         self._pool = ThreadPoolExecutor(transfers, thread_name_prefix="layer")
         self._coming: dict[str, Future[Path]] = {}
         self._lock = threading.Lock()
@@ -89,11 +89,11 @@ class Layers:
             nonlocal seen
             if self._stop:
                 raise InterruptedError("the run has ended")
-            self._heard(size - seen)
+            self._progress(size - seen)
             seen = size
 
         received = source.fetch(image, blob, part, heard)
-        self._heard(blob.size - seen)
+        self._progress(blob.size - seen)
         with self._lock:
             self.received += received
 

@@ -44,15 +44,15 @@ def scan(top: bytes, hashed: bool = True, known: Mapping[bytes, str] | None = No
 
 def differences(wanted: Mapping[bytes, Entry], found: Mapping[bytes, Entry]) -> list[str]:
     """What is not as it should be, a line each; a found entry without a hash is compared by the rest."""
-    told = [f"{shown(path)} is missing" for path in wanted.keys() - found.keys()]
-    told += [f"{shown(path)} does not belong there" for path in found.keys() - wanted.keys()]
+    messages = [f"{shown(path)} is missing" for path in wanted.keys() - found.keys()]
+    messages += [f"{shown(path)} does not belong there" for path in found.keys() - wanted.keys()]
     for path in wanted.keys() & found.keys():
         one, other = wanted[path], found[path]
         if not other.sha256:
             one = one._replace(sha256="")
         if one != other:
-            told.append(f"{shown(path)} is not as it was made ({', '.join(_differing(one, other))})")
-    return sorted(told)
+            messages.append(f"{shown(path)} is not as it was made ({', '.join(_differing(one, other))})")
+    return sorted(messages)
 
 
 def _walk(top: bytes, below: bytes) -> Iterator[Entry]:

@@ -47,7 +47,7 @@ class Batch:
 
 
 def make(
-    seen: Published, asked: ResolvedList, wish: str, now: str, complete: bool = True, again: bool = False
+    seen: Published, asked: ResolvedList, list_name: str, now: str, complete: bool = True, again: bool = False
 ) -> Plan:
     """Compare.
 
@@ -71,16 +71,16 @@ def make(
         if wanted.singularity:
             taken[wanted.singularity] = wanted.name
         old = seen.index.names.get(wanted.name)
-        name = _name(wanted, wish, now)
-        if old and old.held and wish != BY_HAND and old.digest != name.digest:
+        name = _name(wanted, list_name, now)
+        if old and old.held and list_name != BY_HAND and old.digest != name.digest:
             held.append(wanted.name)
             names[wanted.name] = name.model_copy(update={"digest": old.digest})
             continue
         names[wanted.name] = name
         if again or not seen.has(name.digest) or name.digest not in seen.index.images:
             create.setdefault(name.digest, wanted)
-    gone = _gone(seen.index, asked, wish) if complete else ()
-    return Plan(tuple(create.values()), names, tuple(gone), wish, tuple(held), tuple(failures))
+    gone = _gone(seen.index, asked, list_name) if complete else ()
+    return Plan(tuple(create.values()), names, tuple(gone), list_name, tuple(held), tuple(failures))
 
 
 def moved(index: Index, plan: Plan) -> Index:
@@ -142,13 +142,13 @@ def nearest(wanted: Wanted, others: Mapping[str, Sequence[str]], share: float) -
     return best if best and parts[best] >= share else ""
 
 
-def _name(wanted: Wanted, wish: str, now: str) -> Name:
+def _name(wanted: Wanted, list_name: str, now: str) -> Name:
     return Name(
         digest=wanted.image.digest,
         reference=wanted.reference.text,
         platform=wanted.platform,
         since=now,
-        lists=(wish,),
+        lists=(list_name,),
         grace=wanted.grace,
         singularity=wanted.singularity,
     )
@@ -176,10 +176,10 @@ def _collision(seen: Published, wanted: Wanted, taken: Mapping[str, str]) -> Bad
     return None
 
 
-def _gone(index: Index, asked: ResolvedList, wish: str) -> Iterable[str]:
+def _gone(index: Index, asked: ResolvedList, list_name: str) -> Iterable[str]:
     named = {wanted.name for wanted in asked.wanted}
     for key, name in index.names.items():
-        if wish in name.lists and key not in named and not _is_unknown(name, asked):
+        if list_name in name.lists and key not in named and not _is_unknown(name, asked):
             yield key
 
 

@@ -244,9 +244,9 @@ def _is_digest(name: str) -> bool:
 
 def _reference_of(name: str) -> str:
     """The reference that a readable name was made from (see `wrappers.containers.cvmfs`); "" if none."""
-    place, at, tag = name.rpartition("@")
+    base, at, tag = name.rpartition("@")
     tag, _, platform = tag.partition("+")
-    text = place.replace("+", "/").replace("@", ":")
+    text = base.replace("+", "/").replace("@", ":")
     try:
         found = parse(f"{text}@{tag.replace('-', ':', 1)}" if _is_digest(tag) else f"{text}:{tag}")
     except InvalidReference:

@@ -143,5 +143,5 @@ def load(config: Path | None, to: str = "", work: Path | None = None) -> Setting
 def _usual() -> Path | None:
     if named := os.environ.get("CVMFS_DEPLOY_CONFIG"):
         return Path(named)
-    places = [Path(os.path.expanduser("~")) / ".config/cvmfs-deploy.yaml", Path("/etc/cvmfs-deploy.yaml")]
-    return next((place for place in places if place.exists()), None)
+    candidates = [Path(os.path.expanduser("~")) / ".config/cvmfs-deploy.yaml", Path("/etc/cvmfs-deploy.yaml")]
+    return next((candidate for candidate in candidates if candidate.exists()), None)

@@ -94,15 +94,15 @@ def _fetch(tarball: str, into: Path) -> str:
 
 
 def _unpack(archive: Path, into: Path, name: str) -> None:
-    for place in ("bin", "lib"):
-        (into / place).mkdir()
+    for folder in ("bin", "lib"):
+        (into / folder).mkdir()
     try:
         with tarfile.open(archive) as tar:
             for member in tar:
-                place, base = posixpath.split(posixpath.normpath(member.name))
-                if posixpath.basename(place) not in ("bin", "lib") or base in ("", ".", ".."):
+                folder, base = posixpath.split(posixpath.normpath(member.name))
+                if posixpath.basename(folder) not in ("bin", "lib") or base in ("", ".", ".."):
                     continue
-                target = into / posixpath.basename(place) / base
+                target = into / posixpath.basename(folder) / base
                 if member.isfile() and (content := tar.extractfile(member)):
                     with content, open(target, "wb") as file:
                         shutil.copyfileobj(content, file)
@@ -114,9 +114,9 @@ def _unpack(archive: Path, into: Path, name: str) -> None:
 
 def _add_package(into: Path) -> str:
     found = importlib.util.find_spec("udocker")  # found, not imported: it would read its settings
-    places = found.submodule_search_locations if found else None
-    if not places:
+    locations = found.submodule_search_locations if found else None
+    if not locations:
         raise Unavailable("the udocker package is not installed beside cvmfs-deploy")
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
-    shutil.copytree(places[0], into / "udocker", ignore=ignored, copy_function=shutil.copyfile)
+    shutil.copytree(locations[0], into / "udocker", ignore=ignored, copy_function=shutil.copyfile)
     return importlib.metadata.version("udocker")

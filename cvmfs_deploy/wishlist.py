@@ -105,11 +105,11 @@ def load(path: Path) -> WishList:
     Raises:
         NotFound, BadRequest: the file, or what it says.
     """
-    wishes = read(path, WishList)
-    wishes = wishes.model_copy(update={"name": wishes.name or path.stem})
-    if not _NAME.fullmatch(wishes.name) or wishes.name == BY_HAND:
-        raise BadRequest(f"{path}: name: {wishes.name!r} must be letters, digits, '.', '_' and '-'")
-    return wishes
+    wish_list = read(path, WishList)
+    wish_list = wish_list.model_copy(update={"name": wish_list.name or path.stem})
+    if not _NAME.fullmatch(wish_list.name) or wish_list.name == BY_HAND:
+        raise BadRequest(f"{path}: name: {wish_list.name!r} must be letters, digits, '.', '_' and '-'")
+    return wish_list
 
 
 def from_descriptors(directory: Path) -> tuple[WishList, list[str]]:

@@ -41,23 +41,23 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Publish images. They stay until `retire`, whatever the wish-lists say."""
-    wishes = _wishes(images or [], platform or [], singularity, grace)
-    place = session.destination()
+    wish_list = _wishes(images or [], platform or [], singularity, grace)
+    destination = session.destination()
     if not images and not archive:
         raise BadRequest("no image is named")
     if archive and docker:
         raise BadRequest("--archive and --docker exclude each other")
     with ExitStack() as stack:
-        stack.enter_context(place.exclusively())
-        place.settings.work.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(destination.exclusively())
+        destination.settings.work.mkdir(parents=True, exist_ok=True)
         if archive or docker:
-            asked = _from_source(stack, wishes, archive, place.settings.work)
+            asked = _from_source(stack, wish_list, archive, destination.settings.work)
         else:
             with translated():
-                registry = RegistrySource(place.settings)
-            asked = resolve(wishes.entries(), registry)
-        plan = make(place.look(), asked, BY_HAND, place.now, complete=False, again=again)
-        outcome.do(place, plan, as_json)
+                registry = RegistrySource(destination.settings)
+            asked = resolve(wish_list.entries(), registry)
+        plan = make(destination.look(), asked, BY_HAND, destination.now, complete=False, again=again)
+        outcome.do(destination, plan, as_json)
 
 
 def _wishes(images: list[str], platforms: list[str], singularity: bool, grace: str) -> WishList:
@@ -72,21 +72,21 @@ def _wishes(images: list[str], platforms: list[str], singularity: bool, grace: s
     return checked(data, WishList, "cvmfs-deploy add")
 
 
-def _from_source(stack: ExitStack, wishes: WishList, archive: Path | None, work: Path) -> ResolvedList:
+def _from_source(stack: ExitStack, wish_list: WishList, archive: Path | None, work: Path) -> ResolvedList:
     """Images of an archive, or of the Docker engine."""
     if archive is not None:
         with translated():
             source = ArchiveSource(archive)
             stack.callback(source.close)
-            named = source.references() if not wishes.images else []
-        if not wishes.images and not named:
+            named = source.references() if not wish_list.images else []
+        if not wish_list.images and not named:
             raise BadRequest(f"{archive}: its images have no names", remedy="name the image after the option")
-        filler = wishes.filled(Entry(image="unnamed"))
+        filler = wish_list.filled(Entry(image="unnamed"))
         pairs: list[tuple[Entry, Reference]] = [(filler, reference) for reference in named]
-        pairs += [(entry, entry.reference()) for entry in wishes.entries()]
+        pairs += [(entry, entry.reference()) for entry in wish_list.entries()]
         return ResolvedList(tuple(_pinned(pairs, source)))
     wanted: list[Wanted] = []
-    for entry in wishes.entries():
+    for entry in wish_list.entries():
         with translated():
             engine = stack.enter_context(from_docker(entry.reference(), work))
         wanted += _pinned([(entry, entry.reference())], engine)

@@ -17,23 +17,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def status(as_json: AsJson = False) -> None:
     """Say where images are published, in which state that is, and how much there is."""
-    place = session.destination(logged=False)
-    seen = place.look()
-    index = seen.index.with_named_images(place.clock.now())
+    destination = session.destination(logged=False)
+    seen = destination.look()
+    index = seen.index.with_named_images(destination.clock.now())
     retired = [image for image in index.images.values() if image.retired is not None]
     facts = {
-        "to": place.publisher.name,
-        "containers": str(place.publisher.top / place.layout.root),
-        "state": place.publisher.state(),
-        "run": holder(place.publisher.lock) or "none",
+        "to": destination.publisher.name,
+        "containers": str(destination.publisher.top / destination.layout.root),
+        "state": destination.publisher.state(),
+        "run": holder(destination.publisher.lock) or "none",
         "written": index.written,
         "tool": index.tool,
         "images": len(index.images),
         "names": len(index.names),
         "retired": len(retired),
-        "expired": len(index.expired(place.clock.now())),
+        "expired": len(index.expired(destination.clock.now())),
         "bytes": sum(image.size for image in index.images.values()),
-        "lists": sorted({wish for name in index.names.values() for wish in name.lists}),
+        "lists": sorted({list_name for name in index.names.values() for list_name in name.lists}),
         "tools": index.tools_current,
     }
     if as_json:
@@ -49,8 +49,8 @@ def listing(
     as_json: AsJson = False,
 ) -> None:
     """List the published images: name, digest, size, since when, and which lists want them."""
-    place = session.destination(logged=False)
-    index = place.look().index.with_named_images(place.clock.now())
+    destination = session.destination(logged=False)
+    index = destination.look().index.with_named_images(destination.clock.now())
     if as_json:
         show.json_document(index)
         return

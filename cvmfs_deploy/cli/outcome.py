@@ -14,21 +14,21 @@ from cvmfs_deploy.published import Published
 from cvmfs_deploy.units import size_text
 
 
-def do(place: Destination, plan: Plan, as_json: bool) -> None:
+def do(destination: Destination, plan: Plan, as_json: bool) -> None:
     """Carry out a plan, tell of it, and end with the exit code. The caller holds the place."""
-    before = _meanings(place)
-    with bar(sum(layer.size for layer in plan.layers().values()), session.quiet) as heard:
-        outcome = carry_out(place, plan, heard)
-    moved = {key for key, digest in _meanings(place).items() if before.get(key) != digest}
-    _report(place, plan, outcome, sorted(moved), as_json)
+    before = _meanings(destination)
+    with bar(sum(layer.size for layer in plan.layers().values()), session.quiet) as progress:
+        outcome = carry_out(destination, plan, progress)
+    moved = {key for key, digest in _meanings(destination).items() if before.get(key) != digest}
+    _report(destination, plan, outcome, sorted(moved), as_json)
 
 
-def _meanings(place: Destination) -> dict[str, str]:
-    return {key: name.digest for key, name in place.look().index.names.items()}
+def _meanings(destination: Destination) -> dict[str, str]:
+    return {key: name.digest for key, name in destination.look().index.names.items()}
 
 
-def _report(place: Destination, plan: Plan, outcome: Outcome, moved: list[str], as_json: bool) -> None:
-    names = [key for key in plan.names or {} if _published(place.look(), key, plan)]
+def _report(destination: Destination, plan: Plan, outcome: Outcome, moved: list[str], as_json: bool) -> None:
+    names = [key for key in plan.names or {} if _published(destination.look(), key, plan)]
     code = exit_code(outcome.failures, len(names))
     if as_json:
         show.json_document(
@@ -44,11 +44,11 @@ def _report(place: Destination, plan: Plan, outcome: Outcome, moved: list[str], 
             }
         )
     else:
-        _print_summary(place, plan, outcome, len(names), len(moved))
+        _print_summary(destination, plan, outcome, len(names), len(moved))
     raise typer.Exit(code)
 
 
-def _print_summary(place: Destination, plan: Plan, outcome: Outcome, names: int, moved: int) -> None:
+def _print_summary(destination: Destination, plan: Plan, outcome: Outcome, names: int, moved: int) -> None:
     for failure in outcome.failures:
         show.say(f"cvmfs-deploy: {failure.error}")
     for key in plan.held:
@@ -56,7 +56,7 @@ def _print_summary(place: Destination, plan: Plan, outcome: Outcome, names: int,
     if not outcome.changes and not outcome.failures:
         show.note(
             f"nothing to do: {show.counted(names, 'name is as it', 'names are as they')} should be "
-            f"in {place.publisher.name}"
+            f"in {destination.publisher.name}"
         )
         return
     show.note(
@@ -66,7 +66,7 @@ def _print_summary(place: Destination, plan: Plan, outcome: Outcome, names: int,
         f"{size_text(outcome.received)} fetched"
     )
     if outcome.published:
-        show.note(f"nodes find them with node.cvmfs: [{place.publisher.top / place.layout.root}]")
+        show.note(f"nodes find them with node.cvmfs: [{destination.publisher.top / destination.layout.root}]")
 
 
 def _published(seen: Published, key: str, plan: Plan) -> bool:

@@ -25,13 +25,13 @@ def retire(
     as_json: AsJson = False,
 ) -> None:
     """Take images out of use: their names go at once, their trees after the grace time (`prune`)."""
-    place = session.destination()
-    with place.exclusively():
-        index = place.look().index
+    destination = session.destination()
+    with destination.exclusively():
+        index = destination.look().index
         gone = {key: index.names[key] for words in images for key in find(index, words)}
         for key in gone:
             index = index.without_name(key)
-        place.publish(index)
+        destination.publish(index)
     for key, name in gone.items():
         log.info("name retired", name=key, digest=name.digest)
         if lists := [one for one in name.lists if one != BY_HAND]:
@@ -47,15 +47,15 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Let a name mean again what it meant before, and hold it there until `add` lets it go on."""
-    place = session.destination()
-    with place.exclusively():
-        index = place.look().index
+    destination = session.destination()
+    with destination.exclusively():
+        index = destination.look().index
         keys = find(index, image)
         if len(keys) != 1:
             raise BadRequest(f"{image} has several names: {', '.join(keys)}", remedy="give one of them")
         before = index.names[keys[0]].digest
-        index = index.rolled_back(keys[0], place.now)
-        place.publish(index)
+        index = index.rolled_back(keys[0], destination.now)
+        destination.publish(index)
     now = index.names[keys[0]].digest
     log.info("name rolled back", name=keys[0], digest=now, before=before)
     if as_json:
@@ -72,14 +72,14 @@ def prune(
         seconds = seconds_of(grace) if grace else None
     except ValueError as error:
         raise BadRequest(f"--grace {grace}: {error}") from None
-    place = session.destination()
+    destination = session.destination()
     if dry_run:
-        seen = place.look()
-        index = seen.index.with_named_images(place.clock.now())
-        gone = [*_expired(place, index, seconds), *_digests(unknown_trees(seen, index))]
+        seen = destination.look()
+        index = seen.index.with_named_images(destination.clock.now())
+        gone = [*_expired(destination, index, seconds), *_digests(unknown_trees(seen, index))]
     else:
-        with place.exclusively():
-            index, gone = remove_expired(place, seconds)
+        with destination.exclusively():
+            index, gone = remove_expired(destination, seconds)
     freed = sum(index.images[digest].size for digest in gone if digest in index.images)
     if as_json:
         show.json_document({"removed": gone, "bytes": freed, "dry_run": dry_run})
@@ -88,14 +88,14 @@ def prune(
         show.note(f"{show.counted(len(gone), 'image')} {verb}, {size_text(freed)}")
 
 
-def remove_expired(place: Destination, grace: float | None) -> tuple[Index, list[str]]:
+def remove_expired(destination: Destination, grace: float | None) -> tuple[Index, list[str]]:
     """Remove what has been retired long enough; returns the index before, and the digests."""
-    seen = place.look()
-    index = seen.index.with_named_images(place.clock.now())
-    gone = _expired(place, index, grace)
+    seen = destination.look()
+    index = seen.index.with_named_images(destination.clock.now())
+    gone = _expired(destination, index, grace)
     unknown = unknown_trees(seen, index)
     if gone or unknown:
-        place.publish(index.without_images(gone), sweep=True)
+        destination.publish(index.without_images(gone), sweep=True)
         for digest in gone:
             log.info("image removed", digest=digest)
         for tree in unknown:
@@ -107,8 +107,8 @@ def _digests(trees: list[str]) -> list[str]:
     return [tree.rpartition("/")[2].replace("-", ":", 1) for tree in trees]
 
 
-def _expired(place: Destination, index: Index, grace: float | None) -> list[str]:
-    now = place.clock.now()
+def _expired(destination: Destination, index: Index, grace: float | None) -> list[str]:
+    now = destination.clock.now()
     tools = index.expired_tools(now, _TOOLS_GRACE if grace is None else grace)
     return [*index.expired(now, grace), *tools]
 

@@ -21,19 +21,22 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Undo what a run that was killed left behind, and make a damaged index anew from what is published."""
-    place = session.destination()
-    with translated_os(place.settings.work), locked(place.publisher.lock, place.settings.wait):
-        done = list(place.publisher.recover(force))
+    destination = session.destination()
+    with (
+        translated_os(destination.settings.work),
+        locked(destination.publisher.lock, destination.settings.wait),
+    ):
+        done = list(destination.publisher.recover(force))
         try:
-            look(place.publisher.top, place.layout)
+            look(destination.publisher.top, destination.layout)
         except Unavailable:
-            index = look(place.publisher.top, place.layout, rebuild=True).index
-            place.publish(index, rebuild=True)
+            index = look(destination.publisher.top, destination.layout, rebuild=True).index
+            destination.publish(index, rebuild=True)
             images, names = show.counted(len(index.images), "image"), show.counted(len(index.names), "name")
             done.append(f"made the index anew: {images}, {names}")
-        seen = place.look()
+        seen = destination.look()
         if unknown := unknown_trees(seen, seen.index):
-            place.publish(seen.index, sweep=True)
+            destination.publish(seen.index, sweep=True)
             done += [f"removed {tree}, which the index does not know" for tree in unknown]
     if as_json:
         show.json_document({"done": done})

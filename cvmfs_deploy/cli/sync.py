@@ -40,31 +40,31 @@ def command(
 
     What stays as it is costs one question to the registry; when nothing changed, nothing is written.
     """
-    wishes = _wishes(wishlist, descriptors)
-    place = session.destination()
-    with place.exclusively():
-        plan = _plan(place, wishes)
+    wish_list = _wishes(wishlist, descriptors)
+    destination = session.destination()
+    with destination.exclusively():
+        plan = _plan(destination, wish_list)
         try:
-            outcome.do(place, plan, as_json)
+            outcome.do(destination, plan, as_json)
         finally:
             if prune:
-                remove_expired(place, None)
+                remove_expired(destination, None)
 
 
 def plan(wishlist: ListArgument = None, descriptors: Descriptors = None, as_json: AsJson = False) -> None:
     """Say what sync would do: images to publish, names to move and to retire, bytes to fetch."""
-    wishes = _wishes(wishlist, descriptors)
-    place = session.destination(logged=False)
-    made = _plan(place, wishes)
-    index = place.look().index
+    wish_list = _wishes(wishlist, descriptors)
+    destination = session.destination(logged=False)
+    made = _plan(destination, wish_list)
+    index = destination.look().index
     if as_json:
-        show.json_document(_document(place, made, index))
+        show.json_document(_document(destination, made, index))
     else:
-        _show(made, index, _to_fetch(place, made))
+        _show(made, index, _to_fetch(destination, made))
     raise typer.Exit(exit_code(made.failures, len(made.names or {})))
 
 
-def _document(place: Destination, made: Plan, index: Index) -> dict[str, object]:
+def _document(destination: Destination, made: Plan, index: Index) -> dict[str, object]:
     moves = _moves(made, index)
     return {
         "publish": [
@@ -80,8 +80,8 @@ def _document(place: Destination, made: Plan, index: Index) -> dict[str, object]
         "retire": list(made.retire),
         "held": list(made.held),
         "unchanged": len(made.names or {}) - len(moves),
-        "fetch": _to_fetch(place, made),
-        "prune": index.expired(place.clock.now()),
+        "fetch": _to_fetch(destination, made),
+        "prune": index.expired(destination.clock.now()),
         "failures": [{"image": one.what, "reason": str(one.error)} for one in made.failures],
     }
 
@@ -123,19 +123,19 @@ def _wishes(wishlist: Path | None, descriptors: Path | None) -> WishList:
         raise BadRequest("either a wish-list or --from-descriptors DIRECTORY is needed")
     if wishlist is not None:
         return load(wishlist)
-    wishes, passed = from_descriptors(descriptors or Path())
+    wish_list, passed = from_descriptors(descriptors or Path())
     for line in passed:
         show.say(f"cvmfs-deploy: {line}")
-    return wishes
+    return wish_list
 
 
-def _plan(place: Destination, wishes: WishList) -> Plan:
+def _plan(destination: Destination, wish_list: WishList) -> Plan:
     with translated():
-        registry = RegistrySource(place.settings)
-    return make(place.look(), resolve(wishes.entries(), registry), wishes.name, place.now)
+        registry = RegistrySource(destination.settings)
+    return make(destination.look(), resolve(wish_list.entries(), registry), wish_list.name, destination.now)
 
 
-def _to_fetch(place: Destination, made: Plan) -> int:
+def _to_fetch(destination: Destination, made: Plan) -> int:
     """Bytes of layers that are not in the cache."""
-    layers = Layers(place.settings.work / "layers", 1)
+    layers = Layers(destination.settings.work / "layers", 1)
     return sum(layer.size for layer in made.layers().values() if not layers.has(layer))

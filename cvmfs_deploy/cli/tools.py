@@ -23,22 +23,22 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Publish udocker's tools (proot) and the udocker package beside the images."""
-    place = session.destination()
-    with place.exclusively():
-        staged = place.publisher.staging / "tools"
+    destination = session.destination()
+    with destination.exclusively():
+        staged = destination.publisher.staging / "tools"
         try:
             with translated_os(staged):
                 made = make(tarball, sha256, staged)
-            seen = place.look()
+            seen = destination.look()
             trees: tuple[Tree, ...] = ()
             if directory_name(made.digest) not in seen.tools:
-                trees = (Tree(staged, place.layout.tools_image(made.digest)),)
-            told = Tools(digest=made.digest, published=place.now, udocker=made.udocker)
-            known = seen.index.tools.get(made.digest, told)
-            place.publish(seen.index.with_tools(known), trees)
+                trees = (Tree(staged, destination.layout.tools_image(made.digest)),)
+            document = Tools(digest=made.digest, published=destination.now, udocker=made.udocker)
+            known = seen.index.tools.get(made.digest, document)
+            destination.publish(seen.index.with_tools(known), trees)
         finally:
             remove(staged)
-    current = place.publisher.top / place.layout.tools / "current"
+    current = destination.publisher.top / destination.layout.tools / "current"
     log.info("tools published", digest=made.digest, udocker=made.udocker, programs=",".join(made.programs))
     if as_json:
         settings = {"tools": str(current), "udocker": str(current / "python")}

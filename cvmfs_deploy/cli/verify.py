@@ -26,16 +26,16 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare published trees with their manifests, and names with the registries."""
-    place = session.destination(logged=False)
-    with place.shared():
-        findings = _findings(place, images or [], deep, offline)
+    destination = session.destination(logged=False)
+    with destination.shared():
+        findings = _findings(destination, images or [], deep, offline)
     _report(findings, as_json)
     damaged = any(one.state == "damaged" for one in findings)
     raise typer.Exit(SOME_FAILED if damaged else 0)
 
 
-def _findings(place: Destination, images: list[str], deep: bool, offline: bool) -> list[Finding]:
-    seen = place.look()
+def _findings(destination: Destination, images: list[str], deep: bool, offline: bool) -> list[Finding]:
+    seen = destination.look()
     names = dict(seen.index.names)
     digests = list(seen.index.images)
     findings: list[Finding] = []
@@ -48,7 +48,7 @@ def _findings(place: Destination, images: list[str], deep: bool, offline: bool) 
     findings += [verify_image(seen, digest, deep) for digest in digests]
     if not offline and names:
         with translated():
-            registry = RegistrySource(place.settings)
+            registry = RegistrySource(destination.settings)
         for key, name in sorted(names.items()):
             if seen.index.images[name.digest].source == "registry":
                 findings.append(compare_with_registry(key, name, registry))

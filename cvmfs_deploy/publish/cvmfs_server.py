@@ -200,7 +200,7 @@ class CvmfsPublisher:
             after = self._server.revision()
             self._abort(entry.token)  # it keeps what was published before a mount failed
             if after == before:
-                kind = ContentRefused if any(word in ended.said for word in _CONTENT) else Unavailable
+                kind = ContentRefused if any(phrase in ended.said for phrase in _CONTENT) else Unavailable
                 raise kind(
                     f"{self.name}: nothing was published: {ended.said} (exit code {ended.code})",
                     remedy=remedy(ended.said),

@@ -73,9 +73,9 @@ class DirectoryPublisher:
     def _discard(self, tree: Path) -> None:
         """Remove a tree: gone at once for whoever looks, on the disk a little later."""
         if tree.exists():
-            place = Path(tempfile.mkdtemp(prefix="gone-", dir=self.staging))
-            os.rename(tree, place / "tree")
-            remove(place)
+            discarded = Path(tempfile.mkdtemp(prefix="gone-", dir=self.staging))
+            os.rename(tree, discarded / "tree")
+            remove(discarded)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -19,9 +19,9 @@ from wrappers.containers.tree import remove
 
 def put_links(top: Path, links: Mapping[str, str], scratch: Path) -> None:
     """Make symbolic links, each by one rename: a reader sees the old one or the new."""
-    with tempfile.TemporaryDirectory(prefix="links-", dir=scratch) as place:
+    with tempfile.TemporaryDirectory(prefix="links-", dir=scratch) as directory:
         for number, (path, target) in enumerate(links.items()):
-            new = Path(place, str(number))
+            new = Path(directory, str(number))
             new.symlink_to(target)
             (top / checked(path)).parent.mkdir(parents=True, exist_ok=True)
             os.replace(new, top / path)
@@ -63,12 +63,12 @@ def copy_tree(
     target: Path,
     entries: Mapping[bytes, Entry],
     there: Mapping[bytes, Entry],
-    elsewhere: Mapping[bytes, bytes] = {},
+    targets: Mapping[bytes, bytes] = {},
 ) -> None:
     """Make `target` a copy of `source`, which holds `entries`, where `there` is in place already.
 
     Only what differs is touched. Hard links are split, as CVMFS does anyway; times of files are kept. Files
-    of which `elsewhere` says the place are copied from there.
+    of which `targets` says the place are copied from there.
 
     Raises:
         Unavailable: what is there is not what is listed.
@@ -86,9 +86,9 @@ def copy_tree(
     left = {path: entry for path, entry in there.items() if path not in set(gone)}
     for path in sorted(entries):
         if left.get(path) != entries[path]:
-            _copy(elsewhere.get(path) or os.path.join(old, path), os.path.join(new, path), entries[path])
-            if path in elsewhere:
-                _check(os.path.join(new, path), elsewhere[path], entries[path])
+            _copy(targets.get(path) or os.path.join(old, path), os.path.join(new, path), entries[path])
+            if path in targets:
+                _check(os.path.join(new, path), targets[path], entries[path])
 
 
 def _copy(source: bytes, target: bytes, entry: Entry) -> None:

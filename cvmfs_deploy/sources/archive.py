@@ -82,7 +82,7 @@ class ArchiveSource:
         _check(hashlib.sha256(data).hexdigest(), image.config.digest, self._path)
         return data
 
-    def fetch(self, image: Resolved, blob: Blob, into: Path, heard: Callable[[int], None]) -> int:
+    def fetch(self, image: Resolved, blob: Blob, into: Path, progress: Callable[[int], None]) -> int:
         """Take a layer out, checked; nothing comes over the network."""
         digest = hashlib.sha256()
         try:
@@ -90,7 +90,7 @@ class ArchiveSource:
                 for chunk in iter(lambda: content.read(_CHUNK), b""):
                     digest.update(chunk)
                     file.write(chunk)
-                    heard(file.tell())
+                    progress(file.tell())
         except (tarfile.TarError, EOFError) as error:
             raise CorruptImage(f"{self._path}: layer {blob.digest} is damaged: {error}") from None
         except OSError as error:

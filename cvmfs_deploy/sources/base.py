@@ -24,10 +24,10 @@ class Source(Protocol):
     def config(self, image: Resolved) -> bytes:
         """The configuration of an image."""
 
-    def fetch(self, image: Resolved, blob: Blob, into: Path, heard: Callable[[int], None]) -> int:
+    def fetch(self, image: Resolved, blob: Blob, into: Path, progress: Callable[[int], None]) -> int:
         """Bring a layer into a file, taking up what is there of it.
 
-        `heard` is told again and again how many bytes of it there are, and may raise to end it.
+        `progress` is told again and again how many bytes of it there are, and may raise to end it.
 
         Returns the bytes that came over the network.
         """

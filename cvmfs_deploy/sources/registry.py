@@ -34,12 +34,12 @@ class RegistrySource:
 
     name = "registry"
 
-    def __init__(self, settings: Settings, patience: RetryBudget | None = None) -> None:
+    def __init__(self, settings: Settings, retry_budget: RetryBudget | None = None) -> None:
         self._logins = credentials.load(settings.credentials)
         self._client = Client(
             settings.mirrors,
             self._logins,
-            patience or RetryBudget(tries=4),
+            retry_budget or RetryBudget(tries=4),
             authorities=settings.authorities,
         )
         self._puller = settings.puller
@@ -52,18 +52,18 @@ class RegistrySource:
         """Fetch the configuration."""
         return self._client.config(image)
 
-    def fetch(self, image: Resolved, blob: Blob, into: Path, heard: Callable[[int], None]) -> int:
+    def fetch(self, image: Resolved, blob: Blob, into: Path, progress: Callable[[int], None]) -> int:
         """Fetch a layer; goes on where an earlier transfer into the same file ended."""
         if self._puller == "udocker" and self._is_for_udocker(image.reference, into):
             base = self._client.ways_to(image.reference)[0].base
-            trouble = udocker.fetch(base, image.reference.repository, blob, into, heard)
+            trouble = udocker.fetch(base, image.reference.repository, blob, into, progress)
             if not trouble:
                 log.info("layer pulled", by="udocker", digest=blob.digest, size=size_text(blob.size))
                 return blob.size
             log.info("udocker did not pull a layer, we do", digest=blob.digest, reason=trouble)
 
         def wanted() -> bool:
-            heard(into.stat().st_size)
+            progress(into.stat().st_size)
             return True
 
         received = self._client.fetch(image.reference, blob, into, wanted, resume=True)

@@ -25,41 +25,42 @@ _CHUNK = 1 << 20
 _LOOK = 0.2  # seconds between two looks at how much has come
 
 
-def fetch(base: str, repository: str, blob: Blob, into: Path, heard: Callable[[int], None]) -> str:
+def fetch(base: str, repository: str, blob: Blob, into: Path, progress: Callable[[int], None]) -> str:
     """Let udocker fetch a layer into an empty file. Returns why it did not; "" when the file is the layer.
 
-    `base` is the address of the registry; `heard` is told how many bytes have come, and may raise to end it.
+    `base` is the address of the registry; `progress` is called with the bytes that came, and may raise to
+    end it.
     """
-    place = into.parent / PLACE / into.name
-    remove(place)  # of a run that was killed
-    place.mkdir(parents=True)
-    layer = place / "layers" / blob.digest
+    directory = into.parent / PLACE / into.name
+    remove(directory)  # of a run that was killed
+    directory.mkdir(parents=True)
+    layer = directory / "layers" / blob.digest
     try:
-        with _started(base, repository, blob.digest, place) as process:
+        with _started(base, repository, blob.digest, directory) as process:
             while _runs(process):
-                heard(_size(layer.with_name(layer.name + ".tmp")))
+                progress(_size(layer.with_name(layer.name + ".tmp")))
         if process.returncode:
-            return _output(place) or f"udocker ended with exit code {process.returncode}"
+            return _output(directory) or f"udocker ended with exit code {process.returncode}"
         return _copy_checked(layer, blob, into)
     except OSError as error:
         if isinstance(error, InterruptedError):
             raise
         return str(error)
     finally:
-        remove(place)
+        remove(directory)
 
 
 @contextmanager
-def _started(base: str, repository: str, digest: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _started(base: str, repository: str, digest: str, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """udocker at work; it has ended after the block, with all that it started."""
     command = [sys.executable, "-P", "-m", "cvmfs_deploy.sources.udocker_layer"]
     # an administrator's variables for udocker are about containers that are run
     usual = {name: value for name, value in os.environ.items() if not name.startswith("UDOCKER_")}
-    with open(place / "said", "wb") as said:
+    with open(directory / "said", "wb") as said:
         process = subprocess.Popen(
-            [*command, base, repository, digest, str(place)],
+            [*command, base, repository, digest, str(directory)],
             cwd="/",
-            env={**usual, **_direct(), "UDOCKER_DIR": str(place), "UDOCKER_TMP": str(place)},
+            env={**usual, **_direct(), "UDOCKER_DIR": str(directory), "UDOCKER_TMP": str(directory)},
             stdin=subprocess.PIPE,  # it ends with us: see `udocker_layer`
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -107,6 +108,6 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _output(place: Path) -> str:
-    lines = (place / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+def _output(directory: Path) -> str:
+    lines = (directory / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return lines[-1] if lines else ""

@@ -25,10 +25,10 @@ def main(base: str, repository: str, digest: str, top: str) -> int:
     Config().getconf()
     Config.conf["download_timeout"] = _LONGEST
     Msg().setlevel(Msg.ERR)
-    place = LocalRepository(top)
-    place.layersdir = os.path.join(top, "layers")  # whatever its settings files say
-    os.makedirs(place.layersdir)
-    api = DockerIoAPI(place)
+    local = LocalRepository(top)
+    local.layersdir = os.path.join(top, "layers")  # whatever its settings files say
+    os.makedirs(local.layersdir)
+    api = DockerIoAPI(local)
     api.set_registry(base)
     return 0 if api.get_v2_image_layer(repository, digest) else 1
 
