@@ -384,8 +384,8 @@ def entries(storage: Storage, url: str) -> Mapping[str, Stat]:
     if isinstance(storage, Browsable):
         found = dict(storage.entries(url))
     else:
-        told = ((name, storage.stat(url_below(storage, url, name))) for name in storage.list(url))
-        found = {name: stat for name, stat in told if stat is not None}
+        stats = ((name, storage.stat(url_below(storage, url, name))) for name in storage.list(url))
+        found = {name: stat for name, stat in stats if stat is not None}
     wrong = next((name for name in found if leaves(name)), None)
     if wrong is not None:
         raise BadRequest(f"{url} holds the name {wrong!r}, which would lead out of it")

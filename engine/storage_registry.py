@@ -14,7 +14,7 @@ from engine.app.access.key import Key
 from engine.app.access.needs import embedded_url
 from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys
 from engine.clock import Clock
-from engine.dirac.settings import Grid, door_settings
+from engine.dirac.settings import Grid, dirac_client_settings
 from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings.data import StorageSection
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def grid(settings: Settings) -> Grid | None:
     """What files at `lfn:` need; None where no DIRAC client is configured."""
     ours = settings.dirac_client()
-    return Grid(door_settings(ours), ours.storage_elements, ours.failover) if ours else None
+    return Grid(dirac_client_settings(ours), ours.storage_elements, ours.failover) if ours else None
 
 
 class StorageRegistry:
@@ -76,10 +76,10 @@ class StorageRegistry:
 
     def scope_down(self, url: str, method: str, seconds: float) -> Grant:
         """A grant for a node, made from what the engine itself shows there: see `engine.storages.scoping`."""
-        place = self._settings_of(url)
-        if place and place.credential is None and scheme_of(place.url) in WITH_KEYS:
-            raise BadRequest(f"no API key is registered for {place.url}", remedy="engine keys add")
-        return scope_down(url, method, seconds, place, self._clock)
+        settings = self._settings_of(url)
+        if settings and settings.credential is None and scheme_of(settings.url) in WITH_KEYS:
+            raise BadRequest(f"no API key is registered for {settings.url}", remedy="engine keys add")
+        return scope_down(url, method, seconds, settings, self._clock)
 
     def renew(self, platform: str) -> None:
         """Renew the token of the user's session at a platform, if it is time."""
@@ -118,7 +118,7 @@ class StorageRegistry:
         return self._with_timeouts(
             StorageSettings(
                 url=section.url,
-                doors=section.doors,
+                aliases=section.doors,
                 credential=self._credential(name, section),
                 api=section.api,
                 region=section.region,
@@ -143,17 +143,17 @@ class StorageRegistry:
 
     def _settings_of(self, url: str) -> StorageSettings | None:
         """The place of a URL as it is now: a key may have been registered, or forgotten, since."""
-        place = storage_of(url, self._known)
-        held = place.credential if place else None
-        if place is None or held is None or held not in self._registered.values():
-            return place
-        return place if self._keys.file(held.name).exists() else replace(place, credential=None)
+        settings = storage_of(url, self._known)
+        held = settings.credential if settings else None
+        if settings is None or held is None or held not in self._registered.values():
+            return settings
+        return settings if self._keys.file(held.name).exists() else replace(settings, credential=None)
 
-    def _with_timeouts(self, place: StorageSettings) -> StorageSettings:
+    def _with_timeouts(self, settings: StorageSettings) -> StorageSettings:
         """The same place, with how patient we are everywhere."""
         data = self._settings.data
         return replace(
-            place,
+            settings,
             stall=data.stall,
             parallel=data.parallel,
             read_back=data.read_back,
@@ -162,8 +162,8 @@ class StorageRegistry:
         )
 
 
-def _make(scheme: str, place: StorageSettings) -> Storage:
-    storage: Storage = plugins.load("storages", scheme)(place)
+def _make(scheme: str, settings: StorageSettings) -> Storage:
+    storage: Storage = plugins.load("storages", scheme)(settings)
     return storage
 
 

@@ -25,7 +25,7 @@ _ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(co
 
 def say(*words: str) -> None:
     """A line for people. What it quotes may come from a tool, a registry or a file: see `cell`."""
-    print(*(word.translate(_ESCAPES) for word in words), file=sys.stderr, flush=True)
+    print(*(text.translate(_ESCAPES) for text in words), file=sys.stderr, flush=True)
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -100,7 +100,7 @@ class Engine:
                 "setting data.catalogue: dfc: needs a DIRAC client",
                 remedy="configure a back-end of kind dirac",
             )
-        return DiracCatalogue(bridge(ours.door))
+        return DiracCatalogue(bridge(ours.client))
 
     @property
     def catalogues(self) -> list[Catalogue]:
@@ -200,7 +200,7 @@ class Engine:
         from engine.app.portal.portal import open_portal
 
         of = self._places_of
-        doors = NodeStorages(
+        storages = NodeStorages(
             embedded=embedded_url(self.settings.api),
             storage=lambda url, owner, execution: of(owner, execution).storage(url),
             scope_down=lambda url, method, owner, execution, seconds: of(owner, execution).scope_down(
@@ -221,7 +221,7 @@ class Engine:
             lambda: self.driver.alert,
         )
         make = Manifests(self.db).make
-        made = Http(self.settings, self.db, make, self.key, doors, portal, self.trail, self.clock)
+        made = Http(self.settings, self.db, make, self.key, storages, portal, self.trail, self.clock)
         self._served = made
         return made
 
@@ -242,7 +242,7 @@ class Engine:
             self.clock,
             _workspace(),
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
-            patience=self.settings.data.patience,
+            delivery_timeout=self.settings.data.patience,
             full=lambda execution, size: self._served.full(execution, size) if self._served else "",
             of_execution=lambda url, owner, execution: self._places_of(owner, execution).storage(url),
         )

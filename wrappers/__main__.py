@@ -62,27 +62,27 @@ def _run(options: argparse.Namespace) -> int:
     stop = Stop()
     stop.install()
     node = _node(options.node)
-    orders = batch.read(options.manifests)[max(0, options.index) :]
+    lines = batch.read(options.manifests)[max(0, options.index) :]
     if options.count is not None:
-        orders = orders[: options.count]
-    if not orders:
+        lines = lines[: options.count]
+    if not lines:
         raise wire.WireError(f"{options.manifests} has no manifest at --index {options.index}")
     os.makedirs(options.into, exist_ok=True)
-    if any(_may_want_namespaces(order, node) for order in orders):
+    if any(_may_want_namespaces(line, node) for line in lines):
         choose.open_namespaces()
     grid = job_of(node, os.environ)
     try:
-        batch.run(orders, node, options.into, identify(), stop, options.claims, grid)
+        batch.run(lines, node, options.into, identify(), stop, options.claims, grid)
     finally:
         if grid is not None:
             grid.close()
     return 0
 
 
-def _may_want_namespaces(order: batch.ManifestLine, node: wire.Node) -> bool:
-    if isinstance(order, batch.Unreadable) or order.image is None:
+def _may_want_namespaces(line: batch.ManifestLine, node: wire.Node) -> bool:
+    if isinstance(line, batch.Unreadable) or line.image is None:
         return False
-    return "userns" in (order.runtimes or node.runtimes)
+    return "userns" in (line.runtimes or node.runtimes)
 
 
 def _serve(options: argparse.Namespace) -> int:

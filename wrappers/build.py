@@ -79,9 +79,9 @@ def _installed() -> Optional[Path]:
 
 def _licence(package: Path) -> bytes:
     """The text of udocker's licence (Apache 2.0), which must travel with its code."""
-    places = [package.parent, package, *sorted(package.parent.glob("udocker-*.dist-info"))]
-    for place in places:
-        for path in (place / "LICENSE", place / "licenses" / "LICENSE", place / "LICENSE.txt"):
-            if place.name != "site-packages" and path.is_file():
+    directories = [package.parent, package, *sorted(package.parent.glob("udocker-*.dist-info"))]
+    for directory in directories:
+        for path in (directory / "LICENSE", directory / "licenses" / "LICENSE", directory / "LICENSE.txt"):
+            if directory.name != "site-packages" and path.is_file():
                 return path.read_bytes()
     raise FileNotFoundError(f"no licence text beside {package}: it may not be shipped without")

@@ -51,16 +51,16 @@ _UNSUCCESSFUL: Final = (JobState.FAILED, JobState.CANCELLED)
 _FEW: Final = 3
 
 
-def sentences(story: list[JobEvent]) -> Iterator[Mapping[str, Any]]:
+def sentences(history: list[JobEvent]) -> Iterator[Mapping[str, Any]]:
     """Each event with its time, the try it belongs to, and a sentence."""
-    for told in story:
-        e = told.event
+    for event in history:
+        e = event.event
         words = _WORDS.get(e.news, e.news).format(detail=e.detail, to=e.state_to).strip().rstrip(":")
         if e.news == AttemptEvent.SEEN_FINISHED and e.state_to == AttemptState.CANCELLED:
             words = "it ended, as was asked for"
         yield {
             "at": iso(e.at),
-            "try": told.ordinal,
+            "try": event.ordinal,
             "news": e.news,
             "from": e.state_from,
             "to": e.state_to,
@@ -81,7 +81,7 @@ class JobHistory:
 def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
     """The story of one job, with the words of its last report."""
     with db.read() as connection:
-        told = list(sentences(events.history(connection, id_, job.id)))
+        lines = list(sentences(events.history(connection, id_, job.id)))
         tries = attempts.of_job(connection, job.id)
         report = attempts.report_of(connection, tries[-1].id) if tries else None
         skipped = job.state == JobState.SKIPPED
@@ -91,7 +91,7 @@ def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
         summary += _why_skipped(id_, job, before)
     if (report or {}).get("failure") == wire.ENGINE:
         summary.append(f"a defect of ours; where: engine logs --debug {id_}:{job.number}")
-    return JobHistory(told, summary)
+    return JobHistory(lines, summary)
 
 
 def _why_skipped(id_: ExecutionId, job: Job, before: list[Job]) -> Iterator[str]:

@@ -76,17 +76,19 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
         image = wire.Image(name.text, name.digest, size, path=path)
         return Pinned(image, "the digest in its name", (*warnings, *_not_asked(deployed)))
     deployed = cvmfs.search(node.cvmfs, [cvmfs.name_for(name)], udocker_format.manifest)
-    told = (*warnings, *_not_asked(deployed))
+    notes = (*warnings, *_not_asked(deployed))
     if deployed.found is not None:
-        digest = "sha256:" + hashlib.sha256(deployed.told).hexdigest()
-        return Pinned(wire.Image(name.text, digest, path=path), str(deployed.found), told)
-    place = path if path and not warnings else _kept_here(name, node)
+        digest = "sha256:" + hashlib.sha256(deployed.asked).hexdigest()
+        return Pinned(wire.Image(name.text, digest, path=path), str(deployed.found), notes)
+    location = path if path and not warnings else _kept_here(name, node)
     try:
-        asked = _ask_registry(name, node, path, CVMFS_TIMEOUT_S if place else REGISTRY_TIMEOUT_S)
-        return replace(asked, warnings=(*told, *asked.warnings))
+        asked = _ask_registry(name, node, path, CVMFS_TIMEOUT_S if location else REGISTRY_TIMEOUT_S)
+        return replace(asked, warnings=(*notes, *asked.warnings))
     except (errors.ImageMissing, errors.NoImage, EngineError) as error:
-        if place:  # whatever the registry answers, it is not needed
-            return Pinned(wire.Image(name.text, "", path=place), f"nobody; jobs need it at {place}", told)
+        if location:  # whatever the registry answers, it is not needed
+            return Pinned(
+                wire.Image(name.text, "", path=location), f"nobody; jobs need it at {location}", notes
+            )
         if deployed.troubles:  # the image may lie there, and nowhere else
             raise Unavailable(
                 "; ".join([f"{source}: container-image.image: {error}", *deployed.troubles]),
@@ -107,7 +109,9 @@ def _unreachable(path: str, node: NodeSettings) -> tuple[str, ...]:
     top = Path(node.images) if node.images else None
     wanted = Path(os.path.normpath((top or Path("/")) / path)) if path else None
     tops = [Path("/cvmfs"), *([top] if top else [])]
-    if wanted is None or any(place in wanted.parents for place in tops if top or path.startswith("/")):
+    if wanted is None or any(
+        directory in wanted.parents for directory in tops if top or path.startswith("/")
+    ):
         return ()
     text = f"custom {IMAGE_PATH} {path}: ignored; images lie below the setting node.images or /cvmfs"
     return (f"{text}, and this one is found by its name",)
@@ -142,13 +146,13 @@ def _kept_here(name: Reference, node: NodeSettings) -> str:
     return found.name if found is not None else ""
 
 
-def _ask_registry(name: Reference, node: NodeSettings, path: str, patience: RetryBudget) -> Pinned:
+def _ask_registry(name: Reference, node: NodeSettings, path: str, retry_budget: RetryBudget) -> Pinned:
     try:
         logins = credentials.load(node.credentials)
     except errors.UnsuitableNode as error:
         raise SettingsError(f"setting node.credentials: {error}") from None
     try:
-        client = registry.Client(node.mirrors, logins, patience, authorities=node.authorities)
+        client = registry.Client(node.mirrors, logins, retry_budget, authorities=node.authorities)
         resolved = _runnable(client, name)
     except (errors.ImageMissing, errors.NoImage):
         raise

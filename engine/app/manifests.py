@@ -97,9 +97,9 @@ class Manifests:
         )
 
 
-def _needs_transfers(inputs: Sequence[Input], places: Sequence[str]) -> bool:
+def _needs_transfers(inputs: Sequence[Input], destinations: Sequence[str]) -> bool:
     """Whether anything comes from or goes to another place than files of the node's machine."""
-    urls = [*places, *(url for one in inputs for url in (one.url, *one.replicas))]
+    urls = [*destinations, *(url for one in inputs for url in (one.url, *one.replicas))]
     return any(not url.startswith(("file:", SANDBOX)) for url in urls)
 
 

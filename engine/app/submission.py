@@ -93,7 +93,7 @@ class Submissions:
         id_ = planned.request.id or ExecutionId(new_id())
         results = to_url(results_of(planned.request, self._settings) / id_)
         home = "" if planned.needs_staging else results
-        places = destinations_of(
+        destinations = destinations_of(
             planned.request.stores,
             self._settings,
             self._storage,
@@ -101,7 +101,7 @@ class Submissions:
             home=home,
             spare=planned.request.spare,
         )
-        planned.offer.require(place.url for place in places)
+        planned.offer.require(destination.url for destination in destinations)
         new = Execution(
             id=id_,
             owner=self._settings.owner,
@@ -109,10 +109,10 @@ class Submissions:
             key=key,
             descriptor_sha256=planned.descriptor.sha256,
             options=planned.options._replace(
-                places=places,
-                replicas=self._settings.data.replicas if places else 1,
+                places=destinations,
+                replicas=self._settings.data.replicas if destinations else 1,
                 copies=list(planned.request.copies),
-                registered=bool(places and self._settings.data.catalogue),
+                registered=bool(destinations and self._settings.data.catalogue),
             ),
             backend=planned.backend,
             results=results,
@@ -159,9 +159,9 @@ class Submissions:
             wanted = sources.not_uploaded(connection, new.id)
         if not wanted:
             return
-        told = progress(len(wanted), size_of(wanted)) if progress else None
+        upload_progress = progress(len(wanted), size_of(wanted)) if progress else None
         travel = weight(wanted) <= self._settings.data.travelling
-        bringer = Uploader(self._settings, self._storage, told, new.results if travel else "")
+        bringer = Uploader(self._settings, self._storage, upload_progress, new.results if travel else "")
         for at in range(0, len(wanted), PAGE):
             found = bringer.upload_all(wanted[at : at + PAGE])
             with self._db.write() as connection:

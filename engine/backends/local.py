@@ -90,7 +90,7 @@ class LocalBackend:
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
         """Look at the markers in the spool; a started process that died unheard is unknown."""
         try:
-            finished = set(os.listdir(self._spool.news))
+            finished = set(os.listdir(self._spool.finished))
         except FileNotFoundError:
             finished = set()
         seen = [o for id_ in native_ids if (o := self._look(id_, finished)) is not None]
@@ -141,7 +141,7 @@ class LocalBackend:
                 continue
             with suppress(OSError):
                 remove(str(self._job(id_)))
-            (Path(self._spool.news) / id_).unlink(missing_ok=True)
+            (Path(self._spool.finished) / id_).unlink(missing_ok=True)
 
     def _job(self, key: str) -> Path:
         return Path(self._spool.directory(key))

@@ -19,8 +19,8 @@ _LONG = 300.0
 class DiracCatalogue:
     """Implements `engine.ports.Catalogue` on `dfc:`. What is stored at `lfn:` is registered by that."""
 
-    def __init__(self, door: DiracBridge) -> None:
-        self._door = door
+    def __init__(self, bridge: DiracBridge) -> None:
+        self._bridge = bridge
 
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
         """What the catalogue knows of these names: URLs that anybody can use first, then the name itself, for
@@ -60,7 +60,7 @@ class DiracCatalogue:
 
     def _ask(self, verb: str, **arguments: Any) -> Any:
         try:
-            return self._door.ask(verb, patience=_LONG, **arguments)
+            return self._bridge.ask(verb, timeout=_LONG, **arguments)
         except (Refused, NotFound) as error:
             raise Unavailable(f"DIRAC File Catalog: {error}") from None
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from engine.dirac.environment import environment
-from engine.dirac.settings import DoorSettings
+from engine.dirac.settings import DiracClientSettings
 from engine.errors import CredentialExpired, NotFound, SettingsError, Unavailable
 from wrappers.dirac_bridge import answers
 from wrappers.dirac_bridge.line import MARK
@@ -52,13 +52,13 @@ class Refused(Exception):
 class DiracBridge:
     """A DIRAC client. May be used by several threads."""
 
-    def __init__(self, settings: DoorSettings) -> None:
+    def __init__(self, settings: DiracClientSettings) -> None:
         self._settings = settings
         self._process: _Process | None = None
         self._starting = threading.Lock()
 
-    def ask(self, verb: str, *, patience: float = TIMEOUT_S, **arguments: Any) -> Any:
-        """The answer to one question of `wrappers.dirac_bridge`. `patience` in seconds.
+    def ask(self, verb: str, *, timeout: float = TIMEOUT_S, **arguments: Any) -> Any:
+        """The answer to one question of `wrappers.dirac_bridge`. `timeout` in seconds.
 
         Raises:
             Refused: the request is wrong.
@@ -68,12 +68,12 @@ class DiracBridge:
             SettingsError: there is no DIRAC client where the settings say.
         """
         process = self._ready()
-        heard = process.heard
+        answers_seen = process.answers_seen
         try:
-            return process.ask(verb, arguments).result(patience)
+            return process.ask(verb, arguments).result(timeout)
         except OutOfTime:
-            process.judge(heard)
-            raise Unavailable(f"DIRAC does not answer: {verb} took more than {patience:.0f} s") from None
+            process.judge(answers_seen)
+            raise Unavailable(f"DIRAC does not answer: {verb} took more than {timeout:.0f} s") from None
 
     def version(self) -> str:
         """DIRAC's version. Raises as `ask` does."""
@@ -120,7 +120,7 @@ class _Process:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._words: deque[str] = deque(maxlen=_STDERR_LINES)
-        self.heard = 0  # answers so far
+        self.answers_seen = 0  # answers so far
         self._process = _start(command, variables)
         self._last_words = threading.Thread(target=self._keep_words, name="dirac", daemon=True)
         self._answers = threading.Thread(target=self._listen, name="dirac", daemon=True)
@@ -142,9 +142,9 @@ class _Process:
                 future.set_exception(self._gone())
         return future
 
-    def judge(self, heard: int) -> None:
+    def judge(self, answers_seen: int) -> None:
         """Nobody answered in time: a process that has said nothing since then hangs, and is ended."""
-        if self.heard == heard:
+        if self.answers_seen == answers_seen:
             self.alive = False
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -183,7 +183,7 @@ class _Process:
                 future.set_exception(self._gone())
 
     def _hear(self, answer: Mapping[str, Any]) -> None:
-        self.heard += 1
+        self.answers_seen += 1
         future: Future[Any] | None
         if "id" in answer:
             with self._lock:
@@ -212,7 +212,7 @@ class _Process:
 
 
 @lru_cache(maxsize=8)
-def bridge(settings: DoorSettings) -> DiracBridge:
+def bridge(settings: DiracClientSettings) -> DiracBridge:
     """The DIRAC client of these settings: one for all who ask. It ends with this process."""
     made = DiracBridge(settings)
     atexit.register(made.close)
@@ -224,8 +224,8 @@ def _start(command: list[str], variables: Mapping[str, str]) -> subprocess.Popen
     found = next(
         (
             path
-            for place in variables.get("PATH", "").split(os.pathsep)
-            if os.access(path := os.path.join(place, program), os.X_OK)
+            for directory in variables.get("PATH", "").split(os.pathsep)
+            if os.access(path := os.path.join(directory, program), os.X_OK)
         ),
         program,
     )

@@ -9,7 +9,7 @@ from engine.settings.dirac import DiracClientSection
 
 
 @dataclass(frozen=True, slots=True)
-class DoorSettings:
+class DiracClientSettings:
     """How a DIRAC client is started."""
 
     command: tuple[str, ...] = ()
@@ -20,17 +20,17 @@ class DoorSettings:
     """None: where DIRAC finds one by itself."""
 
 
-def door_settings(section: DiracClientSection) -> DoorSettings:
+def dirac_client_settings(section: DiracClientSection) -> DiracClientSettings:
     """Read how the DIRAC client of the settings is started."""
     source = section.diracosrc.expanduser() if section.diracosrc else None
-    return DoorSettings(section.command, source, section.proxy.expanduser() if section.proxy else None)
+    return DiracClientSettings(section.command, source, section.proxy.expanduser() if section.proxy else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
     """What files at `lfn:` need."""
 
-    door: DoorSettings
+    client: DiracClientSettings
     elements: tuple[str, ...] = ()
     """Storage elements for new files, in order."""
     failover: tuple[str, ...] = ()

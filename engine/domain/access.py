@@ -19,11 +19,11 @@ class Action(StrEnum):
     CHANGE = "change"  # kill it, rename it, delete it
 
 
-def may_touch_execution(account: Account, owner: str, deed: Action) -> bool:
+def may_touch_execution(account: Account, owner: str, action: Action) -> bool:
     """Whether an account may do this with the execution of `owner` (an id)."""
     if account.id == owner or account.is_admin:
         return True
-    return account.role is Role.SERVICE and deed is Action.SUMMARY
+    return account.role is Role.SERVICE and action is Action.SUMMARY
 
 
 def may_launch(account: Account) -> bool:

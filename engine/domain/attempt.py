@@ -134,8 +134,8 @@ NO_CHANGE: Final = frozenset(
 )
 
 
-def transition(state: AttemptState, news: AttemptEvent) -> Transition:
-    """Where `news` takes an attempt, and what must then be done.
+def transition(state: AttemptState, event: AttemptEvent) -> Transition:
+    """Where `event` takes an attempt, and what must then be done.
 
     Final states absorb everything: a late "running" from the grid must never raise a finished attempt
     from the dead.
@@ -143,9 +143,9 @@ def transition(state: AttemptState, news: AttemptEvent) -> Transition:
     Raises:
         IllegalTransition: the news contradicts the state; the caller quarantines the attempt.
     """
-    if state.is_final or (state, news) in NO_CHANGE:
+    if state.is_final or (state, event) in NO_CHANGE:
         return Transition(state)
     try:
-        return TRANSITIONS[state, news]
+        return TRANSITIONS[state, event]
     except KeyError:
-        raise IllegalTransition(f"an attempt that is {state} cannot have {news}") from None
+        raise IllegalTransition(f"an attempt that is {state} cannot have {event}") from None

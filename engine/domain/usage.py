@@ -54,8 +54,8 @@ def of_attempt(
     report: Mapping[str, Any] | None, *, failed: bool, last: bool, cores: int, gpu: bool, size: int
 ) -> Sums:
     """Give what one ended attempt took; without a report nothing is known of its time."""
-    told = report or {}
-    hours = max(float(told.get("ended") or 0.0) - float(told.get("started") or 0.0), 0.0) / 3600
+    figures = report or {}
+    hours = max(float(figures.get("ended") or 0.0) - float(figures.get("started") or 0.0), 0.0) / 3600
     return Sums(
         jobs=int(last),
         attempts=1,

@@ -40,7 +40,7 @@ class Filters:
     """Input values."""
     wanted: list[tuple[str, str]] = field(default_factory=list)
     """Short names of entities with a label each; labels of one entity are alternatives."""
-    told: list[tuple[str, str]] = field(default_factory=list)
+    mentioned: list[tuple[str, str]] = field(default_factory=list)
     """The same of a filter file: the tool chooses by them, here they must only exist."""
     found: set[tuple[str, str]] = field(default_factory=set)
     """Of these, what was seen."""
@@ -56,7 +56,7 @@ class Filters:
         """Whether for every entity a file below the directory has one of its labels. Hidden files, such as
         macOS leaves, and sidecars alone are no data.
         """
-        if not self.wanted and not self.told:
+        if not self.wanted and not self.mentioned:
             return True
         parts = set[str]()
         for _, directories, names in os.walk(directory):
@@ -70,13 +70,13 @@ class Filters:
             if dash:
                 self.labels.setdefault(entity, set()).add(label)
                 there.add((entity, _index(entity, label)))
-        here = {one for one in (*self.wanted, *self.told) if (one[0], _index(*one)) in there}
+        here = {one for one in (*self.wanted, *self.mentioned) if (one[0], _index(*one)) in there}
         self.found |= here
         return {entity for entity, _ in self.wanted} <= {entity for entity, _ in here}
 
     def require(self) -> None:
         """Raise BadRequest when a label was nowhere."""
-        missing = next((one for one in (*self.wanted, *self.told) if one not in self.found), None)
+        missing = next((one for one in (*self.wanted, *self.mentioned) if one not in self.found), None)
         if missing is not None:
             name = "-".join(missing)
             there = sorted(self.labels.get(missing[0], ()))
@@ -117,7 +117,7 @@ def filters_of(texts: Sequence[str], tool: Tool) -> Filters:
                     f"--bids-filter {text}: {tool.name} has no input for a filter file ({_FILTER_FILE[0]})",
                     remedy="name an entity, as task=rest",
                 )
-            filters.told += _told_by(text)
+            filters.mentioned += _told_by(text)
             filters.values[file.id] = [text] if file.list else text
     return filters
 

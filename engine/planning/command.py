@@ -59,7 +59,7 @@ class CommandLine:
         absolute = moves or any(one.absolute_path for one in tool.parameters)
         self.exposed: list[str] = []
         """Ids of inputs and outputs whose value stands where quoting does not protect."""
-        self._places = positions(tool, keys)
+        self._positions = positions(tool, keys)
         self.plain = self._compile(tool, keys, lambda one: False)
         self.staged = self.plain
         self.prologue = _PROLOGUE if absolute or needs.in_job else ""
@@ -73,21 +73,21 @@ class CommandLine:
         pairs, tail = keys.split(tool.command_line)
         self.exposed.clear()
         pieces: list[tuple[str, Slot]] = []
-        for (literal, key), here in zip(pairs, self._places, strict=True):
+        for (literal, key), here in zip(pairs, self._positions, strict=True):
             owners = keys.owners[key]
             slots = [self._slot(one, here[one.id], absolute=is_absolute(one)) for one in owners]
             pieces.append((literal, first_of(slots)))
         return Template(pieces, tail)
 
-    def _slot(self, one: ToolInput | ToolOutput, place: Position, *, absolute: bool) -> Slot:
+    def _slot(self, one: ToolInput | ToolOutput, position: Position, *, absolute: bool) -> Slot:
         id, flag = one.id, one.flag
         if isinstance(one, ToolInput) and one.type is InputType.FLAG:
             return lambda values: flag if values.get(id) is True else None
         is_text = isinstance(one, ToolOutput) or one.type is not InputType.NUMBER
-        if place.context is Context.EXPOSED and is_text and id not in self.exposed:
+        if position.context is Context.EXPOSED and is_text and id not in self.exposed:
             self.exposed.append(id)
-        quoter = _quoter(one, place, absolute=absolute and _is_path(one)) if is_text else str
-        return _value_slot(one, quoter, place.separator)
+        quoter = _quoter(one, position, absolute=absolute and _is_path(one)) if is_text else str
+        return _value_slot(one, quoter, position.separator)
 
 
 def _export(name: str, value: str) -> str:
@@ -100,8 +100,8 @@ def _is_path(one: ToolInput | ToolOutput) -> bool:
     return isinstance(one, ToolOutput) or one.type is InputType.FILE
 
 
-def _quoter(one: ToolInput | ToolOutput, place: Position, *, absolute: bool) -> Quoter:
-    context = place.context
+def _quoter(one: ToolInput | ToolOutput, position: Position, *, absolute: bool) -> Quoter:
+    context = position.context
     quoter: Quoter = {
         Context.BARE: quote,
         Context.SINGLE: quote_in_single,
@@ -109,11 +109,11 @@ def _quoter(one: ToolInput | ToolOutput, place: Position, *, absolute: bool) -> 
         Context.EXPOSED: quote if _is_the_authors(one) else _only_harmless,
     }[context]
     if not _is_the_authors(one):
-        if place.closing:
-            quoter = _refusing(lambda text: text in place.closing, _ENDS, quoter)
-        if place.is_command:
+        if position.closing:
+            quoter = _refusing(lambda text: text in position.closing, _ENDS, quoter)
+        if position.is_command:
             quoter = _refusing(lambda text: not can_be_command(text), _RUNS, quoter)
-        if place.is_operand or place.is_command:
+        if position.is_operand or position.is_command:
             quoter = _refusing(_is_option, _OPTION, quoter)
     if not absolute:
         return quoter

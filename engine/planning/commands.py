@@ -73,20 +73,20 @@ class Commands:
 
     def _corrected(self, command: Node, words: Sequence[Word], reading: Reading) -> Reading:
         """What words tell only together, or by what is known of the script."""
-        texts = [word.text for word in words]
+        texts = [node.text for node in words]
         found = list(reading.roles)
         if command.type == "declaration_command":
             sets = any(re.match(r"-[A-Za-z]*[in]", text) for text in texts)
             found = [Role.CODE if sets or VALUE in text.partition("=")[0] else Role.DATA for text in texts]
         elif texts and texts[0] in ("test", "[") and any(compares(text) for text in texts):
             found = [Role.CODE] * len(texts)
-        for place, text in enumerate(texts):
+        for index, text in enumerate(texts):
             name, equals, _ = text.partition("=")
             if equals and is_run(name):
-                found[place] = Role.CODE
-            if runs_arguments(text) and (text.startswith("-m") or texts[place - 1 : place] == ["-m"]):
-                found[place + 1 :] = [Role.CODE] * (len(found) - place - 1)
-        for place in sorted(reading.shell_code):
-            if VALUE not in texts[place] and self.evaluated_in(texts[place]) & POSITIONAL:
-                found[place + 1 :] = [Role.CODE] * (len(found) - place - 1)
+                found[index] = Role.CODE
+            if runs_arguments(text) and (text.startswith("-m") or texts[index - 1 : index] == ["-m"]):
+                found[index + 1 :] = [Role.CODE] * (len(found) - index - 1)
+        for index in sorted(reading.shell_code):
+            if VALUE not in texts[index] and self.evaluated_in(texts[index]) & POSITIONAL:
+                found[index + 1 :] = [Role.CODE] * (len(found) - index - 1)
         return reading._replace(roles=found)

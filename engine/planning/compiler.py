@@ -113,8 +113,8 @@ def compile_tool(descriptor: Descriptor, *, compat: bool = False, check: bool = 
         raise BadRequest(f"{descriptor.source}: not a valid descriptor: {wrong[0]}", remedy=wrong[1])
     found = bosh.problems(descriptor.data) if check else []
     if found:
-        told = [f"{descriptor.source}: not a valid descriptor: {problem}" for problem in found]
-        raise BadRequest(told[0], problems=told)
+        problems = [f"{descriptor.source}: not a valid descriptor: {problem}" for problem in found]
+        raise BadRequest(problems[0], problems=problems)
     if "\0" in str(descriptor.data.get("command-line")):
         text = "command-line: a NUL character cannot be passed to a program"
         raise BadRequest(f"{descriptor.source}: not a valid descriptor: {text}")

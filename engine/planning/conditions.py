@@ -76,8 +76,8 @@ def _compile(node: ast.expr, ids: frozenset[str], expression: str) -> Callable[[
         name = node.id
         if name in ids:
             return lambda values: _given(values[name])
-        word: Any = _WORDS.get(name, name)  # bosh's validator takes an unquoted word as a text
-        return lambda values: word
+        operand: Any = _WORDS.get(name, name)  # bosh's validator takes an unquoted word as a text
+        return lambda values: operand
     raise _refused(expression)
 
 

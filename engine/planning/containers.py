@@ -121,7 +121,9 @@ def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
     try:
         # An option and its value may be one entry or two: bosh pastes them all into a shell line.
         parts = [_own_ids.sub("self", option) for option in options]
-        words = [word for part in parts for word in (shlex.split(part) if part.startswith("-") else [part])]
+        words = [
+            argument for part in parts for argument in (shlex.split(part) if part.startswith("-") else [part])
+        ]
     except ValueError as error:
         found.errors.append(f"container-opts: {error}")
         return found
@@ -137,12 +139,18 @@ def parts_around_pwd(value: str) -> list[str]:
 
 def _read_option(words: list[str], table: dict[str, tuple[_Meaning, bool]], found: Requirements) -> None:
     """Take one option, and its value if it has one, off the front of `words`."""
-    word = words.pop(0)
-    name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-    if name not in table and len(word) > 2 and word[:2] in table and word[0] == "-" and word[1] != "-":
-        name, equals, value = word[:2], "=", word[2:]  # -eNAME=value
+    argument = words.pop(0)
+    name, equals, value = argument.partition("=") if argument.startswith("--") else (argument, "", "")
+    if (
+        name not in table
+        and len(argument) > 2
+        and argument[:2] in table
+        and argument[0] == "-"
+        and argument[1] != "-"
+    ):
+        name, equals, value = argument[:2], "=", argument[2:]  # -eNAME=value
     if name not in table:
-        found.errors.append(f"container option {word}: unknown here; take it out of the descriptor")
+        found.errors.append(f"container option {argument}: unknown here; take it out of the descriptor")
         return
     meaning, takes_value = table[name]
     if takes_value and not equals:

@@ -116,17 +116,17 @@ def _refuse_subcommands(inputs: list[Any], source: str) -> None:
 
 def _around(path: Path) -> dict[str, Any]:
     """What the directories above a descriptor say, as NiWrap has them: `<version>/<tool>/<file>`."""
-    place = path.absolute().parent.parent
+    directory = path.absolute().parent.parent
     try:
-        told = read_json(place / _VERSION_FILE)
+        version = read_json(directory / _VERSION_FILE)
     except BadRequest:  # it need not be there, and need not be NiWrap's
-        told = None
-    told = told if isinstance(told, dict) and told.get("name") == place.name else {}
+        version = None
+    version = version if isinstance(version, dict) and version.get("name") == directory.name else {}
     found: dict[str, Any] = {}
-    if told or _version(place.name):
-        found["tool-version"] = place.name
-    if isinstance(told.get("container"), str):
-        found["container-image"] = {"type": "docker", "image": told["container"]}
+    if version or _version(directory.name):
+        found["tool-version"] = directory.name
+    if isinstance(version.get("container"), str):
+        found["container-image"] = {"type": "docker", "image": version["container"]}
     return found
 
 

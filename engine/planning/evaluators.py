@@ -76,20 +76,20 @@ def roles(words: Sequence[Word]) -> Reading:
     states = {_State(WRAPPER, begins=True)}
     found: list[Role] = []
     shell_code: set[int] = set()
-    for place, word in enumerate(words):
+    for index, node in enumerate(words):
         worst, following = Role.DATA, set[_State]()
         for state in states:
-            for role, after in _step(state, word):
+            for role, after in _step(state, node):
                 worst = max(worst, role)
                 following.add(after)
                 if role is Role.CODE and state.program.is_shell:
-                    shell_code.add(place)
-        if word.optional or word.splits:
+                    shell_code.add(index)
+        if node.optional or node.splits:
             following |= states
         found.append(worst)
         states = following
     reads = any(state.program.reads and not (state.given or _has_code(state)) for state in states)
-    is_filled = any("{}" in word.text for word in words)
+    is_filled = any("{}" in node.text for node in words)
     reads = reads or any(state.fed and (state.flagged or state.given) and is_filled for state in states)
     return Reading(found, shell_code, reads)
 
@@ -100,37 +100,37 @@ def _has_code(state: _State) -> bool:
     return counted > 0 and not (state.program.command or state.program.rest is Role.CODE)
 
 
-def _step(state: _State, word: Word) -> list[tuple[Role, _State]]:
+def _step(state: _State, node: Word) -> list[tuple[Role, _State]]:
     """The roles that a word may have, each with the state after it."""
-    program, text = state.program, word.text
+    program, text = state.program, node.text
     if state.pending is not None:
         if state.stops:
             return [(state.pending, _State(UNKNOWN))]
         given = state.given or state.pending is Role.CODE
         return [(state.pending, state._replace(pending=None, given=given))]
     if state.begins:
-        return _begin(word)
+        return _begin(node)
     is_open = not state.ended and (not state.operands or program.permutes)
     if is_open and text == "--":
         return [(Role.DATA, state._replace(ended=True))]
     if is_open and len(text) > 1 and text[0] in "-+":
         return _option(state, text)
-    return _operand(state, word, is_open=is_open)
+    return _operand(state, node, is_open=is_open)
 
 
-def _begin(word: Word) -> list[tuple[Role, _State]]:
+def _begin(node: Word) -> list[tuple[Role, _State]]:
     """The command word."""
-    if assigns(word.text):
+    if assigns(node.text):
         return [(Role.DATA, _State(WRAPPER, begins=True))]
-    name = word.text.rpartition("/")[2]
+    name = node.text.rpartition("/")[2]
     if VALUE in name:
         return [(Role.CODE, _State(GUESSED))] if completes(name) else [(Role.COMMAND, _State(UNKNOWN))]
     if name.startswith(EXPANSION):
         return [(Role.CODE, _State(GUESSED))]
-    return [(Role.DATA, _State(program_of(word.text) or UNKNOWN))]
+    return [(Role.DATA, _State(program_of(node.text) or UNKNOWN))]
 
 
-def _operand(state: _State, word: Word, *, is_open: bool) -> list[tuple[Role, _State]]:
+def _operand(state: _State, node: Word, *, is_open: bool) -> list[tuple[Role, _State]]:
     program, number = state.program, state.operands
     if program == UNKNOWN:
         return [(Role.DATA, state)]
@@ -143,29 +143,29 @@ def _operand(state: _State, word: Word, *, is_open: bool) -> list[tuple[Role, _S
     if number < program.skip:
         return [(guard, after)]
     if program.command:
-        return _command_operand(state, word, guard)
+        return _command_operand(state, node, guard)
     if number == program.skip and not state.given and (program.first is Role.CODE or state.flagged):
         return [(Role.CODE, after)]
     role = program.rest if number > program.skip else min(program.first, Role.OPERAND)
     return [(guard if role is Role.OPERAND else role, after)]
 
 
-def _command_operand(state: _State, word: Word, guard: Role) -> list[tuple[Role, _State]]:
+def _command_operand(state: _State, node: Word, guard: Role) -> list[tuple[Role, _State]]:
     """An operand of a program that begins another."""
     if state.given:  # env -S: what follows belongs to that command
         return [(Role.CODE, state)]
-    name, equals, _ = word.text.partition("=")
+    name, equals, _ = node.text.partition("=")
     if equals and VALUE in name:
         return [(Role.CODE, state)]
-    begun = _begin(word)
-    if assigns(word.text):  # env NAME=value
+    begun = _begin(node)
+    if assigns(node.text):  # env NAME=value
         return [(Role.DATA, state)]
     if state.program.feeds:
         begun = [(role, after._replace(fed=True)) for role, after in begun]
     if not state.program.loose:
         return begun
     stays = state._replace(found=True)
-    if VALUE in word.text:
+    if VALUE in node.text:
         return [(Role.DATA, stays)] if state.found else [*begun, (guard, stays)]
     return [*begun, (Role.DATA, stays)]
 
@@ -202,8 +202,8 @@ def _letters(state: _State, text: str) -> list[tuple[Role, _State]]:
     if program == UNKNOWN:
         return [(Role.DATA, state)]
     results: list[tuple[Role, _State]] = []
-    for place, letter in enumerate(text[1:], 2):
-        rest = text[place:]
+    for index, letter in enumerate(text[1:], 2):
+        rest = text[index:]
         if letter in program.flagged:
             state = state._replace(flagged=True)
         elif letter in program.opens:

@@ -183,14 +183,14 @@ class Script:
 
     def _look_into(self, words: Sequence[Node], reading: Reading) -> None:
         """Note what a command runs: files, and shell code, in which variables may be evaluated."""
-        texts = [self._commands.text(word) for word in words]
+        texts = [self._commands.text(node) for node in words]
         if _first(texts) == "let" or any(_attributes(text) for text in texts if texts[0] in _DECLARE):
             self.evaluated |= set(re.findall(r"\w+", " ".join(texts)))
-        for place, (text, role) in enumerate(zip(texts, reading.roles, strict=True)):
-            if role is Role.CODE or place == 0:
+        for index, (text, role) in enumerate(zip(texts, reading.roles, strict=True)):
+            if role is Role.CODE or index == 0:
                 for name in text.split():
                     self._scripts.add(name.rpartition("/")[2].strip("\"'();"))
-            if role is Role.CODE and VALUE not in text and place in reading.shell_code:
+            if role is Role.CODE and VALUE not in text and index in reading.shell_code:
                 self.evaluated |= self._commands.evaluated_in(text) - POSITIONAL
 
     def _role(self, leaf: Node) -> Role:
@@ -212,8 +212,8 @@ class Script:
             direct = direct and node.type not in COMMANDS
         return worst
 
-    def _begins(self, leaf: Node, word: Node) -> bool:
-        return self._commands.text(word).startswith((VALUE, EXPANSION))
+    def _begins(self, leaf: Node, node: Node) -> bool:
+        return self._commands.text(node).startswith((VALUE, EXPANSION))
 
     def _through(self, node: Node, child: Node) -> Role:
         """The role of a child in the node above it."""
@@ -238,23 +238,23 @@ class Script:
 
     def _in_command(self, command: Node, child: Node) -> Role:
         words, reading = self._commands.reading(command)
-        place = next((at for at, word in enumerate(words) if word.id == child.id), None)
-        if place is None:  # a redirection, which was looked at
+        index = next((at for at, node in enumerate(words) if node.id == child.id), None)
+        if index is None:  # a redirection, which was looked at
             return Role.DATA
         if self._goes_to_a_script(command) or command.type == "unset_command":
             return Role.CODE
-        first = _first([self._commands.text(word) for word in words])
-        if place and (first in self._functions or first == "set") and self.evaluated & POSITIONAL:
+        first = _first([self._commands.text(node) for node in words])
+        if index and (first in self._functions or first == "set") and self.evaluated & POSITIONAL:
             return Role.CODE
         if (
             first in ("read", "printf", "mapfile", "readarray", "declare")
             and self._names(words) & self.evaluated
         ):
             return Role.CODE
-        return reading.roles[place]
+        return reading.roles[index]
 
     def _names(self, words: Sequence[Node]) -> set[str]:
-        return {self._commands.text(word) for word in words}
+        return {self._commands.text(node) for node in words}
 
     def _goes_to_a_script(self, node: Node) -> bool:
         """Whether what is written goes to a file that is run."""
@@ -279,7 +279,7 @@ class Script:
             if one.type not in COMMANDS:
                 continue
             words, reading = self._commands.reading(one)
-            texts = [self._commands.text(word) for word in words]
+            texts = [self._commands.text(item) for item in words]
             if reading.reads or self._goes_to_a_script(one):
                 return True
             first = _first(texts)

@@ -224,13 +224,13 @@ def _placeholders(tool: Tool) -> Iterator[Finding]:
         pairs, tail = keys.split(text)
         left = "\0".join([*(part for part, _ in pairs), tail])
         for id in dict.fromkeys(one.id for one in tool.inputs if f"[{one.id.upper()}]" in left):
-            told = f"[{id.upper()}] is no value-key, though there is an input {id}: it stays as it is"
-            yield Finding("placeholder", WARNING, where, told)
+            message = f"[{id.upper()}] is no value-key, though there is an input {id}: it stays as it is"
+            yield Finding("placeholder", WARNING, where, message)
         for found in dict.fromkeys(_placeholder.findall("\0".join([*(part for part, _ in pairs), tail]))):
-            told = f"{found} is no value-key, and stays as it is"
+            message = f"{found} is no value-key, and stays as it is"
             if found.startswith("[["):
-                told += ": what fills in such placeholders, as Nipoppy does, must run before"
-            yield Finding("placeholder", WARNING, where, told)
+                message += ": what fills in such placeholders, as Nipoppy does, must run before"
+            yield Finding("placeholder", WARNING, where, message)
 
 
 def _values(tool: Tool) -> Iterator[Finding]:

@@ -42,12 +42,12 @@ def configuration_texts(tool: Tool) -> Iterator[tuple[str, str]]:
             continue
         paths = [one.path_template or "", *(path for _, path in one.conditional_path_template)]
         formats = sorted({format for path in paths if path and (format := format_of(path))})
-        told = f"{', '.join(texts)} as " + (
+        message = f"{', '.join(texts)} as " + (
             f"{' or '.join(formats)} has texts; bosh quotes them for a shell"
             if formats
             else "a shell quotes texts: only what is called .json, .yaml, .toml or .ini is written otherwise"
         )
-        yield f"output-files {one.id}", f"file-template: {told}"
+        yield f"output-files {one.id}", f"file-template: {message}"
 
 
 def absent_texts(tool: Tool) -> Iterator[tuple[str, str]]:

@@ -52,13 +52,13 @@ def positions(tool: Tool, keys: Keys) -> list[dict[str, Position]]:
     found: list[dict[str, Position]] = [{one.owner.id: one.position for one in some} for some in readings]
     for turn in range(max(map(len, readings), default=0)):  # those who share a key may have other flags
         chosen = [some[min(turn, len(some) - 1)] for some in readings]
-        for one, place in _judged(literals, chosen, tail):
+        for one, position in _judged(literals, chosen, tail):
             known = found[one.key][one.owner.id]
             found[one.key][one.owner.id] = Position(
-                Context.EXPOSED if Context.EXPOSED in (known.context, place.context) else known.context,
+                Context.EXPOSED if Context.EXPOSED in (known.context, position.context) else known.context,
                 known.separator,
-                known.is_operand or place.is_operand,
-                known.is_command or place.is_command,
+                known.is_operand or position.is_operand,
+                known.is_command or position.is_command,
                 known.closing,
             )
     return found

@@ -390,9 +390,9 @@ _RESERVED = frozenset(
 )
 
 
-def program_of(word: str) -> Program | None:
+def program_of(text: str) -> Program | None:
     """The entry of a command word, or None when it is no evaluator."""
-    name = word.rpartition("/")[2]
+    name = text.rpartition("/")[2]
     bare = _version.sub("", name)
     for known in (name, bare, _octave.sub("octave", name), _python.sub("python", bare)):
         if known in _PROGRAMS:

@@ -61,8 +61,8 @@ def specific(errors: Iterable[Violation]) -> list[Violation]:
     plain = [tuple(one.absolute_path) for one in found if one.validator not in ("anyOf", "oneOf")]
 
     def is_told(one: Violation) -> bool:
-        place = tuple(one.absolute_path)
-        return any(other[: len(place)] == place for other in plain)
+        path = tuple(one.absolute_path)
+        return any(other[: len(path)] == path for other in plain)
 
     return [one for one in found if one.validator not in ("anyOf", "oneOf") or not is_told(one)]
 
@@ -83,8 +83,8 @@ def _enum(error: Violation) -> str:
 
 
 def _pattern(error: Violation) -> str:
-    told = _PATTERNS.get(error.validator_value, f"does not match {error.validator_value}")
-    return f"{_shown(error.instance)} {told}"
+    message = _PATTERNS.get(error.validator_value, f"does not match {error.validator_value}")
+    return f"{_shown(error.instance)} {message}"
 
 
 def _additional(error: Violation) -> str:
@@ -94,8 +94,8 @@ def _additional(error: Violation) -> str:
 
 def _choice(error: Violation) -> str:
     names = [step for step in error.absolute_path if isinstance(step, str)]
-    told = _SHAPES.get((error.validator, names[-1] if names else ""))
-    return told or f"{_shown(error.instance)} has none of the shapes that it may have"
+    message = _SHAPES.get((error.validator, names[-1] if names else ""))
+    return message or f"{_shown(error.instance)} has none of the shapes that it may have"
 
 
 def _dependencies(error: Violation) -> str:

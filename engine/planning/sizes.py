@@ -38,11 +38,11 @@ def _of_commands(command: str, around: int, values: Mapping[str, Any]) -> Iterat
     for node in within(parse(command)):
         if node.type != "command":
             continue
-        words = [text_of(word) for word in words_of(node)]
+        words = [text_of(part) for part in words_of(node)]
         if not words or words[0] in _BUILTINS:
             continue
         longest = max(map(_bytes, words))
-        total = around + sum(_bytes(word) + _EACH for word in words)
+        total = around + sum(_bytes(part) + _EACH for part in words)
         if longest > LONGEST_TEXT:
             yield f"{whose}{longest:,} bytes in one argument; {_TAKES.format(LONGEST_TEXT)}"
         elif total > MOST:

@@ -99,13 +99,13 @@ def _json_lines(stream: Readable, where: str, *, many: bool) -> Iterator[Item]:
         many = len(ahead) > 1
         numbered = itertools.chain(ahead, numbered)
     for number, text in numbered:
-        place = f"{where} line {number}" if many else where
+        location = f"{where} line {number}" if many else where
         try:
             value = parse_json(text, where, line=number)
         except BadRequest as error:
-            yield Item({}, place, True, error.message.removeprefix(f"{where} line {number}: "))
+            yield Item({}, location, True, error.message.removeprefix(f"{where} line {number}: "))
             continue
-        yield _item(value, place, many)
+        yield _item(value, location, many)
 
 
 def _json_document(stream: Readable, where: str, many: bool) -> Iterator[Item]:

@@ -114,13 +114,13 @@ def distinct(files: list[InputFile], taken: Iterable[str] = ()) -> list[InputFil
     occupied = reserved.union(file.name for file in files)
     numbers = (name for name in map(str, itertools.count(1)) if name not in occupied)
     counted = Counter((directory, file.name) for file, directory in zip(files, directories, strict=True))
-    places: dict[tuple[str, ...], str] = {}
+    by_key: dict[tuple[str, ...], str] = {}
     placed = []
     for file, directory in zip(files, directories, strict=True):
         if directory in apart:
             shared = counted[directory, file.name] > 1  # two files of one name: each is alone
-            place = (directory, file.source) if shared else (directory,)
-            number = places.get(place) or places.setdefault(place, next(numbers))
+            key = (directory, file.source) if shared else (directory,)
+            number = by_key.get(key) or by_key.setdefault(key, next(numbers))
             file = file._replace(name=f"{number}/{file.name}")
         placed.append(file)
     return placed

@@ -80,8 +80,8 @@ def zipped(named: Mapping[str, Sequence[Any]], where: str) -> Dimension:
     """Inputs side by side. Raises BadRequest unless they have the same number of values."""
     lengths = {id: len(values) for id, values in named.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{id} has {length}" for id, length in lengths.items())
-        raise BadRequest(f"{where}: inputs that are zipped need the same number of values: {told}")
+        lengths_text = ", ".join(f"{id} has {length}" for id, length in lengths.items())
+        raise BadRequest(f"{where}: inputs that are zipped need the same number of values: {lengths_text}")
     return Dimension(tuple(named), list(zip(*named.values(), strict=True)))
 
 

@@ -81,8 +81,8 @@ def _cells(stream: BinaryIO, where: str, *, tabs: bool) -> Iterator[tuple[int, l
     texts = _texts(stream, where)
     first = next(texts, "")
     skipped = 0
-    if not tabs and (told := _separator(first)):
-        delimiter, skipped = told.group(1), 1  # Excel's own line, which is no part of the table
+    if not tabs and (separator := _separator(first)):
+        delimiter, skipped = separator.group(1), 1  # Excel's own line, which is no part of the table
         first = next(texts, "")
     elif not tabs and "," not in first and ";" in first:
         delimiter = ";"  # what spreadsheets write where the comma is the decimal sign

@@ -173,8 +173,8 @@ def _expand_directories(values: dict[str, Any], inputs: Any, where: str, list_di
     for id, settings in inputs.items() if isinstance(inputs, Mapping) else ():
         if id not in values:
             continue
-        place = f"{where}, input {id}"
-        patterns = _without_braces(settings.get("patterns", ["*"]), place)
+        location = f"{where}, input {id}"
+        patterns = _without_braces(settings.get("patterns", ["*"]), location)
         given = values[id] if isinstance(values[id], list) else [values[id]]
         files: list[Any] = []
         for entry in given:
@@ -184,7 +184,7 @@ def _expand_directories(values: dict[str, Any], inputs: Any, where: str, list_di
                 continue
             matching = [name for name in names if any(fnmatch.fnmatchcase(name, one) for one in patterns)]
             if not matching:
-                raise BadRequest(f"{place}: no file in {entry} matches {', '.join(patterns)}")
+                raise BadRequest(f"{location}: no file in {entry} matches {', '.join(patterns)}")
             base = entry.rstrip("/")
             files += [f"{base}/{quote(name) if _is_file_url(entry) else name}" for name in matching]
         values[id] = files if files != given or isinstance(values[id], list) else values[id]

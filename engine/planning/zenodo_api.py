@@ -86,8 +86,8 @@ class Zenodo:
         return found
 
     def _refused(self, status: int, content: bytes, what: str) -> NoReturn:
-        told = _object(content) or {}
-        words = self._shown("; ".join([str(told.get("message", "")), *_faults(told.get("errors"))]))
+        body = _object(content) or {}
+        words = self._shown("; ".join([str(body.get("message", "")), *_faults(body.get("errors"))]))
         if status == 401:
             raise CredentialExpired(
                 f"{what}: {self.endpoint} does not accept the token (zenodo_credential)",

@@ -69,10 +69,10 @@ def publish(zenodo: Zenodo, data: Mapping[str, Any], name: str, earlier: str = "
     )
     try:
         zenodo.request("PUT", f"{_DEPOSITS}/{draft}", what, record)
-        told = zenodo.request("GET", f"{_DEPOSITS}/{draft}", what)
-        for file in told.get("files") or ():  # of the version before
+        deposit = zenodo.request("GET", f"{_DEPOSITS}/{draft}", what)
+        for file in deposit.get("files") or ():  # of the version before
             zenodo.request("DELETE", f"{_DEPOSITS}/{draft}/files/{quote(str(file['id']), safe='')}", what)
-        stored = zenodo.request("PUT", f"{_bucket(told, what)}/{quote(name, safe='')}", what, content)
+        stored = zenodo.request("PUT", f"{_bucket(deposit, what)}/{quote(name, safe='')}", what, content)
         md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if stored.get("checksum") != f"md5:{md5}":
             raise Unavailable(f"{what}: {zenodo.endpoint} has something else than was sent")
@@ -85,17 +85,17 @@ def publish(zenodo: Zenodo, data: Mapping[str, Any], name: str, earlier: str = "
 
 def _published(zenodo: Zenodo, what: str, draft: str) -> str:
     try:
-        told = zenodo.request("POST", f"{_DEPOSITS}/{draft}/actions/publish", what)
+        record = zenodo.request("POST", f"{_DEPOSITS}/{draft}/actions/publish", what)
     except Unavailable as error:  # it may be done all the same
         with suppress(EngineError):
-            told = zenodo.request("GET", f"{_DEPOSITS}/{draft}", what)
-            if told.get("submitted") is True and number_of(str(told.get("doi"))):
-                return str(told["doi"])
+            record = zenodo.request("GET", f"{_DEPOSITS}/{draft}", what)
+            if record.get("submitted") is True and number_of(str(record.get("doi"))):
+                return str(record["doi"])
         raise Unavailable(
             f"{error.message}; it may be published all the same",
             remedy=f"look at {zenodo.endpoint}/deposit/{draft}",
         ) from None
-    doi = str(told.get("doi", ""))
+    doi = str(record.get("doi", ""))
     if not number_of(doi):
         raise Unavailable(f"{what}: published as record {draft}, but {zenodo.endpoint} tells no DOI of it")
     return doi
@@ -103,28 +103,28 @@ def _published(zenodo: Zenodo, what: str, draft: str) -> str:
 
 def _new_version(zenodo: Zenodo, what: str, earlier: str) -> str:
     try:
-        told = zenodo.request("POST", f"{_DEPOSITS}/{earlier}/actions/newversion", what)
+        record = zenodo.request("POST", f"{_DEPOSITS}/{earlier}/actions/newversion", what)
     except BadRequest as error:
         raise type(error)(
             f"zenodo.{earlier}: no new version of it can be made: {error.message}",
             remedy="only who published a record makes new versions of it; --new publishes another one",
         ) from None
-    links = told.get("links")
+    links = record.get("links")
     found = str(links.get("latest_draft", "") if isinstance(links, dict) else "").rpartition("/")[2]
     if not found.isdecimal():
         raise Unavailable(f"{what}: {zenodo.endpoint} tells no draft of a new version")
     return found
 
 
-def _id(told: Mapping[str, Any]) -> str:
-    found = str(told.get("id", ""))
+def _id(record: Mapping[str, Any]) -> str:
+    found = str(record.get("id", ""))
     if not found.isdecimal():
         raise Unavailable("Zenodo tells no number of a new record")
     return found
 
 
-def _bucket(told: Mapping[str, Any], what: str) -> str:
-    links = told.get("links")
+def _bucket(record: Mapping[str, Any], what: str) -> str:
+    links = record.get("links")
     found = links.get("bucket") if isinstance(links, dict) else None
     if not isinstance(found, str) or "://" not in found:
         raise Unavailable(f"{what}: Zenodo tells no place for its file")

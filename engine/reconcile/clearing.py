@@ -30,26 +30,30 @@ def clear(
     Gives the trouble with each storage that could not be asked.
     """
     trouble: list[EngineError] = []
-    for place in layout.destinations(execution):
-        if place.url == SANDBOX:
+    for destination in layout.destinations(execution):
+        if destination.url == SANDBOX:
             continue
         try:
-            _clear_destination(db, storage(place.url), execution, place, wanted)
+            _clear_destination(db, storage(destination.url), execution, destination, wanted)
         except (Unavailable, CredentialExpired, BadRequest) as error:
             trouble.append(error)
     return trouble
 
 
 def _clear_destination(
-    db: Database, storage: Storage, execution: Execution, place: Destination, wanted: Sequence[AttemptState]
+    db: Database,
+    storage: Storage,
+    execution: Execution,
+    destination: Destination,
+    wanted: Sequence[AttemptState],
 ) -> None:
     with db.read() as connection:
         keeps = AttemptState.STRANDED in wanted and attempts.any_undelivered(connection, execution.id)
-    if place.rename and not keeps:  # results that were committed lie elsewhere
-        storage.delete(layout.attempts_url(place))
+    if destination.rename and not keeps:  # results that were committed lie elsewhere
+        storage.delete(layout.attempts_url(destination))
         return
     for attempt, number in _unwanted(db, execution, wanted):
-        storage.delete(layout.attempt_url(place, number, attempt))
+        storage.delete(layout.attempt_url(destination, number, attempt))
 
 
 def _unwanted(

@@ -133,16 +133,16 @@ def _judge(context: TickContext, execution: Execution, job: Job, attempt: Attemp
             message = delivery_retry.gave_up_message(error, waited)
             return Verdict(EventNotice(attempt, AttemptEvent.STORAGE_GONE, message, Failure.STRANDED, text))
     store_record(context, execution, job, attempt, report, committed, failure, message)
-    news = AttemptEvent.REPORT_FAILED if failure else AttemptEvent.REPORT_SUCCEEDED
+    event = AttemptEvent.REPORT_FAILED if failure else AttemptEvent.REPORT_SUCCEEDED
     once = {p.name: p for p in reversed(committed)}  # of several outputs that match a file, the first
-    return Verdict(EventNotice(attempt, news, message, failure, text), list(once.values()))
+    return Verdict(EventNotice(attempt, event, message, failure, text), list(once.values()))
 
 
 def drop(context: TickContext, execution: Execution, job: Job, attempt: Attempt) -> None:
     """Remove what an attempt wrote now, not only when its execution has ended."""
-    for place in layout.destinations(execution):
-        if place.url != SANDBOX:
-            url = layout.attempt_url(place, job.number, attempt.id)
+    for destination in layout.destinations(execution):
+        if destination.url != SANDBOX:
+            url = layout.attempt_url(destination, job.number, attempt.id)
             context.storage(url).delete(url)
 
 

@@ -41,28 +41,30 @@ def commit(
         BadRequest: a result is not what the report says, or its name is taken; nothing was moved.
     """
     _check_run(report)
-    places = layout.destinations(execution)
-    origin = {made.path: _origin(made, places, job.number, attempt, report.run) for made in report.products}
+    destinations = layout.destinations(execution)
+    origin = {
+        made.path: _origin(made, destinations, job.number, attempt, report.run) for made in report.products
+    }
     names = layout.product_names(execution, job, list(origin))
     _check_final_names(names)
     _refuse_taken_names(context, execution, job, list(names.values()))
     urls, lies = dict[str, str](), dict(origin)
-    for place in places:
-        here = [made for made in report.products if origin[made.path] is place]
-        if here and place.url == SANDBOX:
-            put = unpack(context, places, names, here, into / f"{attempt.id}{PACKED_RESULTS}")
+    for destination in destinations:
+        here = [made for made in report.products if origin[made.path] is destination]
+        if here and destination.url == SANDBOX:
+            put = unpack(context, destinations, names, here, into / f"{attempt.id}{PACKED_RESULTS}")
             urls |= {m.path: layout.final_url(put[m.path], names[m.path], m) for m in here}
             lies |= put
-        elif here and place.rename:
-            own = layout.run_url(place, job.number, attempt.id, report.run)
-            second = layout.second_report_url(place, job.number, attempt.id)
+        elif here and destination.rename:
+            own = layout.run_url(destination, job.number, attempt.id, report.run)
+            second = layout.second_report_url(destination, job.number, attempt.id)
             spare = second if context.backend.capabilities.second_reports and not report.run else ""
-            urls |= _rename(context, place, own, names, here, spare)
+            urls |= _rename(context, destination, own, names, here, spare)
         elif here:
             urls |= {made.path: _in_place(context.storage(made.url), made) for made in here}
         if here:
             lie = [urls[made.path] for made in here]
-            context.label(context.storage(lie[0]), execution, job.number, lie, place.url)
+            context.label(context.storage(lie[0]), execution, job.number, lie, destination.url)
     return [
         Product(
             execution_id=execution.id,
@@ -85,17 +87,23 @@ def commit(
 
 def _copies(execution: Execution, origin: Destination, name: str, made: wire.Product) -> list[str]:
     """Where further copies of a result go: to the other storages, in order."""
-    places = layout.destinations(execution)
-    own = next((p for p in reversed(places[: places.index(origin) + 1]) if not p.door), origin)
-    others = [place for place in places if not place.door and place.url not in (own.url, SANDBOX)]
-    wanted = [layout.final_url(place, name, made) for place in others[: execution.options.replicas - 1]]
+    destinations = layout.destinations(execution)
+    own = next((p for p in reversed(destinations[: destinations.index(origin) + 1]) if not p.door), origin)
+    others = [
+        destination
+        for destination in destinations
+        if not destination.door and destination.url not in (own.url, SANDBOX)
+    ]
+    wanted = [
+        layout.final_url(destination, name, made) for destination in others[: execution.options.replicas - 1]
+    ]
     flat = quote(name.replace("/", "_")) + (layout.PACKED if made.packed else "")
     return wanted + [f"{directory}/{flat}" for directory in execution.options.copies]
 
 
 def _rename(
     context: TickContext,
-    place: Destination,
+    destination: Destination,
     own: str,
     names: Mapping[str, str],
     here: Sequence[wire.Product],
@@ -103,11 +111,11 @@ def _rename(
 ) -> dict[str, str]:
     """Move results of one place from the directory `own` to their final names there; see `_move_together`."""
     storage = context.storage(own)
-    targets = {made.path: layout.final_url(place, names[made.path], made) for made in here}
+    targets = {made.path: layout.final_url(destination, names[made.path], made) for made in here}
     for made in here:
         _check(storage, made, targets[made.path])
     moved = {made.path: names[made.path] for made in here}
-    if together := _move_as_directory(storage, place, own, moved, spare):
+    if together := _move_as_directory(storage, destination, own, moved, spare):
         context.moved.append(together)
     else:
         for made in sorted(here, key=lambda made: made.path):  # a directory before what is in it
@@ -129,13 +137,13 @@ def _check_run(report: Report) -> None:
 
 
 def _origin(
-    made: wire.Product, places: Sequence[Destination], number: int, attempt: Attempt, run: str
+    made: wire.Product, destinations: Sequence[Destination], number: int, attempt: Attempt, run: str
 ) -> Destination:
     """The place where a result was written."""
     _check_name(made)
-    for place in places:
-        if made.url == layout.written_url(layout.run_url(place, number, attempt.id, run), made):
-            return place
+    for destination in destinations:
+        if made.url == layout.written_url(layout.run_url(destination, number, attempt.id, run), made):
+            return destination
     raise BadRequest(f"result {made.path}: {storable(made.url)} is not where this attempt writes")
 
 
@@ -189,7 +197,7 @@ def _check_size(made: wire.Product, found: Stat | None) -> None:
 
 
 def _move_as_directory(
-    storage: Storage, place: Destination, own: str, names: Mapping[str, str], spare: str
+    storage: Storage, destination: Destination, own: str, names: Mapping[str, str], spare: str
 ) -> str:
     """Where all names are one new directory and the tool's own paths, one rename commits them all. `spare`
     is a file there that is no result; "" is none.
@@ -199,7 +207,7 @@ def _move_as_directory(
     directories = {name.removesuffix(f"/{path}") for path, name in names.items()}
     if len(directories) != 1 or not all(name.endswith(f"/{path}") for path, name in names.items()):
         return ""
-    target = layout.output_url(place, directories.pop())
+    target = layout.output_url(destination, directories.pop())
     if storage.stat(own) is None or storage.stat(target) is not None:
         return ""
     if spare:

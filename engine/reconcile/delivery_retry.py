@@ -42,18 +42,18 @@ def note(
         item.execution_id for item in postponed
     }:
         alerts.clear(connection, execution_id)
-    told = []
+    notices = []
     for item, trouble in postponed.items():
         if item.tries:
             continue
         log.warning("results of execution %s wait: %s", item.execution_id, trouble)
         state = AttemptState.FINALISING
-        told += [
+        notices += [
             events.Event(item.execution_id, now, "results_wait", a.job_id, a.id, state, state, str(trouble))
             for a in held[item.submission_id]
             if a.state == state
         ]
-    events.append(connection, told)
+    events.append(connection, notices)
     for execution_id, words in {item.execution_id: str(error) for item, error in postponed.items()}.items():
         alerts.note(connection, execution_id, f"results wait for their storage: {words}", now=now)
 

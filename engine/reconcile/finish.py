@@ -26,37 +26,37 @@ def finish_jobs(connection: Connection, ended: Sequence[EventNotice], *, now: fl
     found = jobs.by_ids(connection, [w.attempt.job_id for w in ended])
     failures = attempts.failures_of(connection, list(found))
     of = {id_: executions.get(connection, id_) for id_ in {w.attempt.execution_id for w in ended}}
-    moves, told = [], []
-    for word in ended:
-        job = found[word.attempt.job_id]
+    moves, lines = [], []
+    for notice in ended:
+        job = found[notice.attempt.job_id]
         if job.state != JobState.ACTIVE:
             continue
-        before = failures.get((job.id, word.failure), 0) - 1  # the one that just ended is counted too
-        move = after(word, job, of[job.execution_id], max(before, 0), now=now)
+        before = failures.get((job.id, notice.failure), 0) - 1  # the one that just ended is counted too
+        move = after(notice, job, of[job.execution_id], max(before, 0), now=now)
         moves.append(move)
         if move.to == JobState.READY:
-            text = f"attempt {word.attempt.ordinal} ended with {word.failure}; tried again"
-            told.append(
+            text = f"attempt {notice.attempt.ordinal} ended with {notice.failure}; tried again"
+            lines.append(
                 events.Event(
                     job.execution_id, now, "retry", job.id, None, JobState.ACTIVE, JobState.READY, text
                 )
             )
     jobs.move(connection, moves, now=now)
-    events.append(connection, told)
+    events.append(connection, lines)
 
 
-def after(word: EventNotice, job: Job, execution: Execution, earlier: int, *, now: float) -> Move:
+def after(notice: EventNotice, job: Job, execution: Execution, earlier: int, *, now: float) -> Move:
     """Where the end of an attempt takes its job; `earlier` attempts failed in the same class before."""
-    report = json.loads(word.report) if word.report else {}
+    report = json.loads(notice.report) if notice.report else {}
     exit_code = report.get("exit_code")
-    if word.news == AttemptEvent.REPORT_SUCCEEDED:
-        return Move(job, JobState.SUCCEEDED, message=word.detail, exit_code=exit_code)
-    if word.attempt.state == AttemptState.CANCELLING or execution.intent == Intent.CANCEL:
-        return Move(job, JobState.CANCELLED, word.failure, word.detail or "cancelled", exit_code)
+    if notice.event == AttemptEvent.REPORT_SUCCEEDED:
+        return Move(job, JobState.SUCCEEDED, message=notice.detail, exit_code=exit_code)
+    if notice.attempt.state == AttemptState.CANCELLING or execution.intent == Intent.CANCEL:
+        return Move(job, JobState.CANCELLED, notice.failure, notice.detail or "cancelled", exit_code)
     # An end that nobody here asked for (the node shuts down, the slot is needed) is a loss.
-    failure = Failure.LOST if word.failure == Failure.CANCELLED else word.failure
+    failure = Failure.LOST if notice.failure == Failure.CANCELLED else notice.failure
     cause = cause_of(report.get("cause", ""), failure) if failure else None
     delay = try_again(cause, earlier, execution.options.retries) if cause else None
     if delay is not None:
-        return Move(job, JobState.READY, word.failure, word.detail, exit_code, not_before=now + delay)
-    return Move(job, JobState.FAILED, word.failure, word.detail, exit_code)
+        return Move(job, JobState.READY, notice.failure, notice.detail, exit_code, not_before=now + delay)
+    return Move(job, JobState.FAILED, notice.failure, notice.detail, exit_code)

@@ -36,8 +36,8 @@ class Labeller:
         Raises:
             Unavailable: the storage does not answer; the next time it may.
         """
-        place = urlsplit(directory)
-        host = (execution.id, f"{place.scheme}://{place.netloc}")
+        parts = urlsplit(directory)
+        host = (execution.id, f"{parts.scheme}://{parts.netloc}")
         if not urls or not isinstance(storage, Labelling) or host in self._done:
             return
         image = execution.options.image

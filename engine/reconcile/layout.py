@@ -45,14 +45,14 @@ def destinations(execution: Execution) -> list[Destination]:
     return list(execution.options.places) or [Destination(execution.results)]
 
 
-def output_url(place: Destination, name: str) -> str:
+def output_url(destination: Destination, name: str) -> str:
     """Where a result of that name lies in the end, where results are renamed."""
-    return f"{place.url}/outputs/{quote(name)}"
+    return f"{destination.url}/outputs/{quote(name)}"
 
 
-def final_url(place: Destination, name: str, made: Product) -> str:
+def final_url(destination: Destination, name: str, made: Product) -> str:
     """Where a result of that name lies in the end: one that was delivered as a tar stays one."""
-    return output_url(place, name) + PACKED if made.packed else output_url(place, name)
+    return output_url(destination, name) + PACKED if made.packed else output_url(destination, name)
 
 
 def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str:
@@ -70,25 +70,27 @@ def input_url(results: str, sha256: str) -> str:
     return f"{results}/inputs/{sha256}"
 
 
-def attempts_url(place: Destination) -> str:
+def attempts_url(destination: Destination) -> str:
     """The directory that holds what attempts wrote."""
-    return f"{place.url}/{'.attempts' if place.rename else JOBS}"
+    return f"{destination.url}/{'.attempts' if destination.rename else JOBS}"
 
 
-def run_url(place: Destination, number: int, attempt: AttemptId, run: str) -> str:
+def run_url(destination: Destination, number: int, attempt: AttemptId, run: str) -> str:
     """Where one run of an attempt alone has written its results: `Report.run`, "" is none."""
-    own = attempt_url(place, number, attempt)
+    own = attempt_url(destination, number, attempt)
     return f"{own}/{run}" if run and own != SANDBOX else own
 
 
-def attempt_url(place: Destination, number: int, attempt: AttemptId) -> str:
+def attempt_url(destination: Destination, number: int, attempt: AttemptId) -> str:
     """Where one attempt of job `number` alone may write."""
-    return place.url if place.url == SANDBOX else f"{attempts_url(place)}/{number}/{attempt}"
+    return (
+        destination.url if destination.url == SANDBOX else f"{attempts_url(destination)}/{number}/{attempt}"
+    )
 
 
-def second_report_url(place: Destination, number: int, attempt: AttemptId) -> str:
+def second_report_url(destination: Destination, number: int, attempt: AttemptId) -> str:
     """Where a wrapper leaves a copy of its report, where it does."""
-    return f"{attempt_url(place, number, attempt)}/{attempt}.report.json"
+    return f"{attempt_url(destination, number, attempt)}/{attempt}.report.json"
 
 
 def written_url(own: str, made: Product) -> str:

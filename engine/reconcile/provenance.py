@@ -88,10 +88,10 @@ def _invocation(invocation: Mapping[str, Any], report: Report) -> dict[str, Any]
     """Each value as it was given; a file with what was really read of it."""
     staged: dict[str, list[dict[str, Any]]] = {}
     for item in report.inputs:
-        told = {"file-name": item.name, "url": item.url, "size": item.size, "sha256": item.sha256}
+        described = {"file-name": item.name, "url": item.url, "size": item.size, "sha256": item.sha256}
         if item.left_out:
-            told["left-out"] = item.left_out
-        staged.setdefault(item.id, []).append(told)
+            described["left-out"] = item.left_out
+        staged.setdefault(item.id, []).append(described)
     public: dict[str, Any] = dict(invocation)
     for id_, files in staged.items():
         public[id_] = files if isinstance(invocation.get(id_), list) else files[0]

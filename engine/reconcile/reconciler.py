@@ -52,7 +52,7 @@ class Reconciler:
         workspace: Path,
         registrar: Registrar | None = None,
         *,
-        patience: float = 86_400.0,
+        delivery_timeout: float = 86_400.0,
         full: Full = lambda execution, size: "",
         of_execution: Callable[[str, str, str], Storage] | None = None,
     ) -> None:
@@ -69,7 +69,7 @@ class Reconciler:
             describe=describe,
             claim=claim,
             workspace=workspace,
-            delivery_timeout=patience,
+            delivery_timeout=delivery_timeout,
             full=full,
             label=label,
         )

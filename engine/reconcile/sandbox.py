@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 def unpack(
     context: TickContext,
-    places: Sequence[Destination],
+    destinations: Sequence[Destination],
     names: Mapping[str, str],
     here: Sequence[wire.Product],
     archive: Path,
@@ -34,7 +34,7 @@ def unpack(
         BadRequest: the archive does not hold what the report says, or all places refuse.
         Unavailable, CredentialExpired: none takes them, and one does not do so now.
     """
-    left = [place for place in places if place.url != SANDBOX]
+    left = [destination for destination in destinations if destination.url != SANDBOX]
     try:
         with tarfile.open(archive) as packed:
             return {made.path: _put(context, left, names[made.path], made, packed) for made in here}
@@ -48,16 +48,16 @@ def _put(
     """Put one result; places that do not take it are left out for the next."""
     trouble: list[EngineError] = []
     with _unpacked(context, made, packed) as local:
-        for place in list(left):
+        for destination in list(left):
             try:
-                _send(context, local, layout.final_url(place, name, made), made)
+                _send(context, local, layout.final_url(destination, name, made), made)
             except (Unavailable, CredentialExpired, BadRequest) as error:
                 log.info("result %s beside the report goes to the next place: %s", storable(made.path), error)
                 trouble.append(error)
                 if len(left) > 1:
-                    left.remove(place)
+                    left.remove(destination)
             else:
-                return place
+                return destination
     raise next((error for error in trouble if not isinstance(error, BadRequest)), trouble[0])
 
 

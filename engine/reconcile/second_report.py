@@ -41,10 +41,10 @@ def read(
         return reports.read(into / name, attempt)
     if not context.backend.capabilities.second_reports:
         raise trouble
-    for place in layout.destinations(execution):
-        if place.url == SANDBOX:
+    for destination in layout.destinations(execution):
+        if destination.url == SANDBOX:
             continue
-        url = layout.second_report_url(place, job.number, attempt.id)
+        url = layout.second_report_url(destination, job.number, attempt.id)
         try:
             data = context.storage(url).read(url, 0, LARGEST)
         except (Unavailable, CredentialExpired, BadRequest) as error:

@@ -17,7 +17,7 @@ from engine.store.lifecycle import EventNotice
 
 def record_outcomes(connection: Connection, ended: Sequence[EventNotice], *, now: float) -> None:
     """Note what the ends of attempts tell about the sites where they ran."""
-    sites.note(connection, [_outcome(word) for word in ended], now=now)
+    sites.note(connection, [_outcome(notice) for notice in ended], now=now)
 
 
 def avoid(
@@ -38,13 +38,13 @@ def avoid(
     return {id_: names for id_, names in found.items() if names}
 
 
-def _outcome(word: EventNotice) -> sites.Ended:
-    report: Any = json.loads(word.report) if word.report else {}
+def _outcome(notice: EventNotice) -> sites.Ended:
+    report: Any = json.loads(notice.report) if notice.report else {}
     runtime = report.get("runtime") or {}
     return sites.Ended(
-        word.attempt.submission_id,
-        word.failure,
+        notice.attempt.submission_id,
+        notice.failure,
         str(report.get("cause", "")),
-        word.detail,
+        notice.detail,
         str(runtime.get("name", "")),
     )

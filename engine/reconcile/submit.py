@@ -101,7 +101,7 @@ def submit_due(context: TickContext) -> bool:
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
         away = avoid(connection, context.backend.name, held, now=now)
         of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
-        orders, broken, files = _manifests(context, due, held, of)
+        by_submission, broken, files = _manifests(context, due, held, of)
     adopted = _adopt(context, [d for d in due if d.tries > 0])
     again_at = now + can.visibility_delay  # before that, `find` could miss what a crash left behind
     with context.write() as connection:
@@ -110,16 +110,16 @@ def submit_due(context: TickContext) -> bool:
             connection,
             {
                 AttemptId(m.attempt): wire.digest(m)
-                for id_, manifests in orders.items()
+                for id_, manifests in by_submission.items()
                 if id_ not in adopted  # it carries the orders of then
                 for m in manifests
             },
         )
     answers: dict[SubmissionId, Accepted | Rejected] = {**broken, **adopted}
-    fresh = [d for d in due if d.submission_id not in answers and d.submission_id in orders]
+    fresh = [d for d in due if d.submission_id not in answers and d.submission_id in by_submission]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
     batch = [
-        _submission(context, d, orders[d.submission_id], files, away, of[d.execution_id].options.grid)
+        _submission(context, d, by_submission[d.submission_id], files, away, of[d.execution_id].options.grid)
         for d in wanted
     ]
     if batch:
@@ -162,7 +162,7 @@ def _manifests(
     """The manifests of each submission, and the files that travel with them. One that cannot be rendered, or
     whose files are gone, is refused, not the batch.
     """
-    orders: dict[SubmissionId, list[Manifest]] = {}
+    by_submission: dict[SubmissionId, list[Manifest]] = {}
     broken: dict[SubmissionId, Rejected] = {}
     files: dict[str, bytes] = {}
     with context.db.read() as connection:
@@ -175,10 +175,10 @@ def _manifests(
             for name, sha256 in _travelling(manifests).items():
                 if name not in files:
                     files[name] = _read(context, layout.input_url(of[d.execution_id].results, sha256), sha256)
-            orders[d.submission_id] = manifests
+            by_submission[d.submission_id] = manifests
         except BadRequest as error:
             broken[d.submission_id] = Rejected(str(error))
-    return orders, broken, files
+    return by_submission, broken, files
 
 
 def _read(context: TickContext, url: str, sha256: str) -> bytes:

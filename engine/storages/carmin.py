@@ -77,9 +77,9 @@ class CarminStorage(RemoteStorage):
         found = self._look(url, "properties")
         if found is None or _stat(found).size != source.size:
             raise Transient(f"{url}: the platform does not hold the {source.size} bytes that it took")
-        told = self._server_md5(url)
-        if told is not None and told != source.sum("md5"):
-            raise Transient(f"{url}: the platform holds md5 {told}, not {source.sum('md5')}")
+        md5 = self._server_md5(url)
+        if md5 is not None and md5 != source.sum("md5"):
+            raise Transient(f"{url}: the platform holds md5 {md5}, not {source.sum('md5')}")
 
     def _make_directory(self, url: str) -> None:
         if not urlsplit(url).path.strip("/") or self._look(url, "exists"):
@@ -136,8 +136,8 @@ class CarminStorage(RemoteStorage):
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The platform's md5 where it tells one, else that of what is read back."""
         with engine_errors(url):
-            told = self._server_md5(url) if algorithm == "md5" else None
-        return told if told is not None else super().checksum(url, algorithm)
+            md5 = self._server_md5(url) if algorithm == "md5" else None
+        return md5 if md5 is not None else super().checksum(url, algorithm)
 
     # --- the interface ----------------------------------------------------------------------------
 

@@ -243,8 +243,8 @@ def _key(_file: Path, text: str) -> Credential:
 
 def _line(text: str) -> str:
     """The one word that a file holds."""
-    [word] = text.split()
-    return word
+    [token] = text.split()
+    return token
 
 
 def _text(value: object) -> str:

@@ -216,8 +216,8 @@ class GirderStorage(RemoteStorage):
 
     def _download(self, url: str, item: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
         permit = self._access(url)
-        place = f"{permit.use}/item/{item['_id']}/download"
-        answer = self._tools.client.request("GET", place, dict(headers), access=permit.access)
+        source = f"{permit.use}/item/{item['_id']}/download"
+        answer = self._tools.client.request("GET", source, dict(headers), access=permit.access)
         if not 200 <= answer.status < 300:
             answer.close()
             raise of_status(answer.status, answer.headers, f"GET {url}")

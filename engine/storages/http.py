@@ -162,8 +162,8 @@ class HttpStorage(RemoteStorage):
         with engine_errors(url), self._dav.request("HEAD", url, {"Want-Digest": name}) as answer:
             if answer.status in GONE:
                 raise NotFound(f"nothing at {redact(url)}")
-            told = digest.parse_digests(answer.headers)
-        return told.get(algorithm) or super().checksum(url, algorithm)
+            digests = digest.parse_digests(answer.headers)
+        return digests.get(algorithm) or super().checksum(url, algorithm)
 
 
 def _url(url: str) -> str:

@@ -144,8 +144,8 @@ class IrodsStorage(RemoteStorage):
         with self._at(url) as (session, path):
             if not session.data_objects.exists(path):
                 raise NotFound(f"nothing at {url}")
-            told = _hexadecimal(session.data_objects.chksum(path)) if algorithm == "sha256" else ""
-        return told or super().checksum(url, algorithm)
+            checksum = _hexadecimal(session.data_objects.chksum(path)) if algorithm == "sha256" else ""
+        return checksum or super().checksum(url, algorithm)
 
     # --- the library ------------------------------------------------------------------------------
 
@@ -206,9 +206,9 @@ def _library() -> Connect:
     return connect
 
 
-def _hexadecimal(told: str | None) -> str:
+def _hexadecimal(checksum: str | None) -> str:
     """iRODS writes `sha2:BASE64` for sha256; its md5 has no prefix and is of no use here."""
-    kind, _, value = (told or "").partition(":")
+    kind, _, value = (checksum or "").partition(":")
     if kind != "sha2":
         return ""
     with suppress(binascii.Error):

@@ -139,7 +139,7 @@ class LfnStorage(RemoteFiles):
                 "lfn: no DIRAC client is configured", remedy="configure a back-end of kind dirac"
             )
         try:
-            return bridge(grid.door).ask(verb, patience=TRANSFER, **arguments)
+            return bridge(grid.client).ask(verb, timeout=TRANSFER, **arguments)
         except Refused as error:
             raise BadRequest(str(error)) from None
 

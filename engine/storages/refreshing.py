@@ -103,12 +103,15 @@ class RefreshedToken:
                 return held  # somebody else was faster
             if not held.refresh_token:
                 raise self._ended("no refresh token was given")
-            told = self._request(held)
-            token = told.get("access_token")
+            tokens = self._request(held)
+            token = tokens.get("access_token")
             if not isinstance(token, str) or not token:
                 raise Unavailable(f"{self.name}: its provider gives no token")
             fresh = _Held(
-                token, str(told.get("refresh_token") or held.refresh_token), held.client_id, self._clock.now()
+                token,
+                str(tokens.get("refresh_token") or held.refresh_token),
+                held.client_id,
+                self._clock.now(),
             )
             self._write(fresh)
             return fresh

@@ -110,9 +110,9 @@ class RootStorage(RemoteStorage):
         found = self.stat(url)
         if found is None or found.size != size:
             raise Unavailable(f"{url}: the server holds {found.size if found else 0} bytes of {size}")
-        told = self._server_checksum(url, "adler32")
-        if told is not None and told != adler32:
-            raise Unavailable(f"{url}: the server holds adler32 {told}, not {adler32}")
+        checksum = self._server_checksum(url, "adler32")
+        if checksum is not None and checksum != adler32:
+            raise Unavailable(f"{url}: the server holds adler32 {checksum}, not {adler32}")
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
         """A piece of a file."""
@@ -133,18 +133,18 @@ class RootStorage(RemoteStorage):
 
     def _fetch(self, url: str, found: Stat, part: Path, progress: Progress | None) -> None:
         super()._fetch(url, found, part, progress)
-        if (told := self._server_checksum(url, "adler32")) is not None:
+        if (checksum := self._server_checksum(url, "adler32")) is not None:
             with part.open("rb") as file:
                 came = files.checksum_of(file, "adler32")
-            if came != told:
-                raise Unavailable(f"{url}: its adler32 is {came}, not the storage's own {told}")
+            if came != checksum:
+                raise Unavailable(f"{url}: its adler32 is {came}, not the storage's own {checksum}")
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
         """The server's own checksum where it computes it, else that of what is read back."""
         if self.stat(url) is None:
             raise NotFound(f"nothing at {url}")
-        if algorithm in _CHECKSUMS and (told := self._server_checksum(url, algorithm)) is not None:
-            return told
+        if algorithm in _CHECKSUMS and (checksum := self._server_checksum(url, algorithm)) is not None:
+            return checksum
         return super().checksum(url, algorithm)
 
     def _server_checksum(self, url: str, algorithm: str) -> str | None:
@@ -195,8 +195,8 @@ class RootStorage(RemoteStorage):
     def _open(self, url: str, flags: int) -> Iterator[xrootd.File]:
         opaque = self._opaque()
         file = xrootd.library(self._settings.stall).File()
-        place = f"{_server(url)}/{self._path(url)}{'?' + opaque if opaque else ''}"
-        xrootd.check(xrootd.twice(lambda: file.open(place, flags))[0], url)
+        location = f"{_server(url)}/{self._path(url)}{'?' + opaque if opaque else ''}"
+        xrootd.check(xrootd.twice(lambda: file.open(location, flags))[0], url)
         try:
             yield file
         finally:

@@ -30,7 +30,9 @@ _SCOPES = {"GET": ("storage.read",), "PUT": ("storage.modify", "storage.read")}
 _BY_ITSELF = "worker nodes show there what they have themselves"
 
 
-def scope_down(url: str, method: str, seconds: float, place: StorageSettings | None, clock: Clock) -> Grant:
+def scope_down(
+    url: str, method: str, seconds: float, settings: StorageSettings | None, clock: Clock
+) -> Grant:
     """A grant for one path, made from the token that the engine shows at this storage.
 
     The path in the scope is the one below the URL of the storage's section in the settings: let that be what
@@ -41,20 +43,20 @@ def scope_down(url: str, method: str, seconds: float, place: StorageSettings | N
         CredentialExpired: its token has run out.
         Unavailable: the issuer does not answer.
     """
-    if place is None or place.credential is None:
+    if settings is None or settings.credential is None:
         raise BadRequest(f"the engine has no credential of its own for it; {_BY_ITSELF}")
-    credential = place.credential
+    credential = settings.credential
     if credential.kind != "token":
         raise BadRequest(f"a {credential.kind} never travels (credential {credential.name}); {_BY_ITSELF}")
     held = credential.current()
     assert isinstance(held, Token)  # noqa: S101 - that is what its kind says
-    scope = _scope(url, method, place)
+    scope = _scope(url, method, settings)
     issuer = claims_of_token(held.value.reveal()).get("iss")
     if not isinstance(issuer, str):
         raise BadRequest(
             f"credential {credential.name} names no issuer that could scope it down; {_BY_ITSELF}"
         )
-    secure = Trust(place.authorities).context()
+    secure = Trust(settings.authorities).context()
     end_point = _token_end_point(issuer, credential.name, secure)
     wanted = {
         "grant_type": _EXCHANGE,
@@ -68,10 +70,10 @@ def scope_down(url: str, method: str, seconds: float, place: StorageSettings | N
     return Grant(url, method, headers={"Authorization": f"Bearer {token}"}, expires=expires)
 
 
-def _scope(url: str, method: str, place: StorageSettings) -> str:
-    base = unquote(urlsplit(place.url).path).strip("/")
+def _scope(url: str, method: str, settings: StorageSettings) -> str:
+    base = unquote(urlsplit(settings.url).path).strip("/")
     path = unquote(urlsplit(url).path).strip("/").removeprefix(base).strip("/")
-    return " ".join(f"{word}:/{quote(path)}" for word in _SCOPES[method])
+    return " ".join(f"{scope}:/{quote(path)}" for scope in _SCOPES[method])
 
 
 def _token_end_point(issuer: str, name: str, secure: ssl.SSLContext) -> str:

@@ -18,7 +18,7 @@ class StorageSettings:
 
     url: str = ""
     """What all of its URLs begin with; empty: any URL of the scheme."""
-    doors: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     credential: CredentialSource | None = None
     """None: whatever the environment offers, or nothing."""
     api: str = ""
@@ -35,17 +35,17 @@ class StorageSettings:
     """What `lfn:` needs; None: no DIRAC client is configured."""
 
 
-def storage_of(url: str, places: Iterable[StorageSettings]) -> StorageSettings | None:
+def storage_of(url: str, known: Iterable[StorageSettings]) -> StorageSettings | None:
     """The storage to which the URL belongs by its longest prefix, other doors included; None: to none.
 
     Its `url` is the door by which it was found.
     """
-    every = ((door, place) for place in places for door in (place.url, *place.doors))
+    every = ((alias, settings) for settings in known for alias in (settings.url, *settings.aliases))
     found = nearest(url, every)
     if found is None:
         return None
-    door, place = found
-    return place if door == place.url else _by_alias(place, door)
+    alias, settings = found
+    return settings if alias == settings.url else _by_alias(settings, alias)
 
 
 UNCONFIGURED = StorageSettings()
@@ -63,6 +63,6 @@ def scheme_of(url: str) -> str:
     return SAME.get(scheme, scheme)
 
 
-def _by_alias(place: StorageSettings, door: str) -> StorageSettings:
-    others = tuple(other for other in (place.url, *place.doors) if other != door)
-    return replace(place, url=door, doors=others)
+def _by_alias(settings: StorageSettings, alias: str) -> StorageSettings:
+    others = tuple(other for other in (settings.url, *settings.aliases) if other != alias)
+    return replace(settings, url=alias, aliases=others)

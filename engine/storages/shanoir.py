@@ -86,8 +86,8 @@ class ShanoirStorage(RemoteStorage):
 
     def _store(self, source: Source, url: str) -> None:
         kind = {"Content-Type": "application/carmin+json"}
-        place = f"{self._api()}/{quote(unquote(urlsplit(url).path).lstrip('/'))}"
-        with self._client.request("PUT", place, kind, _Enveloped(source), self._access()) as answer:
+        endpoint = f"{self._api()}/{quote(unquote(urlsplit(url).path).lstrip('/'))}"
+        with self._client.request("PUT", endpoint, kind, _Enveloped(source), self._access()) as answer:
             if not 200 <= answer.status < 300:
                 raise of_status(answer.status, answer.headers, f"PUT {url}")
 

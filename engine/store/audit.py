@@ -46,7 +46,7 @@ class AuditLine:
     """A deed in its place."""
 
     number: int
-    deed: AuditRecord
+    record: AuditRecord
     sha256: str
 
 
@@ -65,42 +65,42 @@ class Head:
         return f"audit head {self.number} {self.sha256}"
 
 
-def digest(before: str, number: int, deed: AuditRecord) -> str:
+def digest(before: str, number: int, record: AuditRecord) -> str:
     """The hash of a line."""
     fields = [
         number,
-        repr(deed.at),
-        deed.account_id,
-        deed.action,
-        deed.status,
-        deed.execution_id,
-        deed.pipeline,
-        deed.descriptor_sha256,
-        list(deed.data),
+        repr(record.at),
+        record.account_id,
+        record.action,
+        record.status,
+        record.execution_id,
+        record.pipeline,
+        record.descriptor_sha256,
+        list(record.data),
     ]
     text = before + json.dumps(fields, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def append(connection: Connection, deeds: Sequence[AuditRecord], sign: Sign) -> Head:
+def append(connection: Connection, records: Sequence[AuditRecord], sign: Sign) -> Head:
     """Write lines at the end, and sign it; whoever else writes waits for the end of this transaction."""
     insert_new(connection, audit_head, {"id": 1, "number": 0, "sha256": START})
     current = head(connection, lock=True)
     number, before, rows = current.number, current.sha256, []
-    for deed in deeds:
+    for record in records:
         number += 1
-        before = digest(before, number, deed)
+        before = digest(before, number, record)
         rows.append(
             {
                 "number": number,
-                "at": deed.at,
-                "account_id": deed.account_id,
-                "action": deed.action,
-                "status": deed.status,
-                "execution_id": deed.execution_id,
-                "pipeline": deed.pipeline,
-                "descriptor_sha256": deed.descriptor_sha256,
-                "data": json.dumps(list(deed.data), separators=(",", ":")),
+                "at": record.at,
+                "account_id": record.account_id,
+                "action": record.action,
+                "status": record.status,
+                "execution_id": record.execution_id,
+                "pipeline": record.pipeline,
+                "descriptor_sha256": record.descriptor_sha256,
+                "data": json.dumps(list(record.data), separators=(",", ":")),
                 "sha256": before,
             }
         )
@@ -142,7 +142,7 @@ def _from_row(row: Any) -> AuditLine:
         data = tuple(json.loads(row.data))
     except (ValueError, TypeError):
         data = (f"not what was written: {row.data}",)  # its hash will not fit
-    deed = AuditRecord(
+    record = AuditRecord(
         at=row.at,
         account_id=row.account_id,
         action=row.action,
@@ -152,4 +152,4 @@ def _from_row(row: Any) -> AuditLine:
         descriptor_sha256=row.descriptor_sha256,
         data=data,
     )
-    return AuditLine(row.number, deed, row.sha256)
+    return AuditLine(row.number, record, row.sha256)

@@ -33,7 +33,7 @@ class EventNotice:
     """One piece of news for one attempt."""
 
     attempt: Attempt
-    news: AttemptEvent
+    event: AttemptEvent
     detail: str = ""
     failure: str = ""
     report: str | None = None
@@ -97,18 +97,18 @@ def apply_events(connection: Connection, words: Sequence[EventNotice], *, now: f
     """
     steps: list[tuple[EventNotice, Transition]] = []
     strange: list[EventNotice] = []
-    for word in words:
+    for notice in words:
         try:
-            step = transition(word.attempt.state, word.news)
+            step = transition(notice.attempt.state, notice.event)
         except IllegalTransition:
-            strange.append(word)
+            strange.append(notice)
         else:
-            if step.to != word.attempt.state or step.effects:
-                steps.append((word, step))
+            if step.to != notice.attempt.state or step.effects:
+                steps.append((notice, step))
     _write(connection, steps, now=now)
     _quarantine(connection, strange, now=now)
     _end_submissions(connection, [w.attempt.submission_id for w, s in steps if s.to.at_rest])
-    _revive(connection, [w.attempt.submission_id for w, s in steps if w.news == AttemptEvent.TAKEN_UP])
+    _revive(connection, [w.attempt.submission_id for w, s in steps if w.event == AttemptEvent.TAKEN_UP])
     for effect in (Effect.SUBMIT, Effect.COLLECT, Effect.CANCEL, Effect.FORGET):
         outbox.put(
             connection, effect, [w.attempt.submission_id for w, s in steps if effect in s.effects], now=now
@@ -135,14 +135,14 @@ def _write(connection: Connection, steps: Sequence[tuple[EventNotice, Transition
             "b_id": w.attempt.id,
             "b_version": w.attempt.version,
             "b_state": s.to,
-            "b_failure": "" if w.news == AttemptEvent.TAKEN_UP else w.failure or w.attempt.failure,
+            "b_failure": "" if w.event == AttemptEvent.TAKEN_UP else w.failure or w.attempt.failure,
             "b_report": w.report,
         }
         for w, s in steps
     ]
     if connection.execute(statement, rows).rowcount != len(rows):
         raise LostRace("an attempt changed while news of it was written")
-    events.append(connection, [_event(w.attempt, w.news, s.to, w.detail, now) for w, s in steps])
+    events.append(connection, [_event(w.attempt, w.event, s.to, w.detail, now) for w, s in steps])
 
 
 def _quarantine(connection: Connection, strange: Sequence[EventNotice], *, now: float) -> None:
@@ -152,8 +152,8 @@ def _quarantine(connection: Connection, strange: Sequence[EventNotice], *, now: 
         connection.execute(
             sa.update(attempt).where(attempt.c.id.in_(some)).values(quarantined=True, updated_at=now)
         )
-    told = [(w.attempt, f"{w.news} cannot be: {w.detail}".rstrip(": ")) for w in strange]
-    events.append(connection, [_event(a, "quarantined", a.state, detail, now) for a, detail in told])
+    refused = [(w.attempt, f"{w.event} cannot be: {w.detail}".rstrip(": ")) for w in strange]
+    events.append(connection, [_event(a, "quarantined", a.state, detail, now) for a, detail in refused])
 
 
 def _end_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> None:

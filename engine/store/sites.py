@@ -91,8 +91,8 @@ def note(connection: Connection, ended: Sequence[Ended], *, now: float) -> None:
         there = sites[row.backend]
         others = [one for name, other in there.items() if name != row.site for one in other.recent]
         old = there.get(row.site) or Site(row.backend, row.site)
-        told = outcome(now, row.owner, _image(row.options), end.cause, end.failure)
-        new = _judged(_counted(old, end, now), told, others)
+        end_outcome = outcome(now, row.owner, _image(row.options), end.cause, end.failure)
+        new = _judged(_counted(old, end, now), end_outcome, others)
         if new != old:
             there[row.site] = changed[row.backend, row.site] = new
     for new in changed.values():
@@ -140,11 +140,11 @@ def _counted(old: Site, end: Ended, now: float) -> Site:
     return replace(old, succeeded=old.succeeded + 1, in_a_row=0, runtimes=runtimes, seen_at=now)
 
 
-def _judged(old: Site, told: Outcome | None, others: Sequence[Outcome]) -> Site:
+def _judged(old: Site, outcome_: Outcome | None, others: Sequence[Outcome]) -> Site:
     """Decide whether the site rests, from what the end of an attempt tells of it."""
-    if told is None:
+    if outcome_ is None:
         return old
-    recent = remember(old.recent, told)
+    recent = remember(old.recent, outcome_)
     decided = rest(Rest(old.rest_until, old.rests), recent, others)
     return replace(old, rest_until=decided.until, rests=decided.times, recent=recent)
 

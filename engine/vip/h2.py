@@ -89,8 +89,8 @@ class Databases:
 
     def _connect(self, id_: ExecutionId) -> Any:
         dbapi = _driver(self._settings.h2_jar)
-        patience = f"NETWORK_TIMEOUT={int(self._settings.patience * 1000)}"
-        url = f"jdbc:h2:tcp://{self._settings.h2}/{self._settings.workflows}/{id_}/db/jobs;{patience}"
+        timeout = f"NETWORK_TIMEOUT={int(self._settings.patience * 1000)}"
+        url = f"jdbc:h2:tcp://{self._settings.h2}/{self._settings.workflows}/{id_}/db/jobs;{timeout}"
         account = {"user": _USER, "password": _USER}
         with _understood():
             connection = dbapi.connect(url, driver="org.h2.Driver", driver_args=account)
@@ -131,7 +131,7 @@ class Jobs:
                 cursor, "MERGE INTO Nodes KEY (site, node_name) VALUES (?, ?, 0, '', 0, 0, 0, 0)", _nodes(new)
             )
             _many(cursor, "DELETE FROM JobsMinorStatus WHERE id = ?", ids)
-            phases = [(one.id, word, at) for one in new for word, at in one.phases]
+            phases = [(one.id, phase, at) for one in new for phase, at in one.phases]
             _many(
                 cursor, "INSERT INTO JobsMinorStatus (id, minor_status, event_date) VALUES (?, ?, ?)", phases
             )

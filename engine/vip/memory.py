@@ -73,18 +73,18 @@ class Memory:
         with self._begun() as connection:
             rows = connection.execute("SELECT place, words, since FROM trouble").fetchall()
             behind = connection.execute("SELECT executions FROM behind").fetchone()
-        return Progress({place: (words, since) for place, words, since in rows}, behind[0] if behind else 0)
+        return Progress({target: (words, since) for target, words, since in rows}, behind[0] if behind else 0)
 
-    def note(self, place: str, words: str, *, now: float) -> None:
+    def note(self, target: str, words: str, *, now: float) -> None:
         """Remember what is wrong at a place; "" is nothing."""
         with self._begun() as connection:
             if not words:
-                connection.execute("DELETE FROM trouble WHERE place = ?", (place,))
+                connection.execute("DELETE FROM trouble WHERE place = ?", (target,))
                 return
             connection.execute(
                 "INSERT INTO trouble VALUES (?, ?, ?) "
                 "ON CONFLICT (place) DO UPDATE SET words = excluded.words",
-                (place, words, now),
+                (target, words, now),
             )
 
     def set_behind(self, executions: int) -> None:

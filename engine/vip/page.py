@@ -46,24 +46,24 @@ class Page:
 
     def changed(self, job_ids: set[JobId] | None) -> None:
         """Note that jobs have changed; None: any may have."""
-        for place in PLACES:
-            earlier = self.dirty.get(place, set())
-            self.dirty[place] = None if job_ids is None or earlier is None else earlier | job_ids
+        for target in PLACES:
+            earlier = self.dirty.get(target, set())
+            self.dirty[target] = None if job_ids is None or earlier is None else earlier | job_ids
 
     def write_files(self, files: Files, execution: Execution, launch: Launch) -> None:
         """Bring the files up to date."""
         if not self._laid:
             files.begin(execution, launch)
             self._laid = True
-        for told in self._pages(FILES):
-            for job, tries in told:
+        for written in self._pages(FILES):
+            for job, tries in written:
                 files.put(execution, launch, job, tries)
 
     def write_h2(self, databases: Databases, execution: Execution, launch: Launch) -> None:
         """Bring the database of the execution up to date."""
         found = databases.of(execution.id)
-        for told in self._pages(H2):
-            found.write(one for job, tries in told for one in rows.of_job(execution, launch, job, tries))
+        for written in self._pages(H2):
+            found.write(one for job, tries in written for one in rows.of_job(execution, launch, job, tries))
         self.begun = True
 
     def write_database(self, database: WorkflowsDb, execution: Execution, launch: Launch) -> None:
@@ -79,7 +79,7 @@ class Page:
         database.progress(execution.id, launch.name, completed=completed, queued=queued, failed=failed)
         self._write_outputs(database)
         if execution.state.is_final:
-            tries = (one for told in self._every() for _, each in told for one in each)
+            tries = (one for pages in self._every() for _, each in pages for one in each)
             database.put_stats(execution.id, sums.of_tries(tries))
 
     def finish(self, database: WorkflowsDb, execution: Execution) -> bool:
@@ -118,9 +118,9 @@ class Page:
         if launch.location:
             yield RESULTS_DIRECTORY, shown(launch.location), True
 
-    def _pages(self, place: str) -> Iterator[Written]:
+    def _pages(self, target: str) -> Iterator[Written]:
         """The jobs that are to be written at a place, with their attempts."""
-        ids = self.dirty.get(place, set())
+        ids = self.dirty.get(target, set())
         if ids is None:
             yield from self._every()
             return

@@ -60,13 +60,13 @@ def beside(settings: VipSection, config: Path | None) -> Iterator[None]:
         return
     stop = Event()
     words = [sys.executable, "-m", "engine.vip", *([str(config)] if config else [])]
-    keeper = Thread(target=_keep, args=(words, stop), name="vip")
-    keeper.start()
+    thread = Thread(target=_keep, args=(words, stop), name="vip")
+    thread.start()
     try:
         yield
     finally:
         stop.set()
-        keeper.join()
+        thread.join()
 
 
 def _keep(words: list[str], stop: Event) -> None:
@@ -116,15 +116,15 @@ def findings(settings: VipSection) -> Iterator[Finding]:
         yield Finding(what, WARNING, error.message, error.remedy or "see vip.database; jobs go on meanwhile")
     yield _h2(settings)
     try:
-        standing = Memory().progress()
+        progress = Memory().progress()
     except EngineError as error:
         yield Finding("VIP's tables", FAILURE, error.message, error.remedy)
         return
-    for place, (words, since) in standing.trouble.items():
-        text = f"{place} could not be written since {iso(since)}: {words}"
+    for target, (words, since) in progress.trouble.items():
+        text = f"{target} could not be written since {iso(since)}: {words}"
         yield Finding("VIP's tables", WARNING, text, "they are caught up when it answers")
-    if not standing.trouble:
-        yield Finding("VIP's tables", OK, f"{standing.behind} executions have something left to be written")
+    if not progress.trouble:
+        yield Finding("VIP's tables", OK, f"{progress.behind} executions have something left to be written")
 
 
 def _h2(settings: VipSection) -> Finding:

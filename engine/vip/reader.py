@@ -147,9 +147,9 @@ class Reader:
             H2: lambda: page.write_h2(self._h2, execution, launch),
             DATABASE: lambda: page.write_database(self._database, execution, launch),
         }
-        for place in PLACES:
-            if place in page.dirty and self._try(place, steps[place]):
-                del page.dirty[place]
+        for target in PLACES:
+            if target in page.dirty and self._try(target, steps[target]):
+                del page.dirty[target]
         if DATABASE not in page.dirty and (written or execution.state.is_final):
             self._try(DATABASE, lambda: self._finish(page, execution))
 
@@ -183,10 +183,10 @@ class Reader:
         self._h2.close(page.id)
         self._pages.pop(page.id, None)
 
-    def _try(self, place: str, act: Callable[[], object]) -> bool:
+    def _try(self, target: str, act: Callable[[], object]) -> bool:
         """Do something at a place, unless it is left in peace; one that is away never stops the others."""
         now = self._clock.now()
-        until, pause = self._away.get(place, (0.0, 0.0))
+        until, pause = self._away.get(target, (0.0, 0.0))
         if now < until:
             return False
         try:
@@ -195,19 +195,19 @@ class Reader:
             return False
         except EngineError as error:
             pause = max(min(pause * 2, self._longest), _PAUSE)
-            self._away[place] = (self._clock.now() + pause, pause)
-            if place == H2:
+            self._away[target] = (self._clock.now() + pause, pause)
+            if target == H2:
                 self._h2.close_all()
-            self._note(place, str(error))
+            self._note(target, str(error))
             return False
-        self._away.pop(place, None)
-        self._note(place, "")
+        self._away.pop(target, None)
+        self._note(target, "")
         return True
 
-    def _note(self, place: str, words: str) -> None:
-        if self._noted.get(place) == words:
+    def _note(self, target: str, words: str) -> None:
+        if self._noted.get(target) == words:
             return
         if words:
-            logger().warning("VIP's tables fall behind", place=place, words=words)
-        self._memory.note(place, words, now=self._clock.now())
-        self._noted[place] = words
+            logger().warning("VIP's tables fall behind", place=target, words=words)
+        self._memory.note(target, words, now=self._clock.now())
+        self._noted[target] = words

@@ -171,7 +171,7 @@ def _to_come(execution: Execution, launch: Launch, job: Job, ordinal: int, since
 def parameters(values: Mapping[str, Any]) -> str:
     """Write what tells a job from others, one word a value: the portal splits it at blanks."""
     words = (f"{id_}={_plain(value)}" for id_, value in values.items())
-    return clip(" ".join(re.sub(r"\s", "_", shown(word)) for word in words), _PARAMETERS)
+    return clip(" ".join(re.sub(r"\s", "_", shown(argument)) for argument in words), _PARAMETERS)
 
 
 def _plain(value: Any) -> str:
@@ -181,10 +181,10 @@ def _plain(value: Any) -> str:
 
 
 def _phases(words: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, datetime], ...]:
-    known = [(word, at) for word, at in words if at]
+    known = [(phase, at) for phase, at in words if at]
     times = ascending([at for _, at in known], step=_TICK)
     pairs = zip(known, times, strict=True)
-    return tuple((word, local_time(at)) for (word, _), at in pairs if at is not None)
+    return tuple((phase, local_time(at)) for (phase, _), at in pairs if at is not None)
 
 
 def _data(report: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

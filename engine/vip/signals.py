@@ -44,10 +44,10 @@ class Signals:
                 tries = driven.tries(connection, [job.id])[job.id]
             row = next((one.state for one in tries if one.ordinal == ordinal), None)
             newest = ordinal >= max((one.ordinal for one in tries), default=1)
-            deed = states.meaning(signal, job.state, row, newest=newest)
-            logger().info("signal", execution=execution.id, job=number, signal=signal, deed=deed)
-            if deed is not Action.NOTHING:
-                if deed is Action.RESCHEDULE:
+            action = states.meaning(signal, job.state, row, newest=newest)
+            logger().info("signal", execution=execution.id, job=number, signal=signal, action=action)
+            if action is not Action.NOTHING:
+                if action is Action.RESCHEDULE:
                     self._memory.set_rescheduled(execution.id, number, wanted=True)
                 self._app.cancel_job(
                     execution.id, number, record_request(self._trail, launch.account_id, KILL)

@@ -76,9 +76,9 @@ class Workflow:
 class WorkflowsDb:
     """The database. Rows are written so that writing them again changes nothing."""
 
-    def __init__(self, url: str, patience: float) -> None:
+    def __init__(self, url: str, timeout: float) -> None:
         try:
-            timeouts = {f"{what}_timeout": max(int(patience), 1) for what in ("connect", "read", "write")}
+            timeouts = {f"{what}_timeout": max(int(timeout), 1) for what in ("connect", "read", "write")}
             self._engine = sa.create_engine(
                 url, pool_pre_ping=True, pool_size=1, connect_args={"charset": "utf8mb4", **timeouts}
             )

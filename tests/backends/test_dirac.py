@@ -18,7 +18,7 @@ from engine.backends.wms.settings import GridSettings
 from engine.catalogues.dirac import DiracCatalogue
 from engine.dirac.client import bridge
 from engine.dirac.names import name_of
-from engine.dirac.settings import DoorSettings, Grid
+from engine.dirac.settings import DiracClientSettings, Grid
 from engine.errors import BadRequest, CredentialExpired, EngineError
 from engine.ports import Accepted, Backend, Rejected, Seen, Storage
 from engine.storages.file import to_url
@@ -33,9 +33,9 @@ from wrappers.wire import Node
 pytestmark = [pytest.mark.service, pytest.mark.dirac_grid, pytest.mark.timeout(1800)]
 
 
-def client(dirac: Dirac) -> DoorSettings:
+def client(dirac: Dirac) -> DiracClientSettings:
     """As somebody would set it who has a file to source."""
-    return DoorSettings((), dirac.rc, dirac.proxy)
+    return DiracClientSettings((), dirac.rc, dirac.proxy)
 
 
 def settings(dirac: Dirac, **more: object) -> DiracSettings:
@@ -68,7 +68,7 @@ class TestDirac(BackendContract):
         return to_url(place / "outputs")
 
     def test_a_bad_item_does_not_sink_the_batch(self, dirac: Dirac, outputs: str) -> None:
-        backend = DiracBackend("dirac", settings(dirac, wishes=JobRequirements(job_type="Nonsense")))
+        backend = DiracBackend("dirac", settings(dirac, requirements=JobRequirements(job_type="Nonsense")))
         answers = backend.submit([self.item(outputs, "true") for _ in range(3)])
         assert all(isinstance(answer, Rejected) for answer in answers), answers
         good = DiracBackend("dirac", replace(settings(dirac), parametric=False))
@@ -87,7 +87,7 @@ class TestDirac(BackendContract):
     def test_a_job_that_an_administrator_removes_is_absent_and_not_finished(
         self, dirac: Dirac, outputs: str
     ) -> None:
-        backend = DiracBackend("dirac", settings(dirac, wishes=JobRequirements(tags=("NoSuchTag",))))
+        backend = DiracBackend("dirac", settings(dirac, requirements=JobRequirements(tags=("NoSuchTag",))))
         native_id = self.start(backend, self.item(outputs, "true"))
         self.wait(backend, native_id, Seen.QUEUED)
         dirac.run("python", "-c", _REMOVE, native_id)
@@ -96,7 +96,7 @@ class TestDirac(BackendContract):
 
     def test_who_has_no_proxy_learns_how_to_log_in(self, dirac: Dirac, tmp_path: Path) -> None:
         backend = DiracBackend(
-            "dirac", DiracSettings(DoorSettings((), dirac.rc, tmp_path / "none"), GridSettings(Node()))
+            "dirac", DiracSettings(DiracClientSettings((), dirac.rc, tmp_path / "none"), GridSettings(Node()))
         )
         with pytest.raises(CredentialExpired, match="engine login"):
             backend.check()

@@ -25,7 +25,7 @@ from engine.backends.wms.backend import Described
 from engine.backends.wms.jdl import JobRequirements, attributes, parametric
 from engine.backends.wms.settings import GridSettings
 from engine.dirac.client import DiracBridge
-from engine.dirac.settings import DoorSettings
+from engine.dirac.settings import DiracClientSettings
 from engine.errors import BackendUnavailable, CredentialExpired, SettingsError, Unavailable
 from engine.ids import new_id
 from engine.ports import Accepted, Rejected, Seen, Submission
@@ -56,20 +56,20 @@ def source(tmp_path: Path) -> Source:
 
 @pytest.fixture
 def door(source: Source) -> Iterator[DiracBridge]:
-    made = DiracBridge(DoorSettings((sys.executable,), source()))
+    made = DiracBridge(DiracClientSettings((sys.executable,), source()))
     yield made
     made.close()
 
 
 def rows(door: DiracBridge, group: str, patience: float = ALWAYS) -> Any:
-    return door.ask("active", patience=patience, groups=[group], states=["Waiting"])
+    return door.ask("active", timeout=patience, groups=[group], states=["Waiting"])
 
 
 # --- how it is started ----------------------------------------------------------------------------------
 
 
 def test_a_python_without_dirac_is_told_with_the_setting() -> None:
-    door = DiracBridge(DoorSettings((sys.executable,)))
+    door = DiracBridge(DiracClientSettings((sys.executable,)))
     with pytest.raises(
         SettingsError, match=r"setting command of a dirac back-end: this Python .* has no DIRAC"
     ):
@@ -77,7 +77,7 @@ def test_a_python_without_dirac_is_told_with_the_setting() -> None:
 
 
 def test_a_program_that_is_not_there_is_told_with_the_setting() -> None:
-    door = DiracBridge(DoorSettings(("/nowhere/python",)))
+    door = DiracBridge(DiracClientSettings(("/nowhere/python",)))
     with pytest.raises(
         SettingsError, match=r"setting command of a dirac back-end: /nowhere/python cannot be started"
     ):
@@ -85,7 +85,7 @@ def test_a_program_that_is_not_there_is_told_with_the_setting() -> None:
 
 
 def test_a_file_to_source_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -> None:
-    door = DiracBridge(DoorSettings((sys.executable,), tmp_path / "diracosrc"))
+    door = DiracBridge(DiracClientSettings((sys.executable,), tmp_path / "diracosrc"))
     with pytest.raises(SettingsError, match=r"setting diracosrc of a dirac back-end: .* is no file"):
         door.ask("whoami")
 
@@ -93,7 +93,7 @@ def test_a_file_to_source_that_is_not_there_is_told_with_the_setting(tmp_path: P
 def test_a_file_to_source_that_fails_is_told_with_its_words(tmp_path: Path) -> None:
     file = tmp_path / "diracosrc"
     file.write_text("echo cvmfs is not mounted >&2\nreturn 4\n")
-    door = DiracBridge(DoorSettings((sys.executable,), file))
+    door = DiracBridge(DiracClientSettings((sys.executable,), file))
     with pytest.raises(SettingsError, match="cannot be sourced: cvmfs is not mounted"):
         door.ask("whoami")
 
@@ -102,7 +102,7 @@ def test_the_environment_is_that_of_the_file_and_not_ours(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_START", "denied")
-    door = DiracBridge(DoorSettings((sys.executable,), source()))
+    door = DiracBridge(DiracClientSettings((sys.executable,), source()))
     try:
         assert door.version() == "8.0.stand-in"
     finally:
@@ -110,13 +110,13 @@ def test_the_environment_is_that_of_the_file_and_not_ours(
 
 
 def test_without_a_proxy_whoever_asks_learns_how_to_log_in(source: Source) -> None:
-    door = DiracBridge(DoorSettings((sys.executable,), source(STAND_IN_START="denied")))
+    door = DiracBridge(DiracClientSettings((sys.executable,), source(STAND_IN_START="denied")))
     with pytest.raises(CredentialExpired, match=r"no proxy was found.*engine login"):
         door.ask("whoami")
 
 
 def test_a_client_that_dies_at_its_start_leaves_its_last_words(source: Source) -> None:
-    door = DiracBridge(DoorSettings((sys.executable,), source(STAND_IN_START="dies")))
+    door = DiracBridge(DiracClientSettings((sys.executable,), source(STAND_IN_START="dies")))
     with pytest.raises(Unavailable, match=r"exit code 3: Fatal: cannot open libstand_in\.so"):
         door.ask("whoami")
 
@@ -232,7 +232,7 @@ def test_dirac_reads_parametric_jobs_as_they_were_meant() -> None:
 @pytest.fixture
 def backend(source: Source) -> Iterator[DiracBackend]:
     made = DiracBackend(
-        "dirac", DiracSettings(DoorSettings((sys.executable,), source()), GridSettings(Node()))
+        "dirac", DiracSettings(DiracClientSettings((sys.executable,), source()), GridSettings(Node()))
     )
     yield made
     made.close()
@@ -269,7 +269,7 @@ def test_what_is_told_in_several_pages_is_put_together_and_compared(
 ) -> None:
     monkeypatch.setattr(watch, "PAGE", 2)
     settings = DiracSettings(
-        DoorSettings((sys.executable,), source()), GridSettings(Node(), poll_interval=0.01)
+        DiracClientSettings((sys.executable,), source()), GridSettings(Node(), poll_interval=0.01)
     )
     backend, late_engine = (DiracBackend("dirac", settings) for _ in range(2))
     state = tmp_path / "state"
@@ -298,7 +298,9 @@ def _statuses(state: Path, ids: list[str]) -> set[str]:
 
 
 def test_a_back_end_for_another_group_than_the_proxy_says_so(source: Source) -> None:
-    settings = DiracSettings(DoorSettings((sys.executable,), source()), GridSettings(Node(), group="other"))
+    settings = DiracSettings(
+        DiracClientSettings((sys.executable,), source()), GridSettings(Node(), group="other")
+    )
     backend = DiracBackend("dirac", settings)
     try:
         with pytest.raises(CredentialExpired, match="for group biomed_user, not other"):
@@ -308,7 +310,9 @@ def test_a_back_end_for_another_group_than_the_proxy_says_so(source: Source) -> 
 
 
 def test_a_client_that_cannot_be_started_pauses_the_back_end_and_loses_nothing(source: Source) -> None:
-    backend = DiracBackend("dirac", DiracSettings(DoorSettings(("/nowhere/python",)), GridSettings(Node())))
+    backend = DiracBackend(
+        "dirac", DiracSettings(DiracClientSettings(("/nowhere/python",)), GridSettings(Node()))
+    )
     with pytest.raises(SettingsError):
         backend.check()
     with pytest.raises(BackendUnavailable, match="setting command of a dirac back-end"):

@@ -47,7 +47,7 @@ def way(diracx: Diracx) -> Iterator[Way]:
 
 @pytest.fixture
 def settings(diracx: Diracx, way: Way) -> DiracxSettings:
-    grid = GridSettings(Node(), wishes=NOWHERE, poll_interval=0.1, settled_after=0.5)
+    grid = GridSettings(Node(), requirements=NOWHERE, poll_interval=0.1, settled_after=0.5)
     return DiracxSettings(way.url, diracx.credential(), grid)
 
 
@@ -127,7 +127,7 @@ def test_an_address_that_is_no_diracx_is_told_so(settings: DiracxSettings, way: 
 
 
 def test_a_server_that_is_too_slow_is_unavailable(settings: DiracxSettings, way: Way) -> None:
-    client = Client(way.url, settings.credential, patience=0.5)
+    client = Client(way.url, settings.credential, timeout=0.5)
     client.call("GET", "/api/auth/userinfo")
     way.troubles.append(Trouble("/api/auth/userinfo", times=2, delay=3.0))
     with pytest.raises(BackendUnavailable):
@@ -218,7 +218,7 @@ def test_one_bad_description_does_not_sink_the_others(settings: DiracxSettings) 
 
 
 def test_a_job_type_that_the_installation_does_not_allow_is_refused(settings: DiracxSettings) -> None:
-    backend = DiracxBackend("diracx", with_grid(settings, wishes=replace(NOWHERE, job_type="Nonsense")))
+    backend = DiracxBackend("diracx", with_grid(settings, requirements=replace(NOWHERE, job_type="Nonsense")))
     answers = backend.submit(items(2))
     assert all(isinstance(answer, Rejected) and "DiracX refuses it" in answer.reason for answer in answers)
     backend.close()

@@ -265,7 +265,7 @@ def test_a_mirror_never_sees_the_credentials_of_the_host(faults: Faults, registr
 
 
 def test_other_hosts_are_only_asked_by_https() -> None:
-    client = Client(patience=RetryBudget(tries=1))
+    client = Client(retry_budget=RetryBudget(tries=1))
     with pytest.raises(ContainerError) as refused:
         client.resolve(parse("registry.invalid/a/b"))
     assert "registry.invalid" in str(refused.value)

@@ -75,7 +75,7 @@ def grid(diracx: Diracx, way: Way, site: Site) -> Iterator[Grid]:
     """It has a token file beside the job, as pilots of DiracX will have."""
     nowhere = JobRequirements(sites=("NOWHERE.None.xx",))
     credential = diracx.credential()
-    settings = GridSettings(wire.Node(), wishes=nowhere, poll_interval=0.2)
+    settings = GridSettings(wire.Node(), requirements=nowhere, poll_interval=0.2)
     backend = DiracxBackend("diracx", DiracxSettings(diracx.url, credential, settings))
     group = new_id()
     manifest = wire.Manifest(new_id(), "x:1", group, "true", "file:///nowhere")

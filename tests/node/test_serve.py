@@ -78,7 +78,7 @@ class Engine:
         self.wake()
 
     def finished(self) -> set[str]:
-        return set(os.listdir(self.spool.news))
+        return set(os.listdir(self.spool.finished))
 
     def report(self, key: str, attempt: str = "") -> wire.Report:
         return wire.loads(wire.Report, (self.job(key) / f"{attempt or key}.report.json").read_bytes())
@@ -330,7 +330,7 @@ def test_an_announcement_that_was_cut_off_is_made_up_for(engine: Engine) -> None
     engine.until_finished("k")
     first.kill()
     first.wait()
-    Path(engine.spool.news, "k").unlink()
+    Path(engine.spool.finished, "k").unlink()
     engine.start_server()
     engine.until_finished("k")
 

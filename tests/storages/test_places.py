@@ -15,7 +15,7 @@ from engine.ports import Stat, entries
 from engine.storages.file import FileStorage
 from engine.storages.sections import StorageSettings, scheme_of, storage_of
 
-DISK = StorageSettings(url="root://se.example.org//vo", doors=("https://se.example.org:443/vo",))
+DISK = StorageSettings(url="root://se.example.org//vo", aliases=("https://se.example.org:443/vo",))
 INNER = StorageSettings(url="https://se.example.org/vo/inner/")
 OTHER = StorageSettings(url="https://other.example.org")
 EVERY = [DISK, INNER, OTHER]
@@ -45,7 +45,7 @@ def test_a_url_belongs_to_its_longest_beginning(url: str, place: StorageSettings
 
 def test_another_door_is_the_same_storage_by_that_door() -> None:
     found = storage_of("https://se.example.org/vo/a", EVERY)
-    assert found == replace(DISK, url=DISK.doors[0], doors=(DISK.url,))
+    assert found == replace(DISK, url=DISK.aliases[0], aliases=(DISK.url,))
 
 
 @pytest.mark.parametrize(

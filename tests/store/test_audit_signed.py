@@ -61,7 +61,7 @@ def _anew(db: Database, signature: str | None = None) -> None:
         connection.execute(sa.update(audit).where(audit.c.number == 2).values(account_id="somebody"))
         before = store.START
         for line in list(store.lines(connection)):
-            before = store.digest(before, line.number, line.deed)
+            before = store.digest(before, line.number, line.record)
             connection.execute(sa.update(audit).where(audit.c.number == line.number).values(sha256=before))
         values = {"sha256": before} | ({} if signature is None else {"signature": signature})
         connection.execute(sa.update(audit_head).values(**values))
@@ -119,7 +119,7 @@ def test_an_outsider_checks_lines_and_head_without_any_secret(db: Database) -> N
     told, before = filled(db, None).published_head(), store.START
     with db.read() as connection:
         for line in store.lines(connection):
-            before = store.digest(before, line.number, line.deed)
+            before = store.digest(before, line.number, line.record)
     assert before == told["sha256"]
     assert is_signed(f"audit head 5 {before}", told["signature"], told["public_key"])
     assert not is_signed(f"audit head 4 {before}", told["signature"], told["public_key"])

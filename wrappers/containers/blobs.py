@@ -105,7 +105,7 @@ class _Download:
             if self._done >= self._blob.size:
                 return
             fruitless = 0 if self._done > before else fruitless + 1
-            if fruitless >= self._transport.patience.tries:
+            if fruitless >= self._transport.retry_budget.tries:
                 raise RegistryDown(f"registry {self._transport.host} breaks off every transfer: {trouble}")
             self._transport.wait(fruitless)
 

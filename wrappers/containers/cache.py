@@ -71,8 +71,8 @@ def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -
             error.cause = "mount"
         raise
     done = "taken from the cache" if found.origin == "cache" else "pulled"
-    told = [f"{trouble}; the image is {done}" for trouble in deployed.troubles]
-    return found._replace(warnings=[*told, *found.warnings])
+    messages = [f"{trouble}; the image is {done}" for trouble in deployed.troubles]
+    return found._replace(warnings=[*messages, *found.warnings])
 
 
 def _deployed(image: wire.Image, node: wire.Node, reference: Optional[Reference]) -> cvmfs.Search:
@@ -121,8 +121,10 @@ def _from_cache(
     except BaseException:
         remove(private)
         raise
-    told = f"{reason}: the image was pulled for this job alone; the setting `cache` names another directory"
-    return Found(private, "pulled", done.received, [told, *done.warnings])
+    message = (
+        f"{reason}: the image was pulled for this job alone; the setting `cache` names another directory"
+    )
+    return Found(private, "pulled", done.received, [message, *done.warnings])
 
 
 def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
@@ -131,9 +133,9 @@ def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
     Raises:
         OSError: the cache cannot be used: it cannot be written, or knows no locks.
     """
-    shelf = DirectoryCache(_answering(node))
+    cache = DirectoryCache(_answering(node))
     name = cvmfs.directory_name(image.digest)
-    taken = shelf.take(name, lambda into: make(image, node, shelf, into))
+    taken = cache.take(name, lambda into: make(image, node, cache, into))
     if taken.made is None:
         return Found(taken.path, "cache", taken=taken)
     return Found(taken.path, "pulled", taken.made.received, taken.made.warnings, taken)
@@ -164,13 +166,13 @@ def _answering(node: wire.Node) -> Path:
     Raises:
         OSError: it does not answer, or there is none.
     """
-    place = directory(node)
-    if not timed.responds(str(place)):
+    location = directory(node)
+    if not timed.responds(str(location)):
         raise timed.NoAnswer(timed.Limit.seconds)
-    return place
+    return location
 
 
-def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[DirectoryCache], into: Path) -> Pulled:
+def _unpack(image: wire.Image, node: wire.Node, cache: Optional[DirectoryCache], into: Path) -> Pulled:
     if not node.pull and not image.url.startswith("file:"):
         raise UnsuitableNode(
             f"image {image.url} is not on this node, and the setting `pull` forbids to fetch it",
@@ -178,7 +180,7 @@ def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[DirectoryCache],
         )
     from wrappers.containers import rootfs
 
-    _make_room((image.size or 0) * _ROOM, node, shelf, into)
+    _make_room((image.size or 0) * _ROOM, node, cache, into)
     try:
         done = rootfs.unpack(image, into, authorities=node.authorities)
     except OSError as error:
@@ -189,7 +191,7 @@ def _unpack(image: wire.Image, node: wire.Node, shelf: Optional[DirectoryCache],
 
 
 def _pull(
-    reference: Reference, image: wire.Image, node: wire.Node, shelf: Optional[DirectoryCache], into: Path
+    reference: Reference, image: wire.Image, node: wire.Node, cache: Optional[DirectoryCache], into: Path
 ) -> Pulled:
     if not node.pull:
         raise UnsuitableNode(
@@ -202,7 +204,7 @@ def _pull(
 
     client = Client(node.mirrors, credentials.load(node.credentials), authorities=node.authorities)
     resolved = client.resolve(reference)
-    _make_room(resolved.size * _ROOM, node, shelf, into)
+    _make_room(resolved.size * _ROOM, node, cache, into)
     try:
         done = pull.pull(client, resolved, into)
     except OSError as error:
@@ -214,17 +216,17 @@ def _pull(
     return Pulled(done.received, done.findings.warnings())
 
 
-def _make_room(needed: int, node: wire.Node, shelf: Optional[DirectoryCache], into: Path) -> None:
+def _make_room(needed: int, node: wire.Node, cache: Optional[DirectoryCache], into: Path) -> None:
     """Remove images that nobody uses, the longest unused first, until there is room."""
-    if shelf is not None:
-        for name in shelf.names():
-            over = node.cache_size is not None and _total(shelf) + needed > node.cache_size
+    if cache is not None:
+        for name in cache.names():
+            over = node.cache_size is not None and _total(cache) + needed > node.cache_size
             if shutil.disk_usage(str(into.parent)).free >= needed and not over:
                 return
-            shelf.remove(name)
+            cache.remove(name)
     free = shutil.disk_usage(str(into.parent)).free
     if free < needed:
-        where = f"the image cache {directory(node)}" if shelf is not None else str(into.parent)
+        where = f"the image cache {directory(node)}" if cache is not None else str(into.parent)
         raise UnsuitableNode(
             f"{where} has {_megabytes(free)} free, the image needs about {_megabytes(needed)}: "
             "make room or name another directory in the setting `cache`",
@@ -232,8 +234,8 @@ def _make_room(needed: int, node: wire.Node, shelf: Optional[DirectoryCache], in
         )
 
 
-def _total(shelf: DirectoryCache) -> int:
-    return sum(_size(shelf.path(name)) for name in shelf.names())
+def _total(cache: DirectoryCache) -> int:
+    return sum(_size(cache.path(name)) for name in cache.names())
 
 
 def _size(container: Path) -> int:

@@ -76,8 +76,8 @@ def load(path: str = "") -> Logins:
     if path and not responds(path):
         raise UnsuitableNode(f"credentials {path}: the file system does not answer", "disk-error")
     found = _own_logins(Path(path)) if path else {}
-    for place in filter(lambda one: responds(str(one)), _files()):
-        for key, login in _others_logins(place).items():
+    for file in filter(lambda one: responds(str(one)), _files()):
+        for key, login in _others_logins(file).items():
             found.setdefault(key, login)
     return Logins(found)
 

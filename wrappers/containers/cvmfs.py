@@ -39,8 +39,8 @@ def index_name(index: str, made_for: str) -> str:
 
 def name_for(reference: Reference, made_for: str = USUAL_PLATFORM) -> str:
     """The readable name beside the store."""
-    place = f"{reference.host}/{reference.repository}".replace("/", "+").replace(":", "@")
-    return place + "@" + (reference.tag or directory_name(reference.digest)) + _suffix(made_for)
+    base = f"{reference.host}/{reference.repository}".replace("/", "+").replace(":", "@")
+    return base + "@" + (reference.tag or directory_name(reference.digest)) + _suffix(made_for)
 
 
 class Search(NamedTuple):
@@ -48,7 +48,7 @@ class Search(NamedTuple):
 
     found: Optional[Path]
     troubles: List[str]  # what is wrong with directories that were asked before it was found
-    told: Any = None  # what was asked of it
+    asked: Any = None  # what was asked of it
 
 
 def find(directories: Iterable[str], reference: Reference, digest: str) -> Search:
@@ -74,12 +74,12 @@ def search(directories: Iterable[str], names: List[str], ask: Callable[[Path], A
     troubles: List[str] = []
     for directory in directories:
         try:
-            name, told = timed.at(directory, lambda alive: _first(Path(directory), names, ask))  # noqa: B023
+            name, asked = timed.at(directory, lambda alive: _first(Path(directory), names, ask))  # noqa: B023
         except OSError as error:
             troubles.append(timed.error_text(directory, error))
             continue
         if name:
-            return Search(Path(directory, name), troubles, told)
+            return Search(Path(directory, name), troubles, asked)
     return Search(None, troubles)
 
 

@@ -95,8 +95,8 @@ def _library(head: bytes) -> str:
 def _refuse_others(head: bytes) -> None:
     if head[257:262] == b"ustar":
         return  # whatever the name of its first file is
-    for place, sign, name in _OTHERS:
-        if head[place : place + len(sign)] == sign:
+    for offset, sign, name in _OTHERS:
+        if head[offset : offset + len(sign)] == sign:
             raise NoImage(
                 f"a layer is in the format {name}: only tar is read, plain or by gzip, zstd, bzip2 or xz"
             )

@@ -92,8 +92,8 @@ class DirectoryCache:
     def _open_lock(self, name: str, path: Path) -> Optional[int]:
         try:
             if not self._staging.is_dir():
-                for place in (self._ready, self._locks, self._staging):
-                    os.makedirs(str(place), mode=0o700, exist_ok=True)
+                for directory in (self._ready, self._locks, self._staging):
+                    os.makedirs(str(directory), mode=0o700, exist_ok=True)
             return os.open(str(self._locks / name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             if error.errno in _READ_ONLY and path.is_dir():

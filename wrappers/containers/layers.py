@@ -43,12 +43,12 @@ class Findings(NamedTuple):
 
     def warnings(self) -> List[str]:
         """One line for each kind of loss."""
-        told = (
+        pairs = (
             (self.special, "special files of the image were left out"),
             (self.setuid, "files of the image lost their set-uid bit"),
             (self.xattrs, "files of the image lost their extended attributes"),
         )
-        return [f"{len(paths)} {what}, e.g. {paths[0]}" for paths, what in told if paths]
+        return [f"{len(paths)} {what}, e.g. {paths[0]}" for paths, what in pairs if paths]
 
 
 class ExtractionObserver:

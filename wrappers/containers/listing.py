@@ -75,11 +75,11 @@ def _line(entry: Entry) -> bytes:
 
 def _entry(line: bytes) -> Entry:
     path, *words = line.split(b" ")
-    values = dict(word.partition(b"=")[::2] for word in words)
+    values = dict(field.partition(b"=")[::2] for field in words)
     try:
-        place = _unescape(path)
+        location = _unescape(path)
         return Entry(
-            path=place[2:] if place.startswith(b"./") else place,
+            path=location[2:] if location.startswith(b"./") else location,
             kind=values[b"type"].decode(),
             mode=int(values[b"mode"], 8),
             size=int(values.get(b"size", 0)),

@@ -86,8 +86,8 @@ def choose_platform(index: Dict[str, Any], wanted: str, reference: Reference) ->
     asked = platforms.read(wanted)
     entries = [entry for entry in index.get("manifests") or () if _is_image(entry)]
     offered = [platforms.described(entry.get("platform")) for entry in entries]
-    places = [(platforms.order(found, asked), number) for number, found in enumerate(offered)]
-    fitting = [(level, number) for level, number in places if level is not None]
+    ranked = [(platforms.order(found, asked), number) for number, found in enumerate(offered)]
+    fitting = [(level, number) for level, number in ranked if level is not None]
     if fitting:
         return str(entries[min(fitting)[1]]["digest"])
     if len(entries) == 1 and not offered[0].architecture:

@@ -11,8 +11,8 @@ from wrappers.containers.timed import at, responds
 def which(name: str, path: Optional[str] = None) -> str:
     """Look for a program on PATH, or another such list; "" when it is not there."""
     listed = path if path is not None else os.environ.get("PATH", os.defpath)
-    places = [place for place in listed.split(os.pathsep) if responds(place)]
-    return shutil.which(name, path=os.pathsep.join(places)) or ""
+    directories = [directory for directory in listed.split(os.pathsep) if responds(directory)]
+    return shutil.which(name, path=os.pathsep.join(directories)) or ""
 
 
 def newest(patterns: Iterable[str]) -> str:

@@ -45,7 +45,7 @@ class Client:
         self,
         mirrors: Optional[Mapping[str, Sequence[str]]] = None,
         logins: Optional[Logins] = None,
-        patience: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
+        retry_budget: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
         sleep: Callable[[float], None] = time.sleep,
         authorities: str = "",
     ) -> None:
@@ -53,7 +53,7 @@ class Client:
         self._mirrors = mirrors or {}
         self._logins = logins or Logins()
         self._trust = Trust(authorities)
-        self._patience = patience
+        self._retry_budget = retry_budget
         self._sleep = sleep
         self._transports: Dict[Tuple[str, str], List[Transport]] = {}
 
@@ -116,18 +116,18 @@ class Client:
 
     def ways_to(self, reference: Reference) -> List[Transport]:
         """How to reach an image: through the mirrors of its registry in order, and last by itself."""
-        host, repository = place = reference.host, reference.repository
-        if place not in self._transports:
+        host, repository = repository_key = reference.host, reference.repository
+        if repository_key not in self._transports:
             # a mirror is an optimisation: little patience, and never the registry's credentials
-            quick = self._patience._replace(tries=min(2, self._patience.tries))
+            quick = self._retry_budget._replace(tries=min(2, self._retry_budget.tries))
             ways = [
                 Transport(url, self._logins.find(_netloc(url), repository), quick, self._sleep, self._trust)
                 for url in self._mirrors.get(host, ())
             ]
             login = self._logins.find(host, repository)
-            ways.append(Transport(_address(host), login, self._patience, self._sleep, self._trust))
-            self._transports[place] = ways
-        return self._transports[place]
+            ways.append(Transport(_address(host), login, self._retry_budget, self._sleep, self._trust))
+            self._transports[repository_key] = ways
+        return self._transports[repository_key]
 
     def _manifest(self, reference: Reference, name: str) -> bytes:
         digest = name if is_digest(name) else ""
@@ -154,7 +154,7 @@ class Client:
     def _small(
         self, transport: Transport, path: str, headers: Dict[str, str], reference: Reference
     ) -> Tuple[bytes, Answer]:
-        for attempt in range(transport.patience.tries):
+        for attempt in range(transport.retry_budget.tries):
             answer = transport.get(path, scope_of(reference), headers)
             if answer.status != 200:
                 answer.body.close()

@@ -20,26 +20,26 @@ def is_remote(path: str) -> bool:
     Symbolic links are followed up to there, and not beyond.
     """
     kinds = _kinds()
-    place, left, links = "", ["/", *os.path.abspath(path).split("/")], 0
+    path_so_far, left, links = "", ["/", *os.path.abspath(path).split("/")], 0
     while left:
         name = left.pop(0)
         if name == "..":
-            place = os.path.dirname(place)
+            path_so_far = os.path.dirname(path_so_far)
         elif name not in ("", "."):
-            place = os.path.join(place or "/", name)
-        if kinds.get(place or "/", "ext4") not in _LOCAL:
+            path_so_far = os.path.join(path_so_far or "/", name)
+        if kinds.get(path_so_far or "/", "ext4") not in _LOCAL:
             return True
-        target = _target(place)
+        target = _target(path_so_far)
         if target and links < _MOST_LINKS:
             links += 1
-            place = "" if target.startswith("/") else os.path.dirname(place)
+            path_so_far = "" if target.startswith("/") else os.path.dirname(path_so_far)
             left = [*target.split("/"), *left]
     return False
 
 
-def _target(place: str) -> str:
+def _target(path: str) -> str:
     try:
-        return os.readlink(place)
+        return os.readlink(path)
     except OSError:  # it is no link, or not there
         return ""
 

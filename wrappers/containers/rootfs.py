@@ -30,7 +30,7 @@ class Unpacked(NamedTuple):
 def unpack(
     image: wire.Image,
     into: Path,
-    patience: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
+    retry_budget: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
     authorities: str = "",
 ) -> Unpacked:
     """Make the directory `into`, which must not exist, a udocker container of the tarball.
@@ -50,7 +50,7 @@ def unpack(
         _copy(image, archive)
         received = 0
     else:
-        received = _download(image, archive, patience, Trust(authorities))
+        received = _download(image, archive, retry_budget, Trust(authorities))
     findings = extract([Layer(archive, "")], into / udocker_format.ROOT)
     os.unlink(str(archive))
     if not any((into / udocker_format.ROOT / name).is_dir() for name in _SIGNS):
@@ -72,11 +72,11 @@ def _copy(image: wire.Image, into: Path) -> int:
         raise UnsuitableNode(f"image {image.url} cannot be read: {error}") from None
 
 
-def _download(image: wire.Image, into: Path, patience: RetryBudget, trust: Trust) -> int:
+def _download(image: wire.Image, into: Path, retry_budget: RetryBudget, trust: Trust) -> int:
     parts = urllib.parse.urlsplit(image.url)
-    transport = Transport(f"{parts.scheme}://{parts.netloc}", None, patience, trust=trust, kind="server")
+    transport = Transport(f"{parts.scheme}://{parts.netloc}", None, retry_budget, trust=trust, kind="server")
     path = parts.path + ("?" + parts.query if parts.query else "")
-    for attempt in range(patience.tries):
+    for attempt in range(retry_budget.tries):
         answer = transport.get(path, "")
         if answer.status != 200:
             answer.body.close()
@@ -87,7 +87,7 @@ def _download(image: wire.Image, into: Path, patience: RetryBudget, trust: Trust
             with body:
                 return _write(image, into, body.read, int(wanted) if wanted else None)
         except _Cut as error:
-            if attempt + 1 == patience.tries:
+            if attempt + 1 == retry_budget.tries:
                 raise RegistryDown(
                     f"{transport.host} breaks off every transfer of {image.url}: {error}"
                 ) from None

@@ -50,11 +50,11 @@ class Look:
         finally:
             os.close(tell)
         self._said = b""
-        self._heard = time.monotonic()
+        self._last_answer = time.monotonic()
 
     def quiet_for(self) -> float:
         """Seconds since it was last seen to come on."""
-        return time.monotonic() - self._heard
+        return time.monotonic() - self._last_answer
 
     def ended(self, wait: float = 0.0) -> bool:
         """Whether it has ended; waits at most so many seconds."""
@@ -63,7 +63,7 @@ class Look:
         if not poll.poll(wait * 1000):
             return False
         piece = os.read(self._hear, _PIECE)
-        self._heard = time.monotonic()
+        self._last_answer = time.monotonic()
         self._said = (self._said + piece).lstrip(_ALIVE)
         return not piece
 
@@ -118,55 +118,55 @@ _believed: Dict[str, float] = {}  # places that did, and until when that is take
 _REMEMBERED = 60.0  # seconds: they are asked again then
 
 
-def at(place: str, action: Callable[[Callable[[], None]], Any]) -> Any:
+def at(path: str, action: Callable[[Callable[[], None]], Any]) -> Any:
     """Do something at a place in time (`in_time`). One that did not answer is not asked again for a minute.
 
     Raises:
         NoAnswer: it does not answer. Exception: what `action` raises.
     """
-    since = _silent.get(place)
+    since = _silent.get(path)
     if since is not None and time.monotonic() - since < _REMEMBERED:
         raise NoAnswer(Limit.seconds)
     try:
         return in_time(action, Limit.seconds / (4 if _silent else 1))  # several may be of one mount
     except NoAnswer:
-        _silent[place] = time.monotonic()
+        _silent[path] = time.monotonic()
         raise
 
 
-def error_text(place: str, error: OSError) -> str:
+def error_text(path: str, error: OSError) -> str:
     """What is wrong with a place, for a person."""
     if isinstance(error, NoAnswer):
-        return f"{place} does not answer"
+        return f"{path} does not answer"
     if isinstance(error, FileNotFoundError):
-        return f"{place} is not there"
-    return f"{place} cannot be read ({error.strerror or error})"
+        return f"{path} is not there"
+    return f"{path} cannot be read ({error.strerror or error})"
 
 
-def why_unreadable(place: str) -> str:
+def why_unreadable(path: str) -> str:
     """Why a file or directory cannot be read, in words; "" when it can."""
     try:
-        if is_remote(place):
-            at(place, lambda alive: touch(place))
+        if is_remote(path):
+            at(path, lambda alive: touch(path))
         else:
-            touch(place)
+            touch(path)
     except OSError as error:
-        return error_text(place, error)
+        return error_text(path, error)
     return ""
 
 
-def responds(place: str) -> bool:
+def responds(path: str) -> bool:
     """Whether a place answers, be it that nothing is there. One that did so lately is not asked."""
     now = time.monotonic()
-    if now < _believed.get(place, now) or not is_remote(place):
+    if now < _believed.get(path, now) or not is_remote(path):
         return True
     try:
-        at(place, lambda alive: touch(place))
+        at(path, lambda alive: touch(path))
     except NoAnswer:
         return False
     except OSError:
         pass
-    _believed[place] = now + Limit.seconds
+    _believed[path] = now + Limit.seconds
     return True
 
 

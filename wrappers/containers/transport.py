@@ -47,7 +47,7 @@ class Transport:
         self,
         base: str,
         login: Optional[Login] = None,
-        patience: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
+        retry_budget: RetryBudget = RetryBudget(),  # noqa: B008 - immutable
         sleep: Callable[[float], None] = time.sleep,
         trust: Optional[Trust] = None,
         kind: str = "registry",
@@ -55,10 +55,10 @@ class Transport:
         self.base = base.rstrip("/")
         self.host = urllib.parse.urlsplit(base).netloc
         self._named = f"{kind} {self.host}"
-        self.patience = patience
+        self.retry_budget = retry_budget
         self._sleep = sleep
         self._authorization: Dict[str, str] = {}  # by scope: a token is good for one repository
-        self._web = Web(trust or Trust(), patience.timeout)
+        self._web = Web(trust or Trust(), retry_budget.timeout)
         self._visitor = Visitor(self._web, self.base, login)
 
     def get(self, path: str, scope: str, headers: Optional[Dict[str, str]] = None) -> Answer:
@@ -69,8 +69,8 @@ class Transport:
             RegistryDown: no usable answer after all tries, or one that no further try would better.
             UnsuitableNode: this machine's authorities or proxies are set wrongly.
         """
-        for attempt in range(self.patience.tries):
-            last = attempt + 1 == self.patience.tries
+        for attempt in range(self.retry_budget.tries):
+            last = attempt + 1 == self.retry_budget.tries
             try:
                 return self._once(self.base + path, scope, headers or {})
             except CONNECTION_ERRORS as error:
@@ -79,14 +79,14 @@ class Transport:
                     raise RegistryDown(f"{self._named} cannot be reached: {reason(error)}", limit) from None
                 self.wait(attempt)
             except _Later as later:
-                if last or later.seconds > self.patience.longest_wait:
+                if last or later.seconds > self.retry_budget.longest_wait:
                     raise RegistryDown(str(later)) from None
                 self.wait(attempt, later.seconds)
         raise RegistryDown(f"{self._named} does not answer")
 
     def wait(self, attempt: int, at_least: float = 0.0) -> None:
         """Pause before the try after number `attempt`; many nodes must not come back together."""
-        planned = min(self.patience.first_wait * 2**attempt, self.patience.longest_wait)
+        planned = min(self.retry_budget.first_wait * 2**attempt, self.retry_budget.longest_wait)
         self._sleep(max(at_least, planned) * random.uniform(1.0, 1.5))  # noqa: S311 - jitter, not a secret
 
     def _once(self, url: str, scope: str, headers: Dict[str, str]) -> Answer:

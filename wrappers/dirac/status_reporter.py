@@ -80,7 +80,7 @@ class _ReporterProcess:
         self._make = make
         self._period = period
         self._wrapper = wrapper
-        self._heard = b""
+        self._received = b""
         self._text: Optional[str] = None
         self._over = False
 
@@ -96,24 +96,24 @@ class _ReporterProcess:
         finally:
             os._exit(0)
 
-    def _serve(self, door: StatusService) -> None:
-        free = time.monotonic() + (door.pause if door.patient else 0.0)  # when a request may be made
+    def _serve(self, service: StatusService) -> None:
+        free = time.monotonic() + (service.pause if service.patient else 0.0)  # when a request may be made
         beat = time.monotonic() + self._period
         while True:
             waiting = self._text is not None
             self._listen((max(free, time.monotonic()) if waiting else beat) - time.monotonic())
             now = time.monotonic()
-            if self._text is not None and (now >= free or (self._over and not door.patient)):
+            if self._text is not None and (now >= free or (self._over and not service.patient)):
                 text, self._text = self._text, None
-                self._ask(partial(door.say, text))
+                self._ask(partial(service.say, text))
             elif now >= beat and not self._over:
                 beat = now + self._period
-                self._ask(door.beat)
+                self._ask(service.beat)
             else:
                 if self._over:
                     return
                 continue
-            free = time.monotonic() + door.pause
+            free = time.monotonic() + service.pause
 
     def _ask(self, what: Callable[[], bool]) -> None:
         try:
@@ -132,6 +132,6 @@ class _ReporterProcess:
         if not piece:
             self._over = True
             return
-        *lines, self._heard = (self._heard + piece).split(b"\n")
+        *lines, self._received = (self._received + piece).split(b"\n")
         if lines:
             self._text = json.loads(lines[-1].decode("ascii"))

@@ -10,13 +10,13 @@ def load_package() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     root = os.path.dirname(here)
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]
-    place = os.path.join(root, "__init__.py")
-    if not os.path.exists(place):  # in the archive that jobs carry, which holds nothing of others
+    init_file = os.path.join(root, "__init__.py")
+    if not os.path.exists(init_file):  # in the archive that jobs carry, which holds nothing of others
         sys.path.insert(0, os.path.dirname(root))
         return
-    spec = importlib.util.spec_from_file_location("wrappers", place, submodule_search_locations=[root])
+    spec = importlib.util.spec_from_file_location("wrappers", init_file, submodule_search_locations=[root])
     if spec is None or spec.loader is None:
-        sys.exit(f"{place} cannot be read")
+        sys.exit(f"{init_file} cannot be read")
     package = importlib.util.module_from_spec(spec)
     sys.modules["wrappers"] = package
     spec.loader.exec_module(package)

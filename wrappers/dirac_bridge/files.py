@@ -39,8 +39,8 @@ def lookup(names: List[str]) -> Dict[str, Dict[str, Any]]:
     known = _files(names)
     replicas = _each(_catalogue().getReplicas(sorted(known)), "replicas") if known else {}
     holders: Dict[str, List[str]] = {}
-    for name, places in replicas.items():
-        for element in places:
+    for name, copies in replicas.items():
+        for element in copies:
             holders.setdefault(element, []).append(name)
     urls = {element: _urls(element, held) for element, held in holders.items()}
     return {
@@ -157,32 +157,32 @@ def _register(name: str, element: str, facts: Dict[str, Any]) -> bool:
     entry = (name, url, facts["Size"], element, facts["GUID"], facts["Checksum"])
     for pause in _PAUSES:
         time.sleep(pause)
-        told = _data().registerFile(entry)
-        if told["OK"] and name in told["Value"]["Successful"]:
+        result = _data().registerFile(entry)
+        if result["OK"] and name in result["Value"]["Successful"]:
             return True
     return False
 
 
 def remove(names: List[str]) -> None:
     """Remove files from catalogue and storage elements; those that are not there are fine."""
-    told = value(_data().removeFile(names, force=True), "removal") if names else {"Failed": {}}
-    for name, why in told["Failed"].items():
+    result = value(_data().removeFile(names, force=True), "removal") if names else {"Failed": {}}
+    for name, why in result["Failed"].items():
         raise BridgeError(UNAVAILABLE, f"{name}: {why}")
 
 
 def forget(names: List[str]) -> None:
     """Forget files: the catalogue does, their replicas stay."""
     there = _exists(names)
-    told = value(_catalogue().removeFile(there), "catalogue") if there else {"Failed": {}}
-    for name, why in told["Failed"].items():
+    result = value(_catalogue().removeFile(there), "catalogue") if there else {"Failed": {}}
+    for name, why in result["Failed"].items():
         raise BridgeError(UNAVAILABLE, f"{name}: {why}")
 
 
 def remove_directories(names: List[str]) -> None:
     """Remove empty directories, in this order."""
     for name in names:
-        told = value(_catalogue().removeDirectory([name]), name)
-        for one, why in told["Failed"].items():
+        result = value(_catalogue().removeDirectory([name]), name)
+        for one, why in result["Failed"].items():
             raise BridgeError(UNAVAILABLE, f"{one}: {why}")
 
 
@@ -202,14 +202,14 @@ def label(labels: Dict[str, Dict[str, str]]) -> Dict[str, str]:
         if others:
             value(client.removeMetadata({name: others}), name)
     new = {name: words for name, words in wanted.items() if words}
-    told = value(client.setMetadataBulk(new), "metadata") if new else {}
-    return {name: str(why) for name, why in told.get("Failed", {}).items()}
+    result = value(client.setMetadataBulk(new), "metadata") if new else {}
+    return {name: str(why) for name, why in result.get("Failed", {}).items()}
 
 
 def _exists(names: Sequence[str]) -> List[str]:
     asked = [name for name in names if _keeps(name)]
-    told = _each(_catalogue().exists(asked), "catalogue") if asked else {}
-    return [name for name, there in told.items() if there]
+    result = _each(_catalogue().exists(asked), "catalogue") if asked else {}
+    return [name for name, there in result.items() if there]
 
 
 def _files(names: Sequence[str]) -> Dict[str, Dict[str, Any]]:

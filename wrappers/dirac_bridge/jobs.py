@@ -134,19 +134,21 @@ def delete(numbers: List[int]) -> None:
 
 def history(number: int) -> List[List[str]]:
     """DIRAC's story of a job: status, minor status, application status, time (UTC), who says so."""
-    told = value(_service("JobMonitoring").getJobLoggingInfo(number), "logging info")
-    return [[str(part) for part in line] for line in told or []]
+    result = value(_service("JobMonitoring").getJobLoggingInfo(number), "logging info")
+    return [[str(part) for part in line] for line in result or []]
 
 
 def fetch_output(number: int, into: str) -> List[str]:
     """Bring the output sandboxes of a job, packed as they are; paths. None while it has brought none."""
     from DIRAC.WorkloadManagementSystem.Client.SandboxStoreClient import SandboxStoreClient
 
-    places = value(_service("SandboxStore").getSandboxesAssignedToEntity(f"Job:{number}"), "output sandbox")
+    sandboxes = value(
+        _service("SandboxStore").getSandboxesAssignedToEntity(f"Job:{number}"), "output sandbox"
+    )
     brought: List[str] = []
-    for place in (places or {}).get("Output", []):
+    for sandbox in (sandboxes or {}).get("Output", []):
         # never unpacked by DIRAC: it would follow names that lead elsewhere
-        result = SandboxStoreClient(timeout=TIMEOUT_S).downloadSandbox(place, into, unpack=False)
+        result = SandboxStoreClient(timeout=TIMEOUT_S).downloadSandbox(sandbox, into, unpack=False)
         packed = str(value(result, "output sandbox"))
         target = os.path.join(into, f"{len(brought)}.sandbox")
         shutil.move(packed, target)
@@ -187,17 +189,17 @@ def _summary(numbers: List[int]) -> Dict[int, Dict[str, Any]]:
     found: Dict[int, Dict[str, Any]] = {}
     for start in range(0, len(numbers), PAGE):
         asked = numbers[start : start + PAGE]
-        told = value(_service("JobMonitoring").getJobsSummary(asked), "JobMonitoring") if asked else {}
-        if not isinstance(told, dict):
-            raise BridgeError(DEFECT, f"JobMonitoring answered {told!r:.100}")
-        found.update({int(number): row for number, row in told.items()})
+        summary = value(_service("JobMonitoring").getJobsSummary(asked), "JobMonitoring") if asked else {}
+        if not isinstance(summary, dict):
+            raise BridgeError(DEFECT, f"JobMonitoring answered {summary!r:.100}")
+        found.update({int(number): row for number, row in summary.items()})
     return found
 
 
 def _server_time() -> float:
     """What the server's clock shows; seconds since 1970-01-01 UTC."""
-    told = value(_service("JobMonitoring").ping(), "JobMonitoring")["time"]
-    text = str(told).replace("T", " ").split(".")[0]
+    server_time = value(_service("JobMonitoring").ping(), "JobMonitoring")["time"]
+    text = str(server_time).replace("T", " ").split(".")[0]
     return float(calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S")))
 
 

@@ -71,8 +71,8 @@ def _start() -> Dict[str, str]:
     try:
         DIRAC.initialize()
     except (Exception, SystemExit) as error:
-        told = error.args[0] if error.args else ""
-        words = told.get("Message", "") if isinstance(told, dict) else str(error)
+        message = error.args[0] if error.args else ""
+        words = message.get("Message", "") if isinstance(message, dict) else str(error)
         kind = UNAVAILABLE if _has_proxy() else CREDENTIAL
         raise BridgeError(kind, f"DIRAC cannot be used: {words or type(error).__name__}") from None
     return {"dirac": str(DIRAC.version), "python": sys.version.split()[0]}

@@ -89,9 +89,9 @@ class _Attempt:
         self._stop = stop
         self._claim = claim
         self._hears = hears
-        self._told: Dict[str, Any] = {"started": time.time()}
+        self._known: Dict[str, Any] = {"started": time.time()}
         self._phases: List[wire.Phase] = []
-        self._place: Optional[WorkDir] = None
+        self._workdir: Optional[WorkDir] = None
         self._launch: Optional[Launch] = None
         self._keep = False
 
@@ -124,25 +124,25 @@ class _Attempt:
 
     def _all_phases(self) -> None:
         with self._phase("probe"):
-            place = self._place = make(self._manifest, self._node.scratch or self._into)
+            workdir = self._workdir = make(self._manifest, self._node.scratch or self._into)
             self._check_earlier()
         with self._phase("inputs"):
-            brought = stage(self._manifest, place.job, self._node, self._claim, self._into)
-            self._told["inputs"] = brought.told
-            write_files(place, self._manifest)
+            brought = stage(self._manifest, workdir.job, self._node, self._claim, self._into)
+            self._known["inputs"] = brought.staged
+            write_files(workdir, self._manifest)
         with self._phase("image"):
-            launch = self._launch = self._prepare(place)
-            self._told["runtime"] = launch.used
+            launch = self._launch = self._prepare(workdir)
+            self._known["runtime"] = launch.used
         with self._phase("run"):
-            before = staged(self._manifest.outputs, place.job, brought.sums, SCRIPT)
-            self._run(launch, place)
+            before = staged(self._manifest.outputs, workdir.job, brought.sums, SCRIPT)
+            self._run(launch, workdir)
         with self._phase("outputs"):
-            files.give_access(place.job)
+            files.give_access(workdir.job)
             for name in (SCRIPT, SCRIPT + REPORTED):
-                files.remove_any(os.path.join(place.job, name))
-            found, missing = find(self._manifest.outputs, place.job, before)
+                files.remove_any(os.path.join(workdir.job, name))
+            found, missing = find(self._manifest.outputs, workdir.job, before)
             if missing:
-                self._told["missing"] = [one.id for one in missing]
+                self._known["missing"] = [one.id for one in missing]
                 raise Failure(
                     "no-output", f"the tool did not write its output {', '.join(map(str, missing))}"
                 )
@@ -150,15 +150,15 @@ class _Attempt:
             self._check_earlier()
             self._keep = True
             try:
-                done = deliver(found, place.job, self._delivered_to(), self._node, self._into, self._claim)
+                done = deliver(found, workdir.job, self._delivered_to(), self._node, self._into, self._claim)
             except Failure as failure:
                 self._keep = failure.kind != wire.TOOL  # no place would ever take it
                 raise
             self._keep = False
-            self._told["products"] = done.products
+            self._known["products"] = done.products
             if done.left_out:
                 more = f"; and {len(done.left_out) - 5} more" if len(done.left_out) > 5 else ""
-                self._told["message"] = f"not delivered: {'; '.join(done.left_out[:5])}{more}"
+                self._known["message"] = f"not delivered: {'; '.join(done.left_out[:5])}{more}"
 
     def _delivered_to(self) -> wire.Manifest:
         """The orders, with places of this run alone where a place may start a job twice: of two runs that
@@ -168,8 +168,8 @@ class _Attempt:
             return self._manifest
         from wrappers.node.second_report import apart  # only grids want it
 
-        self._told["run"] = os.urandom(8).hex()
-        return apart(self._manifest, self._told["run"])
+        self._known["run"] = os.urandom(8).hex()
+        return apart(self._manifest, self._known["run"])
 
     def _check_earlier(self) -> None:
         """See that these orders were not carried out before, where a place may start a job twice.
@@ -191,13 +191,13 @@ class _Attempt:
         finally:
             self._phases.append(wire.Phase(name, start, round(time.monotonic() - clock, 6)))
 
-    def _prepare(self, place: WorkDir) -> Launch:
+    def _prepare(self, workdir: WorkDir) -> Launch:
         job = Job(
             self._manifest,
-            Path(place.job),
-            Path(place.tmp),
-            Path(place.top),
-            Path(place.job, SCRIPT),
+            Path(workdir.job),
+            Path(workdir.tmp),
+            Path(workdir.top),
+            Path(workdir.job, SCRIPT),
         )
         try:
             return prepare(job, self._node)
@@ -208,19 +208,19 @@ class _Attempt:
                 raise from_os(error, wire.NODE, "getting the image ready") from None
             raise
 
-    def _run(self, launch: Launch, place: WorkDir) -> None:
+    def _run(self, launch: Launch, workdir: WorkDir) -> None:
         name = os.path.join(self._into, self._manifest.attempt)
         try:
             logs = [name + ".out", name + ".err"]
-            room = room_of(self._manifest, self._node, place.top, logs)
+            room = room_of(self._manifest, self._node, workdir.top, logs)
             ended = process.run(launch, logs[0], logs[1], self._manifest.limits, self._stop, room)
         except OSError as error:
             raise from_os(error, wire.NODE, "starting the tool") from None
         began = ended.exit_code is not None and (launch.started is None or launch.started())
-        self._told["cpu_seconds"] = round(ended.cpu_seconds, 3)
-        self._told["peak_memory"] = ended.peak_memory
+        self._known["cpu_seconds"] = round(ended.cpu_seconds, 3)
+        self._known["peak_memory"] = ended.peak_memory
         if began:
-            self._told.update(exit_code=ended.exit_code, signal=ended.signal)
+            self._known.update(exit_code=ended.exit_code, signal=ended.signal)
         if ended.stopped == "mount" and launch.distrust is not None:
             launch.distrust(ended.why)
         if ended.stopped:
@@ -234,10 +234,10 @@ class _Attempt:
                 cause = "runtime-failed"  # the shell is this machine's own
             raise Failure(cause, why if why.startswith(said) else said + why)
         if ended.exit_code != 0:
-            raise self._tool_failure(ended, place)
+            raise self._tool_failure(ended, workdir)
 
-    def _tool_failure(self, ended: process.Ended, place: WorkDir) -> Failure:
-        cause = diagnosis.of_tool(ended.exit_code or 0, ended.cpu_seconds, [place.job, self._into])
+    def _tool_failure(self, ended: process.Ended, workdir: WorkDir) -> Failure:
+        cause = diagnosis.of_tool(ended.exit_code or 0, ended.cpu_seconds, [workdir.job, self._into])
         if cause:
             reports.cut_logs(self._manifest.attempt, self._into)
             full = cause == "no-space"
@@ -274,22 +274,22 @@ class _Attempt:
                 self._launch.cleanup()
         except Exception:
             self._debug()
-        if self._place is None:
+        if self._workdir is None:
             return
         spare = ""
         if self._keep:
-            spare = self._told["kept"] = self._place.job
+            spare = self._known["kept"] = self._workdir.job
         try:
-            files.remove(self._place.top, spare)
+            files.remove(self._workdir.top, spare)
         except OSError:
             self._debug()  # what stays behind must not turn a good result into a failure
 
     def _report(self, failure: Optional[Failure]) -> wire.Report:
         if failure is not None:
-            self._told["failure"] = failure.kind
-            self._told["cause"] = failure.cause
-            self._told["message"] = reports.one_line(str(failure))
-            self._told["tried"] = failure.tried
+            self._known["failure"] = failure.kind
+            self._known["cause"] = failure.cause
+            self._known["message"] = reports.one_line(str(failure))
+            self._known["tried"] = failure.tried
         return wire.Report(
             attempt=self._manifest.attempt,
             manifest_sha256=reports.manifest_sha256(self._manifest),
@@ -298,7 +298,7 @@ class _Attempt:
             ended=time.time(),
             host=reports.host(self._who, self._node),
             wrapper_sha256=self._who.wrapper_sha256,
-            **self._told,
+            **self._known,
         )
 
     def _debug(self) -> None:

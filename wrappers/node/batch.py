@@ -65,7 +65,7 @@ def _attempt_of(line: bytes) -> Optional[str]:
 
 
 def run(
-    orders: List[ManifestLine],
+    lines: List[ManifestLine],
     node: wire.Node,
     into: str,
     who: Identity,
@@ -80,30 +80,30 @@ def run(
     Raises:
         OSError: a report could not be written.
     """
-    found = take(claims or into, [order.attempt for order in orders])
+    found = take(claims or into, [line.attempt for line in lines])
     if node.sandbox is not None:
-        node = node._replace(sandbox=node.sandbox // max(len(orders), 1))
-    for number, order in enumerate(orders, 1):
-        if isinstance(order, Unreadable) or stop.requested:
-            refuse(order, "cancelled before it started", node, into, who)
+        node = node._replace(sandbox=node.sandbox // max(len(lines), 1))
+    for number, line in enumerate(lines, 1):
+        if isinstance(line, Unreadable) or stop.requested:
+            refuse(line, "cancelled before it started", node, into, who)
             continue
-        which = f"{number} of {len(orders)}" if len(orders) > 1 else ""
+        which = f"{number} of {len(lines)}" if len(lines) > 1 else ""
         hears = partial(grid.phase, which) if grid is not None else silent
-        report = run_attempt(order, node, Path(into), who, stop, found.get(order.attempt, ""), hears)
+        report = run_attempt(line, node, Path(into), who, stop, found.get(line.attempt, ""), hears)
         if grid is not None:
             grid.ended(which, report)
 
 
-def refuse(order: ManifestLine, why: str, node: wire.Node, into: str, who: Identity) -> None:
+def refuse(line: ManifestLine, why: str, node: wire.Node, into: str, who: Identity) -> None:
     """Report an order that is not carried out: cancelled for this reason, or unreadable for its own.
 
     Raises:
         OSError: the report could not be written.
     """
-    if isinstance(order, Unreadable):
-        ghost = wire.Manifest(order.attempt, "", "", "", "")
-        report = reports.never_run(ghost, wire.ENGINE, order.why, node, who)
+    if isinstance(line, Unreadable):
+        ghost = wire.Manifest(line.attempt, "", "", "", "")
+        report = reports.never_run(ghost, wire.ENGINE, line.why, node, who)
         report = report._replace(manifest_sha256="")  # we do not know which orders they were
     else:
-        report = reports.never_run(order, wire.CANCELLED, why, node, who)
+        report = reports.never_run(line, wire.CANCELLED, why, node, who)
     reports.write(report, into)

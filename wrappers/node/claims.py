@@ -7,16 +7,16 @@ from typing import Dict, Iterable
 SUFFIX = ".claim"
 
 
-def take(place: str, attempts: Iterable[str]) -> Dict[str, str]:
+def take(directory: str, attempts: Iterable[str]) -> Dict[str, str]:
     """Read the claims of these attempts and remove them from the disk; gives those there are.
 
-    `place` is a directory with a file `<attempt>.claim` for each, or one file with a JSON object.
+    `directory` is a directory with a file `<attempt>.claim` for each, or one file with a JSON object.
     """
-    if os.path.isdir(place):
-        found = {attempt: _take(os.path.join(place, attempt + SUFFIX)) for attempt in attempts}
+    if os.path.isdir(directory):
+        found = {attempt: _take(os.path.join(directory, attempt + SUFFIX)) for attempt in attempts}
         return {attempt: claim for attempt, claim in found.items() if claim}
     try:
-        document = json.loads(_take(place) or "{}")
+        document = json.loads(_take(directory) or "{}")
     except ValueError:
         return {}
     wanted = set(attempts)

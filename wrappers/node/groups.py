@@ -15,7 +15,7 @@ class Group:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._door = os.open(os.path.join(directory, "cgroup.procs"), os.O_WRONLY | os.O_CLOEXEC)
+        self._procs = os.open(os.path.join(directory, "cgroup.procs"), os.O_WRONLY | os.O_CLOEXEC)
 
     def enter(self) -> None:
         """Have this process in the group, and all that it will start.
@@ -23,11 +23,11 @@ class Group:
         Raises:
             OSError: the kernel does not let it.
         """
-        os.write(self._door, b"0")
+        os.write(self._procs, b"0")
 
     def close(self) -> None:
         """Remove the group; its processes have ended."""
-        os.close(self._door)
+        os.close(self._procs)
         try:
             os.rmdir(self._directory)
         except OSError:
@@ -108,12 +108,12 @@ def bases(memberships: str) -> List[Base]:
     rows = [line.split(":", 2) for line in memberships.splitlines() if line.count(":") >= 2]
     for _, kinds, path in rows:
         if "pids" in kinds.split(","):
-            return [Base(place, False) for place in _around(os.path.join(_MOUNTS, "pids"), path)]
+            return [Base(directory, False) for directory in _around(os.path.join(_MOUNTS, "pids"), path)]
     return [
-        Base(place, True)
+        Base(directory, True)
         for number, kinds, path in rows
         if (number, kinds) == ("0", "")
-        for place in _around(_MOUNTS, path)
+        for directory in _around(_MOUNTS, path)
     ]
 
 

@@ -16,7 +16,7 @@ _MOST_REPORTED = 100  # lines about what was left out of a directory
 class StageIn(NamedTuple):
     """The inputs in the job directory."""
 
-    told: List[wire.Staged]
+    staged: List[wire.Staged]
     sums: Dict[str, str]  # the sha256 of every file, by its name in the job directory
 
 

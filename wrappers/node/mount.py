@@ -13,8 +13,8 @@ _IDLE = 0.5  # seconds of processor time that are nothing
 class Mount:
     """A place on it."""
 
-    def __init__(self, place: str, processor_time: Callable[[], float]) -> None:
-        self._place = place
+    def __init__(self, path: str, processor_time: Callable[[], float]) -> None:
+        self._path = path
         self._processor_time = processor_time
         self._next = time.monotonic() + Limit.seconds
         self._look: Optional[Look] = None
@@ -25,22 +25,22 @@ class Mount:
         """Look in a child, without waiting; words when no answer comes while the tool stands still."""
         now = time.monotonic()
         if self._look is None:
-            if self._place and now >= self._next:
-                self._look = Look(lambda alive: _probe(self._place))
+            if self._path and now >= self._next:
+                self._look = Look(lambda alive: _probe(self._path))
                 self._since, self._used = now, self._processor_time()
             return ""
         if self._look.ended():
             self.close()
             self._next = now + Limit.seconds
             return ""
-        patience = _TIMEOUT_S * Limit.seconds
-        if now - self._since < patience:
+        timeout = _TIMEOUT_S * Limit.seconds
+        if now - self._since < timeout:
             return ""
         used = self._processor_time()
         if used - self._used > _IDLE:  # it does not need what is there, for now
             self._since, self._used = now, used
             return ""
-        return f"{self._place} has not answered for {patience:.0f} s, and the tool waits for it"
+        return f"{self._path} has not answered for {timeout:.0f} s, and the tool waits for it"
 
     def close(self) -> None:
         """Look no more."""
@@ -49,6 +49,6 @@ class Mount:
             self._look = None
 
 
-def _probe(place: str) -> None:
-    os.statvfs(place)  # whatever the kernel remembers, this asks the server
-    touch(place)
+def _probe(path: str) -> None:
+    os.statvfs(path)  # whatever the kernel remembers, this asks the server
+    touch(path)

@@ -143,8 +143,8 @@ class _RunningTool:
                     return "mount", silence
                 pause = min(pause * 1.25, SLOWEST_LOOK)
                 look = time.monotonic() + pause
-            heard = signal.sigtimedwait(_WATCHED, max(0.0, min(look, deadline) - time.monotonic()))
-            if heard is not None and heard.si_signo != signal.SIGCHLD:
+            received = signal.sigtimedwait(_WATCHED, max(0.0, min(look, deadline) - time.monotonic()))
+            if received is not None and received.si_signo != signal.SIGCHLD:
                 self._stop.requested = True
             self._reap()
             if self._status is not None:
@@ -204,8 +204,8 @@ class _RunningTool:
     def _end_all(self) -> None:
         """End whatever still runs: the group, and descendants that left it."""
         self._reap()
-        for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2 * GRACE)):
-            give_up = time.monotonic() + patience
+        for number, timeout in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2 * GRACE)):
+            give_up = time.monotonic() + timeout
             self._signal_all(number)
             while not self._all_gone():
                 if time.monotonic() >= give_up:

@@ -38,8 +38,8 @@ class _Item:
         self.error = ""
         self.hopeless = False
 
-    def urls(self, places: List[str]) -> List[str]:
-        return [below(place, self.name) for place in places]
+    def urls(self, destinations: List[str]) -> List[str]:
+        return [below(destination, self.name) for destination in destinations]
 
 
 def deliver(
@@ -63,10 +63,10 @@ def deliver(
         items = {one.name: _item(one, tree) for one, tree in found}
         first = [] if trouble else [manifest.outputs_to]
         named = [*first, *manifest.outputs_also]
-        places = [place for place in named if place != SANDBOX]
+        destinations = [destination for destination in named if destination != SANDBOX]
         box = _Sandbox(manifest, node, into) if SANDBOX in named else None
         with Mover(manifest.transfers, node.authorities, manifest.exchange, claim) as mover:
-            _Delivery(mover, places, box).carry_out(list(items.values()))
+            _Delivery(mover, destinations, box).carry_out(list(items.values()))
     except OSError as error:
         raise from_os(error, wire.OUTPUT, "reading results") from None
     except TransferError as error:
@@ -74,10 +74,10 @@ def deliver(
     return [_product(one, items[one.name]) for one, _ in found], left_out
 
 
-def below(place: str, name: str) -> str:
+def below(destination: str, name: str) -> str:
     """The URL of a result at a place."""
     path = quote(name, errors="surrogateescape")
-    return place + path if place == SANDBOX else f"{place.rstrip('/')}/{path}"
+    return destination + path if destination == SANDBOX else f"{destination.rstrip('/')}/{path}"
 
 
 def _item(one: Found, tree: Optional[Tree]) -> _Item:
@@ -142,9 +142,9 @@ class _Sandbox:
 class _Delivery:
     """Brings results to the first place that takes each, and waits when none does."""
 
-    def __init__(self, mover: Mover, places: List[str], box: Optional[_Sandbox]) -> None:
+    def __init__(self, mover: Mover, destinations: List[str], box: Optional[_Sandbox]) -> None:
         self._mover = mover
-        self._places = places
+        self._destinations = destinations
         self._box = box
 
     def carry_out(self, items: List[_Item]) -> None:
@@ -153,8 +153,8 @@ class _Delivery:
         Raises:
             Failure: (output) one is taken nowhere.
         """
-        if self._places:
-            self._mover.prepare([url for item in items for url in item.urls(self._places)], "PUT")
+        if self._destinations:
+            self._mover.prepare([url for item in items for url in item.urls(self._destinations)], "PUT")
         pending = items
         while True:
             tasks = [partial(self._try, item) for item in pending]
@@ -169,7 +169,7 @@ class _Delivery:
 
     def _try(self, item: _Item) -> None:
         try:
-            item.stored = self._mover.store(item.urls(self._places), item.source, item.tried)
+            item.stored = self._mover.store(item.urls(self._destinations), item.source, item.tried)
         except TransferError as error:
             item.error = str(error)
             item.hopeless = isinstance(error, OutOfTime) or (isinstance(error, Exhausted) and error.hopeless)

@@ -58,17 +58,18 @@ def _urls(manifest: wire.Manifest, into: str) -> List[str]:
     """Where it may be, in the order of the attempt's places."""
     name = os.path.basename(reports.path(manifest.attempt, into))
     named = (manifest.outputs_to, *manifest.outputs_also)
-    return [below(place, name) for place in named if place != SANDBOX]
+    return [below(destination, name) for destination in named if destination != SANDBOX]
 
 
 def apart(manifest: wire.Manifest, run: str) -> wire.Manifest:
     """These orders, with a directory of this name below each of the attempt's own places."""
 
-    def own(place: str) -> str:
-        return place if place == SANDBOX else below(place, run)
+    def own(destination: str) -> str:
+        return destination if destination == SANDBOX else below(destination, run)
 
     return manifest._replace(
-        outputs_to=own(manifest.outputs_to), outputs_also=[own(place) for place in manifest.outputs_also]
+        outputs_to=own(manifest.outputs_to),
+        outputs_also=[own(destination) for destination in manifest.outputs_also],
     )
 
 

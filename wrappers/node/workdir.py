@@ -37,15 +37,15 @@ def make(manifest: wire.Manifest, scratch: str) -> WorkDir:
             raise Failure("too-little-disk", f"{scratch} has {room} bytes free; the job needs {wanted}")
         top = os.path.join(os.path.realpath(scratch), manifest.attempt)
         os.mkdir(top, 0o700)
-        place = WorkDir(top, os.path.join(top, "job"), os.path.join(top, "tmp"))
-        os.mkdir(place.job)
-        os.mkdir(place.tmp)
+        workdir = WorkDir(top, os.path.join(top, "job"), os.path.join(top, "tmp"))
+        os.mkdir(workdir.job)
+        os.mkdir(workdir.tmp)
     except OSError as error:
         raise from_os(error, wire.NODE, f"making the job directory under {scratch}") from None
-    return place
+    return workdir
 
 
-def write_files(place: WorkDir, manifest: wire.Manifest) -> None:
+def write_files(workdir: WorkDir, manifest: wire.Manifest) -> None:
     """Write the job's own files: configuration files, the invocation, the command as a script.
 
     Raises:
@@ -53,13 +53,13 @@ def write_files(place: WorkDir, manifest: wire.Manifest) -> None:
     """
     try:
         for file in manifest.files:
-            path = inside(place.job, file.path, "configuration file")
+            path = inside(workdir.job, file.path, "configuration file")
             os.makedirs(os.path.dirname(path), exist_ok=True)
             _write(path, file.text)
-        invocation = os.path.join(place.job, "input_params.json")
+        invocation = os.path.join(workdir.job, "input_params.json")
         if not os.path.lexists(invocation):  # an input of this name is the user's own wish
             _write(invocation, json.dumps(manifest.invocation))
-        _write(os.path.join(place.job, SCRIPT), script(manifest))
+        _write(os.path.join(workdir.job, SCRIPT), script(manifest))
     except OSError as error:
         raise from_os(error, wire.NODE, "writing the job's own files") from None
 

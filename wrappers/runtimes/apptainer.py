@@ -77,8 +77,8 @@ def _from_site(job: Job, node: wire.Node, image: Image) -> Optional[_Source]:
     if path is None:
         return None
     warnings = [site.warning(path, image.pinned)]
-    told = wire.RuntimeUsed("apptainer", image=str(path), origin="site", warnings=warnings)
-    return _Source(path, [job.manifest.shell, str(job.script)], dict(job.manifest.environment), told)
+    runtime = wire.RuntimeUsed("apptainer", image=str(path), origin="site", warnings=warnings)
+    return _Source(path, [job.manifest.shell, str(job.script)], dict(job.manifest.environment), runtime)
 
 
 def _from_tree(job: Job, image: Image) -> _Source:

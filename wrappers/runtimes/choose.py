@@ -52,8 +52,8 @@ def prepare(job: Job, node: wire.Node) -> Launch:
 def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
     passed: List[str] = []
     reasons: List[str] = []
-    order = job.manifest.runtimes or node.runtimes
-    for name in order:
+    preferred = job.manifest.runtimes or node.runtimes
+    for name in preferred:
         if name not in _MODULES:
             passed.append(f"{name}: no such runtime")
             continue

@@ -210,10 +210,10 @@ def can_be_home(tree: Tree, path: str) -> bool:
 
 def _is_below_directory(root: Path, path: str) -> bool:
     try:
-        place = inside(root, path)
-        while not os.path.lexists(str(place)) and place != root:
-            place = place.parent
-        return place.is_dir()
+        inner = inside(root, path)
+        while not os.path.lexists(str(inner)) and inner != root:
+            inner = inner.parent
+        return inner.is_dir()
     except (ContainerError, OSError):
         return False
 

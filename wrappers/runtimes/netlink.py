@@ -28,8 +28,8 @@ def addresses() -> List[str]:
     found = []
     for kind, body in _ask(_RTM_GETADDR, _NLM_F_DUMP, _FAMILY.pack(socket.AF_INET)):
         if kind == _RTM_GETADDR - 2:  # RTM_NEWADDR
-            told = dict(_attributes(body[_ADDRESS.size :]))
-            address = told.get(_IFA_LOCAL, told.get(_IFA_ADDRESS, b""))
+            attributes = dict(_attributes(body[_ADDRESS.size :]))
+            address = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS, b""))
             if len(address) == 4:
                 found.append(socket.inet_ntoa(address))
     return found

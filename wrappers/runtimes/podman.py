@@ -81,8 +81,8 @@ def _try(program: str) -> None:
 
 
 def _version(program: str) -> str:
-    told = subprocess.run([program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    return told.decode("utf-8", "replace").strip().rpartition(" ")[2]
+    answer = subprocess.run([program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    return answer.decode("utf-8", "replace").strip().rpartition(" ")[2]
 
 
 def _quietly(argv: List[str]) -> None:

@@ -159,7 +159,7 @@ def _opened(node: wire.Node) -> IO[bytes]:
 def _pick(top: Path) -> str:
     machine = os.uname().machine
     for name in (f"proot-{machine}-4_8_0", f"proot-{machine}", "proot"):
-        for place in (top / "bin", top):
-            if os.access(str(place / name), os.X_OK):
-                return str(place / name)
+        for folder in (top / "bin", top):
+            if os.access(str(folder / name), os.X_OK):
+                return str(folder / name)
     raise Unusable(f"udocker's tools in {top} have no proot for {machine}")

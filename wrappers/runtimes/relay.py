@@ -85,10 +85,10 @@ def _check_parent(alive: int) -> None:
 
 def _relay(init: int, status: int) -> NoReturn:
     ignore_signals()
-    told = os.read(status, _STATUS.size)
+    data = os.read(status, _STATUS.size)
     _, ended = os.waitpid(init, 0)  # the kernel has ended the whole namespace by then
-    if len(told) == _STATUS.size:
-        ended = _STATUS.unpack(told)[0]
+    if len(data) == _STATUS.size:
+        ended = _STATUS.unpack(data)[0]
     if os.WIFSIGNALED(ended):
         end_like(os.WTERMSIG(ended))
     end_like(None, os.WEXITSTATUS(ended))

@@ -69,8 +69,10 @@ def cause_in(words: str) -> str:
 
 
 def _find(root: Path, program: str, search: str) -> Optional[Path]:
-    places = [program] if "/" in program else [f"{place}/{program}" for place in search.split(":")]
-    found = [path for path in (inside(root, place) for place in places) if path.is_file()]
+    candidates = (
+        [program] if "/" in program else [f"{directory}/{program}" for directory in search.split(":")]
+    )
+    found = [path for path in (inside(root, directory) for directory in candidates) if path.is_file()]
     return next((path for path in found if _may_run(path)), found[0] if found else None)
 
 
@@ -116,30 +118,30 @@ def _check(what: str, root: Path, path: Path, depth: int) -> None:
 def _check_machine(what: str, head: bytes) -> str:
     """See that an ELF file is for this machine; gives the loader that it wants, "" for none."""
     try:
-        order = "<" if head[5] == 1 else ">"
-        (machine,) = struct.unpack_from(order + "H", head, 18)
+        byte_order = "<" if head[5] == 1 else ">"
+        (machine,) = struct.unpack_from(byte_order + "H", head, 18)
         name, fit = _MACHINES.get(machine, ("", ()))
         here = os.uname().machine
         if name and here not in fit and not _emulated():
             raise ImageError(f"{what} is for {name}, and this machine is {here}", "image-platform")
-        return _loader(order, head)
+        return _loader(byte_order, head)
     except (struct.error, IndexError):
         raise ImageError(f"{what} is no whole program", "image-start") from None
 
 
-def _loader(order: str, head: bytes) -> str:
+def _loader(byte_order: str, head: bytes) -> str:
     """The name in PT_INTERP; "" when there is none, or it stands beyond the first bytes."""
     wide = head[4] == 2
-    (table,) = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)
-    size, count = struct.unpack_from(order + "HH", head, 54 if wide else 42)
-    for place in range(table, table + size * count, max(size, 1)):
-        if place + size > len(head):
+    (table,) = struct.unpack_from(byte_order + ("Q" if wide else "I"), head, 32 if wide else 28)
+    size, count = struct.unpack_from(byte_order + "HH", head, 54 if wide else 42)
+    for header in range(table, table + size * count, max(size, 1)):
+        if header + size > len(head):
             return ""
-        (kind,) = struct.unpack_from(order + "I", head, place)
+        (kind,) = struct.unpack_from(byte_order + "I", head, header)
         if kind == _PT_INTERP:
             form, at, length = ("Q", 8, 32) if wide else ("I", 4, 16)
-            (offset,) = struct.unpack_from(order + form, head, place + at)
-            (long,) = struct.unpack_from(order + form, head, place + length)
+            (offset,) = struct.unpack_from(byte_order + form, head, header + at)
+            (long,) = struct.unpack_from(byte_order + form, head, header + length)
             return os.fsdecode(head[offset : offset + long].rstrip(b"\0"))
     return ""
 

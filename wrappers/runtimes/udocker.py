@@ -72,13 +72,13 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     if driver is not None:
         surroundings.update(driver.environment(surroundings))
     plan = _plan(job, tree, root, program, surroundings, driver)
-    told = used(job, tree, "udocker", mode)
-    told.warnings.extend(warnings)
+    runtime = used(job, tree, "udocker", mode)
+    runtime.warnings.extend(warnings)
     return Launch(
         argv=[],  # `enter` does not return
         environment=surroundings,
         cwd=workdir(job),
-        used=told._replace(version=version),
+        used=runtime._replace(version=version),
         enter=lambda: _run(plan),
         started=lambda: _STARTED.search(_read(plan.log)) is not None,
         cleanup=lambda: remove(plan.containers),
@@ -108,9 +108,9 @@ def _root(job: Job, tree: Tree) -> Tuple[Path, str, List[str]]:
     for path in wanted:  # also where links of the image lead to what is not there
         _make(copy, path)
     for path in small_files(tree, wire.NETWORK_MACHINE):  # proot would look for what a link leads to
-        place = inside(copy, os.path.dirname(path)) / os.path.basename(path)
-        if place.is_symlink():
-            place.unlink()
+        target = inside(copy, os.path.dirname(path)) / os.path.basename(path)
+        if target.is_symlink():
+            target.unlink()
     return copy, "P1 copy", warnings
 
 

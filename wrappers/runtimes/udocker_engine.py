@@ -25,15 +25,15 @@ class Options(NamedTuple):
     argv: List[str]
 
 
-def load(place: str) -> str:
-    """Import udocker, from a directory or wheel when `place` names one; returns its version.
+def load(directory: str) -> str:
+    """Import udocker, from a directory or wheel when `directory` names one; returns its version.
 
     Raises:
         Unusable: it is not there.
     """
-    programs.check(place, "udocker")
-    if place and place not in sys.path:
-        sys.path.insert(0, place)
+    programs.check(directory, "udocker")
+    if directory and directory not in sys.path:
+        sys.path.insert(0, directory)
     try:
         import udocker
         import udocker.container.localrepo

@@ -40,15 +40,17 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     surroundings = environment(job, tree, writable_root=plan.mode != "readonly")
     if driver is not None:
         surroundings.update(driver.environment(surroundings))
-    told = used(job, tree, "userns", plan.mode)
-    told.warnings.extend(plan.warnings)
+    runtime = used(job, tree, "userns", plan.mode)
+    runtime.warnings.extend(plan.warnings)
     if plan.mode == "overlay" and not _owns(tree, chosen):
-        told.warnings.append("files of the image can be replaced, not changed: its tree is another account's")
+        runtime.warnings.append(
+            "files of the image can be replaced, not changed: its tree is another account's"
+        )
     launch = Launch(
         argv=command(job, tree, surroundings),
         environment=surroundings,
         cwd=workdir(job),
-        used=told._replace(version=os.uname().release, uid_map=chosen.kind),
+        used=runtime._replace(version=os.uname().release, uid_map=chosen.kind),
         started=lambda: _has_started(started),
     )
     if job.manifest.network == wire.NETWORK_MACHINE:
@@ -133,11 +135,11 @@ def _taking_back(plan: World, chosen: idmap.IdMap) -> Optional[Callable[[], None
     if chosen.kind == "single":
         return None
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    places = [os.open(place, flags) for place in plan.own]
+    descriptors = [os.open(directory, flags) for directory in plan.own]
 
     def take_back() -> None:
-        for place in places:
-            for _, directories, files, at in os.fwalk(".", dir_fd=place):
+        for directory in descriptors:
+            for _, directories, files, at in os.fwalk(".", dir_fd=directory):
                 for name in directories + files:
                     about = os.stat(name, dir_fd=at, follow_symlinks=False)
                     if (about.st_uid, about.st_gid) != (0, 0):

@@ -103,10 +103,10 @@ def _mosaic(world: World, new: str) -> None:
     }
     missing: List[str] = []
     for path in wanted:
-        place = _inside(world.tree, path)
-        if not os.path.lexists(world.tree + place):
+        target = _inside(world.tree, path)
+        if not os.path.lexists(world.tree + target):
             directory, name = os.path.split(path)  # a link to nowhere may have to be replaced
-            missing += [place, os.path.join(_inside(world.tree, directory), name)]
+            missing += [target, os.path.join(_inside(world.tree, directory), name)]
     _lay(world.tree, new, "", missing)
 
 
@@ -118,9 +118,9 @@ def _inside(tree: str, path: str) -> str:
         return path
 
 
-def _lay(tree: str, new: str, place: str, missing: List[str]) -> None:
-    for name in os.listdir(tree + place):
-        path = f"{place}/{name}"
+def _lay(tree: str, new: str, inner: str, missing: List[str]) -> None:
+    for name in os.listdir(tree + inner):
+        path = f"{inner}/{name}"
         source, target = tree + path, new + path
         if os.path.islink(source):
             os.symlink(os.readlink(source), target)

@@ -40,7 +40,7 @@ class Server:
         self._node = wire.Node()
         self._queue = Queue(spool)
         self._next: Tuple[str, Optional[List[batch.ManifestLine]]] = ("", None)
-        self._bell = WakeUp(spool.wake)
+        self._wakeup = WakeUp(spool.wake)
         self._workers = Workers(spool, who, self._close_in_child)
         self._ends: List[End] = []  # not yet acted upon
         self._not_before = 0.0  # nothing is started earlier: the disk was full, or no process could be made
@@ -69,7 +69,7 @@ class Server:
                 idle_since = now
             elif now - idle_since >= self._node.idle:
                 break
-            if self._bell.wait(self._timeout(now, idle_since), self._workers.lines()):
+            if self._wakeup.wait(self._timeout(now, idle_since), self._workers.lines()):
                 self._read_node()
                 self._queue.wake()
                 self._workers.stop_cancelled()
@@ -78,10 +78,10 @@ class Server:
     def close(self) -> None:
         """Stop listening."""
         self._workers.dismiss_free()
-        self._bell.close()
+        self._wakeup.close()
 
     def _close_in_child(self) -> None:
-        self._bell.close()
+        self._wakeup.close()
         os.close(self._lock)  # or it would be held after our end
 
     def _end(self, number: int, frame: object) -> None:
@@ -129,11 +129,13 @@ class Server:
 
     def _take_over(self) -> None:
         """Find what servers before us left: the living count, the dead are not run again."""
-        news = set(os.listdir(self._spool.news))
+        finished = set(os.listdir(self._spool.finished))
         begun = [
-            key for key in self._spool.submissions() if key not in news and self._spool.has(key, "started")
+            key
+            for key in self._spool.submissions()
+            if key not in finished and self._spool.has(key, "started")
         ]
-        self._queue.skip(news)
+        self._queue.skip(finished)
         self._queue.skip(begun)
         for key in begun:
             self._adopt(key)
@@ -143,8 +145,8 @@ class Server:
         if process is None or not process.alive():
             self._ends.append(End(key, None))
             return
-        orders = submission.manifests_of(self._spool, key, self._log.note) or []
-        self._workers.adopt(key, submission.slots_of(orders, self._node.slots), process)
+        lines = submission.manifests_of(self._spool, key, self._log.note) or []
+        self._workers.adopt(key, submission.slots_of(lines, self._node.slots), process)
         self._workers.stop_cancelled()  # it may have been asked to end before we knew of it
 
     def _ended(self, end: End) -> None:
@@ -164,13 +166,13 @@ class Server:
             self._finish_cancelled(key)
 
     def _finish_cancelled(self, key: str) -> None:
-        orders = submission.manifests_of(self._spool, key, self._log.note)
-        if orders is None:
+        lines = submission.manifests_of(self._spool, key, self._log.note)
+        if lines is None:
             return
         cancelled = self._spool.has(key, "cancel")
         self._log.note(f"{key}: its process is gone ({'cancelled' if cancelled else 'lost'})")
         task = submission.finish_cancelled if cancelled else submission.clean_up
-        self._workers.tidy(lambda: task(self._spool, key, orders or [], self._node, self._who), key)
+        self._workers.tidy(lambda: task(self._spool, key, lines or [], self._node, self._who), key)
 
     # --- those that wait
 
@@ -181,11 +183,11 @@ class Server:
 
     def _refuse(self, key: str) -> None:
         """End a submission that was cancelled while it waited."""
-        orders = submission.manifests_of(self._spool, key, self._log.note)
-        if orders is None:
+        lines = submission.manifests_of(self._spool, key, self._log.note)
+        if lines is None:
             return
         if self._spool.claim(key, this_process()) or self._spool.claimed_by(key) == this_process():
-            submission.finish_cancelled(self._spool, key, orders, self._node, self._who)
+            submission.finish_cancelled(self._spool, key, lines, self._node, self._who)
         else:
             self._adopt(key)
 
@@ -194,13 +196,13 @@ class Server:
             key = self._queue.first()
             if self._next[0] != key:
                 self._next = (key, submission.manifests_of(self._spool, key, self._log.note))
-            orders = self._next[1]
-            slots = submission.slots_of(orders or [], self._node.slots)
-            if orders is not None and slots > self._node.slots - self._workers.slots():
+            lines = self._next[1]
+            slots = submission.slots_of(lines or [], self._node.slots)
+            if lines is not None and slots > self._node.slots - self._workers.slots():
                 return
-            if orders is not None and not self._spool.has(key, "cancel"):
+            if lines is not None and not self._spool.has(key, "cancel"):
                 self._workers.start(key, slots, self._node)
-            elif orders is not None:
+            elif lines is not None:
                 self._queue.cancelled.append(key)
             self._queue.pop()
 
@@ -213,8 +215,8 @@ def serve(spool: Spool, who: Identity) -> bool:
     """
     spool.make()
     lock = os.open(spool.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    patience = LOCK_TIMEOUT_S
-    while _lock(lock, patience):
+    timeout = LOCK_TIMEOUT_S
+    while _lock(lock, timeout):
         server = Server(spool, who, lock)
         server.serve()
         # Whoever came before this found our ear open and may have left work; whoever comes later finds
@@ -224,12 +226,12 @@ def serve(spool: Spool, who: Identity) -> bool:
         fcntl.flock(lock, fcntl.LOCK_UN)
         if server.was_ended or not spool.has_work():
             return True
-        patience = 0.0
+        timeout = 0.0
     return False
 
 
-def _lock(lock: int, patience: float) -> bool:
-    deadline = time.monotonic() + patience
+def _lock(lock: int, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -53,7 +53,7 @@ class Spool:
     def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root)
         self.jobs = os.path.join(self.root, "jobs")
-        self.news = os.path.join(self.root, "finished")
+        self.finished = os.path.join(self.root, "finished")
         self.wake = os.path.join(self.root, "wake")
         self.lock = os.path.join(self.root, "lock")
         self.server = os.path.join(self.root, "server.json")
@@ -63,7 +63,7 @@ class Spool:
     def make(self) -> None:
         """Make what is missing."""
         os.makedirs(self.root, mode=0o700, exist_ok=True)
-        for directory in (self.jobs, self.news):
+        for directory in (self.jobs, self.finished):
             os.makedirs(directory, mode=0o700, exist_ok=True)
         try:
             os.mkfifo(self.wake, 0o600)
@@ -96,7 +96,7 @@ class Spool:
 
     def has_work(self) -> bool:
         """Whether a submission waits that nobody has started."""
-        waiting = set(self.submissions()) - set(os.listdir(self.news))
+        waiting = set(self.submissions()) - set(os.listdir(self.finished))
         return any(not self.has(key, "started") for key in waiting)
 
     def claim(self, key: str, us: Process) -> bool:
@@ -126,7 +126,7 @@ class Spool:
     def finish(self, key: str) -> None:
         """Say that everything about a submission is final, then announce it."""
         started = os.path.join(self.jobs, key, "started")
-        for mark in (os.path.join(self.jobs, key, "finished"), os.path.join(self.news, key)):
+        for mark in (os.path.join(self.jobs, key, "finished"), os.path.join(self.finished, key)):
             try:
                 os.link(started, mark)  # whole at once, and possible where no new file can be made
             except FileExistsError:

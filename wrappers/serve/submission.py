@@ -57,36 +57,36 @@ def _carry_out(spool: Spool, key: str, node: wire.Node, who: Identity, stop: Sto
             return NOT_TAKEN
     except OSError:
         return NOT_STARTED
-    orders = manifests_of(spool, key, lambda line: None)  # the server has noted what is wrong with them
-    batch.run(orders or [], node, spool.directory(key), who, stop)
+    lines = manifests_of(spool, key, lambda line: None)  # the server has noted what is wrong with them
+    batch.run(lines or [], node, spool.directory(key), who, stop)
     spool.finish(key)
     return DONE
 
 
 def finish_cancelled(
-    spool: Spool, key: str, orders: List[batch.ManifestLine], node: wire.Node, who: Identity
+    spool: Spool, key: str, lines: List[batch.ManifestLine], node: wire.Node, who: Identity
 ) -> int:
     """End a cancelled submission for nobody else will: reports where there are none, no leftovers."""
     into = spool.directory(key)
-    take(into, [order.attempt for order in orders])
-    for order in orders:
-        if not spool.has(key, order.attempt + ".report.json"):
-            batch.refuse(order, "cancelled", node, into, who)
-    clean_up(spool, key, orders, node, who)
+    take(into, [line.attempt for line in lines])
+    for line in lines:
+        if not spool.has(key, line.attempt + ".report.json"):
+            batch.refuse(line, "cancelled", node, into, who)
+    clean_up(spool, key, lines, node, who)
     spool.finish(key)
     return DONE
 
 
-def clean_up(spool: Spool, key: str, orders: List[batch.ManifestLine], node: wire.Node, who: Identity) -> int:
+def clean_up(spool: Spool, key: str, lines: List[batch.ManifestLine], node: wire.Node, who: Identity) -> int:
     """Tidy up after a submission whose process was killed: end what its tools still run, if nobody was left
     to do that, and remove the job directories, unless results are kept there.
     """
-    for order in orders:
-        _end_all(os.path.join(node.scratch or spool.directory(key), order.attempt))
-        forget_group(order.attempt)
-        report = reports.path(order.attempt, spool.directory(key))
+    for line in lines:
+        _end_all(os.path.join(node.scratch or spool.directory(key), line.attempt))
+        forget_group(line.attempt)
+        report = reports.path(line.attempt, spool.directory(key))
         if not _kept(report):
-            files.remove(os.path.join(node.scratch or spool.directory(key), order.attempt))
+            files.remove(os.path.join(node.scratch or spool.directory(key), line.attempt))
     return DONE
 
 
@@ -125,9 +125,9 @@ def manifests_of(spool: Spool, key: str, note: Callable[[str], None]) -> Optiona
         return []
 
 
-def slots_of(orders: List[batch.ManifestLine], slots: int) -> int:
+def slots_of(lines: List[batch.ManifestLine], slots: int) -> int:
     """How many slots a submission takes: the cores of its widest attempt, at most all of them."""
-    cores = [order.limits.cores for order in orders if isinstance(order, wire.Manifest)]
+    cores = [line.limits.cores for line in lines if isinstance(line, wire.Manifest)]
     return max(1, min(max(cores, default=1), slots))
 
 

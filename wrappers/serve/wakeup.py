@@ -17,12 +17,12 @@ class WakeUp:
             os.set_blocking(end, False)
         signal.set_wakeup_fd(self._mouth)
 
-    def wait(self, patience: float, others: Iterable[int]) -> bool:
-        """Sleep until anything rings, at most `patience` seconds; gives whether it was the FIFO."""
+    def wait(self, timeout: float, others: Iterable[int]) -> bool:
+        """Sleep until anything rings, at most `timeout` seconds; gives whether it was the FIFO."""
         poll = select.poll()
         for descriptor in (self._fifo, self._signalled, *others):
             poll.register(descriptor, select.POLLIN)
-        rung = {descriptor for descriptor, _ in poll.poll(patience * 1000)}
+        rung = {descriptor for descriptor, _ in poll.poll(timeout * 1000)}
         for descriptor in rung & {self._fifo, self._signalled}:
             _drain(descriptor)
         return self._fifo in rung

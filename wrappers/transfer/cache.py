@@ -35,7 +35,7 @@ class InputCache:
 
     def __init__(self, directory: str, limit: Optional[int] = None) -> None:
         """`limit` are the bytes it should not exceed."""
-        self._shelf = DirectoryCache(Path(directory))
+        self._cache = DirectoryCache(Path(directory))
         self._limit = limit
 
     def takes(self, expected: Expected, urls: Sequence[str]) -> bool:
@@ -61,7 +61,7 @@ class InputCache:
             return True
 
         for last in (False, True):
-            taken = self._shelf.take(name, make)
+            taken = self._cache.take(name, make)
             try:
                 copied = _copy(taken.path / _CONTENT, target, expected)
             finally:
@@ -69,7 +69,7 @@ class InputCache:
             if copied is not None:
                 self._make_room(name)
                 return copied._replace(hit=taken.made is None)
-            if last or not self._shelf.remove(name):
+            if last or not self._cache.remove(name):
                 break
         raise Damaged(errno.EIO, f"the input cache holds a damaged file that cannot be replaced: {name}")
 
@@ -77,13 +77,13 @@ class InputCache:
         """Remove what nobody uses, the longest unused first, until the limit holds."""
         if self._limit is None:
             return
-        names = self._shelf.names()
-        sizes = {name: _size(self._shelf.path(name) / _CONTENT) for name in names}
+        names = self._cache.names()
+        sizes = {name: _size(self._cache.path(name) / _CONTENT) for name in names}
         total = sum(sizes.values())
         for name in names:
             if total <= self._limit:
                 return
-            if name != spare and self._shelf.remove(name):
+            if name != spare and self._cache.remove(name):
                 total -= sizes[name]
 
 

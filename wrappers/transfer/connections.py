@@ -39,8 +39,8 @@ class Connections:
             if connection is None:
                 proxy = _proxy_for(origin)
                 made = connect(host, port, self._budget, key[1], proxy)
-                told = proxy if scheme == "http" else None  # a tunnel is like the server itself
-                connection = Connection(made, named(host, port, proxy), self._budget, key, told)
+                proxy_for_requests = proxy if scheme == "http" else None  # a tunnel is like the server itself
+                connection = Connection(made, named(host, port, proxy), self._budget, key, proxy_for_requests)
             elif connection.is_stale():
                 connection.close()
                 continue
@@ -84,7 +84,7 @@ def _proxy_for(origin: Origin) -> Optional[Proxy]:
 
 def _rested(kept: List[Connection]) -> Optional[Connection]:
     """The one that was used last, of those that may be used now; it is taken out."""
-    for place in reversed(range(len(kept))):
-        if not kept[place].rest():
-            return kept.pop(place)
+    for index in reversed(range(len(kept))):
+        if not kept[index].rest():
+            return kept.pop(index)
     return None

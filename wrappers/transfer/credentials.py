@@ -95,9 +95,9 @@ def bearer_token(environment: Mapping[str, str]) -> str:
         return token
     run = environment.get("XDG_RUNTIME_DIR", "")
     name = f"bt_u{os.getuid()}"
-    places = [environment.get("BEARER_TOKEN_FILE", ""), os.path.join(run, name) if run else ""]
-    for place in [*places, f"/tmp/{name}"]:  # noqa: S108 - where the specification says
-        text = _own(place)
+    paths = [environment.get("BEARER_TOKEN_FILE", ""), os.path.join(run, name) if run else ""]
+    for path in [*paths, f"/tmp/{name}"]:  # noqa: S108 - where the specification says
+        text = _own(path)
         if text:
             return text
     return ""
@@ -105,9 +105,9 @@ def bearer_token(environment: Mapping[str, str]) -> str:
 
 def proxy_file(environment: Mapping[str, str]) -> str:
     """The path of the X.509 proxy of this environment; "" without."""
-    for place in (environment.get("X509_USER_PROXY", ""), f"/tmp/x509up_u{os.getuid()}"):  # noqa: S108
-        if place and os.path.isfile(place):
-            return place
+    for path in (environment.get("X509_USER_PROXY", ""), f"/tmp/x509up_u{os.getuid()}"):  # noqa: S108
+        if path and os.path.isfile(path):
+            return path
     return ""
 
 

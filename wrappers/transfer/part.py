@@ -82,9 +82,9 @@ class Part:
         while piece:
             piece = piece[os.write(self._file, piece) :]
 
-    def verify(self, url: str, told: Optional[Dict[str, str]] = None) -> Dict[str, str]:
+    def verify(self, url: str, reported: Optional[Dict[str, str]] = None) -> Dict[str, str]:
         """The checksums of a file that came over whole, after comparing them with what is expected, and with
-        what the storage `told`. When they differ, the next try begins anew.
+        what the storage `reported`. When they differ, the next try begins anew.
 
         Raises:
             Transient: it is not the file that was expected.
@@ -94,7 +94,7 @@ class Part:
         wrong = ""
         if size is not None and self.size != size:
             wrong = f"{self.size} bytes came, but {size} are expected"
-        for origin, wanted in (("", self.expected.sums), ("the storage's own ", told or {})):
+        for origin, wanted in (("", self.expected.sums), ("the storage's own ", reported or {})):
             for algorithm, value in wanted.items():
                 if not wrong and sums.get(algorithm, value) != value.lower():
                     wrong = f"its {algorithm} is {sums[algorithm]}, not {origin}{value}"

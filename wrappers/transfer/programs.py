@@ -38,13 +38,13 @@ class Program:
         self._budget = budget
         self._environment = dict(os.environ, **environment)
 
-    def talk(self, patience: float = 0.0) -> Said:
-        """Run it; what it prints is its message. Those that show no sign of life may need more `patience`."""
-        return self._run(subprocess.DEVNULL, None, None, patience)
+    def talk(self, timeout: float = 0.0) -> Said:
+        """Run it; what it prints is its message. Those that show no sign of life may need more `timeout`."""
+        return self._run(subprocess.DEVNULL, None, None, timeout)
 
-    def feed(self, pieces: Iterable[Any], patience: float = 0.0) -> Said:
-        """Run it with these bytes as its input; `patience` as for `talk`."""
-        return self._run(subprocess.PIPE, None, pieces, patience)
+    def feed(self, pieces: Iterable[Any], timeout: float = 0.0) -> Said:
+        """Run it with these bytes as its input; `timeout` as for `talk`."""
+        return self._run(subprocess.PIPE, None, pieces, timeout)
 
     def read(self, take: Callable[[memoryview], None]) -> Said:
         """Run it and take what it prints. Each piece stays as it is while the next `IN_USE` are taken."""
@@ -55,7 +55,7 @@ class Program:
         stdin: int,
         take: Optional[Callable[[memoryview], None]],
         pieces: Optional[Iterable[Any]],
-        patience: float = 0.0,
+        timeout: float = 0.0,
     ) -> Said:
         with tempfile.TemporaryFile() as words:
             process = subprocess.Popen(
@@ -71,7 +71,7 @@ class Program:
                     self._write(cast(IO[bytes], process.stdin), pieces)
                 if take is not None:
                     self._read(cast(IO[bytes], process.stdout), take)
-                code = self._wait(process, patience)
+                code = self._wait(process, timeout)
             finally:
                 _end(process)
             words.seek(0, os.SEEK_END)
@@ -116,7 +116,7 @@ class Program:
             if waited >= self._budget.read_timeout():
                 raise Transient(f"{os.path.basename(self._arguments[0])}: nothing happened for too long")
 
-    def _wait(self, process: "subprocess.Popen[bytes]", patience: float) -> int:
+    def _wait(self, process: "subprocess.Popen[bytes]", timeout: float) -> int:
         """Wait for its end: the storage may need a while to compute a checksum, but not for ever."""
         waited = 0.0
         while True:
@@ -124,7 +124,7 @@ class Program:
                 return process.wait(_POLL_INTERVAL_S)
             except subprocess.TimeoutExpired:
                 waited += _POLL_INTERVAL_S
-                if waited >= max(patience, 5 * self._budget.read_timeout()):
+                if waited >= max(timeout, 5 * self._budget.read_timeout()):
                     raise Transient(f"{os.path.basename(self._arguments[0])}: it does not end") from None
 
 

@@ -44,8 +44,8 @@ def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     said = _program(tools, permit, "xrdcp", "-s", f"{server}/{path}", "-", **how).read(part.write)
     if said.code:
         raise error_of(said, f"xrdcp from {permit.url}")
-    told = {} if part.expected.sums else _checksum(tools, permit)
-    return part.verify(permit.url, told)
+    sums = {} if part.expected.sums else _checksum(tools, permit)
+    return part.verify(permit.url, sums)
 
 
 def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
@@ -60,10 +60,10 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     said = program.feed(source.pieces())
     if said.code:
         raise error_of(said, f"xrdcp to {permit.url}")
-    told = _checksum(tools, permit)
-    if not told:
+    sums = _checksum(tools, permit)
+    if not sums:
         raise Permanent(f"{permit.url}: the server computes no checksum")
-    return compare(permit.url, told, source)
+    return compare(permit.url, sums, source)
 
 
 def remove(tools: Tools, permit: UrlAccess) -> None:

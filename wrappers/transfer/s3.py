@@ -34,9 +34,9 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
         status, headers = answer.status, answer.headers
     if not 200 <= status < 300:
         raise of_status(status, headers, f"PUT {permit.url}")
-    told = digest.of_etag(headers)
-    if told:
-        return compare(permit.url, told, source)
+    sums = digest.of_etag(headers)
+    if sums:
+        return compare(permit.url, sums, source)
     if not headers.get("etag"):
         raise Transient(f"PUT {permit.url}: the answer has no ETag, so this is no S3 that has the object")
     return "size"

@@ -132,15 +132,15 @@ def unpack(path: str, target: str) -> Held:
                 name = _safe(entry)
                 if not name:
                     continue
-                place = os.path.join(target, native(name))
+                target_path = os.path.join(target, native(name))
                 if entry.isdir():
-                    os.makedirs(place, exist_ok=True)
+                    os.makedirs(target_path, exist_ok=True)
                     continue
-                os.makedirs(os.path.dirname(place), exist_ok=True)
+                os.makedirs(os.path.dirname(target_path), exist_ok=True)
                 if entry.issym():
-                    links.append((place, native(entry.linkname)))
+                    links.append((target_path, native(entry.linkname)))
                     continue
-                sums.append((native(name), _write(packed, entry, place)))
+                sums.append((native(name), _write(packed, entry, target_path)))
                 total += entry.size
         _make_links(links, target)
     except (tarfile.TarError, EOFError, ValueError) as error:
@@ -159,24 +159,26 @@ def _safe(entry: tarfile.TarInfo) -> str:
 
 def _make_links(links: Sequence[Tuple[str, str]], target: str) -> None:
     """Last of all, so that nothing is written through one; each must lead to something that is there."""
-    for place, leads_to in links:
+    for target_path, leads_to in links:
         try:
-            os.symlink(leads_to, place)
+            os.symlink(leads_to, target_path)
         except FileExistsError:
-            raise ValueError(f"{os.path.relpath(place, target)!r} is in it twice") from None
+            raise ValueError(f"{os.path.relpath(target_path, target)!r} is in it twice") from None
     top = os.path.realpath(target)
-    for place, _ in links:
-        real = os.path.realpath(place)
+    for target_path, _ in links:
+        real = os.path.realpath(target_path)
         if real == top or not is_within(real, top) or not os.path.exists(real):
-            raise ValueError(f"{os.path.relpath(place, target)!r} is a link that leads out of it, or nowhere")
+            raise ValueError(
+                f"{os.path.relpath(target_path, target)!r} is a link that leads out of it, or nowhere"
+            )
 
 
-def _write(packed: tarfile.TarFile, entry: tarfile.TarInfo, place: str) -> str:
+def _write(packed: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> str:
     mode = 0o755 if entry.mode & stat.S_IXUSR else 0o644
     hashed = hashlib.sha256()
     content = packed.extractfile(entry)
     try:
-        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
         raise ValueError(f"{entry.name!r} is in it twice") from None
     with open(descriptor, "wb") as file:

@@ -45,16 +45,23 @@ class Trust:
         context = ssl.create_default_context()
         if sys.version_info >= (3, 13):  # old authorities of the grid lack what that asks for
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        place = self._authorities or _grid_authorities()
-        if place and os.path.isdir(place):
-            context.load_verify_locations(capath=place)
-        elif place:
-            context.load_verify_locations(cafile=place)
+        directory = self._authorities or _grid_authorities()
+        if directory and os.path.isdir(directory):
+            context.load_verify_locations(capath=directory)
+        elif directory:
+            context.load_verify_locations(cafile=directory)
         if certificate:
             context.load_cert_chain(certificate)
         return context
 
 
 def _grid_authorities() -> Optional[str]:
-    places = (os.environ.get("X509_CERT_DIR", ""), *_GRID)
-    return next((place for place in places if place and responds(place) and os.path.isdir(place)), None)
+    directories = (os.environ.get("X509_CERT_DIR", ""), *_GRID)
+    return next(
+        (
+            directory
+            for directory in directories
+            if directory and responds(directory) and os.path.isdir(directory)
+        ),
+        None,
+    )

@@ -38,8 +38,8 @@ class Uploader:
             status, headers = self._put(url, source, access)
         if not 200 <= status < 300:
             raise of_status(status, headers, f"PUT {url}")
-        told = digest.parse_digests(headers)
-        return compare(url, told, source) if told else self._verify(url, source, access)
+        sums = digest.parse_digests(headers)
+        return compare(url, sums, source) if sums else self._verify(url, source, access)
 
     def remove(self, url: str, access: Access = NOBODY) -> None:
         """Remove a file; nothing there is fine.
@@ -66,9 +66,9 @@ class Uploader:
             raise Transient(f"{error}, though it was just stored") if isinstance(error, NotHere) else error
         if size is not None and size != source.size:
             raise Mismatch(f"{url}: the server holds {size} bytes of {source.size}")
-        told = digest.parse_digests(headers)
-        if told:
-            return compare(url, told, source)
+        sums = digest.parse_digests(headers)
+        if sums:
+            return compare(url, sums, source)
         self._client.note_no_checksum(url)
         if small or size is None:
             return self._read_back(url, source, access)
@@ -109,19 +109,19 @@ class Uploader:
             return answer.status
 
 
-def compare(url: str, told: Dict[str, str], source: Source) -> str:
+def compare(url: str, sums: Dict[str, str], source: Source) -> str:
     """The name of the checksum by which storage and source agree.
 
     Raises:
         Mismatch: they do not.
     """
-    known = [name for name in _PREFERRED if name in told]
+    known = [name for name in _PREFERRED if name in sums]
     cheap = [name for name in known if name in source.sums()]
     if not known:
         raise Permanent(f"{url}: no checksum that is known here")
     for name in cheap or known:
-        if source.sum(name) != told[name]:
-            raise Mismatch(f"{url}: the storage holds {name} {told[name]}, not {source.sum(name)}")
+        if source.sum(name) != sums[name]:
+            raise Mismatch(f"{url}: the storage holds {name} {sums[name]}, not {source.sum(name)}")
     return (cheap or known)[0]
 
 

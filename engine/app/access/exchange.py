@@ -61,7 +61,7 @@ class Exchange:
         make: MakeManifest,
         key: Key,
         living: AttemptLiveness,
-        doors: NodeStorages,
+        storages: NodeStorages,
         clock: Clock,
     ) -> None:
         self._db = db
@@ -69,7 +69,7 @@ class Exchange:
         self._key = key
         self._claims = Claims(key)
         self._living = living
-        self._doors = doors
+        self._storages = storages
         self._clock = clock
 
     def knows(self, claim: str) -> bool:
@@ -109,24 +109,24 @@ class Exchange:
         if not named(manifest, want):
             raise BadRequest("the attempt's orders do not name it")
         expires = self._clock.now() + SECONDS
-        path = below(want.url, self._doors.embedded)
+        path = below(want.url, self._storages.embedded)
         if path:
             leave = TokenScope(path, _VERBS[want.method], expires, AttemptId(manifest.attempt))
             bearer = {"Authorization": f"Bearer {tokens.mint(self._key, leave)}"}
             return Grant(want.url, want.method, headers=bearer, expires=expires)
-        storage = self._doors.storage(want.url, owner, execution)
+        storage = self._storages.storage(want.url, owner, execution)
         if storage.capabilities.presign:
             return storage.presign(want.url, want.method, SECONDS)
-        return self._doors.scope_down(want.url, want.method, owner, execution, SECONDS)
+        return self._storages.scope_down(want.url, want.method, owner, execution, SECONDS)
 
 
 def named(manifest: Manifest, want: Want) -> bool:
     """Whether the orders name what is wanted: an input to read, or something below a place to write to."""
     if want.method not in _VERBS:
         return False
-    places = [url for url in (manifest.outputs_to, *manifest.outputs_also) if "://" in url]
+    destinations = [url for url in (manifest.outputs_to, *manifest.outputs_also) if "://" in url]
     try:
-        if "?" not in want.url and any(below(want.url, place) for place in places):
+        if "?" not in want.url and any(below(want.url, destination) for destination in destinations):
             return True
     except BadPath:
         return False

@@ -94,9 +94,9 @@ class Copier:
         there = target.stat(one.target)
         if there is None or there.directory or there.size != one.stat.size:
             return False
-        told = target.capabilities.checksums or source.capabilities.checksums
-        if told:
-            return target.checksum(one.target, told[0]) == source.checksum(one.source, told[0])
+        algorithms = target.capabilities.checksums or source.capabilities.checksums
+        if algorithms:
+            return target.checksum(one.target, algorithms[0]) == source.checksum(one.source, algorithms[0])
         return there.modified >= one.stat.modified > 0
 
     def _copy_one(self, one: Wanted) -> None:

@@ -32,22 +32,25 @@ def destinations_of(
         BadRequest: a storage is unknown, cannot be written, or none is configured.
     """
     names = list(asked) or ([] if home else list(settings.data.results))
-    places: list[Destination] = []
+    destinations: list[Destination] = []
     for name in names:
-        place = _destination(name, settings, storage, execution)
-        doors = [Destination(door, place.rename, True) for door in aliases_of(place.url, settings.storages)]
-        places += [place, *doors]
+        destination = _destination(name, settings, storage, execution)
+        aliases = [
+            Destination(alias, destination.rename, True)
+            for alias in aliases_of(destination.url, settings.storages)
+        ]
+        destinations += [destination, *aliases]
     if home:
-        return [*places, Destination(home)] if places else []
+        return [*destinations, Destination(home)] if destinations else []
     if settings.api.public_url:
         base = f"{embedded_url(settings.api)}/{spare}".rstrip("/")
-        places.append(Destination(f"{base}/{execution}"))
-    if not places:
+        destinations.append(Destination(f"{base}/{execution}"))
+    if not destinations:
         raise BadRequest(
             "jobs that run elsewhere need a place for their results",
             remedy="set data.results to storages of the settings, or api.public_url",
         )
-    return [*places, Destination(SANDBOX)] if settings.data.sandbox else places
+    return [*destinations, Destination(SANDBOX)] if settings.data.sandbox else destinations
 
 
 def writable(name: str, settings: Settings, storage: Callable[[str], Storage]) -> tuple[str, bool]:

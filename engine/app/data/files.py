@@ -100,9 +100,9 @@ class Data:
         url = self.locate(text)
         storage = self.storage(url)
         stat = self._existing(storage, url, text)
-        told = dict(stat.checksums) | ({"sha256": stat.sha256} if stat.sha256 else {})
+        checksums = dict(stat.checksums) | ({"sha256": stat.sha256} if stat.sha256 else {})
         wanted = () if stat.directory else algorithms
-        sums = told | {name: storage.checksum(url, name) for name in wanted}
+        sums = checksums | {name: storage.checksum(url, name) for name in wanted}
         return _found(name_in(storage, url), url, stat, sums)
 
     def move(self, source: str, target: str) -> str:

@@ -73,11 +73,11 @@ class PlatformKeys:
         if platform not in self._storages:
             known = ", ".join(sorted(self._storages)) or "none"
             raise BadRequest(f"no storage is called {platform}", remedy=f"in the settings: {known}")
-        word = key.strip()
-        if not word or len(word) > _LONGEST or not word.isascii() or any(c.isspace() for c in word):
+        text = key.strip()
+        if not text or len(text) > _LONGEST or not text.isascii() or any(c.isspace() for c in text):
             raise BadRequest("an API key is one word, on one line")
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._write(platform, f"{word}\n")
+        self._write(platform, f"{text}\n")
 
     def _write(self, platform: str, text: str) -> None:
         part = self._directory / f".{new_id()}"

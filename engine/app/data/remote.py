@@ -76,7 +76,7 @@ class Remote:
     def _of_entry(self, url: str, entry: Entry | None) -> Source | str:
         if entry is None or not entry.replicas:
             return f"{url}: no catalogue knows this file"
-        every = [door for one in entry.replicas for door in (one, *aliases_of(one, self._storages))]
+        every = [alias for one in entry.replicas for alias in (one, *aliases_of(one, self._storages))]
         first, *others = dict.fromkeys(every)
         return Source(url, first, tuple(others), entry.checksums, entry.size)
 

@@ -111,9 +111,9 @@ def lacks_content(directory: str) -> bool:
 
 def _below(directory: str) -> Iterator[str]:
     """Files and links below a directory; links are not followed."""
-    for place, directories, files in os.walk(directory):
-        links = [name for name in directories if os.path.islink(os.path.join(place, name))]
-        yield from (os.path.join(place, name) for name in [*files, *links])
+    for parent, directories, files in os.walk(directory):
+        links = [name for name in directories if os.path.islink(os.path.join(parent, name))]
+        yield from (os.path.join(parent, name) for name in [*files, *links])
 
 
 def _is_pointer(path: str) -> bool:

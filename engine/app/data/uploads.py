@@ -111,8 +111,8 @@ class Uploader:
             self._storage.send(path, url, self._progress, keep=keep)
         if self._results:
             return Source(one.value, f"{SANDBOX}{sha256}", (), sums, content.size, one.packed)
-        doors = tuple(aliases_of(url, self._settings.storages))
-        return Source(one.value, url, doors, sums, content.size, one.packed)
+        aliases = tuple(aliases_of(url, self._settings.storages))
+        return Source(one.value, url, aliases, sums, content.size, one.packed)
 
 
 @contextmanager

@@ -46,39 +46,39 @@ def tree(settings: Settings, storage: Callable[[str], Storage]) -> Finding:
         site = site_of(settings)
         if site is None:
             return Finding(check, OK, f"in {settings.api.root} (api.root)")
-        place = storage(site.url)
-        place.stat(site.url)
-        if place.capabilities.write:
-            _try_out(place, site.url)
+        target = storage(site.url)
+        target.stat(site.url)
+        if target.capabilities.write:
+            _try_out(target, site.url)
     except EngineError as error:
         return Finding(check, FAILURE, error.message, error.remedy or "see the setting portal.tree")
-    if not place.capabilities.write:
+    if not target.capabilities.write:
         return Finding(
             check, FAILURE, f"{site.url} cannot be written to", "set portal.tree to another storage"
         )
-    if place.capabilities.presign and not settings.api.public_url:
+    if target.capabilities.presign and not settings.api.public_url:
         words = f"{site.url} answers, but jobs need presigned URLs of it: api.public_url is not set"
         return Finding(check, FAILURE, words, "set api.public_url to where jobs reach `engine serve`")
     return Finding(check, OK, f"{site.url} answers")
 
 
-def _try_out(place: Storage, top: str) -> None:
+def _try_out(target: Storage, top: str) -> None:
     """Put, rename and remove a mark, called as what is not whole yet: users are not shown it.
 
     Raises:
         EngineError: the storage does not take, rename or remove files.
     """
-    mark, moved = (url_below(place, top, f".{new_id()}.part") for _ in range(2))
+    mark, moved = (url_below(target, top, f".{new_id()}.part") for _ in range(2))
     try:
-        place.put(b"a mark of engine doctor", mark)
-        place.move(mark, moved)
-        place.delete(moved)
+        target.put(b"a mark of engine doctor", mark)
+        target.move(mark, moved)
+        target.delete(moved)
     except EngineError:
         for url in (mark, moved):
             with suppress(EngineError):
-                place.delete(url)
+                target.delete(url)
         raise
-    if place.stat(moved) is not None:
+    if target.stat(moved) is not None:
         raise Unavailable(f"{moved} was removed, but is still there")
 
 

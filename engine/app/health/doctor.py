@@ -114,11 +114,11 @@ def _programs(programs: dict[str, str]) -> Finding:
     return Finding("other runtimes", OK, f"on PATH: {words} (used only when asked for)")
 
 
-def _space(what: str, place: str, setting: str) -> Finding:
-    if not responds(place):
+def _space(what: str, directory: str, setting: str) -> Finding:
+    if not responds(directory):
         remedy = f"mend its mount, or set {setting} to another place"
-        return Finding(f"disk: {what}", FAILURE, f"{place} does not answer", remedy)
-    path = _existing(Path(place))
+        return Finding(f"disk: {what}", FAILURE, f"{directory} does not answer", remedy)
+    path = _existing(Path(directory))
     free = shutil.disk_usage(path).free
     verdict = OK if free > _ENOUGH_DISK and os.access(path, os.W_OK) else FAILURE
     words = f"{path}: {free / 1e9:.1f} GB free"
@@ -166,14 +166,14 @@ def _registries(settings: Settings) -> Finding:
     return Finding("registries", OK, f"mirrors answer for {', '.join(settings.node.mirrors)}")
 
 
-def _cvmfs(places: dict[str, str]) -> Finding:
-    if not places:
+def _cvmfs(directories: dict[str, str]) -> Finding:
+    if not directories:
         return Finding("CVMFS", OK, "no directory of pre-deployed containers is set (node.cvmfs)")
-    wrong = [trouble for trouble in places.values() if trouble]
+    wrong = [trouble for trouble in directories.values() if trouble]
     if wrong:
         remedy = "mount it, mend its client, or correct node.cvmfs; until then jobs pull their images"
         return Finding("CVMFS", WARNING, "; ".join(wrong), remedy)
-    return Finding("CVMFS", OK, ", ".join(sorted(places)))
+    return Finding("CVMFS", OK, ", ".join(sorted(directories)))
 
 
 def _existing(path: Path) -> str:

@@ -50,14 +50,14 @@ class AuditTrail:
         """Write one line now."""
         self.write([self.entry(account_id, action, status, **more)])
 
-    def write(self, deeds: Sequence[AuditRecord]) -> None:
+    def write(self, records: Sequence[AuditRecord]) -> None:
         """Write lines now."""
         with self._db.write() as connection:
-            self.append(connection, deeds)
+            self.append(connection, records)
 
-    def append(self, connection: Connection, deeds: Sequence[AuditRecord]) -> None:
+    def append(self, connection: Connection, records: Sequence[AuditRecord]) -> None:
         """Write lines in a transaction of the caller's; its end is told outside when that is committed."""
-        head = audit.append(connection, deeds, self._signer.sign)
+        head = audit.append(connection, records, self._signer.sign)
         afterwards(connection, lambda: self._heads.write(head))
 
     def entry(self, account_id: str, action: str, status: str, **more: Any) -> AuditRecord:
@@ -88,17 +88,17 @@ class AuditTrail:
         """The lines as they are told."""
         with self._db.read() as connection:
             for line in audit.lines(connection, after):
-                deed = line.deed
+                record = line.record
                 yield {
                     "number": line.number,
-                    "at": iso(deed.at),
-                    "account": deed.account_id,
-                    "action": deed.action,
-                    "status": deed.status,
-                    "execution": deed.execution_id,
-                    "pipeline": deed.pipeline,
-                    "descriptor": deed.descriptor_sha256,
-                    "data": list(deed.data),
+                    "at": iso(record.at),
+                    "account": record.account_id,
+                    "action": record.action,
+                    "status": record.status,
+                    "execution": record.execution_id,
+                    "pipeline": record.pipeline,
+                    "descriptor": record.descriptor_sha256,
+                    "data": list(record.data),
                     "sha256": line.sha256,
                 }
 
@@ -139,7 +139,7 @@ class AuditTrail:
         """What is wrong with the end of the trail; empty: nothing."""
         if head.signature:
             return "" if self._is_ours(head) else "the end of the trail is not signed by this engine"
-        if head.number == 0 or (last is not None and last.deed.action == audit.MIGRATED):
+        if head.number == 0 or (last is not None and last.record.action == audit.MIGRATED):
             return ""
         return "the end of the trail is not signed"
 
@@ -158,7 +158,7 @@ class AuditTrail:
             for line in islice(audit.lines(connection, last), most):
                 if line.number != last + 1:
                     found.append(f"lines {last + 1} to {line.number - 1} are missing")  # and the hash unknown
-                elif not _same(audit.digest(before, line.number, line.deed), line.sha256):
+                elif not _same(audit.digest(before, line.number, line.record), line.sha256):
                     found.append(f"line {line.number} is not what was written, or the line before it is not")
                 if line.number in known and not _same(known.pop(line.number), line.sha256):
                     found.append(f"line {line.number} is not that of the exported head")

@@ -87,7 +87,7 @@ def execution_status(state: ExecutionState) -> str:
 
 def job_states(status: str) -> tuple[JobState, ...]:
     """The states that are called so."""
-    return tuple(state for state, word in _JOB.items() if word == status)
+    return tuple(state for state, carmin_status in _JOB.items() if carmin_status == status)
 
 
 def job_status(state: JobState) -> str:

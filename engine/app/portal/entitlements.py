@@ -41,8 +41,8 @@ class GroupMap:
             if wanted is None:
                 self._texts[key] = group
             else:
-                place = (wanted.namespace, wanted.groups, wanted.role)
-                self._wanted.setdefault(place, []).append((wanted.authority, group))
+                membership = (wanted.namespace, wanted.groups, wanted.role)
+                self._wanted.setdefault(membership, []).append((wanted.authority, group))
         self._deepest = max((len(groups) for _, groups, _ in self._wanted), default=0)
 
     def names(self, values: list[str]) -> frozenset[str]:
@@ -59,12 +59,12 @@ class GroupMap:
         return frozenset(found)
 
     def _met_by(self, held: Entitlement) -> list[str]:
-        places = {(held.namespace, held.groups[:deep], "") for deep in range(1, self._deepest + 1)}
-        places.add((held.namespace, held.groups, held.role))
+        memberships = {(held.namespace, held.groups[:deep], "") for deep in range(1, self._deepest + 1)}
+        memberships.add((held.namespace, held.groups, held.role))
         return [
             group
-            for place in places
-            for authority, group in self._wanted.get(place, ())
+            for membership in memberships
+            for authority, group in self._wanted.get(membership, ())
             if authority in ("", held.authority)
         ]
 
@@ -95,15 +95,15 @@ def values_of(claims: Mapping[str, Any], name: str) -> tuple[list[str], str]:
     """The texts of a claim, and what is wrong with it (empty: nothing). One text is a list of one; what is no
     text is nobody's group.
     """
-    told = claims.get(name)
-    if told is None:
+    claim = claims.get(name)
+    if claim is None:
         return [], ""
-    if isinstance(told, str):
-        return [told], ""
-    if not isinstance(told, list):
-        return [], f"it is no list of texts, but {type(told).__name__}"
-    texts = [one for one in told if isinstance(one, str)]
-    others = len(told) - len(texts)
+    if isinstance(claim, str):
+        return [claim], ""
+    if not isinstance(claim, list):
+        return [], f"it is no list of texts, but {type(claim).__name__}"
+    texts = [one for one in claim if isinstance(one, str)]
+    others = len(claim) - len(texts)
     return texts, f"{others} of its values are no texts" if others else ""
 
 

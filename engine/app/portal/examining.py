@@ -34,17 +34,20 @@ def _image(image: ContainerImage | None) -> dict[str, str]:
     """Where it comes from, and its digest, where the descriptor says it: a tag may become another image."""
     if image is None:
         return {"image": "", "image_digest": ""}
-    place = image.url or image.image
-    _, _, digest = place.rpartition("@")
-    return {"image": f"{image.type}: {place}", "image_digest": image.hash or (digest if "@" in place else "")}
+    location = image.url or image.image
+    _, _, digest = location.rpartition("@")
+    return {
+        "image": f"{image.type}: {location}",
+        "image_digest": image.hash or (digest if "@" in location else ""),
+    }
 
 
 def _test(compiled: CompiledTool, test: ToolTest) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": test.name, "command": "", "problem": ""}
+    result: dict[str, Any] = {"name": test.name, "command": "", "problem": ""}
     try:
-        told["command"] = compiled.expand(test.invocation, stage=True).command_line
+        result["command"] = compiled.expand(test.invocation, stage=True).command_line
     except BadRequest as error:
-        told["problem"] = error.message
+        result["problem"] = error.message
     exits = [] if test.exit_code is None else [f"exit code {test.exit_code}"]
-    told["asserts"] = exits + [f"{id_}{f' with md5 {md5}' if md5 else ''}" for id_, md5 in test.outputs]
-    return told
+    result["asserts"] = exits + [f"{id_}{f' with md5 {md5}' if md5 else ''}" for id_, md5 in test.outputs]
+    return result

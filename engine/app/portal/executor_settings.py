@@ -143,10 +143,10 @@ def _executor(found: ExecutorSettings, value: str) -> ExecutorSettings:
 
 def _environment(found: ExecutorSettings, value: str) -> ExecutorSettings:
     variables = {}
-    for word in value.replace(";", " ").split():
-        name, equals, text = word.partition("=")
+    for assignment in value.replace(";", " ").split():
+        name, equals, text = assignment.partition("=")
         if not equals or not _VARIABLE.fullmatch(name):
-            raise ValueError(f"{word[:100]!r} is no NAME=VALUE")
+            raise ValueError(f"{assignment[:100]!r} is no NAME=VALUE")
         variables[name] = text.strip("'\"")
     return replace(found, environment=variables)
 

@@ -30,10 +30,10 @@ def default_path() -> Path:
 class Heads:
     """Writes heads, and reads those that were written to files."""
 
-    def __init__(self, places: Sequence[str]) -> None:
-        """`places`: `file`, `syslog`, or paths of files."""
-        self._files = [default_path() if one == FILE else Path(one) for one in places if one != SYSLOG]
-        self._syslog = SYSLOG in places
+    def __init__(self, directories: Sequence[str]) -> None:
+        """`directories`: `file`, `syslog`, or paths of files."""
+        self._files = [default_path() if one == FILE else Path(one) for one in directories if one != SYSLOG]
+        self._syslog = SYSLOG in directories
 
     def write(self, head: Head) -> None:
         """Write a head everywhere. What cannot be written is logged: the work goes on."""

@@ -182,12 +182,12 @@ class Inputs:
                 directory = url_of(url, self._settings.storages) or url
                 return self._records(records), [], [directory]  # the files themselves, with its user's key
             return self._records(records), [location], []
-        place: Location = virtual.locate_text(self._account, location)
-        if place.kind is Kind.ABOVE:
-            raise Refused(Code.DATA_NOT_ALLOWED, f"{place.text}: results cannot be put there")
-        check((*place.stored, "results"))
+        found: Location = virtual.locate_text(self._account, location)
+        if found.kind is Kind.ABOVE:
+            raise Refused(Code.DATA_NOT_ALLOWED, f"{found.text}: results cannot be put there")
+        check((*found.stored, "results"))
         try:
-            return (*self._tree.results(place.stored, records, remote=self._remote), [])
+            return (*self._tree.results(found.stored, records, remote=self._remote), [])
         except OSError as error:
             raise _not_there(error) from None
 

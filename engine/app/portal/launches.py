@@ -88,7 +88,7 @@ class Launches:
 
     # --- asking -----------------------------------------------------------------------------------
 
-    def find(self, account: Account, id_: str, deed: Action) -> Launch:
+    def find(self, account: Account, id_: str, action: Action) -> Launch:
         """A launch, if the account may do this with it. What is another's is as if it were not there.
 
         Raises:
@@ -96,7 +96,7 @@ class Launches:
         """
         with self._db.read() as connection:
             found = launches.get(connection, id_) if id_.isascii() and id_.isalnum() else None
-        allowed = found is not None and may_touch_execution(account, found.account_id, deed)
+        allowed = found is not None and may_touch_execution(account, found.account_id, action)
         if found is None or found.hidden or not allowed:
             raise Refused(
                 Code.NO_EXECUTION,
@@ -135,9 +135,9 @@ class Launches:
         """The virtual paths, or URLs, of its first results by output: what all who wait for it ask."""
         with self._db.read() as connection:
             seen = _seen(connection, found)
-            places = products.locations(connection, found.execution_id, most)
+            locations = products.locations(connection, found.execution_id, most)
         paths: dict[str, list[str]] = {}
-        for output, url in places:
+        for output, url in locations:
             if (path := shown_location(seen, self._tree.path_of(url), url)) is not None:
                 paths.setdefault(output, []).append(path)
         return paths
@@ -154,12 +154,12 @@ class Launches:
         with self._db.read() as connection:
             tries = attempts.of_job(connection, job.id)
             report = attempts.report_of(connection, tries[-1].id) if tries else None
-        told = self._virtual_paths(found)
-        story = [
-            {**one, "words": shown_message(str(one["words"]), told)}
+        virtual_paths = self._virtual_paths(found)
+        events_ = [
+            {**one, "words": shown_message(str(one["words"]), virtual_paths)}
             for one in history_of(self._db, found.execution_id, job).events
         ]
-        return replace(job, message=shown_message(job.message, told)), story, report or {}
+        return replace(job, message=shown_message(job.message, virtual_paths)), events_, report or {}
 
     def backends(self) -> Mapping[str, tuple[int, int]]:
         """Active and ready jobs at each place."""
@@ -190,9 +190,9 @@ class Launches:
         """The same with messages that tell nothing of the machine."""
         if not any(line.message for line in lines):
             return list(lines)
-        told = self._virtual_paths(found)
+        virtual_paths = self._virtual_paths(found)
         return [
-            replace(line, message=shown_message(line.message, told)) if line.message else line
+            replace(line, message=shown_message(line.message, virtual_paths)) if line.message else line
             for line in lines
         ]
 

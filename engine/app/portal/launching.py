@@ -99,7 +99,7 @@ class Launcher:
         self._trials = trials
         self._clock = clock
 
-    def launch(self, account: Account, wish: LaunchRequest) -> Launch:
+    def launch(self, account: Account, wanted: LaunchRequest) -> Launch:
         """Start an execution, or have it wait for its turn.
 
         Raises:
@@ -108,30 +108,30 @@ class Launcher:
         """
         if not may_launch(account):
             raise Refused(Code.BAD_EXECUTION, "this account may not start executions")
-        values.check_name(wish.name)
-        location = wish.location or _text(wish.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
-        told = sessions.detach(wish.values, location, self._settings.storages)
-        wish = replace(wish, values=told.values, location=told.location)
+        values.check_name(wanted.name)
+        location = wanted.location or _text(wanted.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
+        detached = sessions.detach(wanted.values, location, self._settings.storages)
+        wanted = replace(wanted, values=detached.values, location=detached.location)
         self._check_queue(account)
         id_, storages = ExecutionId(new_id()), self._settings.storages
         keys = PlatformKeys.of(account.id, storages, id_)
-        with sessions.kept(told.sessions, keys, storages, self._clock.now()):
-            return self._start(account, wish, id_)
+        with sessions.kept(detached.sessions, keys, storages, self._clock.now()):
+            return self._start(account, wanted, id_)
 
-    def _start(self, account: Account, wish: LaunchRequest, id_: ExecutionId) -> Launch:
-        location = wish.location
-        descriptor, compiled, uploaded, trusted = self._descriptor(account, wish)
-        invocation = values.invocation(compiled.tool, wish.values)
+    def _start(self, account: Account, wanted: LaunchRequest, id_: ExecutionId) -> Launch:
+        location = wanted.location
+        descriptor, compiled, uploaded, trusted = self._descriptor(account, wanted)
+        invocation = values.invocation(compiled.tool, wanted.values)
         app = self._applications(account.id, id_)
         begun = app.now()
-        asked, backend = wish.settings, self._backend(wish.settings.executor)
+        asked, backend = wanted.settings, self._backend(wanted.settings.executor)
         remote = app.needs_staging(backend)
         inputs = Inputs(
             account,
             self._settings,
             self._tree,
             remote=remote,
-            shared=wish.trusted,
+            shared=wanted.trusted,
             url_of_id=app.url_of_id,
         )
         inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
@@ -154,7 +154,7 @@ class Launcher:
             runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
             understand=inputs.understand,
             isolated=self._isolated(app, backend, trusted=trusted),
-            key=f"{account.id}:{wish.key}" if wish.key else None,
+            key=f"{account.id}:{wanted.key}" if wanted.key else None,
             id=id_,
         )
         made: list[Launch] = []
@@ -163,12 +163,12 @@ class Launcher:
             new = Launch(
                 execution.id,
                 account.id,
-                wish.pipeline,
-                wish.name,
-                _plain(wish.values),
+                wanted.pipeline,
+                wanted.name,
+                _plain(wanted.values),
                 location,
-                wish.study,
-                address=wish.address,
+                wanted.study,
+                address=wanted.address,
             )
             made.append(self._write(connection, account, new, execution, inputs.names_used))
 
@@ -207,7 +207,7 @@ class Launcher:
         launches.add(connection, new)
         if waits:
             executions.set_intent(connection, execution.id, Intent.PAUSE, now=execution.created_at)
-        deed = self._trail.entry(
+        record = self._trail.entry(
             account.id,
             "launch",
             "waiting" if waits else "running",
@@ -216,7 +216,7 @@ class Launcher:
             descriptor_sha256=execution.descriptor_sha256,
             data=self._trail.data_ids([*used, new.location]),
         )
-        self._trail.append(connection, [deed])
+        self._trail.append(connection, [record])
         return new
 
     def _backend(self, executor: str) -> str:
@@ -268,28 +268,28 @@ class Launcher:
             )
 
     def _descriptor(
-        self, account: Account, wish: LaunchRequest
+        self, account: Account, wanted: LaunchRequest
     ) -> tuple[Descriptor, CompiledTool, bool, bool]:
         """Find the descriptor, compiled; tell whether it is the user's own, and whether it is trusted."""
-        if wish.descriptor is None and "/" in wish.pipeline and not is_published(wish.pipeline):
-            found = self._pipelines.get(account, wish.pipeline)
+        if wanted.descriptor is None and "/" in wanted.pipeline and not is_published(wanted.pipeline):
+            found = self._pipelines.get(account, wanted.pipeline)
             return found.descriptor, found.compiled, False, found.pipeline.trusted
-        if wish.descriptor is None and not is_published(wish.pipeline):
+        if wanted.descriptor is None and not is_published(wanted.pipeline):
             raise Refused(
                 Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
             )
-        if wish.trusted and wish.descriptor is not None:
-            return *self._looked_through(account, partial(Descriptor.of, wish.descriptor)), False, False
+        if wanted.trusted and wanted.descriptor is not None:
+            return *self._looked_through(account, partial(Descriptor.of, wanted.descriptor)), False, False
         if not self._settings.portal.uploads:
             raise Refused(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
         find = partial(
             load_descriptor,
-            wish.pipeline,
+            wanted.pipeline,
             network=self._settings.portal.zenodo,
             endpoint=self._settings.zenodo,
         )
-        if wish.descriptor is not None:
-            find = partial(Descriptor.of, wish.descriptor)
+        if wanted.descriptor is not None:
+            find = partial(Descriptor.of, wanted.descriptor)
         descriptor, compiled = self._looked_through(account, find)
         check_uploaded(compiled.tool, self._settings.portal.registries)
         return descriptor, compiled, True, False

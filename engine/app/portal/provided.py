@@ -38,16 +38,16 @@ class ProvidedGroups:
         """Give an account the groups that a token names, and take those away that it names no more. Tokens
         older than the newest one that was shown say nothing.
         """
-        told = {one.name for one in account.groups if one.issuer}
+        current = {one.name for one in account.groups if one.issuer}
         at = _issued_at(claims, self._clock.now())
-        if (not section.groups.map and not told) or at < account.groups_told_at:
+        if (not section.groups.map and not current) or at < account.groups_told_at:
             return account
         values, wrong = values_of(claims, section.groups.claim)
         if wrong:
             self._doubt(section, wrong)
         wanted = self._maps[section.url].names(values)
         by_hand = {one.name for one in account.groups if not one.issuer}
-        if wanted - by_hand == told and at == account.groups_told_at:
+        if wanted - by_hand == current and at == account.groups_told_at:
             return account
         return self._changed(account, section.url, wanted, at)
 
@@ -61,12 +61,12 @@ class ProvidedGroups:
             memberships.follow(connection, account.id, issuer, ids, at=at)
             after = accounts.by_id(connection, account.id) or account
             here, there = ({one.id for one in each.groups} for each in (before, after))
-            deeds = [
+            records = [
                 *self._records(JOIN, account.id, there - here),
                 *self._records(LEAVE, account.id, here - there),
             ]
-            if deeds:
-                self._trail.append(connection, deeds)
+            if records:
+                self._trail.append(connection, records)
         return after
 
     def end_unmapped(self) -> list[str]:
@@ -82,9 +82,9 @@ class ProvidedGroups:
     def _end_unmapped(self) -> None:
         with self._db.write() as connection:
             ended = memberships.end_others(connection, self._kept(connection))
-            deeds = [deed for id_, group in ended for deed in self._records(LEAVE, id_, {group})]
-            if deeds:
-                self._trail.append(connection, deeds)
+            records = [record for id_, group in ended for record in self._records(LEAVE, id_, {group})]
+            if records:
+                self._trail.append(connection, records)
 
     def _kept(self, connection: Connection) -> dict[str, set[str]]:
         ids = {one.name: one.id for one in accounts.groups(connection)}
@@ -117,5 +117,5 @@ def missing_groups(db: Database, sections: Mapping[str, IssuerSection]) -> list[
 
 def _issued_at(claims: Mapping[str, Any], now: float) -> float:
     """When a token was made; one that does not tell, or of later than now, is of now."""
-    told = claims.get("iat")
-    return float(max(0, min(told, now))) if isinstance(told, int) else now
+    claim = claims.get("iat")
+    return float(max(0, min(claim, now))) if isinstance(claim, int) else now

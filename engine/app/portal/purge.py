@@ -35,9 +35,9 @@ def files_of(site: Site | None, storage: Callable[[str], Storage]) -> Remove:
     def remove_files(execution: Execution) -> None:
         if execution.results.startswith("file:"):
             _remove_results(to_path(execution.results))
-        for place in execution.options.places:
-            if site and site.path_of(place.url):
-                storage(place.url).delete(place.url)
+        for destination in execution.options.places:
+            if site and site.path_of(destination.url):
+                storage(destination.url).delete(destination.url)
 
     return remove_files
 
@@ -125,6 +125,6 @@ def _remove(
         if not purge.remove(connection, id_):
             return False
         status = "with files" if files else "without files"
-        deed = trail.entry(by, "purge", status, execution_id=id_)
-        trail.append(connection, [deed])
+        record = trail.entry(by, "purge", status, execution_id=id_)
+        trail.append(connection, [record])
     return True

@@ -104,15 +104,15 @@ def kept(
         Refused: a token is none.
     """
     try:
-        for name, told in sessions.items():
-            token = told.get("access_token", "")
+        for name, session in sessions.items():
+            token = session.get("access_token", "")
             if not token:
                 continue
             if any(
-                len(one) > _LONGEST or not one.isascii() or not one.isprintable() for one in told.values()
+                len(one) > _LONGEST or not one.isascii() or not one.isprintable() for one in session.values()
             ):
                 raise Refused(Code.BAD_INPUT, f"the tokens for {name} are none")
-            held = {"access_token": "", "refresh_token": "", "client_id": "", **told, "made_at": now}
+            held = {"access_token": "", "refresh_token": "", "client_id": "", **session, "made_at": now}
             keys.hold(name, json.dumps(held) if is_platform(name, storages) else f"{token}\n")
         yield
     except BaseException:
@@ -128,12 +128,12 @@ def source_url(value: str, section: StorageSection) -> str:
         Refused: it names none.
     """
     path, _, query = value.partition("?")
-    told = {key: found[-1] for key, found in parse_qs(query).items()}
-    resource = told.get("resourceId") or told.get("datasetId") or ""
+    fields = {key: found[-1] for key, found in parse_qs(query).items()}
+    resource = fields.get("resourceId") or fields.get("datasetId") or ""
     name = path.rpartition("/")[2]
     if not resource or not name or resource in (".", ".."):
         raise Refused(Code.BAD_INPUT, "a data set is /NAME?format=...&resourceId=...")
-    pieces = (told.get("format", "dcm"), told.get("converterId", "-"), resource, name)
+    pieces = (fields.get("format", "dcm"), fields.get("converterId", "-"), resource, name)
     return "/".join([section.url.rstrip("/"), *(quote(one, safe="") for one in pieces)])
 
 

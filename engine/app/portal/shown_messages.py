@@ -11,9 +11,9 @@ _PATH = re.compile(
 )
 
 
-def shown_message(text: str, told: Callable[[str], str | None]) -> str:
+def shown_message(text: str, virtual_path: Callable[[str], str | None]) -> str:
     """The same with paths of this machine, and `file:` URLs, as the user knows them; of those that are not
-    the user's the last name is left. `told` gives the virtual path of a `file:` URL.
+    the user's the last name is left. `virtual_path` gives the virtual path of a `file:` URL.
     """
 
     def shown(match: re.Match[str]) -> str:
@@ -23,6 +23,6 @@ def shown_message(text: str, told: Callable[[str], str | None]) -> str:
             return match[0]
         url = f"file://{path if match['url'] else quote(path, errors='surrogateescape')}"
         name = path.rstrip("/").rpartition("/")[2]
-        return (told(url) or f".../{unquote(name) if match['url'] else name}") + end
+        return (virtual_path(url) or f".../{unquote(name) if match['url'] else name}") + end
 
     return _PATH.sub(shown, text)

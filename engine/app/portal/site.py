@@ -21,7 +21,7 @@ class Site:
     """The storage that holds the tree."""
 
     url: str
-    doors: Sequence[str] = ()
+    aliases: Sequence[str] = ()
     """Further URLs of the same."""
 
     def url_of(self, path: Segments) -> str:
@@ -50,7 +50,7 @@ class Site:
         return (rest for base in self._bases() if (rest := below(plain, base)) is not None)
 
     def _bases(self) -> Iterator[str]:
-        return (_plain(one) for one in (self.url, *self.doors))
+        return (_plain(one) for one in (self.url, *self.aliases))
 
 
 def site_of(settings: Settings) -> Site | None:

@@ -66,7 +66,7 @@ class PortalTasks:
         for one in ended:
             kept = self._settings.retention
             until = (one.ended_at or self._clock.now()) + kept if kept else None
-            deed = self._trail.entry(
+            record = self._trail.entry(
                 one.launch.account_id,
                 "end",
                 one.state,
@@ -75,7 +75,7 @@ class PortalTasks:
             )
             with self._db.write() as connection:
                 if launches.mark_announced(connection, one, until):
-                    self._trail.append(connection, [deed])
+                    self._trail.append(connection, [record])
         return bool(ended)
 
 

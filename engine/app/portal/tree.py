@@ -115,5 +115,5 @@ class FileTree(Protocol):
 
 def kept_in(tree: FileTree, execution: Execution) -> list[Segments]:
     """Directories of the tree that are an execution's own."""
-    urls = (*(place.url for place in execution.options.places), execution.results)
+    urls = (*(destination.url for destination in execution.options.places), execution.results)
     return list(dict.fromkeys(path for url in urls if (path := tree.path_of(url))))

@@ -93,8 +93,8 @@ class Users:
                     now = self._clock.now()
                     found = Account(id_, shown, created_at=now, issuer=issuer, subject=subject)
                     accounts.add(connection, found)
-                    deed = AuditRecord(now, id_, "user.add", "first visit", data=(id_,))
-                    self._trail.append(connection, [deed])
+                    record = AuditRecord(now, id_, "user.add", "first visit", data=(id_,))
+                    self._trail.append(connection, [record])
         return found if found and not found.locked else None
 
     def provided(self, sections: Mapping[str, IssuerSection]) -> ProvidedGroups:

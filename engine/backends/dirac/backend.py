@@ -18,7 +18,7 @@ from engine.backends.wms.jdl import CLAIMS, LAUNCHER
 from engine.backends.wms.outputs import Unreadable, unpack
 from engine.backends.wms.settings import GridSettings, proxy_init
 from engine.dirac.client import DiracBridge, Refused, bridge
-from engine.dirac.settings import DoorSettings, door_settings
+from engine.dirac.settings import DiracClientSettings, dirac_client_settings
 from engine.errors import CredentialExpired, NotFound
 from engine.ports import Identity, Rejected
 from engine.settings.tree import Settings
@@ -33,7 +33,7 @@ RETRIEVALS = 4
 class DiracSettings:
     """Which client, and how it is used."""
 
-    door: DoorSettings
+    client: DiracClientSettings
     grid: GridSettings
     parametric: bool = True
     """Whether jobs that are alike are submitted together."""
@@ -47,18 +47,20 @@ class DiracBackend(GridBackend):
 
     def __init__(self, name: str, settings: DiracSettings) -> None:
         self._settings = settings
-        ask = Questions(bridge(settings.door))
+        ask = Questions(bridge(settings.client))
         super().__init__(name, settings.grid, ask, batch_size=BATCH, retrievals=RETRIEVALS)
 
     @property
-    def door(self) -> DiracBridge:
+    def bridge(self) -> DiracBridge:
         """The DIRAC client."""
-        return bridge(self._settings.door)
+        return bridge(self._settings.client)
 
     @classmethod
     def from_settings(cls, name: str, section: DiracSection, settings: Settings) -> Self:
         """Make the back-end of a section."""
-        return cls(name, DiracSettings(door_settings(section), section.grid(), parametric=section.parametric))
+        return cls(
+            name, DiracSettings(dirac_client_settings(section), section.grid(), parametric=section.parametric)
+        )
 
     def check(self) -> None:
         """See that the client works, and that the service for jobs knows us as who we are meant to be.
@@ -66,7 +68,7 @@ class DiracBackend(GridBackend):
         Raises:
             SettingsError: there is no DIRAC client where the settings say.
         """
-        self.door.version()
+        self.bridge.version()
         self.identity()
         self._expect("the proxy", group=self._ask.ask("check")["group"])
 
@@ -104,7 +106,7 @@ class DiracBackend(GridBackend):
 
     def login_steps(self) -> Sequence[str]:
         """How a proxy is made."""
-        client = self._settings.door
+        client = self._settings.client
         source = f". {client.diracosrc} && " if client.diracosrc else ""
         return [
             f"  {source}{proxy_init(self._grid.group, client.proxy)}",
@@ -113,7 +115,7 @@ class DiracBackend(GridBackend):
 
     def close(self) -> None:
         """End the DIRAC client; whoever asks next starts it again."""
-        self.door.close()
+        self.bridge.close()
 
     # --- parts -------------------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ PAGE, CHANGES = 500, 100
 class Questions:
     """Implements `engine.backends.wms.watch.Questions`, and asks the rest."""
 
-    def __init__(self, door: DiracBridge) -> None:
-        self._door = door
+    def __init__(self, bridge: DiracBridge) -> None:
+        self._bridge = bridge
 
-    def ask(self, verb: str, *, patience: float = TIMEOUT_S, **arguments: Any) -> Any:
+    def ask(self, verb: str, *, timeout: float = TIMEOUT_S, **arguments: Any) -> Any:
         """An answer.
 
         Raises:
@@ -28,7 +28,7 @@ class Questions:
             BackendUnavailable, CredentialExpired: as for every back-end. What was asked may have been done.
         """
         try:
-            return self._door.ask(verb, patience=patience, **arguments)
+            return self._bridge.ask(verb, timeout=timeout, **arguments)
         except (Unavailable, SettingsError) as error:  # settings were right when it was checked
             raise BackendUnavailable(error.message, remedy=error.remedy) from None
 

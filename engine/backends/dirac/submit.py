@@ -39,8 +39,8 @@ def submit(ask: Questions, items: Sequence[Described], most: int, at_once: int) 
     with ThreadPoolExecutor(at_once) as pool:
         while pending:
             again = list[Request]()
-            told = pool.map(lambda request: _send(ask, request), pending)
-            for request, answer in zip(pending, told, strict=True):
+            results = pool.map(lambda request: _send(ask, request), pending)
+            for request, answer in zip(pending, results, strict=True):
                 match answer:
                     case Refused() if len(request.keys) > 1:
                         again += [_request([described[key]]) for key in request.keys]
@@ -72,7 +72,7 @@ def _send(
     ask: Questions, request: Request
 ) -> dict[str, int] | Refused | BackendUnavailable | CredentialExpired:
     try:
-        names: dict[str, int] = ask.ask("submit", patience=TIMEOUT_S, jdl=request.jdl)
+        names: dict[str, int] = ask.ask("submit", timeout=TIMEOUT_S, jdl=request.jdl)
     except (Refused, BackendUnavailable, CredentialExpired) as error:
         return error
     if set(names) != set(request.keys):
@@ -94,7 +94,9 @@ def _request(together: Sequence[Described]) -> Request:
     first = together[0]
     if len(together) == 1:
         return Request(keys, first.group, render(first.attributes))
-    return Request(keys, first.group, parametric(first.attributes, keys, [item.place for item in together]))
+    return Request(
+        keys, first.group, parametric(first.attributes, keys, [item.files_range for item in together])
+    )
 
 
 def _common(attributes: Mapping[str, Value]) -> object:

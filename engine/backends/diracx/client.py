@@ -30,13 +30,13 @@ class Client:
         *,
         proxy: bool = False,
         authorities: str = "",
-        patience: float = TIMEOUT_S,
+        timeout: float = TIMEOUT_S,
     ) -> None:
         self.url = url.rstrip("/")
         self.credentials = Credentials(
-            credential, lambda token: refreshed(self.url, token, authorities, patience), proxy=proxy
+            credential, lambda token: refreshed(self.url, token, authorities, timeout), proxy=proxy
         )
-        self._pipeline = Pipeline(self.url, authorities, patience)
+        self._pipeline = Pipeline(self.url, authorities, timeout)
         self._clock = ServerClock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

@@ -27,11 +27,11 @@ NOBODY = Path("/dev/null/none")
 class Pipeline:
     """Connections to one server."""
 
-    def __init__(self, url: str, authorities: str, patience: float) -> None:
-        """`patience`: seconds for one answer."""
+    def __init__(self, url: str, authorities: str, timeout: float) -> None:
+        """`timeout`: seconds for one answer."""
         self._url = url
         self._authorities = authorities
-        self._patience = patience
+        self._timeout = timeout
         self._connected: tuple[AsyncDiracClient, _Library] | None = None
         self._connecting = threading.Lock()
 
@@ -65,8 +65,8 @@ class Pipeline:
                 lib.HttpRequest(method, url, **content),
                 stream=True,  # else the client parses what it thinks that it is
                 retry_total=0,
-                connection_timeout=self._patience,
-                read_timeout=self._patience,
+                connection_timeout=self._timeout,
+                read_timeout=self._timeout,
             )
             await response.read()
         except (TimeoutError, lib.AzureError, OSError) as error:

@@ -17,7 +17,7 @@ CLIENT = "myDIRACClientID"
 """The client id that every installation knows."""
 
 
-def refreshed(url: str, refresh_token: str, authorities: str, patience: float) -> Mapping[str, Any]:
+def refreshed(url: str, refresh_token: str, authorities: str, timeout: float) -> Mapping[str, Any]:
     """The token end point's answer (RFC 6749, 6).
 
     Raises:
@@ -30,7 +30,7 @@ def refreshed(url: str, refresh_token: str, authorities: str, patience: float) -
     trusted = ssl.create_default_context(cafile=authorities or None)
     try:
         with urllib.request.urlopen(  # noqa: S310  # the same
-            request, timeout=patience, context=trusted
+            request, timeout=timeout, context=trusted
         ) as answer:
             found: Mapping[str, Any] = json.load(answer)
             return found

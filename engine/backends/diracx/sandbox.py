@@ -13,13 +13,13 @@ async def upload(client: Client, archive: Archive, form: str = "tar.zst") -> str
         Refused: it is too large.
         BackendUnavailable, CredentialExpired: as for every request.
     """
-    told = {
+    description = {
         "checksum_algorithm": "sha256",
         "checksum": archive.sha256,
         "size": len(archive.data),
         "format": form,
     }
-    answer = (await client.request("POST", "/api/jobs/sandbox", told)).data
+    answer = (await client.request("POST", "/api/jobs/sandbox", description)).data
     if answer.get("url"):
         files = {"file": ("file", archive.data)}
         await client.store("POST", answer["url"], data=answer["fields"], files=files)

@@ -27,8 +27,8 @@ async def change(client: Client, ids: Sequence[str], states: Sequence[str]) -> N
             (now + timedelta(milliseconds=n)).isoformat(): {"Status": state, "Source": "grid-engine"}
             for n, state in enumerate(states)
         }
-        told = await _change_known(client, ids, changes)
-        ids = [id_ for id_ in ids if id_ in told and told[id_].get("Status") != states[-1]]
+        results = await _change_known(client, ids, changes)
+        ids = [id_ for id_ in ids if id_ in results and results[id_].get("Status") != states[-1]]
         if not ids:
             return
 
@@ -45,5 +45,5 @@ async def _change_known(client: Client, ids: Sequence[str], changes: Mapping[str
         if not there:
             return {}
         answer = await client.request("PATCH", PATH, dict.fromkeys(there, changes))
-    told: Mapping[str, Any] = answer.data.get("success", {})
-    return told
+    results: Mapping[str, Any] = answer.data.get("success", {})
+    return results

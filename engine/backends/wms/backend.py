@@ -29,7 +29,7 @@ class Described:
     group: str
     """The JobGroup."""
     attributes: Mapping[str, Value]
-    place: tuple[int, int]
+    files_range: tuple[int, int]
     """Where its manifests are in the sandbox: the first, and how many."""
 
 
@@ -73,14 +73,14 @@ class GridBackend(ABC):
         fresh = sorted((i for i in batch if i.key not in answers), key=attrgetter("group"))
         for group, some in groupby(fresh, key=attrgetter("group")):
             items = list(some)
-            files, places = payload.manifest_files(items)
+            files, ranges = payload.manifest_files(items)
             sandbox = self._upload({**self._common, **files})
             if isinstance(sandbox, Rejected):
                 answers |= {item.key: sandbox for item in items}
                 continue
             described += [
-                self._describe(job_group(group), item, sandbox, place)
-                for item, place in zip(items, places, strict=True)
+                self._describe(job_group(group), item, sandbox, files_range)
+                for item, files_range in zip(items, ranges, strict=True)
             ]
         if described:
             outcome = self._hand_over(described)
@@ -130,14 +130,19 @@ class GridBackend(ABC):
     def _common(self) -> dict[str, bytes]:
         return payload.common(self._node())
 
-    def _describe(self, group: str, item: Submission, sandbox: str, place: tuple[int, int]) -> Described:
+    def _describe(
+        self, group: str, item: Submission, sandbox: str, files_range: tuple[int, int]
+    ) -> Described:
         rates = self._grid.rates
-        wishes = adapted(self._grid.wishes, item.grid, item.avoid, tags(item.manifests, rates))
+        requirements = adapted(self._grid.requirements, item.grid, item.avoid, tags(item.manifests, rates))
         needed = needs(item.manifests, rates)
         if item.grid.cpu_time is not None:
             needed["CPUTime"] = item.grid.cpu_time * max(len(item.manifests), 1)
         return Described(
-            item.key, group, attributes(item.key, item.group, [sandbox], place, needed, wishes), place
+            item.key,
+            group,
+            attributes(item.key, item.group, [sandbox], files_range, needed, requirements),
+            files_range,
         )
 
     def _expect(self, credential: str, **has: str) -> None:

@@ -46,24 +46,24 @@ class JobRequirements:
     job_type: str = "User"
 
 
-def banned(wishes: JobRequirements, avoid: Sequence[str]) -> tuple[str, ...]:
+def banned(requirements: JobRequirements, avoid: Sequence[str]) -> tuple[str, ...]:
     """Where a job must not run: what it had better avoid is left out when it could go nowhere then."""
-    allowed = set(wishes.sites) - set(wishes.banned)
+    allowed = set(requirements.sites) - set(requirements.banned)
     if allowed and allowed <= set(avoid):
-        return wishes.banned
-    return tuple(dict.fromkeys([*wishes.banned, *avoid]))
+        return requirements.banned
+    return tuple(dict.fromkeys([*requirements.banned, *avoid]))
 
 
 def adapted(
-    wishes: JobRequirements, grid: Grid, avoid: Sequence[str], tags: Sequence[str]
+    requirements: JobRequirements, grid: Grid, avoid: Sequence[str], tags: Sequence[str]
 ) -> JobRequirements:
     """The wishes of one job: what it had better avoid is banned, what it needs is asked for too."""
     asked = replace(
-        wishes,
-        sites=tuple(grid.sites) or wishes.sites,
-        banned=tuple(dict.fromkeys([*wishes.banned, *grid.banned])),
-        tags=tuple(dict.fromkeys([*wishes.tags, *grid.tags, *tags])),
-        priority=wishes.priority if grid.priority is None else grid.priority,
+        requirements,
+        sites=tuple(grid.sites) or requirements.sites,
+        banned=tuple(dict.fromkeys([*requirements.banned, *grid.banned])),
+        tags=tuple(dict.fromkeys([*requirements.tags, *grid.tags, *tags])),
+        priority=requirements.priority if grid.priority is None else grid.priority,
     )
     return replace(asked, banned=banned(asked, avoid))
 
@@ -72,51 +72,51 @@ def describe(
     key: str,
     group: str,
     sandboxes: Sequence[str],
-    place: tuple[int, int],
+    files_range: tuple[int, int],
     needs: Mapping[str, int],
-    wishes: JobRequirements,
+    requirements: JobRequirements,
 ) -> str:
-    """The JDL of one submission, whose manifests are `place` (the first, how many) in the sandbox's file.
+    """The JDL of one submission; `files_range`: its first manifest in the sandbox's file, and how many.
 
     Raises:
         Bug: a value has a character that is not known to be harmless.
     """
-    return render(attributes(key, group, sandboxes, place, needs, wishes))
+    return render(attributes(key, group, sandboxes, files_range, needs, requirements))
 
 
 def attributes(
     key: str,
     group: str,
     sandboxes: Sequence[str],
-    place: tuple[int, int],
+    files_range: tuple[int, int],
     needs: Mapping[str, int],
-    wishes: JobRequirements,
+    requirements: JobRequirements,
 ) -> dict[str, Value]:
     """What `describe` says, by its names.
 
     Raises:
         Bug: key or group cannot be one.
     """
-    index, count = place
+    index, count = files_range
     found: dict[str, Value] = {
         "JobName": _short(key, LONGEST_NAME),
         "JobGroup": job_group(group),
-        "JobType": wishes.job_type,
+        "JobType": requirements.job_type,
         "Executable": LAUNCHER,
         "Arguments": _arguments(str(index), str(count)),
         "StdOutput": "std.out",
         "StdError": "std.err",
         "InputSandbox": list(sandboxes),
         "OutputSandbox": list(OUTPUTS),
-        "Priority": wishes.priority,
+        "Priority": requirements.priority,
         **needs,
     }
-    if wishes.sites:
-        found["Site"] = list(wishes.sites)
-    if wishes.banned:
-        found["BannedSites"] = list(wishes.banned)
-    if wishes.tags:
-        found["Tags"] = list(wishes.tags)
+    if requirements.sites:
+        found["Site"] = list(requirements.sites)
+    if requirements.banned:
+        found["BannedSites"] = list(requirements.banned)
+    if requirements.tags:
+        found["Tags"] = list(requirements.tags)
     return found
 
 
@@ -131,7 +131,7 @@ def render(attributes: Mapping[str, Value]) -> str:
 
 
 def parametric(
-    description: Mapping[str, Value], keys: Sequence[str], places: Sequence[tuple[int, int]]
+    description: Mapping[str, Value], keys: Sequence[str], ranges: Sequence[tuple[int, int]]
 ) -> str:
     """The text of one JDL for several jobs, of which `description` is any one: they differ in their names and
     in where their manifests are. DIRAC makes a job of each (DIRAC 8 and 9, `ParametricJob`): `Parameters`
@@ -146,8 +146,8 @@ def parametric(
         'JobName = "%s";',
         f'Arguments = "{_arguments("%(Index)s", "%(Count)s")}";',
         f"Parameters = {_value('Parameters', names)};",
-        f"Parameters.Index = {_value('Index', [str(index) for index, _ in places])};",
-        f"Parameters.Count = {_value('Count', [str(count) for _, count in places])};",
+        f"Parameters.Index = {_value('Index', [str(index) for index, _ in ranges])};",
+        f"Parameters.Count = {_value('Count', [str(count) for _, count in ranges])};",
     ]
     return render(common)[:-1] + "\n".join(own) + "\n]"
 

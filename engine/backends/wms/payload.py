@@ -50,9 +50,9 @@ def manifest_files(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[
     """The files with the orders of some submissions of one execution, and where those of each are: the
     number of its first line, and how many.
     """
-    places, lines, claims = list[tuple[int, int]](), list[str](), dict[str, str]()
+    ranges, lines, claims = list[tuple[int, int]](), list[str](), dict[str, str]()
     for item in items:
-        places.append((len(lines), len(item.manifests)))
+        ranges.append((len(lines), len(item.manifests)))
         lines += [wire.dumps(manifest) + "\n" for manifest in item.manifests]
         claims.update(item.claims)
     files = {MANIFESTS: "".join(lines).encode("ascii")}
@@ -60,7 +60,7 @@ def manifest_files(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[
         files.update(item.files)
     if claims:
         files[CLAIMS] = json.dumps(claims, sort_keys=True).encode("ascii")
-    return files, places
+    return files, ranges
 
 
 def pack(files: Mapping[str, bytes]) -> Archive:

@@ -78,7 +78,9 @@ class GridSection(BackendSection):
             node=node(self.node),
             vo=self.vo,
             group=self.group,
-            wishes=JobRequirements(self.sites, self.banned_sites, self.tags, self.priority, self.job_type),
+            requirements=JobRequirements(
+                self.sites, self.banned_sites, self.tags, self.priority, self.job_type
+            ),
             rates=Rates(self.power, self.cpu_time, self.gpu_tag),
             at_once=self.at_once,
             window=self.window,

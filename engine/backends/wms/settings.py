@@ -18,7 +18,7 @@ class GridSettings:
     vo: str = ""
     """What the credential must be for; empty: whatever it is for."""
     group: str = ""
-    wishes: JobRequirements = field(default_factory=JobRequirements)
+    requirements: JobRequirements = field(default_factory=JobRequirements)
     rates: Rates = field(default_factory=Rates)
     at_once: int = 4
     """Submitting requests at a time."""

@@ -220,8 +220,8 @@ class StorageContract(ABC):
             hasher = Hasher([algorithm])
             hasher.update(content)
             storage.put(content, self.below(base, f"size {len(content)}"))
-            told = storage.checksum(self.below(base, f"size {len(content)}"), algorithm)
-            assert told == hasher.results()[algorithm]
+            checksum = storage.checksum(self.below(base, f"size {len(content)}"), algorithm)
+            assert checksum == hasher.results()[algorithm]
 
     def test_its_own_checksums_are_known_here(self, storage: Storage) -> None:
         assert set(storage.capabilities.checksums) <= set(ALGORITHMS)
