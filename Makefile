@@ -4,7 +4,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # Each worker starts its own services; the tests of one file stay together and share theirs. The order of
 # files is that of tests/conftest.py: pytest-xdist's own leaves the longest file, which has one test, to the end.
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+# More workers than cores of a small machine: tests wait for programs, clocks and servers half of their time.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Set, every start of a program would compile it anew: a fifth of the computing of all tests, measured.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -77,6 +77,7 @@ FIRST = (
     "cvmfs_deploy/whole/test_mounts",
     "packaging/",
     "demo/",
+    "upgrade/",
 )
 """What takes a minute with a few tests begins first, so that no worker is left alone with it at the end."""
 
