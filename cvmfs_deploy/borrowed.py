@@ -58,7 +58,7 @@ class Base:
                 os.symlink(entry.link if entry.kind == "link" else self.token + path, path_there)
 
     def resolved(self, entries: Iterable[Entry]) -> tuple[list[Entry], dict[bytes, bytes]]:
-        """What is listed of a tree, with files for the links that stand for them, and where those are.
+        """List a tree, with files in place of the links that stand for them, and where those files are.
 
         Raises:
             CorruptImage: a layer contradicts what it is applied to, or a file is needed that is gone.
@@ -78,7 +78,9 @@ class Base:
 
 
 def first_part(container: Path, layers: int, entries: Mapping[bytes, Entry], history: History) -> Base:
-    """What the first layers of a published image made, by its list and the history of all its layers."""
+    """Compute what the first layers of a published image made, from its list and the history of all its
+    layers.
+    """
     part = {
         path: entry
         for path, entry in entries.items()
@@ -103,13 +105,13 @@ def image_paths(entries: Iterable[Entry]) -> list[bytes]:
 
 
 def shared(layers: Iterable[str], theirs: Iterable[str]) -> int:
-    """How many layers both begin with."""
+    """Return how many layers both begin with."""
     pairs = zip(layers, theirs, strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def is_sound(entries: Mapping[bytes, Entry], found: Iterable[Entry], tree: str) -> bool:
-    """Whether a published tree has what its list says, and the list is that of its record."""
+    """Say whether a published tree has what its list says, and the list is that of its record."""
     if hashlib.sha256(listing.write(entries.values())).hexdigest() != tree:
         return False
     return not listing.differences(entries, {one.path: one for one in found})

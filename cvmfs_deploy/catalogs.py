@@ -15,7 +15,7 @@ _LEAST = 1000
 
 
 def catalog_directories(directories: Iterable[bytes], others: Iterable[bytes], most: int) -> list[bytes]:
-    """The directories of a tree that get a catalog of their own, beside its top.
+    """Choose the directories of a tree that get a catalog of their own, beside its top.
 
     From the deepest upwards: where a directory would have more than `most` entries, its heaviest
     subdirectories are split off until it has not, or none of them is worth a catalog.

@@ -79,8 +79,8 @@ class CreatedContainer(NamedTuple):
 
 
 def base_of(container: Path, image: Resolved) -> Base | None:
-    """The part of a published container directory that an image begins with; None when there is none that
-    is sound.
+    """Find the part of a published container directory that an image begins with; None when there is none
+    that is sound.
     """
     record = read_record(container)
     if record is None or record.tool != TOOL:  # another version may unpack otherwise
@@ -158,7 +158,7 @@ def create(
 
 
 def read_record(container: Path) -> Record | None:
-    """The record of a container directory; None when it has none that we can read."""
+    """Read the record of a container directory; None when it has none that we can read."""
     try:
         data = json.loads((container / RECORD).read_text(encoding="utf-8"))
         known = {key: data[key] for key in Record.__dataclass_fields__ if key in data}
@@ -171,7 +171,7 @@ def read_record(container: Path) -> Record | None:
 
 
 def really_there(container: Path) -> dict[bytes, listing.Entry]:
-    """What is in a container directory: as its list says where it looks like that, else without a sum.
+    """List what is in a container directory: as its list says where it looks like that, else without a sum.
 
     Raises:
         OSError: it cannot be read.
@@ -188,7 +188,7 @@ def really_there(container: Path) -> dict[bytes, listing.Entry]:
 def scan(
     container: Path, hashed: bool = True, known: Mapping[bytes, str] | None = None
 ) -> list[listing.Entry]:
-    """What is really there, to be compared with `read_tree`; `known` sums are not taken again."""
+    """List what is really there, to be compared with `read_tree`; `known` sums are not computed again."""
     return [one for one in listing.scan(os.fsencode(container), hashed, known) if _counts(one)]
 
 

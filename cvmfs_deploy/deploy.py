@@ -74,7 +74,7 @@ class Destination:
             yield
 
     def look(self) -> Published:
-        """What is there now, with what an earlier run could not write into the index any more."""
+        """Read what is there now, with what an earlier run could not write into the index any more."""
         seen = self._look()
         return replace(seen, index=adopted(seen, self.clock.now()))
 

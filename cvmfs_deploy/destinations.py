@@ -13,7 +13,7 @@ from cvmfs_deploy.settings import Settings
 
 
 def destination_of(settings: Settings) -> Destination:
-    """The place that the settings name.
+    """Make the destination that the settings name.
 
     Raises:
         SettingsError: they name none that is possible.

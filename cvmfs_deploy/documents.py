@@ -21,7 +21,7 @@ class Section(BaseModel):
 
 
 def read(path: Path, model: type[_M]) -> _M:
-    """A file as its model.
+    """Read a file as its model.
 
     Raises:
         NotFound: there is no such file.
@@ -39,7 +39,7 @@ def read(path: Path, model: type[_M]) -> _M:
 
 
 def checked(data: Any, model: type[_M], source: str) -> _M:
-    """Parsed data as their model. Raises BadRequest with every problem; `source` names the file."""
+    """Validate parsed data as their model. Raises BadRequest with every problem; `source` names the file."""
     if not isinstance(data, dict):
         raise BadRequest(f"{source}: must be keys and values, not {type(data).__name__}")
     try:

@@ -45,7 +45,7 @@ def translated(what: str = "") -> Iterator[None]:
 
 
 def exit_code(failures: Sequence[Failure], done: int) -> int:
-    """The exit code of a run in which `done` images are as they should be."""
+    """Compute the exit code of a run in which `done` images are as they should be."""
     codes = {failure.error.exit_code for failure in failures}
     if not codes:
         return 0

@@ -51,14 +51,14 @@ class History:
     """What could not be kept of each layer as it was."""
 
     def first(self, layers: int) -> History:
-        """The history when that many layers were unpacked, but for what was lost of them since."""
+        """Return the history when that many layers were unpacked, without what was lost of them since."""
         origins = {path: by for path, by in self.origins.items() if by < layers}
         origins |= {one.path: one.by for one in self.lost_since(layers)}
         before = [one for one in self.lost if one.at < layers]
         return History(origins, before, self.changes[:layers])
 
     def lost_since(self, layers: int) -> list[ReplacedPath]:
-        """What the first layers made and a later one replaced or removed."""
+        """List what the first layers made and a later one replaced or removed."""
         return [one for one in self.lost if one.by < layers <= one.at]
 
 
@@ -115,7 +115,7 @@ class Recorder(ExtractionObserver):
         self._layer += 1
 
     def history(self) -> History:
-        """What was noted."""
+        """Return the history that was recorded."""
         start = len(self._root) + 1
         origins = {path[start:]: by for path, by in self._origins.items()}
         return History(origins, self._lost, self._changes)
@@ -137,7 +137,7 @@ def write(container: Path, history: History, paths: Sequence[bytes]) -> str:
 
 
 def read(container: Path, paths: Sequence[bytes], sha256: str) -> History | None:
-    """The history that was written for these paths; None when it is another one.
+    """Read the history that was written for these paths; None when it is another one.
 
     Raises:
         OSError, EOFError, ValueError, KeyError, TypeError: it cannot be read.

@@ -91,7 +91,7 @@ class Index(_Part):
         return self._with(images={**self.images, image.digest: image})
 
     def with_name(self, name: str, wanted: Name) -> Self:
-        """A name that leads to an image from now on; what it meant before is remembered."""
+        """Add a name that leads to an image from now on; what it meant before is remembered."""
         old = self.names.get(name)
         lists = tuple(sorted({*(old.lists if old else ()), *wanted.lists} - {RECOVERED})) or wanted.lists
         if old and old.digest == wanted.digest:
@@ -108,7 +108,7 @@ class Index(_Part):
         return self._with(names={**self.names, name: new})
 
     def unwanted(self, name: str, list_name: str) -> Self:
-        """A wish-list no longer names it; when none does, the name goes."""
+        """Remove a wish-list from those that name it; when none is left, remove the name."""
         old = self.names[name]
         left = tuple(one for one in old.lists if one != list_name)
         if left:
@@ -116,7 +116,7 @@ class Index(_Part):
         return self.without_name(name)
 
     def without_name(self, name: str) -> Self:
-        """A name less, whoever wants it."""
+        """Remove a name, whichever lists name it."""
         gone = self.names[name]
         images = dict(self.images)
         if image := images.get(gone.digest):
@@ -125,7 +125,7 @@ class Index(_Part):
         return self._with(names=names, images=images)
 
     def rolled_back(self, name: str, now: str) -> Self:
-        """A name that means again what it meant before, and is held there.
+        """Let a name mean again what it meant before, and hold it there.
 
         Raises:
             NotFound: there is no such name, or nothing before.
@@ -165,7 +165,9 @@ class Index(_Part):
         return self._with(images=images, tools=tools)
 
     def expired(self, now: float, grace: float | None = None) -> list[str]:
-        """The digests of images, retired for longer than their grace time or the one that is given."""
+        """List the digests of images that were retired for longer than their grace time, or than the given
+        one.
+        """
         return [
             digest
             for digest, image in self.images.items()
@@ -173,7 +175,7 @@ class Index(_Part):
         ]
 
     def expired_tools(self, now: float, grace: float) -> list[str]:
-        """The digests of tools that were replaced longer ago than that."""
+        """List the digests of tools that were replaced longer ago than that."""
         found = self.tools.items()
         return [digest for digest, one in found if one.retired is not None and now - one.retired >= grace]
 
@@ -189,11 +191,11 @@ class Index(_Part):
         return self._with(tools={**self.tools, tools.digest: tools}, tools_current=tools.digest)
 
     def find(self, words: str) -> list[str]:
-        """The names that a user may mean: the name itself, a reference, or a digest."""
+        """Find the names that a user may mean: the name itself, a reference, or a digest."""
         return [key for key, name in self.names.items() if words in (key, name.reference, name.digest)]
 
     def same(self, other: Index) -> bool:
-        """Whether they say the same, whenever they were written."""
+        """Say whether they say the same, whenever they were written."""
         plain = {"generation": "", "written": "", "tool": ""}
         return self.model_copy(update=plain) == other.model_copy(update=plain)
 

@@ -52,11 +52,11 @@ class Layers:
         os.close(self._use)
 
     def has(self, blob: Blob) -> bool:
-        """Whether a layer need not be fetched."""
+        """Say whether a layer need not be fetched."""
         return self._is_there(self._path(blob.digest), blob)
 
     def request(self, source: Source, image: Resolved, blob: Blob) -> Future[Path]:
-        """The file of a layer, at once or when it has come."""
+        """Fetch the file of a layer, or take it where it is there."""
         with self._lock:
             if blob.digest not in self._coming:
                 self._coming[blob.digest] = self._pool.submit(self._obtain, source, image, blob)

@@ -62,33 +62,35 @@ class Layout:
         return posixpath.normpath(f"{self.root}/../tools")
 
     def image(self, digest: str) -> str:
-        """The container directory of an image."""
+        """Return the container directory of an image."""
         return f"{self.store}/{cvmfs.directory_name(digest)}"
 
     def name_link(self, name: str, digest: str) -> tuple[str, str]:
-        """The link that people and udocker use, and where it leads."""
+        """Return the link that people and udocker use, and where it leads."""
         return f"{self.root}/{name}", f"{cvmfs.STORE}/{cvmfs.directory_name(digest)}"
 
     def index_link(self, index: str, platform: str, digest: str) -> tuple[str, str]:
-        """The link that stands for an index on machines of a platform, and the image that it means there."""
+        """Return the link that stands for an index on machines of a platform, and the image that it means
+        there.
+        """
         return f"{self.store}/{cvmfs.index_name(index, platform)}", cvmfs.directory_name(digest)
 
     def singularity_link(self, name: str, digest: str) -> tuple[str, str]:
-        """The link that VIP uses, and where it leads."""
+        """Return the link that VIP uses, and where it leads."""
         tree = f"{self.image(digest)}/{udocker_format.ROOT}"
         return f"{self.singularity}/{name}", posixpath.relpath(tree, self.singularity)
 
     def tools_image(self, digest: str) -> str:
-        """The directory of one version of the tools."""
+        """Return the directory of one version of the tools."""
         return f"{self.tools}/{cvmfs.STORE}/{cvmfs.directory_name(digest)}"
 
     def tools_link(self, digest: str) -> tuple[str, str]:
-        """The link to the tools that jobs use."""
+        """Return the link to the tools that jobs use."""
         return f"{self.tools}/current", f"{cvmfs.STORE}/{cvmfs.directory_name(digest)}"
 
 
 def public_name(reference: Reference, platform: str) -> str:
-    """The readable name of an image.
+    """Return the readable name of an image.
 
     Raises:
         BadRequest: it does not fit into a file name.
@@ -106,7 +108,7 @@ def singularity_name(reference: Reference) -> str:
 
 
 def checked(path: str) -> str:
-    """A path of ours, which is about to be handed to others.
+    """Check a path of ours, which is about to be handed to others.
 
     Raises:
         ValueError: it has a character that a shell would understand. A defect of ours.
@@ -117,7 +119,7 @@ def checked(path: str) -> str:
 
 
 def existing_links(top: Path, directory: str) -> dict[str, str]:
-    """What is in a directory of the repository, by name: where links lead, and "" for what is no link."""
+    """List a directory of the repository by name: where links lead, and "" for what is no link."""
     try:
         entries = sorted(os.scandir(top / directory), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -130,7 +132,7 @@ def existing_links(top: Path, directory: str) -> dict[str, str]:
 
 
 def existing_trees(top: Path, directory: str) -> set[str]:
-    """The names of directories, hidden ones left out."""
+    """List the names of directories, without hidden ones."""
     try:
         entries = list(os.scandir(top / directory))
     except FileNotFoundError:

@@ -43,7 +43,7 @@ def scan(top: bytes, hashed: bool = True, known: Mapping[bytes, str] | None = No
 
 
 def differences(wanted: Mapping[bytes, Entry], found: Mapping[bytes, Entry]) -> list[str]:
-    """What is not as it should be, a line each; a found entry without a hash is compared by the rest."""
+    """List what is not as it should be, a line each; a found entry without a hash is compared by the rest."""
     messages = [f"{shown(path)} is missing" for path in wanted.keys() - found.keys()]
     messages += [f"{shown(path)} does not belong there" for path in found.keys() - wanted.keys()]
     for path in wanted.keys() & found.keys():

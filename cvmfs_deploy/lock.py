@@ -58,7 +58,7 @@ def _shared(path: Path, wait: float) -> Iterator[None]:
 
 
 def holder(path: Path) -> str:
-    """Who has the lock now; "" when nobody has."""
+    """Return who has the lock now; "" when nobody has."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

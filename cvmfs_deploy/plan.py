@@ -33,7 +33,7 @@ class Plan:
     failures: tuple[Failure, ...] = ()
 
     def layers(self) -> dict[str, Blob]:
-        """The layers of all new images, each once."""
+        """Collect the layers of all new images, each once."""
         return {layer.digest: layer for wanted in self.create for layer in wanted.image.layers}
 
 
@@ -84,7 +84,7 @@ def make(
 
 
 def moved(index: Index, plan: Plan) -> Index:
-    """The index with every name of the plan whose image is there."""
+    """Add to the index every name of the plan whose image is there."""
     for key, name in (plan.names or {}).items():
         if name.digest in index.images:
             index = index.with_name(key, name)
@@ -92,7 +92,7 @@ def moved(index: Index, plan: Plan) -> Index:
 
 
 def retired(index: Index, plan: Plan) -> Index:
-    """The index without the names that the list has no more."""
+    """Remove from the index the names that the list has no more."""
     for key in plan.retire:
         if key in index.names:
             index = index.unwanted(key, plan.wish)
@@ -102,7 +102,7 @@ def retired(index: Index, plan: Plan) -> Index:
 def next_batch(
     left: Sequence[Wanted], index: Index, share: float, most: int, there: Collection[str] = ()
 ) -> Batch:
-    """The images that are published next, of those that are left.
+    """Choose the images that are published next, of those that are left.
 
     An image of which enough is published is a template transaction of its own, unless its directory is among
     those that are `there`: nothing is cloned onto what exists. The others go together up to `most` bytes of
@@ -130,7 +130,7 @@ def next_batch(
 
 
 def nearest(wanted: Wanted, others: Mapping[str, Sequence[str]], share: float) -> str:
-    """The image, given by its layers, that has the largest part of the wanted one; "" below `share`."""
+    """Find the image, given by its layers, that has the largest part of the wanted one; "" below `share`."""
     layers = wanted.image.layers
     total = sum(layer.size for layer in layers) or 1
     parts = {
@@ -184,5 +184,5 @@ def _gone(index: Index, asked: ResolvedList, list_name: str) -> Iterable[str]:
 
 
 def _is_unknown(name: Name, asked: ResolvedList) -> bool:
-    """Whether the registry could not be asked for it, so that its absence means nothing."""
+    """Say whether the registry could not be asked for it, so that its absence means nothing."""
     return parse(name.reference)[:2] in asked.unknown

@@ -30,11 +30,11 @@ class Published:
     tools: frozenset[str]
 
     def has(self, digest: str) -> bool:
-        """Whether the directory of an image is there; it is complete when it is."""
+        """Say whether the directory of an image is there; it is complete when it is."""
         return cvmfs.directory_name(digest) in self.trees
 
     def container(self, digest: str) -> Path:
-        """The container directory of an image."""
+        """Return the container directory of an image."""
         return self.top / self.layout.image(digest)
 
 
@@ -93,7 +93,7 @@ def look(top: Path, layout: Layout, rebuild: bool = False) -> Published:
 def changes(
     seen: Published, new: Index, trees: tuple[Tree, ...] = (), rewrite: bool = False, sweep: bool = False
 ) -> Changes:
-    """What leads from what is there to what an index says.
+    """Compute the changes that lead from what is there to what an index says.
 
     `rewrite` is for an index that could not be read: it is written in any case. `sweep` removes the trees
     that it does not know too.
@@ -123,7 +123,7 @@ def changes(
 
 
 def rebuilt(top: Path, layout: Layout) -> Index:
-    """An index from the records and links that are there, and from its copy.
+    """Build an index from the records and links that are there, and from its copy.
 
     Where the copy cannot be read either, who wanted what, the past of names and the tools are lost.
     """
@@ -166,7 +166,7 @@ def _recovered(key: str, image: Image) -> Name:
 
 
 def image_of(record: Record, grace: float = 30 * 86400.0) -> Image:
-    """A container directory's own record as an entry of the index."""
+    """Make an entry of the index from a container directory's own record."""
     return Image(
         digest=record.digest,
         reference=record.reference,
@@ -184,7 +184,7 @@ def image_of(record: Record, grace: float = 30 * 86400.0) -> Image:
 
 
 def adopted(seen: Published, now: float) -> Index:
-    """The index with every image that a run published before it was killed; they are retired until named."""
+    """Add to the index every image that a run published before it was killed, retired until it is named."""
     index = seen.index
     known = {cvmfs.directory_name(digest) for digest in index.images}
     for tree in sorted(seen.trees - known):
@@ -207,7 +207,7 @@ def unknown_trees(seen: Published, index: Index) -> list[str]:
 
 
 def links_of(layout: Layout, index: Index) -> dict[str, str]:
-    """The links that an index asks for."""
+    """List the links that an index asks for."""
     links = dict(layout.name_link(key, name.digest) for key, name in index.names.items())
     for name in index.names.values():
         if name.singularity:
@@ -224,7 +224,7 @@ def links_of(layout: Layout, index: Index) -> dict[str, str]:
 
 
 def _is_left(seen: Published, new: Index, link: str, target: str) -> bool:
-    """Whether a link that the index does not know was left by a run that was killed.
+    """Say whether a link that the index does not know was left by a run that was killed.
 
     Others may have made links of their own: those in our words that lead into the store are ours, and those
     of VIP's once they lead nowhere.
@@ -243,7 +243,7 @@ def _is_digest(name: str) -> bool:
 
 
 def _reference_of(name: str) -> str:
-    """The reference that a readable name was made from (see `wrappers.containers.cvmfs`); "" if none."""
+    """Find the reference that a readable name was made from (see `wrappers.containers.cvmfs`); "" if none."""
     base, at, tag = name.rpartition("@")
     tag, _, platform = tag.partition("+")
     text = base.replace("+", "/").replace("@", ":")

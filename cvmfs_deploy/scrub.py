@@ -30,7 +30,7 @@ class Change:
 
 
 def summary(findings: Findings) -> Iterator[Change]:
-    """What the extraction could not keep as it was."""
+    """List what the extraction could not keep as it was."""
     kinds = (
         (findings.special, "devices and pipes left out"),
         (findings.setuid, "files without their set-uid or set-gid bit"),
@@ -80,7 +80,7 @@ def scrub(container: Path, losing: Callable[[bytes], object]) -> list[Change]:
 
 
 def merged(*several: Iterable[Change]) -> list[Change]:
-    """Changes of several steps, each kind once."""
+    """Merge changes of several steps, each kind once."""
     found: dict[str, Change] = {}
     for one in chain(*several):
         old = found.get(one.what, Change(one.what, 0, ()))

@@ -122,7 +122,7 @@ class Settings(Section):
 
 
 def load(config: Path | None, to: str = "", work: Path | None = None) -> Settings:
-    """The settings; `to` and `work` are options that win.
+    """Load the settings; the options `to` and `work` win over the file.
 
     Raises:
         SettingsError: nothing says where to publish.

@@ -13,7 +13,7 @@ _TIMES = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def bytes_of(value: Any) -> int:
-    """A number of bytes from `20G`, `512Mi` or a number.
+    """Parse a number of bytes from `20G`, `512Mi` or a number.
 
     Raises:
         ValueError: it is no such amount.

@@ -53,7 +53,7 @@ def verify_links(seen: Published) -> list[Finding]:
 
 
 def compare_with_registry(key: str, name: Name, source: Source) -> Finding:
-    """Whether the registry still gives the name the same meaning."""
+    """Say whether the registry still gives the name the same meaning."""
     reference = parse(name.reference)
     try:
         with translated():

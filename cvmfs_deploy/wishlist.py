@@ -62,12 +62,12 @@ class Entry(Section):
         return tag if path and "/" not in tag and _MAGIC.search(tag) else ""
 
     def reference(self) -> Reference:
-        """The image, or with a pattern its repository. Raises InvalidReference."""
+        """Parse the image, or with a pattern its repository. Raises InvalidReference."""
         text = self.image.removesuffix(":" + self.pattern) if self.pattern else self.image
         return parse(text, index=self.registry)
 
     def chosen(self, tags: Sequence[str]) -> list[str]:
-        """The tags that the entry asks for, newest version first."""
+        """Choose the tags that the entry asks for, newest version first."""
         kept = [tag for tag in tags if fnmatch.fnmatchcase(tag, self.pattern)]
         kept = [tag for tag in kept if not any(fnmatch.fnmatchcase(tag, no) for no in self.exclude)]
         return sorted(kept, key=version, reverse=True)[: self.newest]
@@ -84,7 +84,7 @@ class WishList(Section):
     images: tuple[Entry, ...] = ()
 
     def filled(self, entry: Entry) -> Entry:
-        """An entry with every blank filled in."""
+        """Fill in every blank of an entry."""
         return entry.model_copy(
             update={
                 "registry": entry.registry or self.registry,
@@ -136,7 +136,7 @@ def from_descriptors(directory: Path) -> tuple[WishList, list[str]]:
 
 
 def _image_of(path: Path) -> Entry | None:
-    """The image that a descriptor names; None when the file is no descriptor, or needs no image."""
+    """Read the image that a descriptor names; None when the file is no descriptor, or needs no image."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -156,7 +156,7 @@ def _list_name(directory: Path) -> str:
 
 
 def version(tag: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts tags as people number them: 1.9 before 1.10, 2.0-rc1 before 2.0."""
+    """Return a key that sorts tags as people number them: 1.9 before 1.10, 2.0-rc1 before 2.0."""
     parts = re.findall(r"\d+|[A-Za-z]+", tag)
     key = [(2, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts]
     return (*key, (1, 0, ""))

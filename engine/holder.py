@@ -21,7 +21,7 @@ def this_process() -> str:
 
 
 def is_dead(holder: str) -> bool:
-    """Whether it is certain that a holder runs no more. Of another machine's nobody can tell."""
+    """Say whether it is certain that a holder runs no more. Of another machine's nobody can tell."""
     parts = holder.split(":")
     if len(parts) != 5 or parts[3] != _process() or not (parts[1] + parts[2]).isdigit():
         return False

@@ -14,10 +14,10 @@ JobId = NewType("JobId", int)
 
 
 def new_id() -> str:
-    """A fresh ULID, 26 characters, later ones sorting after earlier ones of this process."""
+    """Make a fresh ULID, 26 characters, later ones sorting after earlier ones of this process."""
     return str(ULID())
 
 
 def job_name(execution: ExecutionId, number: int) -> str:
-    """How people and reports call a job."""
+    """Return how people and reports call a job."""
     return f"{execution}:{number}"

@@ -37,6 +37,6 @@ def configure(level: int = logging.INFO) -> None:
 
 
 def logger() -> structlog.stdlib.BoundLogger:
-    """The engine's logger."""
+    """Return the engine's logger."""
     bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("engine")
     return bound

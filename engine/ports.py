@@ -129,7 +129,7 @@ class Backend(Protocol):
         """Native ids, oldest first, of earlier submissions that carry these keys. A key may be absent."""
 
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
-        """What is known now. An absent id means unknown, never finished."""
+        """Return what is known now. An absent id means unknown, never finished."""
 
     def cancel(self, native_ids: Sequence[str]) -> None:
         """Ask for the end of each; asking twice, or for a finished or unknown one, is fine."""
@@ -142,12 +142,12 @@ class Backend(Protocol):
         """
 
     def log(self, native_id: str, name: str, offset: int) -> bytes:
-        """A piece of a log (`<attempt>.out` or `<attempt>.err`) from `offset` on, while it is being written;
-        at most a megabyte or so. Nothing when there is no more, or the place cannot tell.
+        """Read a piece of a log (`<attempt>.out` or `<attempt>.err`) from `offset` on, while it is being
+        written; at most a megabyte or so. Empty when there is no more, or the back-end cannot read it.
         """
 
     def forget(self, native_ids: Sequence[str]) -> None:
-        """The engine has all it needs: what the place still keeps of them may go."""
+        """Drop what the back-end still keeps of these: the engine has all it needs."""
 
 
 @runtime_checkable
@@ -155,7 +155,9 @@ class KeepsHistory(Protocol):
     """A back-end that keeps a story of its own for each submission."""
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:
-        """What happened: seconds since 1970-01-01 UTC, and the place's words. Nothing for an unknown one."""
+        """List what happened: seconds since 1970-01-01 UTC, and the back-end's own text. Empty for an unknown
+        one.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ class Login(Protocol):
     """A back-end at which one must log in."""
 
     def login_steps(self) -> Sequence[str]:
-        """What a person is to type for it, and to know."""
+        """List what a person is to type for it, and to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ class Storage(Protocol):
         """What it can do."""
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there, or None when nothing does."""
+        """Describe what lies there, or None when nothing does."""
 
     def list(self, url: str) -> Sequence[str]:
         """Names directly under a directory, sorted; none when there is no such directory."""
@@ -257,10 +259,10 @@ class Storage(Protocol):
         """
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file; nothing when it is not there."""
+        """Read a piece of a file; empty when it is not there."""
 
     def open(self, url: str) -> AbstractContextManager[BinaryIO]:
-        """A file as a stream, in flat memory.
+        """Open a file as a stream, in flat memory.
 
         Raises:
             NotFound: there is none.
@@ -274,8 +276,8 @@ class Storage(Protocol):
         """
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The checksum of a file (`adler32`, `md5` or `sha256`, hexadecimal): the place's own where it is one
-        of its `capabilities`, else computed from what is read back.
+        """Return the checksum of a file (`adler32`, `md5` or `sha256`, hexadecimal): the storage's own where
+        it is one of its `capabilities`, else computed from what is read back.
 
         Raises:
             NotFound: there is no file.
@@ -295,7 +297,7 @@ class Catalogue(Protocol):
     """
 
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
-        """What is known of these logical names. Any call may raise `Unavailable` or `CredentialExpired`."""
+        """Look these logical names up. Any call may raise `Unavailable` or `CredentialExpired`."""
 
     def register(self, entries: Sequence[Entry]) -> Mapping[str, str]:
         """Make these known; adds replicas to a name with the same content. Gives name -> why not."""
@@ -364,10 +366,10 @@ class Identifying(Protocol):
     """A storage at which files and directories have ids besides their names."""
 
     def is_id(self, text: str) -> bool:
-        """Whether a text has the form of an id."""
+        """Say whether a text has the form of an id."""
 
     def url_of_id(self, url: str, id: str) -> str:
-        """The URL of what has an id; `url` is any place there.
+        """Return the URL of what has an id; `url` is any URL of that storage.
 
         Raises:
             NotFound: there is no such file or directory for who asks.

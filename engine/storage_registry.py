@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def grid(settings: Settings) -> Grid | None:
-    """What files at `lfn:` need; None where no DIRAC client is configured."""
+    """Read what files at `lfn:` need; None where no DIRAC client is configured."""
     ours = settings.dirac_client()
     return Grid(dirac_client_settings(ours), ours.storage_elements, ours.failover) if ours else None
 
@@ -40,7 +40,9 @@ class StorageRegistry:
     def __init__(
         self, settings: Settings, owner: str, key: Callable[[], Key], clock: Clock, execution: str = ""
     ) -> None:
-        """`execution`: that of the owner for which files are reached, with the tokens that came with it.
+        """Make the storages of the settings.
+
+        `execution`: that of the owner for which files are reached, with the tokens that came with it.
 
         Raises:
             SettingsError: a storage names a credential that there is not.
@@ -67,7 +69,7 @@ class StorageRegistry:
         self._made = lru_cache(maxsize=256)(_make)
 
     def storage(self, url: str) -> Storage:
-        """The storage that holds a URL: a configured one, else anybody's of that scheme.
+        """Find the storage that holds a URL: a configured one, else anybody's of that scheme.
 
         Raises:
             BadRequest: no storage speaks that scheme.
@@ -75,7 +77,7 @@ class StorageRegistry:
         return self._made(scheme_of(url), self._settings_of(url) or self._with_timeouts(UNCONFIGURED))
 
     def scope_down(self, url: str, method: str, seconds: float) -> Grant:
-        """A grant for a node, made from what the engine itself shows there: see `engine.storages.scoping`."""
+        """Make a grant for a node from what the engine itself shows there: see `engine.storages.scoping`."""
         settings = self._settings_of(url)
         if settings and settings.credential is None and scheme_of(settings.url) in WITH_KEYS:
             raise BadRequest(f"no API key is registered for {settings.url}", remedy="engine keys add")
@@ -86,7 +88,7 @@ class StorageRegistry:
         self._sessions[platform].keep_alive()
 
     def _of_user(self, name: str, section: StorageSection) -> CredentialSource:
-        """What each user has of their own for a platform: a key, or a session."""
+        """Find what each user has of their own for a platform: a key, or a session."""
         file = self._keys.file(name)
         if scheme_of(section.url) == WITH_SESSIONS:
             from engine.storages.refreshing import RefreshedToken  # HTTP, which other commands do without
@@ -104,7 +106,7 @@ class StorageRegistry:
         return list(self._credentials.values())
 
     def token(self, setting: str, name: str) -> str:
-        """The token or key of the credential that a setting names.
+        """Read the token or key of the credential that a setting names.
 
         Raises:
             SettingsError, CredentialExpired: there is none that is good.
@@ -128,7 +130,7 @@ class StorageRegistry:
         )
 
     def _credential(self, name: str, section: StorageSection) -> CredentialSource | None:
-        """What came with the execution; else that of the section, or the key that its user may register."""
+        """Find the credential of the section; else the key that its user may register for it."""
         if not section.credential or self._keys.came_with_launch(name):
             return self._registered.get(name)
         return self._named(f"storages.{name}.credential", section.credential)
@@ -142,7 +144,7 @@ class StorageRegistry:
         return self._credentials[name]
 
     def _settings_of(self, url: str) -> StorageSettings | None:
-        """The place of a URL as it is now: a key may have been registered, or forgotten, since."""
+        """Find the storage of a URL as it is now: a key may have been registered, or forgotten, since."""
         settings = storage_of(url, self._known)
         held = settings.credential if settings else None
         if settings is None or held is None or held not in self._registered.values():
@@ -150,7 +152,7 @@ class StorageRegistry:
         return settings if self._keys.file(held.name).exists() else replace(settings, credential=None)
 
     def _with_timeouts(self, settings: StorageSettings) -> StorageSettings:
-        """The same place, with how patient we are everywhere."""
+        """Set the timeouts, which are the same everywhere."""
         data = self._settings.data
         return replace(
             settings,

@@ -24,17 +24,19 @@ _ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(co
 
 
 def say(*words: str) -> None:
-    """A line for people. What it quotes may come from a tool, a registry or a file: see `cell`."""
+    """Print a line for people. What it quotes may come from a tool, a registry or a file: see `cell`."""
     print(*(text.translate(_ESCAPES) for text in words), file=sys.stderr, flush=True)
 
 
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number of things in words: `1 image`, `2 images`; `many` where that is more than `one` with an s."""
+    """Render a number of things in words: `1 image`, `2 images`; `many` where that is more than `one` with an
+    s.
+    """
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on stdout; piped, it is plain text without colours or cut cells."""
+    """Print a table on stdout; piped, it is plain text without colours or cut cells."""
     if not sys.stdout.isatty():
         for row in ([c.upper() for c in columns], *rows):
             print("\t".join(cell(value) for value in row))
@@ -51,7 +53,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def cell(value: Any) -> str:
-    """A value in one cell. Control characters of a tool's text must not reach the terminal."""
+    """Render a value in one cell. Control characters of a tool's text must not reach the terminal."""
     if value is None:
         return "-"
     if isinstance(value, Mapping):
@@ -60,7 +62,7 @@ def cell(value: Any) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value of ours as JSON values."""
+    """Convert a value of ours to JSON values."""
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
@@ -74,7 +76,9 @@ class Program:
     """What is said when its user has ended it."""
 
     def run(self, words: Sequence[str]) -> int:
-        """The exit code of a command. Not by Typer's own `main`, where a closed pipe is a failed job."""
+        """Run a command, and return its exit code. Not by Typer's own `main`, where a closed pipe is a failed
+        job.
+        """
         _steady_streams()
         try:
             code = self._invoke(words)
@@ -149,7 +153,7 @@ def _steady_streams() -> None:
 
 
 def _subject_without_name() -> str:
-    """What an error of the system without a file's name is about, as far as can be seen afterwards."""
+    """Say what an error of the system without a file's name is about, as far as can be seen afterwards."""
     try:
         os.write(sys.stdout.fileno(), b"\n")  # a flush that failed has forgotten what it could not write
     except (OSError, ValueError):

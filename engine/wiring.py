@@ -169,9 +169,7 @@ class Engine:
         return AuditTrail(self.db, lambda: self.key, self.clock, heads)
 
     def app_of(self, account: str, execution: str = "") -> Application:
-        """The use cases as an account of the portal has them: its executions, its keys, and those that came
-        with an execution.
-        """
+        """Return the use cases as an account of the portal has them: its executions, its keys."""
         settings = self.settings.model_copy(update={"owner": account})
         storage = self._places_of(account, execution).storage
         return Application(settings, self.db, self.backends, storage, self.catalogues, self.clock)
@@ -189,7 +187,7 @@ class Engine:
         return of_existing
 
     def http(self) -> Http:
-        """The HTTP side of `engine serve`.
+        """Make the HTTP side of `engine serve`.
 
         Raises:
             SettingsError, Unavailable: see `engine.api.parts.Http`.
@@ -253,7 +251,7 @@ class Engine:
 
 
 def build(settings: Settings, clock: Clock | None = None) -> Engine:
-    """An engine for these settings.
+    """Make an engine for these settings.
 
     Raises:
         SettingsError: a setting names something that is not available.
@@ -267,7 +265,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Engine:
 
 
 def _workspace() -> Path:
-    """Where reports are looked at; what a killed engine left there is removed after a day."""
+    """Return where reports are looked at; what a killed engine left there is removed after a day."""
     path = xdg.directory("XDG_STATE_HOME", ".local/state") / "work"
     try:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)

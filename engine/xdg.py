@@ -17,7 +17,8 @@ def directory(variable: str, fallback: str) -> Path:
 
 
 def _home() -> str:
-    """The home directory, of the environment or else of the account; a path that nobody has, without one.
+    """Return the home directory, of the environment or else of the account; a path that nobody has, without
+    one.
 
     `~` as it stands, or another relative path, would be a directory wherever the command is typed.
     """

@@ -26,7 +26,7 @@ def build(target: Path, udocker: Optional[Path] = None) -> str:
 
 
 def archive(udocker: Optional[Path] = None) -> bytes:
-    """The archive itself.
+    """Make the archive itself.
 
     Entries are sorted and stored (not compressed: zlib's output differs between versions), with one date
     and mode, so the bytes depend on the sources only. `udocker` is the directory of the udocker package;
@@ -78,7 +78,7 @@ def _installed() -> Optional[Path]:
 
 
 def _licence(package: Path) -> bytes:
-    """The text of udocker's licence (Apache 2.0), which must travel with its code."""
+    """Read the text of udocker's licence (Apache 2.0), which must travel with its code."""
     directories = [package.parent, package, *sorted(package.parent.glob("udocker-*.dist-info"))]
     for directory in directories:
         for path in (directory / "LICENSE", directory / "licenses" / "LICENSE", directory / "LICENSE.txt"):

@@ -318,7 +318,7 @@ are met."""
 
 
 def of_limit(error: BaseException) -> str:
-    """The cause when an exception tells of a limit of the node; "" when it tells of anything else."""
+    """Return the cause when an exception is about a limit of the node; "" when it is about anything else."""
     if isinstance(error, MemoryError):
         return "memory"
     if isinstance(error, ImportError) and not (error.name or "").startswith("wrappers"):

@@ -39,7 +39,7 @@ def forbid_inspection() -> None:
 
 
 def forbid_core_dump() -> None:
-    """The end of this process leaves no core file."""
+    """Forbid that the end of this process leaves a core file."""
     _call(_PR_SET_DUMPABLE, 0)
 
 

@@ -58,7 +58,9 @@ class Input(NamedTuple):
 
 
 def travelling(wanted: Input) -> str:
-    """The name of the file beside the orders that holds an input; "" when it comes from elsewhere."""
+    """Return the name of the file beside the manifests that holds an input; "" when it comes from a
+    storage.
+    """
     return wanted.url[len(SANDBOX) :] + ".input" if wanted.url.startswith(SANDBOX) else ""
 
 
@@ -314,12 +316,12 @@ def to_json(value: Any) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """The canonical JSON of a document: sorted keys, no spaces. Hashes are taken of this text."""
+    """Render the canonical JSON of a document: sorted keys, no spaces. Hashes are taken of this text."""
     return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def digest(value: Any) -> str:
-    """The sha256 of a document's canonical JSON."""
+    """Compute the sha256 of a document's canonical JSON."""
     return hashlib.sha256(dumps(value).encode("ascii")).hexdigest()
 
 

@@ -11,7 +11,7 @@ from cvmfs_deploy.layers import Progress
 
 @contextmanager
 def bar(total: int, quiet: bool) -> Iterator[Progress]:
-    """Yields what is to be told of every piece that comes."""
+    """Show a progress bar; yield what is called with the bytes of every piece that comes."""
     if quiet or not total or not sys.stderr.isatty():
         yield lambda more: None
         return

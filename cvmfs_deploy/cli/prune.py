@@ -114,7 +114,7 @@ def _expired(destination: Destination, index: Index, grace: float | None) -> lis
 
 
 def find(index: Index, words: str) -> list[str]:
-    """The names of published images that a user means.
+    """Find the names of published images that a user means.
 
     Raises:
         NotFound: there is none.

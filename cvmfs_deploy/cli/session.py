@@ -21,7 +21,7 @@ class Session:
     quiet: bool = False
 
     def destination(self, logged: bool = True) -> Destination:
-        """The place; with `logged`, the log is opened too.
+        """Open the destination; with `logged`, the log as well.
 
         Raises:
             SettingsError, BadRequest: the settings.

@@ -19,13 +19,13 @@ def json_document(value: Any) -> None:
 
 
 def note(*words: str) -> None:
-    """A line for people on what went well; `--quiet` leaves it out, so that cron sends no mail."""
+    """Print a line on what went well; `--quiet` leaves it out, so that cron sends no mail."""
     if not session.quiet:
         say(*words)
 
 
 def short(digest: str) -> str:
-    """A digest as people tell one from another."""
+    """Shorten a digest to what tells it from others."""
     return digest.removeprefix("sha256:")[:12]
 
 

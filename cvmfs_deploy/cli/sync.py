@@ -113,7 +113,7 @@ def _image(index: Index, key: str) -> tuple[str, str]:
 
 
 def _moves(made: Plan, index: Index) -> dict[str, str]:
-    """The names that would change, and what they would mean."""
+    """Compute the names that would change, and what they would mean."""
     before = {key: name.digest for key, name in index.names.items()}
     return {key: name.digest for key, name in (made.names or {}).items() if before.get(key) != name.digest}
 

@@ -65,4 +65,4 @@ class Publisher(Protocol):
         """
 
     def state(self) -> str:
-        """How it stands, in a few words."""
+        """Return how it stands, in a few words."""

@@ -82,7 +82,7 @@ def _copy(top: Path, tree: Tree) -> None:
 
 
 def missing(top: Path, changes: Changes) -> str:
-    """A file with our mark that cannot be read in what is mounted; "" when all can."""
+    """Find a file with our mark that cannot be read in what is mounted; "" when all can."""
     return next((path for path, data in changes.files.items() if not _holds(top / path, data)), "")
 
 

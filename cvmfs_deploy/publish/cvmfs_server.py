@@ -105,7 +105,7 @@ class CvmfsPublisher:
         self._journal.clear()
 
     def recover(self, force: bool) -> Sequence[str]:
-        """What `check` does; with `force` somebody else's transaction is given up too."""
+        """Do what `check` does; with `force`, give up somebody else's transaction too."""
         self._server.check()
         done = self._undo()
         if self._server.is_open() and not force:
@@ -173,7 +173,7 @@ class CvmfsPublisher:
         return self._journal.opened(entry, self._server.identity())
 
     def _is_cloned(self, tree: Tree) -> bool:
-        """Whether the clone of a template can be seen; `cvmfs_server` says nothing of it."""
+        """Say whether the clone of a template can be seen; `cvmfs_server` says nothing of it."""
         if not (
             self._server.branch / tree.at / TREE
         ).exists():  # the union would remember that it is not there
@@ -216,7 +216,7 @@ class CvmfsPublisher:
             log.warning("published, but cvmfs_server had trouble afterwards", said=ended.said)
 
     def _missing(self, changes: Changes, before: Revision) -> str:
-        """A file of ours that is not in the published revision; "" when it is ours."""
+        """Find a file of ours that is not in the published revision; "" when the revision is ours."""
         after = self._server.revision()
         if after.number > before.number and after.root != before.root and self._server.is_behind():
             self._journal.clear()
@@ -256,7 +256,7 @@ class CvmfsPublisher:
         return done
 
     def _is_ours(self, entry: Entry) -> bool:
-        """Whether the open transaction is the one of this entry."""
+        """Say whether the open transaction is the one of this entry."""
         if not self._server.is_open() or self._server.is_publishing():
             return False
         if entry.step == "opening":  # it was killed before it could write down which one

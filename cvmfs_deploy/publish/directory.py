@@ -61,7 +61,7 @@ class DirectoryPublisher:
         return [f"removed {name}, which was never published" for name in left]
 
     def state(self) -> str:
-        """A directory has no states."""
+        """Return no state: a directory has none."""
         return "ready" if self.top.is_dir() else "not made yet"
 
     def _move(self, staged: Path, to: Path) -> None:

@@ -38,7 +38,7 @@ class Journal:
         self._path = path
 
     def read(self) -> Entry | None:
-        """The transaction that was not ended; None when all is well."""
+        """Read the transaction that was not ended; None when there is none."""
         try:
             data = json.loads(self._path.read_text(encoding="utf-8"))
             known = {key: data[key] for key in Entry.__dataclass_fields__ if key in data}
@@ -53,19 +53,19 @@ class Journal:
         return entry
 
     def opened(self, entry: Entry, identity: str) -> Entry:
-        """The transaction is open."""
+        """Record that the transaction is open."""
         entry = replace(entry, step="open", identity=identity)
         self._write(entry)
         return entry
 
     def publishing(self, entry: Entry) -> Entry:
-        """The last step begins."""
+        """Record that the last step begins."""
         entry = replace(entry, step="publishing")
         self._write(entry)
         return entry
 
     def clear(self) -> None:
-        """It has ended, one way or the other."""
+        """Record that the transaction has ended, in either way."""
         self._path.unlink(missing_ok=True)
 
     def _write(self, entry: Entry) -> None:

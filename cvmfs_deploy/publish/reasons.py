@@ -26,7 +26,7 @@ def reason(said: str, ending: str = "") -> str:
 
 
 def remedy(said: str) -> str:
-    """What to do about it."""
+    """Say what to do about a failure."""
     if "whitelist" in said:
         return "see to the web server, or type cvmfs_server resign"
     if "ermission" in said:

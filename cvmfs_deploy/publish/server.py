@@ -97,11 +97,12 @@ class Server:
         return self._run(["abort", "-f", self._target()], token)
 
     def is_gateway(self) -> bool:
-        """Whether what is published goes through a gateway, which gives leases."""
+        """Say whether what is published goes through a gateway, which gives leases."""
         return self._configured("CVMFS_UPSTREAM_STORAGE").startswith("gw,")
 
     def is_behind(self) -> bool:
-        """Whether this machine mounts another revision than the published one, as far as that can be known.
+        """Say whether this machine mounts another revision than the published one, as far as that can be
+        known.
 
         Through a gateway it does so after each publication, until the next transaction.
         """
@@ -112,7 +113,7 @@ class Server:
         return mounted != self.revision().number
 
     def is_open(self) -> bool:
-        """Whether somebody has a transaction open."""
+        """Say whether somebody has a transaction open."""
         return self._flag.exists()
 
     def identity(self) -> str:
@@ -124,21 +125,21 @@ class Server:
         return f"{about.st_ino}:{about.st_mtime_ns}"
 
     def opened_after(self, moment: float) -> bool:
-        """Whether the open transaction is not older than that, in seconds since 1970."""
+        """Say whether the open transaction is not older than that, in seconds since 1970."""
         try:
             return self._flag.stat().st_mtime >= moment - 1.0  # file systems round
         except FileNotFoundError:
             return False
 
     def is_untouched(self) -> bool:
-        """Whether nothing was written in the open transaction."""
+        """Say whether nothing was written in the open transaction."""
         try:
             return not any(os.scandir(self._spool / "scratch" / "current"))
         except OSError:
             return False
 
     def is_publishing(self) -> bool:
-        """Whether somebody is publishing; the lock's file stays after a crash, the lock does not."""
+        """Say whether somebody is publishing; the lock's file stays after a crash, the lock does not."""
         try:
             number = self._busy.stat().st_ino
         except FileNotFoundError:
@@ -147,7 +148,7 @@ class Server:
         return any("FLOCK" in line and f":{number} " in line and "->" not in line for line in locks)
 
     def at_work(self, token: str) -> bool:
-        """Whether a command that was started with this token is still running, its caller dead or not."""
+        """Say whether a command that was started with this token is still running, its caller dead or not."""
         return next(self._processes(token), None) is not None
 
     def end(self, token: str) -> None:
@@ -174,7 +175,7 @@ class Server:
                 continue  # it has ended, or is not ours to look at
 
     def revision(self) -> Revision:
-        """The revision that clients get now.
+        """Read the revision that clients get now.
 
         Raises:
             Unavailable: the web server of the stratum 0 does not answer.

@@ -60,7 +60,7 @@ class ArchiveSource:
         self._tar.close()
 
     def references(self) -> list[Reference]:
-        """The images that it names itself."""
+        """List the images that the archive names."""
         if self._oci:
             entries = self._json("index.json").get("manifests") or []
             names = [_named(entry) for entry in entries]
@@ -69,7 +69,7 @@ class ArchiveSource:
         return [parse(name) for name in dict.fromkeys(filter(None, names))]
 
     def resolve(self, reference: Reference, platform: str) -> Resolved:
-        """The image of that name; or the only one, whatever its name."""
+        """Find the image of that name, or the only one, whatever its name is."""
         resolve = self._resolve_oci if self._oci else self._resolve_saved
         image = resolve(reference, platform)
         if reference.digest and image.digest != reference.digest:
@@ -77,7 +77,7 @@ class ArchiveSource:
         return image
 
     def config(self, image: Resolved) -> bytes:
-        """The configuration, checked."""
+        """Read the configuration, and check it."""
         data = self._read(self._member_of(image.config.digest))
         _check(hashlib.sha256(data).hexdigest(), image.config.digest, self._path)
         return data
@@ -149,8 +149,8 @@ class ArchiveSource:
         return read_image(reference, raw, manifest)
 
     def _digest_of(self, layer: str) -> str:
-        """The digest of a layer that is stored compressed (skopeo, bazel, kaniko); "" for one that is not:
-        its digest is the diff_id.
+        """Return the digest of a layer that is stored compressed (skopeo, bazel, kaniko); "" for one that is
+        not: its digest is the diff_id.
         """
         digest = hashlib.sha256()
         with self._lock, _read_well(self._path, layer), self._open(layer) as content:
@@ -163,7 +163,7 @@ class ArchiveSource:
         return "sha256:" + digest.hexdigest()
 
     def _real(self, name: str) -> str:
-        """A layer that several images share is there once, and elsewhere as a link to it."""
+        """Follow the link that stands for a layer which several images share."""
         name = posixpath.normpath(name)
         for _ in range(10):
             member = self._members.get(name)

@@ -19,10 +19,10 @@ class Source(Protocol):
         """What the record of a published image says: `registry`, `archive`, `docker`."""
 
     def resolve(self, reference: Reference, platform: str) -> Resolved:
-        """The image of a platform, by its digest."""
+        """Resolve the image of a platform, by its digest."""
 
     def config(self, image: Resolved) -> bytes:
-        """The configuration of an image."""
+        """Read the configuration of an image."""
 
     def fetch(self, image: Resolved, blob: Blob, into: Path, progress: Callable[[int], None]) -> int:
         """Bring a layer into a file, taking up what is there of it.

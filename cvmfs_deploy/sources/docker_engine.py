@@ -14,7 +14,7 @@ from wrappers.containers.reference import Reference
 
 @contextmanager
 def from_docker(reference: Reference, work: Path) -> Iterator[ArchiveSource]:
-    """The image, saved by the engine into a file that is gone after the block.
+    """Have the engine save the image into a file that is removed after the block.
 
     Raises:
         ImageMissing: the engine has no such image.
@@ -46,7 +46,7 @@ def from_docker(reference: Reference, work: Path) -> Iterator[ArchiveSource]:
 
 
 def _familiar(reference: Reference) -> str:
-    """The name as the engine lists it: without docker.io and library."""
+    """Return the name as the engine lists it: without docker.io and library."""
     host = "" if reference.host == "docker.io" else reference.host + "/"
     repository = reference.repository.removeprefix("library/") if not host else reference.repository
     return f"{host}{repository}:{reference.tag}"

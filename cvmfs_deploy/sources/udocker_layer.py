@@ -34,7 +34,9 @@ def main(base: str, repository: str, digest: str, top: str) -> int:
 
 
 def _end_with_the_parent() -> None:
-    """The other end of our standard input closes when the run ends, however it ends."""
+    """End this process when the other end of its standard input closes: the run has ended, in whatever
+    way.
+    """
     os.read(0, 1)  # not `sys.stdin`, whose lock would break the end of the program
     os.killpg(0, signal.SIGKILL)
 

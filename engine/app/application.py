@@ -99,7 +99,8 @@ class Application:
     # --- asking -----------------------------------------------------------------------------------
 
     def resolve(self, text: str | None) -> ExecutionId:
-        """The execution that a person means: an id, a unique beginning of one, or nothing for the newest.
+        """Find the execution that a person means: an id, a unique beginning of one, or nothing for the
+        newest.
 
         Raises:
             NotFound: there is none, or more than one.
@@ -129,13 +130,13 @@ class Application:
             return views.of_execution(found, job_counts.of(connection, id_), trouble)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[views.ExecutionView]:
-        """Executions, newest first."""
+        """List executions, newest first."""
         with self._db.read() as connection:
             found = executions.newest(connection, limit=limit, before=before)
             return [views.of_execution(e, job_counts.of(connection, e.id)) for e in found]
 
     def jobs(self, id_: ExecutionId, states: Sequence[JobState] = ()) -> Iterator[views.JobView]:
-        """The jobs of an execution, read a page at a time."""
+        """Yield the jobs of an execution, read a page at a time."""
         after = 0
         while True:
             with self._db.read() as connection:
@@ -155,7 +156,7 @@ class Application:
             return jobs.numbered(connection, id_, number)
 
     def only_number(self, id_: ExecutionId) -> int:
-        """The number of the job of an execution that has just one.
+        """Return the number of the job of an execution that has just one.
 
         Raises:
             BadRequest: it has several.
@@ -165,7 +166,7 @@ class Application:
         return 1
 
     def products(self, id_: ExecutionId) -> Iterator[views.ProductView]:
-        """The results of an execution, read a page at a time."""
+        """Yield the results of an execution, read a page at a time."""
         after = 0
         while True:
             with self._db.read() as connection:
@@ -193,7 +194,7 @@ class Application:
         return check(self._db, self._storage, id_, deep=deep, parallel=self.settings.data.parallel)
 
     def execution(self, id_: ExecutionId) -> Execution:
-        """The stored execution."""
+        """Read the stored execution."""
         with self._db.read() as connection:
             return executions.get(connection, id_)
 
@@ -203,7 +204,7 @@ class Application:
             return attempts.of_job(connection, job.id)
 
     def log(self, id_: ExecutionId, job: Job, attempt: attempts.Attempt, stream: str, offset: int) -> bytes:
-        """A piece of what an attempt printed, from `offset` on: from the results, or where it runs."""
+        """Read a piece of what an attempt printed, from `offset` on: from the results, or where it runs."""
         execution = self.execution(id_)
         path = to_path(layout.log_url(execution, job.number, attempt.ordinal, stream))
         if path.exists():
@@ -297,7 +298,7 @@ class Application:
             return products.count_below(connection, id_, url)
 
     def now(self) -> float:
-        """The time, in seconds since 1970-01-01 UTC."""
+        """Return the time, in seconds since 1970-01-01 UTC."""
         return self._clock.now()
 
     def pause(self, seconds: float) -> None:
@@ -306,7 +307,7 @@ class Application:
             self._clock.sleep(seconds)
 
     def url_of_id(self, url: str, text: str) -> str | None:
-        """The URL of what a text names by an id at the storage of a URL; None when it is no id there.
+        """Find the URL of what a text names by an id at the storage of a URL; None when it is no id there.
 
         Raises:
             NotFound, BadRequest, Unavailable: see `engine.ports.Identifying`.
@@ -335,6 +336,6 @@ class Application:
 
 
 def _start_of(job: Job) -> JobState:
-    """Where a job that is tried again begins: it waits again if it never came to its turn."""
+    """Return where a job that is tried again begins: it waits again if it never came to its turn."""
     never = job.state == JobState.SKIPPED or (job.state == JobState.CANCELLED and job.pending)
     return JobState.BLOCKED if never else JobState.READY

@@ -26,7 +26,9 @@ class Names:
     def collisions(
         self, number: int, outputs: Sequence[OutputFile], fields: Mapping[str, str]
     ) -> Iterator[str]:
-        """A line for each output of job `number` whose name is taken or cannot be; `fields` are its own."""
+        """Yield a line for each output of job `number` whose name is taken or cannot be; `fields` are its
+        own.
+        """
         template = naming.template_of(self._template, 2, fields)  # of one job nothing can meet another's
         fixed = [output for output in outputs if not any(sign in output.path for sign in "*?[")]
         names = naming.result_names(template, {naming.JOB: str(number), **fields}, (o.path for o in fixed))
@@ -42,7 +44,9 @@ class Names:
                 yield f"output {output.id} of job {number}: {name} is also a result of job {first}; {_REMEDY}"
 
     def _taken(self, number: int, name: str) -> int | None:
-        """The other job that has this name, or needs it as a directory, or has a file where one is needed."""
+        """Find the other job that has this name, or needs it as a directory, or has a file where one is
+        needed.
+        """
         first = self._files.setdefault(_hash(name), number)
         found = [first, self._directories.get(_hash(name), number)]
         above = name.rpartition("/")[0]

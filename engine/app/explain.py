@@ -79,7 +79,7 @@ class JobHistory:
 
 
 def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
-    """The story of one job, with the words of its last report."""
+    """Read the history of one job, with the summary of its last report."""
     with db.read() as connection:
         lines = list(sentences(events.history(connection, id_, job.id)))
         tries = attempts.of_job(connection, job.id)

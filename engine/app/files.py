@@ -70,7 +70,7 @@ class Files:
     def resolve(
         self, tool: Tool, invocation: Mapping[str, Any], defaults: Collection[str] = ()
     ) -> tuple[dict[str, Any], list[str]]:
-        """The invocation with absolute File values, and what is wrong with them.
+        """Make File values of the invocation absolute, and list what is wrong with them.
 
         Of inputs without a value, only those named by `defaults` get theirs: a default that is written
         down would count as the user's choice, and no longer yield to another.
@@ -93,7 +93,8 @@ class Files:
         return settled, problems
 
     def sources(self, inputs: Sequence[InputFile], *, bring: bool) -> list[Source]:
-        """Where jobs find these, unless it is simply their path; local files are to be brought, if asked.
+        """Return where jobs find these, unless it is simply their path; local files are to be brought, if
+        asked.
 
         Raises:
             BadRequest: there is no storage to bring them to.
@@ -119,7 +120,7 @@ class Files:
             self._staging()
 
     def absolute(self, value: str) -> str:
-        """An absolute path or a URL of a file that exists.
+        """Return an absolute path or a URL of a file that exists.
 
         Raises:
             BadRequest: there is no such file, it cannot be read, or its scheme is not available.

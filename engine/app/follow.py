@@ -157,7 +157,7 @@ class Driver:
             self._lease = None
 
     def _copying(self, id_: ExecutionId) -> bool:
-        """Whether copies of its results are being made; one that failed is left to a later engine."""
+        """Say whether copies of its results are being made; one that failed is left to a later engine."""
         with self._db.read() as connection:
             return bool(replicas.untried(connection, id_))
 

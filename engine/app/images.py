@@ -105,7 +105,7 @@ def _not_asked(search: cvmfs.Search) -> tuple[str, ...]:
 
 
 def _unreachable(path: str, node: NodeSettings) -> tuple[str, ...]:
-    """A warning when nodes set up like ours would not look at this path."""
+    """Warn when nodes set up like ours would not look at this path."""
     top = Path(node.images) if node.images else None
     wanted = Path(os.path.normpath((top or Path("/")) / path)) if path else None
     tops = [Path("/cvmfs"), *([top] if top else [])]
@@ -133,14 +133,14 @@ def _look_at(name: Reference, node: NodeSettings, source: str) -> int | None:
 
 
 def _runnable(client: registry.Client, name: Reference) -> manifests.Resolved:
-    """The image that a name means, whose manifest and configuration say that it runs here."""
+    """Resolve the image of a name, whose manifest and configuration say that it runs here."""
     resolved = client.resolve(name)
     manifests.diff_ids_of(client.config(resolved), resolved, platforms.platform())
     return resolved
 
 
 def _kept_here(name: Reference, node: NodeSettings) -> str:
-    """What an image is called in the directory of this site's images; "" when it is not there."""
+    """Find what an image is called in the directory of this site's images; "" when it is not there."""
     directories = [node.images] if node.images else []
     found = cvmfs.search(directories, reference.site_names(name), os.path.exists).found
     return found.name if found is not None else ""
@@ -170,7 +170,7 @@ def _ask_registry(name: Reference, node: NodeSettings, path: str, retry_budget: 
 
 
 def _too_large(size: int, node: NodeSettings) -> tuple[str, ...]:
-    """A warning for an image for which the image cache has no room even when it is empty."""
+    """Warn of an image for which the image cache has no room even when it is empty."""
     limit = node.cache_size
     if limit is None or size <= limit:
         return ()
@@ -178,7 +178,7 @@ def _too_large(size: int, node: NodeSettings) -> tuple[str, ...]:
 
 
 def _root_file_system(url: str, stated: str, source: str) -> Pinned:
-    """The tarball of a rootfs image; its sha256 is its digest."""
+    """Pin the tarball of a rootfs image; its sha256 is its digest."""
     where = f"{source}: container-image.url {url}"
     scheme = urlsplit(url).scheme if "://" in url or url.startswith("file:") else ""
     found = _sha256(stated.strip()) if stated else None

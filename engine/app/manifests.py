@@ -29,11 +29,11 @@ class Manifests:
         self._has_sources = lru_cache(maxsize=1024)(self._look_for_sources)
 
     def tool(self, execution: Execution) -> CompiledTool:
-        """The compiled descriptor of an execution."""
+        """Compile the descriptor of an execution."""
         return self._compiled(execution.descriptor_sha256, execution.options.compat)
 
     def make(self, execution: Execution, job: Job, attempt: AttemptId) -> Manifest:
-        """The orders of one attempt.
+        """Make the manifest of one attempt.
 
         Raises:
             BadRequest: the stored invocation cannot be expanded (it could when it was submitted).
@@ -72,7 +72,7 @@ class Manifests:
         )
 
     def _inputs(self, execution: Execution, files: Sequence[InputFile]) -> list[Input]:
-        """Where a job finds its files: at paths of its own machine, or where the sources say."""
+        """Return where a job finds its files: at paths of its own machine, or where the sources say."""
         known: dict[str, Source] = {}
         if files and self._has_sources(execution.id):
             with self._db.read() as connection:
@@ -84,7 +84,7 @@ class Manifests:
             return sources.has_any(connection, id_)
 
     def describe(self, execution: Execution) -> Tool:
-        """The descriptor of an execution."""
+        """Read the descriptor of an execution."""
         return self.tool(execution).tool
 
     def _compile(self, sha256: str, compat: bool) -> CompiledTool:
@@ -98,7 +98,7 @@ class Manifests:
 
 
 def _needs_transfers(inputs: Sequence[Input], destinations: Sequence[str]) -> bool:
-    """Whether anything comes from or goes to another place than files of the node's machine."""
+    """Say whether anything comes from or goes to another place than files of the node's machine."""
     urls = [*destinations, *(url for one in inputs for url in (one.url, *one.replicas))]
     return any(not url.startswith(("file:", SANDBOX)) for url in urls)
 

@@ -28,7 +28,7 @@ def resolve_options(
     can: Capabilities,
     source: str,
 ) -> Options:
-    """The choices of an execution: its request's, else its descriptor's, else the settings'.
+    """Resolve the options of an execution: its request's, else its descriptor's, else the settings'.
 
     Raises:
         BadRequest: they contradict each other, or the place where it is to run.
@@ -117,7 +117,7 @@ def _check_isolation(runtimes: Sequence[str], network: str, *, isolated: bool) -
 
 
 def _results_name(request: SubmitRequest, settings: Settings, tool: Tool) -> str:
-    """A template that keeps every result below the directory of results."""
+    """Choose a template that keeps every result below the directory of results."""
     given = request.results_name is not None
     template = naming.plain(
         request.results_name if request.results_name is not None else settings.results_name

@@ -135,14 +135,14 @@ def plan(
 
 
 def _staging(settings: Settings, offer: NodeServices) -> str:
-    """The storage for files of this machine, from which nodes can fetch them."""
+    """Find the storage for files of this machine, from which nodes can fetch them."""
     url = staging(settings)
     offer.require([url])
     return url
 
 
 def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
-    """The jobs of a plan, in order, until one cannot run.
+    """Yield the jobs of a plan, in order, until one cannot run.
 
     Raises:
         BadRequest: after the last good one; the first problems are told, each with its place.
@@ -170,7 +170,7 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
 
 
 def _looked_at(plan: Plan) -> Iterator[Point]:
-    """The points, after their files on storages were looked at, many together."""
+    """Yield the points, after their files on storages were looked at, many together."""
     points, trouble = iter(plan.points), None
     while trouble is None:
         some: list[Point] = []
@@ -187,14 +187,16 @@ def _looked_at(plan: Plan) -> Iterator[Point]:
 
 
 def _by_default(one: InputFile, invocation: Mapping[str, Any], understands: bool) -> bool:
-    """Whether it is a file that the descriptor names, and was not looked for yet."""
+    """Say whether it is a file that the descriptor names, and was not looked for yet."""
     if understands:  # nothing that a descriptor says is a path of this machine
         return one.id not in invocation
     return not os.path.isabs(one.source) and (":/" not in one.source or one.id not in invocation)
 
 
 def _expand(compiled: CompiledTool, invocation: Mapping[str, Any], wrong: list[str]) -> Expansion:
-    """The expansion; what is wrong with the rules is told together with what is wrong with the files."""
+    """Expand an invocation; what is wrong with the rules is reported together with what is wrong with the
+    files.
+    """
     try:
         return compiled.expand(invocation, stage=True)
     except InvocationError as error:
@@ -202,7 +204,9 @@ def _expand(compiled: CompiledTool, invocation: Mapping[str, Any], wrong: list[s
 
 
 def validator() -> str:
-    """Who accepts descriptors: noted with each, so that one is checked once and not at every submit."""
+    """Return who accepts descriptors: noted with each, so that one is checked once and not at every
+    submit.
+    """
     return f"boutiques {bosh.version()}"
 
 
@@ -214,5 +218,5 @@ def _is_checked(db: Database | None, sha256: str) -> bool:
 
 
 def results_of(request: SubmitRequest, settings: Settings) -> Path:
-    """The directory below which the results of an execution go."""
+    """Choose the directory below which the results of an execution go."""
     return (request.results or settings.results).expanduser().absolute()

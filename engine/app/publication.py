@@ -53,7 +53,7 @@ def published(
 
 
 def _checked(path: Path) -> Mapping[str, Any]:
-    """A descriptor that may be published.
+    """Check a descriptor that may be published.
 
     Raises:
         BadRequest: it is not valid, or it lacks what a record needs.
@@ -84,7 +84,7 @@ def _checked(path: Path) -> Mapping[str, Any]:
 def _earlier(
     zenodo: Zenodo, path: Path, data: Mapping[str, Any], id_: str, *, replace: bool, new: bool
 ) -> str:
-    """The number of the record of which it is to be a new version; empty: of none."""
+    """Find the number of the record of which it is to be a new version; empty: of none."""
     shown, doi = printable(path), str(data.get("doi") or "")
     if id_ or replace:
         if not (number := number_of(id_ or doi)):

@@ -14,7 +14,7 @@ from engine.store.jobs import Job
 
 
 def asks_the_same(tool: Tool, points: Iterable[Point], jobs: Iterable[Job]) -> bool:
-    """Whether the points of a request are those of the jobs that were written for the same tool.
+    """Say whether the points of a request are those of the jobs that were written for the same tool.
 
     Files are compared by their bare names: the same one may be written in several ways.
     """

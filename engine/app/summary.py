@@ -34,8 +34,8 @@ def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str,
 
 
 def _names(plan: Plan, job: PlannedJob) -> Mapping[str, str]:
-    """The names of its results where they were asked for. The number keeps its field: it has as many digits
-    as that of the last job, which is not known yet.
+    """Name its results where names were asked for. The number keeps its field: it has as many digits as that
+    of the last job, which is not known yet.
     """
     if not (plan.options.naming or job.new.names):
         return {}

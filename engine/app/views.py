@@ -18,7 +18,7 @@ from wrappers import wire
 
 
 def image_name(image: wire.Image) -> str:
-    """An image as people are told of it."""
+    """Render an image as people see it."""
     if image.url or "@" in image.reference or not image.digest:
         return image.reference
     return f"{image.reference}@{image.digest}"

@@ -109,7 +109,7 @@ class LocalBackend:
             self._wake()
 
     def retrieve(self, native_id: str, into: Path) -> Sequence[Path]:
-        """What comes home with a job; linked, not copied, where the file system allows it."""
+        """Link what comes home with a job; copy it where the file system does not allow links."""
         brought = []
         job = self._job(native_id)
         for name in sorted(os.listdir(job)) if job.is_dir() else []:
@@ -195,7 +195,7 @@ class LocalBackend:
         )
 
     def _starting(self) -> bool:
-        """Whether a server that we started still runs; it may not have said so yet.
+        """Say whether a server that we started still runs; it may not have said so yet.
 
         Raises:
             BackendUnavailable: it could not serve.
@@ -223,7 +223,9 @@ class LocalBackend:
             replace_text(self._spool.node, text)
 
     def _wrapper(self) -> tuple[Path, str]:
-        """The archive of this version, named by its content: a running server must keep the one it has."""
+        """Write the archive of this version, named by its content: a running server must keep the one it
+        has.
+        """
         if self._archive is None or not self._archive[0].exists():
             data = build.archive()
             sha256 = hashlib.sha256(data).hexdigest()
@@ -239,7 +241,7 @@ class LocalBackend:
         return path, sha256
 
     def _serving(self) -> dict[str, Any] | None:
-        """Who serves the spool now."""
+        """Return who serves the spool now."""
         try:
             noted: dict[str, Any] = json.loads(Path(self._spool.server).read_text())
             alive = Process(noted["pid"], noted["start"], noted["boot"]).alive()
@@ -268,7 +270,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _holds_results(job: Path) -> bool:
-    """Whether a finished submission still holds results that could not be delivered."""
+    """Say whether a finished submission still holds results that could not be delivered."""
     for path in job.glob("*.report.json"):
         with suppress(OSError, wire.WireError):
             kept = wire.loads(wire.Report, path.read_bytes()).kept

@@ -66,7 +66,7 @@ def _spool(name: str, section: LocalSection) -> Path:
 
 
 def _this_machine(settings: Settings, section: LocalSection) -> wire.Node:
-    """How this machine runs jobs: with the packages of this installation, when no others are named."""
+    """Return how this machine runs jobs: with the packages of this installation, when no others are named."""
     ours = node(settings.node)
     packages = ours.packages or [path for path in sys.path if path.endswith("-packages")]
     return ours._replace(packages=packages, slots=section.slots, idle=section.idle)

@@ -23,8 +23,8 @@ class DiracCatalogue:
         self._bridge = bridge
 
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
-        """What the catalogue knows of these names: URLs that anybody can use first, then the name itself, for
-        those who have a DIRAC client.
+        """Look these names up: URLs that anybody can use first, then the name itself, for those who have a
+        DIRAC client.
         """
         found: dict[str, Entry] = {}
         for some in _pages(names):

@@ -21,7 +21,7 @@ class ReplicaMapCatalogue:
         self._path = Path(unquote(urlsplit(url).path))
 
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
-        """What is known of these names."""
+        """Look these names up."""
         known = self._read()
         return {name: known[name] for name in names if name in known}
 
@@ -58,7 +58,7 @@ class ReplicaMapCatalogue:
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Entry]]:
-        """The entries, written back as a whole; others who change them wait."""
+        """Give the entries, and write them back as a whole; others who change them wait."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with open(f"{self._path}.lock", "w") as lock:

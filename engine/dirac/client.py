@@ -58,7 +58,7 @@ class DiracBridge:
         self._starting = threading.Lock()
 
     def ask(self, verb: str, *, timeout: float = TIMEOUT_S, **arguments: Any) -> Any:
-        """The answer to one question of `wrappers.dirac_bridge`. `timeout` in seconds.
+        """Ask one question of `wrappers.dirac_bridge`, and return the answer. `timeout` in seconds.
 
         Raises:
             Refused: the request is wrong.
@@ -213,7 +213,7 @@ class _Process:
 
 @lru_cache(maxsize=8)
 def bridge(settings: DiracClientSettings) -> DiracBridge:
-    """The DIRAC client of these settings: one for all who ask. It ends with this process."""
+    """Return the DIRAC client of these settings: one for all who ask. It ends with this process."""
     made = DiracBridge(settings)
     atexit.register(made.close)
     return made

@@ -19,7 +19,7 @@ _SOURCE = '. "$1" >&2 && exec /usr/bin/env -0'
 
 
 def environment(source: Path | None, proxy: Path | None) -> dict[str, str]:
-    """The variables for DIRAC's Python. `source` is a file to source, `proxy` who we are.
+    """Read the variables for DIRAC's Python. `source` is a file to source, `proxy` who we are.
 
     Raises:
         SettingsError: the file is not there, or fails.

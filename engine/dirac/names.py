@@ -8,12 +8,12 @@ from engine.domain.catalogue import SCHEME, checked
 
 
 def url_of(name: str) -> str:
-    """The URL of a logical name."""
+    """Return the URL of a logical name."""
     return SCHEME + quote(name)
 
 
 def name_of(url: str) -> str:
-    """The logical name in a URL; `/` for the top.
+    """Return the logical name in a URL; `/` for the top.
 
     Raises:
         BadRequest: it cannot be one.

@@ -20,27 +20,29 @@ class Action(StrEnum):
 
 
 def may_touch_execution(account: Account, owner: str, action: Action) -> bool:
-    """Whether an account may do this with the execution of `owner` (an id)."""
+    """Say whether an account may do this with the execution of `owner` (an id)."""
     if account.id == owner or account.is_admin:
         return True
     return account.role is Role.SERVICE and action is Action.SUMMARY
 
 
 def may_launch(account: Account) -> bool:
-    """Whether it may start executions at all."""
+    """Say whether it may start executions at all."""
     return not account.locked
 
 
 def may_use_pipeline(account: Account, groups: Collection[str]) -> bool:
-    """Whether it may see and launch a pipeline of these groups (ids); one without groups is everybody's."""
+    """Say whether it may see and launch a pipeline of these groups (ids); one without groups is
+    everybody's.
+    """
     return account.is_admin or not groups or any(group.id in groups for group in account.groups)
 
 
 def may_enter_group(account: Account, group: str) -> bool:
-    """Whether it may read and write the files that a group (its id) shares."""
+    """Say whether it may read and write the files that a group (its id) shares."""
     return any(each.id == group for each in account.groups)
 
 
 def may_administer(account: Account) -> bool:
-    """Whether it may manage accounts, groups and pipelines."""
+    """Say whether it may manage accounts, groups and pipelines."""
     return account.is_admin

@@ -135,7 +135,7 @@ NO_CHANGE: Final = frozenset(
 
 
 def transition(state: AttemptState, event: AttemptEvent) -> Transition:
-    """Where `event` takes an attempt, and what must then be done.
+    """Return where `event` takes an attempt, and what must then be done.
 
     Final states absorb everything: a late "running" from the grid must never raise a finished attempt
     from the dead.

@@ -29,7 +29,7 @@ class Entry:
 
 
 def same_content(one: Entry, other: Entry) -> bool:
-    """Whether nothing says that two entries are of different files."""
+    """Say whether nothing says that two entries are of different files."""
     if one.size != other.size and None not in (one.size, other.size):
         return False
     common = one.checksums.keys() & other.checksums.keys()
@@ -37,14 +37,14 @@ def same_content(one: Entry, other: Entry) -> bool:
 
 
 def merged(one: Entry, other: Entry) -> Entry:
-    """An entry with the replicas and checksums of both; the first one's replicas are preferred."""
+    """Merge the replicas and checksums of two entries; the first one's replicas are preferred."""
     replicas = tuple(dict.fromkeys((*one.replicas, *other.replicas)))
     size = one.size if one.size is not None else other.size
     return Entry(one.name, size, {**other.checksums, **one.checksums}, replicas)
 
 
 def name_of(text: str) -> str | None:
-    """The logical name in `lfn:/...` (`LFN:`, `lfn://...` too); None when it is something else.
+    """Return the logical name in `lfn:/...` (`LFN:`, `lfn://...` too); None when it is something else.
 
     Raises:
         BadRequest: the name is not absolute, or has `.` or `..` in it.
@@ -58,7 +58,7 @@ def name_of(text: str) -> str | None:
 
 
 def checked(name: str) -> str:
-    """A logical name that can be one.
+    """Check that a text can be a logical name.
 
     Raises:
         BadRequest: it cannot.
@@ -70,6 +70,6 @@ def checked(name: str) -> str:
 
 
 def below(names: Iterable[str], prefix: str) -> list[str]:
-    """Those that lie below a logical directory, sorted."""
+    """Return those that lie below a logical directory, sorted."""
     directory = prefix.rstrip("/") + "/"
     return sorted(name for name in names if name.startswith(directory))

@@ -44,7 +44,7 @@ FINAL: Final = frozenset(
 
 
 def conclude(tally: Mapping[JobState, int]) -> ExecutionState:
-    """The state of an execution whose jobs are counted by state in `tally`.
+    """Compute the state of an execution whose jobs are counted by state in `tally`.
 
     It stays active while any job can still move. Partial means that some jobs have results and others
     have none, for whatever reason; a cancelled execution without any result is cancelled.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def fair_shares(running: Mapping[str, int], ready: Mapping[str, int], slots: int) -> dict[str, int]:
-    """How many ready jobs of each owner may start, so that those who run least come first.
+    """Return how many ready jobs of each owner may start, so that those who run least come first.
 
     Max-min fairness: whoever asks for less than an equal share gets all of it, the others share the rest
     equally; what runs already counts. Owners who get nothing are left out.
@@ -22,7 +22,7 @@ def fair_shares(running: Mapping[str, int], ready: Mapping[str, int], slots: int
 
 
 def _level(running: Mapping[str, int], ready: Mapping[str, int], slots: int) -> int:
-    """The most jobs that every owner can be filled up to with so many places."""
+    """Compute the most jobs that every owner can be filled up to with so many slots."""
     low, high = 0, max((running.get(owner, 0) + count for owner, count in ready.items()), default=0)
     while low < high:
         middle = (low + high + 1) // 2

@@ -19,19 +19,19 @@ _not_in_names = re.compile(r"[^A-Za-z0-9_]")
 
 
 def of_execution(id_: str, tool: Tool, image: str) -> dict[str, str]:
-    """The words of what belongs to an execution as a whole; `image` is the digest, "" is none."""
+    """Return the labels of what belongs to an execution as a whole; `image` is the digest, "" is none."""
     pipeline = "/".join(part for part in (tool.name, tool.version) if part)
     words = {EXECUTION: id_, PIPELINE: pipeline, IMAGE: image}
     return {name: _cut(value) for name, value in {**words, **_tags(tool.tags)}.items() if value}
 
 
 def of_job(words: Mapping[str, str], number: int) -> dict[str, str]:
-    """The words of a result of one job of an execution."""
+    """Return the labels of a result of one job of an execution."""
     return {**words, JOB: str(number)}
 
 
 def _tags(tags: Mapping[str, Any]) -> dict[str, str]:
-    """The first tags of a descriptor by name: a text, a list of texts, or just there."""
+    """Return the first tags of a descriptor by name: a text, a list of texts, or just there."""
     found: dict[str, str] = {}
     for name in sorted(tags)[:MOST_TAGS]:
         value = tags[name]

@@ -26,12 +26,12 @@ _packed = re.compile(r"\.(?:gz|bz2|xz|zst|zip)$", re.IGNORECASE)
 
 
 def fields_of(template: str) -> list[str]:
-    """The fields that a template names, in order."""
+    """List the fields that a template names, in order."""
     return _field.findall(template)
 
 
 def input_of(field: str) -> tuple[str, bool]:
-    """The input that a field stands for, and whether it is its stem; "" when it stands for none."""
+    """Find the input that a field stands for, and whether it is its stem; "" when it stands for none."""
     if not field.startswith(INPUT):
         return "", False
     id_ = field.removeprefix(INPUT)
@@ -39,7 +39,7 @@ def input_of(field: str) -> tuple[str, bool]:
 
 
 def template_problem(template: str, inputs: Collection[str]) -> str:
-    """What is wrong with a template for a tool with these inputs; "" when it can be used."""
+    """Say what is wrong with a template for a tool with these inputs; "" when it can be used."""
     fields = fields_of(template)
     rest = _field.sub("", template)
     for field in fields:
@@ -57,23 +57,25 @@ def template_problem(template: str, inputs: Collection[str]) -> str:
 
 
 def plain(template: str) -> str:
-    """A template without `.`, and without `..` where that stays inside."""
+    """Return a template without `.`, and without `..` where that stays inside."""
     return posixpath.normpath(template) if template else template
 
 
 def template_of(template: str, jobs: int, fields: Mapping[str, str]) -> str:
-    """The template of a job: the given one, VIP's where a results directory is named, or a plain one."""
+    """Choose the template of a job: the given one, VIP's where a results directory is named, or a plain
+    one.
+    """
     usual = f"{{{PATH}}}" if jobs == 1 else f"{{{JOB}}}/{{{PATH}}}"
     return template or (VIP if RESULTS_DIRECTORY in fields else usual)
 
 
 def is_own(template: str) -> bool:
-    """Whether each job has a directory of its own, so that no two jobs can write the same name."""
+    """Say whether each job has a directory of its own, so that no two jobs can write the same name."""
     return template.startswith(f"{{{JOB}}}/")
 
 
 def result_names(template: str, fields: Mapping[str, str], paths: Iterable[str]) -> dict[str, str]:
-    """The name of each result by the path that the tool gave it; `fields` holds all but path and name.
+    """Name each result by the path that the tool gave it; `fields` holds all but path and name.
 
     What lies in a directory that is itself a result stays in it.
     """
@@ -106,7 +108,9 @@ def name_problem(name: str) -> str:
 
 
 def text_of(value: object) -> str:
-    """A value as one part of a path: entries of a list joined by underscores, slashes replaced by them."""
+    """Render a value as one part of a path: entries of a list joined by underscores, slashes replaced by
+    them.
+    """
     if isinstance(value, list):
         return "_".join(text_of(entry) for entry in value)
     if isinstance(value, bool):
@@ -115,7 +119,7 @@ def text_of(value: object) -> str:
 
 
 def stem(name: str) -> str:
-    """A file name without its extension, `scan.nii.gz` as `scan`."""
+    """Return a file name without its extension, `scan.nii.gz` as `scan`."""
     bare = _packed.sub("", name)
     root, _ = posixpath.splitext(bare)
     return root or bare

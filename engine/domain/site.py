@@ -97,7 +97,7 @@ def rest(old: Rest, here: Sequence[Outcome], others: Sequence[Outcome]) -> Rest:
 
 
 def at_fault(here: Sequence[Outcome], others: Sequence[Outcome]) -> bool:
-    """Whether a good part of several users, or of several images, fail at a site by its own fault."""
+    """Say whether a good part of several users, or of several images, fail at a site by its own fault."""
     voices: dict[tuple[str, str], list[Outcome]] = {}
     for one in here:
         voices.setdefault(one.who, []).append(one)
@@ -119,7 +119,9 @@ def _blamed(ends: Sequence[Outcome], good_elsewhere: Sequence[float]) -> int:
 
 
 def blames(failure: str) -> bool:
-    """Whether a failure of this class may be the site's fault, so that the job's next try goes elsewhere."""
+    """Say whether a failure of this class may be the site's fault, so that the job's next try goes
+    elsewhere.
+    """
     return failure in BLAMED
 
 

@@ -151,5 +151,5 @@ class Tool:
         return (*self.inputs, *self.outputs)
 
     def input(self, id: str) -> ToolInput | None:
-        """The input of this id, or None."""
+        """Find the input of this id, or None."""
         return next((one for one in self.inputs if one.id == id), None)

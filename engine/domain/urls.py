@@ -13,37 +13,37 @@ _USUAL_PORTS = {"http": ":80", "https": ":443", "root": ":1094", "roots": ":1094
 
 
 def child(url: str, name: str) -> str:
-    """The URL of a name below a directory, whatever bytes the name is made of."""
+    """Return the URL of a name below a directory, whatever bytes the name is made of."""
     base, query, rest = url.partition("?")
     return f"{base.rstrip('/')}/{quote(name, safe='', errors='surrogateescape')}{query}{rest}"
 
 
 def parent(url: str) -> str:
-    """The URL of the directory that holds it."""
+    """Return the URL of the directory that holds it."""
     return url.partition("?")[0].rstrip("/").rpartition("/")[0]
 
 
 def name_of(url: str) -> str:
-    """The last part of its path, unescaped; "" for the top of a storage."""
+    """Return the last part of its path, unescaped; "" for the top of a storage."""
     return unquote(urlsplit(url).path.rstrip("/").rpartition("/")[2])
 
 
 def leaves(name: str) -> bool:
-    """Whether a name that a storage gave would lead out of the directory it is said to be in."""
+    """Say whether a name that a storage gave would lead out of the directory it is said to be in."""
     return name in ("", ".", "..") or "/" in name or "\0" in name
 
 
 def nearest(url: str, bases: Iterable[tuple[str, _T]]) -> tuple[str, _T] | None:
-    """The longest of these bases under which a URL lies, the first of equals, and what stands with it; None
-    when it lies under none.
+    """Find the longest of these bases under which a URL lies, the first of equals, and what stands with it;
+    None when it lies under none.
     """
     found = [(base, whose) for base, whose in bases if below(url, base) is not None]
     return max(found, key=lambda one: len(_comparable(one[0])), default=None)
 
 
 def below(url: str, base: str) -> str | None:
-    """What a URL has after a base, from the slash on; "" for the base itself, None when it lies elsewhere.
-    How scheme, host and usual port are spelt makes no difference.
+    """Return what a URL has after a base, from the slash on; "" for the base itself, None when it is not
+    below it. How scheme, host and usual port are spelt makes no difference.
     """
     given, wanted = _comparable(url), _comparable(base)
     if given != wanted and not given.startswith(wanted + "/"):

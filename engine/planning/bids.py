@@ -95,7 +95,9 @@ def _levels(tool: Tool, level: str | None) -> list[str]:
 def _selection(
     dataset: Dataset, chosen: Mapping[str, Sequence[str]], label: ToolInput, session: ToolInput | None
 ) -> dict[str, Any]:
-    """What tells the group level which part of the data was chosen; nothing when all was."""
+    """Select the values which say to the group level which part of the data was chosen; nothing when all
+    was.
+    """
     values: dict[str, Any] = {}
     wanted = list(dict.fromkeys(_label("ses-", one) for one in dataset.sessions))
     parts = ((label, list(chosen), "--participants"), (session, wanted, "--sessions"))
@@ -117,7 +119,7 @@ def _value(one: ToolInput, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def _choose(dataset: Dataset, filters: Filters, *, by_session: bool) -> dict[str, list[str]]:
-    """The participants, each with its sessions when jobs are made for these."""
+    """Choose the participants, each with its sessions when jobs are made for these."""
     root = Path(dataset.root)
     named = [_label("sub-", one) for one in dataset.participants]
     wanted = [_label("ses-", one) for one in dataset.sessions]
@@ -158,7 +160,7 @@ def _require(wanted: Sequence[str], existing: Sequence[str], where: Path, prefix
 
 
 def _label(prefix: str, text: str) -> str:
-    """A label without its prefix."""
+    """Return a label without its prefix."""
     label = text.removeprefix(prefix)
     if not _is_label(label):
         raise BadRequest(f"{text!r} is no label of a BIDS dataset: these have letters and digits only")
@@ -166,7 +168,7 @@ def _label(prefix: str, text: str) -> str:
 
 
 def _labels(directory: Path, prefix: str) -> list[str]:
-    """The labels of its directories of that prefix; `sub-` and `sub-01_x` have none."""
+    """List the labels of its directories of that prefix; `sub-` and `sub-01_x` have none."""
     try:
         names = sorted(path.name for path in directory.iterdir() if path.is_dir())
     except OSError as error:

@@ -53,8 +53,8 @@ class Filters:
         return [f"{entity}-{label}" for entity, label in self.wanted]
 
     def match(self, directory: Path) -> bool:
-        """Whether for every entity a file below the directory has one of its labels. Hidden files, such as
-        macOS leaves, and sidecars alone are no data.
+        """Say whether for every entity a file below the directory has one of its labels. Hidden files,
+        such as macOS leaves, and sidecars alone are no data.
         """
         if not self.wanted and not self.mentioned:
             return True
@@ -88,7 +88,7 @@ class Filters:
 
 
 def _index(entity: str, label: str) -> str:
-    """A label to compare: those of indexes are numbers, so that run-01 is run-1."""
+    """Return a label to compare: those of indexes are numbers, so that run-01 is run-1."""
     return str(int(label)) if entity in _INDEXES and label.isascii() and label.isdigit() else label
 
 
@@ -143,7 +143,7 @@ def _ids(names: Mapping[str, None]) -> Iterator[str]:
 
 
 def _told_by(name: str) -> Iterator[tuple[str, str]]:
-    """The labels in a filter file: objects of entities by kinds of data. Wildcards are no labels."""
+    """Yield the labels in a filter file: objects of entities by kinds of data. Wildcards are no labels."""
     try:
         with Path(name).open("rb") as file:
             data = parse_json(file.read(_MAX_FILE), name)

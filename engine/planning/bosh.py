@@ -26,12 +26,12 @@ _FAILS = "its fields contradict each other, so that the boutiques package cannot
 
 
 def version() -> str:
-    """The version of the installed boutiques package, without importing it."""
+    """Read the version of the installed boutiques package, without importing it."""
     return metadata.version("boutiques")
 
 
 def problems(data: Mapping[str, Any]) -> list[str]:
-    """What the boutiques package has against a descriptor, one line each; empty when it is valid."""
+    """List what the boutiques package has against a descriptor, one line each; empty when it is valid."""
     from boutiques.validator import DescriptorValidationError, validate_descriptor
 
     if found := [*_schema_problems(data)] or [*inconsistencies(data)]:
@@ -48,7 +48,8 @@ def problems(data: Mapping[str, Any]) -> list[str]:
 
 
 def zenodo_record(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What the boutiques package tells Zenodo of a descriptor: title, author, keywords, related works.
+    """Make the record of a descriptor for Zenodo with the boutiques package: title, author, keywords, related
+    works.
 
     Raises:
         BadRequest: it cannot.
@@ -75,14 +76,14 @@ def zenodo_record(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def zenodo_query(words: str, *, exact: bool) -> str:
-    """What the boutiques package adds to a search on Zenodo."""
+    """Make the query of a search on Zenodo with the boutiques package."""
     from boutiques.searcher import Searcher
 
     return str(Searcher(words or None, exact_match=exact).query_line)
 
 
 def zenodo_hits(answer: Mapping[str, Any], most: int, *, whole: bool) -> list[dict[str, Any]] | None:
-    """What the boutiques package shows of the records of a search; None when they are none."""
+    """Select what the boutiques package shows of the records of a search; None when they are none."""
     from boutiques.searcher import Searcher
 
     try:
@@ -115,7 +116,7 @@ def _unique_items(_: Any, wanted: bool, instance: Any, __: Any) -> Iterator[Exce
 
 
 def _field(data: Mapping[str, Any], path: Any) -> str:
-    """`inputs mask: ` rather than `inputs.3.minimum`: people know inputs by id."""
+    """Rewrite `inputs.3.minimum` as `inputs mask: `: people know inputs by id."""
     words, value = [], data
     for step in path:
         value = value[step]
@@ -127,7 +128,9 @@ def _field(data: Mapping[str, Any], path: Any) -> str:
 
 
 def _around_crashes(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy on which the validator does not fall over: it asks for keys that the schema leaves optional."""
+    """Copy a descriptor so that the validator does not fail on it: it asks for keys that the schema leaves
+    optional.
+    """
     candidate = copy.deepcopy(dict(data))
     image = candidate.get("container-image")
     if isinstance(image, dict) and image.get("type") == "rootfs":

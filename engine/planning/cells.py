@@ -16,7 +16,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 def value_from_text(one: ToolInput, text: str) -> Any:
-    """The value that `text` stands for.
+    """Parse the value that `text` stands for.
 
     Lists are JSON, or entries divided by the input's list separator. Text that does not fit the type is
     returned as it is: the rules of the descriptor then refuse it in their own words.

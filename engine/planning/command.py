@@ -91,7 +91,7 @@ class CommandLine:
 
 
 def _export(name: str, value: str) -> str:
-    """A line that sets a variable to a value with `$PWD` in it."""
+    """Make a line that sets a variable to a value with `$PWD` in it."""
     parts = [quote(part) if part else "" for part in parts_around_pwd(value)]
     return f"export {name}=" + f'"${JOB_DIRECTORY}"'.join(parts) + "\n"
 
@@ -122,7 +122,7 @@ def _quoter(one: ToolInput | ToolOutput, position: Position, *, absolute: bool) 
 
 
 def _is_the_authors(one: ToolInput | ToolOutput) -> bool:
-    """Whether the descriptor's author wrote every value that this can have."""
+    """Say whether the descriptor's author wrote every value that this can have."""
     return isinstance(one, ToolInput) and bool(one.choices)
 
 
@@ -133,7 +133,7 @@ def _only_harmless(text: str) -> str:
 
 
 def _refusing(wrong: Callable[[str], bool], why: str, quoter: Quoter) -> Quoter:
-    """A quoter that refuses some values, whatever their characters."""
+    """Make a quoter that refuses some values, whatever their characters."""
 
     def checked(text: str) -> str:
         if wrong(text):

@@ -32,7 +32,7 @@ class Commands:
         optional: Sequence[Mark],
         evaluated: Callable[[str], set[str]],
     ) -> None:
-        """`evaluated` tells which variables another text of shell code evaluates."""
+        """Take the values. `evaluated` says which variables another text of shell code evaluates."""
         self._optional = optional
         self._marks = re.compile("|".join(map(re.escape, values))) if values else None
         self._values = values
@@ -41,11 +41,11 @@ class Commands:
         self._texts: dict[int, str] = {}
 
     def evaluated_in(self, text: str) -> set[str]:
-        """The variables that a text of shell code evaluates."""
+        """Find the variables that a text of shell code evaluates."""
         return self._evaluated(text.replace(EXPANSION, "X"))
 
     def text(self, node: Node) -> str:
-        """A word without its quotes, with VALUE in it for each value."""
+        """Return a word without its quotes, with VALUE in it for each value."""
         known = self._texts.get(node.id)
         if known is None:
             known = text_of(node)
@@ -62,7 +62,7 @@ class Commands:
         )
 
     def reading(self, command: Node) -> tuple[list[Node], Reading]:
-        """The words of a simple command, and what it makes of them."""
+        """Read the words of a simple command, and what it makes of them."""
         known = self._readings.get(command.id)
         if known is None:
             nodes = words_of(command)
@@ -72,7 +72,7 @@ class Commands:
         return known
 
     def _corrected(self, command: Node, words: Sequence[Word], reading: Reading) -> Reading:
-        """What words tell only together, or by what is known of the script."""
+        """Correct what words say only together, or by what is known of the script."""
         texts = [node.text for node in words]
         found = list(reading.roles)
         if command.type == "declaration_command":

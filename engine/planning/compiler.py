@@ -149,7 +149,7 @@ def _refuse_escapes(outputs: list[OutputFile]) -> None:
 
 
 def _exposed_problem(tool: Tool, error: ExposedValue, values: Mapping[str, Any]) -> str:
-    """What is wrong with a value, by the name of whose it is."""
+    """Say what is wrong with a value, by the name of whose it is."""
     text = str(error)
     given = ((one.id, values.get(one.id)) for one in tool.parameters)
     owner = next((id for id, value in given if text == value or (type(value) is list and text in value)), "")

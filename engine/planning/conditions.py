@@ -29,7 +29,7 @@ _WORDS = {"true": True, "false": False}
 
 
 def compile_condition(expression: str, ids: frozenset[str]) -> Condition:
-    """A function of the values that says whether `expression` holds.
+    """Compile a function of the values that says whether `expression` holds.
 
     Raises:
         BadRequest: it is not such an expression.
@@ -103,7 +103,7 @@ def _truth(value: Any) -> bool:
 
 
 def _given(value: Any) -> Any:
-    """A value for comparison. Texts that look like a number compare as one, as with bosh."""
+    """Convert a value for comparison. Texts that look like a number compare as one, as with bosh."""
     if isinstance(value, bool):
         return _GivenFlag(value)
     if isinstance(value, str) and value.replace(".", "").replace("-", "").isdigit():

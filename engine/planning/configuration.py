@@ -25,7 +25,7 @@ class Configuration:
         self._compiled: dict[Format | None, list[Template]] = {}
 
     def text(self, path: str, values: Values) -> str:
-        """The text of the file; a line that names what has no value is empty.
+        """Render the text of the file; a line that names what has no value is empty.
 
         Raises:
             InvocationError: a value cannot be written in the format of its file.
@@ -72,7 +72,7 @@ class Configuration:
         return slot
 
     def _stripped(self, one: ToolInput | ToolOutput, writer: Writer) -> Writer:
-        """A writer of texts without the extensions that are to be taken off."""
+        """Make a writer of texts without the extensions that are to be taken off."""
         extensions = self._output.stripped_extensions if isinstance(one, ToolInput) else ()
 
         def write(text: str) -> str:

@@ -104,7 +104,7 @@ _own_ids = re.compile(r"\$\(id -[ug]\)|`id -[ug]`")
 
 
 def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
-    """What the container options of `tool` ask for.
+    """Read what the container options of `tool` ask for.
 
     Args:
         tool: the tool.
@@ -133,7 +133,7 @@ def container_requirements(tool: Tool, family: str = "docker") -> Requirements:
 
 
 def parts_around_pwd(value: str) -> list[str]:
-    """A value cut up at `$PWD`."""
+    """Cut a value up at `$PWD`."""
     return _PWD.split(value)
 
 
@@ -199,7 +199,7 @@ def _apply(meaning: _Meaning, name: str, value: str, found: Requirements) -> Non
 
 
 def _is_every_jobs(name: str, value: str) -> bool:
-    """Whether it mounts, at its own place, a directory that every job has: `/tmp:/tmp`, `$PWD:$PWD`."""
+    """Say whether it mounts, at its own place, a directory that every job has: `/tmp:/tmp`, `$PWD:$PWD`."""
     if name == "--mount":
         fields = dict(part.partition("=")[::2] for part in value.split(","))
         source = fields.get("source", fields.get("src", ""))

@@ -32,7 +32,7 @@ class Descriptor:
 
     @classmethod
     def of(cls, data: Mapping[str, Any], source: str = "descriptor", path: Path | None = None) -> Descriptor:
-        """A descriptor from a plain object, which was found at `path`.
+        """Make a descriptor from a plain object, which was found at `path`.
 
         Raises:
             BadRequest: it is of a dialect, and cannot be read as one of the schema 0.5.
@@ -42,14 +42,14 @@ class Descriptor:
 
 
 def is_published(name: str) -> bool:
-    """Whether this is `zenodo.N`, `10.5281/zenodo.N` or its DOI URL."""
+    """Say whether this is `zenodo.N`, `10.5281/zenodo.N` or its DOI URL."""
     return _ZENODO.fullmatch(name) is not None
 
 
 def load_descriptor(
     name: str | Path, *, network: bool = False, endpoint: str = zenodo.ENDPOINT
 ) -> Descriptor:
-    """The descriptor called `name`: a file, or `zenodo.N`, `10.5281/zenodo.N` or its DOI URL.
+    """Load the descriptor called `name`: a file, or `zenodo.N`, `10.5281/zenodo.N` or its DOI URL.
 
     A Zenodo descriptor is looked for in bosh's cache (`~/.cache/boutiques/production`) and fetched only when
     `network` is true, from `endpoint`.
@@ -75,7 +75,7 @@ def load_descriptor(
 
 
 def canonical_sha256(value: Any) -> str:
-    """The sha256 of a value's canonical JSON."""
+    """Compute the sha256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -32,7 +32,7 @@ _RENAMED = {
 
 
 def standard(data: Mapping[str, Any], source: str, path: Path | None = None) -> Mapping[str, Any]:
-    """A descriptor of the schema 0.5: `data` itself, unless it is of the dialect or has no outputs.
+    """Return a descriptor of the schema 0.5: `data` itself, unless it is of the dialect or has no outputs.
 
     Args:
         data: what was read.
@@ -71,7 +71,7 @@ def standard(data: Mapping[str, Any], source: str, path: Path | None = None) -> 
 
 
 def version_problem(data: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What is wrong with the schema's version, and what helps; None when it is the one that we read."""
+    """Say what is wrong with the schema's version, and what helps; None when it is the one that we read."""
     version = data.get("schema-version")
     if version == OURS or version is None:
         return None
@@ -115,7 +115,7 @@ def _refuse_subcommands(inputs: list[Any], source: str) -> None:
 
 
 def _around(path: Path) -> dict[str, Any]:
-    """What the directories above a descriptor say, as NiWrap has them: `<version>/<tool>/<file>`."""
+    """Read what the directories above a descriptor say, as NiWrap has them: `<version>/<tool>/<file>`."""
     directory = path.absolute().parent.parent
     try:
         version = read_json(directory / _VERSION_FILE)

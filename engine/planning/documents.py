@@ -36,14 +36,14 @@ class Readable(Protocol):
     """What is needed of a binary stream."""
 
     def readline(self, size: int, /) -> bytes:
-        """The next line, or at most `size` bytes of it."""
+        """Read the next line, or at most `size` bytes of it."""
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes."""
 
 
 def read_bytes(path: Path, limit: int = MAX_DOCUMENT) -> bytes:
-    """The content of a file.
+    """Read the content of a file.
 
     Raises:
         NotFound: there is no such file.
@@ -63,12 +63,12 @@ def read_bytes(path: Path, limit: int = MAX_DOCUMENT) -> bytes:
 
 
 def read_json(path: Path, limit: int = MAX_DOCUMENT) -> Any:
-    """The JSON document in a file. Raises NotFound or BadRequest, naming file and line."""
+    """Read the JSON document in a file. Raises NotFound or BadRequest, naming file and line."""
     return parse_json(read_bytes(path, limit), printable(path))
 
 
 def parse_json(text: str | bytes, where: str, *, line: int | None = None) -> Any:
-    """The value of a JSON text.
+    """Parse the value of a JSON text.
 
     Args:
         text: what to read.
@@ -117,7 +117,7 @@ def lines(stream: Readable, where: str, limit: int = MAX_LINE) -> Iterator[tuple
 
 
 def printable(path: object) -> str:
-    """A file name that can be shown, whatever bytes it is made of."""
+    """Render a file name that can be shown, whatever bytes it is made of."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -128,7 +128,7 @@ def _plain(error: json.JSONDecodeError) -> str:
 
 
 def _line_of(text: str, refused: _Refused) -> int | None:
-    """The line of a refused value, when there is no doubt which occurrence is meant."""
+    """Find the line of a refused value, when there is no doubt which occurrence is meant."""
     if refused.key is None:
         return None
     found = [match.start() for match in re.finditer(re.escape(refused.key), text)]
@@ -138,7 +138,7 @@ def _line_of(text: str, refused: _Refused) -> int | None:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a key that stands in it several times must have the same value each time."""
+    """Make an object; a key that stands in it several times must have the same value each time."""
     value = dict(pairs)
     if len(value) < len(pairs):
         for name, other in pairs:
@@ -150,7 +150,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are written alike, but for spaces and the order of keys: 1, 1.0 and true differ."""
+    """Say whether two values are written alike, but for spaces and the order of keys: 1, 1.0 and true
+    differ.
+    """
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 

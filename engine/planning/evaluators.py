@@ -72,7 +72,7 @@ class Reading(NamedTuple):
 
 
 def roles(words: Sequence[Word]) -> Reading:
-    """What a simple command makes of its words, the first of which is the command word."""
+    """Find what a simple command makes of its words, the first of which is the command word."""
     states = {_State(WRAPPER, begins=True)}
     found: list[Role] = []
     shell_code: set[int] = set()
@@ -95,13 +95,13 @@ def roles(words: Sequence[Word]) -> Reading:
 
 
 def _has_code(state: _State) -> bool:
-    """Whether its operands gave it something to run, so that it does not run its standard input."""
+    """Say whether its operands gave it something to run, so that it does not run its standard input."""
     counted = state.operands - state.program.skip
     return counted > 0 and not (state.program.command or state.program.rest is Role.CODE)
 
 
 def _step(state: _State, node: Word) -> list[tuple[Role, _State]]:
-    """The roles that a word may have, each with the state after it."""
+    """List the roles that a word may have, each with the state after it."""
     program, text = state.program, node.text
     if state.pending is not None:
         if state.stops:
@@ -119,7 +119,7 @@ def _step(state: _State, node: Word) -> list[tuple[Role, _State]]:
 
 
 def _begin(node: Word) -> list[tuple[Role, _State]]:
-    """The command word."""
+    """Read the command word."""
     if assigns(node.text):
         return [(Role.DATA, _State(WRAPPER, begins=True))]
     name = node.text.rpartition("/")[2]
@@ -151,7 +151,7 @@ def _operand(state: _State, node: Word, *, is_open: bool) -> list[tuple[Role, _S
 
 
 def _command_operand(state: _State, node: Word, guard: Role) -> list[tuple[Role, _State]]:
-    """An operand of a program that begins another."""
+    """Read an operand of a program that begins another."""
     if state.given:  # env -S: what follows belongs to that command
         return [(Role.CODE, state)]
     name, equals, _ = node.text.partition("=")

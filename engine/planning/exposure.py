@@ -105,7 +105,7 @@ _READ_BY_NAME = frozenset(
 
 
 def _first(texts: Sequence[str]) -> str:
-    """The command word, after assignments."""
+    """Find the command word, after assignments."""
     return next((text for text in texts if not assigns(text)), "")
 
 
@@ -140,7 +140,7 @@ class Script:
             self._look()
 
     def verdict(self, mark: Mark) -> Verdict:
-        """What becomes of the value at a place."""
+        """Judge what becomes of the value at a position."""
         if self._root.has_error:
             return EXPOSED
         leaf = self._root.descendant_for_byte_range(mark.start, mark.end)
@@ -194,7 +194,7 @@ class Script:
                 self.evaluated |= self._commands.evaluated_in(text) - POSITIONAL
 
     def _role(self, leaf: Node) -> Role:
-        """What becomes of the text of a node: the most dangerous of all that it goes through."""
+        """Find what becomes of the text of a node: the most dangerous of all that it goes through."""
         worst = Role.DATA
         if leaf.type not in _NEUTRAL or (
             leaf.type == "variable_name"
@@ -216,7 +216,7 @@ class Script:
         return self._commands.text(node).startswith((VALUE, EXPANSION))
 
     def _through(self, node: Node, child: Node) -> Role:
-        """The role of a child in the node above it."""
+        """Find the role of a child in the node above it."""
         kind = node.type
         if kind in COMMANDS:
             return self._in_command(node, child)
@@ -257,7 +257,7 @@ class Script:
         return {self._commands.text(node) for node in words}
 
     def _goes_to_a_script(self, node: Node) -> bool:
-        """Whether what is written goes to a file that is run."""
+        """Say whether what is written goes to a file that is run."""
         for redirect in redirects_of(node):
             if redirect.type == "file_redirect" and "<" not in source(redirect)[:2]:
                 target = redirect.child_by_field_name("destination")
@@ -274,7 +274,9 @@ class Script:
         return any(self._runs_its_input(one) for one in later)
 
     def _runs_its_input(self, node: Node) -> bool:
-        """Whether anything in it runs what it reads, keeps it in a variable that is run, or in a script."""
+        """Say whether anything in it runs what it reads, keeps it in a variable that is run, or in a
+        script.
+        """
         for one in within(node):
             if one.type not in COMMANDS:
                 continue
@@ -316,7 +318,7 @@ class Script:
         return any(self._runs_its_input(one) for one in piped)
 
     def _in_redirect(self, redirect: Node, child: Node) -> bool:
-        """Whether a text or file becomes the standard input of what runs it."""
+        """Say whether a text or file becomes the standard input of what runs it."""
         if redirect.type == "file_redirect":
             if child.id != (redirect.child_by_field_name("destination") or child).id:
                 if "&>" in source(redirect)[:4]:  # not bash: `tool &` and another command

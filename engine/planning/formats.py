@@ -60,7 +60,7 @@ _control = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def format_of(path: str) -> Format | None:
-    """The format that the name of a file tells; None when it tells none of ours."""
+    """Find the format that the name of a file says; None when it says none of ours."""
     return _SUFFIXES.get(os.path.splitext(path)[1].lower())
 
 
@@ -105,7 +105,7 @@ class Reader:
         self._line += "x"
 
     def writer(self, after: str) -> Writer:
-        """How a value is written here; `after` is what follows on its line, keys left out."""
+        """Return how a value is written here; `after` is what follows on its line, keys left out."""
         if self._inside is _Inside.COMMENT:
             return _on_one_line
         if self._inside in (_Inside.DOUBLE, _Inside.LONG_DOUBLE):
@@ -123,12 +123,12 @@ class Reader:
 
 
 def _begins_value(line: str) -> bool:
-    """Whether a value begins after this part of a line."""
+    """Say whether a value begins after this part of a line."""
     return not line.strip() or line.endswith((":", "=", "-", "[", "{", ",", "?", "|", ">"))
 
 
 def _escaped(text: str) -> str:
-    """The inside of a text in double quotes, as JSON, YAML and TOML all read it."""
+    """Escape a text for double quotes, as JSON, YAML and TOML all read it."""
     return _control.sub(lambda found: f"\\u{ord(found.group()):04x}", _json_inside(text))
 
 
@@ -141,7 +141,7 @@ def _quoted(text: str) -> str:
 
 
 def _literal_or_quoted(text: str) -> str:
-    """A number, true or false as it is, as with bosh; anything else as a text."""
+    """Write a number, true or false as it is, as with bosh; anything else as a text."""
     return text if _LITERAL(text) else _quoted(text)
 
 

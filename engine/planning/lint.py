@@ -53,7 +53,7 @@ _BASH = (
 
 
 def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
-    """The traps of a valid descriptor; `data` is its JSON."""
+    """Find the traps of a valid descriptor; `data` is its JSON."""
     tool = compiled.tool
     rules: tuple[Callable[[Tool], Iterator[Finding]], ...] = (
         constant_outputs,
@@ -111,7 +111,7 @@ def _shell_syntax(tool: Tool) -> Iterator[Finding]:
 
 
 def _without_keys(tool: Tool) -> str:
-    """The command line with a plain word for every key: keys look like shell syntax."""
+    """Return the command line with a plain word for every key: keys look like shell syntax."""
     pairs, tail = Keys(tool).split(tool.command_line)
     return "".join(f"{literal}value" for literal, _ in pairs) + tail
 
@@ -216,7 +216,7 @@ def _inputs(tool: Tool) -> Iterator[Finding]:
 
 
 def _placeholders(tool: Tool) -> Iterator[Finding]:
-    """What looks like a key and is none stays as it is."""
+    """Find what looks like a key and is none: it stays as it is."""
     texts = [("command-line", tool.command_line)]
     texts += [(f"output-files {id}", path) for id, path in templates(tool)]
     keys = Keys(tool)

@@ -55,7 +55,7 @@ def stripped_extensions(tool: Tool) -> Iterator[Finding]:
 
 
 def circles(tool: Tool) -> Iterator[Finding]:
-    """Outputs whose path names itself, by way of others or at once."""
+    """Find outputs whose path names itself, by way of others or at once."""
     import networkx as nx  # 0.1 s that only lint pays
 
     keys = Keys(tool)

@@ -12,13 +12,15 @@ from engine.planning.template import Keys
 
 
 def broken_defaults(tool: Tool) -> Iterator[tuple[str, str]]:
-    """Inputs with a default that their own rules refuse, each with why: whoever leaves one out is refused."""
+    """Find inputs with a default that their own rules refuse, each with why: whoever leaves one out is
+    refused.
+    """
     for id, problem in default_problems(tool):
         yield f"inputs {id}", f"default-value: {problem}: whoever does not give it is refused"
 
 
 def lonely_defaults(tool: Tool) -> Iterator[tuple[str, str]]:
-    """Inputs with a default that needs another input, which has none."""
+    """Find inputs with a default that needs another input, which has none."""
     known = {one.id: one for one in tool.inputs}
     groups = {group.id: group.members for group in tool.groups}
     for one in tool.inputs:
@@ -33,7 +35,7 @@ def lonely_defaults(tool: Tool) -> Iterator[tuple[str, str]]:
 
 
 def configuration_texts(tool: Tool) -> Iterator[tuple[str, str]]:
-    """Configuration files with texts in them, each with how these are written."""
+    """Find configuration files with texts in them, each with how these are written."""
     keys = Keys(tool)
     for one in tool.outputs:
         named = [key for line in one.file_template or () for _, key in keys.split(line)[0]]
@@ -65,7 +67,7 @@ def absent_texts(tool: Tool) -> Iterator[tuple[str, str]]:
 
 
 def empty_ranges(tool: Tool) -> Iterator[tuple[str, str]]:
-    """Inputs that no value fits."""
+    """Find inputs that no value fits."""
     for one in tool.inputs:
         least, most = one.minimum, one.maximum
         if least is None or most is None:
@@ -80,7 +82,7 @@ def empty_ranges(tool: Tool) -> Iterator[tuple[str, str]]:
 
 
 def unknown_in_tests(tool: Tool) -> Iterator[tuple[str, str]]:
-    """Tests of the descriptor that name an input that is not there."""
+    """Find tests of the descriptor that name an input that is not there."""
     inputs = {one.id for one in tool.inputs}
     for test in tool.tests:
         for id in test.invocation:

@@ -16,7 +16,7 @@ _scheme = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 def result_fields(template: str, tool: Tool, values: Mapping[str, Any], point: Point) -> dict[str, str]:
-    """The fields of `template` that differ from job to job, but number and path.
+    """Compute the fields of `template` that differ from job to job, but number and path.
 
     Args:
         template: checked before; "" is the usual one.
@@ -49,7 +49,7 @@ def result_fields(template: str, tool: Tool, values: Mapping[str, Any], point: P
 
 
 def _text(tool: Tool, id_: str, value: Any) -> str:
-    """A value as a part of a path: a file is called by its bare name."""
+    """Render a value as a part of a path: a file is called by its bare name."""
     one = tool.input(id_)
     if one is not None and one.type is InputType.FILE:
         if isinstance(value, list):
@@ -65,5 +65,5 @@ def _parameters(tool: Tool, parameters: Mapping[str, Any]) -> str:
 
 
 def _below(directory: str) -> str:
-    """A directory of VIP, `/vip/Home/out` or `lfn:/biomed/out`, as one below the results."""
+    """Turn a directory of VIP, `/vip/Home/out` or `lfn:/biomed/out`, into one below the results."""
     return _scheme.sub("", directory, count=1).strip("/")

@@ -49,7 +49,7 @@ class Outputs:
         self.config_names = _config_names(tool)
 
     def files(self, values: dict[str, Any], *, stage: bool = False) -> list[OutputFile]:
-        """The outputs, in the descriptor's order; their paths are added to `values` under their ids.
+        """List the outputs, in the descriptor's order; their paths are added to `values` under their ids.
 
         With `stage`, outputs whose path names an input without a value are left out, since they cannot come
         into being, and wildcards that come from values are escaped, so that they only match themselves. Paths
@@ -109,7 +109,8 @@ class Outputs:
 
 
 def _path_slot(output: ToolOutput, keys: Keys, key: str, *, leading: bool, escape: bool) -> Slot:
-    """A value within a path: unquoted; extensions and, unless it leads, directories taken off.
+    """Make the slot of a value within a path: unquoted; extensions and, unless it leads, directories taken
+    off.
 
     A key without a value stays, as with bosh: such an output is not expected.
     """
@@ -144,7 +145,9 @@ def _value_in_path(one: ToolInput | ToolOutput, stripped: Sequence[str], *, lead
 
 
 def _in_order(tool: Tool, keys: Keys) -> list[ToolOutput]:
-    """Outputs after those that their paths name; in a circle of names the descriptor's order decides."""
+    """Order outputs after those that their paths name; in a circle of names the descriptor's order
+    decides.
+    """
     by_id = {one.id: one for one in tool.outputs}
     order: list[ToolOutput] = []
     open_ids: set[str] = set()

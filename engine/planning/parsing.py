@@ -20,7 +20,7 @@ GIGABYTE = 10**9
 
 
 def parse_tool(data: Mapping[str, Any]) -> Tool:
-    """The tool that a valid descriptor describes.
+    """Parse the tool that a valid descriptor describes.
 
     Raises:
         KeyError, TypeError, ValueError, AttributeError: the descriptor is not valid.

@@ -76,7 +76,7 @@ class Point:
 def read_invocations(
     sources: Sequence[Source], tool: Tool, sweep: Sweep | None = None, *, stdin: BinaryIO | None = None
 ) -> Iterator[Point]:
-    """The jobs that a request asks for, streamed.
+    """Yield the jobs that a request asks for, streamed.
 
     Args:
         sources: files and directories, `-` for standard input; their content tells what they are. Or
@@ -116,7 +116,7 @@ def read_invocations(
 def expand_points(
     points: Iterator[Point], expand: Callable[[Point], _T], *, most: int = MAX_PROBLEMS
 ) -> Iterator[_T]:
-    """What `expand` makes of each point until one is refused; then only look for more problems.
+    """Expand each point with `expand` until one is refused; then only look for more problems.
 
     Raises:
         BadRequest: points are refused; `problems` lists the first of them, each with its place.
@@ -160,7 +160,7 @@ class _Draft(NamedTuple):
 def _drafts(
     item: Item, tool: Tool, sweep: Sweep, settings: dict[str, Any], options: list[Dimension]
 ) -> Iterator[_Draft]:
-    """The points of one item, not yet numbered."""
+    """Yield the points of one item, not yet numbered."""
     own = item.invocation if item.one_of_many else {}
     if item.problem:
         yield _Draft({}, {}, item.where, item.problem)

@@ -65,7 +65,7 @@ def positions(tool: Tool, keys: Keys) -> list[dict[str, Position]]:
 
 
 def _scan(tool: Tool, keys: Keys) -> list[list[_Reading]]:
-    """What the scanner says of every key, in order."""
+    """Scan for every key, and list what was found, in order."""
     pairs, _ = keys.split(tool.command_line)
     scanner = Scanner()
     readings = []
@@ -96,7 +96,7 @@ def _read(number: int, one: ToolInput | ToolOutput, scanner: Scanner) -> _Readin
 
 
 def _literal(separator: str) -> str:
-    """A separator that reaches the tool as it is written: what a shell would take for syntax is quoted.
+    """Write a separator so that it reaches the tool as it is: what a shell would take for syntax is quoted.
 
     One that has quotes in it is left alone: it may close what it opened before. Entries are exposed then.
     """
@@ -109,7 +109,7 @@ def _literal(separator: str) -> str:
 def _judged(
     literals: Sequence[str], readings: Sequence[_Reading], tail: str
 ) -> Iterator[tuple[_Reading, Position]]:
-    """The places with what the syntax tree says of them."""
+    """Yield the positions with what the syntax tree says of them."""
     name = "Kx"
     while any(name in text for text in (*literals, tail, *(one.prefix for one in readings))):
         name += "x"
@@ -139,7 +139,9 @@ def _judged(
 
 
 def _count(one: _Reading) -> int:
-    """How many values stand there in the text that is judged: of a list two, to see what divides them."""
+    """Return how many values stand there in the text that is judged: of a list two, to see what divides
+    them.
+    """
     if isinstance(one.owner, ToolOutput):
         return 1
     if one.owner.type is InputType.FLAG:
@@ -148,7 +150,7 @@ def _count(one: _Reading) -> int:
 
 
 def _value(owner: ToolInput | ToolOutput) -> str:
-    """What is known of a value: nothing, that the author wrote it, or that it is a number."""
+    """Return what is known of a value: nothing, that the author wrote it, or that it is a number."""
     if isinstance(owner, ToolInput) and owner.choices:
         return EXPANSION
     return "0" if isinstance(owner, ToolInput) and owner.type is InputType.NUMBER else VALUE

@@ -391,7 +391,7 @@ _RESERVED = frozenset(
 
 
 def program_of(text: str) -> Program | None:
-    """The entry of a command word, or None when it is no evaluator."""
+    """Find the entry of a command word, or None when it is no evaluator."""
     name = text.rpartition("/")[2]
     bare = _version.sub("", name)
     for known in (name, bare, _octave.sub("octave", name), _python.sub("python", bare)):
@@ -401,12 +401,14 @@ def program_of(text: str) -> Program | None:
 
 
 def can_be_command(name: str) -> bool:
-    """Whether a value may be the name of a program: of none in the table, and no word of the shell's own."""
+    """Say whether a value may be the name of a program: of none in the table, and no word of the shell's
+    own.
+    """
     return not (program_of(name) or assigns(name) or name in _RESERVED)
 
 
 def completes(name: str) -> bool:
-    """Whether a value within a name can make it that of a program in the table, as `ba[A]` does."""
+    """Say whether a value within a name can make it that of a program in the table, as `ba[A]` does."""
     pieces = name.split(VALUE)
     pattern = re.compile(".*".join(map(re.escape, pieces)))
     return any(pieces) and any(pattern.fullmatch(known) for known in _PROGRAMS)

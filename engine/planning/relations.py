@@ -112,7 +112,7 @@ class Relations:
 
 
 def compile_relations(tool: Tool) -> Relations | None:
-    """The relations of a tool, or None when it has none."""
+    """Compile the relations of a tool, or None when it has none."""
     relations = Relations(tool)
     return relations if relations else None
 

@@ -38,7 +38,7 @@ class Rules:
         self._relations = compile_relations(tool)
 
     def resolve(self, invocation: Mapping[str, Any]) -> Values:
-        """The values of all inputs: what is given, and defaults that no given value rules out.
+        """Resolve the values of all inputs: what is given, and defaults that no given value rules out.
 
         Raises:
             InvocationError: a rule is broken.

@@ -50,13 +50,15 @@ class Violation(Protocol):
 
 
 def worded(error: Violation) -> str:
-    """What is wrong, without where."""
+    """Say what is wrong, without where."""
     write = _WORDS.get(error.validator)
     return write(error) if write else _shortened(error.message)
 
 
 def specific(errors: Iterable[Violation]) -> list[Violation]:
-    """Those that say what is wrong: a part that has none of several shapes is told when nothing else is."""
+    """Return those that say what is wrong: a part that has none of several shapes is told when nothing
+    else is.
+    """
     found = list(errors)
     plain = [tuple(one.absolute_path) for one in found if one.validator not in ("anyOf", "oneOf")]
 
@@ -127,7 +129,7 @@ _WORDS: Mapping[str, Callable[[Violation], str]] = {
 
 
 def _shown(value: Any) -> str:
-    """A value as JSON has it, a list or an object by its kind."""
+    """Render a value as JSON has it, a list or an object by its kind."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):

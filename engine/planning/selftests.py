@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
 
 
 def broken_assertions(test: ToolTest, outcome: Outcome) -> list[str]:
-    """What a test asserts and the run did not fulfil, one line each; empty when it passed."""
+    """List what a test asserts and the run did not fulfil, one line each; empty when it passed."""
     problems = []
     if outcome.exit_code is None:
         problems.append(f"the tool did not start: {outcome.message}")
@@ -40,7 +40,7 @@ def broken_assertions(test: ToolTest, outcome: Outcome) -> list[str]:
 
 
 def md5_of(path: Path) -> str:
-    """The md5 of a file, which Boutiques uses to compare results."""
+    """Compute the md5 of a file, which Boutiques uses to compare results."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

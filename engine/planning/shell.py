@@ -46,7 +46,7 @@ def quote_in_double(text: str) -> str:
 
 
 def is_harmless(text: str) -> bool:
-    """Whether a shell, and any interpreter that it may start, takes `text` as a plain word."""
+    """Say whether a shell, and any interpreter that it may start, takes `text` as a plain word."""
     return _needs_quoting(text) is None
 
 
@@ -73,7 +73,7 @@ class Scanner:
         self._lost = False  # all that follows is exposed
 
     def after(self, text: str) -> Scanner:
-        """A scanner that has also read `text`; this one stays where it is."""
+        """Return a scanner that has also read `text`; this one stays where it is."""
         other = Scanner.__new__(Scanner)
         other.__dict__.update(self.__dict__)
         other._stack, other._words = list(self._stack), list(self._words)
@@ -81,7 +81,7 @@ class Scanner:
         return other
 
     def same_quoting(self, other: Scanner) -> bool:
-        """Whether both stand within the same quotes and substitutions."""
+        """Say whether both stand within the same quotes and substitutions."""
         mine, its = ([frame.opener for frame in one._stack] for one in (self, other))
         begun = other._delimits or other._delimiters != self._delimiters
         return mine == its and not (other._lost or other._comment or begun or other._after)
@@ -124,7 +124,7 @@ class Scanner:
         return self._after == "\\"
 
     def value(self) -> None:
-        """A value was put here."""
+        """Note that a value was put here."""
         self._after = ""
         self._word = (self._word or "") + "\0"
         if self._body is not None:
@@ -272,7 +272,7 @@ class Scanner:
 
 
 def top_level_separators(command: str) -> int:
-    """How often `;` or a new line divides commands of which the first may fail unseen.
+    """Return how often `;` or a new line divides commands of which the first may fail unseen.
 
     Those of `for`, `while`, `if` and `case`, and within substitutions, are not counted.
     """

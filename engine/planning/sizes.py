@@ -19,7 +19,7 @@ _TAKES = "a program takes at most {:,}: give it in a file"
 
 
 def size_problems(command: str, environment: Mapping[str, str], values: Mapping[str, Any]) -> list[str]:
-    """A line for each part of a job that no program can be started with. `values` name whose it is."""
+    """Yield a line for each part of a job that no program can be started with. `values` name whose it is."""
     around = sum(_bytes(f"{name}={text}") + _EACH for name, text in environment.items())
     if len(command) <= LONGEST_TEXT // 4 and around <= LONGEST_TEXT:  # no character has more than four bytes
         return []
@@ -50,7 +50,7 @@ def _of_commands(command: str, around: int, values: Mapping[str, Any]) -> Iterat
 
 
 def _longest(values: Mapping[str, Any]) -> str:
-    """Whose text is the longest: `input a: `."""
+    """Return whose text is the longest: `input a: `."""
     sizes = {id: _bytes(" ".join(map(str, v)) if type(v) is list else str(v)) for id, v in values.items()}
     return f"input {max(sizes, key=lambda id: sizes[id])}: " if sizes else ""
 

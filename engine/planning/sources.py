@@ -34,7 +34,7 @@ Source = str | Path | Mapping[str, Any]
 
 
 def read_sources(sources: Sequence[Source], tool: Tool, stdin: BinaryIO | None = None) -> Iterator[Item]:
-    """The invocations in all sources, in order, one at a time in memory.
+    """Yield the invocations in all sources, in order, one at a time in memory.
 
     Raises:
         BadRequest: a source is neither JSON, JSON lines, a table nor a directory of JSON files.
@@ -143,7 +143,7 @@ def _first_line(stream: BinaryIO, where: str) -> bytes:
 
 
 def _is_object(line: bytes) -> bool:
-    """Whether a line is a whole JSON object."""
+    """Say whether a line is a whole JSON object."""
     if line.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"{":
         return False
     try:

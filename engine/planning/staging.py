@@ -37,7 +37,7 @@ class Staging:
         self._ids = tuple(one.id for one in tool.inputs if one.type is InputType.FILE)
 
     def files(self, values: Mapping[str, Any]) -> list[InputFile]:
-        """The files among `values`, one for each source."""
+        """Collect the files among `values`, one for each source."""
         found: dict[str, InputFile] = {}
         for id in self._ids:
             value = values.get(id)
@@ -60,17 +60,17 @@ class Staging:
 
 
 def no_option(path: str) -> str:
-    """A relative path that no program takes for an option: `./-x` for `-x`."""
+    """Write a relative path so that no program takes it for an option: `./-x` for `-x`."""
     return f"./{path}" if path.startswith("-") else path
 
 
 def is_own(path: str) -> bool:
-    """Whether the engine itself writes a file of this name into the job's directory."""
+    """Say whether the engine itself writes a file of this name into the job's directory."""
     return path.startswith(OWN)
 
 
 def file_name(source: str) -> str:
-    """The bare file name of a path or URL, or "" when it has none that can be used.
+    """Return the bare file name of a path or URL, or "" when it has none that can be used.
 
     Query and fragment of a URL are no part of it, and percent signs of web addresses are decoded.
     """
@@ -88,7 +88,9 @@ def file_name(source: str) -> str:
 
 
 def directory_of(source: str) -> str:
-    """The directory of a path or URL, without query and fragment of the URL; "" for the current one."""
+    """Return the directory of a path or URL, without query and fragment of the URL; "" for the current
+    one.
+    """
     found = _scheme(source)
     if found is None or found.group(1).lower() == "file":
         path = source[found.end() :] if found else source
@@ -127,7 +129,7 @@ def distinct(files: list[InputFile], taken: Iterable[str] = ()) -> list[InputFil
 
 
 def _apart(files: Sequence[InputFile], directories: Sequence[str], reserved: Collection[str]) -> set[str]:
-    """The directories of which the files cannot be put together with those of others."""
+    """Find the directories of which the files cannot be put together with those of others."""
     apart = set[str]()
     per_directory = Counter(directories)
     per_name: dict[str, list[str]] = {}
@@ -152,13 +154,15 @@ def _apart(files: Sequence[InputFile], directories: Sequence[str], reserved: Col
 
 
 def _is_pair(companions: Sequence[InputFile], counts: Sequence[int]) -> bool:
-    """Whether two inputs name one file each, as of an image here and its table there: these are meant to be
-    beside each other.
+    """Say whether two inputs name one file each, as of an image here and its table there: these are meant
+    to be beside each other.
     """
     ids = {file.id for file in companions}
     return len(companions) == len(ids) == len(counts) == 2 and set(counts) == {1}
 
 
 def _stem(name: str) -> str:
-    """The part of a name that companions share: `scan` of `scan.nii.gz`, `scan.json` and `scan.nii.idx`."""
+    """Return the part of a name that companions share: `scan` of `scan.nii.gz`, `scan.json` and
+    `scan.nii.idx`.
+    """
     return _extensions.sub("", name) or name

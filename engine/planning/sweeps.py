@@ -40,7 +40,7 @@ def product(dimensions: Sequence[Dimension]) -> Iterator[dict[str, Any]]:
 
 
 def sweep_dimensions(sweep: Any, tool: Tool, where: str) -> list[Dimension]:
-    """The dimensions of a `$sweep` object. Raises BadRequest naming `where` and the field."""
+    """Read the dimensions of a `$sweep` object. Raises BadRequest naming `where` and the field."""
     if not isinstance(sweep, Mapping) or not sweep or not sweep.keys() <= {"cross", "zip"}:
         raise BadRequest(f'{where}, {SWEEP}: an object with "cross" and "zip" is needed')
     dimensions = []
@@ -58,7 +58,9 @@ def sweep_dimensions(sweep: Any, tool: Tool, where: str) -> list[Dimension]:
 
 
 def option_dimensions(cross: Sequence[str], zip: Sequence[str], tool: Tool) -> list[Dimension]:
-    """The dimensions of `--cross id=values` and `--zip id=values`; all zips together are one dimension."""
+    """Read the dimensions of `--cross id=values` and `--zip id=values`; all zips together are one
+    dimension.
+    """
     crossed = {
         id: _values_from_text(text, _input(tool, id, "--cross"), f"--cross {id}")
         for id, text in _pairs("--cross", cross)
@@ -72,12 +74,12 @@ def option_dimensions(cross: Sequence[str], zip: Sequence[str], tool: Tool) -> l
 
 
 def constants(settings: Sequence[str], tool: Tool) -> dict[str, Any]:
-    """The values of `--set id=value`."""
+    """Read the values of `--set id=value`."""
     return {id: value_from_text(_input(tool, id, "--set"), text) for id, text in _pairs("--set", settings)}
 
 
 def zipped(named: Mapping[str, Sequence[Any]], where: str) -> Dimension:
-    """Inputs side by side. Raises BadRequest unless they have the same number of values."""
+    """Join inputs side by side. Raises BadRequest unless they have the same number of values."""
     lengths = {id: len(values) for id, values in named.items()}
     if len(set(lengths.values())) > 1:
         lengths_text = ", ".join(f"{id} has {length}" for id, length in lengths.items())
@@ -90,7 +92,7 @@ def _crossed(named: Mapping[str, Sequence[Any]]) -> list[Dimension]:
 
 
 def without_repetition(dimensions: list[Dimension], where: str) -> list[Dimension]:
-    """The dimensions. Raises BadRequest when an input is in two of them."""
+    """Check that no input is in two dimensions, and return them. Raises BadRequest when one is."""
     ids = [id for dimension in dimensions for id in dimension.ids]
     twice = next((id for id in ids if ids.count(id) > 1), None)
     if twice is not None:
@@ -99,7 +101,7 @@ def without_repetition(dimensions: list[Dimension], where: str) -> list[Dimensio
 
 
 def _values(spec: Any, one: ToolInput, where: str) -> Sequence[Any]:
-    """The values that a specification stands for."""
+    """List the values that a specification stands for."""
     if isinstance(spec, list):
         values: Sequence[Any] = _as_entries(one, spec)
     elif not isinstance(spec, Mapping):
@@ -140,7 +142,7 @@ def _values_from_text(text: str, one: ToolInput, where: str) -> Sequence[Any]:
 
 
 def _as_entries(one: ToolInput, values: Sequence[Any]) -> Sequence[Any]:
-    """The values; for a list input each that is no list is a list of one."""
+    """Return the values; for a list input each that is no list becomes a list of one."""
     return [value if isinstance(value, list) else [value] for value in values] if one.list else values
 
 

@@ -30,17 +30,17 @@ def _parser() -> Parser:
 
 
 def parse(text: str) -> Node:
-    """The syntax tree of a shell script."""
+    """Parse a shell script into its syntax tree."""
     return _parser().parse(text.encode("utf-8", "surrogatepass")).root_node
 
 
 def source(node: Node) -> str:
-    """The text of a node, as it is written."""
+    """Return the text of a node, as it is written."""
     return (node.text or b"").decode("utf-8", "surrogatepass")
 
 
 def within(node: Node) -> Iterator[Node]:
-    """A node and all below it."""
+    """Yield a node and all below it."""
     waiting = [node]
     while waiting:
         one = waiting.pop()
@@ -49,7 +49,7 @@ def within(node: Node) -> Iterator[Node]:
 
 
 def above(node: Node) -> Iterator[tuple[Node, Node]]:
-    """The ancestors of a node, nearest first, each with its child on the way."""
+    """Yield the ancestors of a node, nearest first, each with its child on the way."""
     child, parent = node, node.parent
     while parent is not None:
         yield parent, child
@@ -57,7 +57,7 @@ def above(node: Node) -> Iterator[tuple[Node, Node]]:
 
 
 def text_of(node: Node) -> str:
-    """A word without its quotes; what only the shell knows is EXPANSION."""
+    """Return a word without its quotes; what only the shell knows is EXPANSION."""
     kind = node.type
     if kind in EXPANSIONS:
         return EXPANSION
@@ -76,7 +76,7 @@ def text_of(node: Node) -> str:
 
 
 def _of_string(node: Node) -> str:
-    """The inside of double quotes; white space between expansions is in no child."""
+    """Return the inside of double quotes; white space between expansions is in no child."""
     data, parts, end = node.text or b"", [], 1
     for child in node.named_children:
         if child.type == "string_content":
@@ -89,7 +89,7 @@ def _of_string(node: Node) -> str:
 
 
 def words_of(command: Node) -> list[Node]:
-    """The words of a simple command in order, the command word first.
+    """List the words of a simple command in order, the command word first.
 
     The grammar takes words after the target of a redirection for more targets: they are words of the command.
     """
@@ -108,7 +108,7 @@ _SIGNS = frozenset({"<<", ">>"})
 
 
 def redirects_of(node: Node) -> list[Node]:
-    """The redirections of a command or group."""
+    """List the redirections of a command or group."""
     found = [child for child in node.children if child.type.endswith("_redirect")]
     parent = node.parent
     if parent is not None and parent.type == "redirected_statement":
@@ -117,14 +117,14 @@ def redirects_of(node: Node) -> list[Node]:
 
 
 def body_of(redirect: Node) -> Node:
-    """The command or group that a redirection belongs to."""
+    """Find the command or group that a redirection belongs to."""
     parent = redirect.parent or redirect
     body = parent.child_by_field_name("body") if parent.type == "redirected_statement" else parent
     return body or parent
 
 
 def is_arithmetic(node: Node) -> bool:
-    """Whether a node stands in arithmetic, where names and values of variables are evaluated."""
+    """Say whether a node stands in arithmetic, where names and values of variables are evaluated."""
     for parent, _ in above(node):
         is_group = parent.type == "compound_statement"
         if parent.type in _ARITHMETIC or (is_group and source(parent).startswith("((")):

@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
 
 def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Iterator[Row]:
-    """The rows of a table, one at a time.
+    """Yield the rows of a table, one at a time.
 
     Raises:
         BadRequest: the header is not made of input ids, or the text is no table.
@@ -65,7 +65,7 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
 
 
 def read_column(stream: BinaryIO, where: str, column: str, *, tabs: bool) -> list[str]:
-    """The non-empty cells of one column, as text. Raises BadRequest when there is no such column."""
+    """Read the non-empty cells of one column, as text. Raises BadRequest when there is no such column."""
     rows = _cells(stream, where, tabs=tabs)
     names = _names(next(rows, (1, []))[1])
     if column not in names:
@@ -102,7 +102,7 @@ def _cells(stream: BinaryIO, where: str, *, tabs: bool) -> Iterator[tuple[int, l
 
 
 def _names(header: list[str]) -> list[str]:
-    """The ids in a header, without the empty columns that spreadsheets write at its end."""
+    """Read the ids in a header, without the empty columns that spreadsheets write at its end."""
     names = [name.strip() for name in header]
     while names and not names[-1]:
         names.pop()

@@ -57,7 +57,7 @@ class Template:
         self._tail = tail
 
     def fill(self, values: Values) -> str:
-        """The text for these values."""
+        """Fill in these values."""
         parts = []
         for literal, without, slot in self._pieces:
             text = slot(values)
@@ -70,12 +70,12 @@ class Template:
         return "".join(parts)
 
     def is_complete(self, values: Values) -> bool:
-        """Whether every key has a value."""
+        """Say whether every key has a value."""
         return all(piece.slot(values) is not None for piece in self._pieces)
 
 
 def first_of(slots: Sequence[Slot]) -> Slot:
-    """The slot of a key that several inputs share: the first with something to say."""
+    """Make the slot of a key that several inputs share: the first with a value fills it."""
     if len(slots) == 1:
         return slots[0]
 
@@ -86,7 +86,7 @@ def first_of(slots: Sequence[Slot]) -> Slot:
 
 
 def text_of(one: ToolInput | ToolOutput, value: Any) -> str:
-    """A value as plain text: list entries joined, `True` and `False` for flags."""
+    """Render a value as plain text: list entries joined, `True` and `False` for flags."""
     if type(value) is str:
         return value
     separator = one.list_separator if isinstance(one, ToolInput) else " "

@@ -58,8 +58,8 @@ def _is_file_url(text: str) -> bool:
 def vip_dimensions(
     invocation: Mapping[str, Any], tool: Tool, where: str, list_directory: Lister = list_local
 ) -> tuple[dict[str, Any], list[Dimension]]:
-    """The constant part of an invocation, and what is iterated over: the zipped inputs first, then the others
-    in the descriptor's order.
+    """Split an invocation into its constant part and what is iterated over: the zipped inputs first, then the
+    others in the descriptor's order.
 
     Raises:
         BadRequest: an empty list, lists of unequal length in `vip:dot`, a directory without matching files.
@@ -84,7 +84,7 @@ def vip_dimensions(
 
 
 def results_directory(path: str, tool: Tool, now: float | None) -> str:
-    """Where VIP puts the results of an execution that starts at `now`, in seconds since 1970."""
+    """Return where VIP puts the results of an execution that starts at `now`, in seconds since 1970."""
     suffix = tool.custom.get(SUFFIX)
     if not re.match(r"(lfn|file):|/|[^:]*$", path):
         return path  # other storages number their directories themselves
@@ -120,8 +120,8 @@ def _arranged(
 
 
 def _typed(one: ToolInput | None, value: Any) -> Any:
-    """A value of a request in which all are text, as numbers and flags of the tool; what is none is left to
-    the rules. A list input with one value has a list of it.
+    """Convert a value of a request in which all are text to numbers and flags of the tool; what is none is
+    left to the rules. A list input with one value has a list of it.
     """
     if one is None or value is None:
         return value
@@ -144,7 +144,9 @@ def _typed_scalar(one: ToolInput, value: Any) -> Any:
 def _lists_of_one(
     dot: Sequence[str], values: Mapping[str, Any], lists: Mapping[str, list[Any]]
 ) -> dict[str, list[Any]]:
-    """What list inputs of the dot group iterate over: beside others of the same length, each entry alone."""
+    """Find what list inputs of the dot group iterate over: beside others of the same length, each entry
+    alone.
+    """
     lengths = {len(lists[id]) for id in dot if id in lists}
     flat = [id for id in dot if id not in lists and isinstance(values.get(id), list)]
     return {id: [[entry] for entry in values[id]] for id in flat if lengths == {len(values[id])}}

@@ -22,12 +22,12 @@ _plain = re.compile(r"[^/\s]+").fullmatch
 
 
 def is_suffix(value: object) -> bool:
-    """Whether `vip:resultsDirectorySuffix` can be this: nothing, or the name of one directory."""
+    """Say whether `vip:resultsDirectorySuffix` can be this: nothing, or the name of one directory."""
     return value == "" or (isinstance(value, str) and bool(_plain(value)) and ".." not in value)
 
 
 def key_problems(tool: Tool) -> list[str]:
-    """What is wrong with the keys, one line each: with any of these, nobody could know what is meant."""
+    """List what is wrong with the keys, one line each: with any of these, nobody could know what is meant."""
     return [f"custom {key}: {problem}" for key, problem in _problems(tool.custom)]
 
 

@@ -25,7 +25,7 @@ LARGEST = 16 << 20
 
 
 def cached(number: str) -> Path:
-    """Where bosh keeps `zenodo.<number>`."""
+    """Return where bosh keeps `zenodo.<number>`."""
     return Path(os.path.expanduser("~/.cache/boutiques/production")) / f"zenodo-{number}.json"
 
 
@@ -60,7 +60,7 @@ def fetch(number: str, endpoint: str = ENDPOINT) -> Path:
 
 
 def _descriptor_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The first JSON file of a record."""
+    """Read the first JSON file of a record."""
     return next(file for file in record["files"] if str(file["key"]).lower().endswith(".json"))
 
 

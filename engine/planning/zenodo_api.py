@@ -22,7 +22,9 @@ class Zenodo:
     """Zenodo at a URL, with a token or without."""
 
     def __init__(self, endpoint: str, token: str = "") -> None:
-        """Raises:
+        """Take the address of the API.
+
+        Raises:
         SettingsError: a token would be sent in the clear, or the URL is none.
         """
         parts = urlsplit(endpoint)
@@ -36,7 +38,7 @@ class Zenodo:
         self._token = token
 
     def url(self, path: str) -> str:
-        """The URL of a path below the API, or one that Zenodo itself gave.
+        """Make the URL of a path below the API, or check one that Zenodo itself gave.
 
         Raises:
             Unavailable: it is another server's.
@@ -104,7 +106,7 @@ class Zenodo:
 
 
 def _faults(errors: Any) -> list[str]:
-    """What is wrong with which field, as Zenodo tells it."""
+    """List what is wrong with which field, as Zenodo says it."""
     found = errors if isinstance(errors, list) else []
     return [f"{one.get('field', '')}: {one.get('message', '')}" for one in found if isinstance(one, dict)]
 

@@ -24,7 +24,7 @@ _DEPOSITS = "deposit/depositions"
 
 
 def number_of(doi: str) -> str:
-    """The number of a record that a DOI names; empty when it names none of Zenodo."""
+    """Return the number of a record that a DOI names; empty when it names none of Zenodo."""
     found = _RECORD.fullmatch(doi)
     return found[1] if found else ""
 
@@ -44,7 +44,7 @@ def search(zenodo: Zenodo, words: str, *, most: int, whole: bool) -> list[dict[s
 
 
 def named(zenodo: Zenodo, name: str) -> str:
-    """The number of the newest record of a tool of this very name; empty: there is none."""
+    """Find the number of the newest record of a tool of this very name; empty: there is none."""
     with suppress(NotFound, KeyError, TypeError, AttributeError):
         for hit in _query(zenodo, bosh.zenodo_query(name, exact=True))["hits"]["hits"]:
             if hit["metadata"]["title"] == name:

@@ -147,14 +147,14 @@ def drop(context: TickContext, execution: Execution, job: Job, attempt: Attempt)
 
 
 def _failure(report: Report) -> str:
-    """The class of a failure; "" when there is none."""
+    """Return the class of a failure; "" when there is none."""
     if report.outcome == wire.SUCCEEDED and not report.failure:
         return ""
     return report.failure if report.failure in wire.FAILURES else Failure.ENGINE
 
 
 def _message(context: TickContext, execution: Execution, report: Report) -> str:
-    """What a person is told of it."""
+    """Write the message of an attempt for a person."""
     message = storable(report.message)
     if report.failure == Failure.TOOL and report.exit_code:
         meaning = context.describe(execution).error_codes.get(report.exit_code)

@@ -86,7 +86,7 @@ def commit(
 
 
 def _copies(execution: Execution, origin: Destination, name: str, made: wire.Product) -> list[str]:
-    """Where further copies of a result go: to the other storages, in order."""
+    """Return where further copies of a result go: to the other storages, in order."""
     destinations = layout.destinations(execution)
     own = next((p for p in reversed(destinations[: destinations.index(origin) + 1]) if not p.door), origin)
     others = [
@@ -125,13 +125,13 @@ def _rename(
 
 
 def _in_place(storage: Storage, made: wire.Product) -> str:
-    """Where a result lies that stays there."""
+    """Return where a result lies that stays there."""
     _check_size(made, storage.stat(made.url))
     return made.url
 
 
 def _check_run(report: Report) -> None:
-    """A report comes from a node: what it calls its own directory must not be one elsewhere."""
+    """Check what a report says of its own directory: it comes from a node, and must not name one outside."""
     if report.run and not _RUN.fullmatch(report.run):
         raise BadRequest(f"run {storable(report.run)!r} is no name of a directory of results")
 
@@ -139,7 +139,7 @@ def _check_run(report: Report) -> None:
 def _origin(
     made: wire.Product, destinations: Sequence[Destination], number: int, attempt: Attempt, run: str
 ) -> Destination:
-    """The place where a result was written."""
+    """Find the destination to which a result was written."""
     _check_name(made)
     for destination in destinations:
         if made.url == layout.written_url(layout.run_url(destination, number, attempt.id, run), made):
@@ -148,7 +148,9 @@ def _origin(
 
 
 def _check_name(made: wire.Product) -> None:
-    """A report comes from a node: it must not name what is elsewhere, or what no database can hold."""
+    """Check the name of a result: the report comes from a node, and must not name what is outside, or what no
+    database can hold.
+    """
     shown = f"result {storable(made.path)}"
     if storable(made.path) != made.path:
         raise BadRequest(f"{shown}: its name is not UTF-8", remedy="have the tool write another name")

@@ -65,7 +65,7 @@ class TickContext:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that commits only while the lease is ours."""
+        """Open a transaction that commits only while the lease is ours."""
         with fenced(self.db, self.lease, until=self.clock.now() + LEASE_S) as connection:
             yield connection
 
@@ -81,5 +81,5 @@ class TickContext:
 
 
 def by_id(attempts: Sequence[Attempt]) -> dict[AttemptId, Attempt]:
-    """The same attempts, found by their ids."""
+    """Index attempts by their ids."""
     return {a.id: a for a in attempts}

@@ -59,7 +59,7 @@ def note(
 
 
 def gave_up_message(trouble: Trouble, waited: float) -> str:
-    """What a person is told of results that nobody waits for any more."""
+    """Write the message for results that nobody waits for any more."""
     return (
         f"its results are kept on a storage that has not answered for {waited:.0f} s ({trouble}); "
         "when it does, `engine retry` takes them up without running the tool again"

@@ -46,7 +46,9 @@ def finish_jobs(connection: Connection, ended: Sequence[EventNotice], *, now: fl
 
 
 def after(notice: EventNotice, job: Job, execution: Execution, earlier: int, *, now: float) -> Move:
-    """Where the end of an attempt takes its job; `earlier` attempts failed in the same class before."""
+    """Return where the end of an attempt takes its job; `earlier` attempts failed in the same class
+    before.
+    """
     report = json.loads(notice.report) if notice.report else {}
     exit_code = report.get("exit_code")
     if notice.event == AttemptEvent.REPORT_SUCCEEDED:

@@ -29,71 +29,71 @@ PACKED = ".tar"
 
 
 def product_names(execution: Execution, job: Job, paths: Iterable[str]) -> dict[str, str]:
-    """The names of a job's results by the paths that the tool gave them: see `engine.domain.naming`."""
+    """Name a job's results by the paths that the tool gave them: see `engine.domain.naming`."""
     width = len(str(execution.jobs))
     fields = {**job.names, naming.JOB: f"{job.number:0{width}d}"}
     return naming.result_names(template(execution, job), fields, paths)
 
 
 def template(execution: Execution, job: Job) -> str:
-    """The template of the names of a job's results."""
+    """Return the template of the names of a job's results."""
     return naming.template_of(execution.options.naming, execution.jobs, job.names)
 
 
 def destinations(execution: Execution) -> list[Destination]:
-    """Where its attempts may write, in order."""
+    """Return where its attempts may write, in order."""
     return list(execution.options.places) or [Destination(execution.results)]
 
 
 def output_url(destination: Destination, name: str) -> str:
-    """Where a result of that name lies in the end, where results are renamed."""
+    """Return where a result of that name lies in the end, where results are renamed."""
     return f"{destination.url}/outputs/{quote(name)}"
 
 
 def final_url(destination: Destination, name: str, made: Product) -> str:
-    """Where a result of that name lies in the end: one that was delivered as a tar stays one."""
+    """Return where a result of that name lies in the end: one that was delivered as a tar stays one."""
     return output_url(destination, name) + PACKED if made.packed else output_url(destination, name)
 
 
 def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str:
-    """Where the log of an attempt lies; `stream` is out, err or debug."""
+    """Return where the log of an attempt lies; `stream` is out, err or debug."""
     return f"{execution.results}/logs/{number}.{ordinal}.{stream}"
 
 
 def record_url(execution: Execution, number: int, ordinal: int) -> str:
-    """Where the provenance record of an attempt lies."""
+    """Return where the provenance record of an attempt lies."""
     return f"{execution.results}/provenance/{number}.{ordinal}.json"
 
 
 def input_url(results: str, sha256: str) -> str:
-    """Where a file waits that travels with jobs, below the directory of results."""
+    """Return where a file waits that travels with jobs, below the directory of results."""
     return f"{results}/inputs/{sha256}"
 
 
 def attempts_url(destination: Destination) -> str:
-    """The directory that holds what attempts wrote."""
+    """Return the directory that holds what attempts wrote."""
     return f"{destination.url}/{'.attempts' if destination.rename else JOBS}"
 
 
 def run_url(destination: Destination, number: int, attempt: AttemptId, run: str) -> str:
-    """Where one run of an attempt alone has written its results: `Report.run`, "" is none."""
+    """Return where one run of an attempt alone has written its results: `Report.run`, "" is none."""
     own = attempt_url(destination, number, attempt)
     return f"{own}/{run}" if run and own != SANDBOX else own
 
 
 def attempt_url(destination: Destination, number: int, attempt: AttemptId) -> str:
-    """Where one attempt of job `number` alone may write."""
+    """Return where one attempt of job `number` alone may write."""
     return (
         destination.url if destination.url == SANDBOX else f"{attempts_url(destination)}/{number}/{attempt}"
     )
 
 
 def second_report_url(destination: Destination, number: int, attempt: AttemptId) -> str:
-    """Where a wrapper leaves a copy of its report, where it does."""
+    """Return where a wrapper leaves a copy of its report, where it does."""
     return f"{attempt_url(destination, number, attempt)}/{attempt}.report.json"
 
 
 def written_url(own: str, made: Product) -> str:
-    """Where an attempt has written a result, below its own directory."""
+    """Return where an attempt has written a result, below its own directory."""
     url = own + quote(made.path) if own == SANDBOX else f"{own}/{quote(made.path)}"
     return url + PACKED if made.packed else url

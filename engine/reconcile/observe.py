@@ -91,7 +91,7 @@ def _moved(
 
 
 def _is_stale(a: attempts.Attempt) -> bool:
-    """Attempts of a group that ended earlier hear no more of their submission."""
+    """Say whether an attempt of a group ended earlier: it hears no more of its submission."""
     return a.state.at_rest or a.state == AttemptState.FINALISING
 
 

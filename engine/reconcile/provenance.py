@@ -35,7 +35,7 @@ def record(
     failure: str,
     message: str,
 ) -> bytes:
-    """The record as JSON text."""
+    """Render the record as JSON text."""
     data: dict[str, Any] = {
         "summary": {
             "name": tool.name,

@@ -186,7 +186,7 @@ class Reconciler:
         return changed
 
     def _take_over(self, context: TickContext) -> None:
-        """What the holder before us had claimed is ours now: its fencing number is worth nothing any more.
+        """Claim anew what the holder before us had claimed: its fencing number is worth nothing any more.
 
         Submitting is left out: only the place knows when `find` will see what that engine sent.
         """

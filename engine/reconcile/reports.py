@@ -18,7 +18,7 @@ class InvalidReport(Exception):
 
 
 def read(path: Path, attempt: Attempt) -> tuple[Report, str]:
-    """A report and its text: whole, of this attempt, and of the orders that were given.
+    """Read a report and its text: whole, of this attempt, and of the manifest that was given.
 
     Raises:
         InvalidReport: it is not.
@@ -55,5 +55,7 @@ def _can_be(report: Report) -> bool:
 
 
 def storable(text: str) -> str:
-    """A text from the node as any database can hold it: without NUL, what is no UTF-8 escaped."""
+    """Rewrite a text from the node so that any database can hold it: without NUL, what is no UTF-8
+    escaped.
+    """
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -70,7 +70,7 @@ def _send(context: TickContext, local: Path, url: str, made: wire.Product) -> No
 
 @contextmanager
 def _unpacked(context: TickContext, made: wire.Product, packed: tarfile.TarFile) -> Iterator[Path]:
-    """A result from the archive, as the report has it."""
+    """Unpack a result from the archive, as the report has it."""
     member = made.path + layout.PACKED if made.packed else made.path
     with tempfile.NamedTemporaryFile(dir=context.workspace, delete=False) as file:
         local = Path(file.name)

@@ -23,7 +23,7 @@ LARGEST = 16 << 20
 def read(
     context: TickContext, execution: Execution, job: Job, attempt: Attempt, into: Path
 ) -> tuple[Report, str]:
-    """The report that the place brought home or, when that is not there or cannot be believed, its copy.
+    """Read the report that the back-end brought home or, when that is not there or is not valid, its copy.
 
     Raises:
         InvalidReport: neither will do.

@@ -23,7 +23,7 @@ def record_outcomes(connection: Connection, ended: Sequence[EventNotice], *, now
 def avoid(
     connection: Connection, backend: str, held: Mapping[SubmissionId, Sequence[Attempt]], *, now: float
 ) -> dict[SubmissionId, Sequence[str]]:
-    """Where submissions had better not go."""
+    """Return where submissions had better not go."""
     known = sites.known(connection, backend)
     if not known:
         return {}

@@ -139,7 +139,7 @@ def _submission(
     away: Mapping[SubmissionId, Sequence[str]],
     grid: Grid,
 ) -> Submission:
-    """What the place gets; a claim for each attempt that has something to exchange it for."""
+    """Make the submission; an attempt that has something to exchange for it gets a claim."""
     claims = {m.attempt: context.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}
     own = {name: files[name] for name in _travelling(manifests)}
     return Submission(
@@ -159,8 +159,8 @@ def _manifests(
     held: dict[SubmissionId, list[Attempt]],
     of: Mapping[ExecutionId, Execution],
 ) -> tuple[dict[SubmissionId, list[Manifest]], dict[SubmissionId, Rejected], dict[str, bytes]]:
-    """The manifests of each submission, and the files that travel with them. One that cannot be rendered, or
-    whose files are gone, is refused, not the batch.
+    """Make the manifests of each submission, and the files that travel with them. One that cannot be
+    rendered, or whose files are gone, is refused, not the batch.
     """
     by_submission: dict[SubmissionId, list[Manifest]] = {}
     broken: dict[SubmissionId, Rejected] = {}

@@ -12,7 +12,7 @@ from wrappers.transfer.credentials import bearer_token, proxy_file
 
 
 def access(credential: CredentialSource | None) -> Access:
-    """What to show now; None: nothing.
+    """Return what to show now; None: nothing.
 
     Raises:
         CredentialExpired: the credential has run out.
@@ -36,7 +36,7 @@ def access(credential: CredentialSource | None) -> Access:
 
 
 def of_environment() -> Access:
-    """The token and the proxy of this user, where the grid's tools put them."""
+    """Find the token and the proxy of this user, where the grid's tools put them."""
     token = bearer_token(os.environ)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     return Access(headers, proxy_file(os.environ))

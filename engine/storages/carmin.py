@@ -52,7 +52,7 @@ class CarminStorage(RemoteStorage):
     # --- looking ----------------------------------------------------------------------------------
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there."""
+        """Describe what lies there."""
         with engine_errors(url):
             found = self._look(url, "properties")
         if found is None or found.get("exists") is False:
@@ -110,7 +110,7 @@ class CarminStorage(RemoteStorage):
     # --- reading ----------------------------------------------------------------------------------
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file."""
+        """Read a piece of a file."""
         found = self.stat(url)
         if found is None or found.directory or offset >= found.size:
             return b""
@@ -120,7 +120,7 @@ class CarminStorage(RemoteStorage):
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
         with engine_errors(url):
             if not self._look(url, "exists"):
                 raise NotFound(f"nothing at {url}")
@@ -134,7 +134,7 @@ class CarminStorage(RemoteStorage):
             http.fetch(self._client, self._url(url, "content"), arriving, self._access())
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The platform's md5 where it tells one, else that of what is read back."""
+        """Return the platform's md5 where it has one, else the checksum of what is read back."""
         with engine_errors(url):
             md5 = self._server_md5(url) if algorithm == "md5" else None
         return md5 if md5 is not None else super().checksum(url, algorithm)
@@ -142,7 +142,7 @@ class CarminStorage(RemoteStorage):
     # --- the interface ----------------------------------------------------------------------------
 
     def _look(self, url: str, action: str) -> Any:
-        """What the platform says; None when nothing is there."""
+        """Ask the platform; None when nothing is there."""
         with self._request("GET", url, action) as answer:
             if answer.status == 404:
                 return None
@@ -198,7 +198,7 @@ class CarminStorage(RemoteStorage):
 
 
 def _refusal(answer: Response, doing: str) -> Exception:
-    """What the platform says about it, where it says something."""
+    """Translate a refusal of the platform, with its own message where it has one."""
     if answer.status != _GENERAL_REFUSAL:
         return of_status(answer.status, answer.headers, doing)
     try:

@@ -41,7 +41,7 @@ class Secret:
         raise TypeError("a secret is not pickled")
 
     def reveal(self) -> str:
-        """The text; for the wire only."""
+        """Return the text; for the wire only."""
         return self._text
 
 
@@ -98,14 +98,14 @@ class CredentialSource(Protocol):
     kind: Kind
 
     def current(self) -> Credential:
-        """The credential, good at this moment.
+        """Return the credential, good at this moment.
 
         Raises:
             SettingsError, CredentialExpired: there is none that is good.
         """
 
     def seconds_left(self) -> float:
-        """For how long it is good."""
+        """Return for how long it is good."""
 
 
 class MadeToken:
@@ -120,14 +120,14 @@ class MadeToken:
         self._made = Token(Secret(""), Expires(float("-inf")))
 
     def current(self) -> Token:
-        """A token that is good for a while."""
+        """Return a token that is good for a while."""
         if self._made.expires - _NEAR <= self._clock.now():
             text, expires = self._make()
             self._made = Token(Secret(text), Expires(expires))
         return self._made
 
     def seconds_left(self) -> float:
-        """It is always good: it can be made."""
+        """Return infinity: a token can always be made."""
         return float("inf")
 
 
@@ -145,7 +145,7 @@ class CredentialFile:
         return f"CredentialFile({self.name!r}, {self.kind!r}, {str(self.file)!r})"
 
     def current(self) -> Credential:
-        """The credential, good at this moment.
+        """Return the credential, good at this moment.
 
         Raises:
             SettingsError: the file is missing, others may read it, or it holds something else.
@@ -160,7 +160,7 @@ class CredentialFile:
         return credential
 
     def seconds_left(self) -> float:
-        """For how long it is good; infinite when it does not say, negative when it is over.
+        """Return for how long it is good; infinite when it does not say, negative when it is over.
 
         Raises:
             SettingsError: as for `current`.
@@ -242,7 +242,7 @@ def _key(_file: Path, text: str) -> Credential:
 
 
 def _line(text: str) -> str:
-    """The one word that a file holds."""
+    """Read the one token that a file holds."""
     [token] = text.split()
     return token
 

@@ -15,7 +15,7 @@ _SEQUENCE, _VERSION, _UTC_TIME, _TIME = 0x30, 0xA0, 0x17, 0x18
 
 
 def expiry_of_proxy(pem: str) -> float:
-    """The moment at which the first of the certificates of a proxy runs out, in seconds since 1970.
+    """Return the moment at which the first of the certificates of a proxy runs out, in seconds since 1970.
 
     Raises:
         ValueError: there is no certificate, or no key.
@@ -29,14 +29,14 @@ def expiry_of_proxy(pem: str) -> float:
 
 
 def expiry_of_token(token: str) -> float:
-    """The `exp` of a JWT, in seconds since 1970; infinite for a token that is no JWT, or has none."""
+    """Return the `exp` of a JWT, in seconds since 1970; infinite for a token that is no JWT, or has none."""
     fields = claims_of_token(token)
     end = fields.get("exp")
     return float(end) if isinstance(end, int | float) and not isinstance(end, bool) else float("inf")
 
 
 def claims_of_token(token: str) -> dict[str, object]:
-    """What a JWT says, unverified; nothing for a token that is no JWT."""
+    """Read what a JWT says, unverified; nothing for a token that is no JWT."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -48,8 +48,8 @@ def claims_of_token(token: str) -> dict[str, object]:
 
 
 def _not_after(der: bytes) -> float:
-    """The end of a certificate's validity. RFC 5280, 4.1: Certificate > TBSCertificate > [version], serial,
-    signature, issuer, validity > notBefore, notAfter.
+    """Read the end of a certificate's validity. RFC 5280, 4.1: Certificate > TBSCertificate > [version],
+    serial, signature, issuer, validity > notBefore, notAfter.
     """
     [(_, certificate)] = _values(der)
     (_, to_be_signed), *_ = _values(certificate)
@@ -67,7 +67,7 @@ def _not_after(der: bytes) -> float:
 
 
 def _values(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """The tagged values that follow one another in DER.
+    """Yield the tagged values that follow one another in DER.
 
     Raises:
         ValueError: it is cut short.

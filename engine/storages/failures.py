@@ -14,7 +14,7 @@ ANOTHER_CREDENTIAL = "the storage wants another credential; see `credential` of 
 
 
 def engine_error(error: TransferError) -> EngineError:
-    """What this failure means to whoever asked."""
+    """Translate a failure for whoever asked."""
     match error:
         case NotHere():
             return NotFound(str(error))

@@ -29,12 +29,12 @@ _BATCH = 16
 
 
 def to_url(path: Path) -> str:
-    """The URL of an absolute path; odd characters are escaped."""
+    """Return the URL of an absolute path; odd characters are escaped."""
     return "file://" + quote(str(path))
 
 
 def to_path(url: str) -> Path:
-    """The path that a `file:` URL names.
+    """Return the path that a `file:` URL names.
 
     Raises:
         BadRequest: it is not a file URL of this machine.
@@ -43,7 +43,7 @@ def to_path(url: str) -> Path:
 
 
 def names_of(url: str) -> tuple[str, ...]:
-    """The names in the path that a `file:` URL names, as `to_path(url).parts` has them after the root.
+    """Return the names in the path that a `file:` URL names, as `to_path(url).parts` has them after the root.
 
     Raises:
         BadRequest: it is not a file URL of this machine.
@@ -71,7 +71,7 @@ class FileStorage:
         """Files that were put since the last flush: their content may still be in memory only."""
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there."""
+        """Describe what lies there."""
         with _clear(url):
             try:
                 found = to_path(url).stat()
@@ -164,7 +164,7 @@ class FileStorage:
                 progress(path.stat().st_size)
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file."""
+        """Read a piece of a file."""
         with _clear(url):
             try:
                 with to_path(url).open("rb") as file:
@@ -188,7 +188,7 @@ class FileStorage:
                     _copy(path, part, progress)
 
     def open(self, url: str) -> AbstractContextManager[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
         with _clear(url):
             try:
                 return to_path(url).open("rb")
@@ -196,7 +196,7 @@ class FileStorage:
                 raise NotFound(f"nothing at {url}") from None
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The checksum of what can be read now."""
+        """Compute the checksum of what can be read now."""
         hashed = Hasher((algorithm,))
         with _clear(url), self.open(url) as file:
             while piece := file.read(CHUNK):
@@ -254,7 +254,7 @@ def _copy(
 
 
 def _copy_whole(source: str | Path, target: str | Path) -> None:
-    """A copy with permissions and dates; of a link, another link."""
+    """Copy with permissions and dates; of a link, make another link."""
     if os.path.islink(source):
         shutil.copy2(source, target, follow_symlinks=False)
     else:

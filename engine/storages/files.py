@@ -18,7 +18,7 @@ from wrappers.transfer.source import FileSource, Source
 
 @contextmanager
 def arriving(into: Path) -> Iterator[Path]:
-    """A name beside `into` to write to, which becomes it at the end; after an error nothing is left."""
+    """Give a name beside `into` to write to, which becomes it at the end; after an error nothing is left."""
     into.parent.mkdir(parents=True, exist_ok=True)
     part = into.with_name(part_name())
     try:
@@ -30,7 +30,7 @@ def arriving(into: Path) -> Iterator[Path]:
 
 
 def part_name() -> str:
-    """A name for a file that is not whole yet; short, so that its final name may have all 255 bytes."""
+    """Make a name for a file that is not whole yet; short, so that its final name may have all 255 bytes."""
     return f".{new_id()}.part"
 
 
@@ -57,7 +57,7 @@ class WatchedSource(FileSource):
         self._progress = progress
 
     def pieces(self) -> Iterator[Any]:
-        """The bytes, from the start."""
+        """Yield the bytes, from the start."""
         for piece in super().pieces():
             yield piece
             if self._progress:
@@ -77,7 +77,7 @@ class BytesSource(Source):
 
 
 def blocks(pieces: Iterable[Any], size: int) -> Iterator[bytes]:
-    """The same bytes in blocks of at least this size, but for the last; none when there are none."""
+    """Yield the same bytes in blocks of at least this size, but for the last; none when there are none."""
     block = bytearray()
     for piece in pieces:
         block += piece
@@ -96,11 +96,11 @@ class PieceReader(io.RawIOBase):
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """The next bytes."""
+        """Read the next bytes."""
         while not self._rest:
             piece = next(self._pieces, None)
             if piece is None:
@@ -146,7 +146,7 @@ def skip(file: BinaryIO, size: int) -> None:
 
 
 def checksum_of(file: BinaryIO, algorithm: str) -> str:
-    """The checksum of what is left of a stream."""
+    """Compute the checksum of what is left of a stream."""
     hasher = Hasher([algorithm])
     while piece := file.read(CHUNK):
         hasher.update(piece)

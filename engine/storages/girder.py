@@ -69,7 +69,7 @@ class GirderStorage(RemoteStorage):
     # --- looking ----------------------------------------------------------------------------------
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there."""
+        """Describe what lies there."""
         if _path(url) in _TOPS:
             return Stat(0, 0.0, directory=True)
         with engine_errors(url):
@@ -100,11 +100,11 @@ class GirderStorage(RemoteStorage):
     # --- ids --------------------------------------------------------------------------------------
 
     def is_id(self, text: str) -> bool:
-        """Whether a text has the form of an id: those of MongoDB."""
+        """Say whether a text has the form of an id: those of MongoDB."""
         return _id(text) is not None
 
     def url_of_id(self, url: str, id: str) -> str:
-        """The URL of a file, item or folder. A file is named by its item, which has no other one."""
+        """Return the URL of a file, item or folder. A file is named by its item, which has no other one."""
         with engine_errors(url):
             rest = self._rest(url)
             for kind in ("file", "item", "folder"):
@@ -190,7 +190,7 @@ class GirderStorage(RemoteStorage):
     # --- reading ----------------------------------------------------------------------------------
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file."""
+        """Read a piece of a file."""
         with engine_errors(url):
             found = self._lookup(url)
             size = 0 if found is None or found["_modelType"] != "item" else int(found["size"])
@@ -202,7 +202,7 @@ class GirderStorage(RemoteStorage):
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
         with engine_errors(url):
             found = self._lookup(url)
             if found is None or found["_modelType"] != "item":
@@ -224,9 +224,7 @@ class GirderStorage(RemoteStorage):
         return answer
 
     def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """A token for so long, with what the user's API key allows: Girder scopes keys, not tokens. One that
-        came with the launch is good until its own end.
-        """
+        """Make a token for so long, with what the user's API key allows: Girder scopes keys, not tokens."""
         if self._settings.credential is None:
             raise BadRequest(f"{url}: there is no API key for this Girder")
         with engine_errors(url):
@@ -262,12 +260,12 @@ class GirderStorage(RemoteStorage):
             return token
 
     def _token_for(self, held: ApiKey | Token, seconds: float) -> tuple[str, float]:
-        """A token and its end: made from a key, or the one that is held."""
+        """Return a token and its end: made from a key, or the one that is held."""
         text = held.value.reveal()
         return (text, self._end_of(text)) if isinstance(held, Token) else self._make_token(text, seconds)
 
     def _end_of(self, token: str) -> float:
-        """When a token ends.
+        """Return when a token ends.
 
         Raises:
             CredentialExpired: it has.
@@ -284,7 +282,7 @@ class GirderStorage(RemoteStorage):
         return end
 
     def _make_token(self, key: str, seconds: float) -> tuple[str, float]:
-        """A token and its end."""
+        """Make a token, and return its end with it."""
         fields = urlencode({"key": key, "duration": seconds / _DAY}).encode()  # in the body: URLs are logged
         api = self._api(self._settings.url)
         rest = girder.Rest(self._tools, UrlAccess(self._settings.url, api, Access(_FORM)))

@@ -24,7 +24,7 @@ def copy_file(source: str | Path, target: str | Path) -> None:
 
 
 def _data(file: int, at: int) -> int:
-    """Where data begins from some place on; beyond the end when there is none."""
+    """Return where data begins from some place on; beyond the end when there is none."""
     try:
         return os.lseek(file, at, os.SEEK_DATA)
     except OSError as error:

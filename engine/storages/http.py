@@ -37,7 +37,7 @@ class HttpStorage(RemoteStorage):
     # --- looking ----------------------------------------------------------------------------------
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there."""
+        """Describe what lies there."""
         with engine_errors(url):
             found = self._dav.propfind(url, "0")
             if found is None:
@@ -45,7 +45,9 @@ class HttpStorage(RemoteStorage):
             return found[0].stat if found else None
 
     def _plain(self, url: str) -> Stat | None:
-        """What lies on a server that is not known to speak WebDAV; it may, once it has seen a credential."""
+        """Describe a file on a server that is not known to speak WebDAV; it may, once it has seen a
+        credential.
+        """
         strict = self._dav.is_strict(url)
         try:
             found = self._dav.head(url)
@@ -70,7 +72,7 @@ class HttpStorage(RemoteStorage):
             return {item.name(escaped): item.stat for item in found[1:]}
 
     def _escaped(self, url: str, found: Sequence[Resource]) -> bool:
-        """Whether names in the answer are escaped: XRootD's are not, and `%20` could be either."""
+        """Say whether names in the answer are escaped: XRootD's are not, and `%20` could be either."""
         if multistatus.looks_unescaped(found):
             return False
         doubtful = next((item for item in found[1:] if "%" in item.href), None)
@@ -128,7 +130,7 @@ class HttpStorage(RemoteStorage):
     # --- reading ----------------------------------------------------------------------------------
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file."""
+        """Read a piece of a file."""
         headers = {}
         if offset or length is not None:
             found = self.stat(url)  # XRootD gives nothing for a range without an end, or beyond the file's
@@ -145,7 +147,7 @@ class HttpStorage(RemoteStorage):
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
         with engine_errors(url), self._dav.request("GET", url) as answer:
             _check(answer.status, f"GET {url}", answer.headers)
             yield files.stream(answer.pieces())
@@ -157,7 +159,7 @@ class HttpStorage(RemoteStorage):
             )
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The checksum that the server tells, else that of what is read back."""
+        """Return the server's own checksum, else that of what is read back."""
         name = {"sha256": "sha-256"}.get(algorithm, algorithm)
         with engine_errors(url), self._dav.request("HEAD", url, {"Want-Digest": name}) as answer:
             if answer.status in GONE:
@@ -176,7 +178,7 @@ def _check(status: int, doing: str, headers: Mapping[str, str] = {}) -> None:
 
 
 def _cut(pieces: Iterator[memoryview], skip: int, length: int | None) -> bytes:
-    """The wanted part of what comes: a server may send the whole file in place of a range."""
+    """Cut the wanted part out of what comes: a server may send the whole file in place of a range."""
     found = bytearray()
     for piece in pieces:
         found += piece[skip:]

@@ -51,7 +51,7 @@ class IrodsStorage(RemoteStorage):
         self.capabilities = StorageCapabilities(checksums=("sha256",), labels=True)
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there."""
+        """Describe what lies there."""
         with self._at(url) as (session, path):
             if session.data_objects.exists(path):
                 return _stat(session.data_objects.get(path))
@@ -122,7 +122,7 @@ class IrodsStorage(RemoteStorage):
                 raise
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of an object."""
+        """Read a piece of an object."""
         found = self.stat(url)
         if found is None or found.directory:
             return b""
@@ -132,7 +132,7 @@ class IrodsStorage(RemoteStorage):
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """An object as a stream."""
+        """Open an object as a stream."""
         with self._at(url) as (session, path):
             if not session.data_objects.exists(path):
                 raise NotFound(f"nothing at {url}")
@@ -140,7 +140,7 @@ class IrodsStorage(RemoteStorage):
                 yield file
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The server's sha256 where it computes one, else that of what is read back."""
+        """Return the server's sha256 where it computes one, else that of what is read back."""
         with self._at(url) as (session, path):
             if not session.data_objects.exists(path):
                 raise NotFound(f"nothing at {url}")
@@ -151,7 +151,7 @@ class IrodsStorage(RemoteStorage):
 
     @contextmanager
     def _at(self, url: str) -> Iterator[tuple[Any, str]]:
-        """A session and the path there; failures in our words."""
+        """Open a session, and give it with the path there; translate its failures."""
         with self._engine_errors(url):
             yield self._address(url)
 

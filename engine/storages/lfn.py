@@ -34,7 +34,7 @@ class LfnStorage(RemoteFiles):
         self.capabilities = StorageCapabilities(rename=False, checksums=("adler32",), labels=True)
 
     def stat(self, url: str) -> Stat | None:
-        """What the catalogue knows of it."""
+        """Describe what the catalogue knows of it."""
         found = self._ask("stat", name=name_of(url))
         return _stat(found) if found else None
 
@@ -95,7 +95,7 @@ class LfnStorage(RemoteFiles):
             source.unlink(missing_ok=True)
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file: all of it is fetched for that."""
+        """Read a piece of a file: all of it is fetched for that."""
         found = self.stat(url)
         if found is None or found.directory or offset >= found.size:
             return b""
@@ -105,7 +105,7 @@ class LfnStorage(RemoteFiles):
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
         with TemporaryDirectory(prefix="engine-") as scratch:
             path = Path(scratch, "file")
             self._download(url, path)
@@ -113,7 +113,7 @@ class LfnStorage(RemoteFiles):
                 yield file
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The catalogue's own where it is an adler32, else that of what is read back."""
+        """Return the catalogue's own checksum where it is an adler32, else that of what is read back."""
         found = self.stat(url)
         if found is None or found.directory:
             raise NotFound(f"no file at {url}")

@@ -25,14 +25,14 @@ class Resource:
     stat: Stat
 
     def name(self, escaped: bool) -> str:
-        """The last part of its path; servers should escape it, and XRootD does not."""
+        """Return the last part of its path; servers should escape it, and XRootD does not."""
         path = urlsplit(self.href).path if escaped else self.href
         last = path.rstrip("/").rpartition("/")[2]
         return unquote(last) if escaped else last
 
 
 def parse(text: bytes, url: str) -> list[Resource]:
-    """The resources of a multistatus answer, the one that was asked about included.
+    """Parse the resources of a multistatus answer, the one that was asked about included.
 
     Raises:
         Transient: it is none.
@@ -47,7 +47,7 @@ def parse(text: bytes, url: str) -> list[Resource]:
 
 
 def looks_unescaped(listed: Sequence[Resource]) -> bool:
-    """Whether a path holds what no escaped one can."""
+    """Say whether a path holds what no escaped one can."""
     return any(_NOT_IN_URLS.search(item.href) for item in listed)
 
 
@@ -69,7 +69,7 @@ def _responses(root: ET.Element) -> Iterator[Resource]:
 
 
 def _properties(response: ET.Element) -> Iterator[ET.Element]:
-    """The groups of properties that were found: each has a status."""
+    """Yield the groups of properties that were found: each has a status."""
     for group in response.iter(f"{_DAV}propstat"):
         properties = group.find(f"{_DAV}prop")
         status = group.findtext(f"{_DAV}status") or " 200 "
@@ -82,7 +82,7 @@ def _text(element: ET.Element | None) -> str:
 
 
 def seconds(text: str) -> float:
-    """A date of HTTP in seconds since 1970; 0.0 when it is none."""
+    """Parse a date of HTTP to seconds since 1970; 0.0 when it is none."""
     try:
         return parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError):

@@ -57,7 +57,7 @@ class RefreshedToken:
         self._clock = clock
 
     def current(self) -> Token:
-        """A token that is good for a while.
+        """Return a token that is good for a while.
 
         Raises:
             NotFound: nobody gave one.
@@ -70,7 +70,7 @@ class RefreshedToken:
         return Token(Secret(held.access_token), Expires(expiry_of_token(held.access_token)))
 
     def seconds_left(self) -> float:
-        """For how long the token is good."""
+        """Return for how long the token is good."""
         return self._left(self._read())
 
     def keep_alive(self) -> None:

@@ -25,7 +25,7 @@ class RemoteFiles(ABC):
 
     @abstractmethod
     def stat(self, url: str) -> Stat | None:
-        """What lies there."""
+        """Describe what lies there."""
 
     @abstractmethod
     def entries(self, url: str) -> Mapping[str, Stat]:
@@ -49,11 +49,11 @@ class RemoteFiles(ABC):
 
     @abstractmethod
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file."""
+        """Read a piece of a file."""
 
     @abstractmethod
     def open(self, url: str) -> AbstractContextManager[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
 
     def list(self, url: str) -> Sequence[str]:
         """Names directly under a directory."""
@@ -71,7 +71,7 @@ class RemoteFiles(ABC):
             self._fetch(url, found, part, progress)
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The checksum of what is read back."""
+        """Compute the checksum of what is read back."""
         with self.open(url) as file:
             return files.checksum_of(file, algorithm)
 
@@ -87,7 +87,7 @@ class RemoteFiles(ABC):
             raise Unavailable(f"{redact(url)}: {size} of {found.size} bytes came")
 
     def _engine_errors(self, url: str) -> AbstractContextManager[None]:
-        """Turns failures of its library into the engine's."""
+        """Translate failures of its library into the engine's."""
         return nullcontext()
 
 

@@ -35,7 +35,7 @@ class RootStorage(RemoteStorage):
         )
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there."""
+        """Describe what lies there."""
         status, found = xrootd.twice(lambda: self._system(url).stat(self._path(url)))
         if status.errno == xrootd.NOT_FOUND:
             return None
@@ -115,7 +115,7 @@ class RootStorage(RemoteStorage):
             raise Unavailable(f"{url}: the server holds adler32 {checksum}, not {adler32}")
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file."""
+        """Read a piece of a file."""
         found = self.stat(url)
         end = 0 if found is None else found.size if length is None else min(found.size, offset + length)
         if found is None or found.directory or offset >= end:
@@ -127,7 +127,7 @@ class RootStorage(RemoteStorage):
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
         with self._open(url, xrootd.READ) as file:
             yield files.stream(xrootd.pieces(file, url, _PIECE))
 
@@ -140,7 +140,7 @@ class RootStorage(RemoteStorage):
                 raise Unavailable(f"{url}: its adler32 is {came}, not the storage's own {checksum}")
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The server's own checksum where it computes it, else that of what is read back."""
+        """Return the server's own checksum where it computes it, else that of what is read back."""
         if self.stat(url) is None:
             raise NotFound(f"nothing at {url}")
         if algorithm in _CHECKSUMS and (checksum := self._server_checksum(url, algorithm)) is not None:
@@ -148,7 +148,7 @@ class RootStorage(RemoteStorage):
         return super().checksum(url, algorithm)
 
     def _server_checksum(self, url: str, algorithm: str) -> str | None:
-        """What the server computes; None when it does not know this checksum."""
+        """Ask the server for a checksum; None when it does not know this one."""
         separator = "&" if "?" in self._path(url) else "?"
         argument = f"{self._path(url)}{separator}cks.type={algorithm}"
         status, answer = self._system(url).query(xrootd.CHECKSUM, argument)
@@ -169,7 +169,7 @@ class RootStorage(RemoteStorage):
         )
 
     def _path(self, url: str) -> str:
-        """The path as the server wants it: nothing is escaped there."""
+        """Return the path as the server wants it: nothing is escaped there."""
         parts = urlsplit(url)
         path = "/" + unquote(parts.path).lstrip("/")
         if parts.query or "?" in path or "\n" in path:
@@ -177,7 +177,7 @@ class RootStorage(RemoteStorage):
         return path.rstrip("/") or "/"
 
     def _opaque(self) -> str:
-        """What shows the credential: the library keeps connections apart by it."""
+        """Return what shows the credential: the library keeps connections apart by it."""
         credential = self._settings.credential
         if credential is None:
             return ""
@@ -205,6 +205,6 @@ class RootStorage(RemoteStorage):
 
 
 def _server(url: str) -> str:
-    """The URL of the server, with the scheme as the library knows it."""
+    """Return the URL of the server, with the scheme as the library knows it."""
     parts = urlsplit(url)
     return f"{scheme_of(url)}://{parts.netloc}"

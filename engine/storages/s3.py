@@ -62,7 +62,7 @@ class S3Storage(RemoteStorage):
         weakref.finalize(self, self._client.close)
 
     def stat(self, url: str) -> Stat | None:
-        """What lies there: an object, or what other keys begin with."""
+        """Describe what lies there: an object, or what other keys begin with."""
         import obstore
 
         with self._object(url) as (bucket, key):
@@ -139,7 +139,7 @@ class S3Storage(RemoteStorage):
             return below
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of an object."""
+        """Read a piece of an object."""
         import obstore
 
         found = self.stat(url)
@@ -158,14 +158,16 @@ class S3Storage(RemoteStorage):
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """An object as a stream."""
+        """Open an object as a stream."""
         import obstore
 
         with self._object(url) as (bucket, key):
             yield files.stream(memoryview(piece) for piece in obstore.get(bucket, key).stream(_PIECE))
 
     def checksum(self, url: str, algorithm: str = "sha256") -> str:
-        """The checksum of what is read back; md5 from the ETag where the settings say that it is one."""
+        """Compute the checksum of what is read back; take md5 from the ETag where the settings say that it is
+        one.
+        """
         import obstore
 
         with self._object(url) as (bucket, key):
@@ -175,7 +177,7 @@ class S3Storage(RemoteStorage):
         return super().checksum(url, algorithm)
 
     def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """A URL with which anybody may do this for so long."""
+        """Make a URL with which anybody may do this for so long."""
         import obstore
 
         if method not in _METHODS:

@@ -61,7 +61,7 @@ def put_tags(
 
 
 def signed(method: str, address: str, keys: Keys, region: str, now: float) -> str:
-    """The address of an object's tags, with the signature of version 4 in its query."""
+    """Sign the address of an object's tags, with a signature of version 4 in its query."""
     access, secret, session = keys
     at = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     scope = f"{at[:8]}/{region}/s3/aws4_request"
@@ -86,7 +86,7 @@ def signed(method: str, address: str, keys: Keys, region: str, now: float) -> st
 
 
 def _tags(client: Client, url: str) -> dict[str, str]:
-    """What an object carries."""
+    """Read the tags of an object."""
     shown = f"{url.partition('?')[0]}?tagging"
     with client.request("GET", url) as answer:
         if not 200 <= answer.status < 300:

@@ -33,7 +33,7 @@ _BY_ITSELF = "worker nodes show there what they have themselves"
 def scope_down(
     url: str, method: str, seconds: float, settings: StorageSettings | None, clock: Clock
 ) -> Grant:
-    """A grant for one path, made from the token that the engine shows at this storage.
+    """Make a grant for one path from the token that the engine shows at this storage.
 
     The path in the scope is the one below the URL of the storage's section in the settings: let that be what
     the issuer calls the storage area.
@@ -77,7 +77,7 @@ def _scope(url: str, method: str, settings: StorageSettings) -> str:
 
 
 def _token_end_point(issuer: str, name: str, secure: ssl.SSLContext) -> str:
-    """Where the issuer says that it exchanges tokens."""
+    """Return where the issuer says that it exchanges tokens."""
     if urlsplit(issuer).scheme != "https":
         raise BadRequest(f"the issuer of credential {name} is not reached by https; {_BY_ITSELF}")
     found = _request(f"{issuer.rstrip('/')}/.well-known/openid-configuration", None, secure)
@@ -90,7 +90,7 @@ def _token_end_point(issuer: str, name: str, secure: ssl.SSLContext) -> str:
 
 
 def _checked(answer: Mapping[str, object], scope: str, issuer: str) -> str:
-    """The token, if it allows no more than was asked for."""
+    """Check that the token allows no more than was asked for."""
     token = answer.get("access_token")
     if not isinstance(token, str) or not token:
         raise BadRequest(f"{issuer} gave no token; {_BY_ITSELF}")
@@ -101,8 +101,8 @@ def _checked(answer: Mapping[str, object], scope: str, issuer: str) -> str:
 
 
 def _request(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -> Mapping[str, object]:
-    """The JSON object at an https URL, to which a form may be sent. Redirects would take the token along, and
-    are not followed.
+    """Read the JSON object at an https URL, to which a form may be sent. Redirects would take the token
+    along, and are not followed.
     """
     body = urlencode(form).encode("ascii") if form else None
     request = urllib.request.Request(url, body, {"Accept": "application/json"})  # noqa: S310 - https, checked

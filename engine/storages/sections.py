@@ -36,7 +36,7 @@ class StorageSettings:
 
 
 def storage_of(url: str, known: Iterable[StorageSettings]) -> StorageSettings | None:
-    """The storage to which the URL belongs by its longest prefix, other doors included; None: to none.
+    """Find the storage to which the URL belongs by its longest prefix, aliases included; None: to none.
 
     Its `url` is the door by which it was found.
     """
@@ -52,7 +52,7 @@ UNCONFIGURED = StorageSettings()
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of a URL, in its first spelling.
+    """Return the scheme of a URL, in its first spelling.
 
     Raises:
         BadRequest: it has none.

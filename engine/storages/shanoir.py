@@ -58,14 +58,14 @@ class ShanoirStorage(RemoteStorage):
         raise BadRequest(f"{url} cannot be removed: Shanoir has no such request")
 
     def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """A piece of a file, for which the whole is made."""
+        """Read a piece of a file, for which the whole is made."""
         with self.open(url) as file:
             files.skip(file, offset)
             return file.read() if length is None else file.read(length)
 
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
-        """A file as a stream."""
+        """Open a file as a stream."""
         with (
             engine_errors(url),
             self._client.request("GET", self._source(url), access=self._access()) as answer,
@@ -75,7 +75,7 @@ class ShanoirStorage(RemoteStorage):
             yield files.stream(answer.pieces())
 
     def presign(self, url: str, method: str, seconds: float) -> Grant:
-        """The user's token of this moment, with what it is for: it is good for some minutes."""
+        """Grant the user's token of this moment, with what it is for: it is good for some minutes."""
         if method != "GET" or self._settings.credential is None:
             raise BadRequest(f"{url}: there is no token for this platform")
         found = self._settings.credential.current()
@@ -116,7 +116,7 @@ class _Enveloped(Body):
         self.size = len(self._HEAD) + 4 * ((source.size + 2) // 3) + len(self._TAIL)
 
     def pieces(self) -> Iterator[Any]:
-        """The document, from the start."""
+        """Yield the document, from the start."""
         yield self._HEAD
         rest = b""
         for piece in self._source.pieces():

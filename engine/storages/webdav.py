@@ -44,8 +44,8 @@ class WebDav:
         weakref.finalize(self, self.client.close)
 
     def access(self, url: str) -> Access:
-        """What is shown there: the credential; without one what the environment offers, to servers that did
-        not do without.
+        """Choose what is shown there: the credential; without one what the environment offers, to servers
+        that refused without.
         """
         if self._credential is None and urlsplit(url).netloc in self._strict:
             return of_environment()
@@ -69,13 +69,13 @@ class WebDav:
             return act(self.access(url))
 
     def is_strict(self, url: str) -> bool:
-        """Whether the server is shown what the environment offers."""
+        """Say whether the server is shown what the environment offers."""
         return urlsplit(url).netloc in self._strict
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str] = {}, *, insist: bool = True
     ) -> Response:
-        """The answer to a request without a body.
+        """Send a request without a body, and return the answer.
 
         Raises:
             Denied: the server refuses what there is.
@@ -91,7 +91,9 @@ class WebDav:
         return self.with_fallback_credentials(url, act) if insist else act(self.access(url))
 
     def propfind(self, url: str, depth: str) -> Sequence[Resource] | None:
-        """What is there, the URL's own resource first; nothing when there is none; None: not a DAV server."""
+        """List what is there, the URL's own resource first; nothing when there is none; None: not a DAV
+        server.
+        """
         server = urlsplit(url).netloc
         if self._speaks_dav.get(server) is False:
             return None
@@ -114,7 +116,7 @@ class WebDav:
         return None
 
     def head(self, url: str) -> Stat | None:
-        """A file of a server that knows no PROPFIND."""
+        """Describe a file of a server that knows no PROPFIND."""
         status, headers, size = 405, {}, None
         with suppress(Denied), self.request("HEAD", url, insist=False) as answer:
             status, headers, size = answer.status, answer.headers, answer.length
@@ -173,13 +175,13 @@ class WebDav:
 
 
 def _literal(url: str) -> str:
-    """The URL of a name that holds the escapes of this one."""
+    """Return the URL of a name that holds the escapes of this one."""
     return url.replace("%", "%25")
 
 
 def _raw(url: str) -> str:
-    """A URL without escapes, as the bytes that a header carries; the question mark keeps XRootD from cutting
-    off letters beyond ASCII at the end of a name.
+    """Return a URL without escapes, as the bytes that a header carries; the question mark keeps XRootD from
+    cutting off letters beyond ASCII at the end of a name.
 
     Raises:
         Permanent: its name cannot be said in this way.

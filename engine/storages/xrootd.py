@@ -25,7 +25,7 @@ _AUTHENTICATION_FAILED = 204
 
 
 def library(stall: float) -> Any:
-    """The library, told to be no more patient than so many seconds: by itself it waits for eleven minutes. It
+    """Load the library, with its timeouts set to so many seconds: by itself it waits for eleven minutes. It
     keeps that for the whole process.
 
     Raises:
@@ -47,13 +47,13 @@ def library(stall: float) -> Any:
 
 
 def stat(found: Any) -> Stat:
-    """A stat of the library."""
+    """Convert a stat of the library."""
     directory = bool(found.flags & _IS_DIRECTORY)
     return Stat(0 if directory else found.size, float(found.modtime), directory)
 
 
 def pieces(file: File, url: str, size: int) -> Iterator[memoryview]:
-    """What a file holds, in pieces of this size."""
+    """Yield what a file holds, in pieces of this size."""
     offset = 0
     while True:
         status, data = file.read(offset, size)
@@ -65,7 +65,7 @@ def pieces(file: File, url: str, size: int) -> Iterator[memoryview]:
 
 
 def twice(ask: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
-    """An answer; once more when a connection from before turns out to be dead."""
+    """Ask, and once more when a connection from before turns out to be dead."""
     status, found = ask()
     return ask() if status.fatal else (status, found)
 

@@ -67,12 +67,12 @@ def add(connection: Connection, new: Account) -> None:
 
 
 def by_id(connection: Connection, id_: str) -> Account | None:
-    """The account of an id."""
+    """Find the account of an id."""
     return _one(connection, _BY_ID, id=id_)
 
 
 def named(connection: Connection, name: str) -> Account:
-    """The account of a name.
+    """Find the account of a name.
 
     Raises:
         NotFound: there is none.
@@ -84,12 +84,12 @@ def named(connection: Connection, name: str) -> Account:
 
 
 def by_key(connection: Connection, sha256: str) -> Account | None:
-    """The account that a key opens."""
+    """Find the account that a key opens."""
     return _one(connection, _BY_KEY, sha256=sha256)
 
 
 def by_subject(connection: Connection, issuer: str, subject: str) -> Account | None:
-    """The account that an identity provider calls `subject`."""
+    """Find the account that an identity provider calls `subject`."""
     return _one(connection, _WITH_GROUPS.where(account.c.issuer == issuer, account.c.subject == subject))
 
 
@@ -126,8 +126,8 @@ def revoked_at(connection: Connection, id_: str) -> float:
 
 
 def session_secret_of(connection: Connection, id_: str) -> str:
-    """What its sessions are signed with, besides the engine's key; empty when it can have none: it has no
-    password.
+    """Read what its sessions are signed with, besides the engine's key; empty when it can have none: it has
+    no password.
     """
     query = sa.select(account.c.session_secret, account.c.password).where(account.c.id == id_)
     row = connection.execute(query).first()
@@ -135,7 +135,7 @@ def session_secret_of(connection: Connection, id_: str) -> str:
 
 
 def password_of(connection: Connection, id_: str) -> str:
-    """The stored form of its password; empty when it has none."""
+    """Read the stored form of its password; empty when it has none."""
     query = sa.select(account.c.password).where(account.c.id == id_)
     return connection.execute(query).scalar() or ""
 
@@ -185,7 +185,7 @@ def add_group(connection: Connection, new: Group, *, now: float) -> None:
 
 
 def group_named(connection: Connection, name: str) -> Group:
-    """The group of a name.
+    """Find the group of a name.
 
     Raises:
         NotFound: there is none.

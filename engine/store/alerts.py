@@ -11,7 +11,7 @@ from engine.store.schema import trouble
 
 
 def note(connection: Connection, of: str, words: str, *, now: float) -> None:
-    """A back-end or execution is in trouble of this kind; since when, is kept as long as it lasts."""
+    """Record an alert for a back-end or execution, with the time at which it was first raised."""
     known = connection.execute(sa.select(trouble.c.since).where(trouble.c.backend == of)).scalar()
     clear(connection, of)
     since = now if known is None else known
@@ -19,7 +19,7 @@ def note(connection: Connection, of: str, words: str, *, now: float) -> None:
 
 
 def clear(connection: Connection, of: str) -> None:
-    """It is in no trouble."""
+    """Remove its alert."""
     connection.execute(sa.delete(trouble).where(trouble.c.backend == of))
 
 

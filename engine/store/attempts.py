@@ -35,7 +35,7 @@ class Attempt:
 
 
 def find(connection: Connection, id_: AttemptId) -> Attempt | None:
-    """An attempt, if there is one of that id."""
+    """Find an attempt, if there is one of that id."""
     row = connection.execute(_select().where(attempt.c.id == id_)).first()
     return _from_row(row) if row else None
 
@@ -47,7 +47,7 @@ def of_job(connection: Connection, job_id: JobId) -> list[Attempt]:
 
 
 def of_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> dict[SubmissionId, list[Attempt]]:
-    """The attempts of these submissions, in the order of their manifests."""
+    """List the attempts of these submissions, in the order of their manifests."""
     found: dict[SubmissionId, list[Attempt]] = {id_: [] for id_ in ids}
     for some in slices(ids):
         query = _select().where(attempt.c.submission_id.in_(some)).order_by(attempt.c.id)
@@ -59,7 +59,7 @@ def of_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> dict[
 def unfinished(
     connection: Connection, execution_id: ExecutionId, backend: str, *, limit: int
 ) -> list[Attempt]:
-    """Attempts of an execution that nobody has asked to end and that are not final."""
+    """List attempts of an execution that nobody has asked to end and that are not final."""
     settled = [*FINAL, AttemptState.CANCELLING, AttemptState.FINALISING, AttemptState.STRANDED]
     query = (
         _select()
@@ -77,7 +77,7 @@ def unfinished(
 
 
 def undelivered(connection: Connection, job_ids: Sequence[JobId]) -> list[Attempt]:
-    """Attempts of these jobs whose results are on a storage that was gone."""
+    """List attempts of these jobs whose results are on a storage that was gone."""
     query = _select().where(attempt.c.state == AttemptState.STRANDED)
     return [
         _from_row(row)
@@ -87,7 +87,7 @@ def undelivered(connection: Connection, job_ids: Sequence[JobId]) -> list[Attemp
 
 
 def any_undelivered(connection: Connection, execution_id: ExecutionId) -> bool:
-    """Whether an execution has results on a storage that was gone."""
+    """Say whether an execution has results on a storage that was gone."""
     query = (
         sa.select(attempt.c.id)
         .join(submission, submission.c.id == attempt.c.submission_id)
@@ -119,7 +119,7 @@ def not_in(
     after: AttemptId | None,
     limit: int,
 ) -> list[tuple[AttemptId, int]]:
-    """Attempts in none of these states, with the numbers of their jobs, a page at a time."""
+    """List attempts in none of these states, with the numbers of their jobs, a page at a time."""
     query = (
         sa.select(attempt.c.id, job.c.number)
         .join(job, job.c.id == attempt.c.job_id)
@@ -133,7 +133,7 @@ def not_in(
 
 
 def failures_of(connection: Connection, job_ids: Sequence[JobId]) -> dict[tuple[JobId, str], int]:
-    """How often each job failed in each class since the user last had it retried."""
+    """Return how often each job failed in each class since the user last had it retried."""
     query = (
         sa.select(attempt.c.job_id, attempt.c.failure, sa.func.count())
         .join(job, job.c.id == attempt.c.job_id)
@@ -148,13 +148,13 @@ def failures_of(connection: Connection, job_ids: Sequence[JobId]) -> dict[tuple[
 
 
 def report_of(connection: Connection, attempt_id: AttemptId) -> dict[str, Any] | None:
-    """The verified report of an attempt."""
+    """Read the verified report of an attempt."""
     text = report_text(connection, attempt_id)
     return json.loads(text) if text else None
 
 
 def report_text(connection: Connection, attempt_id: AttemptId) -> str | None:
-    """The verified report of an attempt, as it came."""
+    """Read the verified report of an attempt, as it came."""
     return connection.execute(sa.select(attempt.c.report).where(attempt.c.id == attempt_id)).scalar()
 
 

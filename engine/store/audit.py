@@ -66,7 +66,7 @@ class Head:
 
 
 def digest(before: str, number: int, record: AuditRecord) -> str:
-    """The hash of a line."""
+    """Compute the hash of a line."""
     fields = [
         number,
         repr(record.at),
@@ -114,14 +114,14 @@ def append(connection: Connection, records: Sequence[AuditRecord], sign: Sign) -
 
 
 def head(connection: Connection, *, lock: bool = False) -> Head:
-    """The end of the trail."""
+    """Read the end of the trail."""
     query = sa.select(audit_head)
     row = connection.execute(query.with_for_update() if lock else query).first()
     return Head(row.number, row.sha256, row.signature) if row else Head(0, START)
 
 
 def migrated(connection: Connection) -> int:
-    """The number of the line up to which no head was signed; 0: all were."""
+    """Read the number of the line up to which no head was signed; 0: all were."""
     query = sa.select(sa.func.min(audit.c.number)).where(audit.c.action == MIGRATED)
     return int(connection.execute(query).scalar() or 0)
 

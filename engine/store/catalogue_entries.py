@@ -16,7 +16,7 @@ from engine.store.statements import slices
 
 
 def get(connection: Connection, names: Sequence[str]) -> dict[str, Entry]:
-    """What is known of these names."""
+    """Look these names up."""
     query = sa.select(entry)
     return {
         row.name: Entry(row.name, row.size, json.loads(row.checksums), tuple(json.loads(row.replicas)))

@@ -62,7 +62,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """The view of one moment; nothing may be written through it."""
+        """Give the view of one moment; nothing may be written through it."""
         with _clear_errors(self.url), self._engine.connect() as connection:
             if not self.sqlite:  # by default each statement of PostgreSQL sees another moment
                 connection = connection.execution_options(
@@ -152,7 +152,7 @@ def _prepare_file(name: str) -> None:
 
 
 def file_system(path: Path, mounts: str | None = None) -> str:
-    """The type of the file system that holds `path`, as /proc/mounts says; "" when unknown."""
+    """Find the type of the file system that holds `path`, as /proc/mounts says; "" when unknown."""
     if mounts is None:
         try:
             mounts = Path("/proc/mounts").read_text(errors="replace")
@@ -194,7 +194,7 @@ def _leave_sqlite(connection: Any, *_: object) -> None:
 
 
 def revision(connection: Connection) -> str | None:
-    """The schema that the database has; None when it is empty."""
+    """Read the schema that the database has; None when it is empty."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()

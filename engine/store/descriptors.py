@@ -27,7 +27,7 @@ def store(
 
 
 def data(connection: Connection, sha256: str) -> dict[str, Any]:
-    """The stored descriptor.
+    """Read the stored descriptor.
 
     Raises:
         NotFound: it was never stored.
@@ -40,7 +40,7 @@ def data(connection: Connection, sha256: str) -> dict[str, Any]:
 
 
 def checked_by(connection: Connection, sha256: str) -> str | None:
-    """Which validator accepted this descriptor, or None when it is new."""
+    """Return which validator accepted this descriptor, or None when it is new."""
     return connection.execute(
         sa.select(descriptor.c.checked_by).where(descriptor.c.sha256 == sha256)
     ).scalar()

@@ -112,7 +112,7 @@ def tries(connection: Connection, job_ids: Sequence[JobId]) -> dict[JobId, list[
 
 
 def _times(connection: Connection, job_ids: Iterable[JobId]) -> dict[tuple[str, str], float]:
-    """When attempts of these jobs came into a state for the last time."""
+    """Return when attempts of these jobs came into a state for the last time."""
     query = (
         sa.select(event.c.attempt_id, event.c.state_to, sa.func.max(event.c.at).label("at"))
         .where(

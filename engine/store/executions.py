@@ -81,7 +81,7 @@ def create(connection: Connection, new: Execution) -> None:
 
 
 def shown_name(name: str) -> str:
-    """The name of a tool as executions show it: cut where it is too long, odd characters escaped."""
+    """Render the name of a tool as executions show it: cut where it is too long, odd characters escaped."""
     plain = name.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
     return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"
 
@@ -110,19 +110,19 @@ def get(connection: Connection, execution_id: ExecutionId, *, lock: bool = False
 
 
 def owner_of(connection: Connection, execution_id: ExecutionId) -> str:
-    """Whose an execution is; empty: there is none of that id."""
+    """Return whose an execution is; empty: there is none of that id."""
     query = sa.select(execution.c.owner).where(execution.c.id == execution_id)
     return connection.execute(query).scalar() or ""
 
 
 def to_end(connection: Connection, owner: str) -> list[ExecutionId]:
-    """Executions of an owner that have not ended."""
+    """List executions of an owner that have not ended."""
     query = sa.select(execution.c.id).where(execution.c.owner == owner, execution.c.state.not_in(FINAL))
     return [ExecutionId(id_) for id_ in connection.execute(query).scalars()]
 
 
 def by_key(connection: Connection, key: str) -> Execution | None:
-    """The execution that was submitted under the user's own key."""
+    """Find the execution that was submitted under the user's own key."""
     row = connection.execute(sa.select(execution).where(execution.c.key == key)).first()
     return _from_row(row) if row else None
 
@@ -141,7 +141,7 @@ def starting_with(connection: Connection, prefix: str) -> list[ExecutionId]:
 def newest(
     connection: Connection, *, owner: str | None = None, limit: int = 50, before: str | None = None
 ) -> list[Execution]:
-    """Executions, newest first, a page at a time (`before` is the last id of the page before)."""
+    """List executions, newest first, a page at a time (`before` is the last id of the page before)."""
     query = sa.select(execution).order_by(execution.c.id.desc()).limit(limit)
     if owner is not None:
         query = query.where(execution.c.owner == owner)
@@ -190,7 +190,7 @@ def at_rest(connection: Connection, backend: str, limit: int = 1000) -> list[Exe
 
 
 def count_by_state(connection: Connection) -> dict[str, int]:
-    """How many executions there are in each state."""
+    """Return how many executions there are in each state."""
     query = sa.select(execution.c.state, sa.func.count()).group_by(execution.c.state)
     return {state: int(number) for state, number in connection.execute(query)}
 
@@ -238,7 +238,7 @@ def clear_at(connection: Connection, execution_id: ExecutionId, when: float | No
 
 
 def to_clear(connection: Connection, backend: str, *, now: float, limit: int = 10) -> list[Execution]:
-    """Ended executions whose attempts left something that should be removed now."""
+    """List ended executions whose attempts left something that should be removed now."""
     query = sa.select(execution).where(execution.c.clear_at <= now, execution.c.backend == backend)
     found = [_from_row(row) for row in connection.execute(query.order_by(execution.c.clear_at).limit(limit))]
     return [one for one in found if one.state.is_final]

@@ -19,7 +19,9 @@ class JsonRows:
     """
 
     def __init__(self, query: sa.Select[Any]) -> None:
-        """Raises:
+        """Read the columns of the query.
+
+        Raises:
         TypeError: a column is of another type.
         """
         rows = query.subquery()
@@ -37,8 +39,8 @@ class JsonRows:
 
 
 def _exact(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """A column whose JSON is its value: SQLite gives numbers 15 digits, where a time needs 17, and writes
-    booleans as numbers.
+    """Render a column as JSON that is its value: SQLite gives numbers 15 digits, where a time needs 17, and
+    writes booleans as numbers.
     """
     if isinstance(column.type, sa.String | sa.Integer):
         return column

@@ -95,7 +95,7 @@ def get(connection: Connection, id_: str) -> Launch | None:
 def newest(
     connection: Connection, account_id: str, *, limit: int, offset: int = 0, study: str | None = None
 ) -> list[LaunchRow]:
-    """Launches of an account, newest first, without their inputs."""
+    """List launches of an account, newest first, without their inputs."""
     query = _OF_ACCOUNT if study is None else _OF_STUDY
     values = {"account": account_id, "limit": limit, "offset": offset}
     rows = query.rows(connection, values if study is None else {**values, "study": study})
@@ -103,7 +103,7 @@ def newest(
 
 
 def count(connection: Connection, account_id: str | None, study: str | None = None) -> int:
-    """How many launches an account has, or all have."""
+    """Return how many launches an account has, or all have."""
     query = sa.select(sa.func.count()).select_from(launch).where(launch.c.hidden.is_(False))
     if account_id is not None:
         query = query.where(launch.c.account_id == account_id)
@@ -126,7 +126,7 @@ def hide(connection: Connection, id_: str) -> None:
 
 
 def in_progress(connection: Connection, account_id: str) -> tuple[int, int]:
-    """How many executions of an account run, and how many wait for their turn."""
+    """Return how many executions of an account run, and how many wait for their turn."""
     query = (
         sa.select(launch.c.waiting, sa.func.count())
         .join(execution, execution.c.id == launch.c.execution_id)
@@ -138,7 +138,7 @@ def in_progress(connection: Connection, account_id: str) -> tuple[int, int]:
 
 
 def waiting(connection: Connection, limit: int = 1000) -> list[Launch]:
-    """Launches that wait for their turn, oldest first."""
+    """List launches that wait for their turn, oldest first."""
     query = (
         sa.select(launch)
         .join(execution, execution.c.id == launch.c.execution_id)
@@ -150,7 +150,7 @@ def waiting(connection: Connection, limit: int = 1000) -> list[Launch]:
 
 
 def admit(connection: Connection, ids: Sequence[ExecutionId]) -> None:
-    """It is their turn."""
+    """Mark these launches as started: it is their turn."""
     connection.execute(sa.update(launch).where(launch.c.execution_id.in_(ids)).values(waiting=False))
 
 
@@ -158,7 +158,7 @@ def admit(connection: Connection, ids: Sequence[ExecutionId]) -> None:
 
 
 def ended_untold(connection: Connection, limit: int = 100) -> list[LaunchRow]:
-    """Launches that are over, and whose end nobody was told."""
+    """List launches that are over, and whose end is not announced."""
     query = (
         sa.select(launch, execution.c.state, execution.c.jobs, execution.c.created_at, execution.c.ended_at)
         .join(execution, execution.c.id == launch.c.execution_id)
@@ -183,7 +183,7 @@ def mark_announced(connection: Connection, ended: LaunchRow, keep_until: float |
 
 
 def untold(connection: Connection, id_: str) -> None:
-    """It runs again."""
+    """Mark the end of a launch as not announced: it runs again."""
     connection.execute(
         sa.update(launch).where(launch.c.execution_id == id_).values(told=False, keep_until=None)
     )

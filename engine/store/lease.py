@@ -81,7 +81,7 @@ def release(db: Database, held: Lease, *, now: float) -> None:
 
 
 def current(db: Database) -> Lease | None:
-    """Who holds it, or held it last."""
+    """Return who holds it, or held it last."""
     with db.read() as connection:
         row = connection.execute(sa.select(lease).where(lease.c.name == NAME)).first()
     return Lease(row.holder, row.fence, row.until) if row else None
@@ -89,7 +89,7 @@ def current(db: Database) -> Lease | None:
 
 @contextmanager
 def fenced(db: Database, held: Lease, *, until: float) -> Iterator[Connection]:
-    """A write transaction of the holder; it also prolongs the lease.
+    """Open a write transaction of the holder; it also prolongs the lease.
 
     Raises:
         LeaseLost: the fencing number is no longer the newest.

@@ -157,7 +157,7 @@ def _quarantine(connection: Connection, strange: Sequence[EventNotice], *, now: 
 
 
 def _end_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> None:
-    """A submission lives until the last of its attempts has come to rest."""
+    """End a submission when the last of its attempts has come to rest."""
     rest = [state for state in AttemptState if state.at_rest]
     for some in slices(ids):
         still = sa.exists().where(attempt.c.submission_id == submission.c.id, attempt.c.state.not_in(rest))
@@ -169,7 +169,7 @@ def _end_submissions(connection: Connection, ids: Sequence[SubmissionId]) -> Non
 
 
 def _revive(connection: Connection, ids: Sequence[SubmissionId]) -> None:
-    """What an attempt left there is wanted again."""
+    """Want again what an attempt left there."""
     for some in slices(ids):
         connection.execute(sa.update(submission).where(submission.c.id.in_(some)).values(live=True))
 

@@ -36,7 +36,7 @@ def follow(connection: Connection, id_: str, issuer: str, wanted: Collection[str
 
 
 def provided(connection: Connection) -> bool:
-    """Whether any provider named a member of a group."""
+    """Say whether any provider named a member of a group."""
     query = sa.select(membership.c.account_id).where(membership.c.issuer != "").limit(1)
     return connection.execute(query).first() is not None
 

@@ -93,7 +93,7 @@ def hurry(connection: Connection, effect: Effect, *, now: float) -> None:
 
 
 def done(connection: Connection, effect: Effect, ids: Sequence[SubmissionId]) -> None:
-    """The effect has happened, or is no longer wanted."""
+    """Mark the effect as done: it has happened, or is no longer wanted."""
     if ids:
         connection.execute(
             sa.delete(outbox).where(outbox.c.effect == effect, outbox.c.submission_id.in_(list(ids)))
@@ -101,7 +101,7 @@ def done(connection: Connection, effect: Effect, ids: Sequence[SubmissionId]) ->
 
 
 def tries(connection: Connection, effect: Effect, id_: SubmissionId) -> int | None:
-    """How often an effect was tried; None when it is not (or no longer) asked for."""
+    """Return how often an effect was tried; None when it is not (or no longer) asked for."""
     return connection.execute(
         sa.select(outbox.c.tries).where(outbox.c.submission_id == id_, outbox.c.effect == effect)
     ).scalar()

@@ -75,7 +75,7 @@ def every(connection: Connection) -> list[Pipeline]:
 
 
 def is_used(connection: Connection, identifier: str) -> bool:
-    """Whether an execution was ever launched with it."""
+    """Say whether an execution was ever launched with it."""
     query = sa.select(launch.c.execution_id).where(launch.c.pipeline == identifier).limit(1)
     return connection.execute(query).first() is not None
 

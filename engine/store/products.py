@@ -88,13 +88,13 @@ def page(
 
 
 def locations(connection: Connection, execution_id: ExecutionId, limit: int) -> list[tuple[str, str]]:
-    """The outputs and the URLs of the first results that were committed."""
+    """List the outputs and the URLs of the first results that were committed."""
     rows = _LOCATIONS.rows(connection, {"execution": execution_id, "limit": limit})
     return [(row.output_id, row.url) for row in rows]
 
 
 def count_below(connection: Connection, execution_id: ExecutionId, url: str) -> int:
-    """How many results of an execution lie below a URL."""
+    """Return how many results of an execution lie below a URL."""
     below = product.c.url.startswith(f"{url.rstrip('/')}/", autoescape=True)
     query = sa.select(sa.func.count()).where(product.c.execution_id == execution_id, below)
     return int(connection.execute(query).scalar_one())
@@ -121,7 +121,7 @@ def every(connection: Connection, execution_id: ExecutionId) -> list[Product]:
 
 
 def in_state(connection: Connection, state: ProductState, limit: int) -> list[Product]:
-    """Some results in a state, oldest first."""
+    """List some results in a state, oldest first."""
     query = (
         sa.select(product, job.c.number)
         .join(job, job.c.id == product.c.job_id)
@@ -153,7 +153,7 @@ def _of(execution_id: ExecutionId) -> sa.Select[Any]:
 def owners_of_names(
     connection: Connection, execution_id: ExecutionId, names: Sequence[str]
 ) -> dict[str, JobId]:
-    """Which of these names are results already, and of which jobs."""
+    """Return which of these names are results already, and of which jobs."""
     query = sa.select(product.c.name, product.c.job_id).where(product.c.execution_id == execution_id)
     return {
         row.name: row.job_id

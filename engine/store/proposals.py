@@ -53,7 +53,9 @@ def get(connection: Connection, id_: str, *, lock: bool = False) -> Proposal | N
 
 
 def every(connection: Connection, account_id: str = "", *, decided: bool = False) -> list[Proposal]:
-    """Those of an account or of all, oldest first; only open ones, or with those that are `decided`."""
+    """Return those of an account or of all, oldest first; only open ones, or with those that are
+    `decided`.
+    """
     query = sa.select(proposal).order_by(proposal.c.id)
     if account_id:
         query = query.where(proposal.c.account_id == account_id)
@@ -63,7 +65,7 @@ def every(connection: Connection, account_id: str = "", *, decided: bool = False
 
 
 def count_open(connection: Connection, account_id: str) -> int:
-    """How many of an account are open."""
+    """Return how many of an account are open."""
     query = sa.select(sa.func.count()).select_from(proposal)
     found = query.where(proposal.c.account_id == account_id, proposal.c.state == ProposalState.OPEN)
     return int(connection.execute(found).scalar() or 0)

@@ -26,8 +26,9 @@ from engine.store.schema import (
 def due(
     connection: Connection, *, ended_before: float | None, now: float, limit: int = 100
 ) -> list[ExecutionId]:
-    """Ended executions that may go, oldest first: those whose own time has come, and, where they have none,
-    those that ended before `ended_before` (None: these stay). What is still to be cleared or copied waits.
+    """List ended executions that may go, oldest first: those whose own time has come, and, where they have
+    none, those that ended before `ended_before` (None: these stay). What is still to be cleared or copied
+    waits.
     """
     own = launch.c.keep_until <= now
     others = sa.false() if ended_before is None else execution.c.ended_at < ended_before

@@ -50,7 +50,7 @@ def request(connection: Connection, products: Sequence[Product]) -> None:
 
 
 def due(connection: Connection, *, now: float, limit: int) -> list[Copy]:
-    """Copies that should be made now."""
+    """List copies that should be made now."""
     query = (
         sa.select(
             replica.c.id,
@@ -76,7 +76,9 @@ def due(connection: Connection, *, now: float, limit: int) -> list[Copy]:
 
 
 def untried(connection: Connection, execution_id: ExecutionId) -> int:
-    """How many copies of an execution are still to be made, but for those that could not be made so far."""
+    """Return how many copies of an execution are still to be made, but for those that could not be made so
+    far.
+    """
     query = (
         sa.select(sa.func.count())
         .select_from(replica.join(product, product.c.id == replica.c.product_id))
@@ -90,8 +92,8 @@ def untried(connection: Connection, execution_id: ExecutionId) -> int:
 
 
 def outstanding(connection: Connection, execution_id: ExecutionId) -> tuple[int, int]:
-    """How many copies of an execution are still to be made, and how often the one was tried that was tried
-    most.
+    """Return how many copies of an execution are still to be made, and how often the one was tried that
+    was tried most.
     """
     query = (
         sa.select(sa.func.count(), sa.func.max(replica.c.tries))
@@ -103,14 +105,14 @@ def outstanding(connection: Connection, execution_id: ExecutionId) -> tuple[int,
 
 
 def complete(connection: Connection, one: Copy) -> None:
-    """A copy is there, verified."""
+    """Mark a copy as made and verified."""
     connection.execute(
         sa.update(replica).where(replica.c.id == one.id).values(state=ReplicaState.AVAILABLE, detail="")
     )
 
 
 def failed(connection: Connection, one: Copy, why: str, *, now: float) -> None:
-    """A copy could not be made; it is tried again later."""
+    """Mark a copy as failed; it is tried again later."""
     tries = one.tries + 1
     connection.execute(
         sa.update(replica)
@@ -120,7 +122,7 @@ def failed(connection: Connection, one: Copy, why: str, *, now: float) -> None:
 
 
 def exchange(connection: Connection, one: Product, *, copy: str) -> None:
-    """The copy at a URL has become the result: where the result was, a copy is wanted in its place."""
+    """Make the copy at a URL the result: where the result was, a copy is wanted instead."""
     owner = sa.select(product.c.id).where(
         product.c.execution_id == one.execution_id, product.c.name == one.name
     )

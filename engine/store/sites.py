@@ -108,7 +108,7 @@ def known(connection: Connection, backend: str = "") -> list[Site]:
 
 
 def failed_at(connection: Connection, job_ids: Sequence[JobId]) -> dict[JobId, set[str]]:
-    """Where attempts of these jobs failed, perhaps by the site's fault."""
+    """Return where attempts of these jobs failed, perhaps by the site's fault."""
     found: dict[JobId, set[str]] = {}
     for some in slices(job_ids):
         query = (
@@ -150,7 +150,7 @@ def _judged(old: Site, outcome_: Outcome | None, others: Sequence[Outcome]) -> S
 
 
 def _image(options: str) -> str:
-    """The image of an execution, by whatever pins it."""
+    """Return the image of an execution, by whatever pins it."""
     found = json.loads(options).get("image") or {}
     return str(found.get("digest") or found.get("reference") or "")
 

@@ -44,7 +44,7 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[Source]
 
 
 def of(connection: Connection, execution_id: ExecutionId, values: Sequence[str]) -> dict[str, Source]:
-    """What is known of these values."""
+    """Look these values up."""
     query = sa.select(source).where(source.c.execution_id == execution_id)
     return {
         row.value: _from_row(row)
@@ -54,13 +54,13 @@ def of(connection: Connection, execution_id: ExecutionId, values: Sequence[str])
 
 
 def has_any(connection: Connection, execution_id: ExecutionId) -> bool:
-    """Whether an execution has any: most find all files at paths of their own machine."""
+    """Say whether an execution has any: most find all files at paths of their own machine."""
     query = sa.select(source.c.value_sha256).where(source.c.execution_id == execution_id).limit(1)
     return connection.execute(query).first() is not None
 
 
 def not_uploaded(connection: Connection, execution_id: ExecutionId) -> list[Source]:
-    """Those that were not brought yet to where jobs find them."""
+    """Return those that were not brought yet to where jobs find them."""
     query = sa.select(source).where(source.c.execution_id == execution_id, source.c.url == "")
     return [_from_row(row) for row in connection.execute(query.order_by(source.c.value_sha256))]
 

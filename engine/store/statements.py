@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def slices(values: Iterable[_T]) -> Iterator[list[_T]]:
-    """The same values, each once, in pieces that fit into a statement."""
+    """Cut the same values, each once, into pieces that fit into a statement."""
     once = list(dict.fromkeys(values))
     for at in range(0, len(once), SLICE):
         yield once[at : at + SLICE]

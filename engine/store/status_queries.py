@@ -83,7 +83,7 @@ _SOME = JsonRows(_PAGE.where(job.c.state.in_(sa.bindparam("states", expanding=Tr
 
 
 def of_execution(connection: Connection, id_: ExecutionId) -> StatusSummary:
-    """How an execution stands.
+    """Return how an execution stands.
 
     Raises:
         NotFound: there is none.
@@ -97,7 +97,7 @@ def of_execution(connection: Connection, id_: ExecutionId) -> StatusSummary:
 
 
 def lines(connection: Connection, id_: ExecutionId, most: int) -> list[JobStatusRow]:
-    """How its first jobs stand, by number."""
+    """Return how its first jobs stand, by number."""
     return [
         JobStatusRow(number, JobState(state), failure, message, exit_code)
         for number, state, failure, message, exit_code in _LINES.rows(connection, {"id": id_, "most": most})
@@ -107,7 +107,7 @@ def lines(connection: Connection, id_: ExecutionId, most: int) -> list[JobStatus
 def page(
     connection: Connection, id_: ExecutionId, states: Sequence[JobState], *, after: int, most: int
 ) -> list[JobRow]:
-    """Some of its jobs, those with numbers above `after`, with what tells them apart."""
+    """List some of its jobs, those with numbers above `after`, with what tells them apart."""
     values = {"id": id_, "after": after, "most": most}
     rows = _SOME.rows(connection, {**values, "states": states}) if states else _EVERY.rows(connection, values)
     return [

@@ -43,7 +43,7 @@ def live(connection: Connection, backend: str, *, after: str = "", limit: int = 
 
 
 def in_flight(connection: Connection, backend: str) -> int:
-    """How many submissions are on their way to, in, or on their way back from a back-end."""
+    """Return how many submissions are on their way to, in, or on their way back from a back-end."""
     query = sa.select(sa.func.count()).where(submission.c.backend == backend, submission.c.live.is_(True))
     return int(connection.execute(query).scalar_one())
 

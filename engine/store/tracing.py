@@ -73,13 +73,13 @@ _QUERY = (
 
 
 def of_backend(connection: Connection, backend: str, native_id: str) -> Iterator[Trace]:
-    """The attempts of a job of a place."""
+    """Yield the attempts of a job of a back-end."""
     query = _QUERY.where(submission.c.native_id == native_id, submission.c.backend == backend)
     return map(_from_row, connection.execute(query))
 
 
 def of_host(connection: Connection, host: str, at: float) -> Iterator[Trace]:
-    """The attempts that ran on a host at some time, as their reports tell."""
+    """Yield the attempts that ran on a host at some time, as their reports say."""
     named = attempt.c.report.contains(json.dumps(host)[1:-1], autoescape=True)
     query = _QUERY.where(attempt.c.created_at <= at + CLOCKS, attempt.c.updated_at >= at - CLOCKS, named)
     for row in connection.execute(query):

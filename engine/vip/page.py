@@ -119,7 +119,7 @@ class Page:
             yield RESULTS_DIRECTORY, shown(launch.location), True
 
     def _pages(self, target: str) -> Iterator[Written]:
-        """The jobs that are to be written at a place, with their attempts."""
+        """Yield the jobs that are to be written to a target, with their attempts."""
         ids = self.dirty.get(target, set())
         if ids is None:
             yield from self._every()

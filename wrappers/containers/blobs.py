@@ -61,7 +61,7 @@ def fetch(
 
 
 def scope_of(reference: Reference) -> str:
-    """What a token must allow, in the words of the token specification."""
+    """Return what a token must allow, as the token specification writes it."""
     return f"repository:{reference.repository}:pull"
 
 

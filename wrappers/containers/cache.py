@@ -31,7 +31,7 @@ class Found(NamedTuple):
     taken: Optional[HeldDirectory] = None
 
     def release(self) -> None:
-        """The job has ended: the cache may remove the image again."""
+        """Let the cache remove the image again: the job has ended."""
         if self.taken is not None:
             self.taken.release()
 
@@ -47,7 +47,7 @@ _Make = Callable[[wire.Image, wire.Node, Optional[DirectoryCache], Path], Pulled
 
 
 def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -> Found:
-    """The container directory of an image: pre-deployed, cached, or pulled now.
+    """Find the container directory of an image: pre-deployed, cached, or pulled now.
 
     When several ask for one image at once, one pulls and the others wait for it. Where the cache cannot be
     used, the image is pulled for this job alone into the directory `private`, which must not exist.
@@ -142,14 +142,14 @@ def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
 
 
 def _may_do_better(error: UnsuitableNode, node: wire.Node, private: Path) -> bool:
-    """Whether the job's own file system may take the image that the one of the cache does not take."""
+    """Say whether the job's own file system may take the image that the one of the cache does not take."""
     if error.cause not in ("no-space", "file-size", "names", "forbidden", "read-only"):
         return False
     return os.stat(str(directory(node))).st_dev != os.stat(str(private.parent)).st_dev
 
 
 def directory(node: wire.Node) -> Path:
-    """Where a node's cache is.
+    """Return where a node's cache is.
 
     Raises:
         OSError: nobody says where, and the account has no home directory.
@@ -161,7 +161,7 @@ def directory(node: wire.Node) -> Path:
 
 
 def _answering(node: wire.Node) -> Path:
-    """Where it is, once it was seen to answer: home directories are on NFS.
+    """Return where it is, once it was seen to answer: home directories are on NFS.
 
     Raises:
         OSError: it does not answer, or there is none.

@@ -25,7 +25,9 @@ class Challenge(NamedTuple):
 
 
 def parse(headers: Iterable[str]) -> List[Challenge]:
-    """The challenges of all WWW-Authenticate headers of an answer, in order, but for what is malformed."""
+    """Parse the challenges of all WWW-Authenticate headers of an answer, in order, but for what is
+    malformed.
+    """
     found: List[Challenge] = []
     for header in headers:
         found.extend(_challenges(header))

@@ -40,7 +40,7 @@ class Login(NamedTuple):
         return repr(self.username) if self.password else "its token"
 
     def basic(self) -> str:
-        """The value of a basic Authorization header."""
+        """Return the value of a basic Authorization header."""
         pair = f"{self.username}:{self.password}".encode("utf-8")
         return "Basic " + base64.b64encode(pair).decode("ascii")
 
@@ -55,11 +55,11 @@ class Logins:
         return f"Logins({self.names()})"
 
     def names(self) -> List[str]:
-        """The registries and beginnings of names that are known, in order."""
+        """List the registries and beginnings of names that are known, in order."""
         return sorted(self._logins)
 
     def find(self, host: str, repository: str = "") -> Optional[Login]:
-        """The login for an image: that of the longest key which its name begins with."""
+        """Find the login for an image: that of the longest key which its name begins with."""
         parts = [host.lower(), *filter(None, repository.split("/"))]
         names = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
         return next((self._logins[name] for name in names if name in self._logins), None)
@@ -112,7 +112,7 @@ def _own_logins(path: Path) -> Dict[str, Login]:
 
 
 def _others_logins(path: Path) -> Dict[str, Login]:
-    """What other programs keep. A courtesy: whatever can be read is used, entry by entry."""
+    """Read the logins of other programs. A courtesy: whatever can be read is used, entry by entry."""
     found: Dict[str, Login] = {}
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["auths"].items()
@@ -127,7 +127,7 @@ def _others_logins(path: Path) -> Dict[str, Login]:
 
 
 def _login(entry: Any) -> Login:
-    """An entry in any of docker's forms. Raises ValueError, KeyError, TypeError when it is none."""
+    """Parse an entry in any of docker's forms. Raises ValueError, KeyError, TypeError when it is none."""
     username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if entry.get("auth"):
         # docker pads with zero bytes
@@ -145,7 +145,7 @@ def _login(entry: Any) -> Login:
 
 
 def _key(key: str) -> str:
-    """A registry, or the beginning of an image name, as `Logins` has it.
+    """Return a registry, or the beginning of an image name, as `Logins` has it.
 
     Docker writes `quay.io`, `https://quay.io/v2/`, and `https://index.docker.io/v1/` for the hub; podman also
     what the names of images begin with.

@@ -23,22 +23,24 @@ STORE = ".store"
 
 
 def directory_name(digest: str) -> str:
-    """A digest as the name of a directory: CVMFS and proot take no colon."""
+    """Write a digest as the name of a directory: CVMFS and proot take no colon."""
     return digest.replace(":", "-")
 
 
 def path_for(containers: Path, digest: str) -> Path:
-    """Where the container of an image lies, or would lie."""
+    """Return where the container of an image lies, or would lie."""
     return containers / STORE / directory_name(digest)
 
 
 def index_name(index: str, made_for: str) -> str:
-    """What stands in the store for an index, on machines of a platform: they do not know their variant."""
+    """Return what stands in the store for an index, on machines of a platform: they do not know their
+    variant.
+    """
     return directory_name(index) + _suffix(without_variant(made_for))
 
 
 def name_for(reference: Reference, made_for: str = USUAL_PLATFORM) -> str:
-    """The readable name beside the store."""
+    """Return the readable name beside the store."""
     base = f"{reference.host}/{reference.repository}".replace("/", "+").replace(":", "@")
     return base + "@" + (reference.tag or directory_name(reference.digest)) + _suffix(made_for)
 

@@ -53,12 +53,12 @@ ZLIB = Gunzip(zlib.decompressobj, zlib.error)
 
 
 def is_compressed(head: bytes) -> bool:
-    """Whether a file that begins so is in a compressed format that is read."""
+    """Say whether a file that begins so is in a compressed format that is read."""
     return head.startswith(_GZIP) or _is_zstd(head) or _library(head) != ""
 
 
 def decompressed(path: Path, gunzip: Gunzip = ZLIB) -> Iterator[bytes]:
-    """The bytes of a file.
+    """Yield the decompressed bytes of a file.
 
     Raises:
         CorruptImage: the file ends too early, is damaged, or is in a format that is not read.
@@ -86,7 +86,7 @@ def _is_zstd(head: bytes) -> bool:
 
 
 def _library(head: bytes) -> str:
-    """The module of Python's library that unpacks it."""
+    """Choose the module of Python's library that unpacks it."""
     if head.startswith(b"BZh") and head[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90"):
         return "bz2"
     return "lzma" if head.startswith(b"\xfd7zXZ\0") else ""
@@ -103,7 +103,9 @@ def _refuse_others(head: bytes) -> None:
 
 
 def _gunzipped(file: IO[bytes], gunzip: Gunzip) -> Iterator[bytes]:
-    """A file may hold several members (estargz does); what follows the last and is none is passed over."""
+    """Unpack the members of a file, which may be several (estargz); what follows the last and is none is
+    passed over.
+    """
     inflate = gunzip.decompressobj(16 + zlib.MAX_WBITS)
     rest = b""
     begun = first = True

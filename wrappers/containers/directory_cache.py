@@ -40,7 +40,7 @@ class DirectoryCache:
         self._ready, self._locks, self._staging = (top / name for name in ("ready", "locks", "staging"))
 
     def take(self, name: str, make: Callable[[Path], Any]) -> HeldDirectory:
-        """The directory `name`; `make` is called with a path to make it at when nobody has.
+        """Take the directory `name`; `make` is called with a path to make it at when nobody has.
 
         Raises:
             OSError: the shelf cannot be written.
@@ -65,14 +65,14 @@ class DirectoryCache:
             raise
 
     def names(self) -> List[str]:
-        """What is there, least recently used first."""
+        """List what is there, least recently used first."""
         try:
             return sorted(os.listdir(str(self._ready)), key=self._last_use)
         except FileNotFoundError:
             return []
 
     def path(self, name: str) -> Path:
-        """Where `name` is when it is there."""
+        """Return where `name` is when it is there."""
         return self._ready / name
 
     def remove(self, name: str) -> bool:

@@ -23,7 +23,7 @@ def note(cache: Path, digest: str, why: str) -> None:
 
 
 def why(cache: Path, digest: str) -> str:
-    """What was found; "" when nothing was, or long ago."""
+    """Return what was found; "" when nothing was, or long ago."""
     file = cache / _LOCATION / directory_name(digest)
     try:
         if time.time() - file.stat().st_mtime > _FORGOTTEN:

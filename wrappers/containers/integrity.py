@@ -20,7 +20,7 @@ _KINDS = ((stat.S_ISDIR, "dir"), (stat.S_ISLNK, "link"), (stat.S_ISREG, "file"))
 
 
 def damage(container: Path, thorough: bool, alive: Callable[[], None]) -> str:
-    """What is wrong with the tree, in a line; "" when nothing is found, or it has no list.
+    """Find what is wrong with the tree, in a line; "" when nothing is found, or it has no list.
 
     `alive` is called now and then; whoever calls sees to it that this ends (`timed`).
     """

@@ -266,7 +266,7 @@ class _Extraction:
                 self._sums[path] = digest
 
     def _parent(self, directory: bytes) -> bytes:
-        """Where a directory of the tar really is; made when it is missing."""
+        """Return where a directory of the tar really is; made when it is missing."""
         if b".." in directory.split(b"/"):
             raise CorruptImage(f"a layer names something outside of the image: {os.fsdecode(directory)}/")
         found = missing = resolve(self._root, directory)

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 
 def read_tree(container: Path) -> Dict[bytes, Entry]:
-    """The list of a container directory.
+    """Read the list of a container directory.
 
     Raises:
         OSError, EOFError, ValueError: it is not there, or damaged.
@@ -42,12 +42,12 @@ def read_tree(container: Path) -> Dict[bytes, Entry]:
 
 
 def write(entries: Iterable[Entry]) -> bytes:
-    """The list as text."""
+    """Render the list as text."""
     return b"#mtree\n" + b"".join(map(_line, entries))
 
 
 def read(text: bytes) -> Dict[bytes, Entry]:
-    """A list by path.
+    """Parse a list by path.
 
     Raises:
         ValueError: it is no such list.
@@ -60,7 +60,7 @@ def read(text: bytes) -> Dict[bytes, Entry]:
 
 
 def shown(path: bytes) -> str:
-    """A path as the list has it: printable, whatever its name is."""
+    """Render a path as the list has it: printable, whatever its name is."""
     return _escape(path).decode("ascii")
 
 

@@ -58,7 +58,7 @@ class Resolved(NamedTuple):
 
 
 def read_document(raw: bytes, reference: Reference) -> Dict[str, Any]:
-    """A manifest or index, parsed. Raises NoImage."""
+    """Parse a manifest or index. Raises NoImage."""
     try:
         document = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -71,12 +71,12 @@ def read_document(raw: bytes, reference: Reference) -> Dict[str, Any]:
 
 
 def is_index(document: Dict[str, Any]) -> bool:
-    """Whether a document lists the images of several platforms."""
+    """Say whether a document lists the images of several platforms."""
     return document.get("mediaType") in INDEXES or "manifests" in document
 
 
 def choose_platform(index: Dict[str, Any], wanted: str, reference: Reference) -> str:
-    """The digest of the platform's manifest: of several variants the lowest (see `platforms.order`).
+    """Choose the digest of the platform's manifest: of several variants the lowest (see `platforms.order`).
 
     An only image that tells no platform is taken: its configuration will tell.
 
@@ -97,7 +97,7 @@ def choose_platform(index: Dict[str, Any], wanted: str, reference: Reference) ->
 
 
 def read_image(reference: Reference, raw: bytes, document: Dict[str, Any]) -> Resolved:
-    """The image that a manifest describes. Raises NoImage, also for what is no container image."""
+    """Read the image that a manifest describes. Raises NoImage, also for what is no container image."""
     _check_kind(reference, document)
     try:
         config, layers = _blob(document["config"]), [_blob(layer) for layer in document["layers"]]
@@ -107,7 +107,7 @@ def read_image(reference: Reference, raw: bytes, document: Dict[str, Any]) -> Re
 
 
 def diff_ids_of(config: bytes, image: Resolved, wanted: str) -> List[str]:
-    """The digests of the unpacked layers, after a check that the image is for the wanted platform.
+    """List the digests of the unpacked layers, after a check that the image is for the wanted platform.
 
     A configuration that does not tell its platform is believed to be for it.
 
@@ -137,7 +137,7 @@ def diff_ids_of(config: bytes, image: Resolved, wanted: str) -> List[str]:
 
 
 def sha256_of(data: bytes) -> str:
-    """The digest of bytes, as registries write it."""
+    """Compute the digest of bytes, as registries write it."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 

@@ -46,7 +46,7 @@ class Platform(NamedTuple):
 
 
 def platform() -> str:
-    """This machine's."""
+    """Return this machine's platform."""
     return f"linux/{_architecture(os.uname().machine)}"
 
 
@@ -56,21 +56,21 @@ def without_variant(name: str) -> str:
 
 
 def read(text: str) -> Platform:
-    """A platform that somebody wrote, as `linux/arm/v7`."""
+    """Parse a platform that somebody wrote, as `linux/arm/v7`."""
     system, _, rest = text.partition("/")
     architecture, _, variant = rest.partition("/")
     return Platform(system.lower(), _architecture(architecture), variant.lower())
 
 
 def described(document: Any) -> Platform:
-    """What an index says of an image, or an image's configuration of itself."""
+    """Read the platform from an image's entry in an index, or from its own configuration."""
     parts = document if isinstance(document, dict) else {}
     system, architecture, variant = (str(parts.get(key) or "") for key in ("os", "architecture", "variant"))
     return Platform(system.lower(), _architecture(architecture), variant.lower())
 
 
 def fits(found: Platform, wanted: Platform) -> bool:
-    """Whether an image may be for the wanted platform: it says nothing else."""
+    """Say whether an image may be for the wanted platform: it says nothing else."""
     return (
         found.system in ("", wanted.system)
         and found.architecture in ("", wanted.architecture)
@@ -79,7 +79,7 @@ def fits(found: Platform, wanted: Platform) -> bool:
 
 
 def order(found: Platform, wanted: Platform) -> Optional[float]:
-    """Where an image of an index stands among those that fit, lowest first; None when it does not.
+    """Return where an image of an index stands among those that fit, lowest first; None when it does not.
 
     A machine is only known to have what every machine of its architecture has: a plain image comes first,
     then the lowest variant. When a variant is asked for by name, this comes first.

@@ -72,7 +72,7 @@ def parse(text: str, index: str = "") -> Reference:
 
 
 def is_digest(text: str) -> bool:
-    """Whether `text` is a digest that we can verify."""
+    """Say whether `text` is a digest that we can verify."""
     return bool(_DIGEST.fullmatch(text))
 
 
@@ -114,6 +114,8 @@ def _invalid(text: str, why: str) -> InvalidReference:
 
 
 def site_names(reference: Reference) -> List[str]:
-    """What a site may call the image in its directory of images: VIP's <name>-<tag>, also as a SIF file."""
+    """List what a site may call the image in its directory of images: VIP's <name>-<tag>, also as a SIF
+    file.
+    """
     name = f"{reference.repository.rpartition('/')[2]}-{reference.tag or 'latest'}"
     return [name, name + ".sif"]

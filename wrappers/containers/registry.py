@@ -49,7 +49,9 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
         authorities: str = "",
     ) -> None:
-        """`authorities`: certificate authorities that are trusted besides the system's (`Trust`)."""
+        """Take mirrors and logins. `authorities`: certificate authorities that are trusted besides the
+        system's (`Trust`).
+        """
         self._mirrors = mirrors or {}
         self._logins = logins or Logins()
         self._trust = Trust(authorities)
@@ -77,7 +79,7 @@ class Client:
         return read_image(reference, raw, document)._replace(index_document=index)
 
     def config(self, image: Resolved) -> bytes:
-        """The image's configuration, verified. Raises like `resolve`."""
+        """Read the image's configuration, verified. Raises like `resolve`."""
 
         def read(transport: Transport) -> bytes:
             path = f"/v2/{image.reference.repository}/blobs/{image.config.digest}"
@@ -115,7 +117,7 @@ class Client:
         return ask(transports[-1])
 
     def ways_to(self, reference: Reference) -> List[Transport]:
-        """How to reach an image: through the mirrors of its registry in order, and last by itself."""
+        """Return how to reach an image: through the mirrors of its registry in order, and last by itself."""
         host, repository = repository_key = reference.host, reference.repository
         if repository_key not in self._transports:
             # a mirror is an optimisation: little patience, and never the registry's credentials

@@ -15,7 +15,7 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 def is_remote(path: str) -> bool:
-    """Whether a path leads to a file system that may not answer: any but the usual ones of local disks.
+    """Say whether a path leads to a file system that may not answer: any but the usual ones of local disks.
 
     Symbolic links are followed up to there, and not beyond.
     """
@@ -45,7 +45,7 @@ def _target(path: str) -> str:
 
 
 def _kinds() -> Dict[str, str]:
-    """The kind of file system of each mount point."""
+    """Find the kind of file system of each mount point."""
     found: Dict[str, str] = {}
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:

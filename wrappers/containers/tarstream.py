@@ -51,11 +51,11 @@ class TarStream:
         return self._position
 
     def is_empty(self) -> bool:
-        """Whether nothing is left to read."""
+        """Say whether nothing is left to read."""
         return not self._available()
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes; fewer only at the end."""
+        """Read the next `size` bytes; fewer only at the end."""
         found = self._read(size)
         self._at_end = not found.strip(b"\0")
         return found
@@ -69,7 +69,7 @@ class TarStream:
         return bytes(parts[0]) if len(parts) == 1 else b"".join(parts)
 
     def pieces(self, size: int) -> Iterator[memoryview]:
-        """The next `size` bytes without copying them."""
+        """Yield the next `size` bytes without copying them."""
         while size > 0:
             if not self._available():
                 raise CorruptImage("a layer ends in the middle of a file")
@@ -126,7 +126,7 @@ class Unpacker:
             self._thread.join()
 
     def streams(self) -> Iterator[TarStream]:
-        """The layers; each must be read to its end before the next."""
+        """Yield the layers; each must be read to its end before the next."""
         while True:
             item = self._chunks.get()
             if item is None:

@@ -57,7 +57,7 @@ class Look:
         return time.monotonic() - self._last_answer
 
     def ended(self, wait: float = 0.0) -> bool:
-        """Whether it has ended; waits at most so many seconds."""
+        """Say whether it has ended; waits at most so many seconds."""
         poll = select.poll()
         poll.register(self._hear, select.POLLIN)
         if not poll.poll(wait * 1000):
@@ -68,7 +68,7 @@ class Look:
         return not piece
 
     def result(self) -> Any:
-        """What came of it, once it has ended.
+        """Return what came of it, once it has ended.
 
         Raises:
             Exception: what it raised. OSError: it was killed.
@@ -135,7 +135,7 @@ def at(path: str, action: Callable[[Callable[[], None]], Any]) -> Any:
 
 
 def error_text(path: str, error: OSError) -> str:
-    """What is wrong with a place, for a person."""
+    """Say what is wrong with a path, for a person."""
     if isinstance(error, NoAnswer):
         return f"{path} does not answer"
     if isinstance(error, FileNotFoundError):
@@ -156,7 +156,7 @@ def why_unreadable(path: str) -> str:
 
 
 def responds(path: str) -> bool:
-    """Whether a place answers, be it that nothing is there. One that did so lately is not asked."""
+    """Say whether a place answers, be it that nothing is there. One that did so lately is not asked."""
     now = time.monotonic()
     if now < _believed.get(path, now) or not is_remote(path):
         return True

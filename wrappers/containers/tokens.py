@@ -28,7 +28,7 @@ class Visitor:
         self._login = login
 
     def answer(self, challenges: List[Challenge], scope: str) -> str:
-        """The Authorization header that one of the challenges asks for.
+        """Return the Authorization header that one of the challenges asks for.
 
         Raises:
             AccessDenied: credentials are missing or refused.
@@ -46,7 +46,7 @@ class Visitor:
         raise self.denied()
 
     def denied(self) -> AccessDenied:
-        """The error for a registry that does not let us in."""
+        """Make the error for a registry that does not let us in."""
         if self._login:
             return AccessDenied(f"registry {self._host} refuses the credentials of {self._login.shown}")
         return AccessDenied(
@@ -56,7 +56,7 @@ class Visitor:
         )
 
     def _token(self, challenge: Dict[str, str], scope: str) -> str:
-        """A token; "" when the service refuses one."""
+        """Ask for a token; "" when the service refuses one."""
         realm = challenge["realm"]
         schemes = ("https",) if self._base.startswith("https:") else ("http", "https")
         if urllib.parse.urlsplit(realm).scheme not in schemes:

@@ -62,7 +62,7 @@ class Transport:
         self._visitor = Visitor(self._web, self.base, login)
 
     def get(self, path: str, scope: str, headers: Optional[Dict[str, str]] = None) -> Answer:
-        """The answer to a GET below the base address; its status is below 300, 404 or 416.
+        """Get a path below the base address; the status of the answer is below 300, 404 or 416.
 
         Raises:
             AccessDenied: credentials are missing or refused.
@@ -109,7 +109,7 @@ class Transport:
 
 
 def _unusable(who: str, answer: Answer) -> Exception:
-    """What to raise for a status that is neither an answer nor a refusal."""
+    """Choose what to raise for a status that is neither an answer nor a refusal."""
     status = f"(status {answer.status}{answer.by})"
     if answer.status not in _BUSY:
         return RegistryDown(f"{who} answers with status {answer.status}{answer.by}")

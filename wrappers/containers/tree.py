@@ -13,7 +13,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def resolve(root: bytes, path: bytes) -> bytes:
-    """Where `path` leads when `root` is the root directory: all symbolic links followed, none out of it.
+    """Return where `path` leads when `root` is the root directory: all symbolic links followed, none out of
+    it.
 
     What does not exist is taken as it stands.
 
@@ -144,7 +145,7 @@ def _moved(name: str, directory: int, to: str, top: int) -> bool:
 
 
 def _opened(name: str, directory: int) -> int:
-    """A directory that can be changed, also where its owner took that away from itself."""
+    """Open a directory so that it can be changed, also where its owner took that away from itself."""
     try:
         opened = os.open(name, _DIRECTORY, dir_fd=directory)
     except PermissionError:

@@ -76,7 +76,7 @@ def settings_in(document: Dict[str, Any]) -> Settings:
 
 
 def _texts(value: Any, name: str) -> List[str]:
-    """A list of texts that a system can pass to a program."""
+    """Check a list of texts that a system can pass to a program."""
     texts = [] if value is None else value
     try:
         if isinstance(texts, list) and not any(
@@ -89,7 +89,7 @@ def _texts(value: Any, name: str) -> List[str]:
 
 
 def digest_of(directory: Path) -> str:
-    """The digest of the image that a container directory of ours was made from; "" when it does not say.
+    """Read the digest of the image that a container directory of ours was made from; "" when it does not say.
 
     Raises:
         OSError: it is there, and cannot be read.
@@ -99,7 +99,7 @@ def digest_of(directory: Path) -> str:
 
 
 def manifest(directory: Path) -> Optional[bytes]:
-    """The manifest of the image that a container directory was made from; None when it does not say.
+    """Read the manifest of the image that a container directory was made from; None when it does not say.
 
     Raises:
         OSError: it is there, and cannot be read.
@@ -108,7 +108,7 @@ def manifest(directory: Path) -> Optional[bytes]:
 
 
 def stands_for(directory: Path, digest: str) -> bool:
-    """Whether a container directory was made from this image, or chosen for this machine from this index.
+    """Say whether a container directory was made from this image, or chosen for this machine from this index.
 
     Raises:
         OSError: it is there, and cannot be read.
@@ -129,7 +129,7 @@ def stands_for(directory: Path, digest: str) -> bool:
 
 
 def _read(path: Path) -> Optional[bytes]:
-    """A file; None when it is not there."""
+    """Read a file; None when it is not there."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

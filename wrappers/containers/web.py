@@ -50,7 +50,7 @@ class Web:
         self._opener: Optional[urllib.request.OpenerDirector] = None
 
     def get(self, url: str, headers: Dict[str, str], authorization: str = "") -> Answer:
-        """The answer to a GET, after redirects; the authorization is shown to the server of `url` alone.
+        """Get a URL, after redirects; the authorization is shown to the server of `url` alone.
 
         Raises:
             RegistryDown: redirects that are not followed, TLS that cannot be trusted, a proxy that refuses.
@@ -75,7 +75,7 @@ class Web:
         raise RegistryDown(f"{_host(first)} redirects in a circle")
 
     def request(self, url: str, headers: Dict[str, str], form: Optional[Dict[str, str]] = None) -> Answer:
-        """The answer to one request, a POST when it has a form; raises like `get`."""
+        """Send one request, a POST when it has a form, and return the answer; raises like `get`."""
         data = urllib.parse.urlencode(form).encode("ascii") if form is not None else None
         request = urllib.request.Request(  # noqa: S310 - http and https only: `get`, and the caller
             url, data=data, headers={"User-Agent": USER_AGENT, **headers}
@@ -113,7 +113,7 @@ def _through_proxy(request: urllib.request.Request) -> Optional[Proxy]:
 
 
 def _connection_error(error: Exception, host: str, by: str) -> Exception:
-    """What to raise for a connection that failed: TLS and a proxy's refusal are no hiccups."""
+    """Choose what to raise for a connection that failed: TLS and a proxy's refusal are no hiccups."""
     inner = getattr(error, "reason", error)
     why = reason(error)
     distrusted = isinstance(inner, ssl.SSLError) and not isinstance(inner, _BROKEN_OFF)
@@ -125,7 +125,7 @@ def _connection_error(error: Exception, host: str, by: str) -> Exception:
 
 
 def _tls(why: str) -> str:
-    """What is wrong with TLS, without the line of OpenSSL's source, and what helps."""
+    """Say what is wrong with TLS, without the line of OpenSSL's source, and what helps."""
     said = re.sub(r"^\[SSL[^\]]*\]\s*|\s*\(_ssl\.c:\d+\)", "", why)
     if "verify failed" in said and "ostname" not in said and "expired" not in said:
         said += ": name its certificate authority in the setting `authorities`"
@@ -133,7 +133,7 @@ def _tls(why: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong with a connection, in words."""
+    """Say what went wrong with a connection."""
     inner = getattr(error, "reason", error)
     return str(getattr(inner, "strerror", None) or inner) or type(error).__name__
 

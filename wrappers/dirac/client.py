@@ -62,7 +62,7 @@ class DiracClient:
 
 
 def python_of(environment: Mapping[str, str]) -> Optional[str]:
-    """The Python of DIRAC's client: of its DIRACOS, or the one that its commands begin with."""
+    """Find the Python of DIRAC's client: of its DIRACOS, or the one that its commands begin with."""
     bundled = environment.get("DIRACOS", "")
     if bundled and responds(bundled) and os.access(os.path.join(bundled, "bin", "python"), os.X_OK):
         return os.path.join(bundled, "bin", "python")

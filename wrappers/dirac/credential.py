@@ -23,7 +23,7 @@ class Token(NamedTuple):
     refresh: str = ""
 
     def lasts(self) -> bool:
-        """Whether it can be shown."""
+        """Say whether it can be shown."""
         return self.expires - time.time() > LEFT
 
     def __repr__(self) -> str:
@@ -38,7 +38,7 @@ class Source(NamedTuple):
     proxy: bool
 
     def read(self) -> Optional[Token]:
-        """What is there now: something may renew it while the job runs."""
+        """Read what is there now: something may renew it while the job runs."""
         try:
             with open(self.file, "rb") as file:
                 text = file.read(1 << 20)
@@ -54,7 +54,7 @@ class Source(NamedTuple):
 
 
 def source(environment: Mapping[str, str], node: wire.Node) -> Optional[Source]:
-    """The DiracX of this node; None where there is none, or no token for it."""
+    """Find the DiracX of this node; None where there is none, or no token for it."""
     named, file = environment.get("DIRACX_URL", ""), environment.get("DIRACX_CREDENTIALS_PATH", "")
     if named and file:
         session = Source(named.rstrip("/"), file, False)
@@ -70,7 +70,7 @@ def source(environment: Mapping[str, str], node: wire.Node) -> Optional[Source]:
 
 
 def renewed(answer: Any, old: Token) -> Token:
-    """The token of a token end point's answer (RFC 6749, 5.1).
+    """Read the token of a token end point's answer (RFC 6749, 5.1).
 
     Raises:
         ValueError: it is none.

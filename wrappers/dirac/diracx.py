@@ -92,7 +92,8 @@ class DiracX:
         access: Access = NOBODY,
         kind: str = "application/json",
     ) -> Any:
-        """A good answer, on a connection of its own: the next question comes minutes later.
+        """Send a request on a connection of its own, and return a good answer: the next request comes minutes
+        later.
 
         Raises:
             TransferError, ValueError: there is none.

@@ -25,17 +25,17 @@ class GridJob:
         self._reporter = _status_reporter(node, environment)
 
     def phase(self, which: str, name: str) -> None:
-        """An attempt (`which` of several, "" if there is just one) begins a phase; "" is none."""
+        """Note that an attempt (`which` of several, "" if there is just one) begins a phase; "" is none."""
         self._switch.phase(name)
         if name in WORDS:
             self._report(which, WORDS[name])
 
     def ended(self, which: str, report: wire.Report) -> None:
-        """An attempt is over."""
+        """Note that an attempt is over."""
         self._report(which, report.outcome + (f" ({report.failure})" if report.failure else ""))
 
     def close(self) -> None:
-        """The payload is over."""
+        """Note that the payload is over."""
         self._switch.phase("")
         if self._reporter is not None:
             self._reporter.close()
@@ -46,14 +46,14 @@ class GridJob:
 
 
 def job_of(node: wire.Node, environment: Mapping[str, str]) -> Optional[GridJob]:
-    """The DIRAC job of this environment; None outside of DIRAC."""
+    """Find the DIRAC job of this environment; None outside of DIRAC."""
     if not environment.get("JOBID", "").isdigit():
         return None
     return GridJob(node, os.getcwd(), environment)
 
 
 def _status_reporter(node: wire.Node, environment: Mapping[str, str]) -> Any:
-    """Who tells DIRAC; None where that is switched off, or there is no way to tell it."""
+    """Return who tells DIRAC; None where that is switched off, or there is no way to tell it."""
     if node.heartbeat <= 0:
         return None
     from wrappers.dirac.status_reporter import StatusReporter
@@ -66,7 +66,7 @@ def _status_reporter(node: wire.Node, environment: Mapping[str, str]) -> Any:
 
 
 def _status_service(node: wire.Node, environment: Mapping[str, str]) -> Optional[Callable[[], Any]]:
-    """Makes the way to tell DIRAC: a token of DiracX, else DIRAC's client."""
+    """Make the way to report to DIRAC: a token of DiracX, else DIRAC's client."""
     from wrappers.dirac import client, credential
 
     job = environment["JOBID"]

@@ -28,7 +28,8 @@ class BridgeError(Exception):
 
 
 def value(result: Any, doing: str, *, judged: bool = False) -> Any:
-    """The value of an answer. `judged`: what the server says without a number is of the request itself.
+    """Return the value of an answer. `judged`: what the server says without a number is of the request
+    itself.
 
     Raises:
         BridgeError: it is an error.
@@ -41,7 +42,7 @@ def value(result: Any, doing: str, *, judged: bool = False) -> Any:
 
 
 def kind_of(result: Dict[str, Any], judged: bool) -> str:
-    """What to do about an error.
+    """Choose what to do about an error.
 
     DIRAC's services take the call stack out of what they answer, its clients leave it in: with one, nobody
     has judged the request, because it did not get there (DIRAC 8 and 9, `RequestHandler`).

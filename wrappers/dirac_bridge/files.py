@@ -66,7 +66,7 @@ def stat(name: str) -> Any:
 
 
 def entries(name: str) -> Dict[str, Any]:
-    """What lies directly in a directory, by name; nothing when there is none."""
+    """List what lies directly in a directory, by name; nothing when there is none."""
     if not _keeps(name) or not _each(_catalogue().isDirectory([name]), "directory").get(name):
         return {}
     listing = _each(_catalogue().listDirectory([name]), "listing").get(name, {})
@@ -113,8 +113,8 @@ def put(
 
 
 def _keeps(name: str) -> bool:
-    """Whether the catalogue can keep a name. That of DIRAC 8 is in Latin-1, and loses what has quotes in its
-    name after it was stored (measured with 8.0.86; 9.1 keeps all).
+    """Say whether the catalogue can keep a name. That of DIRAC 8 is in Latin-1, and loses what has quotes
+    in its name after it was stored (measured with 8.0.86; 9.1 keeps all).
     """
     import DIRAC
 
@@ -213,7 +213,7 @@ def _exists(names: Sequence[str]) -> List[str]:
 
 
 def _files(names: Sequence[str]) -> Dict[str, Dict[str, Any]]:
-    """What the catalogue says of files; directories, and what is not there, are left out."""
+    """Read what the catalogue says of files; directories, and what is not there, are left out."""
     there = _exists(names) if names else []
     return _each(_catalogue().getFileMetadata(there), "metadata") if there else {}
 
@@ -238,14 +238,14 @@ def _told(facts: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _adler32(facts: Dict[str, Any]) -> str:
-    """The catalogue's checksum, in eight digits; empty when it is another one, or none."""
+    """Return the catalogue's checksum, in eight digits; empty when it is another one, or none."""
     text = str(facts.get("Checksum") or "").lower()
     known = str(facts.get("ChecksumType") or "Adler32").lower() == "adler32"
     return text.rjust(8, "0") if known and text.strip("0123456789abcdef") == "" and text else ""
 
 
 def _seconds(date: Any) -> float:
-    """A date of the catalogue (UTC); seconds since 1970-01-01 UTC."""
+    """Parse a date of the catalogue (UTC) to seconds since 1970-01-01 UTC."""
     text = str(date or "").replace("T", " ").split(".")[0]
     try:
         return float(calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S")))

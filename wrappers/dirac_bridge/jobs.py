@@ -19,14 +19,14 @@ MOST = 20  # jobs of one parametric description, where the installation says not
 
 
 def _service(name: str) -> Any:
-    """A client of a service: a new one each time, because they must not be shared between threads."""
+    """Make a client of a service: a new one each time, because they must not be shared between threads."""
     from DIRAC.Core.Base.Client import Client
 
     return Client(url=f"WorkloadManagement/{name}", timeout=TIMEOUT_S)
 
 
 def whoami() -> Dict[str, Any]:
-    """Who the proxy says that we are, and for how many seconds. No service is asked."""
+    """Return who the proxy says that we are, and for how many seconds. No service is asked."""
     from DIRAC.Core.Security.ProxyInfo import getProxyInfo
 
     info = value(getProxyInfo(disableVOMS=True), "proxy")
@@ -109,7 +109,7 @@ def active(groups: List[str], states: List[str]) -> List[int]:
 
 
 def of(numbers: List[int]) -> Dict[str, Any]:
-    """These jobs, as far as they are there, and what the server's clock shows."""
+    """Read these jobs, as far as they are there, and what the server's clock shows."""
     now = _server_time()
     rows = [
         {"JobID": number, **{name: str(row.get(name) or "") for name in FIELDS}}
@@ -158,7 +158,9 @@ def fetch_output(number: int, into: str) -> List[str]:
 
 
 def _done(result: Dict[str, Any], doing: str, fine: Sequence[str]) -> Set[int]:
-    """The jobs with which that was done. DIRAC fails with those that were killed already; that is fine."""
+    """List the jobs with which that was done. DIRAC fails with those that were killed already; that is
+    fine.
+    """
     if result["OK"]:
         return {int(one) for one in value(result, doing) or []}
     if result.get("NonauthorizedJobIDs"):
@@ -185,7 +187,7 @@ def _select(conditions: Dict[str, Any], newer: str = "") -> List[int]:
 
 
 def _summary(numbers: List[int]) -> Dict[int, Dict[str, Any]]:
-    """What is known of jobs, by number; those that are not there are left out."""
+    """Read what is known of jobs, by number; those that are not there are left out."""
     found: Dict[int, Dict[str, Any]] = {}
     for start in range(0, len(numbers), PAGE):
         asked = numbers[start : start + PAGE]
@@ -197,7 +199,7 @@ def _summary(numbers: List[int]) -> Dict[int, Dict[str, Any]]:
 
 
 def _server_time() -> float:
-    """What the server's clock shows; seconds since 1970-01-01 UTC."""
+    """Read what the server's clock shows; seconds since 1970-01-01 UTC."""
     server_time = value(_service("JobMonitoring").ping(), "JobMonitoring")["time"]
     text = str(server_time).replace("T", " ").split(".")[0]
     return float(calendar.timegm(time.strptime(text, "%Y-%m-%d %H:%M:%S")))

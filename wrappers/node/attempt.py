@@ -161,8 +161,8 @@ class _Attempt:
                 self._known["message"] = f"not delivered: {'; '.join(done.left_out[:5])}{more}"
 
     def _delivered_to(self) -> wire.Manifest:
-        """The orders, with places of this run alone where a place may start a job twice: of two runs that
-        deliver at the same time, each report is about its own files.
+        """Make the manifest with destinations of this run alone where a back-end may start a job twice: of
+        two runs that deliver at the same time, each report is about its own files.
         """
         if not self._node.second_report:
             return self._manifest

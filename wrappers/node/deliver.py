@@ -51,7 +51,7 @@ def deliver(
 
 
 def _where_they_are(found: List[Found], outputs_to: str) -> List[Found]:
-    """Some were moved before the place failed."""
+    """Find where the files are: some were moved before the storage failed."""
     try:
         target = file_path(outputs_to)
     except ValueError:

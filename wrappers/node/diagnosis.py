@@ -33,13 +33,13 @@ def _limit(kind: int) -> Optional[int]:
 
 
 def _has_file_of(size: int, directories: Sequence[str]) -> bool:
-    """Whether a file has become as large as it may: not every tool ends by the signal."""
+    """Say whether a file has become as large as it may: not every tool ends by the signal."""
     paths = [os.path.join(at, name) for top in directories for at, _, names in os.walk(top) for name in names]
     return any(os.path.isfile(path) and os.path.getsize(path) >= size for path in paths)
 
 
 def _of_disk(directory: str) -> str:
-    """Whether a directory can still be written: a quota is seen only by writing."""
+    """Say whether a directory can still be written: a quota is seen only by writing."""
     probe = os.path.join(directory, _PROBE)
     try:
         space = os.statvfs(directory)

@@ -102,12 +102,12 @@ def walk(root: str, within: Optional[str] = None, keep_links: bool = False) -> T
 
 
 def is_within(real: str, directory: str) -> bool:
-    """Whether a resolved path is `directory` or lies under it."""
+    """Say whether a resolved path is `directory` or lies under it."""
     return real == directory or real.startswith(directory.rstrip("/") + "/")
 
 
 def digest(path: str) -> Tuple[str, int]:
-    """The sha256 and size of a file."""
+    """Compute the sha256 and size of a file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return _pump(descriptor, None)
@@ -164,7 +164,8 @@ def _pump(reading: int, writing: Optional[int]) -> Tuple[str, int]:
 
 
 def listing_digest(sums: List[Tuple[str, str]]) -> str:
-    """The sha256 of a directory: of what `sha256sum` prints for its files, sorted by the bytes of the name.
+    """Compute the sha256 of a directory: of what `sha256sum` prints for its files, sorted by the bytes of the
+    name.
 
     By hand: `find . -type f -printf '%P\\0' | LC_ALL=C sort -z | xargs -0r sha256sum | sha256sum`.
     """

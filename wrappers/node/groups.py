@@ -77,7 +77,7 @@ class Base(NamedTuple):
 
 
 def holds_groups(base: Base) -> bool:
-    """Whether groups below one can bound processes, and this process may move there.
+    """Say whether groups below one can bound processes, and this process may move there.
 
     In version 2 a group hands on only the controllers of its `subtree_control`, and who moves a process must
     be able to write to the `procs` of what both groups have above them, which is this one.
@@ -101,7 +101,7 @@ def _bases() -> List[Base]:
 
 
 def bases(memberships: str) -> List[Base]:
-    """Where a group of ours may be made, from /proc/PID/cgroup: in our own, beside it, at the top.
+    """Return where a group of ours may be made, from /proc/PID/cgroup: in our own, beside it, at the top.
 
     Beside version 1 (hybrid), version 2 has no controller that bounds processes.
     """

@@ -52,13 +52,13 @@ def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, 
 
 
 def _located(wanted: wire.Input, beside: str) -> wire.Input:
-    """An input with the URL where it is on this machine, if it travelled."""
+    """Return an input with the URL where it is on this machine, if it travelled."""
     name = wire.travelling(wanted)
     return wanted._replace(url=to_url(os.path.join(beside, os.path.basename(name)))) if name else wanted
 
 
 def _as_reported(staged: wire.Staged, wanted: wire.Input) -> wire.Staged:
-    """What is told of an input: of one that travelled, that it did."""
+    """Describe an input for the report: of one that travelled, that it did."""
     return staged._replace(url=wanted.url) if wire.travelling(wanted) else staged
 
 
@@ -71,7 +71,7 @@ def _refuse_same_names(inputs: List[wire.Input]) -> None:
 
 
 def _is_plain(wanted: wire.Input) -> bool:
-    """Whether it is a file or directory of this machine, and nothing but that."""
+    """Say whether it is a file or directory of this machine, and nothing but that."""
     other_sums = wanted.sha256 is None and (wanted.adler32 or wanted.md5)
     return urlsplit(wanted.url).scheme == "file" and not (wanted.replicas or wanted.packed or other_sums)
 

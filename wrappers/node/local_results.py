@@ -55,7 +55,7 @@ def _move(
 
 
 def _is_covered(name: str, items: Dict[str, "_Item"]) -> bool:
-    """Whether a directory that is delivered as a whole holds this output."""
+    """Say whether a directory that is delivered as a whole holds this output."""
     parts = name.split("/")
     return any("/".join(parts[:depth]) in items for depth in range(1, len(parts)))
 
@@ -67,7 +67,7 @@ def _product(one: Found, outputs_to: str, sha256: str, size: int) -> wire.Produc
 
 
 def tree_of(one: Found, within: Optional[str]) -> Optional[files.Tree]:
-    """What lies in a result; None when it is a file.
+    """Read the tree of a result; None when it is a file.
 
     Raises:
         Failure: (tool) it has too many levels.

@@ -18,17 +18,17 @@ _ATTEMPT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@:+-]{0,199}\Z")
 
 
 def native(name: str) -> str:
-    """The text under which Python finds the file `name`."""
+    """Return the text under which Python finds the file `name`."""
     return name if _UTF8 else os.fsdecode(name.encode("utf-8", "surrogateescape"))
 
 
 def portable(name: str) -> str:
-    """The name as manifests and reports write it, of a name that Python gave."""
+    """Write a name that Python gave as manifests and reports do."""
     return name if _UTF8 else os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def file_path(url: str) -> str:
-    """The path that a `file:` URL names on this machine.
+    """Return the path that a `file:` URL names on this machine.
 
     Raises:
         ValueError: it names another machine, or no absolute path.
@@ -44,17 +44,17 @@ def file_path(url: str) -> str:
 
 
 def to_url(path: str) -> str:
-    """The `file:` URL of a path of this machine."""
+    """Return the `file:` URL of a path of this machine."""
     return "file://" + quote(portable(os.path.abspath(path)), errors="surrogateescape")
 
 
 def safe_attempt(attempt: str) -> bool:
-    """Whether an attempt's id can name its report, logs and job directory."""
+    """Say whether an attempt's id can name its report, logs and job directory."""
     return bool(_ATTEMPT.match(attempt))
 
 
 def inside(directory: str, name: str, what: str) -> str:
-    """The path of `name` in `directory`.
+    """Return the path of `name` in `directory`.
 
     Raises:
         Failure: (engine) the name is absolute, empty or climbs out of the directory.

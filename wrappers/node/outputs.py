@@ -71,7 +71,7 @@ def find(wanted: List[wire.Output], directory: str, before: Staged) -> Tuple[Lis
 
 
 def _readings(output: wire.Output, directory: str) -> List[List[str]]:
-    """What a template matches as a name, and as a pattern."""
+    """List what a template matches as a name, and as a pattern."""
     path = inside(directory, output.path, f"output {output.id}:")
     pattern = os.path.join(glob.escape(directory), os.path.relpath(path, directory))
     matches = [[path] if os.path.lexists(path) else [], sorted(glob.glob(pattern), key=os.fsencode)]

@@ -39,7 +39,7 @@ def _space(path: str) -> Dict[str, Any]:
 
 
 def _missing() -> Dict[str, str]:
-    """What keeps tools apart and does not work here, with the reason: tried, since switches differ."""
+    """Find what keeps tools apart and does not work here, with the reason: tried, since switches differ."""
     try:
         from wrappers.runtimes import support
     except ImportError:  # a Python without ctypes

@@ -66,7 +66,9 @@ def run(
 
 
 def _bounds(launch: Launch, name: str, limits: wire.Limits, room: Optional[Room]) -> Bounds:
-    """What the kernel itself can see to. Of processes it counts the two that watch in a namespace, too."""
+    """Compute the limits that the kernel itself can enforce. Of processes it counts the two that watch in a
+    namespace, too.
+    """
     most = limits.processes + _OURS if limits.processes is not None else None
     group = make_group(name, most) if most is not None else None
     # outside of a user namespace the limit would count whatever else this account runs
@@ -75,7 +77,7 @@ def _bounds(launch: Launch, name: str, limits: wire.Limits, room: Optional[Room]
 
 
 def _counts_by_namespace() -> bool:
-    """Whether RLIMIT_NPROC is of each user namespace: since Linux 5.14."""
+    """Say whether RLIMIT_NPROC is of each user namespace: since Linux 5.14."""
     numbers = re.findall(r"\d+", os.uname().release)[:2]
     return tuple(map(int, numbers)) >= (5, 14)
 

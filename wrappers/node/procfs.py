@@ -22,7 +22,7 @@ def start_time(pid: int) -> Optional[int]:
 
 
 def children(pid: int) -> List[int]:
-    """The direct children of a process, zombies among them."""
+    """List the direct children of a process, zombies among them."""
     if not _HAS_CHILDREN:
         return _families().get(pid, [])
     return _children(pid)
@@ -43,7 +43,7 @@ def descendants(pid: int, without: Collection[int] = ()) -> List[int]:
 
 
 def at_home(directory: str) -> List[int]:
-    """Processes that were started with a HOME in this directory, wherever they have gone since."""
+    """List processes that were started with a HOME in this directory, wherever they have gone since."""
     mark = f"HOME={directory}/"
     pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
     return [p for p in pids if any(v.startswith(mark) for v in _read(f"/proc/{p}/environ").split("\0"))]
@@ -99,7 +99,7 @@ def _families() -> Dict[int, List[int]]:
 
 
 def _stat(pid: int) -> List[str]:
-    """The fields of /proc/<pid>/stat from the third on: the second may hold spaces and brackets."""
+    """Read the fields of /proc/<pid>/stat from the third on: the second may hold spaces and brackets."""
     text = _read(f"/proc/{pid}/stat")
     return text[text.rindex(")") + 1 :].split() if ")" in text else []
 

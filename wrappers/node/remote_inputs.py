@@ -117,6 +117,6 @@ class _Fetch:
 
 
 def expected_sums(wanted: wire.Input) -> Dict[str, str]:
-    """The checksums that a manifest gives for an input."""
+    """Return the checksums that a manifest gives for an input."""
     given = {"sha256": wanted.sha256, "adler32": wanted.adler32, "md5": wanted.md5}
     return {name: value.lower() for name, value in given.items() if value}

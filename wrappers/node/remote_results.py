@@ -75,7 +75,7 @@ def deliver(
 
 
 def below(destination: str, name: str) -> str:
-    """The URL of a result at a place."""
+    """Return the URL of a result at a destination."""
     path = quote(name, errors="surrogateescape")
     return destination + path if destination == SANDBOX else f"{destination.rstrip('/')}/{path}"
 
@@ -113,7 +113,7 @@ class _Sandbox:
         self._limit = wanted if node.sandbox is None else min(wanted, node.sandbox // 2)
 
     def takes(self, items: List[_Item]) -> bool:
-        """Whether all of these fit."""
+        """Say whether all of these fit."""
         return sum(item.source.size for item in items) <= self._limit
 
     def put(self, items: List[_Item]) -> None:

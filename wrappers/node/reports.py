@@ -14,7 +14,7 @@ LOG_LEFT = 1 << 16  # bytes of a log that stay when the disk is full
 
 
 def path(attempt: str, into: str) -> str:
-    """Where the report of an attempt lies."""
+    """Return where the report of an attempt lies."""
     return os.path.join(into, attempt + ".report.json")
 
 
@@ -70,7 +70,7 @@ def _shorten(name: str, limit: int) -> None:
 def never_run(
     manifest: wire.Manifest, cause: str, message: str, node: wire.Node, who: Identity
 ) -> wire.Report:
-    """The report of an attempt whose tool was never started by us, for a cause of `wrappers.causes`."""
+    """Make the report of an attempt whose tool was never started by us, for a cause of `wrappers.causes`."""
     now = time.time()
     return wire.Report(
         attempt=manifest.attempt,
@@ -92,10 +92,10 @@ def manifest_sha256(manifest: wire.Manifest) -> str:
 
 
 def host(who: Identity, node: wire.Node) -> Dict[str, str]:
-    """The facts of this machine, and the site it was told it belongs to."""
+    """Describe this machine, and the site to which it is said to belong."""
     return dict(who.host, site=node.site) if node.site else who.host
 
 
 def one_line(message: str) -> str:
-    """A message for a person, without line breaks and of bounded length."""
+    """Write a message for a person, without line breaks and of bounded length."""
     return " ".join(message.split())[:1000]

@@ -116,7 +116,7 @@ class Room:
 
 
 def room_of(manifest: wire.Manifest, node: wire.Node, top: str, logs: List[str]) -> Optional[Room]:
-    """The room of a job; None where nothing bounds it.
+    """Find the room of a job; None where nothing bounds it.
 
     A job of strangers that names no bound has its share: with each slot's job at its own, some is left over
     for those who must go on. Who asked for more at the start, and got it, has that.

@@ -55,14 +55,14 @@ def _fetched(
 
 
 def _urls(manifest: wire.Manifest, into: str) -> List[str]:
-    """Where it may be, in the order of the attempt's places."""
+    """Return where it may be, in the order of the attempt's places."""
     name = os.path.basename(reports.path(manifest.attempt, into))
     named = (manifest.outputs_to, *manifest.outputs_also)
     return [below(destination, name) for destination in named if destination != SANDBOX]
 
 
 def apart(manifest: wire.Manifest, run: str) -> wire.Manifest:
-    """These orders, with a directory of this name below each of the attempt's own places."""
+    """Return this manifest with a directory of this name below each of the attempt's own destinations."""
 
     def own(destination: str) -> str:
         return destination if destination == SANDBOX else below(destination, run)

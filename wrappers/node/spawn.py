@@ -43,7 +43,7 @@ class Bounds(NamedTuple):
 
 
 def least(most: int, present: int) -> int:
-    """The smaller of two limits, of which the present one may be none."""
+    """Return the smaller of two limits, of which the present one may be none."""
     return most if present == resource.RLIM_INFINITY else min(most, present)
 
 

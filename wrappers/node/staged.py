@@ -43,7 +43,7 @@ class Staged:
             }
 
     def written(self, names: Iterable[str]) -> "list[str]":
-        """Those that are the tool's: new, or changed, also in what is below them."""
+        """Return those that are the tool's: new, or changed, also in what is below them."""
         return [name for name in names if not self._is_same(name)]
 
     def _is_same(self, name: str) -> bool:
@@ -72,7 +72,9 @@ class Staged:
         return state._replace(content=os.readlink(where)) if state.kind == stat.S_IFLNK else state
 
     def _look(self, name: str) -> Dict[str, _State]:
-        """The state of a name, and of all that is below it; a link stands for what it leads to as well."""
+        """Compute the state of a name, and of all that is below it; a link stands for what it leads to as
+        well.
+        """
         found: Dict[str, _State] = {}
         todo = [name]
         path = os.path.join(self._directory, name)
@@ -94,5 +96,5 @@ class Staged:
 
 
 def has_wildcard(template: str) -> bool:
-    """Whether a template may match several names."""
+    """Say whether a template may match several names."""
     return bool(_WILDCARD.search(_ONE_NAME.sub("", template)))

@@ -30,7 +30,7 @@ class Stop:
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """A section that the wish interrupts.
+        """Run a section that a request to stop interrupts.
 
         Raises:
             Cancelled: it was asked for, now or before.

@@ -101,7 +101,7 @@ def _arguments(job: Job, program: str, image: Path, overlay: Path) -> List[str]:
 
 
 def _passed(inside: Dict[str, str]) -> Dict[str, str]:
-    """The variables by which apptainer, and singularity, set the tool's own; HOME is an option."""
+    """Compute the variables by which apptainer, and singularity, set the tool's own; HOME is an option."""
     outside = {"PATH": os.environ.get("PATH", DEFAULT_PATH)}
     for prefix in ("APPTAINERENV_", "SINGULARITYENV_"):
         outside.update({prefix + name: value for name, value in inside.items() if name != "HOME"})

@@ -60,7 +60,7 @@ def _unusable(to: Path, error: OSError) -> Unusable:
 
 @contextmanager
 def _writing(target: bytes) -> Iterator[None]:
-    """What fails in the block is the copy's file system, and not that of the tree."""
+    """Blame what fails in the block on the copy's file system, and not on that of the tree."""
     try:
         yield
     except OSError as error:
@@ -68,7 +68,7 @@ def _writing(target: bytes) -> Iterator[None]:
 
 
 def warnings(left_out: List[str]) -> List[str]:
-    """What the report says of that."""
+    """List what the report says of that."""
     if not left_out:
         return []
     return [f"{len(left_out)} files of the image cannot be read by this account, e.g. {left_out[0]}"]
@@ -102,7 +102,8 @@ def _copy_directory(source: bytes, target: bytes, left_out: List[bytes], alive: 
 
 
 def _copy_symlink(source: bytes, target: bytes) -> None:
-    """A second name for the same link: nobody can write to a symbolic link, only put another in its place.
+    """Make a second name for the same link: nobody can write to a symbolic link, only put another in its
+    place.
 
     Images hold hundreds of them, and a new inode for each takes three times as long (measured on ext4).
     """

@@ -60,8 +60,8 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
 
 
 def _make_mount_point(job: Job) -> None:
-    """Where the job's directory is mounted below /tmp, in the directory that is shown there: what the engine
-    makes is root's, and an ordinary user could not remove it.
+    """Return where the job's directory is mounted below /tmp, in the directory that is shown there: what
+    the engine makes is root's, and an ordinary user could not remove it.
     """
     for target in TEMPORARY:
         if Path(target) in job.directory.parents:
@@ -105,7 +105,7 @@ def _ensure(client: Any, sdk: Any, pinned: wire.Image, node: wire.Node) -> str:
 
 
 def _auth(login: credentials.Login) -> Dict[str, str]:
-    """A login as the engine's interface has it."""
+    """Render a login as the engine's interface has it."""
     known = {
         "username": login.username,
         "password": login.password,

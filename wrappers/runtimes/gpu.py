@@ -31,7 +31,7 @@ class Gpu(NamedTuple):
     files: Dict[str, str]  # host path -> path inside
 
     def environment(self, found: Dict[str, str]) -> Dict[str, str]:
-        """The variables that make programs find the driver, given the others."""
+        """Compute the variables that make programs find the driver, given the others."""
         libraries = [INSIDE + "/lib64", *filter(None, [found.get("LD_LIBRARY_PATH")])]
         return {
             "LD_LIBRARY_PATH": ":".join(libraries),
@@ -41,7 +41,7 @@ class Gpu(NamedTuple):
 
 
 def find() -> Gpu:
-    """The node's GPU.
+    """Find the node's GPU.
 
     Raises:
         Unusable: there is none, or its driver's libraries are not found.

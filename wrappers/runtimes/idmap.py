@@ -31,7 +31,7 @@ _made: List[IdMap] = []
 
 
 def working() -> Tuple[List[IdMap], str]:
-    """The namespaces that this account may make here, best first; and why it may make none, if so."""
+    """Find the namespaces that this account may make here, best first; and why it may make none, if so."""
     reason = ""
     if not _made:
         found, reason = _make_all()
@@ -52,7 +52,7 @@ def _make_all() -> Tuple[List[IdMap], str]:
 
 
 def _open(write: Callable[[str], None]) -> int:
-    """A new user namespace, whose maps must be written from outside; the process that made it ends."""
+    """Open a new user namespace, whose maps must be written from outside; the process that made it ends."""
     entered, tell = os.pipe()
     hold, leave = os.pipe()
     child = os.fork()
@@ -104,7 +104,7 @@ def _all_of_root() -> Callable[[str], None]:
 
 
 def _subordinate() -> Optional[Callable[[str], None]]:
-    """The range that /etc/subuid and /etc/subgid give, by the set-uid programs that may map it."""
+    """Read the range that /etc/subuid and /etc/subgid give, by the set-uid programs that may map it."""
     helpers = [which(name) for name in _UNMAPPED_HELPERS]
     uids, gids = _range("/etc/subuid"), _range("/etc/subgid")
     if not all(helpers) or uids is None or gids is None:

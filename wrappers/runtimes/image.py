@@ -51,7 +51,7 @@ class Tree(NamedTuple):
             raise Unreadable(timed.error_text(str(self.container), error)) from None
 
     def tried(self, trial: Callable[[], str]) -> str:
-        """The answer of a functional probe of the tree, which may not answer (see `probe.once`).
+        """Run a functional probe of the tree, which may not answer (see `probe.once`).
 
         Raises:
             Unreadable: it does not.
@@ -93,7 +93,7 @@ class Image:
         return self.pinned
 
     def tree(self) -> Tree:
-        """The unpacked image: where the descriptor says, from CVMFS, the node's cache, or pulled now.
+        """Find the unpacked image: where the descriptor says, from CVMFS, the node's cache, or pulled now.
 
         Raises:
             Unusable: this node cannot get or keep it.
@@ -131,11 +131,15 @@ class Image:
         return True
 
     def mount(self) -> str:
-        """The directory on a network file system that the image lies in; "" when it is the node's own."""
+        """Find the directory on a network file system that the image lies in; "" when it is the node's
+        own.
+        """
         return str(self._tree.container) if self._tree is not None and self._tree.is_remote else ""
 
     def damage(self, thorough: bool) -> str:
-        """What is wrong with the tree after a tool failed, if it is remote; the next job takes another."""
+        """Find what is wrong with the tree after a tool failed, if it is remote; the next job takes
+        another.
+        """
         tree = self._tree
         if tree is None or not tree.is_remote:
             return ""
@@ -154,7 +158,7 @@ class Image:
             cache.distrusted(self.pinned, self._node, why)
 
     def _from_site(self) -> Optional[cache.Found]:
-        """An unpacked image that the descriptor names by its path (VIP's vip:imagepath)."""
+        """Find an unpacked image that the descriptor names by its path (VIP's vip:imagepath)."""
         wanted = self.pinned.path and not self._given_up
         path = site.find_tree(self.pinned, self._node) if wanted else None
         if path is None:
@@ -163,7 +167,7 @@ class Image:
         return cache.Found(container, "site", warnings=[site.warning(path, self.pinned)])
 
     def release(self) -> None:
-        """The image may be removed from the cache again."""
+        """Let the cache remove the image again."""
         if self._tree is not None:
             self._tree.found.release()
 
@@ -193,7 +197,7 @@ def _settings(found: cache.Found) -> udocker_format.Settings:
 
 
 def environment(job: Job, tree: Tree, writable_root: bool = True) -> Dict[str, str]:
-    """The tool's whole environment: the image's, a writable HOME, and the manifest's on top."""
+    """Compute the tool's whole environment: the image's, a writable HOME, and the manifest's on top."""
     found = {"PATH": DEFAULT_PATH, **tree.settings.environment}
     if not writable_root or not can_be_home(tree, found.get("HOME", "")):
         found["HOME"] = str(job.directory)
@@ -202,7 +206,7 @@ def environment(job: Job, tree: Tree, writable_root: bool = True) -> Dict[str, s
 
 
 def can_be_home(tree: Tree, path: str) -> bool:
-    """Whether a path is a directory of the image, or can become one."""
+    """Say whether a path is a directory of the image, or can become one."""
     if not path.startswith("/") or any(f"{path}/".startswith(f"/{name}/") for name in ("dev", "proc", "sys")):
         return False
     return tree.look(lambda alive: _is_below_directory(tree.root, path))
@@ -245,17 +249,17 @@ def below_shell(job: Job) -> List[str]:
 
 
 def is_bourne(shell: str) -> bool:
-    """Whether a shell takes what a Bourne shell does."""
+    """Say whether a shell takes what a Bourne shell does."""
     return os.path.basename(shell) in _BOURNE
 
 
 def workdir(job: Job) -> Path:
-    """The tool's current directory."""
+    """Return the tool's current directory."""
     return Path(job.manifest.workdir) if job.manifest.workdir else job.directory
 
 
 def small_files(tree: Tree, network: str) -> Dict[str, bytes]:
-    """The host's name service, and an account for root in images that have none."""
+    """Make the host's name service, and an account for root in images that have none."""
     files = {path: _read(Path(path)) for path in ("/etc/resolv.conf", "/etc/hosts")}
     files["/etc/resolv.conf"] = resolver_file(network, files["/etc/resolv.conf"])
     files.update(tree.look(lambda alive: _accounts(tree.root)))
@@ -263,7 +267,7 @@ def small_files(tree: Tree, network: str) -> Dict[str, bytes]:
 
 
 def _accounts(root: Path) -> Dict[str, bytes]:
-    """The lists of accounts that have no root, with one."""
+    """Make the lists of accounts that have no root, with one."""
     files = {}
     for path, line in (("/etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n"), ("/etc/group", b"root:x:0:\n")):
         try:
@@ -283,12 +287,12 @@ def _read(path: Path) -> bytes:
 
 
 def container_name(job: Job) -> str:
-    """A name by which an engine knows the job's container; engines take fewer characters than we do."""
+    """Make a name by which an engine knows the job's container; engines take fewer characters than we do."""
     return "grid-engine-" + re.sub("[^A-Za-z0-9_.-]", "-", job.manifest.attempt)
 
 
 def used(job: Job, tree: Tree, name: str, mode: str) -> wire.RuntimeUsed:
-    """What the report says of a runtime that runs an unpacked image."""
+    """Describe for the report a runtime that runs an unpacked image."""
     return wire.RuntimeUsed(
         name=name,
         mode=mode,

@@ -55,7 +55,7 @@ def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> Wor
 
 
 def _is_closed(directory: Path) -> bool:
-    """Whether only the account can enter a directory."""
+    """Say whether only the account can enter a directory."""
     return not os.stat(str(directory)).st_mode & 0o077
 
 

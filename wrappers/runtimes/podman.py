@@ -55,7 +55,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
 
 
 def options(job: Job, pull: bool) -> List[str]:
-    """What docker and podman both understand, as podman's options."""
+    """List what docker and podman both understand, as podman's options."""
     words = ["--rm", "--network=host", "--pull=" + ("missing" if pull else "never"), "--log-driver=none"]
     words += ["--workdir", str(workdir(job)), "--entrypoint", job.manifest.shell, "--user=0:0"]
     words += [f"--volume={job.directory}:{job.directory}"]

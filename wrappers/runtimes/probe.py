@@ -39,7 +39,7 @@ def _attempt(action: Callable[[], None]) -> str:
 
 
 def _all(stream: Any, child: int) -> bytes:
-    """What the child says until its end.
+    """Read what the child says until its end.
 
     Raises:
         NoAnswer: it does not end, since something that it needs does not answer.

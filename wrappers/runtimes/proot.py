@@ -32,7 +32,7 @@ _LARGEST_TARBALL = 200 << 20  # bytes
 
 
 def find(node: wire.Node, scratch: Path) -> str:
-    """A proot that works: the setting `proot`, else from `tools`, else on PATH.
+    """Find a proot that works: the setting `proot`, else from `tools`, else on PATH.
 
     Raises:
         Unusable: there is none.
@@ -61,7 +61,7 @@ class End(NamedTuple):
 
 
 def end_in(line: str) -> Optional[End]:
-    """The end that a line of proot tells of.
+    """Parse the end that a line of proot is about.
 
     The exit code of proot itself is that of the process that ended last, of those that no signal ended.
     """
@@ -137,7 +137,7 @@ def _unpack(node: wire.Node, into: Path) -> None:
 
 
 def _opened(node: wire.Node) -> IO[bytes]:
-    """The tarball of udocker's tools, to be read."""
+    """Open the tarball of udocker's tools."""
     if "://" not in node.tools:
         return open(node.tools, "rb")
     parts = urllib.parse.urlsplit(node.tools)

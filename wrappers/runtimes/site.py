@@ -22,23 +22,23 @@ T = TypeVar("T")
 
 
 def find(image: wire.Image, node: wire.Node) -> Optional[Path]:
-    """The first that is there."""
+    """Find the first that is there."""
     return next((path for path in _places(image, node) if _answer(path, path.exists, False)), None)
 
 
 def find_tree(image: wire.Image, node: wire.Node) -> Optional[Path]:
-    """The first that is an unpacked image."""
+    """Find the first that is an unpacked image."""
     return next((path for path in _places(image, node) if _answer(path, lambda: _is_tree(path), False)), None)  # noqa: B023
 
 
 def warning(path: Path, image: wire.Image) -> str:
-    """What the report says of it."""
+    """Write what the report says of it."""
     which = f"that it is {image.digest}" if image.digest else "which bytes it holds"
     return f"the image {path} was taken by its name; nothing says {which}"
 
 
 def as_container(path: Path, into: Path) -> Path:
-    """The unpacked image as a udocker container directory, with the variables that it sets."""
+    """Make a udocker container directory of the unpacked image, with the variables that it sets."""
     into.mkdir(parents=True, exist_ok=True)
     root = into / udocker_format.ROOT
     if not root.is_symlink():
@@ -51,7 +51,7 @@ def as_container(path: Path, into: Path) -> Path:
 
 
 def _answer(path: Path, ask: Callable[[], T], otherwise: T) -> T:
-    """What is found at a place of the site, or what counts when it cannot be read, or not in time."""
+    """Ask about a path of the site; return `otherwise` when it cannot be read, or not in time."""
     try:
         found: T = timed.at(str(path.parent), lambda alive: ask())
         return found

@@ -77,12 +77,14 @@ def _find(root: Path, program: str, search: str) -> Optional[Path]:
 
 
 def _may_run(path: Path) -> bool:
-    """Whether it is executable, apart from how its file system is mounted: an overlay or a copy may do."""
+    """Say whether it is executable, apart from how its file system is mounted: an overlay or a copy may
+    do.
+    """
     return os.access(str(path), os.X_OK) or (no_execution(path) and bool(path.stat().st_mode & 0o111))
 
 
 def no_execution(path: Path) -> bool:
-    """Whether a path is on a file system on which nothing may be executed (noexec)."""
+    """Say whether a path is on a file system on which nothing may be executed (noexec)."""
     return bool(os.statvfs(str(path)).f_flag & os.ST_NOEXEC)
 
 
@@ -130,7 +132,7 @@ def _check_machine(what: str, head: bytes) -> str:
 
 
 def _loader(byte_order: str, head: bytes) -> str:
-    """The name in PT_INTERP; "" when there is none, or it stands beyond the first bytes."""
+    """Read the name in PT_INTERP; "" when there is none, or it stands beyond the first bytes."""
     wide = head[4] == 2
     (table,) = struct.unpack_from(byte_order + ("Q" if wide else "I"), head, 32 if wide else 28)
     size, count = struct.unpack_from(byte_order + "HH", head, 54 if wide else 42)
@@ -147,7 +149,7 @@ def _loader(byte_order: str, head: bytes) -> str:
 
 
 def _emulated() -> bool:
-    """Whether this kernel may hand programs that are not its own to an emulator."""
+    """Say whether this kernel may hand programs that are not its own to an emulator."""
     try:
         return bool(set(os.listdir(_BINFMT)) - {"register", "status"})
     except OSError:

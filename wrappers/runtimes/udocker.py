@@ -96,7 +96,7 @@ def _check_root(job: Job) -> None:
 
 
 def _root(job: Job, tree: Tree) -> Tuple[Path, str, List[str]]:
-    """The root that the tool may write to: the tree itself only where nobody can; and warnings."""
+    """Choose the root that the tool may write to: the tree itself only where nobody can; and warnings."""
     read_only = bool(tree.look(lambda alive: os.statvfs(str(tree.root)).f_flag) & os.ST_RDONLY)
     if job.manifest.root == "readonly" and read_only and not tree.look(lambda alive: no_execution(tree.root)):
         return tree.root, "P1 readonly", []
@@ -151,7 +151,7 @@ def _plan(
 
 
 def _shell(job: Job, tree: Tree) -> str:
-    """What runs the prelude: the job's own shell, if it is one that can."""
+    """Choose what runs the prelude: the job's own shell, if it is one that can."""
     shell = job.manifest.shell
     if is_bourne(shell):
         return shell

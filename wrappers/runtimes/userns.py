@@ -63,7 +63,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
 
 
 def _possible() -> List[idmap.IdMap]:
-    """The maps of users that work here, best first."""
+    """List the maps of users that work here, best first."""
     found, reason = idmap.working()
     if not found:
         raise Unusable(f"user namespaces are not allowed: {reason}")
@@ -156,13 +156,15 @@ def _has_started(started: str) -> bool:
 
 
 def _owns(tree: Tree, chosen: idmap.IdMap) -> bool:
-    """Whether the owner of the tree exists in the namespace: an overlay cannot copy up what nobody owns."""
+    """Say whether the owner of the tree exists in the namespace: an overlay cannot copy up what nobody
+    owns.
+    """
     everybody = chosen.kind == "range" and os.geteuid() == 0
     return everybody or tree.look(lambda alive: os.stat(str(tree.root)).st_uid) == os.geteuid()
 
 
 def _make_skeleton(root: Path, upper: Path, depth: int = 3) -> None:
-    """The upper directories of an overlay as our own, so that files can be made and removed in them.
+    """Make the upper directories of an overlay as our own, so that files can be made and removed in them.
 
     Only `depth` levels: a tree on CVMFS is slow to list, and tools write near the top of an image.
     """

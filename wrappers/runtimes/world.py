@@ -91,7 +91,7 @@ def _mount_root(world: World, new: str) -> None:
 
 
 def _mosaic(world: World, new: str) -> None:
-    """A small file system in memory, with the image's directories in it, read-only."""
+    """Mount a small file system in memory, with the image's directories in it, read-only."""
     mount("tmpfs", new, "tmpfs", MS_NODEV | MS_NOSUID, "mode=755,size=16m")
     wanted = {
         "/proc",
@@ -111,7 +111,9 @@ def _mosaic(world: World, new: str) -> None:
 
 
 def _inside(tree: str, path: str) -> str:
-    """Where a path is below the image's root, its links followed, when that is not yet the root directory."""
+    """Return where a path is below the image's root, its links followed, when that is not yet the root
+    directory.
+    """
     try:
         return os.fsdecode(resolve(os.fsencode(tree), os.fsencode(path)))[len(tree) :]
     except CorruptImage:  # links in a circle
@@ -219,7 +221,9 @@ def _make_home(home: str) -> None:
 
 
 def _resolved(path: str) -> str:
-    """Where a path really is: a link of the image may lead to what is not there yet, and not to the host."""
+    """Return where a path really is: a link of the image may lead to what is not there yet, and not to the
+    host.
+    """
     real = os.path.realpath(path)
     if f"{real}/".startswith(_OLD + "/"):
         raise OSError(errno.ELOOP, f"a link of the image leads out of it: {path}")

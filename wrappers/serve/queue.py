@@ -30,11 +30,11 @@ class Queue:
         self._asked = True
 
     def skip(self, keys: Iterable[str]) -> None:
-        """These are no news: they run, or have ended."""
+        """Leave these out: they run, or have ended."""
         self._known.update(keys)
 
     def first(self) -> str:
-        """The name that is next. There must be one."""
+        """Return the name that is next. There must be one."""
         return self._waiting[0]
 
     def pop(self) -> str:
@@ -42,7 +42,7 @@ class Queue:
         return heapq.heappop(self._waiting)
 
     def put_back(self, key: str) -> None:
-        """It could not be started after all."""
+        """Put a name back: it could not be started after all."""
         heapq.heappush(self._waiting, key)
 
     def timeout(self, now: float) -> float:

@@ -150,7 +150,7 @@ class Server:
         self._workers.stop_cancelled()  # it may have been asked to end before we knew of it
 
     def _ended(self, end: End) -> None:
-        """A process is gone that had not done its work."""
+        """Handle the end of a process that had not done its work."""
         key = end.key
         if end.code == submission.NOT_TAKEN:
             self._adopt(key)

@@ -38,7 +38,7 @@ class Process(NamedTuple):
     boot: str
 
     def alive(self) -> bool:
-        """Whether it still runs; a zombie does not."""
+        """Say whether it still runs; a zombie does not."""
         return procfs.start_time(self.pid) == self.start and procfs.boot_id() == self.boot
 
 
@@ -75,11 +75,11 @@ class Spool:
         return [name for name in os.listdir(self.jobs) if not name.startswith(".")]
 
     def directory(self, key: str) -> str:
-        """Where a submission lies."""
+        """Return where a submission lies."""
         return os.path.join(self.jobs, key)
 
     def has(self, key: str, name: str) -> bool:
-        """Whether a submission holds this file."""
+        """Say whether a submission holds this file."""
         return os.path.exists(os.path.join(self.jobs, key, name))
 
     def announce(self, wrapper_sha256: str) -> None:
@@ -95,7 +95,7 @@ class Spool:
             pass
 
     def has_work(self) -> bool:
-        """Whether a submission waits that nobody has started."""
+        """Say whether a submission waits that nobody has started."""
         waiting = set(self.submissions()) - set(os.listdir(self.finished))
         return any(not self.has(key, "started") for key in waiting)
 
@@ -116,7 +116,7 @@ class Spool:
         return True
 
     def claimed_by(self, key: str) -> Optional[Process]:
-        """Who carries out a submission; None when nobody started it or the note is unreadable."""
+        """Return who carries out a submission; None when nobody started it or the note is unreadable."""
         try:
             with open(os.path.join(self.jobs, key, "started"), encoding="ascii") as text:
                 return Process(**json.loads(text.read()))

@@ -115,7 +115,7 @@ def _kept(path: str) -> bool:
 
 
 def manifests_of(spool: Spool, key: str, note: Callable[[str], None]) -> Optional[List[batch.ManifestLine]]:
-    """The orders of a submission; None when it is gone, none at all when they cannot be read."""
+    """Read the manifests of a submission; None when it is gone, none at all when they cannot be read."""
     try:
         return batch.read(os.path.join(spool.directory(key), "manifests.jsonl"))
     except FileNotFoundError:
@@ -126,7 +126,7 @@ def manifests_of(spool: Spool, key: str, note: Callable[[str], None]) -> Optiona
 
 
 def slots_of(lines: List[batch.ManifestLine], slots: int) -> int:
-    """How many slots a submission takes: the cores of its widest attempt, at most all of them."""
+    """Return how many slots a submission takes: the cores of its widest attempt, at most all of them."""
     cores = [line.limits.cores for line in lines if isinstance(line, wire.Manifest)]
     return max(1, min(max(cores, default=1), slots))
 

@@ -36,7 +36,7 @@ class Worker:
         self.kill_at: Optional[float] = None  # set once it was asked to end
 
     def free(self) -> None:
-        """It has done its work."""
+        """Note that it has done its work."""
         self.key = None
         self.slots = 0
 
@@ -62,7 +62,7 @@ class Workers:
         self._all: Dict[int, Worker] = {}
 
     def __len__(self) -> int:
-        """Those that have something to do, or are about to end."""
+        """Return those that have something to do, or are about to end."""
         return sum(one.key is not None or one.line is None for one in self._all.values())
 
     def slots(self) -> int:
@@ -74,7 +74,7 @@ class Workers:
         return [one.line.fileno() for one in self._all.values() if one.line is not None]
 
     def need_glances(self) -> bool:
-        """Whether something may happen without a signal to us."""
+        """Say whether something may happen without a signal to us."""
         return any(one.stranger is not None or one.kill_at is not None for one in self._all.values())
 
     def adopt(self, key: str, slots: int, process: Process) -> None:
@@ -212,7 +212,7 @@ def _send(line: socket.socket, key: str) -> bool:
 
 
 def _is_done(line: socket.socket) -> bool:
-    """Whether a child said that it is done. Its end says nothing: that is for `waitpid` to tell."""
+    """Say whether a child said that it is done. Its end says nothing: that is for `waitpid` to tell."""
     try:
         return bool(line.recv(1, socket.MSG_DONTWAIT))
     except OSError:

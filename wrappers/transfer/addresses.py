@@ -23,7 +23,7 @@ NOBODY = Access()
 
 
 def normal(url: str) -> str:
-    """The URL as it is sent: http or https, nothing but ASCII, no login, no fragment.
+    """Return the URL as it is sent: http or https, nothing but ASCII, no login, no fragment.
 
     Raises:
         Permanent: it is none of ours.
@@ -40,7 +40,7 @@ def normal(url: str) -> str:
 
 
 def origin_of(url: str) -> Origin:
-    """The server of a URL as `normal` gives it.
+    """Return the server of a URL as `normal` gives it.
 
     Raises:
         Permanent: its port is impossible.
@@ -54,8 +54,9 @@ def origin_of(url: str) -> Origin:
 
 
 def carried(wanted: str, target: str, access: Access) -> Access:
-    """What a redirect may see: all on the same server; elsewhere a certificate only, over TLS, and only in
-    the same domain (a door sends its clients to its pools): it proves who we are and gives nothing away.
+    """Choose what a redirect may see: all on the same server; elsewhere a certificate only, over TLS, and
+    only in the same domain (a head node sends its clients to its pools): it proves who we are and gives
+    nothing away.
     """
     before, after = origin_of(wanted), origin_of(target)
     if before == after:

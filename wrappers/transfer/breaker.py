@@ -25,13 +25,13 @@ class Breaker:
             return max(0.0, self._until.get(storage_of(url), 0.0) - time.monotonic())
 
     def succeeded(self, url: str) -> None:
-        """The storage works."""
+        """Note that the storage works."""
         with self._lock:
             self._failed.pop(storage_of(url), None)
             self._until.pop(storage_of(url), None)
 
     def failed(self, url: str) -> None:
-        """The storage failed to do its part, in a way that may pass."""
+        """Note that the storage failed to do its part, in a way that may pass."""
         storage = storage_of(url)
         with self._lock:
             self._failed[storage] = self._failed.get(storage, 0) + 1
@@ -40,6 +40,6 @@ class Breaker:
 
 
 def storage_of(url: str) -> str:
-    """What names the storage in a URL: scheme, host and port."""
+    """Name the storage in a URL: scheme, host and port."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -31,7 +31,9 @@ class Budget:
         return self._stopped.is_set()
 
     def check(self) -> None:
-        """Raises:
+        """Check that there is time left.
+
+        Raises:
         OutOfTime: the time is over.
         """
         if self._stopped.is_set():

@@ -39,7 +39,7 @@ class InputCache:
         self._limit = limit
 
     def takes(self, expected: Expected, urls: Sequence[str]) -> bool:
-        """Whether such a file is kept here: it can be told from all others, and is not too large."""
+        """Say whether such a file is kept here: it can be told from all others, and is not too large."""
         fits = self._limit is None or (expected.size or 0) <= self._limit
         return fits and bool(key(expected, urls))
 
@@ -88,7 +88,7 @@ class InputCache:
 
 
 def key(expected: Expected, urls: Sequence[str]) -> str:
-    """The name of a content; "" when it has none.
+    """Return the name of a content; "" when it has none.
 
     adler32 finds errors but does not name a content: two files may have the same. With the size, and the URL
     from where it comes, it does.

@@ -14,7 +14,9 @@ class Hasher:
     """Computes checksums of a stream, and counts its bytes."""
 
     def __init__(self, algorithms: Iterable[str]) -> None:
-        """Raises:
+        """Take the algorithms.
+
+        Raises:
         ValueError: an algorithm is not one of ALGORITHMS.
         """
         self._hashes: Dict[str, Any] = {name: _new(name) for name in algorithms}

@@ -37,7 +37,7 @@ class Body(abc.ABC):
 
     @abc.abstractmethod
     def pieces(self) -> Iterable[Any]:
-        """The bytes, from the start."""
+        """Yield the bytes, from the start."""
 
 
 class Bytes(Body):
@@ -48,7 +48,7 @@ class Bytes(Body):
         self._data = data
 
     def pieces(self) -> Iterable[Any]:
-        """The bytes, from the start."""
+        """Yield the bytes, from the start."""
         return [self._data] if self._data else []
 
 
@@ -73,7 +73,7 @@ class Client:
             self._silent.add(origin_of(normal(url)))
 
     def tells_no_checksum(self, url: str) -> bool:
-        """Whether that is known of the server."""
+        """Say whether that is known of the server."""
         return origin_of(normal(url)) in self._silent
 
     def request(
@@ -84,7 +84,7 @@ class Client:
         body: Optional[Body] = None,
         access: Access = NOBODY,
     ) -> Response:
-        """The final answer, whatever its status, after redirects: these keep the method.
+        """Return the final answer, whatever its status, after redirects: these keep the method.
 
         Raises:
             TransferError: there is no answer.

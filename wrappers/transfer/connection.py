@@ -62,11 +62,11 @@ class Connection:
             pass  # not connected any more
 
     def is_stale(self) -> bool:
-        """Whether the server has closed it, or said something that nobody asked for."""
+        """Say whether the server has closed it, or said something that nobody asked for."""
         return bool(self._rest) or self.readable(0.0)
 
     def readable(self, seconds: float) -> bool:
-        """Whether something arrives within this time."""
+        """Say whether something arrives within this time."""
         if self._rest or (isinstance(self._socket, ssl.SSLSocket) and self._socket.pending()):
             return True
         poll = select.poll()  # not select(): that one fails for descriptors from 1024 on
@@ -82,7 +82,7 @@ class Connection:
                 view = view[self._socket.send(view) :]
 
     def head(self) -> Head:
-        """The next status and headers, be they interim (1xx) or final."""
+        """Read the next status and headers, be they interim (1xx) or final."""
         while b"\r\n\r\n" not in self._rest and b"\n\n" not in self._rest:
             if len(self._rest) > _HEAD:
                 raise Transient(f"{self._host} sends a head without an end")
@@ -104,7 +104,7 @@ class Connection:
         return int(status[:3]), headers
 
     def line(self) -> bytes:
-        """The next line of a chunked body, without its end."""
+        """Read the next line of a chunked body, without its end."""
         while b"\n" not in self._rest:
             received = self.receive(_READ)
             if not received or len(self._rest) > _HEAD:
@@ -114,13 +114,13 @@ class Connection:
         return line.rstrip(b"\r")
 
     def receive(self, size: int) -> bytes:
-        """Some bytes from the socket, not from what is left; none when the server has closed."""
+        """Receive some bytes from the socket, not from what is left; none when the server has closed."""
         with self._broken("waiting for an answer"):
             self._socket.settimeout(self._budget.read_timeout())
             return self._socket.recv(size)
 
     def receive_into(self, buffer: memoryview) -> int:
-        """Some of the next bytes; 0 when the server has closed."""
+        """Receive some of the next bytes; 0 when the server has closed."""
         if self._rest:
             size = min(len(buffer), len(self._rest))
             buffer[:size] = self._rest[:size]
@@ -140,7 +140,7 @@ class Connection:
 
 
 def network_error(error: OSError, doing: str) -> Exception:
-    """The transfer error that trouble with a socket means."""
+    """Translate trouble with a socket into a transfer error."""
     if isinstance(error, socket.timeout):
         return Transient(f"{doing}: nothing happened for too long")
     reason = error.strerror or str(error) or type(error).__name__
@@ -164,7 +164,7 @@ def connect(
     context: Optional[ssl.SSLContext] = None,
     proxy: Optional[Proxy] = None,
 ) -> socket.socket:
-    """A connection to a server, wrapped in TLS with `context`; with a proxy to that, or with TLS through it.
+    """Connect to a server, with TLS where there is a `context`; with a proxy to that, or with TLS through it.
 
     Raises:
         TransferError: there is none to be had.
@@ -196,7 +196,7 @@ def connect(
 
 
 def named(host: str, port: int, proxy: Optional[Proxy]) -> str:
-    """A server, as errors name it."""
+    """Name a server, as errors do."""
     return f"{host}:{port}" + (f" by the {proxy}" if proxy else "")
 
 

@@ -25,7 +25,7 @@ class Connections:
         self._lock = threading.Lock()
 
     def take(self, origin: Origin, certificate: str) -> Connection:
-        """A connection to this server, a kept one if there is one.
+        """Take a connection to this server, a kept one if there is one.
 
         Raises:
             TransferError: there is none to be had.
@@ -83,7 +83,7 @@ def _proxy_for(origin: Origin) -> Optional[Proxy]:
 
 
 def _rested(kept: List[Connection]) -> Optional[Connection]:
-    """The one that was used last, of those that may be used now; it is taken out."""
+    """Take out the one that was used last, of those that may be used now."""
     for index in reversed(range(len(kept))):
         if not kept[index].rest():
             return kept.pop(index)

@@ -41,7 +41,7 @@ class Credentials:
             self._exchange.prepare([wire.Want(url, method) for url in urls])
 
     def permits(self, url: str, method: str) -> Iterator[UrlAccess]:
-        """What to try, one after the other as each is refused.
+        """Yield what to try, one after the other as each is refused.
 
         Raises:
             TransferError: only the engine can help, and it does not answer, or refuses.
@@ -89,7 +89,7 @@ def _granted(url: str, grant: wire.Grant) -> UrlAccess:
 
 
 def bearer_token(environment: Mapping[str, str]) -> str:
-    """The token of this environment; "" without."""
+    """Find the token of this environment; "" without."""
     token = environment.get("BEARER_TOKEN", "").strip()
     if token:
         return token
@@ -104,7 +104,7 @@ def bearer_token(environment: Mapping[str, str]) -> str:
 
 
 def proxy_file(environment: Mapping[str, str]) -> str:
-    """The path of the X.509 proxy of this environment; "" without."""
+    """Find the path of the X.509 proxy of this environment; "" without."""
     for path in (environment.get("X509_USER_PROXY", ""), f"/tmp/x509up_u{os.getuid()}"):  # noqa: S108
         if path and os.path.isfile(path):
             return path
@@ -112,7 +112,7 @@ def proxy_file(environment: Mapping[str, str]) -> str:
 
 
 def _own(path: str) -> str:
-    """The text of a file that nobody else could have put there."""
+    """Read a file that nobody else could have put there."""
     try:
         if path and os.stat(path).st_uid in (os.getuid(), 0):
             with open(path, encoding="ascii") as text:

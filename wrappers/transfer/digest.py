@@ -26,7 +26,7 @@ def parse_digests(headers: Mapping[str, str]) -> Dict[str, str]:
 
 
 def of_etag(headers: Mapping[str, str]) -> Dict[str, str]:
-    """The md5 that S3 tells as the ETag of an object that was not sent in parts, if it is one."""
+    """Read the md5 that S3 gives as the ETag of an object that was not sent in parts, if it is one."""
     text = headers.get("etag", "").strip().strip('"').lower()
     return {"md5": text} if _is_hexadecimal(text) and len(text) == 32 else {}
 

@@ -66,7 +66,7 @@ class OutOfTime(TransferError):
 
 
 def of_status(status: int, headers: Mapping[str, str], doing: str) -> TransferError:
-    """The error that an HTTP status means; `doing` names method and URL."""
+    """Choose the error that an HTTP status means; `doing` names method and URL."""
     by = f" by the {headers[PROXY]}" if PROXY in headers else ""
     error = _of_status(status, headers, f"{doing}: status {status}{by}")
     error.status = status

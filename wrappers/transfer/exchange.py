@@ -40,8 +40,8 @@ class Exchange:
                 self._ask(wants[start : start + _BATCH])
 
     def grant(self, url: str, method: str, other_than: Optional[wire.Grant] = None) -> Optional[wire.Grant]:
-        """A grant that is good for a while; None when the engine has none for this. A fresh one, when the
-        one that is kept is `other_than`, which a storage has refused.
+        """Find a grant that is good for a while; None when the engine has none for this. A fresh one, when
+        the one that is kept is `other_than`, which a storage has refused.
 
         Raises:
             TransferError: the engine does not answer, or does not accept the claim (Denied).
@@ -97,7 +97,7 @@ class Exchange:
 
 
 def _date(text: str) -> float:
-    """The engine's time as it answered: a node's clock may be hours off."""
+    """Read the engine's time as it answered: a node's clock may be hours off."""
     try:
         return email.utils.parsedate_to_datetime(text).timestamp()
     except (TypeError, ValueError, IndexError, OverflowError):

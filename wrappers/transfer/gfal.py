@@ -18,7 +18,7 @@ _OPTIONS = ["-D", "HTTP PLUGIN:RETRIEVE_BEARER_TOKEN=false"]
 
 
 def available() -> bool:
-    """Whether this machine has the programs."""
+    """Say whether this machine has the programs."""
     return bool(programs.find("gfal-copy"))
 
 

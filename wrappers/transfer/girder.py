@@ -80,12 +80,12 @@ class Rest:
         self._access = permit.access
 
     def json(self, method: str, what: str, body: bytes = b"", **query: Any) -> Dict[str, Any]:
-        """The object that answers a request."""
+        """Send a request, and return the object that answers it."""
         found = self.ask(method, what, body, **query)
         return found if isinstance(found, dict) else {}
 
     def ask(self, method: str, what: str, body: bytes = b"", **query: Any) -> Any:
-        """The JSON that answers a request.
+        """Send a request, and return the JSON that answers it.
 
         Raises:
             TransferError: there is none.
@@ -104,7 +104,7 @@ class Rest:
             raise Transient(f"{method} {url}: the answer is not JSON") from None
 
     def lookup(self, path: str) -> Dict[str, Any]:
-        """The resource at a path: its `_id` and `_modelType`.
+        """Look up the resource at a path: its `_id` and `_modelType`.
 
         Raises:
             NotHere: there is none.
@@ -115,7 +115,7 @@ class Rest:
         return found
 
     def only_file(self, item: Mapping[str, Any]) -> Dict[str, Any]:
-        """The file of an item.
+        """Find the file of an item.
 
         Raises:
             Permanent: it has none or several; Girder would give an archive of them.
@@ -126,7 +126,7 @@ class Rest:
         return dict(held[0])
 
     def folder(self, path: str) -> Dict[str, Any]:
-        """The folder at a path; what is missing of it is made."""
+        """Find the folder at a path; what is missing of it is made."""
         try:
             return self.lookup(path)
         except NotHere:

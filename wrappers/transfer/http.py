@@ -61,7 +61,7 @@ def _fetch_once(client: Client, url: str, part: Part, access: Access) -> None:
 
 
 def _server_checksums(client: Client, url: str, access: Access) -> Dict[str, str]:
-    """The server's own checksums of a file of which nobody else told one.
+    """Ask for the server's own checksums of a file of which nobody else gave one.
 
     By a HEAD of its own: when a GET asks for one, XRootD 5.5 gives the one of an earlier request, and answers
     500 instead of 404.

@@ -23,7 +23,7 @@ _KINDS = {answers.REFUSED: Permanent, answers.ABSENT: NotHere, answers.CREDENTIA
 
 
 def available() -> bool:
-    """Whether this machine has a DIRAC client."""
+    """Say whether this machine has a DIRAC client."""
     return python_of(os.environ) is not None
 
 
@@ -79,12 +79,12 @@ def remove(tools: Tools, permit: UrlAccess) -> None:
 
 
 def name_of(url: str) -> str:
-    """The logical name in a URL."""
+    """Return the logical name in a URL."""
     return "/" + unquote(urlsplit(url).path).lstrip("/")
 
 
 def _ask(tools: Tools, permit: UrlAccess, verb: str, arguments: Dict[str, Any]) -> Any:
-    """The answer of a DIRAC client that is started for this one question.
+    """Ask a DIRAC client that is started for this one question.
 
     Raises:
         TransferError: what it says is wrong, or it says nothing.

@@ -47,7 +47,9 @@ class Mover:
         claim: str = "",
         pace: Optional[Pace] = None,
     ) -> None:
-        """`authorities` are certificate authorities (`Trust`); `claim` is exchanged at the URL `exchange`."""
+        """Take the transfers. `authorities` are certificate authorities (`Trust`); `claim` is exchanged at
+        the URL `exchange`.
+        """
         self.parallel = max(1, transfers.parallel)
         self.budget = Budget(transfers.budget, transfers.stall)
         self._client = Client(self.budget, Trust(authorities))

@@ -18,7 +18,9 @@ class Part:
     """The file at `path`, which is ours. Use as a context manager; afterwards it is closed, not removed."""
 
     def __init__(self, path: str, expected: Expected) -> None:
-        """Raises:
+        """Make the file.
+
+        Raises:
         OSError: the file cannot be made.
         """
         self.expected = expected
@@ -44,14 +46,14 @@ class Part:
         return self._hasher.size
 
     def may_resume(self, url: str) -> bool:
-        """Whether what is here can be the beginning of what lies at `url`.
+        """Say whether what is here can be the beginning of what lies at `url`.
 
         With a checksum to compare with in the end, any replica may go on where another was cut.
         """
         return self.size > 0 and (bool(self.expected.sums) or url == self._origin[0])
 
     def begin(self, url: str, version: str, offset: int) -> bool:
-        """What comes next is a version of `url` from `offset` on: the start, or where we are.
+        """Begin a version of `url` from `offset` on: the start, or where we are.
 
         False when it cannot be joined to what came before.
         """
@@ -83,8 +85,8 @@ class Part:
             piece = piece[os.write(self._file, piece) :]
 
     def verify(self, url: str, reported: Optional[Dict[str, str]] = None) -> Dict[str, str]:
-        """The checksums of a file that came over whole, after comparing them with what is expected, and with
-        what the storage `reported`. When they differ, the next try begins anew.
+        """Return the checksums of a file that came over whole, after comparing them with what is expected,
+        and with those that the storage `reported`. When they differ, the next try begins anew.
 
         Raises:
             Transient: it is not the file that was expected.

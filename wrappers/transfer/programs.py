@@ -26,7 +26,7 @@ class Said(NamedTuple):
 
 
 def find(*names: str) -> str:
-    """The path of the first of these programs that this machine has; "" without."""
+    """Find the path of the first of these programs that this machine has; "" without."""
     return next(filter(None, map(which, names)), "")
 
 

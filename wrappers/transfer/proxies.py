@@ -37,7 +37,7 @@ class Proxy(NamedTuple):
 
 
 def proxy_for(url: str) -> Optional[Proxy]:
-    """The proxy for requests to an http or https URL; None where the server is asked directly.
+    """Find the proxy for requests to an http or https URL; None where the server is asked directly.
 
     Raises:
         InvalidProxy: the variable for it is malformed.
@@ -52,7 +52,7 @@ def proxy_for(url: str) -> Optional[Proxy]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name or address alone."""
+    """Say whether a host is this machine by its name or address alone."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

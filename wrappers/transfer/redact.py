@@ -19,7 +19,9 @@ _TOKEN = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text without anything secret; what is left of a URL still says which file on which storage."""
+    """Return the text without anything secret; what is left of a URL still says which file on which
+    storage.
+    """
     return _TOKEN.sub(lambda match: match.group(1) + CUT, _URL.sub(_cut_url, text))
 
 

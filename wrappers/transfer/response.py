@@ -65,7 +65,7 @@ class Response:
             self._release(self._connection, reuse)
 
     def read(self, limit: int = 1 << 24) -> bytes:
-        """The whole body.
+        """Read the whole body.
 
         Raises:
             Transient: it was cut. Permanent: it is longer than `limit`.
@@ -80,7 +80,7 @@ class Response:
         return b"".join(parts)
 
     def pieces(self) -> Iterator[memoryview]:
-        """The body in large pieces. Each stays as it is while the next `checksums.IN_USE` are taken.
+        """Yield the body in large pieces. Each stays as it is while the next `checksums.IN_USE` are taken.
 
         Raises:
             Transient: it was cut, or nothing came for too long.

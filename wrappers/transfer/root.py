@@ -27,7 +27,7 @@ _PERMANENT = ("no space", "quota", "[3006]", "unsupported", "[3013]", "is a dire
 
 
 def available() -> bool:
-    """Whether this machine has the programs."""
+    """Say whether this machine has the programs."""
     return bool(programs.find("xrdcp") and programs.find("xrdfs"))
 
 
@@ -104,7 +104,7 @@ def environment(access: Access) -> Dict[str, str]:
 
 
 def error_of(said: programs.Said, doing: str) -> TransferError:
-    """The error that the program's words mean: its exit codes do not tell."""
+    """Choose the error that the program's message means: its exit codes do not say."""
     words = said.words.lower()
     message = f"{doing}: {said.words or f'exit code {said.code}'}"
     for marks, kind in ((_NOT_HERE, NotHere), (_DENIED, Denied), (_PERMANENT, Permanent)):
@@ -118,7 +118,7 @@ def _program(tools: Tools, permit: UrlAccess, *arguments: str, **variables: str)
 
 
 def _checksum(tools: Tools, permit: UrlAccess) -> Dict[str, str]:
-    """The server's own checksum; none when it computes none."""
+    """Ask for the server's own checksum; none when it computes none."""
     server, path = address(permit.url)
     said = _program(tools, permit, "xrdfs", server, "query", "checksum", path).talk()
     words = said.words.split()

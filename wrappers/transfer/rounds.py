@@ -52,8 +52,8 @@ class Rounds:
         size: Callable[[], int],
         tried: List[wire.Tried],
     ) -> _T:
-        """The result of the first attempt that goes well; each is noted in `tried`, with the bytes by which
-        `size` grew.
+        """Return the result of the first attempt that goes well; each is noted in `tried`, with the bytes by
+        which `size` grew.
 
         Raises:
             Exhausted: no URL would do. OutOfTime: the budget is spent.
@@ -91,8 +91,8 @@ class Rounds:
         raise Exhausted(_reasons(tried), not live)
 
     def _ready(self, live: List[str], until: Dict[str, float]) -> List[str]:
-        """The URLs for this round: those that want to be left alone have their turn in a later one, unless
-        they are all there is: then the first to be ready is waited for.
+        """Choose the URLs for this round: those that want to be left alone have their turn in a later one,
+        unless they are all there is: then the first to be ready is waited for.
         """
         now = time.monotonic()
         waits = {url: max(self._breaker.wait(url), until.get(url, 0.0) - now) for url in live}

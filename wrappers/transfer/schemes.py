@@ -42,7 +42,7 @@ SCHEMES = (*_HANDLERS, *_ROOT, *_GFAL)
 
 
 def handler_of(url: str) -> SchemeHandler:
-    """What moves the files of a URL.
+    """Find what moves the files of a URL.
 
     Raises:
         Permanent: there is nothing, or this machine has not the programs that it needs.

@@ -21,7 +21,7 @@ class Source(Body):
         self.sent = 0  # bytes given away so far, by all tries
 
     def pieces(self) -> Iterator[Any]:
-        """The bytes, from the start.
+        """Yield the bytes, from the start.
 
         Raises:
             OSError: it cannot be read.
@@ -67,7 +67,7 @@ class Source(Body):
         return self._exactly(self.size)
 
     def _exactly(self, wanted: int) -> Iterator[Any]:
-        """The last piece goes only when nothing follows it: so nobody has a part of a file that grew."""
+        """Yield the last piece only when nothing follows it: so nobody has a part of a file that grew."""
         size, last = 0, None
         for piece in self._read():
             size += len(piece)
@@ -83,14 +83,16 @@ class Source(Body):
 
     @abc.abstractmethod
     def _read(self) -> Iterator[Any]:
-        """The bytes, as they are now."""
+        """Yield the bytes, as they are now."""
 
 
 class FileSource(Source):
     """A file of this machine."""
 
     def __init__(self, path: str, algorithms: Iterable[str] = ("sha256", "adler32")) -> None:
-        """Raises:
+        """Open the file.
+
+        Raises:
         OSError: there is none.
         """
         super().__init__(os.stat(path).st_size, algorithms)

@@ -90,8 +90,8 @@ def look(directory: str) -> Content:
 
 
 def packed(directory: str, algorithms: Iterable[str] = ("sha256", "adler32")) -> TarSource:
-    """The tar of a directory. Links to what is in it stay links, others count as what they point to; what is
-    neither file nor directory, or a link that leads nowhere, is left out.
+    """Make the tar of a directory. Links to what is in it stay links, others count as what they point to;
+    what is neither file nor directory, or a link that leads nowhere, is left out.
 
     Raises:
         OSError: it cannot be read.

@@ -17,15 +17,15 @@ class Trust:
     """TLS contexts, made once for each certificate. Shared by threads."""
 
     def __init__(self, authorities: str = "") -> None:
-        """`authorities` is a directory or file of certificate authorities, trusted besides the system's;
-        without it the directory that X509_CERT_DIR names, or a usual one of grid nodes.
+        """Find certificate authorities. `authorities` is a directory or file of them, trusted besides the
+        system's; without it the directory that X509_CERT_DIR names, or a usual one of grid nodes.
         """
         self._authorities = authorities
         self._contexts: Dict[Tuple[str, int], ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
     def context(self, certificate: str = "") -> ssl.SSLContext:
-        """What a connection needs; `certificate` is a file with a proxy or certificate and its key.
+        """Make what a connection needs; `certificate` is a file with a proxy or certificate and its key.
 
         Raises:
             Permanent: a file cannot be read.

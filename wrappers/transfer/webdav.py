@@ -104,13 +104,15 @@ class Uploader:
         return made
 
     def _make(self, collection: str, access: Access) -> int:
-        """The status of the answer; 405 says that it is there (RFC 4918, 9.3.1)."""
+        """Make a collection, and return the status of the answer; 405 says that it is there (RFC 4918,
+        9.3.1).
+        """
         with self._client.request("MKCOL", collection, access=access) as answer:
             return answer.status
 
 
 def compare(url: str, sums: Dict[str, str], source: Source) -> str:
-    """The name of the checksum by which storage and source agree.
+    """Find the name of the checksum by which storage and source agree.
 
     Raises:
         Mismatch: they do not.

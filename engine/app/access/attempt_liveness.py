@@ -30,7 +30,7 @@ class AttemptLiveness:
         self._seen: dict[str, tuple[float, bool]] = {}
 
     def attempt(self, id_: AttemptId) -> Attempt | None:
-        """An attempt that lives at this moment."""
+        """Find an attempt that lives at this moment."""
         with self._db.read() as connection:
             found = attempts.find(connection, id_)
             if found is None or found.state not in _MOVES:
@@ -41,7 +41,7 @@ class AttemptLiveness:
         return found if self._clock.now() < found.created_at + self._longest else None
 
     def __call__(self, id_: str) -> bool:
-        """Whether it lives, or did a moment ago."""
+        """Say whether it lives, or did a moment ago."""
         now = self._clock.now()
         with self._lock:
             if len(self._seen) > 1000:

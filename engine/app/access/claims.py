@@ -19,10 +19,10 @@ class Claims:
         self._key = key
 
     def of(self, attempt: AttemptId) -> str:
-        """The claim of an attempt."""
+        """Return the claim of an attempt."""
         return f"{attempt}.{self._key.sign(_PURPOSE, attempt)}"
 
     def attempt(self, claim: str) -> AttemptId | None:
-        """Whose claim this is; None when it is not one of ours."""
+        """Return whose claim this is; None when it is not one of ours."""
         attempt, _, signature = claim.partition(".")
         return AttemptId(attempt) if self._key.signed(_PURPOSE, attempt, signature) else None

@@ -73,11 +73,11 @@ class Exchange:
         self._clock = clock
 
     def knows(self, claim: str) -> bool:
-        """Whether we have made this claim, whatever became of its attempt. Quick."""
+        """Say whether we have made this claim, whatever became of its attempt. Quick."""
         return self._claims.attempt(claim) is not None
 
     def answer(self, claim: str, wants: Wants) -> Grants:
-        """A grant, or the reason why not, for each want.
+        """Answer each want with a grant, or the reason why there is none.
 
         Raises:
             ClaimRefused: the claim is not ours, or its attempt has ended.
@@ -99,7 +99,7 @@ class Exchange:
         return Grants(grants, refused)
 
     def _manifest(self, attempt: Attempt) -> tuple[Manifest, str]:
-        """The orders of an attempt, made anew from the same rows, and whose they are."""
+        """Make the manifest of an attempt anew from the same rows, and find whose it is."""
         with self._db.read() as connection:
             execution = executions.get(connection, attempt.execution_id)
             job = jobs.by_ids(connection, {attempt.job_id})[attempt.job_id]
@@ -121,7 +121,9 @@ class Exchange:
 
 
 def named(manifest: Manifest, want: Want) -> bool:
-    """Whether the orders name what is wanted: an input to read, or something below a place to write to."""
+    """Say whether the orders name what is wanted: an input to read, or something below a place to write
+    to.
+    """
     if want.method not in _VERBS:
         return False
     destinations = [url for url in (manifest.outputs_to, *manifest.outputs_also) if "://" in url]

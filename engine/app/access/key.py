@@ -28,7 +28,9 @@ class Key:
         return "Key(...)"
 
     def sign(self, purpose: str, text: str) -> str:
-        """A signature of 256 bits as 43 characters; one purpose's is never good for another."""
+        """Sign a text with 256 bits, as 43 characters; a signature for one purpose is never good for
+        another.
+        """
         made = hmac.new(self._secret, f"{purpose}\0{text}".encode(), sha256).digest()
         return urlsafe_b64encode(made).rstrip(b"=").decode("ascii")
 
@@ -37,17 +39,17 @@ class Key:
         return hmac.new(self._secret, f"seed\0{purpose}".encode(), sha256).digest()
 
     def signed(self, purpose: str, text: str, signature: str) -> bool:
-        """Whether this is our signature; the time it takes does not tell how much of it is right."""
+        """Say whether this is our signature; the time it takes does not tell how much of it is right."""
         return hmac.compare_digest(self.sign(purpose, text).encode(), signature.encode("utf-8", "replace"))
 
 
 def default_path() -> Path:
-    """Where the key lies: beside the default database."""
+    """Return where the key lies: beside the default database."""
     return xdg.directory("XDG_DATA_HOME", ".local/share") / "key"
 
 
 def load_key(path: Path) -> Key:
-    """The key in this file, made on first use. Two engines that start at once make one key between them.
+    """Load the key in this file, made on first use. Two engines that start at once make one key between them.
 
     Raises:
         SettingsError: others may read the file, it is not ours, or it holds something else.

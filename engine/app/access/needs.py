@@ -28,7 +28,7 @@ _TIMEOUT_S = 10.0
 
 
 def embedded_url(api: ApiSection) -> str:
-    """The URL of the embedded storage; empty where there is none.
+    """Return the URL of the embedded storage; empty where there is none.
 
     Raises:
         SettingsError: `api.public_url` cannot be one.
@@ -37,7 +37,7 @@ def embedded_url(api: ApiSection) -> str:
 
 
 def public_url(api: ApiSection) -> str:
-    """Where nodes reach the engine, without a slash at its end; claims and tokens go there.
+    """Return where nodes reach the engine, without a slash at its end; claims and tokens go there.
 
     Raises:
         SettingsError: it is no plain http(s) URL, or everybody on the way could read what is sent to it.
@@ -59,7 +59,9 @@ class NodeServices:
     """What the engine offers to worker nodes over HTTP, as far as one plan needs it."""
 
     def __init__(self, api: ApiSection) -> None:
-        """Raises:
+        """Check what nodes can reach.
+
+        Raises:
         SettingsError: `api.public_url` cannot be one.
         """
         self._api = api
@@ -130,7 +132,7 @@ def _service(scheme: str, netloc: str, path: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a name or address is this machine's loopback, which nobody else hears."""
+    """Say whether a name or address is this machine's loopback, which nobody else hears."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

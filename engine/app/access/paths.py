@@ -17,7 +17,7 @@ class BadPath(ValueError):
 
 
 def segments(raw: bytes) -> Segments:
-    """The parts of a percent-encoded path. Repeated slashes are one.
+    """Split a percent-encoded path into its parts. Repeated slashes are one.
 
     Raises:
         BadPath: a part is `.` or `..`, or holds an encoded slash or NUL or is too long, or they are many.
@@ -36,12 +36,12 @@ def segments(raw: bytes) -> Segments:
 
 
 def encoded(path: Segments) -> str:
-    """The same as text for a URL, without a slash at its beginning."""
+    """Encode the parts as text for a URL, without a slash at its beginning."""
     return "/".join(quote(part.encode("utf-8", "surrogateescape"), safe="") for part in path)
 
 
 def below(url: str, base: str) -> Segments | None:
-    """The parts of a URL that follow those of `base`; None when it is not below it.
+    """Return the parts of a URL that follow those of `base`; None when it is not below it.
 
     Raises:
         BadPath: it is no URL, or as for `segments`.

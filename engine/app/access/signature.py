@@ -24,12 +24,12 @@ class Signer:
         return b64encode(self._key.public_key().public_bytes_raw()).decode("ascii")
 
     def sign(self, text: str) -> str:
-        """A signature, in base64."""
+        """Sign a text, in base64."""
         return b64encode(self._key.sign(text.encode())).decode("ascii")
 
 
 def is_signed(text: str, signature: str, public: str) -> bool:
-    """Whether this is the signature of a text by the owner of a public key."""
+    """Say whether this is the signature of a text by the owner of a public key."""
     try:
         Ed25519PublicKey.from_public_bytes(b64decode(public, validate=True)).verify(
             b64decode(signature, validate=True), text.encode()

@@ -34,12 +34,12 @@ class TokenScope:
     """The attempt with which it dies; empty for the engine's own."""
 
     def allows(self, verb: str, path: Segments) -> bool:
-        """Whether this may be done there; time apart."""
+        """Say whether this may be done there; time apart."""
         return verb in self.verbs and path[: len(self.below)] == self.below
 
 
 def mint(key: Key, leave: TokenScope) -> str:
-    """The token that says so."""
+    """Make the token that says so."""
     fields = {
         "below": leave.below,
         "verbs": sorted(leave.verbs),
@@ -51,13 +51,15 @@ def mint(key: Key, leave: TokenScope) -> str:
 
 
 def own(key: Key, now: float) -> tuple[str, float]:
-    """What the engine itself shows at its embedded storage, and until when it is good."""
+    """Make the token that the engine itself shows at its embedded storage, and return until when it is
+    good.
+    """
     expires = now + _OWN_SECONDS
     return mint(key, TokenScope((), frozenset(VERBS), expires)), expires
 
 
 def read(key: Key, token: str, *, now: float) -> TokenScope | None:
-    """What a token allows; None when it is not ours or has run out."""
+    """Read what a token allows; None when it is not ours or has run out."""
     payload, _, signature = token.partition(".")
     if not key.signed(_PURPOSE, payload, signature):
         return None

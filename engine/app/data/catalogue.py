@@ -20,7 +20,7 @@ class InternalCatalogue:
         self._db = db
 
     def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
-        """What is known of these names; those of results are `/executions/<execution>/<name>`."""
+        """Look these names up; those of results are `/executions/<execution>/<name>`."""
         with self._db.read() as connection:
             found = catalogue_entries.get(connection, names)
         return {**found, **self._results(names)}
@@ -60,7 +60,7 @@ class InternalCatalogue:
         return below(found, directory)
 
     def of_execution(self, id_: ExecutionId) -> Sequence[Entry]:
-        """The results of an execution."""
+        """List the results of an execution."""
         with self._db.read() as connection:
             copies = replicas.of_execution(connection, id_)
             return [entry_of(one, copies.get(one.name, ())) for one in products.every(connection, id_)]
@@ -82,12 +82,12 @@ class InternalCatalogue:
 
 
 def name_of(product: Product) -> str:
-    """The logical name of a result."""
+    """Return the logical name of a result."""
     return f"{RESULTS}{product.execution_id}/{product.name}"
 
 
 def entry_of(product: Product, copies: Sequence[str]) -> Entry:
-    """A result as a catalogue knows it."""
+    """Make the catalogue entry of a result."""
     checksums = {"sha256": product.sha256, "adler32": product.adler32}
     if product.directory and not product.packed:
         checksums = {}  # that of its listing is nothing that others could compare

@@ -87,8 +87,8 @@ class Copier:
         raise AssertionError("there is at least one round")
 
     def _is_there(self, one: Wanted) -> bool:
-        """Whether the target has the same content: by checksum where one side tells it by itself, else by
-        size and by being no older.
+        """Say whether the target has the same content: by checksum where one side tells it by itself, else
+        by size and by being no older.
         """
         source, target = self._storage(one.source), self._storage(one.target)
         there = target.stat(one.target)

@@ -22,8 +22,9 @@ def destinations_of(
     home: str = "",
     spare: str = "",
 ) -> list[Destination]:
-    """The places of an execution: those that were asked for, else, for jobs that run elsewhere, those of the
-    settings; then the other doors of each, and the last resorts. None: the directory of results alone.
+    """Choose the destinations of an execution: those that were asked for, else, for jobs on other machines,
+    those of the settings; then the aliases of each, and the last resorts. None: the directory of results
+    alone.
 
     `home` is the URL of that directory where jobs can write to it; "" when they run elsewhere. `spare` is the
     directory of the embedded storage that has what no other place takes.
@@ -54,7 +55,7 @@ def destinations_of(
 
 
 def writable(name: str, settings: Settings, storage: Callable[[str], Storage]) -> tuple[str, bool]:
-    """The URL of a storage that was asked for, and whether it renames.
+    """Find the URL of a storage that was asked for, and whether it renames.
 
     Raises:
         BadRequest: it is unknown, or cannot be written to.

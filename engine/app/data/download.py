@@ -30,7 +30,7 @@ class Downloads:
         into: Path,
         progress: Progress | None = None,
     ) -> None:
-        """`copies` are further URLs by the name of the result."""
+        """Take the storages and the target. `copies` are further URLs by the name of the result."""
         self._storage = storage
         self._copies = copies
         self._into = into
@@ -58,7 +58,7 @@ class Downloads:
             raise trouble
 
     def _is_here(self, product: ProductView) -> bool:
-        """Whether it came with the directory in which it lies."""
+        """Say whether it came with the directory in which it lies."""
         return os.path.lexists(self._into / product.name)
 
     def _try(self, product: ProductView) -> EngineError | None:

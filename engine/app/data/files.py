@@ -52,7 +52,7 @@ class Data:
         self.storage = storage
 
     def locate(self, text: str) -> str:
-        """The URL that a person means.
+        """Find the URL that a person means.
 
         Raises:
             BadRequest: a path leaves its storage, or is one of a storage that there is not.
@@ -71,7 +71,7 @@ class Data:
         return to_url(Path(text).absolute())
 
     def list(self, text: str, *, recursive: bool = False) -> Iterator[Found]:
-        """What lies in a directory, or the file itself.
+        """List a directory, or the file itself.
 
         Raises:
             NotFound: nothing is there.
@@ -92,7 +92,7 @@ class Data:
                 yield from self._below(storage, here, f"{prefix}{name}/", recursive)
 
     def stat(self, text: str, algorithms: Sequence[str] = ()) -> Found:
-        """What lies there, with checksums of a file.
+        """Describe what lies there, with checksums of a file.
 
         Raises:
             NotFound: nothing is there.

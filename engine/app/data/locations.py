@@ -14,7 +14,7 @@ from engine.settings.data import StorageSection
 
 
 def url_of(text: str, storages: Mapping[str, StorageSection]) -> str | None:
-    """The URL that is meant; None when it is a path of this machine.
+    """Find the URL that is meant; None when it is a path of this machine.
 
     Raises:
         BadRequest: a path leaves its storage.
@@ -46,7 +46,7 @@ def aliases_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
 
 
 def storage_name(url: str, storages: Mapping[str, StorageSection]) -> str:
-    """The name of the storage that a URL belongs to; its host when it is none of the settings."""
+    """Name the storage that a URL belongs to; its host when it is none of the settings."""
     found = nearest(url, _aliases(storages))
     return found[1] if found else urlsplit(url).hostname or "localhost"
 
@@ -57,7 +57,7 @@ def _aliases(storages: Mapping[str, StorageSection]) -> Iterator[tuple[str, str]
 
 
 def path_of(text: str) -> str:
-    """The path of this machine that is meant: `file:/abs` and `file:///abs` name one, other text is one.
+    """Find the path of this machine that is meant: `file:/abs` and `file:///abs` name one, other text is one.
 
     Raises:
         BadRequest: it is a file of another machine.

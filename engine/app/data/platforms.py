@@ -39,12 +39,12 @@ class Registered:
 
 
 def default_root() -> Path:
-    """Where keys are kept."""
+    """Return where keys are kept."""
     return xdg.directory("XDG_DATA_HOME", ".local/share") / "keys"
 
 
 def has_keys(section: StorageSection) -> bool:
-    """Whether users register keys of their own for a storage: its settings have no credential."""
+    """Say whether users register keys of their own for a storage: its settings have no credential."""
     return urlsplit(section.url).scheme in WITH_KEYS and not section.credential
 
 
@@ -90,7 +90,7 @@ class PlatformKeys:
 
     @classmethod
     def of(cls, owner: str, storages: Mapping[str, StorageSection], execution: str = "") -> PlatformKeys:
-        """Those of a user, or of one of the user's executions, where they are kept."""
+        """Return those of a user, or of one of the user's executions, where they are kept."""
         return cls(default_root(), owner, storages, execution)
 
     def hold(self, platform: str, text: str) -> None:
@@ -112,7 +112,7 @@ class PlatformKeys:
             ) from None
 
     def all(self) -> list[Registered]:
-        """Which are registered, by name."""
+        """Return which are registered, by name."""
         if not self._directory.is_dir():
             return []
         files = [path for path in self._directory.iterdir() if not path.name.startswith(".")]
@@ -121,12 +121,14 @@ class PlatformKeys:
         )
 
     def file(self, platform: str) -> Path:
-        """Where the key of a platform is, if there is one: an execution's own goes before its user's."""
+        """Return where the key of a platform is, if there is one: an execution's own goes before its
+        user's.
+        """
         own = self._directory / _file_name(platform)
         return own if own.exists() else self._of_user / _file_name(platform)
 
     def came_with_launch(self, platform: str) -> bool:
-        """Whether the execution has a token of its own for a platform."""
+        """Say whether the execution has a token of its own for a platform."""
         return self._directory != self._of_user and (self._directory / _file_name(platform)).exists()
 
     @property
@@ -135,7 +137,7 @@ class PlatformKeys:
         return self._directory.is_dir()
 
     def executions(self) -> list[str]:
-        """Executions of the user that have some of their own."""
+        """List executions of the user that have some of their own."""
         directory = self._of_user / _EXECUTIONS
         return sorted(one.name for one in directory.iterdir()) if directory.is_dir() else []
 
@@ -147,7 +149,7 @@ class PlatformKeys:
 
 
 def _file_name(name: str) -> str:
-    """A name as the name of a file: no slash, and no dot at its beginning."""
+    """Turn a name into the name of a file: no slash, and no dot at its beginning."""
     text = quote(name, safe="")
     return f"%2E{text[1:]}" if text.startswith(".") else text
 

@@ -53,7 +53,7 @@ class Remote:
             self._known[new[0]] = self._look(new[0])
 
     def source(self, url: str) -> Source:
-        """The file of a URL, which every replica of its storage has too, or of a logical name.
+        """Find the file of a URL, which every replica of its storage has too, or of a logical name.
 
         Raises:
             BadRequest: there is none, or it cannot be used.
@@ -66,7 +66,7 @@ class Remote:
         return found
 
     def _catalogued(self, logical: Mapping[str, str]) -> dict[str, Source | str]:
-        """What the first catalogue that knows a name says of it."""
+        """Ask the first catalogue that knows a name."""
         entries: dict[str, Entry] = {}
         for catalogue in self._catalogues:
             if wanted := [name for name in logical.values() if name not in entries]:

@@ -17,13 +17,13 @@ from wrappers.transfer.checksums import ALGORITHMS
 
 
 def dumps(entries: Iterable[Entry], storage_name: Callable[[str], str] | None = None) -> str:
-    """The text of a map; `storage_name` gives the storage element of a URL, its host by default."""
+    """Render the text of a map; `storage_name` gives the storage element of a URL, its host by default."""
     named = storage_name or (lambda url: urlsplit(url).hostname or "localhost")
     return json.dumps({one.name: _value(one, named) for one in entries}, indent=1, ensure_ascii=False)
 
 
 def loads(text: str | bytes, where: str) -> list[Entry]:
-    """The entries of a map.
+    """Parse the entries of a map.
 
     Raises:
         BadRequest: it is no such map; names the place.

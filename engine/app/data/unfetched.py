@@ -65,7 +65,7 @@ def _get(path: str) -> str:
 
 
 def _annexed(path: str) -> str:
-    """The name in its data set, where another link leads to that."""
+    """Return the name in its data set, where another link leads to that."""
     for _ in range(_MOST_LINKS):
         if not os.path.islink(path):
             return path
@@ -117,7 +117,7 @@ def _below(directory: str) -> Iterator[str]:
 
 
 def _is_pointer(path: str) -> bool:
-    """Whether a file only names content of git-annex: what an unlocked file is until it is fetched."""
+    """Say whether a file only names content of git-annex: what an unlocked file is until it is fetched."""
     try:
         if os.path.getsize(path) > _LONGEST_POINTER:
             return False

@@ -27,7 +27,7 @@ _HEAD = 512  # bytes
 
 
 def staging(settings: Settings) -> str:
-    """The URL of the storage for files of this machine.
+    """Return the URL of the storage for files of this machine.
 
     Raises:
         BadRequest: none is configured.

@@ -21,7 +21,7 @@ _SOON = 12 * 3600.0
 
 
 def credentials(left: Mapping[str, Callable[[], float]]) -> Iterator[Finding]:
-    """How long each credential of the settings is good, by its name."""
+    """Return how long each credential of the settings is good, by its name."""
     for name, seconds_left in left.items():
         check = f"credential {name}"
         try:
@@ -40,7 +40,7 @@ def credentials(left: Mapping[str, Callable[[], float]]) -> Iterator[Finding]:
 
 
 def tree(settings: Settings, storage: Callable[[str], Storage]) -> Finding:
-    """Whether the storage of the portal's files does what users ask of it, and jobs can fetch from it."""
+    """Say whether the storage of the portal's files does what users ask of it, and jobs can fetch from it."""
     check = "files of the portal"
     try:
         site = site_of(settings)
@@ -83,7 +83,7 @@ def _try_out(target: Storage, top: str) -> None:
 
 
 def public_url(api: ApiSection) -> Finding:
-    """Whether nodes can be answered."""
+    """Say whether nodes can be answered."""
     check = "public URL"
     if not api.public_url:
         return Finding(check, OK, "none is set: no embedded storage, no presigned URLs (api.public_url)")
@@ -95,7 +95,7 @@ def public_url(api: ApiSection) -> Finding:
 
 
 def groups(settings: Settings) -> Finding | None:
-    """Whether there are the groups whose members identity providers name; None when they name none."""
+    """Say whether there are the groups whose members identity providers name; None when they name none."""
     issuers = settings.portal.issuers
     if not any(one.groups.map for one in issuers.values()):
         return None

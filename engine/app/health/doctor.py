@@ -177,7 +177,7 @@ def _cvmfs(directories: dict[str, str]) -> Finding:
 
 
 def _existing(path: Path) -> str:
-    """The path, or the nearest directory above it that is there."""
+    """Return the path, or the nearest directory above it that is there."""
     path = path.absolute()
     while not path.is_dir() and path != path.parent:
         path = path.parent

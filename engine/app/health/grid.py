@@ -55,7 +55,9 @@ def sites_of(db: Database, now: float, backend: str = "") -> list[SiteView]:
 
 
 def story_there(db: Database, backends: Mapping[str, Backend], name: str, job: Job) -> Iterator[str]:
-    """What the place itself tells of the last try of a job, a line each; nothing where it keeps no story."""
+    """Yield what the back-end itself says of the last attempt of a job, a line each; nothing where it keeps
+    no history.
+    """
     backend = backends.get(name)
     if not isinstance(backend, KeepsHistory):
         return
@@ -72,7 +74,7 @@ def story_there(db: Database, backends: Mapping[str, Backend], name: str, job: J
 
 
 def examine_backend(backends: Mapping[str, Backend], name: str, db: Database) -> Iterator[Finding]:
-    """Whether jobs would be taken there: the setting, the credential, the server, the sites.
+    """Say whether jobs would be taken there: the setting, the credential, the server, the sites.
 
     Raises:
         BadRequest: no such back-end is configured.
@@ -109,7 +111,7 @@ def _credential(backend: Backend) -> Iterator[Finding]:
 
 
 def login_steps(backends: Mapping[str, Backend]) -> Iterator[str]:
-    """What to type so that the engine may submit to each back-end, and whether that is needed now."""
+    """Yield what to type so that the engine may submit to each back-end, and whether that is needed now."""
     wanting = {name: backend for name, backend in backends.items() if isinstance(backend, Login)}
     if not wanting:
         yield "no back-end wants a login: configure one of kind diracx (your DiracX server)"

@@ -49,12 +49,12 @@ class Administration(AuditedActions):
             return accounts.named(doing.connection, name), key
 
     def user_keys(self, name: str) -> list[KeyRow]:
-        """Which keys an account has; never the keys."""
+        """Return which keys an account has; never the keys."""
         with self._db.read() as connection:
             return accounts.keys(connection, _account(connection, name).id)
 
     def new_key(self, name: str, purpose: str) -> str:
-        """A further API key of an account: shown now, and never again.
+        """Make a further API key of an account: shown now, and never again.
 
         Raises:
             BadRequest: the account has a key of that name, or it can be none.
@@ -157,7 +157,7 @@ class Administration(AuditedActions):
 
     @contextmanager
     def _about(self, action: str, name: str, group: str = "") -> Iterator[tuple[AuditedAction, Account]]:
-        """A deed that is about an account, and perhaps a group."""
+        """Begin an action that is about an account, and perhaps a group."""
         with self._action(action) as doing:
             account = _account(doing.connection, name)
             groups = (_group(doing.connection, group).id,) if group else ()

@@ -61,31 +61,31 @@ class AuditTrail:
         afterwards(connection, lambda: self._heads.write(head))
 
     def entry(self, account_id: str, action: str, status: str, **more: Any) -> AuditRecord:
-        """A line for a transaction of the caller's."""
+        """Make a record for a transaction of the caller's."""
         return AuditRecord(self._clock.now(), account_id, action, status, **more)
 
     def data_ids(self, names: Iterable[str]) -> tuple[str, ...]:
-        """What stands for logical names of data: the same name has the same id, and nobody without the
-        engine's key can tell which. At most a thousand.
+        """Return ids that stand for logical names of data: the same name has the same id, and nobody without
+        the engine's key can tell which. At most a thousand.
         """
         found = dict.fromkeys(names)
         return tuple(self._key().sign(_PURPOSE, name) for name, _ in zip(found, range(_MANY), strict=False))
 
     def head(self) -> Head:
-        """The end of the trail, to be anchored elsewhere."""
+        """Return the end of the trail, to be anchored on another machine."""
         with self._db.read() as connection:
             return audit.head(connection)
 
     def published_head(self) -> Mapping[str, Any]:
-        """The same with the public key that shows who signed it, and the number of the line up to which an
-        older engine signed no heads (0: all were signed).
+        """Return the head with the public key that shows who signed it, and the number of the line up to
+        which an older engine signed no heads (0: all were signed).
         """
         with self._db.read() as connection:
             found, unsigned = audit.head(connection), audit.migrated(connection)
         return {**asdict(found), "public_key": self._signer.public, "unsigned": unsigned}
 
     def lines(self, after: int = 0) -> Iterator[Mapping[str, Any]]:
-        """The lines as they are told."""
+        """Yield the lines as they are published."""
         with self._db.read() as connection:
             for line in audit.lines(connection, after):
                 record = line.record
@@ -103,7 +103,7 @@ class AuditTrail:
                 }
 
     def problems(self, anchors: Iterable[Head] = ()) -> Iterator[str]:
-        """What is wrong with the trail, a line each; nothing when it is whole.
+        """Yield what is wrong with the trail, a line each; nothing when it is whole.
 
         `anchors` are heads that were exported earlier: the trail must still contain them.
         """
@@ -136,7 +136,7 @@ class AuditTrail:
         return is_signed(head.signed_text, head.signature, self._signer.public)
 
     def _wrong_end(self, head: Head, last: AuditLine | None) -> str:
-        """What is wrong with the end of the trail; empty: nothing."""
+        """Check the end of the trail; return what is wrong, empty when nothing is."""
         if head.signature:
             return "" if self._is_ours(head) else "the end of the trail is not signed by this engine"
         if head.number == 0 or (last is not None and last.record.action == audit.MIGRATED):
@@ -146,8 +146,8 @@ class AuditTrail:
     def problems_after(
         self, at: Head, anchors: Iterable[Head], most: int = _MANY
     ) -> tuple[list[str], Head | None]:
-        """The same of at most so many lines after one (`START`: from the first), and the last of these; None:
-        it was the last of all.
+        """Verify at most `most` lines after `at` (`START`: from the first). Return the problems and the last
+        line that was checked; None when the end of the trail was reached.
         """
         found: list[str] = []
         known = self._anchors(anchors, at, found)
@@ -176,7 +176,7 @@ class AuditTrail:
 
 
 def read_head(text: str) -> Head:
-    """An exported head.
+    """Parse an exported head.
 
     Raises:
         ValueError: it is none.
@@ -188,7 +188,7 @@ def read_head(text: str) -> Head:
 
 
 def head_of(fields: Mapping[str, Any]) -> Head:
-    """A head as it is told.
+    """Parse a head as it is published.
 
     Raises:
         ValueError, KeyError, TypeError: it is none.

@@ -21,7 +21,9 @@ KILL, RESTART = "kill", "restart"
 
 
 def local_actor() -> str:
-    """Who types commands on this machine, as the audit trail tells it: by number, which has no name in it."""
+    """Return who types commands on this machine, as the audit trail tells it: by number, which has no name
+    in it.
+    """
     return f"local:{os.getuid()}"
 
 
@@ -60,7 +62,7 @@ class AuditedActions:
 
     @contextmanager
     def _action(self, action: str) -> Iterator[AuditedAction]:
-        """A transaction that ends with a line of the trail; nothing is written of what fails."""
+        """Run a transaction that ends with a line of the trail; nothing is written of what fails."""
         with self._db.write() as connection:
             doing = AuditedAction(connection)
             yield doing

@@ -86,7 +86,7 @@ def execution_status(state: ExecutionState) -> str:
 
 
 def job_states(status: str) -> tuple[JobState, ...]:
-    """The states that are called so."""
+    """List the states that have this name in CARMIN."""
     return tuple(state for state, carmin_status in _JOB.items() if carmin_status == status)
 
 

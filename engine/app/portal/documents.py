@@ -12,7 +12,7 @@ VALUES = 2_000_000
 
 
 def _plain(document: Any) -> Any:
-    """The same document, if it is harmless.
+    """Return the same document, if it is harmless.
 
     Raises:
         ValueError: it is nested too deeply, or holds text that is no Unicode.
@@ -37,7 +37,7 @@ def _plain(document: Any) -> Any:
 
 
 def loads(text: bytes | bytearray | str) -> Any:
-    """A document that a stranger sent.
+    """Parse a document that a stranger sent.
 
     Raises:
         ValueError: it is no JSON, or not harmless.
@@ -51,7 +51,7 @@ def loads(text: bytes | bytearray | str) -> Any:
 
 
 def _values(text: bytes | bytearray | str) -> int:
-    """How many values a document has at most, found out in no time."""
+    """Return how many values a document has at most, found out in no time."""
     if isinstance(text, str):
         return sum(text.count(sign) for sign in ",[{")
     return sum(text.count(sign) for sign in b",[{")

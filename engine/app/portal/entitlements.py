@@ -46,7 +46,7 @@ class GroupMap:
         self._deepest = max((len(groups) for _, groups, _ in self._wanted), default=0)
 
     def names(self, values: list[str]) -> frozenset[str]:
-        """The groups that stand for these values.
+        """Find the groups that stand for these values.
 
         A key that is an entitlement is met by one of the same group: with any role, and in any group below
         it, when the key names no role; with the same role in this very group when it does. An authority
@@ -92,8 +92,8 @@ def parse(text: str) -> Entitlement | None:
 
 
 def values_of(claims: Mapping[str, Any], name: str) -> tuple[list[str], str]:
-    """The texts of a claim, and what is wrong with it (empty: nothing). One text is a list of one; what is no
-    text is nobody's group.
+    """Read the texts of a claim, and what is wrong with it (empty: nothing). One text is a list of one; what
+    is no text is nobody's group.
     """
     claim = claims.get(name)
     if claim is None:

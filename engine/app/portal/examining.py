@@ -12,8 +12,8 @@ from engine.planning.lint import lint
 
 
 def examined(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What lint finds (`lint`), its command line and image with its digest (`plan`), and what each of its own
-    tests would run and asserts (`tests`).
+    """Examine a descriptor: what lint finds (`lint`), its command line and image with its digest (`plan`),
+    and what each of its own tests would run and asserts (`tests`).
     """
     descriptor = Descriptor.of(data)
     compiled = compile_tool(descriptor, check=False)
@@ -31,7 +31,9 @@ def examined(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _image(image: ContainerImage | None) -> dict[str, str]:
-    """Where it comes from, and its digest, where the descriptor says it: a tag may become another image."""
+    """Return where it comes from, and its digest, where the descriptor says it: a tag may become another
+    image.
+    """
     if image is None:
         return {"image": "", "image_digest": ""}
     location = image.url or image.image

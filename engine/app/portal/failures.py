@@ -33,13 +33,13 @@ class Failures:
                 self._of.popitem(last=False)
 
     def count(self, address: str, name: str = "") -> int:
-        """How many there were within the last minute, as far as they are counted."""
+        """Return how many there were within the last minute, as far as they are counted."""
         with self._lock:
             times = self._of.get((network(address), name), ())
             return sum(one > self._clock.now() - WINDOW for one in times)
 
     def too_many(self, address: str, name: str = "") -> bool:
-        """Whether this address has to wait."""
+        """Say whether this address has to wait."""
         with self._lock:
             times = self._of.get((network(address), name))
             return bool(times and len(times) == self._most and times[0] > self._clock.now() - WINDOW)

@@ -26,7 +26,7 @@ class GirderLocation(NamedTuple):
 
 
 def girder_location(value: str, storages: Mapping[str, StorageSection]) -> GirderLocation | None:
-    """What a value names in the form of VIP's portal; None when it has another form.
+    """Parse what a value names in the form of VIP's portal; None when it has another form.
 
     Raises:
         Refused: no storage of the settings is at this address, or something is missing.

@@ -23,7 +23,7 @@ log = logging.getLogger("engine.audit")
 
 
 def default_path() -> Path:
-    """The file, where the settings name no other."""
+    """Return the file, where the settings name no other."""
     return xdg.directory("XDG_STATE_HOME", ".local/state") / "audit-heads.jsonl"
 
 
@@ -48,7 +48,7 @@ class Heads:
             _to_system_log(head)
 
     def read(self) -> Iterator[tuple[Path, int, Head | None]]:
-        """The heads in the files, each with its file and line; None: the line is none."""
+        """Yield the heads in the files, each with its file and line; None: the line is none."""
         for path in self._files:
             try:
                 file = path.open("rb")

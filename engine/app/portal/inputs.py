@@ -126,7 +126,7 @@ class Inputs:
         return self._identified(name, reference) or value
 
     def _identified(self, name: str, reference: str) -> str | None:
-        """The URL of what is named by an id at a platform; None when that is no id.
+        """Find the URL of what is named by an id at a platform; None when that is no id.
 
         Raises:
             Refused: there is nothing of this id, or it does not lie in what is registered of the platform.
@@ -141,7 +141,7 @@ class Inputs:
         return url
 
     def _of_shared(self, value: str) -> str:
-        """A path in a directory that an administrator shares, whatever links lead there."""
+        """Resolve a path in a directory that an administrator shares, whatever links lead there."""
         path = Path(os.path.realpath(path_of(value)))
         if not any(path.is_relative_to(os.path.realpath(one)) for one in self._settings.portal.shared):
             raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: not in a directory of portal.shared")
@@ -160,9 +160,8 @@ class Inputs:
     def results(
         self, location: str, check: Callable[[Segments], None] = lambda _: None
     ) -> tuple[Path, Sequence[str], Sequence[str]]:
-        """The directory where an execution has its results, the storages that get them instead, and URLs of
-        directories that get copies. `check` is told where something will be made, and refuses what may not
-        be.
+        """Find the directory where an execution has its results, the storages that get them instead, and URLs
+        of directories that get copies. `check` is called with what will be made, and refuses what may not be.
 
         Raises:
             Refused: it cannot be written by this account.
@@ -203,5 +202,5 @@ def _not_there(error: OSError) -> Refused:
 
 
 def _named(value: str) -> str:
-    """A location for a message: without what follows its name, which may be tokens."""
+    """Return a location for a message: without what follows its name, which may be tokens."""
     return value.partition("?")[0][:200]

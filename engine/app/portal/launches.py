@@ -89,7 +89,7 @@ class Launches:
     # --- asking -----------------------------------------------------------------------------------
 
     def find(self, account: Account, id_: str, action: Action) -> Launch:
-        """A launch, if the account may do this with it. What is another's is as if it were not there.
+        """Find a launch, if the account may do this with it. What is another's is as if it were not there.
 
         Raises:
             Refused: there is no such execution for this account.
@@ -108,18 +108,18 @@ class Launches:
     def newest(
         self, account: Account, *, limit: int, offset: int = 0, study: str | None = None
     ) -> list[LaunchRow]:
-        """The executions of an account, newest first."""
+        """List the executions of an account, newest first."""
         with self._db.read() as connection:
             found = launches.newest(connection, account.id, limit=limit, offset=offset, study=study)
             return [replace(one, state=_with_copies(connection, one.launch, one.state)) for one in found]
 
     def count(self, account: Account, study: str | None = None) -> int:
-        """How many executions an account has."""
+        """Return how many executions an account has."""
         with self._db.read() as connection:
             return launches.count(connection, account.id, study)
 
     def application(self, found: Launch) -> Application:
-        """The use cases, as the owner of an execution has them."""
+        """Return the use cases, as the owner of an execution has them."""
         return self._applications(found.account_id)
 
     def results(self, found: Launch) -> Iterator[Result]:
@@ -132,7 +132,7 @@ class Launches:
                 yield Result(path, stored, product)
 
     def returned(self, found: Launch, most: int) -> dict[str, list[str]]:
-        """The virtual paths, or URLs, of its first results by output: what all who wait for it ask."""
+        """List the virtual paths, or URLs, of its first results by output: what all who wait for it ask."""
         with self._db.read() as connection:
             seen = _seen(connection, found)
             locations = products.locations(connection, found.execution_id, most)
@@ -145,7 +145,7 @@ class Launches:
     def history(
         self, found: Launch, number: int
     ) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
-        """A job, all that happened to it, and its last report.
+        """Read a job, all that happened to it, and its last report.
 
         Raises:
             NotFound: the execution has no such number.
@@ -167,13 +167,13 @@ class Launches:
             return job_counts.by_backend(connection)
 
     def state(self, found: Launch) -> ExecutionState:
-        """How an execution stands, results that go to another platform included."""
+        """Return how an execution stands, results that go to another platform included."""
         state = self.application(found).execution(found.execution_id).state
         with self._db.read() as connection:
             return _with_copies(connection, found, state)
 
     def status(self, found: Launch, most: int) -> tuple[StatusSummary, list[JobStatusRow]]:
-        """How an execution stands, and each of its jobs when there are at most so many."""
+        """Return how an execution stands, and each of its jobs when there are at most so many."""
         with self._db.read() as connection:
             stands = status_queries.of_execution(connection, found.execution_id)
             stands = replace(stands, state=_with_copies(connection, found, stands.state))
@@ -181,13 +181,13 @@ class Launches:
         return stands, self._plain(found, lines)
 
     def page(self, found: Launch, states: Sequence[JobState], *, after: int, most: int) -> list[JobRow]:
-        """Some jobs of an execution, those with numbers above `after`."""
+        """List some jobs of an execution, those with numbers above `after`."""
         with self._db.read() as connection:
             some = status_queries.page(connection, found.execution_id, states, after=after, most=most)
         return self._plain(found, some)
 
     def _plain(self, found: Launch, lines: Sequence[_L]) -> list[_L]:
-        """The same with messages that tell nothing of the machine."""
+        """Rewrite messages so that they say nothing of the machine."""
         if not any(line.message for line in lines):
             return list(lines)
         virtual_paths = self._virtual_paths(found)
@@ -202,7 +202,7 @@ class Launches:
         return lambda url: _shown(seen, self._tree.path_of(url))
 
     def who(self, what: str, time: str) -> list[Mapping[str, Any]]:
-        """Whose a job of a place was, or what ran on a host at a time."""
+        """Return whose a job of a place was, or what ran on a host at a time."""
         return who(self._db, what, time)
 
     # --- changing ---------------------------------------------------------------------------------
@@ -278,8 +278,8 @@ def _shown(seen: Sequence[tuple[str, Segments]], stored: Segments | None) -> str
 
 
 def _with_copies(connection: Connection, found: Launch, state: ExecutionState) -> ExecutionState:
-    """How an execution stands for who waits for its results at another platform: it has not ended before they
-    are there, and has failed when they cannot be brought.
+    """Return how an execution stands for who waits for its results at another platform: it has not ended
+    before they are there, and has failed when they cannot be brought.
     """
     if not state.is_final or found.location.startswith("/"):
         return state

@@ -196,7 +196,9 @@ class Launcher:
         execution: Execution,
         used: Sequence[str],
     ) -> Launch:
-        """What becomes true together with the execution: its launch, whose turn it is, the audit line."""
+        """Write what becomes true together with the execution: its launch, whose turn it is, the audit
+        record.
+        """
         accounts.lock(connection, account.id)
         current = accounts.by_id(connection, account.id)
         if current is None or not may_launch(current):  # since planning began
@@ -297,7 +299,7 @@ class Launcher:
     def _looked_through(
         self, account: Account, find: Callable[[], Descriptor]
     ) -> tuple[Descriptor, CompiledTool]:
-        """A descriptor of somebody else's, compiled, if that does not take long."""
+        """Compile a descriptor of somebody else's, if that does not take long."""
         try:
             descriptor = find()
             self._trials.check(account.id, descriptor.data)
@@ -306,7 +308,7 @@ class Launcher:
             raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
 
     def _refused(self, account: Account, error: BadRequest) -> Refused:
-        """The same in a user's words: nothing of this machine is told."""
+        """Translate a refusal for a user: nothing of this machine is said."""
         text = error.problems[0] if error.problems else error.message
         for base in (virtual.home_of(account.id), ()):
             text = text.replace(self._tree.address(base, remote=False), "/vip/Home" if base else "")

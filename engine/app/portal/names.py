@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 
 def is_text(name: str) -> bool:
-    """Whether it is UTF-8 on the disk."""
+    """Say whether it is UTF-8 on the disk."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -17,7 +17,9 @@ def is_text(name: str) -> bool:
 
 
 def printable(name: str) -> str:
-    """A name, or a path, as it is told: where it is not UTF-8, with `%` and the odd bytes percent-encoded."""
+    """Render a name, or a path, as it is shown: where it is not UTF-8, with `%` and the odd bytes
+    percent-encoded.
+    """
     if is_text(name):
         return name
     return "".join(_encoded(character) for character in name)
@@ -30,6 +32,6 @@ def _encoded(character: str) -> str:
 
 
 def meant(text: str) -> str | None:
-    """The name that is not UTF-8 and is told like this; None when there can be none."""
+    """Find the name that is not UTF-8 and is shown like this; None when there can be none."""
     name = unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
     return name if not is_text(name) and is_text(text) and printable(name) == text else None

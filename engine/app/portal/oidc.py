@@ -56,7 +56,7 @@ class Issuers:
         self._clock = clock
 
     def account(self, token: str) -> Account | None:
-        """The account that a token opens; None when it opens none.
+        """Find the account that a token opens; None when it opens none.
 
         Raises:
             Unavailable: the provider's keys cannot be had.
@@ -89,7 +89,9 @@ class _Provider:
         self._waiting = BoundedSemaphore(_WAITING)
 
     def claims(self, token: str) -> Mapping[str, Any] | None:
-        """What a token says; None when it is not good. Keys may have changed since they were read."""
+        """Read the claims of a token; None when it is not good. Keys may have changed since they were
+        read.
+        """
         if not self._may_be_good(token):
             return None  # it costs nobody a look at the keys
         for oldest in (_FRESH, _AGAIN):
@@ -105,7 +107,7 @@ class _Provider:
         return None
 
     def _may_be_good(self, token: str) -> bool:
-        """Whether anything but its signature speaks for a token."""
+        """Say whether anything but its signature speaks for a token."""
         head, payload = _part(token, 0), _part(token, 1)
         try:
             self._registry().validate(payload)
@@ -214,7 +216,8 @@ def _whole(answer: HTTPResponse, until: float) -> bytes:
 
 
 def _readable(documents: Any) -> KeySet:
-    """The keys that can be read, for signatures: others are nobody's business here (RFC 7517, section 5).
+    """Select the keys that can be read, for signatures: others are nobody's business here (RFC 7517, section
+    5).
 
     Raises:
         ValueError: there is none.
@@ -241,7 +244,7 @@ def _issuer(token: str) -> str:
 
 
 def _part(token: str, number: int) -> dict[str, Any]:
-    """A part of a token that is JSON; empty when it is none."""
+    """Decode a part of a token that is JSON; empty when it is none."""
     try:
         text = token.split(".")[number]
         found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))

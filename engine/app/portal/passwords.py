@@ -14,28 +14,28 @@ _SHORTEST = 12
 
 
 def new_key() -> str:
-    """A new API key: 256 random bits as text."""
+    """Make a new API key: 256 random bits as text."""
     return PREFIX + secrets.token_urlsafe(32)
 
 
 def key_hash(key: str) -> str:
-    """What is stored of a key. It is random, so that a slow hash would protect nothing more."""
+    """Hash a key, as it is stored. It is random, so that a slow hash would protect nothing more."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def is_long_enough(password: str) -> bool:
-    """Whether a password may be taken."""
+    """Say whether a password may be taken."""
     return len(password) >= _SHORTEST
 
 
 def stored(password: str) -> str:
-    """What is stored of a password."""
+    """Hash a password, as it is stored."""
     salt = secrets.token_bytes(16)
     return f"scrypt${_N}${_R}${_P}${salt.hex()}${_derive(password, salt, _N, _R, _P).hex()}"
 
 
 def matches(password: str, kept: str) -> bool:
-    """Whether this is the password. It takes the same time when the account has none."""
+    """Say whether this is the password. It takes the same time when the account has none."""
     method, *rest = (kept or _nobody()).split("$")
     if method != "scrypt" or len(rest) != 5:
         return False
@@ -51,5 +51,5 @@ def _derive(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
 
 @cache
 def _nobody() -> str:
-    """A password that nobody has. Not made at import: scrypt is slow, and every command would pay."""
+    """Make a password that nobody has. Not made at import: scrypt is slow, and every command would pay."""
     return stored(secrets.token_hex(16))

@@ -48,7 +48,7 @@ class Pipelines:
             return pipelines.every(connection)
 
     def of(self, account: Account) -> list[Pipeline]:
-        """Those that an account may use."""
+        """Return those that an account may use."""
         return [one for one in self.all() if may_use_pipeline(account, one.groups)]
 
     def get(self, account: Account, identifier: str) -> Published:
@@ -71,7 +71,7 @@ class Pipelines:
         return Published(found, descriptor, compiled)
 
     def descriptor(self, sha256: str) -> tuple[Descriptor, CompiledTool]:
-        """A descriptor that was stored once."""
+        """Read a descriptor that was stored once."""
         return self._compiled(sha256)
 
     def _compile(self, sha256: str) -> tuple[Descriptor, CompiledTool]:

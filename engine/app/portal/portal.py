@@ -64,7 +64,7 @@ def open_portal(
     trouble: Callable[[], str],
     tree: FileTree,
 ) -> Portal:
-    """The portal on a storage that is open; `trouble` tells why nothing moves."""
+    """Open the portal on a storage that is open; `trouble` says why nothing moves."""
     records = Records(db, tree)
     trials = Trials(db)
 

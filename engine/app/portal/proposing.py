@@ -95,7 +95,7 @@ class Proposing(AuditedActions):
     # --- for administrators -----------------------------------------------------------------------
 
     def all(self, *, decided: bool = False) -> list[Mapping[str, Any]]:
-        """Those of everybody that are open, or also those that are decided."""
+        """Return those of everybody that are open, or also those that are decided."""
         with self._db.read() as connection:
             names = {one.id: one.name for one in accounts.every(connection)}
             found = proposals.every(connection, decided=decided)

@@ -105,7 +105,7 @@ class ProvidedGroups:
 
 
 def missing_groups(db: Database, sections: Mapping[str, IssuerSection]) -> list[str]:
-    """What maps of the settings name, but nobody has made: a line for each."""
+    """List the groups that maps of the settings name, but nobody has made, a line for each."""
     with db.read() as connection:
         there = {one.name for one in accounts.groups(connection)}
     return [
@@ -116,6 +116,6 @@ def missing_groups(db: Database, sections: Mapping[str, IssuerSection]) -> list[
 
 
 def _issued_at(claims: Mapping[str, Any], now: float) -> float:
-    """When a token was made; one that does not tell, or of later than now, is of now."""
+    """Return when a token was made; one that does not tell, or of later than now, is of now."""
     claim = claims.get("iat")
     return float(max(0, min(claim, now))) if isinstance(claim, int) else now

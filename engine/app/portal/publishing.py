@@ -77,7 +77,7 @@ class Publishing(AuditedActions):
         identifier: str = "",
         replace: bool = False,
     ) -> tuple[Pipeline, list[Finding]]:
-        """The same for a descriptor that is a plain object."""
+        """Add a descriptor that is a plain object."""
         return self.add(Descriptor.of(data), groups, identifier=identifier, replace=replace)
 
     def share(self, identifier: str, groups: Sequence[str]) -> Pipeline:

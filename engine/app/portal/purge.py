@@ -28,8 +28,8 @@ Remove = Callable[[Execution], None]
 
 
 def files_of(site: Site | None, storage: Callable[[str], Storage]) -> Remove:
-    """What removes the directory of an execution's results, and its directories in the virtual tree where a
-    storage holds that; results that were sent to other storages stay.
+    """Make the function that removes the directory of an execution's results, and its directories in the
+    virtual tree where a storage holds that; results that were sent to other storages stay.
     """
 
     def remove_files(execution: Execution) -> None:
@@ -52,8 +52,8 @@ def _remove_results(directory: Path) -> None:
 
 
 def giving_up(db: Database, backends: Mapping[str, Backend], storage: Callable[[str], Storage]) -> Remove:
-    """What removes results that were delivered and never fetched (`stranded`): once their execution is
-    forgotten, nobody finds them any more. The place where they were made may drop what it keeps of them.
+    """Make the function that removes results that were delivered and never fetched (`stranded`): once their
+    execution is forgotten, nobody finds them any more. The back-end may drop what it keeps of them.
     """
 
     def give_up(execution: Execution) -> None:
@@ -115,7 +115,7 @@ def purge_due(
 def _remove(
     db: Database, trail: AuditTrail, id_: ExecutionId, give_up: Remove, files: Remove | None, by: str
 ) -> bool:
-    """The files first: what is interrupted between the two is found again."""
+    """Remove the files first: what is interrupted between the two is found again."""
     with db.read() as connection:
         execution = executions.get(connection, id_)
     give_up(execution)

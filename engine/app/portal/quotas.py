@@ -41,9 +41,9 @@ class Quotas:
 
     @contextmanager
     def room(self, execution: str, *, limited: bool) -> Iterator[Callable[[int], None]]:
-        """Gives a function that asks for room for that many bytes more; they are given back at the end. The
+        """Give a function that asks for room for that many bytes more; they are given back at the end. The
         engine itself is not limited: it puts what has to be there. The function may block for long: call it
-        in a thread. Coming and going do not.
+        in a thread. Entering and leaving do not.
 
         Raises:
             QuotaExceeded: by that function, when they are too many.
@@ -77,7 +77,7 @@ class Quotas:
                 measuring.came += max(by, 0)
 
     def forget(self, *executions: str) -> None:
-        """What lies there has to be measured again."""
+        """Have the bytes that lie there measured again."""
         with self._lock:
             for execution in executions:
                 self._kept.pop(execution, None)
@@ -95,7 +95,7 @@ class Quotas:
                 raise QuotaExceeded(f"no more than {most} bytes may be kept here")
 
     def _reserve(self, execution: str, size: int, most: int | None, kept: int | None) -> bool:
-        """Whether there is room; then it is taken. The lock is held."""
+        """Say whether there is room; then it is taken. The lock is held."""
         coming = self._coming.get(execution, 0) + size
         if most is not None and (kept is None or kept + coming > most):
             return False
@@ -109,7 +109,7 @@ class Quotas:
             self._coming[execution] = left
 
     def _measured(self, execution: str) -> int:
-        """What lies there now; whoever asks while it is being measured gets the same answer."""
+        """Measure what lies there now; whoever asks while it is being measured gets the same answer."""
         with self._lock:
             running = self._measuring.setdefault(execution, [])
             shared = next((one for one in running if not one.forgotten), None)

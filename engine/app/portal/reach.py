@@ -49,8 +49,8 @@ def check_kept(connection: Connection, found: Launch, kept: Iterable[Segments]) 
 
 
 def shown_location(seen: Sequence[tuple[str, Segments]], stored: Segments | None, url: str) -> str | None:
-    """Where somebody who sees these finds what lies there: its virtual path, or its URL when it is on another
-    platform; None when it is not for them.
+    """Return where somebody who sees these finds what lies there: its virtual path, or its URL when it is
+    on another platform; None when it is not for them.
     """
     return url if stored is None else virtual.virtual_path(seen, stored)
 

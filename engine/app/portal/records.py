@@ -50,7 +50,7 @@ class Records:
             )
 
     def _holds(self, id_: str, stored: Segments) -> bool:
-        """Whether this is the directory of the execution."""
+        """Say whether this is the directory of the execution."""
         try:
             with self._db.read() as connection:
                 found = executions.get(connection, ExecutionId(id_))
@@ -59,7 +59,7 @@ class Records:
         return stored in kept_in(self._tree, found)
 
     def _is_result(self, id_: ExecutionId, stored: Segments, below: Segments) -> bool:
-        """Whether it is, or lies in, a result that stays where its attempt wrote it."""
+        """Say whether it is, or lies in, a result that stays where its attempt wrote it."""
         if below[0] != layout.JOBS or len(below) < 3 or not _NUMBER.fullmatch(below[1]):
             return False
         with self._db.read() as connection:

@@ -70,11 +70,11 @@ class Minutes:
         return seen[one] == 1 and one.action != _OTHERS
 
     def ends(self) -> float | None:
-        """When the next minute is over; None: there is nothing to count."""
+        """Return when the next minute is over; None: there is nothing to count."""
         return min(self._since.values()) + WINDOW if self._since else None
 
     def over(self, now: float) -> Iterator[tuple[Refusal, int]]:
-        """What was repeated, and how often, in minutes that are over by now; they are forgotten."""
+        """Yield what was repeated, and how often, in minutes that are over by now, and forget it."""
         for who in [who for who, since in self._since.items() if now >= since + WINDOW]:
             del self._since[who]
             for one, count in self._seen.pop(who).items():

@@ -86,7 +86,7 @@ def detach(values: Mapping[str, Any], location: str, storages: Mapping[str, Stor
 
 
 def is_platform(name: str, storages: Mapping[str, StorageSection]) -> bool:
-    """Whether a storage of the settings is a platform whose sessions are renewed."""
+    """Say whether a storage of the settings is a platform whose sessions are renewed."""
     return name in storages and urlsplit(storages[name].url).scheme == WITH_SESSIONS
 
 
@@ -122,7 +122,7 @@ def kept(
 
 
 def source_url(value: str, section: StorageSection) -> str:
-    """The URL of a data set: `/NAME?format=F&resourceId=R[&converterId=C]`, after the platform's name.
+    """Make the URL of a data set: `/NAME?format=F&resourceId=R[&converterId=C]`, after the platform's name.
 
     Raises:
         Refused: it names none.
@@ -138,7 +138,7 @@ def source_url(value: str, section: StorageSection) -> str:
 
 
 def target_url(value: str, section: StorageSection) -> str:
-    """The URL of the directory that is to have results.
+    """Make the URL of the directory that is to have results.
 
     Raises:
         Refused: it names none.

@@ -12,8 +12,8 @@ _PATH = re.compile(
 
 
 def shown_message(text: str, virtual_path: Callable[[str], str | None]) -> str:
-    """The same with paths of this machine, and `file:` URLs, as the user knows them; of those that are not
-    the user's the last name is left. `virtual_path` gives the virtual path of a `file:` URL.
+    """Rewrite a text with paths of this machine, and `file:` URLs, as the user knows them; of those that are
+    not the user's the last name is left. `virtual_path` gives the virtual path of a `file:` URL.
     """
 
     def shown(match: re.Match[str]) -> str:

@@ -25,11 +25,13 @@ class Site:
     """Further URLs of the same."""
 
     def url_of(self, path: Segments) -> str:
-        """The URL of something in the tree."""
+        """Return the URL of something in the tree."""
         return f"{self.url}/{encoded(path)}" if path else self.url
 
     def path_of(self, url: str) -> Segments | None:
-        """Where a URL leads in the tree, however it is written; None when it is elsewhere, or no path."""
+        """Return where a URL leads in the tree, however it is written; None when it is elsewhere, or no
+        path.
+        """
         try:
             rest = next(self._rests(_plain(url)), None)
         except BadPath:
@@ -37,7 +39,9 @@ class Site:
         return None if rest is None else segments(rest.encode("ascii"))
 
     def overlaps(self, url: str) -> bool:
-        """Whether a URL leads into the tree, or to a directory that holds it; also when nobody can say."""
+        """Say whether a URL leads into the tree, or to a directory that holds it; also when nobody can
+        say.
+        """
         try:
             plain = _plain(url)
         except BadPath:
@@ -54,7 +58,7 @@ class Site:
 
 
 def site_of(settings: Settings) -> Site | None:
-    """The storage of the tree; None when the tree is in the directory `api.root`.
+    """Find the storage of the tree; None when the tree is in the directory `api.root`.
 
     Raises:
         SettingsError: `portal.tree` is no storage, or one that cannot hold a tree.
@@ -77,8 +81,8 @@ def site_of(settings: Settings) -> Site | None:
 
 
 def path_on_this_machine(url: str, root: Segments, embedded: str) -> Segments | None:
-    """Where a URL leads in the embedded storage; None when it is elsewhere. `root` are the names of its
-    directory, `embedded` is its URL, empty when it has none.
+    """Return where a URL leads in the embedded storage; None when it is elsewhere. `root` are the names of
+    its directory, `embedded` is its URL, empty when it has none.
     """
     if url.startswith("file:"):
         names = names_of(url)
@@ -97,7 +101,7 @@ def _is_path(url: str) -> bool:
 
 
 def _plain(url: str) -> str:
-    """A URL without its query, in which no name hides behind escapes or repeated slashes.
+    """Return a URL without its query, in which no name hides behind escapes or repeated slashes.
 
     Raises:
         BadPath: its path is none.

@@ -80,12 +80,12 @@ class PortalTasks:
 
 
 def most_running(account: Account, settings: PortalSection) -> int:
-    """Executions that an account may run at a time."""
+    """Return the number of executions that an account may run at a time."""
     return account.quota.running if account.quota.running is not None else settings.running
 
 
 def admitted(room: Mapping[str, int], waiting: Iterable[tuple[str, ExecutionId]]) -> list[ExecutionId]:
-    """Those of the waiting, oldest first, for which their account has room."""
+    """Return those of the waiting, oldest first, for which their account has room."""
     left = dict(room)
     admitted = []
     for account, execution in waiting:

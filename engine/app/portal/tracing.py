@@ -14,7 +14,7 @@ from engine.store.tracing import Trace
 
 
 def who(db: Database, what: str, time: str = "") -> list[Mapping[str, Any]]:
-    """The attempts of `BACKEND:ID`, or those that ran on a host at a time.
+    """List the attempts of `BACKEND:ID`, or those that ran on a host at a time.
 
     Raises:
         BadRequest: it is neither.

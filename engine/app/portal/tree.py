@@ -40,7 +40,7 @@ class OpenFile(Protocol):
         """A name of this very content, as an ETag; empty when there is none that is sure."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """A piece of it; fewer bytes at its end only."""
+        """Read a piece of it; fewer bytes at its end only."""
 
     def close(self) -> None:
         """No more is read."""
@@ -57,7 +57,7 @@ class IncomingFile(Protocol):
         """Take more of it."""
 
     def publish(self, path: Segments) -> int:
-        """It is complete: give it its name. Gives the bytes of what it replaced."""
+        """Give the complete file its name; return the bytes of what it replaced."""
 
     def close(self) -> None:
         """Remove what was not published."""
@@ -67,22 +67,22 @@ class FileTree(Protocol):
     """Files and directories. No link is followed, and nothing appears before it is whole."""
 
     def item(self, path: Segments) -> Item:
-        """What lies there."""
+        """Describe what lies there."""
 
     def items(self, path: Segments) -> Sequence[Item]:
-        """What lies directly in a directory, by name."""
+        """List what is directly in a directory, by name."""
 
     def size(self, path: Segments) -> int:
         """Bytes of the files there, those below it included; 0 when there is nothing."""
 
     def md5(self, path: Segments) -> str:
-        """The MD5 of a file, hexadecimal."""
+        """Return the MD5 of a file, hexadecimal."""
 
     def open(self, path: Segments) -> OpenFile:
-        """A file for reading."""
+        """Open a file for reading."""
 
     def receive(self, algorithms: Sequence[str]) -> IncomingFile:
-        """A new file that nobody sees yet; its checksums are computed on the way."""
+        """Make a new file that nobody sees yet; its checksums are computed on the way."""
 
     def free(self) -> int:
         """Bytes that can still be received."""
@@ -99,13 +99,13 @@ class FileTree(Protocol):
     # --- for executions ---------------------------------------------------------------------------
 
     def address(self, path: Segments, *, remote: bool) -> str:
-        """Where jobs find it: a URL or, when they run on this machine, perhaps an absolute path."""
+        """Return where jobs find it: a URL or, when they run on this machine, perhaps an absolute path."""
 
     def path_of(self, url: str) -> Segments | None:
-        """Where a URL leads in the tree; None when it is elsewhere."""
+        """Return where a URL leads in the tree; None when it is elsewhere."""
 
     def records(self, path: Segments) -> Path:
-        """A directory of this machine for logs and provenance; it is made."""
+        """Make a directory of this machine for logs and provenance, and return it."""
 
     def results(self, path: Segments, records: Segments, *, remote: bool) -> tuple[Path, Sequence[str]]:
         """For results in a directory, which is made: where the execution has its records on this machine, and

@@ -43,7 +43,7 @@ class Users:
     # --- recognising ------------------------------------------------------------------------------
 
     def by_secret(self, secret: str) -> Account | None:
-        """The account that an API key or a session opens; None when it opens none."""
+        """Find the account that an API key or a session opens; None when it opens none."""
         if secret.startswith(_SESSION):
             return self._by_session(secret)
         with self._db.read() as connection:
@@ -51,15 +51,15 @@ class Users:
         return found if found and not found.locked else None
 
     def named(self, name: str) -> tuple[Account | None, str]:
-        """The account of a name, and what is stored of its password."""
+        """Find the account of a name, and what is stored of its password."""
         with self._db.read() as connection:
             found = _named(connection, name) if _USER_NAME.fullmatch(name) else None
             kept = accounts.password_of(connection, found.id) if found else ""
         return found, kept
 
     def session(self, account: Account) -> str:
-        """A secret that opens an account for a while; it dies when the password is changed, or all that the
-        account has is revoked. The engine's key alone makes none.
+        """Make a secret that opens an account for a while; it dies when the password is changed, or all that
+        the account has is revoked. The engine's key alone makes none.
         """
         with self._db.read() as connection:
             own = accounts.session_secret_of(connection, account.id)
@@ -79,7 +79,9 @@ class Users:
         return found if good and valid and found and not found.locked else None
 
     def by_subject(self, issuer: str, subject: str, name: str, *, create: bool) -> Account | None:
-        """The account of somebody whom an identity provider knows; made on the first visit, if allowed."""
+        """Find the account of somebody whom an identity provider knows; make it on the first visit, if
+        allowed.
+        """
         with self._db.read() as connection:
             found = accounts.by_subject(connection, issuer, subject)
         if found is None and create:
@@ -98,7 +100,7 @@ class Users:
         return found if found and not found.locked else None
 
     def provided(self, sections: Mapping[str, IssuerSection]) -> ProvidedGroups:
-        """The groups that these identity providers name."""
+        """Return the groups that these identity providers name."""
         from engine.app.portal.provided import ProvidedGroups  # not for commands without one
 
         return ProvidedGroups(self._db, self._trail, self._clock, sections)
@@ -106,7 +108,7 @@ class Users:
     # --- reading ----------------------------------------------------------------------------------
 
     def by_id(self, id_: str) -> Account | None:
-        """The account of an id."""
+        """Find the account of an id."""
         with self._db.read() as connection:
             return accounts.by_id(connection, id_)
 

@@ -23,7 +23,7 @@ _LONGEST = 4096
 
 
 def check_name(name: str) -> str:
-    """The name of an execution.
+    """Check the name of an execution.
 
     Raises:
         Refused: it has other characters than VIP's.
@@ -37,7 +37,7 @@ def check_name(name: str) -> str:
 
 
 def invocation(tool: Tool, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The invocation that the values of a request make.
+    """Make the invocation of the values of a request.
 
     Raises:
         Refused: an input is unknown, is missing, or has a value that cannot be one.
@@ -59,7 +59,7 @@ def invocation(tool: Tool, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def files(tool: Tool, made: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The File values of an invocation, each with the id of its input."""
+    """Yield the File values of an invocation, each with the id of its input."""
     for one in tool.inputs:
         if one.type is InputType.FILE and one.id in made:
             yield from ((one.id, text) for text in _texts(made[one.id]))
@@ -74,7 +74,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def hidden_inputs(tool: Tool) -> frozenset[str]:
-    """Inputs that copy another one (`vip:overriddenInputs`): nobody gives them, nobody is shown them."""
+    """List inputs that copy another one (`vip:overriddenInputs`): nobody gives them, nobody is shown them."""
     copies = tool.custom.get(OVERRIDDEN)
     return frozenset(copies) if isinstance(copies, Mapping) else frozenset()
 

@@ -52,32 +52,32 @@ class Location:
 
 
 def home_of(account_id: str) -> Segments:
-    """Where an account's files are stored."""
+    """Return where an account's files are stored."""
     return (ROOT, "users", account_id, "home")
 
 
 def trash_of(account_id: str) -> Segments:
-    """Where is kept what an account removed."""
+    """Return where is kept what an account removed."""
     return (ROOT, "users", account_id, "trash")
 
 
 def logs_of(account_id: str) -> Segments:
-    """Where lie logs and records of executions whose results go to a storage."""
+    """Return where lie logs and records of executions whose results go to a storage."""
     return (ROOT, "users", account_id, _RECORDS)
 
 
 def is_record(stored: Segments) -> bool:
-    """Whether it is, or lies in, such a directory of somebody."""
+    """Say whether it is, or lies in, such a directory of somebody."""
     return len(stored) > 3 and stored[:2] == (ROOT, "users") and stored[3] == _RECORDS
 
 
 def owner_of(stored: Segments) -> str:
-    """Whose quota something counts against: `users/<id>` or `groups/<id>`."""
+    """Return whose quota something counts against: `users/<id>` or `groups/<id>`."""
     return "/".join(stored[1:3])
 
 
 def group_of(group_id: str) -> Segments:
-    """Where a group's files are stored."""
+    """Return where a group's files are stored."""
     return (ROOT, "groups", group_id)
 
 
@@ -87,7 +87,7 @@ def roots(account: Account) -> list[str]:
 
 
 def locate(account: Account, raw: bytes) -> Location:
-    """Where a percent-encoded path leads.
+    """Return where a percent-encoded path leads.
 
     Raises:
         Refused: it is no path, or not for this account.
@@ -100,7 +100,7 @@ def locate(account: Account, raw: bytes) -> Location:
 
 
 def locate_text(account: Account, text: str) -> Location:
-    """The same for a path that is written as plain text, as in the values of an execution.
+    """Locate a path that is written as plain text, as in the values of an execution.
 
     Raises:
         Refused: it is no path, or not for this account.
@@ -141,7 +141,7 @@ def _base(account: Account, name: str) -> Segments | None:
 
 
 def is_lost(account: Account, text: str) -> bool:
-    """Whether a value is a path of a group that the account may not enter, or may not any more."""
+    """Say whether a value is a path of a group that the account may not enter, or may not any more."""
     parts = [part for part in text.split("/") if part]
     named = text.startswith("/") and len(parts) > 1 and parts[0] == ROOT and parts[1].endswith(_GROUP)
     return named and _base(account, parts[1]) is None
@@ -154,7 +154,9 @@ def bases(account: Account) -> list[tuple[str, Segments]]:
 
 
 def virtual_path(seen: Sequence[tuple[str, Segments]], stored: Segments) -> str | None:
-    """The virtual path of something in the engine's storage; None when it lies in none of the `bases`."""
+    """Return the virtual path of something in the engine's storage; None when it lies in none of the
+    `bases`.
+    """
     for name, base in seen:
         if stored[: len(base)] == base:
             return "/" + "/".join((ROOT, name, *stored[len(base) :]))

@@ -91,7 +91,7 @@ class DiracBackend(GridBackend):
         return self._ask.history(int(native_id)) if native_id.isdigit() else []
 
     def identity(self) -> Identity:
-        """What the proxy says.
+        """Return what the proxy says.
 
         Raises:
             CredentialExpired: there is none, it is over, or it is for another group than the settings say.
@@ -105,7 +105,7 @@ class DiracBackend(GridBackend):
         return Identity(who["owner"], f"{who['vo']} {who['group']}".strip(), time.time() + who["left"])
 
     def login_steps(self) -> Sequence[str]:
-        """How a proxy is made."""
+        """Return how a proxy is made."""
         client = self._settings.client
         source = f". {client.diracosrc} && " if client.diracosrc else ""
         return [

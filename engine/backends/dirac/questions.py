@@ -21,7 +21,7 @@ class Questions:
         self._bridge = bridge
 
     def ask(self, verb: str, *, timeout: float = TIMEOUT_S, **arguments: Any) -> Any:
-        """An answer.
+        """Ask DIRAC, and return the answer.
 
         Raises:
             Refused, NotFound: DIRAC judges the request so.
@@ -38,7 +38,7 @@ class Questions:
         yield from self._pages(answer["numbers"], answer["at"])
 
     def count_active(self, groups: Sequence[str]) -> int:
-        """The number of jobs of these groups that may still move."""
+        """Count the jobs of these groups that may still move."""
         return len(self._active(groups))
 
     def active(self, groups: Sequence[str]) -> Iterator[Page]:
@@ -46,12 +46,12 @@ class Questions:
         yield from self._pages(self._active(groups), 0.0)
 
     def of(self, numbers: Sequence[int]) -> Page:
-        """These jobs, as far as they are there."""
+        """Read these jobs, as far as they are there."""
         answer = self._sure("of", numbers=list(numbers))
         return Page(answer["rows"], answer["at"])
 
     def history(self, number: int) -> list[tuple[float, str]]:
-        """What has happened to a job, by the server's clock and in its words."""
+        """Read what has happened to a job, by the server's clock and in its words."""
         try:
             lines = self.ask("history", number=number)
         except (Refused, NotFound):
@@ -90,7 +90,7 @@ class Questions:
             yield Page(self.of(asked).rows if asked else [], at)
 
     def _sure(self, verb: str, **arguments: Any) -> Any:
-        """A question that DIRAC does not understand is a version of it that we do not know."""
+        """Ask a question; one that DIRAC does not understand comes of a version of it that we do not know."""
         try:
             return self.ask(verb, **arguments)
         except Refused as error:

@@ -81,7 +81,7 @@ def _send(
 
 
 def _arrived(ask: Questions, request: Request) -> dict[str, Accepted]:
-    """Those that arrived although nobody said so; when that cannot be told, there is no answer."""
+    """Return those that arrived although nobody said so; when that cannot be told, there is no answer."""
     try:
         found = ask.find(request.group, request.keys)
     except (BackendUnavailable, CredentialExpired):
@@ -100,7 +100,7 @@ def _request(together: Sequence[Described]) -> Request:
 
 
 def _common(attributes: Mapping[str, Value]) -> object:
-    """What parametric jobs must have in common."""
+    """Return what parametric jobs must have in common."""
     own = ("JobName", "Arguments")
     return tuple(
         (name, value if isinstance(value, str | int) else tuple(value))

@@ -44,7 +44,7 @@ class ServerClock:
         self._stamped = 0.0
 
     def now(self) -> float:
-        """What it says now, or a moment later; seconds since 1970-01-01 UTC.
+        """Return what the server's clock says now, or a moment later; seconds since 1970-01-01 UTC.
 
         Never the same twice: of two changes, the later one must not be stamped before the first.
         """
@@ -53,7 +53,7 @@ class ServerClock:
         return self._stamped
 
     def from_header(self, date: str) -> float:
-        """The time of an answer. It is cut off to seconds, and servers renew it when they have time: the
+        """Read the time of an answer. It is cut off to seconds, and servers renew it when they have time: the
         truth is later, and the greatest of several differences is the nearest.
         """
         now = time.time()
@@ -66,7 +66,7 @@ class ServerClock:
 
 
 def judge(url: str, clock: ServerClock, status: int, text: str, headers: Mapping[str, str]) -> Answer:
-    """A good answer: every 2xx is one.
+    """Check an answer: every 2xx is a good one.
 
     Raises:
         Refused, Unauthorised: the request is wrong, or its token is.
@@ -93,13 +93,13 @@ def judge(url: str, clock: ServerClock, status: int, text: str, headers: Mapping
 
 
 def unavailable(url: str, why: str, again_in: float = 0.0) -> BackendUnavailable:
-    """The server does not answer, in one line."""
+    """Make the error of a server that does not answer, in one line."""
     words = " ".join(why.split())[:300]
     return BackendUnavailable(f"DiracX at {url} does not answer: {words}", again_in=again_in)
 
 
 def detail_of(text: str) -> str:
-    """The server's own words, one line."""
+    """Read the server's own message, one line."""
     try:
         data = json.loads(text)
         found = data.get("detail", "") if isinstance(data, dict) else ""

@@ -84,12 +84,12 @@ class DiracxBackend(GridBackend):
         return self._ask.history(int(native_id)) if native_id.isdigit() else []
 
     def identity(self) -> Identity:
-        """What the credential says. The server is not asked, unless the token must be renewed."""
+        """Return what the credential says. The server is not asked, unless the token must be renewed."""
         token = self._client.token()
         return Identity(token.owner, f"{token.vo} {token.group}".strip(), self._client.credentials.ends())
 
     def login_steps(self) -> Sequence[str]:
-        """How a session, or a proxy with a token in it, is begun."""
+        """Return how a session, or a proxy with a token in it, is begun."""
         ours, grid = self._settings, self._grid
         if ours.proxy:
             return [

@@ -58,11 +58,11 @@ class Client:
         return self.run(self.request(method, path, body, repeat=True, **query))
 
     def token(self) -> Token:
-        """Who we are there."""
+        """Return who we are there."""
         return self.credentials.token()
 
     def server_time(self) -> float:
-        """What the server's clock says now; see `ServerClock`."""
+        """Return what the server's clock says now; see `ServerClock`."""
         return self._clock.now()
 
     def close(self) -> None:

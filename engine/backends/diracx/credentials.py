@@ -42,7 +42,7 @@ class Token:
     """When it was written down, where it does not say itself since when it is good."""
 
     def lasts(self, now: float) -> bool:
-        """Whether it need not be renewed yet: half of its life is left, or five minutes."""
+        """Say whether it need not be renewed yet: half of its life is left, or five minutes."""
         half = (self.expires - self.issued) / 2
         return self.expires - now >= min(EARLY, max(half, LAST))
 
@@ -70,7 +70,7 @@ class Refresh(Protocol):
     """Asks the server for the next tokens."""
 
     def __call__(self, refresh_token: str) -> Mapping[str, Any]:
-        """The server's answer.
+        """Return the server's answer.
 
         Raises:
             CredentialExpired: the server refuses.
@@ -90,7 +90,7 @@ class Credentials:
         self._lock = threading.Lock()
 
     def token(self, *, anew: bool = False) -> Token:
-        """An access token that lasts. `anew`: the server has refused the one that looked good.
+        """Return an access token that lasts. `anew`: the server has refused the one that looked good.
 
         Raises:
             CredentialExpired: there is none, or the session is over.
@@ -107,7 +107,7 @@ class Credentials:
             return self._held.access
 
     def ends(self) -> float:
-        """When the session is over, in seconds since 1970-01-01 UTC.
+        """Return when the session is over, in seconds since 1970-01-01 UTC.
 
         Raises:
             CredentialExpired, BackendUnavailable: as for `token`.
@@ -150,7 +150,7 @@ class Credentials:
         return self._renewed(pair, now, None)
 
     def _renewed(self, pair: Pair, now: float, file: IO[bytes] | None) -> Pair:
-        """The next tokens, written down before anybody uses them."""
+        """Renew the tokens, and write them down before anybody uses them."""
         if _number(_claims(pair.refresh).get("exp")) <= now:
             if pair.access.expires - now > LAST:
                 return pair  # its last minutes
@@ -192,7 +192,7 @@ def _read(text: bytes, where: Path, written: float) -> Pair:
 
 
 def _claims(token: str) -> Mapping[str, Any]:
-    """What a token (RFC 7519) says, taken at its word."""
+    """Read what a token (RFC 7519) says, unverified."""
     parts = token.split(".")
     try:
         data = json.loads(_decoded(parts[1].encode())) if len(parts) == 3 else {}

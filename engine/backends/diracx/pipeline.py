@@ -36,8 +36,8 @@ class Pipeline:
         self._connecting = threading.Lock()
 
     async def send(self, method: str, url: str, *, repeat: bool = True, **content: Any) -> Any:
-        """The response, whatever its status. When the connection breaks, a request that may be made twice
-        is: servers close connections that they have kept open, at any time.
+        """Send a request and return the response, whatever its status. When the connection breaks, a request
+        that may be made twice is: servers close connections that they have kept open, at any time.
 
         Raises:
             BackendUnavailable: there is none.
@@ -74,7 +74,7 @@ class Pipeline:
         return response
 
     def _connect(self) -> tuple[AsyncDiracClient, _Library]:
-        """The client; it asks the server for its configuration first, blocking."""
+        """Make the client; it asks the server for its configuration first, blocking."""
         lib = _library()
         with self._connecting:
             if self._connected is None:

@@ -28,7 +28,7 @@ class Questions:
         return self._pages([one_of("JobGroup", groups), later("LastUpdateTime", moment)], FIELDS)
 
     def count_active(self, groups: Sequence[str]) -> int:
-        """The number of jobs of these groups that may still move."""
+        """Count the jobs of these groups that may still move."""
         filters = [one_of("JobGroup", groups), one_of("Status", states.ACTIVE)]
         counts = self._client.run(summary(self._client, filters, ["Status"]))
         return sum(row["count"] for row in counts)
@@ -39,7 +39,7 @@ class Questions:
         return self._pages(filters, [*FIELDS, "JobName"])
 
     def of(self, numbers: Sequence[int]) -> Page:
-        """These jobs, as far as they are there."""
+        """Read these jobs, as far as they are there."""
         return self._client.run(search(self._client, [one_of("JobID", numbers)], FIELDS))
 
     def find(self, group: str, keys: Sequence[str]) -> dict[str, list[str]]:
@@ -50,7 +50,7 @@ class Questions:
         return found
 
     def history(self, number: int) -> list[tuple[float, str]]:
-        """What has happened to a job, by the server's clock and in its words."""
+        """Read what has happened to a job, by the server's clock and in its words."""
         page = self._client.run(search(self._client, [one_of("JobID", [number])], ["JobID", "LoggingInfo"]))
         return [_line(line) for row in page.rows for line in row.get("LoggingInfo") or []]
 

@@ -18,7 +18,7 @@ CLIENT = "myDIRACClientID"
 
 
 def refreshed(url: str, refresh_token: str, authorities: str, timeout: float) -> Mapping[str, Any]:
-    """The token end point's answer (RFC 6749, 6).
+    """Ask the token end point for new tokens (RFC 6749, 6).
 
     Raises:
         CredentialExpired: the server refuses.

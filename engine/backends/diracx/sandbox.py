@@ -27,7 +27,7 @@ async def upload(client: Client, archive: Archive, form: str = "tar.zst") -> str
 
 
 async def download(client: Client, name: str) -> bytes:
-    """The bytes of a sandbox.
+    """Download the bytes of a sandbox.
 
     Raises:
         Refused: the store does not know it, or it lies in another store.
@@ -38,6 +38,8 @@ async def download(client: Client, name: str) -> bytes:
 
 
 async def outputs_of(client: Client, native_id: str) -> list[str]:
-    """The names of the output sandboxes of a job: none while it has not ended, or when it brought none."""
+    """List the names of the output sandboxes of a job: none while it has not ended, or when it brought
+    none.
+    """
     found = (await client.request("GET", f"/api/jobs/{int(native_id)}/sandbox/output")).data
     return [str(name) for name in found or [] if name]

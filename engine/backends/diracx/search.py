@@ -14,12 +14,12 @@ Filter = Mapping[str, Any]
 
 
 def one_of(parameter: str, values: Sequence[str | int]) -> Filter:
-    """A job has one of these values."""
+    """Match jobs that have one of these values."""
     return {"parameter": parameter, "operator": "in", "values": list(values)}
 
 
 def later(parameter: str, moment: str) -> Filter:
-    """A job has a later date than this (ISO 8601)."""
+    """Match jobs that have a later date than this (ISO 8601)."""
     return {"parameter": parameter, "operator": "gt", "value": moment}
 
 
@@ -52,7 +52,7 @@ async def search(client: Client, filters: Sequence[Filter], fields: Sequence[str
 
 
 async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) -> list[Row]:
-    """The number of jobs that match, by these fields.
+    """Count the jobs that match, by these fields.
 
     Raises:
         BackendUnavailable, CredentialExpired: as for every request.
@@ -63,7 +63,7 @@ async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) 
 
 
 async def _search(client: Client, path: str, body: Any, **query: int) -> Answer:
-    """A question that the server does not understand is a version of it that we do not know."""
+    """Search; a question that the server does not understand comes of a version of it that we do not know."""
     try:
         return await client.request("POST", path, body, repeat=True, **query)
     except Refused as error:

@@ -34,7 +34,9 @@ async def change(client: Client, ids: Sequence[str], states: Sequence[str]) -> N
 
 
 async def _change_known(client: Client, ids: Sequence[str], changes: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What has become of each. One job that is no longer there makes the server forbid all."""
+    """Change those that are known, and return what has become of each. One job that is no longer there makes
+    the server forbid all.
+    """
     try:
         answer = await client.request("PATCH", PATH, dict.fromkeys(ids, changes))
     except CredentialExpired:

@@ -72,7 +72,9 @@ async def _send(client: Client, items: Sequence[Described]) -> Outcome:
 
 
 async def _look_for(client: Client, unsure: Sequence[Described], outcome: Outcome) -> None:
-    """Those that arrived although nobody said so; when that cannot be told, they stay without an answer."""
+    """Return those that arrived although nobody said so; when that cannot be told, they stay without an
+    answer.
+    """
     for group, some in groupby(sorted(unsure, key=attrgetter("group")), key=attrgetter("group")):
         try:
             found = await find(client, group, [item.key for item in some])

@@ -97,7 +97,7 @@ class GridBackend(ABC):
         return self._ask.find(job_group(group), keys)
 
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
-        """What the last look at the server told; a new one is made when it is time."""
+        """Return what the last look at the server showed; a new one is made when it is time."""
         return self._watch.observe(native_ids)
 
     def cancel(self, native_ids: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ class GridBackend(ABC):
         """Submit each once, if the server lets us."""
 
     def _node(self) -> wire.Node:
-        """How worker nodes are set up."""
+        """Return how worker nodes are set up."""
         return self._grid.node
 
     @cached_property

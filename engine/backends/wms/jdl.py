@@ -47,7 +47,7 @@ class JobRequirements:
 
 
 def banned(requirements: JobRequirements, avoid: Sequence[str]) -> tuple[str, ...]:
-    """Where a job must not run: what it had better avoid is left out when it could go nowhere then."""
+    """Return where a job must not run: what it had better avoid is left out when it could go nowhere then."""
     allowed = set(requirements.sites) - set(requirements.banned)
     if allowed and allowed <= set(avoid):
         return requirements.banned
@@ -57,7 +57,9 @@ def banned(requirements: JobRequirements, avoid: Sequence[str]) -> tuple[str, ..
 def adapted(
     requirements: JobRequirements, grid: Grid, avoid: Sequence[str], tags: Sequence[str]
 ) -> JobRequirements:
-    """The wishes of one job: what it had better avoid is banned, what it needs is asked for too."""
+    """Compute the requirements of one job: what it had better avoid is banned, what it needs is asked for
+    too.
+    """
     asked = replace(
         requirements,
         sites=tuple(grid.sites) or requirements.sites,
@@ -76,7 +78,8 @@ def describe(
     needs: Mapping[str, int],
     requirements: JobRequirements,
 ) -> str:
-    """The JDL of one submission; `files_range`: its first manifest in the sandbox's file, and how many.
+    """Render the JDL of one submission; `files_range`: its first manifest in the sandbox's file, and how
+    many.
 
     Raises:
         Bug: a value has a character that is not known to be harmless.
@@ -92,7 +95,7 @@ def attributes(
     needs: Mapping[str, int],
     requirements: JobRequirements,
 ) -> dict[str, Value]:
-    """What `describe` says, by its names.
+    """Compute what `describe` says, by its names.
 
     Raises:
         Bug: key or group cannot be one.
@@ -121,7 +124,7 @@ def attributes(
 
 
 def render(attributes: Mapping[str, Value]) -> str:
-    """The text of a JDL.
+    """Render the text of a JDL.
 
     Raises:
         Bug: a name or value has a character that is not known to be harmless.
@@ -133,9 +136,9 @@ def render(attributes: Mapping[str, Value]) -> str:
 def parametric(
     description: Mapping[str, Value], keys: Sequence[str], ranges: Sequence[tuple[int, int]]
 ) -> str:
-    """The text of one JDL for several jobs, of which `description` is any one: they differ in their names and
-    in where their manifests are. DIRAC makes a job of each (DIRAC 8 and 9, `ParametricJob`): `Parameters`
-    stand for `%s`, and blanks in them are lost.
+    """Render one JDL for several jobs, of which `description` is any one: they differ in their names and in
+    where their manifests are. DIRAC makes a job of each (DIRAC 8 and 9, `ParametricJob`): `Parameters` stand
+    for `%s`, and blanks in them are lost.
 
     Raises:
         Bug: as for `render`.
@@ -154,7 +157,7 @@ def parametric(
 
 @lru_cache(maxsize=1000)
 def job_group(execution: str) -> str:
-    """The JobGroup of an execution: 32 hexadecimal characters, those of its ULID where it is one."""
+    """Return the JobGroup of an execution: 32 hexadecimal characters, those of its ULID where it is one."""
     try:
         return ULID.from_str(execution).hex
     except ValueError:

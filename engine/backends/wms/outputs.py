@@ -44,7 +44,7 @@ def unpack(data: bytes, into: Path) -> list[Path]:
 
 @contextmanager
 def opened(data: bytes) -> Iterator[tarfile.TarFile]:
-    """A tar, whatever it is compressed with: zstandard, or what tarfile knows itself."""
+    """Open a tar, whatever it is compressed with: zstandard, or what tarfile knows itself."""
     stream: IO[bytes] = io.BytesIO(data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
         stream = cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(data))

@@ -38,7 +38,9 @@ class Archive:
 
 
 def common(node: wire.Node) -> dict[str, bytes]:
-    """The files that every job carries. Output sandboxes get lost: a copy of each report goes elsewhere."""
+    """Make the files that every job carries. Output sandboxes get lost: a copy of each report is stored
+    apart.
+    """
     return {
         LAUNCHER: Path(wire.__file__).with_name(LAUNCHER).read_bytes(),
         "wrapper.pyz": build.archive(),
@@ -47,8 +49,8 @@ def common(node: wire.Node) -> dict[str, bytes]:
 
 
 def manifest_files(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[tuple[int, int]]]:
-    """The files with the orders of some submissions of one execution, and where those of each are: the
-    number of its first line, and how many.
+    """Make the files with the manifests of some submissions of one execution, and find where those of each
+    are: the number of its first line, and how many.
     """
     ranges, lines, claims = list[tuple[int, int]](), list[str](), dict[str, str]()
     for item in items:
@@ -64,7 +66,9 @@ def manifest_files(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[
 
 
 def pack(files: Mapping[str, bytes]) -> Archive:
-    """The same files give the same bytes: sorted, without dates, owners or modes of this machine."""
+    """Pack files so that the same files give the same bytes: sorted, without dates, owners or modes of this
+    machine.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name in sorted(files):

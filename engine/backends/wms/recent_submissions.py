@@ -20,7 +20,7 @@ class RecentSubmissions:
         self._native_ids: OrderedDict[str, str] = OrderedDict()
 
     def answers(self, batch: Sequence[Submission]) -> dict[str, Accepted | Rejected]:
-        """What is known already of these."""
+        """Return what is known already of these."""
         return {i.key: Accepted(self._native_ids[i.key]) for i in batch if i.key in self._native_ids}
 
     def note(self, groups: Mapping[str, str], answers: Mapping[str, Accepted | Rejected], at: float) -> None:

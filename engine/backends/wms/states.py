@@ -36,18 +36,22 @@ ACTIVE: Final = tuple(sorted(state for state, seen in SEEN.items() if seen != Se
 
 
 def seen(state: str) -> Seen:
-    """A state that is not known (DIRAC has a new one) is a state in which a job may still move."""
+    """Translate a state; one that is not known (DIRAC has a new one) is a state in which a job may still
+    move.
+    """
     return SEEN.get(state, Seen.QUEUED)
 
 
 def status_text(state: str, minor: str, application: str) -> str:
-    """The place's own words for people: `Running (Application): step 2 of 5`."""
+    """Render the status of a job for people: `Running (Application): step 2 of 5`."""
     text = f"{state} ({minor})" if minor and minor != state else state
     return text if application in ("", "Unknown", "idem") else f"{text}: {application}"
 
 
 def history_line(status: str, minor: str, application: str, moment: str, source: str) -> tuple[float, str]:
-    """A line of a job's story: when (ISO 8601, UTC where it does not say), in which words, and whose."""
+    """Make a line of a job's history: when (ISO 8601, UTC where it does not say), the status, and its
+    source.
+    """
     at = datetime.fromisoformat(moment) if moment else datetime.fromtimestamp(0, UTC)
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

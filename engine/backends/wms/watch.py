@@ -52,13 +52,13 @@ class Questions(Protocol):
         """Jobs of these groups that have changed since then; one page at least."""
 
     def count_active(self, groups: Sequence[str]) -> int:
-        """The number of jobs of these groups that may still move."""
+        """Count the jobs of these groups that may still move."""
 
     def active(self, groups: Sequence[str]) -> Iterator[Page]:
         """Jobs of these groups that may still move, with their names."""
 
     def of(self, numbers: Sequence[int]) -> Page:
-        """These jobs, `PAGE` at most, as far as they are there."""
+        """Read these jobs, `PAGE` at most, as far as they are there."""
 
     def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Native ids, oldest first, of the jobs of a group by their names."""
@@ -101,7 +101,7 @@ class JobWatch:
         self._cycle: _Cycle | None = None
 
     def observe(self, native_ids: Sequence[str]) -> list[Observation]:
-        """What is known now of these; an unknown one is absent."""
+        """Return what is known now of these; an unknown one is absent."""
         now = self._clock()
         if self._cycle is None or now - self._cycle.refreshed >= self._period:
             self._refresh(now)
@@ -110,7 +110,7 @@ class JobWatch:
         return [Observation(str(n), *self._known[n]) for n in numbers if n in self._known]
 
     def submitted(self, native_ids: Iterable[str], group: str, at: float) -> None:
-        """These are new: the server said so at this time of its clock."""
+        """Add new jobs: the server said so at this time of its clock."""
         self._begin(at)
         self._groups.add(group)
         self._known.update(dict.fromkeys(_numbers(native_ids), _RECEIVED))
@@ -177,7 +177,7 @@ class JobWatch:
         self._cycle.compared, self._cycle.odd = now, 0  # only now: what breaks off is done once more
 
     def _end_copies(self, strange: Sequence[tuple[str, str, int]]) -> None:
-        """A submission that was given up and arrived late has a twin, which is the one that we know.
+        """End the copy of a submission that was given up and arrived late: its twin is the one that we know.
         `strange` are group, name and number of jobs that nobody asked about, sorted.
         """
         copies: list[str] = []
@@ -193,7 +193,7 @@ class JobWatch:
     # --- memory ------------------------------------------------------------------------------------
 
     def _begin(self, at: float) -> None:
-        """The first answer starts the cycle."""
+        """Begin the cycle with the first answer."""
         if self._cycle is None:
             now = self._clock()
             self._cycle = _Cycle(now, now, at)
@@ -209,7 +209,7 @@ class JobWatch:
                 self._groups.add(row["JobGroup"])
 
     def _moves(self, number: int) -> bool:
-        """Whether we know a job, and think that it may still move."""
+        """Say whether we know a job, and think that it may still move."""
         state = self._known.get(number)
         return state is not None and state.seen != Seen.FINISHED
 
@@ -219,7 +219,7 @@ class JobWatch:
 
 @lru_cache(maxsize=10_000)
 def _state(status: str, minor: str, application: str, site: str) -> _State:
-    """What is said of a job, once for all of which the same is said."""
+    """Parse what is said of a job, once for all of which the same is said."""
     where = "" if site in ("ANY", "Multiple", "Unknown") else site  # it has none yet
     return _State(states.seen(status), states.status_text(status, minor, application), where)
 

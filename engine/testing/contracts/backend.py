@@ -31,7 +31,7 @@ class BackendContract(ABC):
     @abstractmethod
     @pytest.fixture
     def backend(self, tmp_path: Path) -> Backend:
-        """A back-end that is ready to work."""
+        """Make a back-end that is ready to work."""
 
     @abstractmethod
     @pytest.fixture
@@ -39,7 +39,7 @@ class BackendContract(ABC):
         """URL of a directory to which the jobs may write."""
 
     def item(self, outputs: str, *commands: str, key: str = "", group: str = "contract") -> Submission:
-        """A submission with one attempt for each command line."""
+        """Make a submission with one attempt for each command line."""
         manifests = [
             Manifest(
                 attempt=new_id(),
@@ -71,7 +71,7 @@ class BackendContract(ABC):
         raise AssertionError(f"{native_id} was not {wanted} within {self.patience} s")
 
     def reports(self, backend: Backend, native_id: str, into: Path) -> dict[str, Report]:
-        """The reports of a finished submission by attempt."""
+        """Read the reports of a finished submission by attempt."""
         files = backend.retrieve(native_id, into)
         found = [wire.loads(Report, f.read_text()) for f in files if f.name.endswith(".report.json")]
         return {report.attempt: report for report in found}

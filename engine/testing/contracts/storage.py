@@ -37,7 +37,7 @@ class StorageContract(ABC):
     @abstractmethod
     @pytest.fixture
     def storage(self) -> Storage:
-        """A storage that is ready to work."""
+        """Make a storage that is ready to work."""
 
     @abstractmethod
     @pytest.fixture
@@ -45,7 +45,7 @@ class StorageContract(ABC):
         """URL of an empty directory there; the URL of a name below it ends in `/<quoted name>`."""
 
     def below(self, base: str, *names: str) -> str:
-        """The URL of a file below a directory."""
+        """Return the URL of a file below a directory."""
         return "/".join([base, *(quote(name, safe="") for name in names)])
 
     def moved(self, storage: Storage, source: str, target: str) -> bool:
@@ -59,7 +59,7 @@ class StorageContract(ABC):
         return False
 
     def labels(self, storage: Storage, url: str) -> Mapping[str, str]:
-        """The words that a file carries, as others than the storage see them; where it keeps any."""
+        """Read the labels of a file, as others than the storage see them; where it has any."""
         raise NotImplementedError
 
     def test_a_file_carries_the_last_words_that_it_was_given_or_the_storage_says_that_it_keeps_none(
