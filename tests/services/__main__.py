@@ -1,24 +1,45 @@
 """`make services`: install what the tests need, or say what to type. With names: only those programs.
-Without, the packages of `docs/examples` are built and installed too.
+Without, the environments of servers from PyPI, the packages of `docs/examples` and the image of dcm2niix are
+made too: nothing is installed while tests run.
 
 `grid` stands for what `make test-storage` needs besides, `dirac` for what `make test-dirac` needs.
 """
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from tests.services import examples
-from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, require
+from tests.services import diracx, examples
+from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, install_missing, require
+from tests.services.environment import server_program
+from tests.services.images import dcm2niix_layer
+
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "tests"
 
 
 def main(programs: list[str]) -> int:
-    """Returns the exit code: 1 when something is missing and may not be installed."""
-    if not programs:
-        examples.install()
+    """Install it. Returns the exit code: 1 when something is missing and may not be installed."""
+    if programs:
+        return _require(programs)
+    with ThreadPoolExecutor() as pool:
+        environments = [
+            pool.submit(make) for make in (lambda: server_program("python"), diracx.python, examples.install)
+        ]
+        code = _require([])
+        if code == 0:
+            dcm2niix_layer(CACHE)  # of packages: apt does one thing at a time
+        for one in environments:
+            one.result()
+    return code
+
+
+def _require(programs: list[str]) -> int:
     missing = []
     every = {**PACKAGES, **GRID_PACKAGES, **DIRAC_PACKAGES}
     sets = {"grid": {**PACKAGES, **GRID_PACKAGES}, "dirac": DIRAC_PACKAGES}
     wanted = [program for name in programs for program in sets.get(name, [name])] or PACKAGES
+    install_missing(wanted)
     for program in wanted:
         try:
             require(program)

@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PACKAGES = {
@@ -86,6 +86,20 @@ def require(program: str, package: str = "") -> str:
     return found
 
 
+def install_missing(programs: Iterable[str]) -> None:
+    """Install the packages of all programs that are missing at once, when we are root; `require` says of each
+    whether it is there.
+    """
+    every = {**PACKAGES, **GRID_PACKAGES, **DIRAC_PACKAGES}
+    if os.geteuid() != 0:
+        return
+    with _alone():
+        missing = {every[program] for program in programs if _which(program) is None}
+        with suppress(RuntimeError):
+            if missing:
+                install(*sorted(missing))
+
+
 @contextmanager
 def _alone() -> Iterator[None]:
     """One test process at a time: apt's own lock makes the others fail, not wait."""
@@ -94,16 +108,17 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def install(package: str) -> None:
-    """Install a package with apt, quietly and without starting its services."""
+def install(*packages: str) -> None:
+    """Install packages with apt, quietly and without starting their services."""
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", RUNLEVEL="1")
-    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
+    command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     if result.returncode:
         subprocess.run(["apt-get", "update", "-q"], env=environment, capture_output=True)
         result = subprocess.run(command, env=environment, capture_output=True, text=True)
     if result.returncode:
-        raise RuntimeError(f"cannot install {package}: {result.stderr.strip()[-300:]}")
+        names = " ".join(packages)
+        raise RuntimeError(f"cannot install {names}: {result.stderr.strip()[-300:]}")
 
 
 def unpack(packages: list[str], into: Path, downloads: Path) -> None:
