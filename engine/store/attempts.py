@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import FINAL, AttemptState
 from engine.ids import AttemptId, ExecutionId, JobId, SubmissionId
+from engine.store.rows import from_row
 from engine.store.schema import attempt, job, submission
 from engine.store.statements import set_each, slices
 
@@ -181,17 +182,4 @@ def _select() -> Any:
 
 
 def _from_row(row: Any) -> Attempt:
-    return Attempt(
-        id=row.id,
-        job_id=row.job_id,
-        submission_id=row.submission_id,
-        execution_id=row.execution_id,
-        ordinal=row.ordinal,
-        state=AttemptState(row.state),
-        manifest_sha256=row.manifest_sha256,
-        failure=row.failure,
-        quarantined=row.quarantined,
-        version=row.version,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-    )
+    return from_row(Attempt, row, state=AttemptState(row.state))

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from engine.store.rows import to_row
 from engine.store.schema import audit, audit_head
 from engine.store.statements import insert_new
 
@@ -90,20 +91,8 @@ def append(connection: Connection, records: Sequence[AuditRecord], sign: Sign) -
     for record in records:
         number += 1
         before = digest(before, number, record)
-        rows.append(
-            {
-                "number": number,
-                "at": record.at,
-                "account_id": record.account_id,
-                "action": record.action,
-                "status": record.status,
-                "execution_id": record.execution_id,
-                "pipeline": record.pipeline,
-                "descriptor_sha256": record.descriptor_sha256,
-                "data": json.dumps(list(record.data), separators=(",", ":")),
-                "sha256": before,
-            }
-        )
+        data = json.dumps(list(record.data), separators=(",", ":"))
+        rows.append(to_row(audit, record, number=number, data=data, sha256=before))
     if not rows:
         return current
     connection.execute(sa.insert(audit), rows)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.ids import AttemptId, ExecutionId, JobId
+from engine.store.rows import to_row
 from engine.store.schema import attempt, event
 
 
@@ -29,22 +30,7 @@ class Event:
 def append(connection: Connection, events: Sequence[Event]) -> None:
     """Write them, in order."""
     if events:
-        connection.execute(
-            sa.insert(event),
-            [
-                {
-                    "execution_id": e.execution_id,
-                    "job_id": e.job_id,
-                    "attempt_id": e.attempt_id,
-                    "at": e.at,
-                    "news": e.news,
-                    "state_from": e.state_from,
-                    "state_to": e.state_to,
-                    "detail": e.detail,
-                }
-                for e in events
-            ],
-        )
+        connection.execute(sa.insert(event), [to_row(event, one) for one in events])
 
 
 @dataclass(frozen=True, slots=True)

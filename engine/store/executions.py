@@ -15,6 +15,7 @@ from engine.domain.options import Options
 from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.store import events
+from engine.store.rows import from_row, to_row
 from engine.store.schema import execution, tally
 from engine.store.statements import insert_new
 from wrappers import wire
@@ -54,21 +55,7 @@ def create(connection: Connection, new: Execution) -> None:
             raise BadRequest(f"{what}: {len(text)} characters; {LONGEST} are possible")
         if "\0" in text or not _is_unicode(text):
             raise BadRequest(f"{what}: {text!r} is no text that a database can hold")
-    row = {
-        "id": new.id,
-        "owner": new.owner,
-        "name": new.name,
-        "key": new.key,
-        "descriptor_sha256": new.descriptor_sha256,
-        "options": wire.dumps(new.options),
-        "backend": new.backend,
-        "results": new.results,
-        "state": new.state,
-        "intent": new.intent,
-        "jobs": 0,
-        "created_at": new.created_at,
-        "updated_at": new.created_at,
-    }
+    row = to_row(execution, new, options=wire.dumps(new.options), jobs=0, updated_at=new.created_at)
     if not insert_new(connection, execution, row):
         raise BadRequest(
             f"key {new.key} was taken by another submit at this moment",
@@ -253,19 +240,6 @@ def set_intent(connection: Connection, execution_id: ExecutionId, intent: Intent
 
 
 def _from_row(row: Any) -> Execution:
-    return Execution(
-        id=row.id,
-        owner=row.owner,
-        name=row.name,
-        key=row.key,
-        descriptor_sha256=row.descriptor_sha256,
-        options=wire.loads(Options, row.options),
-        backend=row.backend,
-        results=row.results,
-        state=ExecutionState(row.state),
-        intent=Intent(row.intent),
-        jobs=row.jobs,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        ended_at=row.ended_at,
-    )
+    options = wire.loads(Options, row.options)
+    state, intent = ExecutionState(row.state), Intent(row.intent)
+    return from_row(Execution, row, options=options, state=state, intent=intent)

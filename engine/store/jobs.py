@@ -17,6 +17,7 @@ from engine.domain.job import MAY_BECOME, JobState
 from engine.errors import Bug, NotFound
 from engine.ids import ExecutionId, JobId
 from engine.store import job_counts
+from engine.store.rows import from_row
 from engine.store.schema import execution, job, tally
 from engine.store.statements import slices
 
@@ -237,20 +238,11 @@ def _text(value: Mapping[str, Any]) -> str:
 
 
 def _from_row(row: Any) -> Job:
-    return Job(
-        id=row.id,
-        execution_id=row.execution_id,
-        number=row.number,
+    return from_row(
+        Job,
+        row,
         state=JobState(row.state),
         invocation=json.loads(row.invocation),
         parameters=json.loads(row.parameters),
-        attempts=row.attempts,
-        failure=row.failure,
-        message=row.message,
-        exit_code=row.exit_code,
-        not_before=row.not_before,
-        updated_at=row.updated_at,
-        pending=row.pending,
-        forgiven=row.forgiven,
         names=json.loads(row.names) if row.names else {},
     )

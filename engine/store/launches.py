@@ -14,6 +14,7 @@ from engine.domain.execution import FINAL, ExecutionState
 from engine.ids import ExecutionId
 from engine.store import executions
 from engine.store.json_rows import JsonRows
+from engine.store.rows import from_row, to_row
 from engine.store.schema import execution, launch
 
 
@@ -73,15 +74,12 @@ def add(connection: Connection, new: Launch) -> None:
     """Write a launch, with its execution."""
     connection.execute(
         sa.insert(launch).values(
-            execution_id=new.execution_id,
-            account_id=new.account_id,
-            pipeline=new.pipeline,
-            name=new.name,
-            inputs=json.dumps(new.inputs, separators=(",", ":")),
-            location=new.location,
-            study=new.study,
-            waiting=new.waiting,
-            address=new.address[:64],
+            to_row(
+                launch,
+                new,
+                inputs=json.dumps(new.inputs, separators=(",", ":")),
+                address=new.address[:64],
+            )
         )
     )
 
@@ -195,14 +193,4 @@ def _listed(row: Any) -> LaunchRow:
 
 def _from_row(row: Any) -> Launch:
     inputs = getattr(row, "inputs", None)
-    return Launch(
-        execution_id=ExecutionId(row.execution_id),
-        account_id=row.account_id,
-        pipeline=row.pipeline,
-        name=row.name,
-        inputs=json.loads(inputs) if inputs else {},
-        location=row.location,
-        study=row.study,
-        waiting=row.waiting,
-        hidden=row.hidden,
-    )
+    return from_row(Launch, row, inputs=json.loads(inputs) if inputs else {})

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.product import ProductState
 from engine.ids import AttemptId, ExecutionId, JobId
 from engine.store.json_rows import JsonRows
+from engine.store.rows import from_row, to_row
 from engine.store.schema import job, product
 from engine.store.statements import slices
 
@@ -57,26 +58,7 @@ _LOCATIONS = JsonRows(
 def add(connection: Connection, new: Sequence[Product]) -> None:
     """Write results, in the commit in which their attempts succeed."""
     if new:
-        connection.execute(
-            sa.insert(product),
-            [
-                {
-                    "execution_id": p.execution_id,
-                    "job_id": p.job_id,
-                    "attempt_id": p.attempt_id,
-                    "output_id": p.output_id,
-                    "name": p.name,
-                    "url": p.url,
-                    "size": p.size,
-                    "sha256": p.sha256,
-                    "directory": p.directory,
-                    "adler32": p.adler32,
-                    "packed": p.packed,
-                    "state": p.state,
-                }
-                for p in new
-            ],
-        )
+        connection.execute(sa.insert(product), [to_row(product, one) for one in new])
 
 
 def page(
@@ -163,18 +145,4 @@ def owners_of_names(
 
 
 def _from_row(row: Any) -> Product:
-    return Product(
-        execution_id=row.execution_id,
-        job_id=row.job_id,
-        attempt_id=row.attempt_id,
-        output_id=row.output_id,
-        name=row.name,
-        url=row.url,
-        size=row.size,
-        sha256=row.sha256,
-        directory=row.directory,
-        adler32=row.adler32,
-        packed=row.packed,
-        state=ProductState(row.state),
-        job_number=row.number,
-    )
+    return from_row(Product, row, state=ProductState(row.state), job_number=row.number)

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.site import BLAMED, Outcome, Rest, blames, outcome, remember, rest
 from engine.ids import JobId, SubmissionId
+from engine.store.rows import from_row, to_row
 from engine.store.schema import attempt, execution, site, submission
 from engine.store.statements import insert_new, slices
 
@@ -156,24 +157,17 @@ def _image(options: str) -> str:
 
 
 def _write(connection: Connection, new: Site) -> None:
-    values = {
-        "succeeded": new.succeeded,
-        "failed": new.failed,
-        "in_a_row": new.in_a_row,
-        "rest_until": new.rest_until,
-        "failure": new.failure,
-        "message": new.message,
-        "runtimes": json.dumps(new.runtimes, sort_keys=True),
-        "seen_at": new.seen_at,
-        "rests": new.rests,
-        "recent": json.dumps([[one.at, one.user, one.image, one.cause] for one in new.recent]),
-    }
-    if not insert_new(connection, site, {"backend": new.backend, "name": new.name, **values}):
+    values = to_row(
+        site,
+        new,
+        runtimes=json.dumps(new.runtimes, sort_keys=True),
+        recent=json.dumps([[one.at, one.user, one.image, one.cause] for one in new.recent]),
+    )
+    if not insert_new(connection, site, values):
         mine = (site.c.backend == new.backend, site.c.name == new.name)
         connection.execute(sa.update(site).where(*mine).values(values))
 
 
 def _from_row(row: sa.Row[tuple[object, ...]]) -> Site:
-    values = row._asdict()
-    recent = [Outcome(*one) for one in json.loads(values["recent"])]
-    return Site(**{**values, "runtimes": json.loads(values["runtimes"]), "recent": recent})
+    recent = [Outcome(*one) for one in json.loads(row.recent)]
+    return from_row(Site, row, runtimes=json.loads(row.runtimes), recent=recent)
