@@ -120,7 +120,7 @@ class StorageRegistry:
         return self._with_timeouts(
             StorageSettings(
                 url=section.url,
-                aliases=section.doors,
+                aliases=section.aliases,
                 credential=self._credential(name, section),
                 api=section.api,
                 region=section.region,

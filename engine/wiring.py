@@ -56,7 +56,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         """Look at this machine's file systems as patiently as they need."""
-        timed.Limit.seconds = self.settings.node.patience
+        timed.Limit.seconds = self.settings.node.file_system_timeout
 
     @cached_property
     def db(self) -> Database:
@@ -240,7 +240,7 @@ class Engine:
             self.clock,
             _workspace(),
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
-            delivery_timeout=self.settings.data.patience,
+            delivery_timeout=self.settings.data.delivery_timeout,
             full=lambda execution, size: self._served.full(execution, size) if self._served else "",
             of_execution=lambda url, owner, execution: self._places_of(owner, execution).storage(url),
         )

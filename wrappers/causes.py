@@ -281,7 +281,8 @@ _TABLE = (
     Cause(
         "stranded",
         "stranded",
-        "the tool ran well; its results are on a storage that has not answered for `data.patience` seconds",
+        "the tool ran well; its results are on a storage that has not answered for `data.delivery_timeout` "
+        "seconds",
         "`engine retry` puts them in their place once it answers, without running the tool again. If the "
         "storage has lost them, that retry fails (`output`), and the next one runs the tool",
     ),

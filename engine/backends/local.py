@@ -50,7 +50,7 @@ class LocalBackend:
             window=max(128, 8 * settings.node.slots),
             poll_interval=0.02,
             gone_after=2.0,
-            needs_staging=settings.elsewhere,
+            needs_staging=settings.simulate_remote,
             on_this_machine=True,
             allows_no_container=True,
             gpu=Path("/dev/nvidiactl").exists(),

@@ -27,7 +27,7 @@ class LocalSection(BackendSection):
     back-end `local`; `local-NAME` beside it for others."""
     idle: float = Field(default=10.0, gt=0)
     """Seconds without work after which the serving wrapper ends."""
-    elsewhere: bool = False
+    simulate_remote: bool = False
     """Whether its jobs are treated as if they ran on other machines: to try out how files are staged."""
 
 
@@ -37,7 +37,7 @@ class LocalSettings:
 
     spool: Path
     node: wire.Node
-    elsewhere: bool = False
+    simulate_remote: bool = False
 
 
 def local_settings(settings: Settings, name: str = LOCAL) -> LocalSettings:
@@ -57,7 +57,7 @@ def local_settings(settings: Settings, name: str = LOCAL) -> LocalSettings:
             f"setting backends.{name}.spool: {spools[name]} is the spool of back-end {twin}",
             remedy="give each a directory of its own",
         )
-    return LocalSettings(spools[name], _this_machine(settings, section), section.elsewhere)
+    return LocalSettings(spools[name], _this_machine(settings, section), section.simulate_remote)
 
 
 def _spool(name: str, section: LocalSection) -> Path:

@@ -8,4 +8,6 @@ from wrappers import wire
 
 def node(settings: NodeSettings) -> wire.Node:
     """Write a node's settings as the wrapper reads them."""
-    return wire.from_json(wire.Node, settings.model_dump(mode="json"))
+    written = settings.model_dump(mode="json")
+    written["patience"] = written.pop("file_system_timeout")
+    return wire.from_json(wire.Node, written)

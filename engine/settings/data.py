@@ -11,7 +11,7 @@ from engine.settings.section import Section
 
 
 class CredentialSection(Section):
-    """Something to show at the door of a storage. Secrets are in files, never in the settings."""
+    """Something to show to a storage. Secrets are in files, never in the settings."""
 
     kind: Literal["proxy", "token", "basic", "s3", "key"]
     """`proxy`: X.509 proxy or certificate with key (PEM); `token`: bearer token; `basic`: JSON
@@ -25,7 +25,7 @@ class StorageSection(Section):
 
     url: str
     """The URL that all of its files begin with; its scheme says how it is spoken to."""
-    doors: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
     """Further URLs under which the very same files are reached, like `https://` beside `root://`."""
     credential: str = ""
     """The name of a credential; empty: whatever the environment offers (a proxy, a token), or nothing."""
@@ -71,7 +71,7 @@ class DataSection(Section):
     """Seconds without a byte after which a transfer has failed."""
     budget: float = Field(default=14400.0, gt=0)
     """Seconds for all inputs of a job together, and again for all its results."""
-    patience: float = Field(default=86_400.0, ge=0)
+    delivery_timeout: float = Field(default=86_400.0, ge=0)
     """Seconds for which delivered results wait for a storage that does not answer. Then their job has failed
     (`stranded`); they stay where they are, and `engine retry` takes them up."""
     authorities: str = ""

@@ -1,22 +1,22 @@
-"""Keys of the release before, which this one still reads: back-ends had sections of their own at the top."""
+"""Keys of the release before, which this one still reads: back-ends at the top, other names (`renamed`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from engine.settings import renamed
+from engine.settings.renamed import Keys
 
 OLD = ("local", "dirac", "diracx")
 """Sections that are now below `backends`, under the same names."""
 _WANTED = {"dirac": ("command", "diracosrc"), "diracx": ("url",)}
 """What had to be set, any of it, for a back-end to be there."""
 
-Keys = tuple[str, ...]
-"""Where a setting is: the key of each level."""
-
 
 def new_keys(keys: Keys) -> Keys:
     """Find where a setting of the release before is now."""
-    return ("backends", *keys) if keys[0] in OLD else keys
+    return renamed.new_name(("backends", *keys) if keys[0] in OLD else keys)
 
 
 def translated(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,10 +24,10 @@ def translated(tree: Mapping[str, Any]) -> dict[str, Any]:
     backends = tree.get("backends") or {}
     old = {name: tree[name] for name in OLD if tree.get(name) is not None}
     if not old or not isinstance(backends, Mapping):
-        return dict(tree)
+        return with_new_names(tree)
     moved = {name: _over(section, backends.get(name)) for name, section in old.items()}
     rest = {key: value for key, value in tree.items() if key not in OLD}
-    return {**rest, "backends": {**backends, **moved}}
+    return with_new_names({**rest, "backends": {**backends, **moved}})
 
 
 def without_unused(tree: Mapping[str, Any], old: Sequence[str]) -> dict[str, Any]:
@@ -48,15 +48,30 @@ def warnings(file: str, tree: Mapping[str, Any], variables: Mapping[Keys, str]) 
     """Say of each old key in a file, and of each old variable, what is to be written now."""
     late = "the next release does not read it:"
     lines = [f"{file}: {name}: {late} write it as backends.{name}" for name in OLD if name in tree]
+    for keys, new in _renamed(tree):
+        lines.append(f"{file}: {'.'.join(keys)}: {late} write it as {'.'.join(new)}")
     for keys, variable in variables.items():
-        if keys[0] in OLD:
+        if new_keys(keys) != keys:
             lines.append(f"variable {variable}: {late} write {variable_of(new_keys(keys))}")
     return lines
+
+
+def with_new_names(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a tree of settings, whose sections are today's, in today's names."""
+    return dict(renamed.with_new_names(tree))
 
 
 def variable_of(keys: Keys) -> str:
     """Name the variable of a setting."""
     return "ENGINE_" + "__".join(keys).upper()
+
+
+def _renamed(tree: Mapping[str, Any]) -> Iterator[tuple[Keys, Keys]]:
+    """Yield the old names in a tree as they are written there, each with the new one."""
+    yield from renamed.written(tree)
+    for name in OLD:
+        for keys, new in renamed.written(tree.get(name), ("backends", name)):
+            yield keys[1:], new
 
 
 def _over(section: Any, winner: Any) -> Any:

@@ -58,7 +58,7 @@ class NodeSettings(Section):
     that run beside it, else `machine`."""
     unreachable: tuple[IPv4Network, ...] = ()
     """Further networks (10.1.0.0/16) that a tool with a network of its own cannot reach."""
-    patience: float = Field(default=15.0, gt=0)
+    file_system_timeout: float = Field(default=15.0, gt=0)
     """Seconds that a file system of the node (CVMFS, NFS) may take to answer, before it is done without."""
     site: str = ""
     """The name of the site, for the records."""

@@ -23,7 +23,7 @@ from engine import xdg
 from engine.errors import SettingsError
 from engine.settings import legacy
 from engine.settings.backends import kind_named
-from engine.settings.legacy import Keys
+from engine.settings.renamed import Keys, old_names
 from engine.settings.tree import Settings
 
 NO_SETTINGS = frozenset({"ENGINE_CONFIG", "ENGINE_KEY", "ENGINE_PYTHON"})
@@ -96,7 +96,7 @@ def _read(file: Path, *, required: bool) -> dict[str, Any]:
 def _variables() -> dict[Keys, str]:
     """Find the variables that name settings, those of whole sections first. Others are not ours."""
     found = {keys: name for name, keys in _prefixed().items() if keys[0] in _TOP}
-    return dict(sorted(found.items(), key=lambda one: (len(one[0]), one[0][0] not in legacy.OLD)))
+    return dict(sorted(found.items(), key=lambda one: (len(one[0]), legacy.new_keys(one[0]) == one[0])))
 
 
 def _prefixed() -> dict[str, Keys]:
@@ -127,6 +127,7 @@ def _merged(source: _Source) -> dict[str, Any]:
                 level[section] = {}
             level = level[section]
         level[key] = _value(os.environ[name])
+    merged = legacy.with_new_names(merged)
     written = source.tree.get("backends")
     new = {
         *(written if isinstance(written, dict) else ()),
@@ -165,9 +166,10 @@ def _where(source: _Source, keys: Keys) -> str:
         for written, variable in source.variables.items():
             if legacy.new_keys(written) == keys[:length]:
                 return ".".join((f"variable {variable}", *keys[length:]))
-    for one in (keys, keys[1:] if keys[:1] == ("backends",) else ()):
-        if _holds(source.tree, one):
-            return f"{source.file}: {'.'.join(one)}"
+    for name in (keys, *old_names(keys)):
+        for one in (name, name[1:] if name[:1] == ("backends",) else ()):
+            if _holds(source.tree, one):
+                return f"{source.file}: {'.'.join(one)}"
     in_file = keys[:1] and (keys[0] in source.tree)
     return f"{source.file}: {'.'.join(keys)}" if in_file else f"variable {legacy.variable_of(keys)}"
 

@@ -20,7 +20,7 @@ class VipSection(Section):
     """Host and port of the H2 server that the portal asks."""
     h2_jar: Path = Path("/usr/share/java/h2.jar")
     """H2's own library, of the version of that server."""
-    patience: float = Field(default=30.0, gt=0)
+    timeout: float = Field(default=30.0, gt=0)
     """Seconds without an answer after which MariaDB or H2 is away, and at most until it is asked again."""
     every: float = Field(default=1.0, gt=0)
     """Seconds between two looks at what has happened, and at signals."""

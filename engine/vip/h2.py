@@ -89,7 +89,7 @@ class Databases:
 
     def _connect(self, id_: ExecutionId) -> Any:
         dbapi = _driver(self._settings.h2_jar)
-        timeout = f"NETWORK_TIMEOUT={int(self._settings.patience * 1000)}"
+        timeout = f"NETWORK_TIMEOUT={int(self._settings.timeout * 1000)}"
         url = f"jdbc:h2:tcp://{self._settings.h2}/{self._settings.workflows}/{id_}/db/jobs;{timeout}"
         account = {"user": _USER, "password": _USER}
         with _understood():

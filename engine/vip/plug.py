@@ -105,7 +105,7 @@ def findings(settings: VipSection) -> Iterator[Finding]:
     what = "VIP's database"
     try:
         check(settings)
-        database = WorkflowsDb(settings.database, min(settings.patience, _TIMEOUT_S))
+        database = WorkflowsDb(settings.database, min(settings.timeout, _TIMEOUT_S))
         database.check()
         database.close()
         yield Finding(what, OK, "workflowsdb answers and has its tables")
@@ -135,7 +135,7 @@ def _h2(settings: VipSection) -> Finding:
     if not settings.h2_jar.is_file():
         return Finding(check, FAILURE, f"there is no {settings.h2_jar}", "install libh2-java; see vip.h2_jar")
     try:
-        with socket.create_connection((host, int(port)), min(settings.patience, _TIMEOUT_S)) as line:
+        with socket.create_connection((host, int(port)), min(settings.timeout, _TIMEOUT_S)) as line:
             line.sendall(_NO_VERSION)
             if line.recv(1):
                 return Finding(check, OK, f"{settings.h2} answers")

@@ -28,7 +28,7 @@ _EVENTS = 10_000
 _EVERYTHING = 60.0
 """Seconds between two looks at all executions."""
 _PAUSE = 2.0
-"""Seconds for which a place that is away is left in peace: the first time, doubled up to `vip.patience`."""
+"""Seconds for which a place that is away is left in peace: the first time, doubled up to `vip.timeout`."""
 _ASIDE = 300.0
 """Seconds for which an execution that we cannot show is left aside."""
 _UNCLAIMED = 600.0
@@ -50,9 +50,9 @@ class Reader:
         assert settings.workflows is not None  # noqa: S101 - what starts this has looked
         self._db = db
         self._clock = clock
-        self._longest = settings.patience
+        self._longest = settings.timeout
         self._memory = memory
-        self._database = WorkflowsDb(settings.database, settings.patience)
+        self._database = WorkflowsDb(settings.database, settings.timeout)
         self._h2 = Databases(settings)
         self._files = Files(settings.workflows)
         self._signals = Signals(app, db, trail, memory)

@@ -13,8 +13,11 @@ from engine.settings.tree import Settings
 STORAGES = Settings.model_validate(
     {
         "storages": {
-            "disk": {"url": "root://se.example.org//vo", "doors": ["https://se.example.org:443/vo/"]},
-            "inner": {"url": "https://se.example.org/vo/inner", "doors": ["root://se.example.org//vo/inner"]},
+            "disk": {"url": "root://se.example.org//vo", "aliases": ["https://se.example.org:443/vo/"]},
+            "inner": {
+                "url": "https://se.example.org/vo/inner",
+                "aliases": ["root://se.example.org//vo/inner"],
+            },
         }
     }
 ).storages

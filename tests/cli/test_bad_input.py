@@ -182,7 +182,7 @@ def test_a_registry_that_wants_credentials_is_told_apart(desk: Desk, busybox_ima
 # --- settings
 
 
-LOCAL = "a back-end of kind local has kind, slots, spool, idle, elsewhere"
+LOCAL = "a back-end of kind local has kind, slots, spool, idle, simulate_remote"
 
 
 def test_an_unknown_key_in_the_settings_file_is_named_with_its_file(desk: Desk) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from tests.cli.desk import Desk
 
-ELSEWHERE = {"ENGINE_BACKENDS__LOCAL__ELSEWHERE": "true"}
+ELSEWHERE = {"ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true"}
 TRAVELLING = {"ENGINE_DATA__STAGING": "", "ENGINE_DATA__TRAVELLING": "1048576"}
 
 
@@ -21,7 +21,7 @@ def stores(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings = {
         "storages": {name: {"url": (root / name).as_uri()} for name in ("a", "b")},
         "data": {"staging": "a", "results": ["a", "b"], "travelling": 0},
-        "backends": {"local": {"elsewhere": True}},
+        "backends": {"local": {"simulate_remote": True}},
     }
     config = desk.home / ".config/grid-engine/engine.yaml"
     config.parent.mkdir(parents=True)

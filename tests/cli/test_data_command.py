@@ -47,7 +47,7 @@ def storages(desk: Desk, nginx: Nginx, xrootd: XRootD) -> Desk:
         desk,
         {
             "dav": {"url": f"{nginx.url}/{place}"},
-            "disk": {"url": f"{xrootd.root}/{place}", "doors": [f"{xrootd.http}/{place}"]},
+            "disk": {"url": f"{xrootd.root}/{place}", "aliases": [f"{xrootd.http}/{place}"]},
         },
         data={"stall": 2, "rounds": 1},
     )

@@ -15,7 +15,7 @@ import pytest
 from tests.cli.desk import Desk, until
 from tests.cli.served import Served, serving
 
-ELSEWHERE = {"ENGINE_BACKENDS__LOCAL__ELSEWHERE": "true"}
+ELSEWHERE = {"ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true"}
 
 
 @pytest.fixture

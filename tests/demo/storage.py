@@ -2,7 +2,7 @@
 
 Inputs lie on XRootD and are fetched over WebDAV; results go to nginx, which is killed half-way, then to a
 second XRootD; at the end every result is brought home and compared with what it must be. Jobs run on this
-machine, but use none of its paths (setting local.elsewhere).
+machine, but use none of its paths (setting backends.local.simulate_remote).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
         start_xrootd() as third,
     ):
         storages = {
-            "inputs": {"url": f"{first.http.replace('http', 'dav')}/demo", "doors": [f"{first.root}/demo"]},
+            "inputs": {"url": f"{first.http.replace('http', 'dav')}/demo", "aliases": [f"{first.root}/demo"]},
             "results": {"url": f"{second.url}/demo"},
             "spare": {"url": f"{third.http}/demo"},
         }
@@ -67,7 +67,7 @@ class Engine:
         settings = {
             "database": f"sqlite:///{directory / 'engine.db'}",
             "results": str(directory / "results"),
-            "backends": {"local": {"elsewhere": True}},
+            "backends": {"local": {"simulate_remote": True}},
             "storages": {name: dict(section) for name, section in storages.items()},
             "data": {"results": ["results", "spare"], "stall": 10},
         }

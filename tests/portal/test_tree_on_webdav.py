@@ -126,7 +126,7 @@ def test_while_the_server_is_away_results_stay_here_and_users_find_them(
         settings = {"ENGINE_PORTAL__TREE": f"{server.url}/vip", "ENGINE_DATA__ROUNDS": "1"}
         if elsewhere:  # jobs send them to the engine, over HTTP
             settings |= {
-                "ENGINE_BACKENDS__LOCAL__ELSEWHERE": "true",
+                "ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true",
                 "ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
             }
         with portal(desk, port=port, **settings) as house:

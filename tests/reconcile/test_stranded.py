@@ -37,13 +37,13 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(collect, "AGAIN", 0.05)
     monkeypatch.setattr(conclude, "CLEAR_AGAIN", 0.05)
-    monkeypatch.setenv("ENGINE_DATA__PATIENCE", "0")
+    monkeypatch.setenv("ENGINE_DATA__DELIVERY_TIMEOUT", "0")
     monkeypatch.setenv("ENGINE_DATA__ROUNDS", "1")
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENGINE_DATA__PATIENCE", "3600")
+    monkeypatch.setenv("ENGINE_DATA__DELIVERY_TIMEOUT", "3600")
 
 
 def delivered_to(storage: Nginx, world: World, jobs: int = 1) -> ExecutionId:

@@ -21,7 +21,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs.
     """
     (tmp_path / "store").mkdir()
-    monkeypatch.setenv("ENGINE_BACKENDS__LOCAL__ELSEWHERE", "true")
+    monkeypatch.setenv("ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE", "true")
     monkeypatch.setenv("ENGINE_STORAGES", json.dumps({"disk": {"url": (tmp_path / "store").as_uri()}}))
 
 

@@ -42,7 +42,7 @@ def aliases_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
     base, name = found
     rest = below(url, base) or ""
     section = storages[name]
-    return [alias.rstrip("/") + rest for alias in (section.url, *section.doors) if alias != base]
+    return [alias.rstrip("/") + rest for alias in (section.url, *section.aliases) if alias != base]
 
 
 def storage_name(url: str, storages: Mapping[str, StorageSection]) -> str:
@@ -53,7 +53,7 @@ def storage_name(url: str, storages: Mapping[str, StorageSection]) -> str:
 
 def _aliases(storages: Mapping[str, StorageSection]) -> Iterator[tuple[str, str]]:
     """Every door of every storage, and the storage's name."""
-    return ((alias, name) for name, one in storages.items() for alias in (one.url, *one.doors))
+    return ((alias, name) for name, one in storages.items() for alias in (one.url, *one.aliases))
 
 
 def path_of(text: str) -> str:

@@ -93,7 +93,7 @@ class Jobs:
     def fail(self, how: Callable[[Mount], None]) -> None:
         """Something happens to the mount, and nobody has much patience with it from now on."""
         how(self.mount)
-        self.variables["ENGINE_NODE__PATIENCE"] = "2"
+        self.variables["ENGINE_NODE__FILE_SYSTEM_TIMEOUT"] = "2"
 
     def tool(self, command: str) -> str:
         return self.user.tool(command, image=self.image, outputs={"o": "o"})
@@ -224,7 +224,7 @@ def test_a_mount_that_stops_answering_while_a_tool_runs_ends_the_tool(
     jobs: Jobs, runtime: str, fail: Callable[[Mount], None]
 ) -> None:
     command = "echo begun; for i in 1 2 3 4 5; do sleep 2; ls -lR /bin > list; done; echo here > o"
-    jobs.variables["ENGINE_NODE__PATIENCE"] = "2"
+    jobs.variables["ENGINE_NODE__FILE_SYSTEM_TIMEOUT"] = "2"
     running = jobs.start(runtime, command)
     while not any("begun" in log for log in jobs.logs()):
         assert running.poll() is None, running.communicate()

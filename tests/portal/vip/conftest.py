@@ -45,7 +45,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
             "ENGINE_VIP__DATABASE": maria.url("workflowsdb"),
             "ENGINE_VIP__H2": f"127.0.0.1:{h2.port}",
             "ENGINE_VIP__EVERY": "0.1",
-            "ENGINE_VIP__PATIENCE": "2",
+            "ENGINE_VIP__TIMEOUT": "2",
         }
         with portal(desk, **variables) as house:
             house.engine("user", "add", "user", "--role", "service")
