@@ -35,7 +35,10 @@ class Command:
 
 def pages() -> list[Path]:
     """Every page, relative to the project's root."""
-    found = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = [
+        *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "SECURITY")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     return [page.relative_to(ROOT) for page in found]
 
 
