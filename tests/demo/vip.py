@@ -147,6 +147,30 @@ def show_girder(vip: VipPortal, house: House, girder: Girder, home: Path) -> Non
     if len(runs) != len(ids):
         raise SystemExit(f"demo: {len(ids)} runs have {len(runs)} folders")
     tell("checked: each run of VipGirder has its folder, its results and its metadata")
+    show_girder_by_portal(vip, warehouse)
+
+
+def show_girder_by_portal(vip: VipPortal, warehouse: Warehouse) -> None:
+    """Start an execution as the portal does for a user of Girder, with a token of that user."""
+    file, folder, token = (
+        warehouse.put("other.txt", b"other\n"),
+        warehouse.folder("by-portal"),
+        warehouse.token(),
+    )
+    with step("Starting an execution by POST /submit whose file and results are in Girder"):
+        values = {
+            "file": [warehouse.location(file, token, "other.txt")],
+            "word": ["hello"],
+            "results-directory": [warehouse.location(folder, token, "by-portal")],
+        }
+        id_ = vip.launch(COPIER, values)
+        wait(lambda: vip.workflow(id_)[1] is not None)
+    page(vip, id_)
+    wait(lambda: "out.txt" in warehouse.read("by-portal"))
+    files = warehouse.read("by-portal")
+    tell(f"in Girder: by-portal: {files}")
+    if files != {"out.txt": b"other\nhello\n"}:
+        raise SystemExit(f"demo: by-portal has {files}")
 
 
 def ran(house: House, script: str, place: Path) -> list[str]:

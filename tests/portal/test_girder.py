@@ -115,11 +115,6 @@ def test_platforms_are_listed_and_keys_come_and_go_without_being_told(house: Hou
     assert fields <= set(platform)
 
 
-def named_by_vip(warehouse: Warehouse, id_: str, token: str, *, api: str = "", name: str = "a b.txt") -> str:
-    """A location as VIP's portal makes it."""
-    return f"girder:/{name}?apiurl={api or warehouse.girder.api}&fileId={id_}&token={token}"
-
-
 def submitted_by_vip(house: House, inputs: Mapping[str, str]) -> Answer:
     parts = {"workflow": COPIER, "inputs": inputs, "settings": {}}
     body = {name: b64encode(json.dumps(part).encode()).decode() for name, part in parts.items()}
@@ -140,9 +135,9 @@ def test_vips_portal_launches_for_users_of_girder_with_the_token_of_each(
     started = []
     for file, folder, token in zip(files, folders, tokens, strict=True):
         inputs = {
-            "file": named_by_vip(warehouse, file, token),
+            "file": warehouse.location(file, token),
             "word": "w",
-            "results-directory": named_by_vip(warehouse, folder, token, name="of%20vip"),
+            "results-directory": warehouse.location(folder, token, "of%20vip"),
         }
         answer = submitted_by_vip(house, inputs)
         assert answer.status == 200, answer
@@ -167,12 +162,12 @@ def test_what_is_wrong_with_a_location_of_girder_is_said_without_its_token(
     ended = warehouse.token()
     warehouse.end(ended)
     wrong = {
-        "no Girder with the address http://127.0.0.1:9/api/v1 is known here": named_by_vip(
-            warehouse, file, "secret", api="http://127.0.0.1:9/api/v1"
+        "no Girder with the address http://127.0.0.1:9/api/v1 is known here": warehouse.location(
+            file, "secret", api="http://127.0.0.1:9/api/v1"
         ),
-        "that came with the launch ended": named_by_vip(warehouse, file, ended),
-        "its token is missing": named_by_vip(warehouse, file, ""),
-        "no file and no folder of this id can be seen": named_by_vip(warehouse, "0" * 24, warehouse.token()),
+        "that came with the launch ended": warehouse.location(file, ended),
+        "its token is missing": warehouse.location(file, ""),
+        "no file and no folder of this id can be seen": warehouse.location("0" * 24, warehouse.token()),
     }
     for words, location in wrong.items():
         answer = submitted_by_vip(house, {"file": location, "word": "w"})
