@@ -57,7 +57,7 @@ class Destination:
         """Be the only run for the block, at a place that is ready.
 
         Raises:
-            Unavailable: another run is at work, or the place is out of order.
+            Unavailable: another run is at work, or the destination is out of order.
         """
         with translated_os(self.settings.work), locked(self.publisher.lock, self.settings.wait):
             self.publisher.check()
@@ -90,7 +90,7 @@ class Destination:
     def publish(
         self, index: Index, trees: tuple[Tree, ...] = (), rebuild: bool = False, sweep: bool = False
     ) -> Changes:
-        """Make the place say what an index says; returns what that took, which may be nothing.
+        """Make the destination say what an index says; returns what that took, which may be nothing.
 
         `rebuild` is for an index that cannot be read any more; `sweep` removes trees that no index knows.
         """
@@ -115,7 +115,7 @@ class Outcome:
 
 
 def carry_out(destination: Destination, plan: Plan, progress: Progress = lambda more: None) -> Outcome:
-    """Do what a plan says; whatever fails, the rest is done. The caller holds the place exclusively."""
+    """Do what a plan says; whatever fails, the rest is done. The caller holds the destination exclusively."""
     outcome = Outcome(failures=list(plan.failures))
     seen = destination.look()
     index, there = seen.index, seen.trees

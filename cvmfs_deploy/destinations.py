@@ -1,4 +1,4 @@
-"""Settings become the place where a run publishes."""
+"""Settings become the destination where a run publishes."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The index of a repository: which images there are, what each name means, and who wants it.
 
-It is one small JSON file, replaced as a whole and last. Everything here is pure: an index and news in, an
+It is one small JSON file, replaced as a whole and last. Everything here is pure: an index and changes in, an
 index out. An image that no name leads to is *retired*; it stays for its grace time, because jobs run from it.
 """
 

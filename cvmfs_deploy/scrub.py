@@ -43,12 +43,12 @@ def summary(findings: Findings) -> Iterator[Change]:
 
 
 def scrub(container: Path, losing: Callable[[bytes], object]) -> list[Change]:
-    """Take out what CVMFS would take as orders, add what runtimes need, and note what may surprise.
+    """Take out what CVMFS would take as commands, add what runtimes need, and note what may surprise.
 
     `losing` is told of what is taken out, before it is.
     """
     root = os.fsencode(container / udocker_format.ROOT)
-    orders: list[bytes] = []
+    commands: list[bytes] = []
     absolute: list[bytes] = []
     odd: list[bytes] = []
     for directory, names, files in os.walk(root):
@@ -56,7 +56,7 @@ def scrub(container: Path, losing: Callable[[bytes], object]) -> list[Change]:
             path = os.path.join(directory, name)
             shown = path[len(root) + 1 :]
             if name.startswith(b".cvmfs"):
-                orders.append(shown)
+                commands.append(shown)
                 losing(path)
                 remove(Path(os.fsdecode(path)))
                 continue
@@ -67,7 +67,7 @@ def scrub(container: Path, losing: Callable[[bytes], object]) -> list[Change]:
         names[:] = [name for name in names if not name.startswith(b".cvmfs")]
     added = _add_mount_points(container / udocker_format.ROOT)
     kinds = (
-        (orders, "files left out that CVMFS would take as orders"),
+        (commands, "files left out that CVMFS would take as commands"),
         (absolute, "absolute symbolic links, right inside of a container only"),
         (odd, "names with unusual characters"),
         (added, "directories added for runtimes to mount on"),

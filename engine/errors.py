@@ -5,11 +5,11 @@
     │   ├── NotFound                   no such execution, job, image, file
     │   └── SettingsError              an unknown or contradictory setting
     ├── Unavailable           exit 3   a service is down or too slow: try later
-    │   └── BackendUnavailable         the place where jobs run
+    │   └── BackendUnavailable         a back-end
     ├── CredentialExpired     exit 4   renew the credential
     ├── Cancelled             exit 130 the user asked for the end
     └── Bug                   exit 70  ours: please report it
-        ├── IllegalTransition          news that contradicts an attempt's state
+        ├── IllegalTransition          event that contradicts an attempt's state
         └── LostRace                   a guarded write found the row changed
 
 Exit codes sit on the classes, so no command needs a table: 0 all succeeded, 1 some jobs failed (no
@@ -66,7 +66,7 @@ class Unavailable(EngineError):
 
 
 class BackendUnavailable(Unavailable):
-    """The place where jobs run does not answer; its jobs are left untouched.
+    """A back-end does not answer; its jobs are left untouched.
 
     `again_in`: seconds for which it wishes to be left in peace, where it says so.
     """
@@ -93,7 +93,7 @@ class Bug(EngineError):
 
 
 class IllegalTransition(Bug):
-    """News contradicts the state of an attempt; the attempt is quarantined, nothing else."""
+    """An event contradicts the state of an attempt; the attempt is quarantined, nothing else."""
 
 
 class LostRace(Bug):

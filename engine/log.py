@@ -9,7 +9,7 @@ import structlog
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Send our own log and the standard library's through one door."""
+    """Send our own log and the standard library's through one logger."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

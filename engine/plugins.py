@@ -1,4 +1,4 @@
-"""Plug-ins by entry point: our own back-ends and storages use the same door as anybody's."""
+"""Plug-ins by entry point: our own back-ends and storages are found like anybody's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doors of the engine: where jobs run and where files lie. Bulk, blocking, stateless protocols.
+"""What the engine asks of others: where jobs run and where files lie. Bulk, blocking, stateless protocols.
 
 Trouble with one item is a value in the answer; trouble with the service is an exception. Contract test
 classes in `engine.testing.contracts` are the definition of a correct implementation.
@@ -82,14 +82,14 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The place has taken the submission."""
+    """The back-end has taken the submission."""
 
     native_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The place refuses this submission and would refuse it again."""
+    """The back-end refuses this submission and would refuse it again."""
 
     reason: str
 
@@ -101,7 +101,7 @@ class Observation:
     native_id: str
     seen: Seen
     detail: str = ""
-    """The place's own words, for people."""
+    """The back-end's own words, for people."""
     site: str = ""
     """Where on the grid, once that is settled."""
 
@@ -152,7 +152,7 @@ class Backend(Protocol):
 
 @runtime_checkable
 class KeepsHistory(Protocol):
-    """A back-end that keeps a story of its own for each submission."""
+    """A back-end that keeps a history of its own for each submission."""
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:
         """List what happened: seconds since 1970-01-01 UTC, and the back-end's own text. Empty for an unknown
@@ -166,7 +166,7 @@ class Identity:
 
     owner: str
     community: str
-    """Virtual organisation and group, as the place writes them."""
+    """Virtual organisation and group, as the back-end writes them."""
     ends: float
     """Seconds since 1970-01-01 UTC at which the credential cannot be renewed any more."""
 
@@ -196,7 +196,7 @@ class Stat:
     directory: bool = False
     sha256: str | None = None
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """Further ones that the place tells without being asked, algorithm -> hexadecimal."""
+    """Further ones that the storage tells without being asked, algorithm -> hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ class StorageCapabilities:
     """Whether `move` is a rename there: results are committed by it. Otherwise what an attempt wrote stays
     where it is, and becomes the result by an entry of the catalogue."""
     checksums: tuple[str, ...] = ()
-    """Algorithms (`adler32`, `md5`, `sha256`) that the place computes itself, the preferred one first."""
+    """Algorithms (`adler32`, `md5`, `sha256`) that the storage computes itself, the preferred one first."""
     presign: bool = False
     """Whether `presign` answers."""
     write: bool = True
@@ -223,10 +223,10 @@ Progress = Callable[[int], None]
 
 
 class Storage(Protocol):
-    """A place where files lie. URLs are below the one it was configured with, percent-encoded.
+    """What holds files. URLs are below the one it was configured with, percent-encoded.
 
-    Any call may raise `Unavailable` (the place does not answer, or fails: try later), `CredentialExpired` or
-    `BadRequest` (the place refuses, and would refuse again).
+    Any call may raise `Unavailable` (the storage does not answer, or fails: try later), `CredentialExpired`
+    or `BadRequest` (the storage refuses, and would refuse again).
     """
 
     @property

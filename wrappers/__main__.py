@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="carry out manifests, one after the other")
     run.set_defaults(command=_run)
     run.add_argument("--manifests", required=True, metavar="FILE", help="one manifest (JSON) a line")
-    run.add_argument("--node", metavar="FILE", help="how this place is set up (JSON)")
+    run.add_argument("--node", metavar="FILE", help="how this node is set up (JSON)")
     run.add_argument("--into", default=".", metavar="DIR", help="where reports and logs are written")
     run.add_argument("--index", type=int, default=0, metavar="N", help="the first manifest to run, from 0")
     run.add_argument("--count", type=int, metavar="M", help="how many; without it, all that follow")
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("spool", metavar="SPOOL")
     probe = commands.add_parser("probe", help="print what this node offers (JSON)")
     probe.set_defaults(command=_probe)
-    probe.add_argument("--node", metavar="FILE", help="how this place is set up (JSON)")
+    probe.add_argument("--node", metavar="FILE", help="how this node is set up (JSON)")
     return parser
 
 

@@ -265,7 +265,7 @@ _TABLE = (
     Cause(
         "lost",
         "lost",
-        "the place forgot the job, or gave no report that can be believed",
+        "the back-end no longer knows the job, or no valid report came back",
         "the machine or the wrapper died: look into `server.log` of the spool, and for what kills processes "
         "(memory)",
         again=2,
@@ -275,15 +275,15 @@ _TABLE = (
     Cause(
         "rejected",
         "rejected",
-        "the place would not take the job",
-        "the message is the place's own",
+        "the back-end did not take the job",
+        "the message is the back-end's own",
     ),
     Cause(
         "stranded",
         "stranded",
         "the tool ran well; its results are on a storage that has not answered for `data.delivery_timeout` "
         "seconds",
-        "`engine retry` puts them in their place once it answers, without running the tool again. If the "
+        "`engine retry` commits them once it answers, without running the tool again. If the "
         "storage has lost them, that retry fails (`output`), and the next one runs the tool",
     ),
 )

@@ -36,7 +36,7 @@ NETWORKS = {"userns": (NETWORK_OWN, NETWORK_NONE, NETWORK_MACHINE), "docker": (N
 """What runtimes can give; those without an entry give that of the machine."""
 ISOLATING = ("userns", "docker")  # runtimes in which a tool reaches nothing of the account that runs it
 
-SANDBOX = "sandbox:"  # URLs of what travels with the orders, or with the report
+SANDBOX = "sandbox:"  # URLs of what travels with the manifest, or with the report
 
 
 class WireError(ValueError):
@@ -47,7 +47,7 @@ class Input(NamedTuple):
     """A file to fetch before the tool starts."""
 
     id: str  # the Boutiques input it belongs to
-    url: str  # where it is; `file:///...` on this machine, `sandbox:SHA256` beside these orders
+    url: str  # where it is; `file:///...` on this machine, `sandbox:SHA256` beside this manifest
     name: str  # where the tool finds it, relative to the job directory
     size: Optional[int] = None  # bytes; checked when given
     sha256: Optional[str] = None  # checked when given
@@ -106,7 +106,7 @@ class Transfers(NamedTuple):
 class Limits(NamedTuple):
     """What the job may use; None is no limit."""
 
-    cores: int = 1  # slots of the place that it takes
+    cores: int = 1  # slots of the machine that it takes
     memory: Optional[int] = None  # bytes of resident memory of the whole process group
     wall: Optional[float] = None  # seconds from the start of the tool
     disk: Optional[int] = None  # bytes that must be free in the scratch directory at the start
@@ -187,7 +187,7 @@ class Product(NamedTuple):
     directory: bool = False  # a directory: size is the sum, sha256 that of its sorted listing
     packed: bool = False  # delivered as a tar of that directory: size and sha256 are the tar's
     adler32: str = ""  # of what was delivered; empty when nobody needed it
-    verified: str = ""  # how the place was seen to hold it: the checksum's name, "read" (back), "size"
+    verified: str = ""  # how the storage was seen to hold it: the checksum's name, "read" (back), "size"
     tried: List[Tried] = []  # how it went there; empty for a move on this machine
 
 
@@ -210,7 +210,7 @@ class Report(NamedTuple):
     """What happened, told by the wrapper. Only a verified report ends a job."""
 
     attempt: str  # the attempt's id
-    manifest_sha256: str  # of the manifest's canonical JSON: which orders were carried out
+    manifest_sha256: str  # of the manifest's canonical JSON: which manifest was carried out
     outcome: str  # "succeeded" or "failed"
     version: int = REPORT_VERSION  # of the form of this document
     failure: str = ""  # the failure class when the outcome is "failed"
@@ -263,7 +263,7 @@ class Node(NamedTuple):
     sandbox: Optional[int] = None  # bytes that logs and results beside the reports of one grid job may take
     unreachable: List[str] = []  # IPv4 networks that a tool in a network of its own cannot reach
     patience: float = 15.0  # seconds that a file system may take to answer, before it is done without
-    second_report: bool = False  # whether a copy of each report goes to the place of the results
+    second_report: bool = False  # whether a copy of each report goes to the destination of the results
 
 
 class Want(NamedTuple):

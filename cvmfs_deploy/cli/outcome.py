@@ -15,7 +15,7 @@ from cvmfs_deploy.units import size_text
 
 
 def do(destination: Destination, plan: Plan, as_json: bool) -> None:
-    """Carry out a plan, tell of it, and end with the exit code. The caller holds the place."""
+    """Carry out a plan, tell of it, and end with the exit code. The caller holds the destination."""
     before = _meanings(destination)
     with bar(sum(layer.size for layer in plan.layers().values()), session.quiet) as progress:
         outcome = carry_out(destination, plan, progress)

@@ -1,4 +1,4 @@
-"""What every command needs: the options before its name, and the place that they lead to."""
+"""What every command needs: the options before its name, and the destination that they lead to."""
 
 from __future__ import annotations
 

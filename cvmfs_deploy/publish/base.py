@@ -11,7 +11,7 @@ from engine.errors import Unavailable
 
 
 class ContentRefused(Unavailable):
-    """The place does not take what it was given; with fewer images it may take some of them."""
+    """The destination does not take what it was given; with fewer images it may take some of them."""
 
 
 class Publisher(Protocol):
@@ -45,14 +45,14 @@ class Publisher(Protocol):
         """Return if a publication could begin now; what an earlier run of ours left behind is undone.
 
         Raises:
-            Unavailable: somebody else is at work there, or the place is out of order.
+            Unavailable: somebody else is at work there, or the destination is out of order.
         """
 
     def publish(self, changes: Changes) -> None:
         """Do all of it, or nothing. Trees that were given are used up.
 
         Raises:
-            Unavailable: it failed; the place is as it was before.
+            Unavailable: it failed; the destination is as it was before.
         """
 
     def recover(self, force: bool) -> Sequence[str]:

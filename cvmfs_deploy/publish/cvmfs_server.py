@@ -1,4 +1,4 @@
-"""A CVMFS repository as the place of publication, by transactions of `cvmfs_server`.
+"""A CVMFS repository as a destination, by transactions of `cvmfs_server`.
 
 Everything is made and checked before a transaction is opened, and nothing to do opens none. What was
 published is believed only when the manifest is another one and the index with our mark can be read in the new

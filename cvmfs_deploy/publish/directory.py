@@ -1,4 +1,4 @@
-"""A plain directory as the place of publication: NFS, or any shared file system.
+"""A plain directory as a destination: NFS, or any shared file system.
 
 Each tree appears by one rename, each name changes by one rename, the index is replaced last. Several images
 are not one transaction: whoever looks in between sees some of them, each complete.

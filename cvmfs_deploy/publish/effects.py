@@ -68,7 +68,7 @@ def copy_tree(
     """Make `target` a copy of `source`, which holds `entries`, where `there` is in place already.
 
     Only what differs is touched. Hard links are split, as CVMFS does anyway; times of files are kept. Files
-    of which `targets` says the place are copied from there.
+    of which `targets` says the destination are copied from there.
 
     Raises:
         Unavailable: what is there is not what is listed.

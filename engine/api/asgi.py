@@ -42,7 +42,7 @@ class Request:
     state: MutableMapping[str, Any]
 
     def header(self, name: str) -> str:
-        """The value of a header; empty when it is not there."""
+        """Return the value of a header; empty when it is not there."""
         return self.headers.get(name, "")
 
 
@@ -71,7 +71,7 @@ async def answer(send: Send, reply: Reply) -> None:
 
 
 def document(words: str) -> bytes:
-    """The body of a refusal, as CARMIN has it."""
+    """Render the body of a refusal, as CARMIN has it."""
     return json.dumps(
         {"errorCode": int(Code.GENERIC), "errorMessage": f"{words} (Error code {int(Code.GENERIC)})"}
     ).encode()

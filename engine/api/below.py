@@ -11,8 +11,8 @@ DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def walk(name: str, directory: int) -> Iterator[tuple[list[str], int]]:
-    """The names of the files in a directory and in each one below it, with the directory itself, open until
-    the next one. What goes meanwhile is left out, and no link is followed.
+    """Yield the names of the files in a directory and in each one below it, with the directory itself, open
+    until the next one. Files that go meanwhile are left out, and no link is followed.
     """
     for _, names, inside in _steps(name, directory):
         yield names, inside

@@ -44,7 +44,7 @@ class Connection(socket.socket):
     """A connection that was accepted."""
 
     def __init__(self, file: int, client: Any, now: float, left: Callable[[Connection], None]) -> None:
-        """Takes the descriptor over. `left` is told when it is closed."""
+        """Take the descriptor over. `left` is called when it is closed."""
         super().__init__(fileno=file)
         self._left = left
         self.client = client
@@ -83,12 +83,12 @@ class Connection(socket.socket):
         return super().recv(min(size, _KNOWN if self.account else _UNKNOWN), flags)
 
     def begin(self, state: Mapping[str, Any]) -> None:
-        """A request is under way."""
+        """Note that a request has begun."""
         self.idle_since, self.begun, self.received, self.state = None, False, 0, state
         self.body, self.answer = Wait(), Wait(counted=self.passed[0])
 
     def finish(self, now: float) -> None:
-        """It is answered."""
+        """Note that the request is answered."""
         self.idle_since = now
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class Connection(socket.socket):
             self._left(self)
 
     def waits(self) -> bool:
-        """Whether bytes for the client are on their way still."""
+        """Say whether bytes for the client are on their way still."""
         try:
             (size,) = struct.unpack("i", fcntl.ioctl(self, termios.TIOCOUTQ, bytes(4)))
         except OSError:
@@ -145,11 +145,11 @@ class Connections:
         self._seldom = RateLimitedLog()
 
     def of(self, client: Any) -> Connection | None:
-        """The connection of a client, as `scope["client"]` names it."""
+        """Find the connection of a client, as `scope["client"]` names it."""
         return self._of.get((client[0], client[1])) if client else None
 
     def admitted(self, file: int, address: Any) -> Connection | None:
-        """A new one, if there is room or can be made."""
+        """Admit a new connection, if there is room or can be made."""
         room = len(self._of) < self.most or self._make_room()
         one = Connection(file, address, time.monotonic(), self._close)
         if room:
@@ -187,7 +187,7 @@ class Connections:
         return bool(idle)
 
     def _slowest(self) -> list[Connection]:
-        """Those that are waited for, of whoever has most of them; strangers are one."""
+        """Return those that are waited for, of whoever has most of them; strangers are one."""
         of: dict[str, list[Connection]] = {}
         for one in self._of.values():
             if one.client_since is not None:

@@ -15,7 +15,7 @@ _END = "</D:multistatus>\n"
 
 
 def multistatus(url_path: str, item: Item, below: Iterable[Item]) -> bytes:
-    """The body of a 207: one thing, and what lies directly in it."""
+    """Render the body of a 207: one resource, and what is directly in it."""
     base = url_path.rstrip("/")
     parts = [_START, _response(base, item)]
     parts += [_response(f"{base}/{encoded((each.name,))}", each) for each in below]

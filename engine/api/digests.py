@@ -36,7 +36,7 @@ class Digests:
                 self._memory[found.st_dev, found.st_ino, algorithm] = text
 
     def of(self, file: int, algorithm: str) -> str:
-        """The checksum of an open file, hexadecimal; read from the file when it is not known."""
+        """Return the checksum of an open file, hexadecimal; read the file when it is not known."""
         found = os.fstat(file)
         text = self._memory.get((found.st_dev, found.st_ino, algorithm), "")
         with suppress(OSError):
@@ -53,7 +53,7 @@ class Digests:
 
 
 def requested_algorithm(header: str) -> str | None:
-    """The algorithm that `Want-Digest` asks for and we have; the first of those that it likes best."""
+    """Choose the algorithm that `Want-Digest` asks for and we have; the first of those that it likes best."""
     best: tuple[float, str] | None = None
     for item in header.split(","):
         name, _, options = item.partition(";")
@@ -68,7 +68,9 @@ def requested_algorithm(header: str) -> str | None:
 
 
 def header_value(algorithm: str, value: str) -> str:
-    """The value of a `Digest` header: adler32 in hexadecimal, the others in base64, as RFC 3230 has it."""
+    """Render the value of a `Digest` header: adler32 in hexadecimal, the others in base64, as RFC 3230 has
+    it.
+    """
     text = value if algorithm == "adler32" else b64encode(bytes.fromhex(value)).decode("ascii")
     return f"{_ON_THE_WIRE[algorithm]}={text}"
 

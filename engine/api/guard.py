@@ -19,6 +19,6 @@ class Guard:
         """Whether an attempt lives; may ask the database."""
 
     def scope(self, authorization: str) -> TokenScope | None:
-        """What an `Authorization` header allows, apart from whether its attempt lives. Quick."""
+        """Return what an `Authorization` header allows, apart from whether its attempt lives. Quick."""
         kind, _, token = authorization.partition(" ")
         return tokens.read(self._key, token.strip(), now=self._now()) if kind.lower() == "bearer" else None

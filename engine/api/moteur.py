@@ -40,7 +40,7 @@ _STATUS = {
 
 
 def moteur_routes(portal: Portal, passwords: Passwords) -> APIRouter:
-    """The routes."""
+    """Make the routes."""
     router = APIRouter()
 
     @router.post("/submit")
@@ -98,7 +98,7 @@ def _submit(portal: Portal, account: Account, body: bytes, address: str) -> str:
     workflow, inputs = _part(fields, "workflow"), _part(fields, "inputs")
     settings = executor_settings.read({**_settings(fields), **_config(portal, fields)})
     name = "".join(c for c in str(workflow.get("name", "")) if (c.isalnum() and c.isascii()) or c in " -_")
-    wish = LaunchRequest(
+    request = LaunchRequest(
         name=name[:255] or "workflow",
         descriptor=workflow,
         values=inputs,
@@ -106,7 +106,7 @@ def _submit(portal: Portal, account: Account, body: bytes, address: str) -> str:
         trusted=True,
         settings=settings,
     )
-    return portal.launcher.launch(account, wish).execution_id
+    return portal.launcher.launch(account, request).execution_id
 
 
 def _status(portal: Portal, account: Account, id_: str) -> str:
@@ -123,12 +123,12 @@ def _kill(portal: Portal, account: Account, body: bytes) -> str:
 
 
 def _settings(fields: dict[str, Any]) -> dict[str, Any]:
-    """The settings of the application's version: none is an empty part, or no part."""
+    """Parse the settings of the application's version: none is an empty part, or no part."""
     return _part(fields, "settings") if fields.get("settings") else {}
 
 
 def _config(portal: Portal, fields: dict[str, Any]) -> dict[str, str]:
-    """The settings of the resource: those of the directory that `executorConfig` names."""
+    """Read the settings of the resource: those of the directory that `executorConfig` names."""
     given = fields.get("executorConfig")
     try:
         name = b64decode(str(given), validate=True).decode().strip() if given else ""

@@ -16,7 +16,7 @@ LARGEST = 4 << 20
 
 
 def node_routes(exchange: Exchange) -> APIRouter:
-    """The routes of the node end point."""
+    """Make the routes of the node end point."""
     router = APIRouter(prefix="/node")
 
     @router.post("/exchange")

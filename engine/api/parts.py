@@ -48,12 +48,12 @@ class Http:
         db: Database,
         make: MakeManifest,
         key: Key,
-        doors: NodeStorages,
+        storages: NodeStorages,
         portal: Callable[[FileTree], Portal] | None,
         trail: AuditTrail,
         clock: Clock,
     ) -> None:
-        """Takes the address and the storage; nothing is answered before `start`.
+        """Take the address and the storage; nothing is answered before `start`.
 
         Raises:
             SettingsError: `api.listen`, `api.public_url` or `portal.tree` cannot be one.
@@ -65,8 +65,8 @@ class Http:
         site = site_of(every)
         self._tree = Tree(settings.root)
         try:
-            exchange = Exchange(db, make, key, living, doors, clock)
-            self._files = tree = _virtual_tree(every, self._tree, site, doors)
+            exchange = Exchange(db, make, key, living, storages, clock)
+            self._files = tree = _virtual_tree(every, self._tree, site, storages)
             self._opened = opened = portal(tree) if portal else None
             self._storage = StorageElement(
                 self._tree,
@@ -83,7 +83,7 @@ class Http:
                 others.include_router(page_routes())
                 others.include_router(moteur_routes(opened, self._rest.passwords))
             self._refusals = refusals = Refusals(trail, clock)
-            self._sessions = Sessions(db, every.storages if portal else {}, doors.renew, clock)
+            self._sessions = Sessions(db, every.storages if portal else {}, storages.renew, clock)
             self._server = HttpServer(
                 RefusalRecorder(Application(self._storage, others, self._rest), refusals.record),
                 settings.listen,
@@ -132,11 +132,11 @@ class Http:
         self._tree.close()
 
 
-def _virtual_tree(every: Settings, tree: Tree, site: Site | None, doors: NodeStorages) -> FileTree:
+def _virtual_tree(every: Settings, tree: Tree, site: Site | None, storages: NodeStorages) -> FileTree:
     here = DirectoryTree(tree, every.api)
     if site is None:
         return here
-    return SplitTree(StorageTree(doors.storage(site.url, every.owner, ""), site, tree), here)
+    return SplitTree(StorageTree(storages.storage(site.url, every.owner, ""), site, tree), here)
 
 
 def _check(db: Database) -> Callable[[], None]:

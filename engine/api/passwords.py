@@ -30,7 +30,7 @@ _KNOWN = 10_000
 
 @dataclass(order=True, slots=True)
 class _Try:
-    """Orders those who wait: who guessed less comes first, then who came first."""
+    """Sort those who wait: who guessed less comes first, then who came first."""
 
     guessed: tuple[int, int]
     number: int
@@ -43,8 +43,8 @@ class Passwords:
     def __init__(
         self, users: Users, failures: Failures, clock: Clock, *, waiting: int, known: int = _KNOWN
     ) -> None:
-        """`waiting`: tries that wait for their turn at a time; a thread hashes about twenty in a second.
-        `known`: right ones, and wrong ones, that are remembered.
+        """Set the limits. `waiting`: tries that wait for their turn at a time; a thread hashes about twenty
+        in a second. `known`: right ones, and wrong ones, that are remembered.
         """
         self._users = users
         self._failures = failures
@@ -60,7 +60,7 @@ class Passwords:
         self._seldom = RateLimitedLog()
 
     async def account(self, name: str, password: str, address: str) -> Account | None:
-        """The account that they open, if any.
+        """Find the account that a name and password open, if any.
 
         Raises:
             Refused: it is wrong, like many others from there; or too many wait, all with fewer guesses.

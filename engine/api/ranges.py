@@ -23,12 +23,12 @@ class Piece:
 
 
 def etag(found: os.stat_result) -> str:
-    """A name of this very content."""
+    """Name this very content."""
     return f'"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"'
 
 
 def choose(headers: Mapping[str, str], size: int, tag: str) -> Piece:
-    """What to send. Several ranges at a time are answered with the whole file, as one is free to."""
+    """Choose what to send. Several ranges at a time are answered with the whole file, as one is free to."""
     if (match := headers.get("if-match")) and not _named(match, tag):
         return Piece(412, 0, 0)
     if (known := headers.get("if-none-match")) and _named(known, tag):
@@ -50,7 +50,9 @@ def choose(headers: Mapping[str, str], size: int, tag: str) -> Piece:
 
 
 def _number(digits: str) -> int:
-    """A position: one beyond every file is as good as another, and Python reads no numbers of any length."""
+    """Parse a position: one beyond every file is as good as another, and Python reads no numbers of any
+    length.
+    """
     return int(digits) if len(digits) < _DIGITS else 10**_DIGITS
 
 

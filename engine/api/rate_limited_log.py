@@ -25,7 +25,7 @@ class RateLimitedLog:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._told: dict[str, _Logged] = {}
+        self._logged: dict[str, _Logged] = {}
 
     def warn(self, event: str, **fields: Any) -> None:
         """Write a warning, unless it was written within the last minute. `event` is a fixed text."""
@@ -34,12 +34,12 @@ class RateLimitedLog:
             log.warning(event, **fields, **({"more": more} if more else {}))
 
     def due(self, event: str) -> int | None:
-        """How often it was left out since it was written last; None: it is left out this time too."""
+        """Return how often it was left out since it was written last; None: it is left out this time too."""
         now = time.monotonic()
         with self._lock:
-            told = self._told.get(event)
-            if told is not None and now - told.at < MINUTE:
-                told.since += 1
+            entry = self._logged.get(event)
+            if entry is not None and now - entry.at < MINUTE:
+                entry.since += 1
                 return None
-            self._told[event] = _Logged(now)
-            return told.since if told else 0
+            self._logged[event] = _Logged(now)
+            return entry.since if entry else 0

@@ -52,11 +52,11 @@ class Incoming:
             self._hasher.update(piece)
 
     def results(self) -> dict[str, str]:
-        """The checksums of all of it."""
+        """Return the checksums of the whole file."""
         return self._hasher.results()
 
     def publish(self, path: Segments) -> int:
-        """It is complete: give it its name. Gives the bytes of what it replaced."""
+        """Give the complete file its name; return the bytes of what it replaced."""
         self._digests.store(self._file, self.results())
         replaced = self._tree.publish(self._part, path)
         self._part = ""

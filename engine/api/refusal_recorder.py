@@ -54,13 +54,13 @@ class RefusalRecorder:
             await self._app(scope, receiving, sending)
         finally:
             stalled = bool(state.get(STALLED))
-            told = 408 if stalled else status
-            if 400 <= told < 500 and (stalled or not gone) and _counts(scope, told):
-                self._tell(_refusal(scope, state, told))
+            shown = 408 if stalled else status
+            if 400 <= shown < 500 and (stalled or not gone) and _counts(scope, shown):
+                self._tell(_refusal(scope, state, shown))
 
 
 def of_connection(client: Any, status: int) -> Refusal:
-    """What was refused before it was a request."""
+    """Describe what was refused before it was a request."""
     return Refusal("", client[0] if client else "", "request", status, int(Code.GENERIC))
 
 
@@ -87,7 +87,7 @@ def _refusal(scope: Message, state: dict[str, Any], status: int) -> Refusal:
 
 
 def _description(scope: Message) -> str:
-    """The fixed words of a route."""
+    """Return the fixed description of a route."""
     path: str = scope["path"]
     if path.startswith(_NODES):
         return path.split("/")[1]

@@ -141,7 +141,7 @@ class StorageElement:
         return Request(scope["method"], path, url_path, headers, receive, scope.setdefault("state", {}))
 
     async def _scope(self, request: Request, verb: str, path: Segments) -> TokenScope:
-        """What the request may do, this included.
+        """Check what the request may do, this included.
 
         Raises:
             Refusal: 401 without a good token, 403 when it does not go so far.
@@ -270,11 +270,11 @@ class StorageElement:
             found = os.fstat(file)
             piece = ranges.choose(request.headers, found.st_size, ranges.etag(found))
             asked = digests.requested_algorithm(request.header("want-digest"))
-            told = digests.header_value(asked, self._digests.of(file, asked)) if asked else ""
+            digest = digests.header_value(asked, self._digests.of(file, asked)) if asked else ""
             first = b""
             if request.method == "GET":
                 first = os.pread(file, min(FIRST, piece.stop - piece.start), piece.start)
-            return _Opened(file, found, piece, told, first)
+            return _Opened(file, found, piece, digest, first)
         except BaseException:
             os.close(file)
             raise
@@ -337,14 +337,14 @@ class StorageElement:
 
 
 def _kept_for(path: Segments) -> str:
-    """The directory of the execution whose room something takes: at the top, or within the virtual tree."""
+    """Find the directory of the execution whose room a file takes: at the top, or within the virtual tree."""
     names = enumerate(path) if path[0] == ROOT else ()
     end = next((at for at, name in names if at >= _BELOW and _ID.fullmatch(name)), 0)
     return "/".join(path[: end + 1])
 
 
 def _refusal(error: Refusal | QuotaExceeded | Unavailable | OSError, method: str) -> Refusal:
-    """What a client is told of trouble with the disk: never a path of this machine."""
+    """Translate trouble with the disk for a client, without any path of this machine."""
     if isinstance(error, Refusal):
         return error
     if isinstance(error, QuotaExceeded):

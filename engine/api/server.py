@@ -168,7 +168,7 @@ class _Quiet(logging.Filter):
         self._seldom = RateLimitedLog()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether it is written."""
+        """Say whether it is written."""
         text = str(record.msg)
         if record.exc_info or record.levelno < logging.WARNING:
             return True

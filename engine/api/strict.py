@@ -67,7 +67,7 @@ def _check(scope: Message) -> None:
 
 
 def _in_origin_form(scope: Message) -> Message:
-    """The same request, its target as most clients write it (RFC 9112, 3.2).
+    """Rewrite the target of a request as most clients write it (RFC 9112, 3.2).
 
     Raises:
         Refusal: it is none.
@@ -83,8 +83,8 @@ def _in_origin_form(scope: Message) -> Message:
 
 
 def _unless_asked_for(receive: Receive, send: Send) -> tuple[Receive, Send]:
-    """The same, but the connection ends with an answer that comes before the body was asked for: whether that
-    comes nevertheless is for the client to choose.
+    """End the connection after an answer that comes before the body was asked for: whether the body comes
+    nevertheless is for the client to choose.
     """
     asked = False
 

@@ -83,14 +83,14 @@ class Tree:
         return found.f_bavail * found.f_frsize
 
     def item(self, path: Segments) -> Item:
-        """What lies there: a file or a directory, nothing else counts."""
+        """Describe a path: a file or a directory, nothing else counts."""
         if not path:
             return Item("", os.fstat(self._root))
         with self._above(path) as (directory, name):
             return _item(name, os.stat(name, dir_fd=directory, follow_symlinks=False))
 
     def items(self, path: Segments) -> list[Item]:
-        """What lies directly in a directory, by name."""
+        """List what is directly in a directory, by name."""
         with self._directory(path) as directory, os.scandir(directory) as entries:
             found = []
             for entry in entries:
@@ -101,7 +101,7 @@ class Tree:
         )
 
     def open(self, path: Segments) -> int:
-        """A file for reading."""
+        """Open a file for reading."""
         with self._above(path) as (directory, name):
             try:
                 file = os.open(name, _FILE, dir_fd=directory)
@@ -116,13 +116,13 @@ class Tree:
             raise
 
     def part(self) -> tuple[str, int]:
-        """A new file that nobody sees, and its name for `publish` and `drop`."""
+        """Make a new file that nobody sees, and its name for `publish` and `drop`."""
         name = new_id()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         return name, os.open(name, flags, 0o600, dir_fd=self._parts)
 
     def path_of_part(self, part: str) -> Path:
-        """Where a part lies on this machine."""
+        """Return where a part lies on this machine."""
         return self._path / _PARTS / part
 
     def publish(self, part: str, path: Segments) -> int:
@@ -193,7 +193,7 @@ class Tree:
 
     @contextmanager
     def _above(self, path: Segments, *, make: bool = False) -> Iterator[tuple[int, str]]:
-        """The directory that holds what a path names, and its name there."""
+        """Open the directory that holds what a path names, and give its name there."""
         if not path:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with self._directory(path[:-1], make=make, hidden=path[0].startswith(".")) as directory:
@@ -228,7 +228,9 @@ def _step(directory: int, name: str, *, make: bool) -> int:
 
 
 def _plain(error: OSError) -> OSError:
-    """A symbolic link where a name was walked is no directory, and no file, of ours."""
+    """Translate the error of a symbolic link where a name was walked: it is no directory, and no file, of
+    ours.
+    """
     if error.errno in (errno.ELOOP, errno.ENXIO):
         return NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     return error

@@ -16,17 +16,17 @@ class Wait:
     counted: int = 0
 
     def start(self, now: float) -> None:
-        """It is waited for."""
+        """Start to wait."""
         self.since = now
 
     def stop(self, now: float) -> None:
-        """It did what was waited for."""
+        """Stop waiting: it did what was waited for."""
         if self.since is not None:
             self.waited += now - self.since
         self.since = None
 
     def slow(self, now: float, bytes_: int, stall: float, least_rate: int) -> bool:
-        """Whether too few bytes passed in the time that was waited; if not, another window begins."""
+        """Say whether too few bytes passed in the time that was waited; if not, another window begins."""
         if self.since is None:
             return False
         waited = self.waited + now - self.since

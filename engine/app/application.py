@@ -233,7 +233,7 @@ class Application:
     def cancel_job(self, id_: ExecutionId, number: int, also: Also | None = None) -> bool:
         """Ask for the end of one job; False when it is over already. `also`: done in the same commit.
 
-        Jobs that the place runs as one with it end too, and are tried again.
+        Jobs that the back-end runs as one with it end too, and are tried again.
         """
         now = self._clock.now()
         with self._db.write() as connection:

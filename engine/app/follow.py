@@ -25,7 +25,7 @@ OUTAGE = 5.0
 """Seconds between two tries while the database does not answer."""
 
 ACTIVE_INTERVAL_S = 0.02
-"""Seconds between two rounds while things move: news of many jobs then share a commit."""
+"""Seconds between two rounds while things move: events of many jobs then share a commit."""
 
 IDLE_INTERVAL_S = 0.2
 """Seconds between two rounds of a daemon where nothing has moved for a while."""

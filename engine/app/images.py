@@ -42,7 +42,7 @@ class Pinned:
 
     image: wire.Image
     by: str
-    """The place that knew the digest, for people."""
+    """What knew the digest, for people."""
     warnings: tuple[str, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""From stored rows to the orders of one attempt. Deterministic: the same rows give the same manifest."""
+"""From stored rows to the manifest of one attempt. Deterministic: the same rows give the same manifest."""
 
 from __future__ import annotations
 

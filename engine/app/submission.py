@@ -59,7 +59,7 @@ class Submissions:
 
         Raises:
             BadRequest: some invocation is wrong, or the key was used for another request.
-            Unavailable: the place takes no jobs now, or the results cannot be written.
+            Unavailable: the back-end takes no jobs now, or the results cannot be written.
 
         Whatever is raised, nothing is left behind.
         """

@@ -19,7 +19,7 @@ Told = Mapping[str, Any]
 
 
 def administration() -> Here | Client:
-    """That of the daemon that was named, or of this machine."""
+    """Return the administration of the daemon that was named, or of this machine."""
     from engine.cli.remote_session import connected
 
     return connected() if session.server else Here(session.engine)
@@ -43,14 +43,14 @@ class Here:
         return {**plain(made), "key": key}
 
     def user_keys(self, name: str) -> Sequence[Told]:
-        """Which API keys an account has."""
+        """Return which API keys an account has."""
         from engine.clock import iso
 
         found = self._engine.administration.user_keys(name)
         return [{"name": one.name, "made": iso(one.created_at)} for one in found]
 
     def new_key(self, name: str, purpose: str) -> str:
-        """A further API key."""
+        """Make a further API key."""
         return self._engine.administration.new_key(name, purpose)
 
     def revoke_key(self, name: str, purpose: str) -> None:
@@ -100,7 +100,7 @@ class Here:
         self._engine.administration.remove_member(group, name)
 
     def proposals(self, *, decided: bool = False) -> Sequence[Told]:
-        """The proposals of everybody."""
+        """List the proposals of everybody."""
         return self._engine.proposing.all(decided=decided)
 
     def proposal(self, id_: str) -> Told:
@@ -119,7 +119,7 @@ class Here:
         self._engine.proposing.refuse(id_, why)
 
     def audit_lines(self, after: int) -> Iterable[Told]:
-        """The lines of the audit trail."""
+        """List the lines of the audit trail."""
         return self._engine.trail.lines(after)
 
     def audit_head(self) -> Told:
@@ -127,25 +127,25 @@ class Here:
         return self._engine.trail.published_head()
 
     def who(self, what: str, time: str) -> Sequence[Told]:
-        """Whose a job of a place was, or what ran on a host at a time."""
+        """Return whose a job of a place was, or what ran on a host at a time."""
         from engine.app.portal.tracing import who
 
         return who(self._engine.db, what, time)
 
     def audit_problems(self, heads: Sequence[Told]) -> Iterable[str]:
-        """What is wrong with it."""
+        """List what is wrong with it."""
         from engine.app.portal.audit import head_of
 
         return self._engine.trail.problems([head_of(one) for one in heads])
 
     def usage(self, by: Sequence[str], since: str, until: str) -> Sequence[Told]:
-        """What the work of users has taken."""
+        """Sum up what the work of users has taken."""
         from engine.app.usage import usage_of
 
         return usage_of(self._engine.db, by, since, until)
 
     def sites(self, backend: str) -> Sequence[Told]:
-        """Where jobs ran."""
+        """Return where jobs ran."""
         from engine.app.health.grid import sites_of
 
         return [plain(one) for one in sites_of(self._engine.db, self._engine.clock.now(), backend)]

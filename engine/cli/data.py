@@ -203,7 +203,7 @@ def _conclude(done: Sequence[Copied], seconds: float) -> None:
 
 @contextmanager
 def _shown() -> Iterator[Callable[[int], None] | None]:
-    """A line of progress on a terminal; nothing anywhere else."""
+    """Show a line of progress on a terminal; nothing anywhere else."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -51,7 +51,7 @@ def _print(compiled: CompiledTool, points: Iterator[Point], *, staged: bool, flu
 
 
 def expanded(compiled: CompiledTool, point: Point, *, staged: bool) -> dict[str, Any]:
-    """The line for one point: its expansion, or `error`."""
+    """Make the line for one point: its expansion, or `error`."""
     from engine.planning import InvocationError
 
     problem = point.problem

@@ -106,7 +106,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _users() -> Any:
-    """The platform on which somebody is a user; on this machine nobody is."""
+    """Return the platform on which somebody is a user; on this machine nobody is."""
     from engine.cli.remote_session import connected
     from engine.errors import BadRequest
 

@@ -53,7 +53,7 @@ def request(
     ] = False,
     network: NetworkOption = False,
 ) -> SubmitRequest:
-    """The options of `submit` and `plan` as one value.
+    """Gather the options of `submit` and `plan` as one value.
 
     Raises:
         BadRequest: an option has no meaning.

@@ -23,7 +23,7 @@ def install_handlers() -> None:
 
 
 def listen_again() -> None:
-    """What the last one asked for is arranged: the next one counts."""
+    """Accept signals again, once what the previous one asked for is arranged."""
     global _listening
     _listening = True
 

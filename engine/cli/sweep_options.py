@@ -59,7 +59,7 @@ def sweep_from(
     first: First = None,
     max_jobs: MaxJobs = MOST_JOBS,
 ) -> Sweep:
-    """The same options as one value.
+    """Gather the same options as one value.
 
     Raises:
         BadRequest: an option for data sets comes without one.
@@ -91,7 +91,7 @@ def sweep_from(
 
 
 def _directory(text: str) -> str:
-    """The directory that `--bids` names. Raises BadRequest when that is not one of this machine."""
+    """Find the directory that `--bids` names. Raises BadRequest when that is not one of this machine."""
     from engine.app.data.locations import path_of
     from engine.errors import BadRequest
 

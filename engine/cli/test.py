@@ -63,7 +63,7 @@ def results(tool: Tool, run: Runner) -> Iterator[tuple[str, list[str]]]:
 
 
 def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runner:
-    """A function that submits a test's invocation and waits for its end."""
+    """Make a function that submits a test's invocation and waits for its end."""
     from engine.app.requests import SubmitRequest
     from engine.errors import BadRequest
     from engine.ids import ExecutionId

@@ -22,7 +22,7 @@ _LEAST = 1 << 20
 
 
 def bytes_of(text: str, option: str) -> int:
-    """A number of bytes from `4G`, `512Mi`, `100000`.
+    """Parse a number of bytes from `4G`, `512Mi`, `100000`.
 
     Raises:
         BadRequest: it is not such an amount, or not above zero.

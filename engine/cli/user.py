@@ -166,7 +166,7 @@ def group_leave(name: GroupArgument, user: NameArgument) -> None:
 
 
 def _identity(one: Mapping[str, Any]) -> str:
-    """What an identity provider calls it: a name there is whatever its owner chose."""
+    """Render what an identity provider calls it: a name there is whatever its owner chose."""
     return f"{one['subject']} of {one['issuer']}" if one["subject"] else ""
 
 

@@ -63,11 +63,12 @@ class Client(Files, Pipelines, Proposals, Platforms, Administration):
         return str(self._json("POST", "executions", wanted)["identifier"])
 
     def executions(self, *, limit: int = 50, offset: int = 0) -> list[Mapping[str, Any]]:
-        """Executions, newest first."""
+        """List executions, newest first."""
         return list(self._json("GET", f"executions?{urlencode({'limit': limit, 'offset': offset})}"))
 
     def status(self, id_: str) -> Mapping[str, Any]:
-        """An execution, as CARMIN tells it: `status` is Running, Finished, ExecutionFailed or Killed.
+        """Read an execution, as CARMIN describes it: `status` is Running, Finished, ExecutionFailed or
+        Killed.
 
         Raises:
             NotFound: there is none.
@@ -101,14 +102,14 @@ class Client(Files, Pipelines, Proposals, Platforms, Administration):
         self._json("PUT", f"executions/{quote(id_, safe='')}/delete", {"deleteFiles": True})
 
     def results(self, id_: str) -> list[Mapping[str, Any]]:
-        """The results of an execution: `path`, `name` below all results, `size`, `isDirectory`, `exists`.
-        What lies in a directory that is a result comes with it.
+        """List the results of an execution: `path`, `name` below all results, `size`, `isDirectory`,
+        `exists`. What is in a directory that is a result comes with it.
         """
         return list(self._json("GET", f"executions/{quote(id_, safe='')}/results"))
 
     def jobs(self, id_: str, status: str = "") -> Iterator[Mapping[str, Any]]:
-        """The jobs of an execution by number, all or those of one status (QUEUED, RUNNING, COMPLETED, ERROR,
-        CANCELLED): `number` from 0, `status`, `parameters`, `attempts`, `exitCode`, `exitMessage`.
+        """Yield the jobs of an execution by number, all or those of one status (QUEUED, RUNNING, COMPLETED,
+        ERROR, CANCELLED): `number` from 0, `status`, `parameters`, `attempts`, `exitCode`, `exitMessage`.
         """
         after: int | None = 0
         wanted = {"status": status} if status else {}
@@ -119,11 +120,11 @@ class Client(Files, Pipelines, Proposals, Platforms, Administration):
             after = page["next"]
 
     def job(self, id_: str, number: int = 0) -> Mapping[str, Any]:
-        """A job with its `phases` and its `story`; jobs are counted from 0."""
+        """Read a job with its `phases` and its `story`; jobs are counted from 0."""
         return dict(self._json("GET", f"executions/{quote(id_, safe='')}/jobs/{number}"))
 
     def log(self, id_: str, job: int = 0, stream: str = "stdout") -> bytes:
-        """What a job printed (`stdout` or `stderr`); jobs are counted from 0."""
+        """Read what a job printed (`stdout` or `stderr`); jobs are counted from 0."""
         return self._bytes("GET", f"executions/{quote(id_, safe='')}/jobs/{job}/{stream}")
 
     def download_results(self, id_: str, into: Path) -> list[Path]:
@@ -149,7 +150,7 @@ class Client(Files, Pipelines, Proposals, Platforms, Administration):
 
 
 def _harmless(below: str) -> list[str]:
-    """The parts of a name that a daemon tells: it may not lead out of the directory that was asked for."""
+    """Split a name that a daemon gives: it may not lead out of the directory that was asked for."""
     parts = [part for part in below.split("/") if part not in ("", ".")]
     if ".." in parts or "\0" in below:
         raise BadRequest(f"{below!r}: the daemon tells a name that leads elsewhere")

@@ -32,11 +32,11 @@ class Administration(Requests):
         return dict(self._json("POST", "admin/users", wanted, once=look))
 
     def user_keys(self, name: str) -> list[Mapping[str, Any]]:
-        """Which API keys an account has: `name`, `made`; never the keys."""
+        """Return which API keys an account has: `name`, `made`; never the keys."""
         return list(self._json("GET", f"{_user(name)}/keys"))
 
     def new_key(self, name: str, purpose: str) -> str:
-        """A further API key of an account, shown this once.
+        """Make a further API key of an account, shown this once.
 
         Raises:
             BadRequest: the account has a key of that name.
@@ -92,7 +92,7 @@ class Administration(Requests):
         self._json("DELETE", _member(group, name))
 
     def audit_lines(self, after: int = 0) -> Iterator[Mapping[str, Any]]:
-        """The lines of the audit trail after a number."""
+        """Yield the lines of the audit trail after a number."""
         while True:
             page = self._json("GET", f"admin/audit?{urlencode({'after': after, 'limit': _PAGE})}")
             yield from page
@@ -101,11 +101,13 @@ class Administration(Requests):
             after = int(page[-1]["number"])
 
     def audit_head(self) -> Mapping[str, Any]:
-        """The end of the audit trail, to be kept elsewhere: `number`, `sha256`, `signature`, `public_key`."""
+        """Read the end of the audit trail, to be stored on another machine: `number`, `sha256`, `signature`,
+        `public_key`.
+        """
         return dict(self._json("GET", "admin/audit/head"))
 
     def who(self, what: str, time: str = "") -> list[Mapping[str, Any]]:
-        """Whose a job of a place (`BACKEND:ID`) was, or what ran on a host at a time.
+        """Return whose a job of a place (`BACKEND:ID`) was, or what ran on a host at a time.
 
         Raises:
             NotFound: nothing is known of it.
@@ -113,9 +115,9 @@ class Administration(Requests):
         return list(self._json("GET", f"admin/audit/who?{urlencode({'what': what, 'time': time})}"))
 
     def audit_problems(self, heads: Sequence[Mapping[str, Any]] = ()) -> list[str]:
-        """What is wrong with the audit trail, a line each; it must still contain these heads. The daemon
-        verifies it, some thousand lines at a time: a head that is kept elsewhere shows what it could hide.
-        A thousand problems are enough.
+        """List what is wrong with the audit trail, a line each; it must still contain these heads. The daemon
+        verifies it, some thousand lines at a time: a head that is stored on another machine shows what it
+        could hide. A thousand problems are enough.
         """
         found: list[str] = []
         wanted: dict[str, Any] = {"heads": [dict(head) for head in heads]}
@@ -128,12 +130,12 @@ class Administration(Requests):
         return found
 
     def usage(self, by: Sequence[str], since: str = "", until: str = "") -> list[Mapping[str, Any]]:
-        """What the work of users has taken, summed by dimensions, of months from `since` to `until`."""
+        """Sum up what the work of users has taken, by dimensions, of months from `since` to `until`."""
         asked = [*(("by", one) for one in by), ("since", since), ("until", until)]
         return list(self._json("GET", f"admin/usage?{urlencode(asked)}"))
 
     def sites(self, backend: str = "") -> list[Mapping[str, Any]]:
-        """Where jobs ran, what worked there, and which sites rest; of one back-end or of all."""
+        """Return where jobs ran, what worked there, and which sites rest; of one back-end or of all."""
         return list(self._json("GET", f"admin/sites?{urlencode({'backend': backend})}"))
 
 

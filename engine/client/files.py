@@ -18,11 +18,11 @@ class Files(Requests):
     """What lies below `/vip`."""
 
     def exists(self, path: str) -> bool:
-        """Whether something lies at a path of the virtual tree."""
+        """Say whether something lies at a path of the virtual tree."""
         return bool(self._json("GET", f"{_path(path)}?action=exists")["exists"])
 
     def list(self, path: str) -> Sequence[Mapping[str, Any]]:
-        """What lies in a directory of the virtual tree."""
+        """List a directory of the virtual tree."""
         return list(self._json("GET", f"{_path(path)}?action=list"))
 
     def delete(self, path: str) -> None:

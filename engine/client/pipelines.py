@@ -15,7 +15,7 @@ class Pipelines(Requests):
     """Pipelines."""
 
     def pipelines(self) -> list[Mapping[str, Any]]:
-        """The pipelines that may be used."""
+        """List the pipelines that may be used."""
         return list(self._json("GET", "pipelines"))
 
     def pipeline(self, identifier: str) -> Mapping[str, Any]:

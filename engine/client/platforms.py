@@ -17,7 +17,7 @@ class Platforms(Requests):
         return list(self._json("GET", "externalPlatforms"))
 
     def platform_keys(self) -> list[str]:
-        """For which platforms there are keys; never the keys."""
+        """Return for which platforms there are keys; never the keys."""
         return [str(one["storageIdentifier"]) for one in self._json("GET", "user/externalKeys")]
 
     def add_platform_key(self, platform: str, key: str) -> None:

@@ -35,8 +35,8 @@ class Proposals(Requests):
         self._json("DELETE", f"proposals/{quote(id_, safe='')}")
 
     def proposals(self, *, decided: bool = False) -> list[Mapping[str, Any]]:
-        """The proposals of everybody that are open, or also those that are decided; for administrators, like
-        all that follows.
+        """List the open proposals of everybody, or also those that are decided; for administrators, like all
+        that follows.
         """
         return list(self._json("GET", f"{_ADMIN}?decided={str(decided).lower()}"))
 

@@ -1,4 +1,4 @@
-"""An attempt: one try of a job at one back-end. States, news, and the table that joins them.
+"""An attempt: one try of a job at one back-end. States, events, and the table that joins them.
 
 Decisions only: no clock, no database, no effect. The reconciler writes what `advance` says.
 """
@@ -53,10 +53,10 @@ class AttemptEvent(StrEnum):
     SEEN_QUEUED = "seen_queued"
     SEEN_RUNNING = "seen_running"
     SEEN_FINISHED = "seen_finished"
-    GONE = "gone"  # the place has not known it for longer than its grace period
+    GONE = "gone"  # the back-end has not known it for longer than its grace period
     REPORT_SUCCEEDED = "report_succeeded"  # a verified report, its products in place
     REPORT_FAILED = "report_failed"  # a verified report of a failure
-    REPORT_ABSENT = "report_absent"  # finished, but nothing believable came back
+    REPORT_ABSENT = "report_absent"  # finished, but no valid report came back
     STORAGE_GONE = "storage_gone"  # a verified report, its products out of reach for too long
     TAKEN_UP = "taken_up"  # another try was asked for: its products are looked for again
     CANCEL_REQUESTED = "cancel_requested"
@@ -74,7 +74,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where news leads, and what must be done."""
+    """Where an event leads, and what must be done."""
 
     to: AttemptState
     effects: tuple[Effect, ...] = ()
@@ -141,7 +141,7 @@ def transition(state: AttemptState, event: AttemptEvent) -> Transition:
     from the dead.
 
     Raises:
-        IllegalTransition: the news contradicts the state; the caller quarantines the attempt.
+        IllegalTransition: the event contradicts the state; the caller quarantines the attempt.
     """
     if state.is_final or (state, event) in NO_CHANGE:
         return Transition(state)

@@ -15,7 +15,7 @@ class Destination(NamedTuple):
 
     url: str  # of the execution's own directory there, or SANDBOX
     rename: bool = True  # results are renamed to their final names; else they stay where they were written
-    door: bool = False  # the same storage as the place before it, reached in another way
+    door: bool = False  # the same storage as the destination before it, reached in another way
 
 
 class Grid(NamedTuple):

@@ -18,8 +18,8 @@ class Failure(StrEnum):
     OUTPUT = "output"
     CANCELLED = "cancelled"
     ENGINE = "engine"
-    LOST = "lost"  # the place forgot it, or gave no believable report
-    REJECTED = "rejected"  # the place would not take it
+    LOST = "lost"  # the back-end forgot it, or gave no valid report
+    REJECTED = "rejected"  # the back-end would not take it
     STRANDED = "stranded"  # its results are on a storage that does not answer, and are kept there
 
 

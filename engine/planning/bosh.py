@@ -1,4 +1,4 @@
-"""The only door to the boutiques package: validation of descriptors, and its words for Zenodo.
+"""The only way to the boutiques package: validation of descriptors, and its words for Zenodo.
 
 The package is imported when first needed, since that costs 0.2 s. Its `localExec` is never used: it evaluates
 user text as Python, writes files while it renders, and changes the process environment.

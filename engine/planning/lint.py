@@ -211,7 +211,7 @@ def _inputs(tool: Tool) -> Iterator[Finding]:
             yield Finding("unused-input", WARNING, f"inputs {one.id}", text)
         default = one.default if isinstance(one.default, str) else ""
         if one.type is InputType.FILE and default.startswith("/"):
-            text = f"the default {default} is a path of one machine: jobs elsewhere will not find it"
+            text = f"the default {default} is a path of one machine: jobs on others will not find it"
             yield Finding("file-default", WARNING, f"inputs {one.id}", text)
 
 

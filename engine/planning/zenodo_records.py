@@ -97,7 +97,7 @@ def _published(zenodo: Zenodo, what: str, draft: str) -> str:
         ) from None
     doi = str(record.get("doi", ""))
     if not number_of(doi):
-        raise Unavailable(f"{what}: published as record {draft}, but {zenodo.endpoint} tells no DOI of it")
+        raise Unavailable(f"{what}: published as record {draft}, but {zenodo.endpoint} gives no DOI of it")
     return doi
 
 
@@ -112,14 +112,14 @@ def _new_version(zenodo: Zenodo, what: str, earlier: str) -> str:
     links = record.get("links")
     found = str(links.get("latest_draft", "") if isinstance(links, dict) else "").rpartition("/")[2]
     if not found.isdecimal():
-        raise Unavailable(f"{what}: {zenodo.endpoint} tells no draft of a new version")
+        raise Unavailable(f"{what}: {zenodo.endpoint} gives no draft of a new version")
     return found
 
 
 def _id(record: Mapping[str, Any]) -> str:
     found = str(record.get("id", ""))
     if not found.isdecimal():
-        raise Unavailable("Zenodo tells no number of a new record")
+        raise Unavailable("Zenodo gives no number of a new record")
     return found
 
 
@@ -127,7 +127,7 @@ def _bucket(record: Mapping[str, Any], what: str) -> str:
     links = record.get("links")
     found = links.get("bucket") if isinstance(links, dict) else None
     if not isinstance(found, str) or "://" not in found:
-        raise Unavailable(f"{what}: Zenodo tells no place for its file")
+        raise Unavailable(f"{what}: Zenodo gives no URL for its file")
     return found.rstrip("/")
 
 

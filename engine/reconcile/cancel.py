@@ -1,4 +1,4 @@
-"""Making state follow the wish for an end, and letting the place forget what is over."""
+"""Making state follow the wish for an end, and letting the back-end forget what is over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPEAT = 20.0
 
 
 def follow_intent(context: TickContext) -> bool:
-    """Cancel what the user wants cancelled: jobs that wait, at once; attempts, by asking the place."""
+    """Cancel what the user wants cancelled: jobs that wait, at once; attempts, by asking the back-end."""
     changed = False
     now = context.clock.now()
     with context.db.read() as connection:
@@ -37,7 +37,7 @@ def follow_intent(context: TickContext) -> bool:
 
 
 def cancel_due(context: TickContext) -> bool:
-    """Ask the place to end submissions. One that was never tried is just dropped, without a call."""
+    """Ask the back-end to end submissions. One that was never tried is just dropped, without a call."""
     now = context.clock.now()
     with context.db.read() as connection:
         due = outbox.due(connection, Effect.CANCEL, context.backend.name, now=now, limit=PAGE)
@@ -63,7 +63,7 @@ def cancel_due(context: TickContext) -> bool:
 
 
 def forget_due(context: TickContext) -> bool:
-    """Keep the last logs of submissions that are over, and let the place and the storage drop the rest."""
+    """Keep the last logs of submissions that are over, and let the back-end and the storage drop the rest."""
     now = context.clock.now()
     with context.db.read() as connection:
         due = outbox.due(connection, Effect.FORGET, context.backend.name, now=now, limit=PAGE)

@@ -96,7 +96,7 @@ def _in_parallel(
 
 
 def _retrieve(context: TickContext, due: Sequence[Due], into: Path) -> None:
-    """Bring the small files of submissions, several at a time where the place is far away."""
+    """Bring the small files of submissions, several at a time where the back-end is far away."""
 
     def retrieve(item: Due) -> None:
         context.backend.retrieve(item.native_id or "", into)

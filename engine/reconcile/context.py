@@ -27,7 +27,7 @@ LEASE_S = 30.0
 log = logging.getLogger("engine.reconcile")
 
 MakeManifest = Callable[[Execution, Job, AttemptId], Manifest]
-"""Renders the orders of one attempt; injected, since planning is not known here."""
+"""Renders the manifest of one attempt; injected, since planning is not known here."""
 
 Describe = Callable[[Execution], Tool]
 """The descriptor of an execution: its name, version, DOI and the meaning of its exit codes."""

@@ -61,7 +61,7 @@ def _apply_page(
             if not _is_stale(a)
         ]
         words += [
-            EventNotice(a, AttemptEvent.GONE, "the place no longer knows it", Failure.LOST)
+            EventNotice(a, AttemptEvent.GONE, "the back-end no longer knows it", Failure.LOST)
             for id_ in gone
             for a in held[id_]
         ]

@@ -31,7 +31,7 @@ COPIES = 0.1
 """Seconds between two rounds while copies of results are made."""
 
 RENEWED = 10.0
-"""Seconds between two looks for a renewed credential: they cost the place nothing."""
+"""Seconds between two looks for a renewed credential: they cost the back-end nothing."""
 
 LONGEST_WAIT = 1.0
 """Seconds between two rounds when no place is to be asked: what users want is still heard."""
@@ -188,7 +188,7 @@ class Reconciler:
     def _take_over(self, context: TickContext) -> None:
         """Claim anew what the holder before us had claimed: its fencing number is worth nothing any more.
 
-        Submitting is left out: only the place knows when `find` will see what that engine sent.
+        Submitting is left out: only the back-end knows when `find` will see what that engine sent.
         """
         with context.write() as connection:
             for effect in (Effect.COLLECT, Effect.CANCEL, Effect.FORGET):

@@ -35,7 +35,7 @@ def read(path: Path, attempt: Attempt) -> tuple[Report, str]:
     if report.attempt != attempt.id:
         raise InvalidReport(f"its report is of attempt {report.attempt}")
     if report.manifest_sha256 != attempt.manifest_sha256:
-        raise InvalidReport("its report is of other orders than those that were given")
+        raise InvalidReport("its report is of another manifest than the one that was given")
     if not _can_be(report):
         raise InvalidReport("its report has numbers that cannot be")
     return report, text

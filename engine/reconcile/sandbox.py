@@ -52,7 +52,9 @@ def _put(
             try:
                 _send(context, local, layout.final_url(destination, name, made), made)
             except (Unavailable, CredentialExpired, BadRequest) as error:
-                log.info("result %s beside the report goes to the next place: %s", storable(made.path), error)
+                log.info(
+                    "result %s beside the report goes to the next destination: %s", storable(made.path), error
+                )
                 trouble.append(error)
                 if len(left) > 1:
                     left.remove(destination)

@@ -111,7 +111,7 @@ def submit_due(context: TickContext) -> bool:
             {
                 AttemptId(m.attempt): wire.digest(m)
                 for id_, manifests in by_submission.items()
-                if id_ not in adopted  # it carries the orders of then
+                if id_ not in adopted  # it carries the manifest of then
                 for m in manifests
             },
         )
@@ -209,7 +209,7 @@ def _record_answers(
 ) -> None:
     now = context.clock.now()
     with context.write() as connection:
-        # Read again: the user may have asked for the end while the place was answering.
+        # Read again: the user may have asked for the end while the back-end was answering.
         held = attempts.of_submissions(connection, [*answers, *unwanted])
         words = []
         for id_, answer in answers.items():

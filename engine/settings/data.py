@@ -36,7 +36,7 @@ class StorageSection(Section):
     region: str = "us-east-1"
     """Of S3."""
     checksum: Literal["", "adler32", "md5", "sha256"] = ""
-    """The checksum that the place computes itself; empty: what it is known for, or says."""
+    """The checksum that the storage computes itself; empty: what it is known for, or says."""
     rename: bool | None = None
     """Whether files can be renamed there; empty: what the scheme allows."""
     site: str = ""

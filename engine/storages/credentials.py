@@ -1,4 +1,4 @@
-"""What the engine shows at the door of a storage: proxies, tokens and keys, each in a file of its owner's.
+"""What the engine shows to a storage: proxies, tokens and keys, each in a file of its owner's.
 
 Files are looked at whenever they are used and read again when they have changed, so that whoever renews a
 proxy or token need tell nobody. A secret is inside of a `Secret`, which no `repr`, log or error ever opens.

@@ -271,8 +271,8 @@ class GirderStorage(RemoteStorage):
             CredentialExpired: it has.
         """
         permit = UrlAccess(self._settings.url, self._api(self._settings.url), Access({"Girder-Token": token}))
-        told = girder.Rest(self._tools, permit).json("GET", "token/current").get("expires")
-        end = datetime.fromisoformat(told).timestamp() if isinstance(told, str) else 0.0
+        expires = girder.Rest(self._tools, permit).json("GET", "token/current").get("expires")
+        end = datetime.fromisoformat(expires).timestamp() if isinstance(expires, str) else 0.0
         if end <= self._clock.now():
             since = f" at {iso(end)}" if end else ""
             raise CredentialExpired(

@@ -95,7 +95,7 @@ class RemoteStorage(RemoteFiles):
     """Most of `engine.ports.Storage`: a subclass says how to look, and how one file goes there."""
 
     _sums: ClassVar[Sequence[str]] = ("sha256", "adler32")
-    """Checksums that are computed while a file is sent, to be compared with the place's own."""
+    """Checksums that are computed while a file is sent, to be compared with the storage's own."""
 
     @abstractmethod
     def _store(self, source: Source, url: str) -> None:

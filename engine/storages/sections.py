@@ -38,7 +38,7 @@ class StorageSettings:
 def storage_of(url: str, known: Iterable[StorageSettings]) -> StorageSettings | None:
     """Find the storage to which the URL belongs by its longest prefix, aliases included; None: to none.
 
-    Its `url` is the door by which it was found.
+    Its `url` is the alias by which it was found.
     """
     every = ((alias, settings) for settings in known for alias in (settings.url, *settings.aliases))
     found = nearest(url, every)

@@ -160,7 +160,7 @@ def report_text(connection: Connection, attempt_id: AttemptId) -> str | None:
 
 
 def set_manifests(connection: Connection, hashes: Mapping[AttemptId, str]) -> None:
-    """Note, before they are handed over, which orders each attempt carries."""
+    """Note, before they are handed over, which manifest each attempt carries."""
     set_each(connection, attempt.c.manifest_sha256, hashes)
 
 

@@ -44,7 +44,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditLine:
-    """A deed in its place."""
+    """A record in its place."""
 
     number: int
     record: AuditRecord

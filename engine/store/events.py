@@ -1,4 +1,4 @@
-"""The story of every job: one line for each thing that was learned, in the commit that it caused."""
+"""The history of every job: one line for each thing that was learned, in the commit that it caused."""
 
 from __future__ import annotations
 

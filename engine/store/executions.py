@@ -118,7 +118,7 @@ def starting_with(connection: Connection, prefix: str) -> list[ExecutionId]:
     """At most two ids that begin with `prefix`: enough to tell unknown, unique and ambiguous apart."""
     query = (
         sa.select(execution.c.id)
-        .where(execution.c.id.startswith(prefix, autoescape=True))  # orders of letters differ, this does not
+        .where(execution.c.id.startswith(prefix, autoescape=True))  # collations differ, this does not
         .order_by(execution.c.id)
         .limit(2)
     )

@@ -1,4 +1,4 @@
-"""The lease: of all engines on one database, the holder alone tells news and performs effects.
+"""The lease: of all engines on one database, the holder alone writes events and performs effects.
 
 Every write of the holder carries its fencing number: an engine that slept through its lease and wakes up
 cannot write a line (Kleppmann, "How to do distributed locking", 2016).

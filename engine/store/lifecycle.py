@@ -30,7 +30,7 @@ class NewAttempt:
 
 @dataclass(frozen=True, slots=True)
 class EventNotice:
-    """One piece of news for one attempt."""
+    """One event of one attempt."""
 
     attempt: Attempt
     event: AttemptEvent
@@ -87,9 +87,9 @@ def prepare(connection: Connection, backend: str, new: Sequence[NewAttempt], *, 
 
 
 def apply_events(connection: Connection, words: Sequence[EventNotice], *, now: float) -> list[EventNotice]:
-    """Apply news: new states, events and effects, all in the caller's transaction.
+    """Apply events: new states, events and effects, all in the caller's transaction.
 
-    News that contradicts an attempt's state quarantines that attempt and nothing else. Returns the words
+    An event that contradicts an attempt's state quarantines that attempt and nothing else. Returns the words
     that brought an attempt to rest.
 
     Raises:
@@ -141,7 +141,7 @@ def _write(connection: Connection, steps: Sequence[tuple[EventNotice, Transition
         for w, s in steps
     ]
     if connection.execute(statement, rows).rowcount != len(rows):
-        raise LostRace("an attempt changed while news of it was written")
+        raise LostRace("an attempt changed while an event of it was written")
     events.append(connection, [_event(w.attempt, w.event, s.to, w.detail, now) for w, s in steps])
 
 

@@ -107,8 +107,8 @@ submission = Table(
     Column("backend", String(64), nullable=False),
     Column("native_id", String(255)),
     Column("live", Boolean, nullable=False),  # until all its attempts are final
-    Column("detail", Text, nullable=False, default=""),  # the place's last own words
-    Column("unknown_since", Float),  # first time that the place did not know it
+    Column("detail", Text, nullable=False, default=""),  # the back-end's own last message
+    Column("unknown_since", Float),  # first time that the back-end did not know it
     Column("site", String(255), nullable=False, server_default=""),  # of a grid, once that is settled
     Column("created_at", Float, nullable=False),
     Index("ix_submission_backend_live", "backend", "live"),
@@ -171,7 +171,7 @@ outbox = Table(
 )
 
 event = Table(
-    "event",  # the story: appended in the same commit as what it tells, never changed
+    "event",  # the history: appended in the same commit as what it tells, never changed
     metadata,
     Column("id", _ROW, primary_key=True, autoincrement=True),
     Column("execution_id", _ID, nullable=False),
@@ -393,7 +393,7 @@ audit_head = Table(
 )
 
 lease = Table(
-    "lease",  # who may tell news and perform effects
+    "lease",  # who may write events and perform effects
     metadata,
     Column("name", String(64), primary_key=True),
     Column("holder", String(255), nullable=False),

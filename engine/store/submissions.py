@@ -49,24 +49,24 @@ def in_flight(connection: Connection, backend: str) -> int:
 
 
 def native_id(connection: Connection, submission_id: SubmissionId) -> str | None:
-    """Under which name the place knows a submission."""
+    """Under which name the back-end knows a submission."""
     return connection.execute(
         sa.select(submission.c.native_id).where(submission.c.id == submission_id)
     ).scalar()
 
 
 def set_native_ids(connection: Connection, ids: Mapping[SubmissionId, str]) -> None:
-    """Note under which names the place knows these submissions."""
+    """Note under which names the back-end knows these submissions."""
     set_each(connection, submission.c.native_id, ids)
 
 
 def set_detail(connection: Connection, details: Mapping[SubmissionId, str]) -> None:
-    """Note the place's own words."""
+    """Note the back-end's own words."""
     set_each(connection, submission.c.detail, details)
 
 
 def set_unknown_since(connection: Connection, ids: Sequence[SubmissionId], since: float | None) -> None:
-    """Note when the place first did not know them; None when it does."""
+    """Note when the back-end first did not know them; None when it does."""
     if ids:
         connection.execute(
             sa.update(submission).where(submission.c.id.in_(list(ids))).values(unknown_since=since)

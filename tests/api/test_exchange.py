@@ -61,7 +61,7 @@ def test_a_claim_gets_leave_to_write_below_its_own_place_and_nowhere_else(post: 
     for method in ("PUT", "GET", "DELETE"):
         assert post.status(method, others, access_of(grant)) == 403
     assert exchange.grant(others, "PUT") is None
-    assert exchange.refusal(others, "PUT") == "the attempt's orders do not name it"
+    assert exchange.refusal(others, "PUT") == "the attempt's manifest does not name it"
 
 
 def test_the_wrappers_own_uploader_stores_and_verifies_with_a_grant(post: Post, tmp_path: Path) -> None:
@@ -87,16 +87,16 @@ def test_an_input_may_be_read_and_not_written(post: Post, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("url", "method", "why"),
     [
-        ("https://se.example.org/vo/other", "GET", "orders do not name it"),
-        ("https://se.example.org/vo/out/../../etc/passwd", "PUT", "orders do not name it"),
-        ("https://se.example.org/vo/out/%2e%2e/x", "PUT", "orders do not name it"),
-        ("https://se.example.org/vo/outside", "PUT", "orders do not name it"),
-        ("https://se.example.org/vo/out", "PUT", "orders do not name it"),
-        ("https://se.example.org/vo/out/x?a=b", "PUT", "orders do not name it"),
-        ("https://other.example.org/vo/out/x", "PUT", "orders do not name it"),
-        ("https://se.example.org/vo/file", "DELETE", "orders do not name it"),
-        ("sandbox:x", "PUT", "orders do not name it"),
-        ("", "GET", "orders do not name it"),
+        ("https://se.example.org/vo/other", "GET", "manifest does not name it"),
+        ("https://se.example.org/vo/out/../../etc/passwd", "PUT", "manifest does not name it"),
+        ("https://se.example.org/vo/out/%2e%2e/x", "PUT", "manifest does not name it"),
+        ("https://se.example.org/vo/outside", "PUT", "manifest does not name it"),
+        ("https://se.example.org/vo/out", "PUT", "manifest does not name it"),
+        ("https://se.example.org/vo/out/x?a=b", "PUT", "manifest does not name it"),
+        ("https://other.example.org/vo/out/x", "PUT", "manifest does not name it"),
+        ("https://se.example.org/vo/file", "DELETE", "manifest does not name it"),
+        ("sandbox:x", "PUT", "manifest does not name it"),
+        ("", "GET", "manifest does not name it"),
         ("s3://bucket/file", "GET", "no storage for s3://bucket/file"),
     ],
 )

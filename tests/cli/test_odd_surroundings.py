@@ -185,5 +185,5 @@ def test_a_number_of_repetitions_that_no_memory_holds_is_no_matter_where_few_are
 def test_an_empty_place_is_no_current_directory(desk: Desk, words: tuple[str, ...]) -> None:
     kept = desk.directory / desk.write("kept", "kept")
     ran = desk.run("data", *words)
-    assert (ran.code, ran.lines[0]) == (2, "engine: a place is empty")
+    assert (ran.code, ran.lines[0]) == (2, "engine: a location is empty")
     assert kept.exists()

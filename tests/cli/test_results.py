@@ -306,7 +306,7 @@ def test_retry_runs_what_failed_and_nothing_else(desk: Desk) -> None:
     assert ran.value["state"] == "succeeded"
     assert sorted(counter.read_text().split()) == ["bad", "bad", "good", "good"]
     assert done.files("outputs") == ["1/o", "2/o", "3/o"]
-    assert "the user asked for another try" in desk.ok("explain", ":2").out
+    assert "the user asked to retry" in desk.ok("explain", ":2").out
     assert desk.ok("logs", ":2", "--try", "1").out == ""
     assert "nothing to try again" in desk.ok("retry").err
 

@@ -214,7 +214,7 @@ def test_the_remote_command_line_does_the_same(house: House) -> None:
     assert engine("logs") == "printed\n"
     assert "COMPLETED" in engine("jobs")
     assert engine("jobs", "--status", "ERROR", "--json") == ""
-    assert "its report is good" in engine("explain")
+    assert "its report is valid" in engine("explain")
     [path] = engine("results", "--download", "remote results").split("\n")[:-1]
     assert (desk.directory / path).read_text() == "content\nw\n"
     detached = engine("submit", "waiter/1.0", desk.write("w.json", {"gate": "/nowhere"}), "--detach").strip()

@@ -67,7 +67,7 @@ def test_a_user_logs_in_watches_looks_at_jobs_and_fetches_a_result(
     keep(browser, "execution")
     browser.click("59")
     browser.shows("printed")
-    browser.shows("its report is good")
+    browser.shows("its report is valid")
     keep(browser, "job")
     assert [line for line in browser.complaints() if "401" not in line] == []  # before the log-in
     browser.click("back to the execution")

@@ -58,7 +58,7 @@ class World:
         return list(self.engine.app.jobs(id_))
 
     def finished(self) -> int:
-        """Submissions that have ended at the place, told by a directory that never goes away."""
+        """Submissions that have ended at the back-end, shown by a directory that never goes away."""
         news = Path(wiring.local_settings(self.engine.settings).spool, "finished")
         return len(os.listdir(news)) if news.is_dir() else 0
 

@@ -65,7 +65,7 @@ def test_a_job_that_is_lost_three_times_has_failed_and_says_so(world: World) -> 
     view = world.end(id_)
     [job] = world.jobs(id_)
     assert (view.state, job.failure, job.attempts) == ("failed", "lost", 3)
-    assert job.message == "the place no longer knows it"
+    assert job.message == "the back-end no longer knows it"
 
 
 def test_a_submission_that_is_refused_fails_its_job_and_no_other(world: World) -> None:
@@ -104,7 +104,7 @@ def test_a_place_in_trouble_is_left_in_peace_and_its_jobs_go_on_afterwards(
         (lambda p: p.write_text("{"), "its report is not one: not JSON"),
         (lambda p: p.write_text("[]"), "its report is not one"),
         (lambda p: _change(p, attempt="another"), "its report is of attempt another"),
-        (lambda p: _change(p, manifest_sha256="0" * 64), "of other orders"),
+        (lambda p: _change(p, manifest_sha256="0" * 64), "of another manifest"),
     ],
 )
 def test_only_a_believable_report_ends_a_job(world: World, spoil, words: str) -> None:  # type: ignore[no-untyped-def]

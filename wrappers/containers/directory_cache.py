@@ -24,7 +24,7 @@ class HeldDirectory(NamedTuple):
     """A directory that stays while `lock` is open."""
 
     path: Path
-    lock: Optional[int]  # file descriptor; None on a shelf that we cannot write, where nobody removes
+    lock: Optional[int]  # file descriptor; None in a cache that we cannot write, where nobody removes
     made: Any = None  # what `make` returned, when it was made now
 
     def release(self) -> None:
@@ -43,7 +43,7 @@ class DirectoryCache:
         """Take the directory `name`; `make` is called with a path to make it at when nobody has.
 
         Raises:
-            OSError: the shelf cannot be written.
+            OSError: the cache cannot be written.
             Whatever `make` raises; what it left behind is removed.
         """
         path = self._ready / name
@@ -137,4 +137,4 @@ def _note_use(lock: int) -> None:
     try:
         os.utime(lock)
     except OSError:
-        pass  # a shelf of another account: its owner decides what goes
+        pass  # a cache of another account: its owner decides what goes

@@ -42,7 +42,7 @@ class DiracX:
         """
         if self._ahead is None:
             self._ask("GET", "/.well-known/openid-configuration")
-        # The latest stamp wins, also over what is told later; and a job's story cannot be read any more once
+        # The latest stamp wins, also over what is set later, and a job's history cannot be read once
         # an application status is stamped before its first state (both measured). DIRAC's own wrapper uses
         # the clock of this node: ours is never later than that, nor far from the truth.
         ahead = self._ahead or 0.0

@@ -19,7 +19,7 @@ _LAST = 5.0  # seconds that the end of a payload may wait for its last words to 
 
 StatusService = Any
 """`DiracX` or `DiracClient`: `say(text)` and `beat()` tell whether DIRAC wants the end of the job. `pause` is
-the number of seconds between two requests at least; `patient` doors have that before the first one as well.
+the number of seconds between two requests at least; `patient` ones have that before the first one as well.
 """
 Process = Tuple[int, Optional[int]]
 """Its id, and when it was started: together they name it."""
@@ -35,7 +35,7 @@ class StatusReporter:
             OSError: no process can be made.
         """
         hear, self._pipe = os.pipe()
-        self._lives, alive = os.pipe()  # nothing is ever written: its end is the news
+        self._lives, alive = os.pipe()  # nothing is ever written: its end is the signal
         os.set_blocking(self._pipe, False)
         try:
             self._start(hear, make, period)

@@ -1,4 +1,4 @@
-"""Starts the door from its directory, in a Python that must not see the packages that lie beside ours."""
+"""Starts the bridge from its directory, in a Python that must not see the packages that lie beside ours."""
 
 import importlib.util
 import os

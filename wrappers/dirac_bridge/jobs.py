@@ -133,7 +133,7 @@ def delete(numbers: List[int]) -> None:
 
 
 def history(number: int) -> List[List[str]]:
-    """DIRAC's story of a job: status, minor status, application status, time (UTC), who says so."""
+    """Return DIRAC's history of a job: status, minor status, application status, time (UTC), who says so."""
     result = value(_service("JobMonitoring").getJobLoggingInfo(number), "logging info")
     return [[str(part) for part in line] for line in result or []]
 

@@ -2,7 +2,7 @@
 
 Each line of ours begins with a record separator (RFC 7464): whatever else is printed, it is no answer. The
 first one says hello, or why DIRAC cannot be used. Several requests are answered at a time, in any order. When
-its input ends, so does the door.
+its input ends, so does the bridge.
 """
 
 import json
@@ -16,7 +16,7 @@ from wrappers.dirac_bridge.answers import CREDENTIAL, DEFECT, UNAVAILABLE, Bridg
 
 MARK = "\x1e"
 ONCE = "--once"
-"""Argument: when its input ends, the door waits until all that was asked is answered."""
+"""Argument: when its input ends, the bridge waits until all that was asked is answered."""
 AT_ONCE = 16  # requests that are worked on at a time; the others wait
 
 

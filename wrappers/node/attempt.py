@@ -172,7 +172,7 @@ class _Attempt:
         return apart(self._manifest, self._known["run"])
 
     def _check_earlier(self) -> None:
-        """See that these orders were not carried out before, where a place may start a job twice.
+        """See that this manifest was not carried out before, where a back-end may start a job twice.
 
         Raises:
             CarriedOut: they were.

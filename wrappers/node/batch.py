@@ -103,7 +103,7 @@ def refuse(line: ManifestLine, why: str, node: wire.Node, into: str, who: Identi
     if isinstance(line, Unreadable):
         ghost = wire.Manifest(line.attempt, "", "", "", "")
         report = reports.never_run(ghost, wire.ENGINE, line.why, node, who)
-        report = report._replace(manifest_sha256="")  # we do not know which orders they were
+        report = report._replace(manifest_sha256="")  # we do not know which manifest it was
     else:
         report = reports.never_run(line, wire.CANCELLED, why, node, who)
     reports.write(report, into)

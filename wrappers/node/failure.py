@@ -25,7 +25,7 @@ class Cancelled(BaseException):
 
 
 class CarriedOut(Exception):
-    """An earlier run has carried out the same orders; this is its report."""
+    """An earlier run has carried out the same manifest; this is its report."""
 
     def __init__(self, report: wire.Report) -> None:
         super().__init__(report.attempt)

@@ -22,7 +22,7 @@ class StageIn(NamedTuple):
 
 def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, beside: str) -> StageIn:
     """Fetch and verify every input of the manifest; `claim` is what its exchange wants, and in the directory
-    `beside` lies what travels with the orders.
+    `beside` lies what travels with the manifest.
 
     Raises:
         Failure: (input) one cannot be had or is not what the manifest says; (node) the disk is full;

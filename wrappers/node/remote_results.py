@@ -105,7 +105,7 @@ def _product(one: Found, item: _Item) -> wire.Product:
 
 
 class _Sandbox:
-    """The place beside the report."""
+    """The directory beside the report."""
 
     def __init__(self, manifest: wire.Manifest, node: wire.Node, into: str) -> None:
         self._path = os.path.join(into, manifest.attempt + PACKED_RESULTS)

@@ -87,7 +87,7 @@ def never_run(
 
 
 def manifest_sha256(manifest: wire.Manifest) -> str:
-    """Names the orders that were carried out."""
+    """Names the manifest that was carried out."""
     return hashlib.sha256(wire.dumps(manifest).encode("ascii")).hexdigest()
 
 

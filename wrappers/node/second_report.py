@@ -1,6 +1,6 @@
-"""A copy of the report where the results are: should the place that runs jobs lose the first one.
+"""A copy of the report where the results are: should the back-end lose the first one.
 
-It also tells whether these orders were carried out before: DIRAC starts a job again when it has lost sight of
+It also tells whether this manifest was carried out before: DIRAC starts a job again when it has lost sight of
 it, and a second run must not write over what the first one has delivered.
 """
 

@@ -12,7 +12,7 @@
         started            {"pid", "start", "boot"} of the process that carries it out: made exactly once
         <attempt>.report.json, <attempt>.out, <attempt>.err
         finished           everything above is final (another name of `started`)
-      finished/<key>     jobs/<key>/finished is there: one listing tells all news
+      finished/<key>     jobs/<key>/finished is there: one listing shows all that ended
 
 The engine removes jobs/<key> and then finished/<key> when it has collected them. `start` is field 22 of
 /proc/<pid>/stat: with the boot id it names a process for ever. A submission that is started, not finished

@@ -51,7 +51,7 @@ def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.
 
 
 def _carry_out(spool: Spool, key: str, node: wire.Node, who: Identity, stop: Stop) -> int:
-    """Claim the submission, carry out all its orders, say that it is finished."""
+    """Claim the submission, carry out all its manifests, say that it is finished."""
     try:
         if not spool.claim(key, this_process()):
             return NOT_TAKEN

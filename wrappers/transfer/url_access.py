@@ -1,4 +1,4 @@
-"""What a door to a storage is given: with what a URL may be used, and the tools to use it."""
+"""What a handler of a URL scheme is given: with what a URL may be used, and the tools to use it."""
 
 from typing import NamedTuple, Optional, Tuple
 
@@ -19,7 +19,7 @@ class UrlAccess(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What the doors share: connections, and what was learnt of servers."""
+    """What the handlers share: connections, and what was learnt of servers."""
 
     client: Client
     uploader: Uploader

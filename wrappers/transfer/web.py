@@ -1,4 +1,4 @@
-"""The door to http(s) and dav(s): see `http` for the way here and `webdav` for the way there."""
+"""The handler of http(s) and dav(s): see `http` for the way here and `webdav` for the way there."""
 
 from typing import Dict
 

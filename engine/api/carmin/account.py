@@ -34,7 +34,7 @@ def account_routes(settings: Settings) -> APIRouter:
 
     @router.get("/user/externalKeys", response_model=list[ExternalKeyTold])
     def keys(caller: Caller) -> list[ExternalKeyTold]:
-        """For which platforms there are keys; never the keys."""
+        """Return for which platforms there are keys; never the keys."""
         return [
             ExternalKeyTold(storageIdentifier=one.platform, userEmail="", apiKey=None)
             for one in keys_of(caller.id).all()

@@ -92,12 +92,12 @@ def trail_routes(
         after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
         limit: Annotated[int, Query(ge=1, le=_PAGE)] = _PAGE,
     ) -> list[dict[str, Any]]:
-        """The lines of the audit trail after a number."""
+        """List the lines of the audit trail after a number."""
         return [dict(line) for line in islice(trail.lines(after), limit)]
 
     @router.get("/audit/head", response_model=SignedHead)
     def head(caller: Administrator) -> SignedHead:
-        """The end of the trail, to be kept elsewhere."""
+        """Return the end of the trail, to be stored on another machine."""
         return SignedHead(**trail.published_head())
 
     @router.get("/audit/who", response_model=list[Traced])
@@ -106,7 +106,7 @@ def trail_routes(
         what: Annotated[str, Query(max_length=255)],
         time: Annotated[str, Query(max_length=40)] = "",
     ) -> list[Traced]:
-        """Who is behind a job of a place (`BACKEND:ID`), or behind what ran on a host at a time."""
+        """Return who is behind a job of a place (`BACKEND:ID`), or behind what ran on a host at a time."""
         return [Traced(**one) for one in who(what, time)]
 
     @router.post("/audit/verify", response_model=Verdict)
@@ -122,7 +122,7 @@ def trail_routes(
     def every_site(
         caller: Administrator, backend: Annotated[str, Query(max_length=255)] = ""
     ) -> list[SiteView]:
-        """Where jobs ran, and what worked there."""
+        """Return where jobs ran, and what worked there."""
         return list(sites(backend if backend.isprintable() else "-"))
 
     return router

@@ -154,7 +154,7 @@ def user_routes(
 
     @router.get("/{name}/keys", response_model=list[KeyTold])
     def keys(name: str, caller: Administrator) -> list[KeyTold]:
-        """Which API keys an account has; never the keys."""
+        """Return which API keys an account has; never the keys."""
         found = administration(caller.id).user_keys(name)
         return [KeyTold(name=one.name, made=iso(one.created_at)) for one in found]
 

@@ -36,7 +36,7 @@ class ErrorAnswer(Response):
 
 
 def error(code: Code, message: str, status: int, *, retry_after: float = 0.0) -> ErrorAnswer:
-    """An error as clients know it."""
+    """Make an error as clients know it."""
     body = {"errorCode": int(code), "errorMessage": f"{message} (Error code {int(code)})"}
     headers = {"WWW-Authenticate": "header; header-name=apikey"} if status == 401 else {}
     if status in (429, 503):
@@ -49,7 +49,7 @@ def error(code: Code, message: str, status: int, *, retry_after: float = 0.0) ->
 
 
 def refusal(reason: EngineError) -> Response:
-    """What a client is told of a failure of ours."""
+    """Make the answer to a client after a failure of ours."""
     if isinstance(reason, Refused):
         answer = error(reason.code, str(reason), reason.status, retry_after=reason.retry_after)
         answer.execution_id = reason.execution_id

@@ -44,7 +44,7 @@ class Archive:
     _opened: zipfile.ZipFile | tarfile.TarFile
 
     def open(self, entry: Entry) -> IO[bytes]:
-        """The content of a file."""
+        """Open the content of a file."""
         if isinstance(self._opened, zipfile.ZipFile) and isinstance(entry.source, zipfile.ZipInfo):
             return self._opened.open(entry.source)
         if isinstance(self._opened, tarfile.TarFile) and isinstance(entry.source, tarfile.TarInfo):
@@ -60,7 +60,7 @@ class _Readable(Protocol):
 
 @contextmanager
 def opened(data: bytes, levels: int) -> Iterator[Archive]:
-    """A zip or tar archive that is to be unpacked in a directory of so many levels.
+    """Open a zip or tar archive that is to be unpacked in a directory of so many levels.
 
     Raises:
         Refused: it is none, or not harmless.
@@ -78,7 +78,7 @@ def opened(data: bytes, levels: int) -> Iterator[Archive]:
 
 @contextmanager
 def _read(stream: io.BytesIO, levels: int) -> Iterator[Archive]:
-    """An archive that has been read to its end, checksums included."""
+    """Read an archive to its end, checksums included."""
     if zipfile.is_zipfile(stream):
         with zipfile.ZipFile(stream) as zipped:
             found = Archive(_checked((_of_zip(one) for one in zipped.infolist()), levels), zipped)

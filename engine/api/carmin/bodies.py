@@ -34,7 +34,7 @@ class Bodies:
         self._seldom = RateLimitedLog()
 
     def admit(self, scope: Message, receive: Receive, account: Account | None) -> Receive:
-        """The same body, counted: at once where its length is told, else while it comes.
+        """Count the body of a request: at once where its length is announced, else while it comes.
 
         Raises:
             Refused: it is more than may come now.
@@ -64,7 +64,7 @@ class RefusedBody(HTTPException):
 
 
 def document(receive: Receive, account: Account | None) -> Receive:
-    """The same body, looked through as a whole when it is asked for.
+    """Check the whole body of a request as a document when it is asked for.
 
     What is asked for raises RefusedBody when it is too large, or holds what is not read here.
     """
@@ -111,7 +111,7 @@ def _check(body: bytes) -> None:
 
 
 def _counted(receive: Receive, take: Callable[[int], Any]) -> Receive:
-    """The same body; `take` is told of what is more than a small one."""
+    """Count a body; `take` is called with what exceeds a small one."""
     size = 0
 
     async def counted() -> Message:
@@ -127,6 +127,6 @@ def _counted(receive: Receive, take: Callable[[int], Any]) -> Receive:
 
 
 def _announced(scope: Message) -> int:
-    """The length that a request tells of its body; 0: none."""
-    told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    return int(told) if told.isdigit() else 0
+    """Return the length that a request announces for its body; 0 when it announces none."""
+    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(length) if length.isdigit() else 0

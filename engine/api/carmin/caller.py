@@ -30,7 +30,7 @@ class Authenticator:
     failures: Failures
 
     def authenticate(self, method: str, headers: Mapping[str, str], address: str) -> Account | None:
-        """The account of a request; None when it shows nothing. What is right is always let in: others behind
+        """Authenticate a request; None when it shows nothing. What is right is always let in: others behind
         the same address may be wrong.
 
         Raises:
@@ -49,7 +49,7 @@ class Authenticator:
 
 
 def _shown(method: str, headers: Mapping[str, str]) -> tuple[str, str]:
-    """An API key (or session), and a bearer token: what the request shows."""
+    """Read what the request shows: an API key (or session), and a bearer token."""
     if key := headers.get(HEADER, "").strip():
         return key, ""
     kind, _, value = headers.get("authorization", "").partition(" ")

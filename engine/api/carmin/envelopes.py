@@ -38,7 +38,7 @@ def make(files: Files, records: Records, location: Location) -> None:
 
 
 async def whole(request: Request) -> bytes:
-    """The body of a request that holds a document."""
+    """Read the body of a request that holds a document."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
@@ -50,7 +50,7 @@ async def whole(request: Request) -> bytes:
 
 
 def envelope(body: bytes) -> UploadData:
-    """A document that holds a file."""
+    """Parse a document that holds a file."""
     try:
         return UploadData.model_validate(loads(body))
     except (ValueError, ValidationError):

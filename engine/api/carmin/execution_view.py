@@ -29,37 +29,37 @@ class Executions:
         self._tree = tree
 
     def listed(self, one: LaunchRow) -> ExecutionModel:
-        """A line of a list."""
+        """Make a line of a list."""
         return _model(one.launch, one.state, one.created_at, one.ended_at)
 
     def summary(self, found: Launch) -> ExecutionModel:
-        """How it stands."""
+        """Return how it stands."""
         return _summary(found, *self._launches.status(found, MANY))
 
     def outline(self, found: Launch) -> ExecutionModel:
-        """How it stands, and which values it was given, but none of them: Shanoir's service account asks for
-        the whole, and looks for its inputs.
+        """Return how it stands, and which values it was given, but none of them: Shanoir's service account
+        asks for the whole, and looks for its inputs.
         """
-        told = self.summary(found)
-        told.inputValues = dict.fromkeys(found.inputs, "")
-        return told
+        view = self.summary(found)
+        view.inputValues = dict.fromkeys(found.inputs, "")
+        return view
 
     def whole(self, found: Launch) -> ExecutionModel:
         """All that is known."""
         stands, lines = self._launches.status(found, MANY)
-        told = _summary(found, stands, lines)
-        told.inputValues = dict(found.inputs)
-        told.resultsLocation = found.location
+        view = _summary(found, stands, lines)
+        view.inputValues = dict(found.inputs)
+        view.resultsLocation = found.location
         if JobState.SUCCEEDED in stands.counts:
-            told.returnedFiles = self._launches.returned(found, MANY) or None
-        return told
+            view.returnedFiles = self._launches.returned(found, MANY) or None
+        return view
 
     def jobs(self, found: Launch) -> int:
-        """How many jobs it has."""
+        """Return how many jobs it has."""
         return self._launches.application(found).execution(found.execution_id).jobs
 
     def is_over(self, found: Launch) -> bool:
-        """Whether it has ended."""
+        """Say whether it has ended."""
         return self._launches.application(found).execution(found.execution_id).state.is_final
 
     def results(self, found: Launch, limit: int | None = None) -> list[ResultProperties]:
@@ -69,7 +69,7 @@ class Executions:
             return list(pool.map(lambda one: self._result(one, found), some))
 
     def log(self, found: Launch, number: int, stream: str) -> Iterator[bytes]:
-        """What the last try of a job wrote; jobs are counted from 0.
+        """Read what the last attempt of a job wrote; jobs are counted from 0.
 
         Raises:
             Refused: there is no such job.
@@ -110,14 +110,14 @@ class Executions:
 
 
 def _summary(found: Launch, stands: StatusSummary, lines: Sequence[JobStatusRow]) -> ExecutionModel:
-    told = _model(found, stands.state, stands.created_at, stands.ended_at)
+    view = _model(found, stands.state, stands.created_at, stands.ended_at)
     summary: dict[str, int] = {}
     for state, count in stands.counts.items():
         summary[job_status(state)] = summary.get(job_status(state), 0) + count
-    told.jobsSummary = summary
+    view.jobsSummary = summary
     if stands.jobs <= MANY:
-        told.jobs = {str(one.number - 1): _job(one) for one in lines}
-    return told
+        view.jobs = {str(one.number - 1): _job(one) for one in lines}
+    return view
 
 
 def _model(launch: Launch, state: ExecutionState, created: float, ended: float | None) -> ExecutionModel:

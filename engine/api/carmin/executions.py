@@ -30,8 +30,8 @@ _ONE = TypeAdapter(ExecutionModel)
 _LIST = TypeAdapter(list[ExecutionModel])
 
 
-def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -> APIRouter:
-    """`/executions...`."""
+def execution_routes(launcher: Launcher, launches: Launches, executions: Executions) -> APIRouter:
+    """Make the routes `/executions...`."""
     router = APIRouter(tags=["executions"])
 
     @router.get("/executions", response_model=list[ExecutionModel])
@@ -41,9 +41,9 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
         limit: Annotated[int, Query(ge=1, le=LIMIT)] = LIMIT,
     ) -> Response:
-        """Executions, newest first, without values, results and jobs."""
+        """List executions, newest first, without values, results and jobs."""
         found = launches.newest(caller, limit=limit, offset=offset, study=_plain(studyIdentifier))
-        return _json(_LIST, [told.listed(one) for one in found])
+        return _json(_LIST, [executions.listed(one) for one in found])
 
     @router.post("/executions", response_model=ExecutionModel)
     def create(wanted: NewExecution, caller: Caller, request: Request) -> ExecutionModel:
@@ -63,19 +63,19 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
                 address=request.client.host if request.client else "",
             ),
         )
-        return told.whole(made)
+        return executions.whole(made)
 
     @router.get("/executions/count", response_class=PlainTextResponse)
     def count(
         caller: Caller,
         studyIdentifier: Annotated[str | None, Query(max_length=255)] = None,  # noqa: N803 - CARMIN's word
     ) -> str:
-        """How many there are, as plain text."""
+        """Return how many there are, as plain text."""
         return str(launches.count(caller, _plain(studyIdentifier)))
 
     @router.get("/executions/examples", response_model=list[ExecutionModel])
     def examples(caller: Caller) -> list[ExecutionModel]:
-        """Executions that show how; there are none."""
+        """List executions that show how; there are none."""
         return []
 
     @router.get("/executions/examples/{id_}", response_model=ExecutionModel)
@@ -88,12 +88,12 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         """One execution; services that watch for others are told no values and no results."""
         found = launches.find(caller, id_, Action.SUMMARY)
         whole = may_touch_execution(caller, found.account_id, Action.READ)
-        return _json(_ONE, told.whole(found) if whole else told.outline(found))
+        return _json(_ONE, executions.whole(found) if whole else executions.outline(found))
 
     @router.get("/executions/{id_}/summary", response_model=ExecutionModel)
     def summary(id_: str, caller: Caller) -> Response:
-        """How it stands, without values and results: for services that watch for others."""
-        return _json(_ONE, told.summary(launches.find(caller, id_, Action.SUMMARY)))
+        """Return how it stands, without values and results: for services that watch for others."""
+        return _json(_ONE, executions.summary(launches.find(caller, id_, Action.SUMMARY)))
 
     @router.put("/executions/{id_}", response_model=ExecutionModel)
     def change(id_: str, wanted: ChangedExecution, caller: Caller) -> ExecutionModel:
@@ -101,8 +101,8 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         if wanted.timeout:
             raise Refused(Code.GENERIC, "a timeout is not supported")
         if wanted.name is None:
-            return told.whole(launches.find(caller, id_, Action.READ))
-        return told.whole(launches.rename(caller, id_, wanted.name))
+            return executions.whole(launches.find(caller, id_, Action.READ))
+        return executions.whole(launches.rename(caller, id_, wanted.name))
 
     @router.put("/executions/{id_}/play", status_code=204)
     def play(id_: str, caller: Caller) -> Response:
@@ -120,7 +120,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
     def restart(id_: str, caller: Caller) -> ExecutionModel:
         """Run again what has failed or was killed (not of CARMIN)."""
         launches.restart(caller, id_)
-        return told.whole(launches.find(caller, id_, Action.READ))
+        return executions.whole(launches.find(caller, id_, Action.READ))
 
     @router.put("/executions/{id_}/delete", status_code=204)
     def delete_as_vip(id_: str, how: Deletion, caller: Caller) -> Response:
@@ -136,7 +136,7 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
     ) -> Response:
         """Forget it, with or without its files. One that runs is killed, and stays."""
         found = launches.find(caller, id_, Action.CHANGE)
-        if told.is_over(found):
+        if executions.is_over(found):
             launches.delete(caller, id_, files=deleteFiles)
         else:
             launches.kill(caller, id_)  # how clients of CARMIN 0.2 kill
@@ -149,40 +149,42 @@ def execution_routes(launcher: Launcher, launches: Launches, told: Executions) -
         limit: Annotated[int | None, Query(ge=1, le=10**9, description="The first so many; ours.")] = None,
     ) -> list[ResultProperties]:
         """Its results, where they are."""
-        return told.results(launches.find(caller, id_, Action.READ), limit)
+        return executions.results(launches.find(caller, id_, Action.READ), limit)
 
     @router.get("/executions/{id_}/stdout", response_class=PlainTextResponse)
     def stdout(id_: str, caller: Caller) -> Response:
-        """What its only job printed."""
-        return _only(told, launches.find(caller, id_, Action.READ), "out")
+        """Return what its only job wrote to stdout."""
+        return _only(executions, launches.find(caller, id_, Action.READ), "out")
 
     @router.get("/executions/{id_}/stderr", response_class=PlainTextResponse)
     def stderr(id_: str, caller: Caller) -> Response:
-        """What its only job complained of."""
-        return _only(told, launches.find(caller, id_, Action.READ), "err")
+        """Return what its only job wrote to stderr."""
+        return _only(executions, launches.find(caller, id_, Action.READ), "err")
 
     @router.get("/executions/{id_}/jobs/{number}/stdout", response_class=PlainTextResponse)
     def job_stdout(id_: str, number: int, caller: Caller) -> Response:
-        """What a job printed; jobs are counted from 0."""
-        return _text(told.log(launches.find(caller, id_, Action.READ), number, "out"))
+        """Return what a job wrote to stdout; jobs are counted from 0."""
+        return _text(executions.log(launches.find(caller, id_, Action.READ), number, "out"))
 
     @router.get("/executions/{id_}/jobs/{number}/stderr", response_class=PlainTextResponse)
     def job_stderr(id_: str, number: int, caller: Caller) -> Response:
-        """What a job complained of."""
-        return _text(told.log(launches.find(caller, id_, Action.READ), number, "err"))
+        """Return what a job wrote to stderr; jobs are counted from 0."""
+        return _text(executions.log(launches.find(caller, id_, Action.READ), number, "err"))
 
     return router
 
 
 def _json(kind: TypeAdapter[Any], value: Any) -> Response:
-    """What clients ask again and again, as bytes at once: the framework would look at every field again."""
+    """Render as bytes at once what clients ask again and again: the framework would check every field
+    again.
+    """
     return Response(kind.dump_json(value), media_type="application/json")
 
 
-def _only(told: Executions, found: Launch, stream: str) -> Response:
-    if told.jobs(found) != 1:
+def _only(executions: Executions, found: Launch, stream: str) -> Response:
+    if executions.jobs(found) != 1:
         return PlainTextResponse(_SEVERAL)
-    return _text(told.log(found, 0, stream))
+    return _text(executions.log(found, 0, stream))
 
 
 def _text(pieces: Iterator[bytes]) -> Response:

@@ -68,8 +68,9 @@ class Files:
         return await asyncio.get_running_loop().run_in_executor(self.transfers, partial(function, *arguments))
 
     async def receive(self, request: Request, location: Location) -> int:
-        """The body of a request becomes a file, whole or not at all; gives its size. A checksum is computed
-        on the way for whoever asks (`Want-Digest`), else when it is wanted: it costs more than all else.
+        """Receive the body of a request as a file, whole or not at all; return its size. A checksum is
+        computed on the way for whoever asks (`Want-Digest`), else when it is needed: it costs more than all
+        else.
         """
         announced = request.headers.get("content-length", "")
         asked = requested_algorithm(request.headers.get("want-digest", ""))
@@ -100,7 +101,7 @@ class Files:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def content(self, request: Request, location: Location) -> Response:
-        """A file, or the part of it that is asked for; a directory as a tar. Blocks for its beginning."""
+        """Send a file, or the part of it that is asked for; a directory as a tar. Block until it begins."""
         directory = self.tree.item(location.stored).directory
         shares, account = self.tars if directory else self.files, request.state.account.id
         if not shares.take(account):
@@ -178,7 +179,7 @@ class FileBody(Response):
 
 
 def refused(error: OSError | QuotaExceeded | Refusal) -> Refused:
-    """What a client is told of trouble with the disk: never a path of this machine."""
+    """Translate trouble with the disk for a client, without any path of this machine."""
     if isinstance(error, QuotaExceeded):
         return Refused(Code.GENERIC, f"your quota is used up: {error}", status=413)
     if isinstance(error, Refusal):

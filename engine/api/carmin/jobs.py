@@ -87,7 +87,7 @@ def job_routes(launches: Launches) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         status: Status | None = None,
     ) -> Response:
-        """A page of jobs, with what tells each from the others. `after`: `next` of the page before."""
+        """List a page of jobs, with what tells each from the others. `after`: `next` of the page before."""
         found = launches.find(caller, id_, Action.READ)
         states = job_states(status) if status else ()
         some = launches.page(found, states, after=after, most=limit)
@@ -97,26 +97,26 @@ def job_routes(launches: Launches) -> APIRouter:
 
     @router.get("/executions/{id_}/jobs/{number}", response_model=JobStory)
     def one(id_: str, number: int, caller: Caller) -> JobStory:
-        """A job with its story; jobs are counted from 0."""
+        """Return a job with its history; jobs are counted from 0."""
         found = launches.find(caller, id_, Action.READ)
         try:
-            job, story, report = launches.history(found, number + 1)
+            job, history, report = launches.history(found, number + 1)
         except (NotFound, OverflowError):
             raise Refused(Code.GENERIC, f"this execution has no job {number}") from None
         return JobStory(
             **_line(job).model_dump(),
             phases=[_phase(each) for each in report.get("phases", [])],
-            story=[Event(at=each["at"], words=each["words"]) for each in story],
+            story=[Event(at=each["at"], words=each["words"]) for each in history],
         )
 
     @router.get("/health", response_model=Health)
     def health(caller: Caller) -> Health:
-        """How much runs and waits at each place, and why nothing moves, if so."""
-        places = [
+        """Return how much runs and waits at each place, and why nothing moves, if so."""
+        backends = [
             Place(name=name, active=active, ready=ready)
             for name, (active, ready) in sorted(launches.backends().items())
         ]
-        return Health(places=places, trouble=launches.trouble() if caller.is_admin else "")
+        return Health(places=backends, trouble=launches.trouble() if caller.is_admin else "")
 
     return router
 

@@ -45,7 +45,7 @@ class Credentials(BaseModel):
 
 
 class AuthenticationHeader(BaseModel):
-    """The header that opens the door."""
+    """The header that carries the key."""
 
     httpHeader: str
     httpHeaderValue: str

@@ -83,7 +83,7 @@ def path_routes(files: Files, records: Records) -> APIRouter:
     @router.get("/path", responses=asked, response_class=Response, include_in_schema=False)
     @router.get("/path/{path:anything}", responses=asked, response_class=Response, openapi_extra=_PATH)
     async def get(request: Request, caller: Caller, action: Action = "properties") -> Response:
-        """What lies there: its properties, what is in it, its content (a tar of a directory), its MD5."""
+        """Read a path: its properties, what is in it, its content (a tar of a directory), or its MD5."""
         location = await _located(files, caller, _raw(request))
         run = files.transfer if action in ("content", "md5") else files.run
         answer: Response = await _os_errors(run(_asked, files, request, caller, location, action))
@@ -125,9 +125,9 @@ def path_routes(files: Files, records: Records) -> APIRouter:
                 return Response(status_code=400)
             finally:
                 files.uploads.give_back(caller.id)
-        told = await _os_errors(files.run(_properties, files, caller, location))
+        properties = await _os_errors(files.run(_properties, files, caller, location))
         return JSONResponse(
-            told.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}
+            properties.model_dump(), status_code=201, headers={"Location": quote(f"{PREFIX}{location.text}")}
         )
 
     @router.delete("/path/{path:anything}", status_code=204, openapi_extra=_PATH)
@@ -149,7 +149,7 @@ async def _os_errors(work: Awaitable[_T]) -> _T:
 
 
 async def _located(files: Files, account: Account, raw: bytes) -> Location:
-    """Where a path leads that may be written as it was told."""
+    """Return where a path leads that may be written as it was told."""
     location = virtual.locate(account, raw)
     if any(names.meant(name) for name in location.path):
         location = await files.run(_found, files, location)
@@ -157,7 +157,7 @@ async def _located(files: Files, account: Account, raw: bytes) -> Location:
 
 
 def _found(files: Files, location: Location) -> Location:
-    """A name that lies there as it is written goes before one that is only told like it."""
+    """Find a path: a name that is there as it is written goes before one that is only shown like it."""
     start = len(location.path) - len(location.stored)
     path, stored = location.path, location.stored
     for at, name in enumerate(stored):
@@ -173,13 +173,13 @@ def _found(files: Files, location: Location) -> Location:
 
 
 def _raw(request: Request) -> bytes:
-    """The path as it came over the wire: decoded once, by whoever takes it apart."""
+    """Return the path as it came over the wire: it is decoded once, by whoever takes it apart."""
     raw: bytes = request.scope["raw_path"]
     return raw[len(PREFIX) :]
 
 
 def _is_empty(request: Request, kind: str) -> bool:
-    """Whether there is no body, nor the announcement of an empty file: the type of its content."""
+    """Say whether there is no body, nor the announcement of an empty file: the type of its content."""
     announced = request.headers.get("content-length", "0")
     chunked = "transfer-encoding" in request.headers
     return announced == "0" and not chunked and kind in _NO_FILE
@@ -203,7 +203,7 @@ def _asked(files: Files, request: Request, account: Account, location: Location,
 
 
 def _item(files: Files, location: Location) -> Item | None:
-    """What lies there; roots are there before anything was put into them."""
+    """Describe a path; roots are there before anything was put into them."""
     if location.kind is Kind.ABOVE:
         return files.tree.item(())
     try:

@@ -37,7 +37,9 @@ def pipeline_routes(pipelines: Pipelines) -> APIRouter:
         propertyValue: Annotated[str | None, Query(max_length=1000)] = None,  # noqa: N803 - CARMIN's
         studyIdentifier: Annotated[str | None, Query(max_length=1000)] = None,  # noqa: N803
     ) -> list[PipelineModel] | PipelineModel:
-        """The pipelines that one may use, without their parameters; or the one of `pipelineId`, with them."""
+        """List the pipelines that one may use, without their parameters; or the one of `pipelineId`, with
+        them.
+        """
         if caller is None and public is None:
             raise Refused(Code.NO_CREDENTIALS, "Full authentication is required to access this resource")
         if property is not None:

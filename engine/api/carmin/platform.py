@@ -19,14 +19,14 @@ LIMIT = 500
 def platform_routes(settings: PortalSection, users: Users, passwords: Passwords) -> APIRouter:
     """`/platform` and `/authenticate`."""
     router = APIRouter(tags=["platform"])
-    told = _properties(settings)
+    properties = _properties(settings)
 
     @router.get("/platform", response_model=PlatformProperties)
     @router.put("/platform", response_model=PlatformProperties)  # how vip-client tries a key
     @router.post("/platform", response_model=PlatformProperties)
     def platform() -> PlatformProperties:
-        """What the platform is and can do. A wrong key is refused here too."""
-        return told
+        """Describe the platform and what it can do. A wrong key is refused here too."""
+        return properties
 
     @router.post("/authenticate", response_model=AuthenticationHeader)
     async def authenticate(credentials: Credentials, request: Request) -> AuthenticationHeader:

@@ -104,7 +104,7 @@ def proposal_routes(proposing: Callable[[str], Proposing]) -> APIRouter:
 
     @router.get("/admin/proposals", response_model=list[ProposalModel], tags=[TAG])
     def every(caller: Administrator, decided: bool = False) -> Any:
-        """The proposals of everybody that are open; or also those that are decided."""
+        """List the open proposals of everybody; with `decided`, also those that are decided."""
         return proposing(caller.id).all(decided=decided)
 
     @router.get("/admin/proposals/{id}", response_model=ExaminedProposal, tags=[TAG])

@@ -54,9 +54,9 @@ def _for_pages(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """Let scripts of these web pages read every answer, refusals too; never with a cookie."""
     if not origins:
         return app
-    told = ("X-Request-Id", "Retry-After")
+    headers = ("X-Request-Id", "Retry-After")
     return CORSMiddleware(
-        app, allow_origins=origins, allow_methods=["*"], allow_headers=["*"], expose_headers=told
+        app, allow_origins=origins, allow_methods=["*"], allow_headers=["*"], expose_headers=headers
     )
 
 

@@ -101,7 +101,7 @@ class _Stream(io.RawIOBase):
         self._at = 0
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Read the next bytes."""
         piece = self._file.read(self._at, self._file.size if size < 0 else size)
         self._at += len(piece)
         return piece

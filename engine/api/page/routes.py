@@ -17,7 +17,7 @@ _HEADERS = {
 
 
 def page_routes() -> APIRouter:
-    """The routes of the page."""
+    """Make the routes of the page."""
     router = APIRouter()
     here = files("engine.api.page")
     content = {name: here.joinpath(name).read_bytes() for name in _FILES}

@@ -29,7 +29,7 @@ class LocalFile:
         self.tag = ranges.etag(self._found)
 
     def read(self, offset: int, length: int) -> bytes:
-        """A piece of it."""
+        """Read a piece of it."""
         return os.pread(self._file, length, offset)
 
     def close(self) -> None:
@@ -50,11 +50,11 @@ class DirectoryTree:
     # --- looking ----------------------------------------------------------------------------------
 
     def item(self, path: Segments) -> Item:
-        """What lies there."""
+        """Describe what lies there."""
         return _item(self._tree.item(path))
 
     def items(self, path: Segments) -> Sequence[Item]:
-        """What lies directly in a directory."""
+        """List what is directly in a directory."""
         return [_item(one) for one in self._tree.items(path)]
 
     def size(self, path: Segments) -> int:
@@ -62,7 +62,7 @@ class DirectoryTree:
         return self._tree.size(path)
 
     def md5(self, path: Segments) -> str:
-        """The MD5 of a file; computed once."""
+        """Return the MD5 of a file; computed once."""
         file = self._tree.open(path)
         try:
             return self._digests.of(file, "md5")
@@ -70,13 +70,13 @@ class DirectoryTree:
             os.close(file)
 
     def open(self, path: Segments) -> LocalFile:
-        """A file for reading."""
+        """Open a file for reading."""
         return LocalFile(self._tree.open(path))
 
     # --- changing ---------------------------------------------------------------------------------
 
     def receive(self, algorithms: Sequence[str]) -> Incoming:
-        """A new file."""
+        """Make a new file."""
         return Incoming(self._tree, self._digests, algorithms)
 
     def free(self) -> int:
@@ -98,20 +98,20 @@ class DirectoryTree:
     # --- for executions ---------------------------------------------------------------------------
 
     def address(self, path: Segments, *, remote: bool) -> str:
-        """Where jobs find it."""
+        """Return where jobs find it."""
         return f"{self._embedded}/{encoded(path)}" if remote else str(self._root.joinpath(*path))
 
     def path_of(self, url: str) -> Segments | None:
-        """Where a URL leads."""
+        """Return where a URL leads."""
         return path_on_this_machine(url, self._root_names, self._embedded)
 
     def records(self, path: Segments) -> Path:
-        """A directory for logs and provenance."""
+        """Return a directory for logs and provenance."""
         self._tree.make(path)  # name by name: no link leads elsewhere
         return self._root.joinpath(*path)
 
     def results(self, path: Segments, records: Segments, *, remote: bool) -> tuple[Path, Sequence[str]]:
-        """Records and results lie together."""
+        """Return the directory of results: records lie there too."""
         return self.records(path), [self.address(path, remote=True)] if remote else []
 
 

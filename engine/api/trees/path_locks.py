@@ -36,6 +36,6 @@ class PathLocks:
 
 
 def overlap(one: Segments, two: Segments) -> bool:
-    """Whether these are the same, or one lies in the other."""
+    """Say whether these are the same, or one lies in the other."""
     shorter = min(len(one), len(two))
     return one[:shorter] == two[:shorter]

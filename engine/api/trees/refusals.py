@@ -15,13 +15,13 @@ log = structlog.stdlib.get_logger("engine.api")
 
 
 def error(kind: type[OSError], number: int) -> OSError:
-    """An error as the operating system words it."""
+    """Make an error as the operating system words it."""
     return kind(number, os.strerror(number))
 
 
 @contextmanager
 def as_os_errors() -> Iterator[None]:
-    """What a storage refuses, as a file system says it; its words, which have its URLs, are written down.
+    """Translate refusals of a storage into errors of a file system; log its own message, which has its URLs.
 
     Raises:
         FileNotFoundError: there is no such thing.

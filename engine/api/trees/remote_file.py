@@ -37,7 +37,7 @@ class RemoteFile:
         self._next = 0
 
     def read(self, offset: int, length: int) -> bytes:
-        """A piece of it.
+        """Read a piece of it.
 
         Raises:
             OSError: it is gone, or another file meanwhile.

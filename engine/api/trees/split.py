@@ -25,11 +25,11 @@ class SplitTree:
     # --- looking ----------------------------------------------------------------------------------
 
     def item(self, path: Segments) -> Item:
-        """What lies there."""
+        """Describe what lies there."""
         return self._of(path).item(path)
 
     def items(self, path: Segments) -> Sequence[Item]:
-        """What lies directly in a directory."""
+        """List what is directly in a directory."""
         return self._of(path).items(path)
 
     def size(self, path: Segments) -> int:
@@ -37,17 +37,17 @@ class SplitTree:
         return self._of(path).size(path)
 
     def md5(self, path: Segments) -> str:
-        """The MD5 of a file."""
+        """Return the MD5 of a file."""
         return self._of(path).md5(path)
 
     def open(self, path: Segments) -> OpenFile:
-        """A file for reading."""
+        """Open a file for reading."""
         return self._of(path).open(path)
 
     # --- changing ---------------------------------------------------------------------------------
 
     def receive(self, algorithms: Sequence[str]) -> IncomingFile:
-        """A new file: users have theirs on the storage."""
+        """Make a new file: users have theirs on the storage."""
         return self._far.receive(algorithms)
 
     def free(self) -> int:
@@ -82,16 +82,16 @@ class SplitTree:
     # --- for executions ---------------------------------------------------------------------------
 
     def address(self, path: Segments, *, remote: bool) -> str:
-        """Where jobs find it: they ask the storage itself."""
+        """Return where jobs find it: they ask the storage itself."""
         return self._of(path).address(path, remote=remote)
 
     def path_of(self, url: str) -> Segments | None:
-        """Where a URL leads."""
+        """Return where a URL leads."""
         near = self._near.path_of(url)
         return near if near and is_record(near) else self._far.path_of(url)
 
     def records(self, path: Segments) -> Path:
-        """A directory for logs and provenance."""
+        """Return a directory for logs and provenance."""
         return self._near.records(path)
 
     def results(self, path: Segments, records: Segments, *, remote: bool) -> tuple[Path, Sequence[str]]:

@@ -50,12 +50,12 @@ class StorageTree:
     # --- looking ----------------------------------------------------------------------------------
 
     def item(self, path: Segments) -> Item:
-        """What lies there."""
+        """Describe what lies there."""
         found = self._found(path)
         return _item(path[-1] if path else "", found)
 
     def items(self, path: Segments) -> Sequence[Item]:
-        """What lies directly in a directory."""
+        """List what is directly in a directory."""
         with as_os_errors():
             found = entries(self._storage, self._url(path))
         if not found and not self._found(path).directory:
@@ -79,7 +79,7 @@ class StorageTree:
         return total
 
     def md5(self, path: Segments) -> str:
-        """The MD5 of a file: the storage's own, else that of what is read back; remembered."""
+        """Return the MD5 of a file: the storage's own, else that of what is read back; remembered."""
         found = self._file(path)
         known = self._sums.of(path, found)
         if known is None:
@@ -91,7 +91,7 @@ class StorageTree:
         return known
 
     def open(self, path: Segments) -> RemoteFile:
-        """A file for reading."""
+        """Open a file for reading."""
         found = self._file(path)
         tagged = is_stable(found, self._clock.now())
         return RemoteFile(self._storage, self._url(path), found, tagged=tagged)
@@ -99,7 +99,7 @@ class StorageTree:
     # --- changing ---------------------------------------------------------------------------------
 
     def receive(self, algorithms: Sequence[str]) -> Incoming:
-        """A new file, on this machine until it is whole."""
+        """Make a new file, on this machine until it is whole."""
         return _Incoming(self._parts, algorithms, self._publish)
 
     def free(self) -> int:
@@ -169,17 +169,17 @@ class StorageTree:
     # --- for executions ---------------------------------------------------------------------------
 
     def address(self, path: Segments, *, remote: bool) -> str:
-        """Where jobs find it: nodes ask the storage itself."""
+        """Return where jobs find it: nodes ask the storage itself."""
         return self._url(path)
 
     def path_of(self, url: str) -> Segments | None:
-        """Where a URL leads."""
+        """Return where a URL leads."""
         return self._site.path_of(url)
 
     # --- parts ------------------------------------------------------------------------------------
 
     def _url(self, path: Segments) -> str:
-        """The URL of what users may see."""
+        """Return the URL of what users may see."""
         if any(map(_is_hidden, path)):
             raise error(FileNotFoundError, errno.ENOENT)
         return self._site.url_of(path)
@@ -225,7 +225,7 @@ class StorageTree:
                 self._storage.delete(mark)
 
     def _keep_directory(self, directory: Segments) -> None:
-        """A directory stays when its last file has gone."""
+        """Keep a directory when its last file has gone."""
         if not self._storage.capabilities.rename and self._stat(directory) is None:
             self._mark(directory)
 

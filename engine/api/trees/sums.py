@@ -18,8 +18,8 @@ STABLE_AFTER_S = 2.0
 
 
 def is_stable(found: Stat, now: float) -> bool:
-    """Whether another content would have another size or date: not within the second of the last change, nor
-    where a storage tells no date.
+    """Say whether another content would have another size or date: not within the second of the last
+    change, nor where a storage tells no date.
     """
     return 0 < found.modified <= now - STABLE_AFTER_S
 
@@ -43,7 +43,7 @@ class Sums:
         self._changes: list[Change] = []
 
     def of(self, path: Segments, found: Stat) -> str | None:
-        """What is known of a file as it is now."""
+        """Return what is known of a file as it is now."""
         with self._lock:
             size, modified, md5 = self._known.get(path, (-1, 0.0, ""))
         return md5 if (size, modified) == (found.size, found.modified) else None
@@ -55,7 +55,7 @@ class Sums:
 
     @contextmanager
     def changing(self, *paths: Segments) -> Iterator[Change]:
-        """These change, and what is below: what was known of them is forgotten, however it ends."""
+        """Forget what was known of these and of what is below, however the change ends."""
         change = Change(paths)
         with self._lock:
             for other in self._changes:

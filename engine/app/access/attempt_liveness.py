@@ -12,7 +12,7 @@ from engine.store.attempts import Attempt
 from engine.store.database import Database
 
 _MOVES = frozenset({AttemptState.SUBMITTING, AttemptState.QUEUED, AttemptState.RUNNING})
-"""States in which a node may be at work; it may be faster than the news that its job was taken."""
+"""States in which a node may be at work; it may be faster than the event that its job was taken."""
 
 MEMORY = 1.0
 """Seconds for which an answer is good: many small files come with one token."""

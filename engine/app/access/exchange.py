@@ -107,7 +107,7 @@ class Exchange:
 
     def _grant(self, manifest: Manifest, owner: str, execution: str, want: Want) -> Grant:
         if not named(manifest, want):
-            raise BadRequest("the attempt's orders do not name it")
+            raise BadRequest("the attempt's manifest does not name it")
         expires = self._clock.now() + SECONDS
         path = below(want.url, self._storages.embedded)
         if path:
@@ -121,7 +121,7 @@ class Exchange:
 
 
 def named(manifest: Manifest, want: Want) -> bool:
-    """Say whether the orders name what is wanted: an input to read, or something below a place to write
+    """Say whether the manifest names what is wanted: an input to read, or something below a place to write
     to.
     """
     if want.method not in _VERBS:

@@ -48,7 +48,7 @@ def destinations_of(
         destinations.append(Destination(f"{base}/{execution}"))
     if not destinations:
         raise BadRequest(
-            "jobs that run elsewhere need a place for their results",
+            "jobs that run on other machines need a storage for their results",
             remedy="set data.results to storages of the settings, or api.public_url",
         )
     return [*destinations, Destination(SANDBOX)] if settings.data.sandbox else destinations

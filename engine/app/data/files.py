@@ -58,7 +58,7 @@ class Data:
             BadRequest: a path leaves its storage, or is one of a storage that there is not.
         """
         if not text:  # mostly a variable of the shell that is not set
-            raise BadRequest("a place is empty", remedy="write . for the current directory")
+            raise BadRequest("a location is empty", remedy="write . for the current directory")
         found = url_of(text, self._settings.storages)
         if found is not None:
             return found

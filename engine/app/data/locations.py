@@ -35,7 +35,7 @@ def url_of(text: str, storages: Mapping[str, StorageSection]) -> str | None:
 
 
 def aliases_of(url: str, storages: Mapping[str, StorageSection]) -> list[str]:
-    """Further URLs of the same file, by the other doors of its storage, in their order."""
+    """Further URLs of the same file, by the other aliases of its storage, in their order."""
     found = nearest(url, _aliases(storages))
     if found is None:
         return []
@@ -52,7 +52,7 @@ def storage_name(url: str, storages: Mapping[str, StorageSection]) -> str:
 
 
 def _aliases(storages: Mapping[str, StorageSection]) -> Iterator[tuple[str, str]]:
-    """Every door of every storage, and the storage's name."""
+    """Yield every alias of every storage, and the storage's name."""
     return ((alias, name) for name, one in storages.items() for alias in (one.url, *one.aliases))
 
 

@@ -1,1 +1,1 @@
-"""Whether things are in order: this machine, its settings, and the places where jobs run."""
+"""Whether things are in order: this machine, its settings, and the back-ends."""

@@ -1,4 +1,4 @@
-"""What is known of places beyond this machine: their sites, their own stories, and who we are there."""
+"""What is known of back-ends beyond this machine: their sites, their own histories, and who we are there."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def story_there(db: Database, backends: Mapping[str, Backend], name: str, job: J
         for at, words in backend.history(native_id):
             yield f"{name} {native_id}: {iso(at)} {words}"
     except (Unavailable, CredentialExpired) as error:
-        yield f"{name} {native_id}: its own story cannot be had: {error}"
+        yield f"{name} {native_id}: its own history cannot be read: {error}"
 
 
 def examine_backend(backends: Mapping[str, Backend], name: str, db: Database) -> Iterator[Finding]:

@@ -35,7 +35,9 @@ def policy(settings: Settings, missing: Mapping[str, str], *, local: bool) -> Fi
     """Say whether jobs of a portal's users may run on this machine (setting portal.isolation)."""
     check = "isolation"
     if not local:
-        return Finding(check, OK, "jobs of the portal run elsewhere, where the site keeps users apart")
+        return Finding(
+            check, OK, "jobs of the portal run on other machines, where the site keeps users apart"
+        )
     if settings.portal.isolation == "off":
         words = "off (portal.isolation): every user of the portal can do what the engine's account can"
         return Finding(check, WARNING, words, "set portal.isolation to required unless all of them may")

@@ -44,7 +44,7 @@ def record_request(trail: AuditTrail, by: str, action: str) -> Also:
 
 @dataclass(frozen=True, slots=True)
 class AuditedAction:
-    """A deed while it is done."""
+    """An action while it is done."""
 
     connection: Connection
     fields: dict[str, Any] = field(default_factory=dict)

@@ -183,7 +183,7 @@ class _Provider:
             described = self._get(f"{url}/.well-known/openid-configuration")
             keys = str(described["jwks_uri"])
             if urlsplit(keys).scheme != urlsplit(url).scheme:
-                raise ValueError("its keys are on another kind of place")
+                raise ValueError("its keys are at another kind of URL")
             return _readable(self._get(keys)["keys"])
         except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
             raise Unavailable(str(error)) from None

@@ -156,7 +156,7 @@ class Proposing(AuditedActions):
         """
         _check_words("reason", why)
         if not why.strip():
-            raise BadRequest("a reason is needed, which the user is told")
+            raise BadRequest("a reason is needed, which the user sees")
         with self._action("proposal.refuse") as doing:
             found = _open(doing.connection, id_)
             proposals.decide(doing.connection, id_, ProposalState.REFUSED, why, now=self._clock.now())

@@ -43,7 +43,7 @@ def check_kept(connection: Connection, found: Launch, kept: Iterable[Segments]) 
     if any(virtual.virtual_path(seen, path) is None for path in kept):
         raise Refused(
             Code.DATA_NOT_ALLOWED,
-            "its files lie in a place that is not yours any more",
+            "its files are in a directory that is not yours any more",
             remedy="delete it without its files",
         )
 

@@ -87,7 +87,7 @@ class DiracBackend(GridBackend):
                 return []
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:
-        """DIRAC's own story of a job: when, and in which words."""
+        """Return DIRAC's own history of a job: when, and in which words."""
         return self._ask.history(int(native_id)) if native_id.isdigit() else []
 
     def identity(self) -> Identity:

@@ -23,7 +23,7 @@ from wrappers import wire
 
 BATCH = 1000
 """Submissions that share a sandbox, and with it the time in which nothing else is on its way: a fiftieth of
-what their descriptions take (measured). Their orders are some bytes each, beside the wrapper's 230 kB."""
+what their descriptions take (measured). Their manifests are some bytes each, beside the wrapper's 230 kB."""
 RETRIEVALS = 8
 """Output sandboxes fetched at a time: each takes three requests."""
 
@@ -80,7 +80,7 @@ class DiracxBackend(GridBackend):
         return self._client.run(_download(self._client, native_id, into))
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:
-        """DIRAC's own story of a job: when, and in which words."""
+        """Return DIRAC's own history of a job: when, and in which words."""
         return self._ask.history(int(native_id)) if native_id.isdigit() else []
 
     def identity(self) -> Identity:

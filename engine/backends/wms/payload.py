@@ -1,7 +1,7 @@
 """What travels with jobs: the wrapper and its launcher, the manifests, and how the node is set up.
 
 One archive for each batch of one execution, the same bytes for the same content. Portal users share one
-account at DIRAC, so an archive never holds orders of two executions: a tool could read what is beside it.
+account at DIRAC, so an archive never holds manifests of two executions: a tool could read what is beside it.
 """
 
 from __future__ import annotations

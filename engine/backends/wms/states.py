@@ -1,7 +1,7 @@
 """DIRAC's sixteen job states in the words of the port.
 
 Source: DIRACCommon.WorkloadManagementSystem.Client.JobStatus 9.1. States go backwards too: Running and
-Failed jobs may be rescheduled, Stalled ones come back. That is no news of an end: only a report is.
+Failed jobs may be rescheduled, Stalled ones come back. That is no end: only a report is.
 """
 
 from __future__ import annotations

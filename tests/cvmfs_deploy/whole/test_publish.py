@@ -269,7 +269,7 @@ def test_what_cannot_be_published_as_it_is_is_mended_and_reported(site: Site, re
         "files without their set-uid or set-gid bit": 1,
         "files without their extended attributes": 1,
         "files opened to all readers": 2,
-        "files left out that CVMFS would take as orders": 2,
+        "files left out that CVMFS would take as commands": 2,
         "absolute symbolic links, right inside of a container only": 1,
         "names with unusual characters": 2,
         "directories added for runtimes to mount on": 3,

@@ -1,0 +1,87 @@
+"""Words that went, which `docs/glossary.md` lists, do not come back: neither in names nor in texts."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import PACKAGES, ROOT, parsed, python_files
+
+BANNED = ("believable", "deed", "deeds", "door", "doors", "herald", "orders", "shelf", "shelves", "testimony")
+BANNED_IN_NAMES = (*BANNED, "bell", "keeper", "patience")
+WRITTEN = {
+    ("engine/app/views.py", "door"),
+    ("engine/cli/data.py", "doors"),
+    ("engine/domain/options.py", "door"),
+    ("engine/reconcile/commit.py", "door"),
+    ("engine/settings/renamed.py", "doors"),
+}
+"""Keys of JSON that are stored or read by scripts, and names of settings that are still read."""
+WRITTEN_NAMES = {
+    ("engine/domain/options.py", "door"),
+    ("engine/client/requests.py", "patience"),
+    ("engine/client/requests.py", "_patience"),
+    ("engine/testing/contracts/backend.py", "patience"),
+    ("wrappers/wire.py", "patience"),
+}
+"""Names that are stored, on the wire, or used by packages of others."""
+
+
+def words(text: str) -> set[str]:
+    return {found.lower() for found in re.findall(r"[A-Za-z]+", text)}
+
+
+def names(tree: ast.Module) -> Iterator[str]:
+    """Everything that a module gives a name to."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def parts(name: str) -> set[str]:
+    """The words of a name: `_old_place` and `OldPlace` have two."""
+    return {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+@pytest.mark.parametrize("path", PACKAGES)
+def test_words_that_went_are_in_no_text_of_the_code(path: str) -> None:
+    found = {
+        (str(file), word)
+        for file in python_files(path)
+        for word in words((ROOT / file).read_text()) & set(BANNED)
+    }
+    assert found - WRITTEN == set(), "docs/glossary.md has the words to use"
+
+
+@pytest.mark.parametrize("path", PACKAGES)
+def test_words_that_went_are_in_no_name(path: str) -> None:
+    found = {
+        (str(file), name)
+        for file in python_files(path)
+        for name in names(parsed(file))
+        if parts(name) & set(BANNED_IN_NAMES)
+    }
+    assert found - WRITTEN_NAMES == set(), "docs/glossary.md has the words to use"
+
+
+def test_modules_are_not_called_so_either() -> None:
+    files = python_files(*PACKAGES)
+    assert [
+        file for file in files for part in file.parts if parts(Path(part).stem) & set(BANNED_IN_NAMES)
+    ] == []
+
+
+def test_a_banned_word_is_found() -> None:
+    assert parts("_DOORS") | parts("OpenShelf") == {"doors", "open", "shelf"}
+    made = "def keeper(door): self.bell = orders = 1\nclass Herald: ..."
+    assert set(names(ast.parse(made))) == {"keeper", "door", "bell", "orders", "Herald"}
