@@ -17,7 +17,7 @@ from engine.clock import Clock
 from engine.domain.attempt import AttemptEvent
 from engine.domain.execution import Intent
 from engine.domain.job import JobState
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest
 from engine.ids import ExecutionId
 from engine.ports import Backend, Catalogue, Identifying, Progress, Storage
 from engine.reconcile import layout
@@ -40,6 +40,7 @@ from engine.store.database import Database
 from engine.store.events import Event
 from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
+from engine.usecases import ExecutionView, JobView, ProductView, newest_of, only
 
 PAGE = 1000
 PIECE = 1 << 20
@@ -91,7 +92,7 @@ class Application:
         planned: Plan,
         progress: UploadProgress | None = None,
         also: Also | None = None,
-    ) -> tuple[views.ExecutionView, bool]:
+    ) -> tuple[ExecutionView, bool]:
         """Write an execution with all its jobs: see `engine.app.submission.Submissions.write`."""
         id_, fresh = self._submissions.write(planned, progress, also)
         return self.status(id_), fresh
@@ -108,17 +109,10 @@ class Application:
         with self._db.read() as connection:
             if not text:
                 newest = executions.newest(connection, owner=self.settings.owner, limit=1)
-                if not newest:
-                    raise NotFound("there is no execution yet", remedy="engine submit makes one")
-                return newest[0].id
-            found = executions.starting_with(connection, text.upper())
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise NotFound(f"several executions begin with {text}", remedy="write more of the id")
-        raise NotFound(f"no execution {text}", remedy="engine list shows them")
+                return ExecutionId(newest_of([one.id for one in newest]))
+            return ExecutionId(only(executions.starting_with(connection, text.upper()), text))
 
-    def status(self, id_: ExecutionId, trouble: str = "") -> views.ExecutionView:
+    def status(self, id_: ExecutionId, trouble: str = "") -> ExecutionView:
         """One execution."""
         with self._db.read() as connection:
             found = executions.get(connection, id_)
@@ -129,13 +123,13 @@ class Application:
                 trouble = trouble or alerts.alert_of(connection, id_)
             return views.of_execution(found, job_counts.of(connection, id_), trouble)
 
-    def newest(self, *, limit: int = 50, before: str | None = None) -> list[views.ExecutionView]:
+    def newest(self, *, limit: int = 50, before: str | None = None) -> list[ExecutionView]:
         """List executions, newest first."""
         with self._db.read() as connection:
             found = executions.newest(connection, limit=limit, before=before)
             return [views.of_execution(e, job_counts.of(connection, e.id)) for e in found]
 
-    def jobs(self, id_: ExecutionId, states: Sequence[JobState] = ()) -> Iterator[views.JobView]:
+    def jobs(self, id_: ExecutionId, states: Sequence[JobState] = ()) -> Iterator[JobView]:
         """Yield the jobs of an execution, read a page at a time."""
         after = 0
         while True:
@@ -155,17 +149,7 @@ class Application:
         with self._db.read() as connection:
             return jobs.numbered(connection, id_, number)
 
-    def only_number(self, id_: ExecutionId) -> int:
-        """Return the number of the job of an execution that has just one.
-
-        Raises:
-            BadRequest: it has several.
-        """
-        if self.status(id_).jobs != 1:
-            raise BadRequest(f"execution {id_} has several jobs", remedy="name one as EXECUTION:NUMBER")
-        return 1
-
-    def products(self, id_: ExecutionId) -> Iterator[views.ProductView]:
+    def products(self, id_: ExecutionId) -> Iterator[ProductView]:
         """Yield the results of an execution, read a page at a time."""
         after = 0
         while True:
@@ -178,7 +162,7 @@ class Application:
 
     def download(
         self, id_: ExecutionId, into: Path, progress: Progress | None = None
-    ) -> Iterator[views.ProductView]:
+    ) -> Iterator[ProductView]:
         """Bring the results of an execution into a directory; gives each when it is there.
 
         Raises:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.clock import iso
@@ -15,6 +14,7 @@ from engine.store import attempts, events, jobs
 from engine.store.database import Database
 from engine.store.events import JobEvent
 from engine.store.jobs import Job
+from engine.usecases import JobHistory
 from wrappers import wire
 from wrappers.causes import CAUSES
 
@@ -67,15 +67,6 @@ def sentences(history: list[JobEvent]) -> Iterator[Mapping[str, Any]]:
             "detail": e.detail,
             "words": words,
         }
-
-
-@dataclass(frozen=True, slots=True)
-class JobHistory:
-    """What happened to a job."""
-
-    events: list[Mapping[str, Any]]
-    summary: list[str]
-    """Where it stands, and what its last report says."""
 
 
 def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from engine.app.application import Application
-from engine.app.views import ExecutionView
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState
 from engine.errors import Unavailable
@@ -17,6 +16,7 @@ from engine.reconcile.reconciler import Reconciler
 from engine.store import executions, replicas
 from engine.store.database import Database
 from engine.store.lease import Lease, LeaseLost, acquire, fenced, release
+from engine.usecases import ExecutionView
 
 WATCH_EVERY = 0.25
 """Seconds between two looks while another engine reconciles."""

@@ -17,22 +17,20 @@ def command(
     json: Json = False,
 ) -> None:
     """End an execution. What has succeeded keeps its results."""
-    from engine.app.portal.audited_actions import KILL, local_actor, record_request
-
-    engine = session.engine
-    id_ = engine.app.resolve(execution)
-    wanted = engine.app.cancel(id_, record_request(engine.trail, local_actor(), KILL))
+    ours = session.executions
+    id_ = ours.resolve(execution)
+    wanted = ours.cancel(id_)
     if not wanted:
         show.say(f"engine: {id_} was over already")
     if wanted and wait:
         try:
-            engine.driver.follow(id_, lambda _: None)
+            ours.follow(id_, lambda _: None)
         except KeyboardInterrupt:
-            foreground.detach(session.config)
+            ours.leave()
             raise
     elif wanted:
-        foreground.detach(session.config)  # somebody must do it
-    view = engine.app.status(id_)
+        ours.leave()  # somebody must do it
+    view = ours.status(id_)
     if json:
         show.json_line(view)
     else:
@@ -48,17 +46,15 @@ def retry(
     json: Json = False,
 ) -> None:
     """Try again what did not succeed. Successful jobs are left as they are."""
-    from engine.app.portal.audited_actions import RESTART, local_actor, record_request
-
-    engine = session.engine
+    ours = session.executions
     id_, number = execution_or_job_of(job)
     states = [JobState.FAILED] if failed else [JobState.FAILED, JobState.CANCELLED]
-    count = engine.app.retry(id_, states, number, record_request(engine.trail, local_actor(), RESTART))
+    count = ours.retry(id_, states, number)
     if not count:
         show.say(f"engine: nothing to try again in {id_}")
         return
     show.say(f"engine: {count} job(s) are tried again")
     if detach:
-        foreground.detach(session.config)
+        ours.leave()
         return
-    raise typer.Exit(foreground.run(engine, engine.app.status(id_), json=json))
+    raise typer.Exit(foreground.run(ours.status(id_), json=json))

@@ -44,24 +44,17 @@ COMMANDS = {
 }
 """Name -> module of this package and what it holds there: a function, or a group of commands."""
 
+_ANYWHERE = (
+    *("list", "status", "jobs", "logs", "results", "explain", "cancel", "retry"),
+    *("keys", "sites", "usage", "user", "audit"),
+)
+"""Commands that are the same, whichever engine does the work."""
 REMOTE = {
-    "submit": "remote:submit",
-    "list": "remote:list_",
-    "status": "remote:status",
-    "jobs": "remote:jobs",
-    "explain": "remote:explain",
-    "logs": "remote:logs",
-    "results": "remote:results",
-    "cancel": "remote:cancel",
-    "retry": "remote:retry",
+    "submit": "remote_submit:command",
+    **{name: COMMANDS[name] for name in _ANYWHERE},
     "pipelines": "remote_pipelines:pipelines",
     "pipeline": "remote_pipelines:pipeline",
     "files": "remote_files:files",
-    "keys": "keys:app",
-    "sites": "sites:command",
-    "usage": "usage:command",
-    "user": "user:app",
-    "audit": "audit:app",
 }
 """The same for a daemon elsewhere (`--server`)."""
 _INSTEAD = {

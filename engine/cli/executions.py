@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli import show
 from engine.cli.session import Json, session
+
+if TYPE_CHECKING:
+    from engine.usecases import ExecutionView
 
 
 def command(
@@ -16,10 +19,15 @@ def command(
     json: Json = False,
 ) -> None:
     """Show executions, newest first."""
-    found = session.engine.app.newest(limit=limit, before=before)
+    found = session.executions.newest(limit=limit, before=before)
     if json:
         for view in found:
             show.json_line(view)
         return
-    rows = [(v.id, v.state, f"{v.finished}/{v.jobs}", v.name, v.owner, v.created) for v in found]
+    rows = [(v.id, v.state, f"{v.finished}/{v.jobs}", _named(v), v.owner, v.created) for v in found]
     show.table(["id", "state", "jobs", "tool", "owner", "created"], rows)
+
+
+def _named(view: ExecutionView) -> str:
+    """Name its tool, and what its user called it."""
+    return f"{view.name} ({view.title})" if view.title not in ("", view.name) else view.name

@@ -17,8 +17,8 @@ def command(
     json: Json = False,
 ) -> None:
     """Show the jobs of an execution."""
-    app = session.engine.app
-    found = app.jobs(app.resolve(execution), state or [])
+    ours = session.executions
+    found = ours.jobs(ours.resolve(execution), state or [])
     if json:
         for job in found:
             show.json_line(job)

@@ -32,23 +32,23 @@ def command(
     from engine.errors import NotFound
 
     id_, number = job_of(job)
-    app = session.engine.app
+    ours = session.executions
     stream = "debug" if debug else "err" if stderr else "out"
     shown, offset = 0, 0
     while True:
-        current = app.job(id_, number)
-        tries = app.tries(current)
-        if attempt is not None and attempt > len(tries) and (current.state.is_final or not follow):
-            raise NotFound(f"job {number} has had {len(tries)} tries")
-        which = attempt or len(tries)
+        current = ours.job(id_, number)
+        over = current.over
+        if attempt is not None and attempt > current.attempts and (over or not follow):
+            raise NotFound(f"job {number} has had {current.attempts} tries")
+        which = attempt or current.attempts
         if which != shown:  # a new try writes a log of its own
             shown, offset = which, 0
-        while 0 < which <= len(tries) and (data := app.log(id_, current, tries[which - 1], stream, offset)):
+        while 0 < which <= current.attempts and (data := ours.log(id_, number, stream, which, offset)):
             _print(data, offset, json=json)
             offset += len(data)
-        if current.state.is_final or not follow:
+        if over or not follow:
             return
-        time.sleep(0.3)
+        time.sleep(ours.interval_s)
 
 
 def _print(data: bytes, offset: int, *, json: bool) -> None:

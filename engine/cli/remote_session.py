@@ -11,6 +11,7 @@ from engine.cli.session import session
 from engine.errors import BadRequest
 
 if TYPE_CHECKING:
+    from engine.cli.at_daemon import AtDaemon
     from engine.client import Client
 
 
@@ -22,10 +23,25 @@ def connected() -> Client:
     """
     from engine.client import Client
 
+    return Client(session.server or "", _key())
+
+
+def daemon() -> AtDaemon:
+    """Reach the use cases of executions at the daemon.
+
+    Raises:
+        BadRequest: there is no key.
+    """
+    from engine.cli.at_daemon import AtDaemon
+
+    return AtDaemon(session.server or "", _key())
+
+
+def _key() -> str:
     key = os.environ.get("ENGINE_KEY", "").strip()
     if not key:
         raise BadRequest("ENGINE_KEY is not set", remedy="it holds your API key of the platform")
-    return Client(session.server or "", key)
+    return key
 
 
 def document(path: Path) -> dict[str, Any]:

@@ -25,12 +25,12 @@ def command(
     json: Json = False,
 ) -> None:
     """Show the results of an execution, bring them home, or see that they are still there."""
-    app = session.engine.app
-    id_ = app.resolve(execution)
     if check or deep:
-        raise typer.Exit(_check(app.check(id_, deep=deep), json=json))
+        raise typer.Exit(_check(_checked(execution, deep=deep), json=json))
+    ours = session.executions
+    id_ = ours.resolve(execution)
     rows = []
-    for product in app.products(id_) if download is None else app.download(id_, download):
+    for product in ours.products(id_) if download is None else ours.download(id_, download):
         if json:
             show.json_line(product)
         else:
@@ -40,6 +40,18 @@ def command(
     if download is not None and not json:
         results = show.counted(len(rows), "result is", "results are")
         show.say(f"engine: {results} in {download}" if rows else "engine: there is none")
+
+
+def _checked(execution: str | None, *, deep: bool) -> Iterator[Checked]:
+    from engine.errors import BadRequest
+
+    if session.server:
+        raise BadRequest(
+            "results --check works on this machine only",
+            remedy="an administrator checks results at the platform",
+        )
+    app = session.engine.app
+    return app.check(app.resolve(execution), deep=deep)
 
 
 def _check(found: Iterator[Checked], *, json: bool) -> int:

@@ -12,8 +12,8 @@ import typer
 from engine.cli import imported
 
 if TYPE_CHECKING:  # SQLAlchemy and pydantic cost half a second: `engine --help` does without
-    from engine.ids import ExecutionId
     from engine.planning import Descriptor
+    from engine.usecases import Executions
     from engine.wiring import Engine
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -58,6 +58,18 @@ class Session:
         imported()
         return made
 
+    @cached_property
+    def executions(self) -> Executions:
+        """The use cases of executions: of the daemon that was named, or with the engine in this process."""
+        if self.server:
+            from engine.cli.remote_session import daemon
+
+            return daemon()
+        from engine.cli.background import start
+        from engine.cli.in_process import InProcess
+
+        return InProcess(self.engine, lambda: start(self.config))
+
     def close(self) -> None:
         """Give back what the engine holds, if one was made."""
         made = self.__dict__.get("engine")
@@ -81,28 +93,29 @@ def load_descriptor(name: str, *, network: bool) -> Descriptor:
     return descriptors.load_descriptor(name, network=True, endpoint=session.engine.settings.zenodo)
 
 
-def job_of(text: str | None) -> tuple[ExecutionId, int]:
-    """The job that a person names as EXECUTION:NUMBER, EXECUTION (if it has just one), or :NUMBER.
+def job_of(text: str | None) -> tuple[str, int]:
+    """Find the job that a person names as EXECUTION:NUMBER, EXECUTION (if it has just one), or :NUMBER.
 
     Raises:
         BadRequest: the number is not one, or is needed.
-        NotFound: there is no such job.
+        NotFound: there is no such execution.
     """
+    from engine.errors import BadRequest
+
     id_, number = execution_or_job_of(text)
-    return id_, session.engine.app.only_number(id_) if number is None else number
+    if number is None and session.executions.status(id_).jobs != 1:
+        raise BadRequest(f"execution {id_} has several jobs", remedy="name one as EXECUTION:NUMBER")
+    return id_, 1 if number is None else number
 
 
-def execution_or_job_of(text: str | None) -> tuple[ExecutionId, int | None]:
-    """The execution that a person names, and the number of the job where one is written.
+def execution_or_job_of(text: str | None) -> tuple[str, int | None]:
+    """Find the execution that a person names, and the number of the job where one is written.
 
     Raises:
         BadRequest: the number is not one.
         NotFound: there is no such execution.
     """
-    from engine.errors import BadRequest
+    from engine.usecases import parted
 
-    execution, _, number = (text or "").partition(":")
-    id_ = session.engine.app.resolve(execution)
-    if number and not number.isdigit():
-        raise BadRequest(f"{text}: the number of a job is needed after the colon")
-    return id_, int(number) if number else None
+    execution, number = parted(text)
+    return session.executions.resolve(execution), number

@@ -11,7 +11,7 @@ from engine.cli import show
 from engine.cli.session import ExecutionArgument, Json, session
 
 if TYPE_CHECKING:
-    from engine.app.views import ExecutionView
+    from engine.usecases import ExecutionView
 
 
 def command(
@@ -20,30 +20,27 @@ def command(
     json: Json = False,
 ) -> None:
     """Show how an execution stands."""
-    from engine.domain.execution import ExecutionState
-
-    app = session.engine.app
-    id_ = app.resolve(execution)
+    ours = session.executions
+    id_ = ours.resolve(execution)
     told = None
     while True:
-        view = app.status(id_)
+        view = ours.status(id_)
         if view != told:
             _print(view, json=json)
             told = view
-        if not watch or ExecutionState(view.state).is_final:
+        if not watch or view.over:
             return
-        time.sleep(0.5)
+        time.sleep(ours.interval_s)
 
 
 def _print(view: ExecutionView, *, json: bool) -> None:
     if json:
         show.json_line(view)
         return
-    from engine.storages.file import to_path
-
     rows = [
         ("execution", view.id),
         ("tool", view.name),
+        *([("title", view.title)] if view.title else []),
         ("state", view.state if view.intent == "run" else f"{view.state} ({view.intent} was asked for)"),
         ("jobs", f"{view.finished} of {view.jobs} finished: {show.cell(view.tally)}"),
         *([("trouble", view.trouble)] if view.trouble else []),
@@ -51,6 +48,13 @@ def _print(view: ExecutionView, *, json: bool) -> None:
         ("ended", view.ended),
         ("image", view.image),
         ("back-end", view.backend),
-        ("results", ", ".join(view.stores) or to_path(view.results)),
+        ("results", ", ".join(view.stores) or _directory(view.results)),
     ]
     show.table(["what", "value"], rows)
+
+
+def _directory(results: str) -> str:
+    """Write the directory of results as it is typed."""
+    from engine.storages.file import to_path
+
+    return str(to_path(results)) if results.startswith("file:") else results

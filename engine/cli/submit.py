@@ -37,9 +37,6 @@ def command(
     if not new:
         show.say(f"engine: key {asked.key} was submitted before, as {view.id}")
     if detach:
-        foreground.detach(session.config)
-        show.json_line(view) if json else print(view.id)
-        jobs = show.counted(view.jobs, "job goes on", "jobs go on")
-        show.say(f"engine: {jobs} in the background; engine status --watch {view.id}")
+        foreground.detached(view, json=json)
         return
-    raise typer.Exit(foreground.run(engine, view, json=json))
+    raise typer.Exit(foreground.run(view, json=json))

@@ -24,6 +24,8 @@ WORK = 4 * 3600.0
 _NOT_DONE = (408, 429, 503)
 """With these, a daemon or what stands before it says that it did nothing."""
 _NO_EXECUTION = 8015
+_CODED = re.compile(r" \(Error code [0-9]+\)$")
+"""What CARMIN's messages end with."""
 logger = logging.getLogger("engine.client")
 
 
@@ -199,7 +201,7 @@ class Requests:
         """What an answer of the daemon means here."""
         try:
             fields = json.loads(body)
-            code, words = int(fields["errorCode"]), str(fields["errorMessage"])
+            code, words = int(fields["errorCode"]), _CODED.sub("", str(fields["errorMessage"]))
         except (ValueError, KeyError, TypeError):
             if status in (404, 405, 501):
                 return self._no_daemon(f"it answers with status {status}")

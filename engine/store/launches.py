@@ -100,6 +100,23 @@ def newest(
     return [_listed(row) for row in rows]
 
 
+def ids(
+    connection: Connection, account_id: str, *, limit: int, before: str = "", starting: str = ""
+) -> list[ExecutionId]:
+    """Ids of launches of an account, newest first: older than one, or with a beginning."""
+    query = (
+        sa.select(launch.c.execution_id)
+        .where(launch.c.account_id == account_id, launch.c.hidden.is_(False))
+        .order_by(launch.c.execution_id.desc())
+        .limit(limit)
+    )
+    if before:
+        query = query.where(launch.c.execution_id < before)
+    if starting:
+        query = query.where(launch.c.execution_id.startswith(starting, autoescape=True))
+    return [ExecutionId(id_) for id_ in connection.execute(query).scalars()]
+
+
 def count(connection: Connection, account_id: str | None, study: str | None = None) -> int:
     """Return how many launches an account has, or all have."""
     query = sa.select(sa.func.count()).select_from(launch).where(launch.c.hidden.is_(False))

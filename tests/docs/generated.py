@@ -24,6 +24,7 @@ from tests.docs.reference import (
     schemas,
     settings,
     states,
+    usecases,
     vip,
 )
 
@@ -36,6 +37,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     **settings.PARTS,
     **states.PARTS,
     **schemas.PARTS,
+    **usecases.PARTS,
     **vip.PARTS,
 }
 """Name of a part -> what makes its text."""

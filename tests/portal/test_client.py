@@ -173,11 +173,12 @@ def test_jobs_are_named_elsewhere_as_they_are_here(house: House) -> None:
 
     house.put("/vip/Home/in.txt", b"content\n", user="carl")
     values = house.desk.write("two.json", {"file": "/vip/Home/in.txt", "word": ["a", "b"]})
-    id_ = engine("submit", "copier/1.0", values, "--json").value["identifier"]
+    id_ = engine("submit", "copier/1.0", values, "--json").value["id"]
     assert [one["number"] for one in engine("jobs", id_, "--json").values] == [1, 2]
-    assert engine("explain", f"{id_[:20]}:2", "--json").value["parameters"] == {"word": "b"}
+    assert [one["parameters"] for one in engine("jobs", id_, "--json").values][1] == {"word": "b"}
+    assert "job 2 is succeeded" in engine("explain", f"{id_[:25]}:2").out
     assert engine("logs", f"{id_}:2", "--follow").out == "printed\n"
-    assert "which" in engine("logs", id_, code=2).err
+    assert "has several jobs" in engine("logs", id_, code=2).err
     for wrong in (f"{id_}:0", f"{id_}:x", f"{id_}:3", "X:1"):
         engine("logs", wrong, code=2)
     assert "was over already" in engine("cancel", id_).err
@@ -208,18 +209,18 @@ def test_the_remote_command_line_does_the_same(house: House) -> None:
     assert "copier/1.0" in engine("pipelines")
     invocation = desk.write("i.json", {"file": "/vip/Home/remote/in.txt", "word": "w"})
     told = json.loads(engine("submit", "copier/1.0", invocation, "--json"))
-    assert told["status"] == "Finished"
-    assert told["identifier"] in engine("list")
-    assert "Finished" in engine("status")
+    assert told["state"] == "succeeded"
+    assert told["id"] in engine("list")
+    assert "succeeded" in engine("status")
     assert engine("logs") == "printed\n"
-    assert "COMPLETED" in engine("jobs")
-    assert engine("jobs", "--status", "ERROR", "--json") == ""
+    assert "succeeded" in engine("jobs")
+    assert engine("jobs", "--state", "failed", "--json") == ""
     assert "its report is valid" in engine("explain")
-    [path] = engine("results", "--download", "remote results").split("\n")[:-1]
-    assert (desk.directory / path).read_text() == "content\nw\n"
+    [brought] = [json.loads(line) for line in engine("results", "--download", "home", "--json").splitlines()]
+    assert (desk.directory / "home" / brought["name"]).read_text() == "content\nw\n"
     detached = engine("submit", "waiter/1.0", desk.write("w.json", {"gate": "/nowhere"}), "--detach").strip()
     engine("cancel", detached)
-    until(lambda: "Killed" in engine("status", detached))
+    until(lambda: "cancelled" in engine("status", detached))
     engine("submit", "failer/1.0", desk.write("f.json", {"code": "3"}), code=1)
     ran = desk.run("--server", house.url, "list", variables={"ENGINE_KEY": "wrong"})
     assert ran.code == 4

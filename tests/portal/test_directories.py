@@ -91,7 +91,13 @@ def test_the_remote_command_line_brings_directories_with_all_they_hold(house: Ho
     ran = house.desk.ok(*words, variables=variables)
     assert found_in(house.desk.directory / "remote") == WHOLE
     assert (house.desk.directory / "remote/out/empty").is_dir()
-    assert sorted(ran.out.splitlines()) == ["remote/out", "remote/plain.txt"]
+    assert sorted(line.split("\t")[2] for line in ran.out.splitlines()[1:]) == [
+        "out",
+        "out/a.txt",
+        "out/sub",
+        "plain.txt",
+    ]
+    assert ran.lines == ["engine: 4 results are in remote"]
     house.desk.ok(*words, variables=variables)
     assert found_in(house.desk.directory / "remote") == WHOLE, "a second time changes nothing"
     assert not list((house.desk.directory / "remote").rglob(".*"))

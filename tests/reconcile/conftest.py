@@ -13,11 +13,11 @@ import pytest
 
 from engine import wiring
 from engine.app.requests import SubmitRequest
-from engine.app.views import ExecutionView, JobView
 from engine.domain.execution import ExecutionState
 from engine.ids import ExecutionId
 from engine.settings.reading import load
 from engine.testing.faults import Faulty
+from engine.usecases import ExecutionView, JobView
 
 OUT: Mapping[str, str] = {"out": "out.txt"}
 

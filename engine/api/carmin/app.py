@@ -27,6 +27,7 @@ from engine.api.carmin.platform import platform_routes
 from engine.api.carmin.proposals import proposal_routes
 from engine.api.carmin.session import session_routes
 from engine.api.carmin.statistics import statistics_routes
+from engine.api.own_executions import own_routes
 from engine.api.passwords import Passwords
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
@@ -60,6 +61,7 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
         path_routes(files, portal.records),
         account_routes(settings),
         job_routes(portal.launches),
+        own_routes(portal.launcher, portal.shown),
         session_routes(portal.users, failures),
         admin_routes(portal.pipelines, portal.publishing),
         proposal_routes(portal.proposing),

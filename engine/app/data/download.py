@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Protocol
 
-from engine.app.views import ProductView, within_others
 from engine.errors import BadRequest, EngineError, Unavailable
-from engine.ports import Progress, Storage
+from engine.ports import Progress
+from engine.usecases import ProductView, within_others
 from wrappers.containers.tree import remove, remove_all
 from wrappers.transfer.errors import TransferError
 from wrappers.transfer.tree import unpack
@@ -20,12 +21,19 @@ PARALLEL = 1000
 """Results that are looked at together."""
 
 
+class Readable(Protocol):
+    """Where results are, as far as they are brought from there: a storage, or a platform."""
+
+    def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
+        """Bring a file, or a directory with all it holds, here: see `engine.ports.Storage`."""
+
+
 class Downloads:
     """Brings results of one execution into a directory."""
 
     def __init__(
         self,
-        storage: Callable[[str], Storage],
+        storage: Callable[[str], Readable],
         copies: Mapping[str, Sequence[str]],
         into: Path,
         progress: Progress | None = None,

@@ -23,7 +23,6 @@ from engine.app.portal.shown_messages import shown_message
 from engine.app.portal.tracing import who
 from engine.app.portal.trash import discard
 from engine.app.portal.tree import FileTree, kept_in
-from engine.app.views import ProductView, within_others
 from engine.domain.access import Action, may_touch_execution
 from engine.domain.account import Account
 from engine.domain.execution import ExecutionState
@@ -44,6 +43,7 @@ from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch, LaunchRow
 from engine.store.status_queries import JobRow, JobStatusRow, StatusSummary
+from engine.usecases import ProductView, within_others
 
 _L = TypeVar("_L", JobStatusRow, JobRow)
 
@@ -124,8 +124,7 @@ class Launches:
 
     def results(self, found: Launch) -> Iterator[Result]:
         """Each result, as its owner finds it; what lies in a directory that is a result comes with that."""
-        with self._db.read() as connection:
-            seen = _seen(connection, found)
+        seen = self.visible(found)
         for product in _outermost(self.application(found).products(found.execution_id)):
             stored = self._tree.path_of(product.url)
             if (path := shown_location(seen, stored, product.url)) is not None:
@@ -142,6 +141,11 @@ class Launches:
                 paths.setdefault(output, []).append(path)
         return paths
 
+    def visible(self, found: Launch) -> Sequence[tuple[str, Segments]]:
+        """List the parts of the virtual tree that its owner sees."""
+        with self._db.read() as connection:
+            return _seen(connection, found)
+
     def history(
         self, found: Launch, number: int
     ) -> tuple[Job, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
@@ -154,7 +158,7 @@ class Launches:
         with self._db.read() as connection:
             tries = attempts.of_job(connection, job.id)
             report = attempts.report_of(connection, tries[-1].id) if tries else None
-        virtual_paths = self._virtual_paths(found)
+        virtual_paths = self.virtual_paths(found)
         events_ = [
             {**one, "words": shown_message(str(one["words"]), virtual_paths)}
             for one in history_of(self._db, found.execution_id, job).events
@@ -190,15 +194,15 @@ class Launches:
         """Rewrite messages so that they say nothing of the machine."""
         if not any(line.message for line in lines):
             return list(lines)
-        virtual_paths = self._virtual_paths(found)
+        virtual_paths = self.virtual_paths(found)
         return [
             replace(line, message=shown_message(line.message, virtual_paths)) if line.message else line
             for line in lines
         ]
 
-    def _virtual_paths(self, found: Launch) -> Callable[[str], str | None]:
-        with self._db.read() as connection:
-            seen = _seen(connection, found)
+    def virtual_paths(self, found: Launch) -> Callable[[str], str | None]:
+        """Tell the virtual path of a URL, where its owner has access."""
+        seen = self.visible(found)
         return lambda url: _shown(seen, self._tree.path_of(url))
 
     def who(self, what: str, time: str) -> list[Mapping[str, Any]]:
@@ -207,23 +211,29 @@ class Launches:
 
     # --- changing ---------------------------------------------------------------------------------
 
-    def kill(self, account: Account, id_: str) -> None:
-        """Ask for the end of an execution; one that has ended stays as it is."""
+    def kill(self, account: Account, id_: str) -> bool:
+        """Ask for the end of an execution; False: it has ended, and stays as it is."""
         found = self.find(account, id_, Action.CHANGE)
-        self.application(found).cancel(found.execution_id, record_request(self._trail, account.id, KILL))
+        also = record_request(self._trail, account.id, KILL)
+        return self.application(found).cancel(found.execution_id, also)
 
     def end_all(self, account_id: str, by: str) -> list[ExecutionId]:
         """Ask for the end of all that an account has at work, in the name of somebody."""
         return end_all(self._db, self._trail, self._applications(account_id), account_id, by)
 
-    def restart(self, account: Account, id_: str) -> int:
-        """Run again what has failed or was killed; gives the number of jobs."""
+    def restart(
+        self,
+        account: Account,
+        id_: str,
+        states: Sequence[JobState] = (JobState.FAILED, JobState.CANCELLED),
+        number: int | None = None,
+    ) -> int:
+        """Run again what has failed or was killed, or one job of that; gives the number of jobs."""
         found = self.find(account, id_, Action.CHANGE)
         with self._db.read() as connection:
             check_again(connection, found)
-        states = (JobState.FAILED, JobState.CANCELLED)
         also = record_request(self._trail, account.id, RESTART)
-        return self.application(found).retry(found.execution_id, states, also=also)
+        return self.application(found).retry(found.execution_id, states, number, also)
 
     def rename(self, account: Account, id_: str, name: str) -> Launch:
         """Give an execution another name."""

@@ -18,6 +18,7 @@ from engine.app.portal.proposing import Proposing
 from engine.app.portal.publishing import Publishing
 from engine.app.portal.quotas import Quotas
 from engine.app.portal.records import Records
+from engine.app.portal.shown_executions import ShownExecutions
 from engine.app.portal.tree import FileTree
 from engine.app.portal.trial import Trials
 from engine.app.portal.users import Users
@@ -48,6 +49,7 @@ class Portal:
     """What the work of users has taken: by which dimensions, from which month, to which."""
     launcher: Launcher
     launches: Launches
+    shown: ShownExecutions
     records: Records
     quotas: Quotas
     """Bytes of `users/<id>` and `groups/<id>`."""
@@ -75,6 +77,7 @@ def open_portal(
         return own if own is not None else settings.portal.bytes
 
     quotas = Quotas(most, lambda owner: tree.size((ROOT, *owner.split("/"))))
+    every = Launches(db, trail, lambda account: applications(account, ""), tree, trouble)
     return Portal(
         settings=settings,
         users=users,
@@ -86,7 +89,8 @@ def open_portal(
         sites=lambda backend: sites_of(db, clock.now(), backend),
         usage=partial(usage_of, db),
         launcher=Launcher(db, settings, pipelines, trail, applications, tree, records, quotas, trials, clock),
-        launches=Launches(db, trail, lambda account: applications(account, ""), tree, trouble),
+        launches=every,
+        shown=ShownExecutions(db, every, users, tree),
         records=records,
         quotas=quotas,
     )
