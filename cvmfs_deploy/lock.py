@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import Unavailable
 
-_PAUSE = 0.2  # seconds
+_POLL_INTERVAL_S = 0.2  # seconds
 
 
 @contextmanager
@@ -84,4 +84,4 @@ def _take(file: int, path: Path, wait: float, kind: int) -> None:
                 raise Unavailable(
                     f"another run is at work: {who} (lock {path})", remedy="try again when it has ended"
                 ) from None
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL_S)

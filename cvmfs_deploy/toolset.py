@@ -26,7 +26,7 @@ from engine.errors import BadRequest, Unavailable
 from wrappers.containers.listing import TREE
 
 _LARGEST = 200 << 20  # bytes
-_TIMEOUT = 60.0  # seconds without a byte
+_TIMEOUT_S = 60.0  # seconds without a byte
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _fetch(tarball: str, into: Path) -> str:
     if not source.startswith(("http://", "https://", "file://")):
         raise BadRequest(f"{tarball}: only http and https URLs, and paths, are understood")
     try:
-        with urllib.request.urlopen(source, timeout=_TIMEOUT) as stream, open(into, "wb") as file:  # noqa: S310
+        with urllib.request.urlopen(source, timeout=_TIMEOUT_S) as stream, open(into, "wb") as file:  # noqa: S310
             for chunk in iter(lambda: stream.read(1 << 18), b""):
                 digest.update(chunk)
                 file.write(chunk)

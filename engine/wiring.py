@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from engine.app.portal.publishing import Publishing
     from engine.app.portal.users import Users
 
-_DAY = 86_400.0
+_DAY_S = 86_400.0
 
 
 @dataclass
@@ -276,6 +276,6 @@ def _workspace() -> Path:
         ) from None
     for left in path.iterdir():
         with suppress(FileNotFoundError):  # another engine's, which is done with it
-            if left.stat().st_mtime < time.time() - _DAY:
+            if left.stat().st_mtime < time.time() - _DAY_S:
                 remove(left)
     return path

@@ -16,7 +16,7 @@ from cvmfs_deploy.units import seconds_of, size_text
 from cvmfs_deploy.wishlist import BY_HAND
 from engine.errors import BadRequest, NotFound
 
-_TOOLS_GRACE = 30 * 86400.0  # seconds
+_TOOLS_GRACE_S = 30 * 86400.0  # seconds
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -109,7 +109,7 @@ def _digests(trees: list[str]) -> list[str]:
 
 def _expired(destination: Destination, index: Index, grace: float | None) -> list[str]:
     now = destination.clock.now()
-    tools = index.expired_tools(now, _TOOLS_GRACE if grace is None else grace)
+    tools = index.expired_tools(now, _TOOLS_GRACE_S if grace is None else grace)
     return [*index.expired(now, grace), *tools]
 
 

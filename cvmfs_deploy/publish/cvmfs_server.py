@@ -29,7 +29,7 @@ from engine.errors import Unavailable
 from wrappers.containers.listing import TREE
 from wrappers.containers.tree import remove
 
-_PAUSE = 0.5  # seconds between two looks
+_POLL_INTERVAL_S = 0.5  # seconds between two looks
 _CLONE_TIMEOUT_S = 15.0  # seconds until the clone of a template transaction must be seen
 _CONTENT = ("is larger than", "has more than", "is not a regular file", "graft file")
 """What `cvmfs_server publish` says when it is not the repository that is at fault."""
@@ -160,7 +160,7 @@ class CvmfsPublisher:
             ended = self._server.transaction(template, token)
             if ended.code != _LEASED or time.monotonic() >= deadline:
                 return ended
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL_S)
 
     def _opened(self, ended: Ended, entry: Entry) -> Entry:
         if ended.code in _BUSY:
@@ -275,5 +275,5 @@ class CvmfsPublisher:
         while not true():
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL_S)
         return True

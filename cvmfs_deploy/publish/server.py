@@ -30,8 +30,8 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DAEMONS = (b"cvmfs2",)
 """What a command mounts with, and leaves running."""
 _TIMEOUT_S = 60.0  # seconds for a program to end after SIGTERM
-_PAUSE = 0.1  # seconds between two looks
-_HTTP_TIMEOUT = 30.0  # seconds
+_POLL_INTERVAL_S = 0.1  # seconds between two looks
+_HTTP_TIMEOUT_S = 30.0  # seconds
 _TAIL = 10_000  # bytes of what a command says
 _VALUE = re.compile(r"^\s*(?:export\s+)?([A-Z0-9_]+)=[\"']?([^\"'\n]*)[\"']?\s*$", re.M)
 
@@ -161,7 +161,7 @@ class Server:
             while time.monotonic() < deadline:
                 if not self.at_work(token):
                     return
-                time.sleep(_PAUSE)
+                time.sleep(_POLL_INTERVAL_S)
 
     def _processes(self, token: str) -> Iterator[int]:
         wanted = f"{TOKEN}={token}".encode()
@@ -184,7 +184,7 @@ class Server:
         if not url.startswith(("http://", "https://", "file://")):
             raise SettingsError(f"{self.repository}: CVMFS_STRATUM0 in server.conf is no URL: {url}")
         try:
-            with urllib.request.urlopen(url, timeout=_HTTP_TIMEOUT) as answer:  # noqa: S310 - checked above
+            with urllib.request.urlopen(url, timeout=_HTTP_TIMEOUT_S) as answer:  # noqa: S310 - checked above
                 manifest = answer.read(1 << 16)
         except OSError as error:
             reason = getattr(error, "reason", None) or error

@@ -22,7 +22,7 @@ from wrappers.containers.tree import remove
 PLACE = "udocker"
 """The directory, beside the layers, where it works."""
 _CHUNK = 1 << 20
-_LOOK = 0.2  # seconds between two looks at how much has come
+_POLL_INTERVAL_S = 0.2  # seconds between two looks at how much has come
 
 
 def fetch(base: str, repository: str, blob: Blob, into: Path, progress: Callable[[int], None]) -> str:
@@ -95,7 +95,7 @@ def _copy_checked(layer: Path, blob: Blob, into: Path) -> str:
 
 def _runs(process: subprocess.Popen[bytes]) -> bool:
     try:
-        process.wait(_LOOK)
+        process.wait(_POLL_INTERVAL_S)
         return False
     except subprocess.TimeoutExpired:
         return True

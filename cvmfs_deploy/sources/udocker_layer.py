@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-_LONGEST = 24 * 3600  # seconds for a layer; udocker's own limit of half an hour is short for 20 GB
+_TIMEOUT_S = 24 * 3600  # seconds for a layer; udocker's own limit of half an hour is short for 20 GB
 
 
 def main(base: str, repository: str, digest: str, top: str) -> int:
@@ -23,7 +23,7 @@ def main(base: str, repository: str, digest: str, top: str) -> int:
     from udocker.msg import Msg
 
     Config().getconf()
-    Config.conf["download_timeout"] = _LONGEST
+    Config.conf["download_timeout"] = _TIMEOUT_S
     Msg().setlevel(Msg.ERR)
     local = LocalRepository(top)
     local.layersdir = os.path.join(top, "layers")  # whatever its settings files say

@@ -20,7 +20,7 @@ from fastapi.concurrency import run_in_threadpool
 from engine.api.rate_limited_log import RateLimitedLog
 from engine.app.portal import passwords
 from engine.app.portal.carmin import Code, Refused
-from engine.app.portal.failures import WINDOW, Failures
+from engine.app.portal.failures import WINDOW_S, Failures
 from engine.app.portal.users import Users
 from engine.clock import Clock
 from engine.domain.account import Account
@@ -69,7 +69,7 @@ class Passwords:
         text = f"{name}\0{kept}\0{password}".encode("utf-8", "surrogateescape")
         digest = hmac.digest(self._secret, text, hashlib.sha256)
         right = digest in self._right
-        if not right and self._clock.now() - self._wrong.get(digest, float("-inf")) > WINDOW:
+        if not right and self._clock.now() - self._wrong.get(digest, float("-inf")) > WINDOW_S:
             right = await self._hashed(password, kept, address, name)
             self._remember(digest, right=right)
         if right and found is not None:

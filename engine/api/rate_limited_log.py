@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-MINUTE = 60.0
+PERIOD_S = 60.0
 log = structlog.stdlib.get_logger("engine.api")
 
 
@@ -38,7 +38,7 @@ class RateLimitedLog:
         now = time.monotonic()
         with self._lock:
             entry = self._logged.get(event)
-            if entry is not None and now - entry.at < MINUTE:
+            if entry is not None and now - entry.at < PERIOD_S:
                 entry.since += 1
                 return None
             self._logged[event] = _Logged(now)

@@ -15,7 +15,7 @@ FIRST, TAKEN = 256 << 10, 16 << 20
 then holds little of our memory.
 """
 
-STALL = 240.0
+STALL_S = 240.0
 """Seconds in which a client must take a piece."""
 
 
@@ -41,7 +41,7 @@ async def send_file(send: Send, read: Read, start: int, stop: int, first: bytes,
             if at < stop:
                 size = FIRST if at - start < TAKEN else PIECE
                 reading = loop.run_in_executor(executor, read, at, min(size, stop - at))
-            async with asyncio.timeout(STALL):
+            async with asyncio.timeout(STALL_S):
                 await send({"type": "http.response.body", "body": piece, "more_body": at < stop})
             if reading is None:
                 return

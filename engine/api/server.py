@@ -25,7 +25,7 @@ from engine.api.strict import LARGEST, Strict
 from engine.api.timed import Timed
 from engine.errors import SettingsError, Unavailable
 
-GRACE = 10
+GRACE_S = 10
 """Seconds that requests have to end when the server is stopped."""
 _OTHER_FILES = 200
 """That the engine itself may have open."""
@@ -71,7 +71,7 @@ class HttpServer:
             proxy_headers=False,
             h11_max_incomplete_event_size=LARGEST,
             timeout_keep_alive=max(1, round(stall)),
-            timeout_graceful_shutdown=GRACE,
+            timeout_graceful_shutdown=GRACE_S,
         )
         logging.getLogger("uvicorn.error").addFilter(_quiet)
         self._loop = config.get_loop_factory()

@@ -18,10 +18,10 @@ from engine.store.database import Database
 from engine.store.lease import Lease, LeaseLost, acquire, fenced, release
 from engine.usecases import ExecutionView
 
-WATCH_EVERY = 0.25
+WATCH_INTERVAL_S = 0.25
 """Seconds between two looks while another engine reconciles."""
 
-OUTAGE = 5.0
+OUTAGE_INTERVAL_S = 5.0
 """Seconds between two tries while the database does not answer."""
 
 ACTIVE_INTERVAL_S = 0.02
@@ -86,7 +86,7 @@ class Driver:
                         return
                 except Unavailable as error:
                     log.warning("%s", error)
-                    wait = OUTAGE
+                    wait = OUTAGE_INTERVAL_S
                 self._clock.sleep(wait)
         finally:
             self.release()
@@ -108,7 +108,7 @@ class Driver:
             self._lease = acquire(self._db, self._holder, now=now, seconds=LEASE_S, is_dead=self._is_dead)
             self._renewed = now
         if self._lease is None:
-            return WATCH_EVERY
+            return WATCH_INTERVAL_S
         try:
             if now - self._renewed > LEASE_S / 3:
                 with fenced(self._db, self._lease, until=now + LEASE_S):
@@ -119,7 +119,7 @@ class Driver:
         except LeaseLost as error:
             log.warning("%s", error)
             self._lease = None
-            return WATCH_EVERY
+            return WATCH_INTERVAL_S
         self._quiet = 0 if changed else self._quiet + 1
         return ACTIVE_INTERVAL_S if changed else max(self._reconciler.pause(), ACTIVE_INTERVAL_S)
 

@@ -30,7 +30,7 @@ from wrappers.serve.spool import Process, Spool
 PIECE = 1 << 20
 BROUGHT = (".report.json", ".out", ".err", ".debug", ".results.tar")
 """How names of files end that come home with a job."""
-OLD = 30 * 86_400.0
+OLD_S = 30 * 86_400.0
 """Seconds after which a wrapper of an earlier version is removed: whoever served with it has long ended."""
 
 
@@ -236,7 +236,7 @@ class LocalBackend:
         path, sha256 = self._archive
         os.utime(path)  # still in use
         for old in path.parent.glob("wrapper-*.pyz"):
-            if old.stat().st_mtime < time.time() - OLD:
+            if old.stat().st_mtime < time.time() - OLD_S:
                 old.unlink(missing_ok=True)
         return path, sha256
 

@@ -12,7 +12,7 @@ from engine.errors import NotFound, Unavailable
 
 PAGE = 500
 """Names of one question."""
-_LONG = 300.0
+_TIMEOUT_S = 300.0
 """Seconds for one: a catalogue with millions of files takes its time."""
 
 
@@ -60,7 +60,7 @@ class DiracCatalogue:
 
     def _ask(self, verb: str, **arguments: Any) -> Any:
         try:
-            return self._bridge.ask(verb, timeout=_LONG, **arguments)
+            return self._bridge.ask(verb, timeout=_TIMEOUT_S, **arguments)
         except (Refused, NotFound) as error:
             raise Unavailable(f"DIRAC File Catalog: {error}") from None
 

@@ -31,7 +31,7 @@ from wrappers.dirac_bridge.line import MARK
 
 log = logging.getLogger("engine.dirac")
 
-START = 120.0
+START_TIMEOUT_S = 120.0
 """Seconds in which DIRAC must be ready: from a cold CVMFS it takes half a minute."""
 TIMEOUT_S = 90.0
 """Seconds for one answer: DIRAC's own calls get 60."""
@@ -96,11 +96,11 @@ class DiracBridge:
             self._process = None
             process = _Process(self._command(), environment(self._settings.diracosrc, self._settings.proxy))
             try:
-                process.hello.result(START)
+                process.hello.result(START_TIMEOUT_S)
             except BaseException as error:
                 process.end()
                 if isinstance(error, OutOfTime):
-                    raise Unavailable(f"DIRAC is not ready after {START:.0f} s") from None
+                    raise Unavailable(f"DIRAC is not ready after {START_TIMEOUT_S:.0f} s") from None
                 raise
             self._process = process
             return process

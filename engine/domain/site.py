@@ -14,11 +14,11 @@ from typing import Final
 from engine.domain.retry import Failure, cause_of
 from wrappers.causes import CAUSES, NO, PERHAPS
 
-FIRST: Final = 300.0
+FIRST_REST_S: Final = 300.0
 """Seconds of the first rest; each that follows without a recovery takes twice as long."""
-LONGEST: Final = 21_600.0
+LONGEST_REST_S: Final = 21_600.0
 """Seconds that a site rests at most: somebody may have mended it."""
-WINDOW: Final = 2 * LONGEST
+WINDOW_S: Final = 2 * LONGEST_REST_S
 """Seconds after which the end of an attempt says nothing any more."""
 LEAST: Final = 3
 """Failures without which no site rests."""
@@ -72,7 +72,7 @@ def outcome(at: float, user: str, image: str, cause: str, failure: str) -> Outco
 
 def remember(known: Iterable[Outcome], new: Outcome) -> list[Outcome]:
     """Add an outcome to those of a site, oldest first, and leave out what is not looked at any more."""
-    fresh = [one for one in (*known, new) if one.at > new.at - WINDOW]
+    fresh = [one for one in (*known, new) if one.at > new.at - WINDOW_S]
     counts: dict[tuple[str, str], int] = {}
     kept = []
     for one in reversed(fresh):
@@ -93,7 +93,7 @@ def rest(old: Rest, here: Sequence[Outcome], others: Sequence[Outcome]) -> Rest:
     now = here[-1].at
     if now < old.until or not here[-1].cause:
         return old  # what still ends there was sent before it rested
-    return Rest(now + min(FIRST * 2.0 ** min(old.times, 20), LONGEST), old.times + 1)
+    return Rest(now + min(FIRST_REST_S * 2.0 ** min(old.times, 20), LONGEST_REST_S), old.times + 1)
 
 
 def at_fault(here: Sequence[Outcome], others: Sequence[Outcome]) -> bool:

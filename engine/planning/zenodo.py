@@ -18,7 +18,7 @@ from typing import Any
 from engine.errors import BadRequest, NotFound, Unavailable
 
 ENDPOINT = "https://zenodo.org"
-TIMEOUT = 30.0
+TIMEOUT_S = 30.0
 """Seconds without a byte."""
 LARGEST = 16 << 20
 """Bytes of a record, or of a descriptor."""
@@ -71,7 +71,7 @@ def _get(url: str, what: str) -> bytes:
 
     request = urllib.request.Request(url, headers={"User-Agent": "grid-engine"})  # noqa: S310 - see fetch
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see fetch
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see fetch
             data: bytes = answer.read(LARGEST + 1)
     except urllib.error.HTTPError as error:
         error.close()

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from engine.errors import BadRequest, CredentialExpired, NotFound, SettingsError, Unavailable
-from engine.planning.zenodo import LARGEST, TIMEOUT
+from engine.planning.zenodo import LARGEST, TIMEOUT_S
 
 _WORDS = 300
 _HERE = ("127.0.0.1", "::1", "localhost")
@@ -70,7 +70,7 @@ class Zenodo:
         if self._token:
             request.add_unredirected_header("Authorization", f"Bearer {self._token}")
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - see url
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see url
                 content = answer.read(LARGEST + 1)
         except urllib.error.HTTPError as error:
             with error:

@@ -13,7 +13,7 @@ from engine.store.jobs import Move
 from engine.store.lifecycle import EventNotice
 
 PAGE = 1000
-REPEAT = 20.0
+REPEAT_INTERVAL_S = 20.0
 """Seconds after which a place is asked again to end a submission that is still there."""
 
 
@@ -49,7 +49,7 @@ def cancel_due(context: TickContext) -> bool:
     if not due:
         return False
     with context.write() as connection:
-        outbox.claim(connection, Effect.CANCEL, due, again_at=now + REPEAT)
+        outbox.claim(connection, Effect.CANCEL, due, again_at=now + REPEAT_INTERVAL_S)
         held = attempts.of_submissions(connection, untried)
         words = [
             EventNotice(a, AttemptEvent.CANCEL_DONE)

@@ -30,7 +30,7 @@ from engine.store.products import Product
 from wrappers import wire
 from wrappers.wire import Report
 
-AGAIN = 30.0
+RETRY_INTERVAL_S = 30.0
 """Seconds after which a collection that failed half-way is repeated; longer each time."""
 BATCH = 200
 AT_A_TIME = 8
@@ -56,7 +56,7 @@ def collect_due(context: TickContext) -> bool:
         of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
         found = jobs.by_ids(connection, {a.job_id for group in held.values() for a in group})
     with context.write() as connection:
-        outbox.claim(connection, Effect.COLLECT, due, again_at=now + AGAIN)
+        outbox.claim(connection, Effect.COLLECT, due, again_at=now + RETRY_INTERVAL_S)
     with tempfile.TemporaryDirectory(dir=context.workspace, prefix="collect-") as directory:
 
         def judge(item: Due) -> list[Verdict] | Trouble:
@@ -82,7 +82,7 @@ def collect_due(context: TickContext) -> bool:
         replicas.request(connection, made)
         ended = lifecycle.apply_events(connection, [v.notice for v in verdicts], now=now)
         outbox.done(connection, Effect.COLLECT, [item.submission_id for item in over])
-        delivery_retry.note(connection, over, postponed, held, again=AGAIN, now=now)
+        delivery_retry.note(connection, over, postponed, held, again=RETRY_INTERVAL_S, now=now)
         finish_jobs(connection, ended, now=now)
     return True
 

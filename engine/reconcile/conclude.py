@@ -13,9 +13,9 @@ from engine.store.jobs import Move
 
 PAGE = 1000
 FAILED_STATES = (JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED)
-CLEAR_AGAIN = 300.0
+CLEAR_INTERVAL_S = 300.0
 """Seconds after which a storage that did not answer is cleared again."""
-PLANNING_LIMIT = 900.0
+PLANNING_LIMIT_S = 900.0
 """Seconds without a new page of jobs after which a planning execution counts as abandoned."""
 
 
@@ -41,7 +41,7 @@ def _end(context: TickContext, execution: Execution) -> None:
         if state.is_final:
             executions.set_state(connection, current, state, now=now)
             alerts.clear(connection, execution.id)
-            executions.clear_at(connection, execution.id, None if clean else now + CLEAR_AGAIN)
+            executions.clear_at(connection, execution.id, None if clean else now + CLEAR_INTERVAL_S)
 
 
 def clear_due(context: TickContext) -> bool:
@@ -52,7 +52,7 @@ def clear_due(context: TickContext) -> bool:
     for execution in due:
         clean = _clear(context, execution)
         with context.write() as connection:
-            executions.clear_at(connection, execution.id, None if clean else now + CLEAR_AGAIN)
+            executions.clear_at(connection, execution.id, None if clean else now + CLEAR_INTERVAL_S)
     return bool(due)
 
 
@@ -89,7 +89,7 @@ def drop_abandoned_plans(context: TickContext) -> bool:
     now = context.clock.now()
     with context.db.read() as connection:
         planning = executions.in_state(connection, [ExecutionState.PLANNING])
-    dead = [e for e in planning if e.intent == Intent.CANCEL or now - e.updated_at > PLANNING_LIMIT]
+    dead = [e for e in planning if e.intent == Intent.CANCEL or now - e.updated_at > PLANNING_LIMIT_S]
     for execution in dead:
         with context.write() as connection:
             events.append(

@@ -27,13 +27,13 @@ from engine.store.lease import Lease
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 """Seconds for which a place that does not answer is left in peace: doubled each time, up to the second."""
 
-COPIES = 0.1
+COPY_INTERVAL_S = 0.1
 """Seconds between two rounds while copies of results are made."""
 
-RENEWED = 10.0
+RENEWAL_INTERVAL_S = 10.0
 """Seconds between two looks for a renewed credential: they cost the back-end nothing."""
 
-LONGEST_WAIT = 1.0
+LONGEST_WAIT_S = 1.0
 """Seconds between two rounds when no place is to be asked: what users want is still heard."""
 
 
@@ -117,7 +117,7 @@ class Reconciler:
     def pause(self) -> float:
         """Seconds until the next round is worth while, when the last one changed nothing."""
         now = self._clock.now()
-        waits = [COPIES if self.copying else LONGEST_WAIT]
+        waits = [COPY_INTERVAL_S if self.copying else LONGEST_WAIT_S]
         for name, backend in self._backends.items():
             in_peace, _ = self._paused.get(name, (0.0, 0.0))
             waits.append(max(self._until_due(backend), in_peace - now))
@@ -198,7 +198,7 @@ class Reconciler:
 
     def _back_off(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))
-        longest = RENEWED if isinstance(error, CredentialExpired) else LONGEST_PAUSE
+        longest = RENEWAL_INTERVAL_S if isinstance(error, CredentialExpired) else LONGEST_PAUSE
         wait = min(max(last * 2, FIRST_PAUSE), longest)
         wait = max(wait, min(getattr(error, "again_in", 0.0), LONGEST_PAUSE))
         self._paused[name] = (self._clock.now() + wait, wait)

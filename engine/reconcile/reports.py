@@ -9,7 +9,7 @@ from engine.store.attempts import Attempt
 from wrappers import wire
 from wrappers.wire import Report
 
-_LATEST = 253_402_300_799.0  # seconds since 1970 at the end of the year 9999, where calendars end
+_LATEST_S = 253_402_300_799.0  # seconds since 1970 at the end of the year 9999, where calendars end
 _LARGEST = 1 << 63  # bytes: what a database can hold
 
 
@@ -46,7 +46,7 @@ def _can_be(report: Report) -> bool:
     spans = [report.cpu_seconds, *(phase.seconds for phase in report.phases)]
     sizes = [report.peak_memory, *(p.size for p in report.products), *(i.size for i in report.inputs)]
     return (
-        all(0 <= moment <= _LATEST for moment in moments)  # nothing is true of a NaN
+        all(0 <= moment <= _LATEST_S for moment in moments)  # nothing is true of a NaN
         and all(-inf < span < inf for span in spans)  # a clock may have been set back
         and all(0 <= size < _LARGEST for size in sizes)
         and abs(report.exit_code or 0) < 1 << 31

@@ -34,7 +34,7 @@ from wrappers.transfer.trust import Trust
 
 _GENERAL_REFUSAL = 400
 """CARMIN's answer to nearly everything that does not work, files that are not there included."""
-_LOOK_AGAIN = 0.2
+_POLL_INTERVAL_S = 0.2
 
 
 class CarminStorage(RemoteStorage):
@@ -105,7 +105,7 @@ class CarminStorage(RemoteStorage):
             while self._look(url, "exists"):
                 if self._clock.now() > end:
                     raise Unavailable(f"{url}: it was to be removed, but is still there")
-                self._clock.sleep(_LOOK_AGAIN)
+                self._clock.sleep(_POLL_INTERVAL_S)
 
     # --- reading ----------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ Kind = Literal["proxy", "token", "basic", "s3", "key"]
 Expires = NewType("Expires", float)
 FOR_EVER = Expires(float("inf"))
 _LARGEST = 1 << 20
-_NEAR = 60.0
+_NEAR_S = 60.0
 """Seconds before its end from which on a token of our own is made anew."""
 
 
@@ -121,7 +121,7 @@ class MadeToken:
 
     def current(self) -> Token:
         """Return a token that is good for a while."""
-        if self._made.expires - _NEAR <= self._clock.now():
+        if self._made.expires - _NEAR_S <= self._clock.now():
             text, expires = self._make()
             self._made = Token(Secret(text), Expires(expires))
         return self._made

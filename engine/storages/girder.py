@@ -39,12 +39,12 @@ from wrappers.transfer.url_access import Tools, UrlAccess
 from wrappers.transfer.webdav import Uploader
 from wrappers.wire import Grant
 
-_DAY = 86_400.0
-_OURS = 3_600.0
+_DAY_S = 86_400.0
+_OURS_S = 3_600.0
 """Seconds for which a token of the engine's own is made."""
-_RENEW = 60.0
+_RENEW_S = 60.0
 """Seconds before its end at which a token is made anew."""
-_LOOK_AGAIN = 0.2
+_POLL_INTERVAL_S = 0.2
 _id = re.compile(r"[0-9a-f]{24}").fullmatch
 _TOPS = {"/": ("collection", "user"), "/collection": None, "/user": None}
 """Directories that are no resources."""
@@ -174,7 +174,7 @@ class GirderStorage(RemoteStorage):
         while self._lookup(url) is not None:
             if self._clock.now() > end:
                 raise Unavailable(f"{url}: it is marked for deletion, but still there")
-            self._clock.sleep(_LOOK_AGAIN)
+            self._clock.sleep(_POLL_INTERVAL_S)
 
     def label(self, labels: Mapping[str, Mapping[str, str]]) -> None:
         """Have items and folders carry these words among their metadata."""
@@ -254,8 +254,8 @@ class GirderStorage(RemoteStorage):
         with self._lock:
             held = self._held()
             made_from, token, expires = self._token
-            if made_from != held.value.reveal() or expires - _RENEW <= self._clock.now():
-                token, expires = self._token_for(held, _OURS)
+            if made_from != held.value.reveal() or expires - _RENEW_S <= self._clock.now():
+                token, expires = self._token_for(held, _OURS_S)
                 self._token = held.value.reveal(), token, expires
             return token
 
@@ -283,7 +283,9 @@ class GirderStorage(RemoteStorage):
 
     def _make_token(self, key: str, seconds: float) -> tuple[str, float]:
         """Make a token, and return its end with it."""
-        fields = urlencode({"key": key, "duration": seconds / _DAY}).encode()  # in the body: URLs are logged
+        fields = urlencode(
+            {"key": key, "duration": seconds / _DAY_S}
+        ).encode()  # in the body: URLs are logged
         api = self._api(self._settings.url)
         rest = girder.Rest(self._tools, UrlAccess(self._settings.url, api, Access(_FORM)))
         answer = rest.json("POST", "api_key/token", fields)

@@ -22,7 +22,7 @@ from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteFiles
 from engine.storages.sections import UNCONFIGURED, StorageSettings
 
-TRANSFER = 4 * 3600.0
+TRANSFER_TIMEOUT_S = 4 * 3600.0
 """Seconds for one file: DIRAC waits for a catalogue that is down for a quarter of an hour by itself."""
 
 
@@ -139,7 +139,7 @@ class LfnStorage(RemoteFiles):
                 "lfn: no DIRAC client is configured", remedy="configure a back-end of kind dirac"
             )
         try:
-            return bridge(grid.client).ask(verb, timeout=TRANSFER, **arguments)
+            return bridge(grid.client).ask(verb, timeout=TRANSFER_TIMEOUT_S, **arguments)
         except Refused as error:
             raise BadRequest(str(error)) from None
 

@@ -24,9 +24,9 @@ from engine.storages.credentials import Expires, Kind, Secret, Token
 from engine.storages.expiry import expiry_of_token
 from wrappers.transfer.trust import Trust
 
-NEAR = 60.0
+NEAR_S = 60.0
 """Seconds before its end from which on a token is made anew."""
-OFTEN = 240.0
+OFTEN_S = 240.0
 """Seconds after which a session is told, at the latest, that somebody still needs it."""
 _TIMEOUT_S = 20.0
 _LARGEST = 1 << 20
@@ -65,7 +65,7 @@ class RefreshedToken:
             Unavailable: the provider does not answer.
         """
         held = self._read()
-        if self._left(held) <= NEAR:
+        if self._left(held) <= NEAR_S:
             held = self._renewed(held)
         return Token(Secret(held.access_token), Expires(expiry_of_token(held.access_token)))
 
@@ -81,7 +81,7 @@ class RefreshedToken:
         """
         held = self._read()
         life = expiry_of_token(held.access_token) - held.made_at
-        if held.refresh_token and self._clock.now() - held.made_at >= min(OFTEN, life / 2):
+        if held.refresh_token and self._clock.now() - held.made_at >= min(OFTEN_S, life / 2):
             self._renewed(held)
 
     def _left(self, held: _Held) -> float:
@@ -99,7 +99,7 @@ class RefreshedToken:
     def _renewed(self, before: _Held) -> _Held:
         with self._alone():
             held = self._read()
-            if held != before and self._left(held) > NEAR:
+            if held != before and self._left(held) > NEAR_S:
                 return held  # somebody else was faster
             if not held.refresh_token:
                 raise self._ended("no refresh token was given")

@@ -38,7 +38,7 @@ _PIECE = 5 << 20
 _MOST_PIECES = 9_000
 """S3 takes 10,000 parts of one object."""
 _METHODS = ("GET", "PUT")
-_SIGNED = 60.0
+_SIGNED_S = 60.0
 """Seconds for which an address is signed that is only to be known."""
 
 
@@ -196,7 +196,7 @@ class S3Storage(RemoteStorage):
             if found is None:
                 raise NotFound(f"nothing at {redact(url)}")
             if not found.directory:
-                address = self.presign(url, "GET", _SIGNED).use.partition("?")[0]
+                address = self.presign(url, "GET", _SIGNED_S).use.partition("?")[0]
                 with engine_errors(url):
                     now = self._clock.now()
                     s3_tags.put_tags(self._client, address, words, keys, self._settings.region, now)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from engine.store.schema import account, attempt, descriptor, execution, job, launch, submission
 
-CLOCKS = 1.0
+CLOCKS_S = 1.0
 """Seconds by which clocks may differ, and times may be rounded."""
 
 
@@ -81,11 +81,14 @@ def of_backend(connection: Connection, backend: str, native_id: str) -> Iterator
 def of_host(connection: Connection, host: str, at: float) -> Iterator[Trace]:
     """Yield the attempts that ran on a host at some time, as their reports say."""
     named = attempt.c.report.contains(json.dumps(host)[1:-1], autoescape=True)
-    query = _QUERY.where(attempt.c.created_at <= at + CLOCKS, attempt.c.updated_at >= at - CLOCKS, named)
+    query = _QUERY.where(attempt.c.created_at <= at + CLOCKS_S, attempt.c.updated_at >= at - CLOCKS_S, named)
     for row in connection.execute(query):
         found = _from_row(row)
         name = str(found.report.get("host", {}).get("name", ""))
-        if host in (name, name.partition(".")[0]) and found.started - CLOCKS <= at <= found.ended + CLOCKS:
+        if (
+            host in (name, name.partition(".")[0])
+            and found.started - CLOCKS_S <= at <= found.ended + CLOCKS_S
+        ):
             yield found
 
 

@@ -17,7 +17,7 @@ from engine.vip.memory import Memory
 from engine.vip.reader import Reader
 from wrappers.prctl import forbid_inspection
 
-OUTAGE = 5.0
+OUTAGE_INTERVAL_S = 5.0
 """Seconds between two tries while the engine's own database does not answer."""
 
 
@@ -50,7 +50,7 @@ def _keep(settings: Settings, stop: Event) -> None:
             reader.round()
         except EngineError as error:
             log.logger().warning("VIP's tables: %s", error)
-            wait = OUTAGE
+            wait = OUTAGE_INTERVAL_S
         stop.wait(wait)
 
 

@@ -18,7 +18,7 @@ from engine.log import logger
 from engine.settings.vip import VipSection
 
 _DRIVER = "mysql+pymysql://"
-_PAUSES = (2.0, 300.0)
+_PAUSES_S = (2.0, 300.0)
 """Seconds after which the process is started again when it has ended by itself: doubled each time, up to the
 second.
 """
@@ -70,7 +70,7 @@ def beside(settings: VipSection, config: Path | None) -> Iterator[None]:
 
 
 def _keep(words: list[str], stop: Event) -> None:
-    pause = _PAUSES[0]
+    pause = _PAUSES_S[0]
     while True:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         while process.poll() is None and not stop.wait(0.2):
@@ -81,7 +81,7 @@ def _keep(words: list[str], stop: Event) -> None:
         logger().warning("VIP's tables: the process has ended; it is started again", code=process.returncode)
         if stop.wait(pause):
             return
-        pause = min(pause * 2, _PAUSES[1])
+        pause = min(pause * 2, _PAUSES_S[1])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -25,13 +25,13 @@ from engine.vip.workflowsdb import CLEANED, Workflow, WorkflowsDb
 _OVERLAP = 1000
 """Events that are looked at again: on PostgreSQL a lower number may become visible after a higher one."""
 _EVENTS = 10_000
-_EVERYTHING = 60.0
+_FULL_INTERVAL_S = 60.0
 """Seconds between two looks at all executions."""
-_PAUSE = 2.0
+_FIRST_PAUSE_S = 2.0
 """Seconds for which a place that is away is left in peace: the first time, doubled up to `vip.timeout`."""
-_ASIDE = 300.0
+_ASIDE_S = 300.0
 """Seconds for which an execution that we cannot show is left aside."""
-_UNCLAIMED = 600.0
+_UNCLAIMED_S = 600.0
 """Seconds after the end of an execution after which the portal will not write its row any more."""
 
 
@@ -83,7 +83,7 @@ class Reader:
                 raise
             except Exception:  # a defect of ours about one execution must not stop the others
                 logger().exception("a defect: the tables of an execution", execution=page.id)
-                page.not_before = self._clock.now() + _ASIDE
+                page.not_before = self._clock.now() + _ASIDE_S
         behind = sum(1 for page in self._pages.values() if page.dirty)
         if behind != self._behind:
             self._memory.set_behind(behind)
@@ -93,7 +93,7 @@ class Reader:
 
     def _read(self) -> None:
         now = self._clock.now()
-        if now - self._all_at >= _EVERYTHING:
+        if now - self._all_at >= _FULL_INTERVAL_S:
             self._read_all()
             self._all_at = now
         while True:
@@ -170,7 +170,7 @@ class Reader:
         """
         rows: list[Workflow | None] = []
         asked = self._try(DATABASE, lambda: rows.append(self._database.workflow(execution.id)))
-        old = self._clock.now() - (execution.ended_at or 0.0) >= _UNCLAIMED
+        old = self._clock.now() - (execution.ended_at or 0.0) >= _UNCLAIMED_S
         if not asked:
             return old
         over = old if rows[0] is None else rows[0].status == CLEANED
@@ -194,7 +194,7 @@ class Reader:
         except LostRace:  # a job went on while it was ended: the next round looks again
             return False
         except EngineError as error:
-            pause = max(min(pause * 2, self._longest), _PAUSE)
+            pause = max(min(pause * 2, self._longest), _FIRST_PAUSE_S)
             self._away[target] = (self._clock.now() + pause, pause)
             if target == H2:
                 self._h2.close_all()

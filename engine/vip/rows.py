@@ -17,7 +17,7 @@ from engine.vip import states
 from engine.vip.columns import ascending, clip, local_time, shown
 
 _TEXT, _PARAMETERS, _DATA = 255, 10_000, 9_000
-_TICK = 0.001
+_TICK_S = 0.001
 
 
 class JobRow(NamedTuple):
@@ -182,7 +182,7 @@ def _plain(value: Any) -> str:
 
 def _phases(words: Iterable[tuple[str, float | None]]) -> tuple[tuple[str, datetime], ...]:
     known = [(phase, at) for phase, at in words if at]
-    times = ascending([at for _, at in known], step=_TICK)
+    times = ascending([at for _, at in known], step=_TICK_S)
     pairs = zip(known, times, strict=True)
     return tuple((phase, local_time(at)) for (phase, _), at in pairs if at is not None)
 

@@ -11,7 +11,7 @@ from engine.vip.columns import bounded
 from engine.vip.states import column_of_stats
 
 _PARTS = {"inputs": "it", "image": "it", "run": "et", "outputs": "ot", "deliver": "ot"}
-_LONGEST = 1e9
+_LONGEST_S = 1e9
 """Seconds of one attempt, at most."""
 
 
@@ -26,8 +26,8 @@ def of_tries(tries: Iterable[Try]) -> Mapping[str, int]:
         report: Mapping[str, Any] = one.report or {}
         counts[column] += 1
         began = float(report.get("started") or one.running_at or one.updated_at)
-        seconds[f"{column}_wt"] += bounded(began - one.created_at, _LONGEST)
+        seconds[f"{column}_wt"] += bounded(began - one.created_at, _LONGEST_S)
         for phase in report.get("phases", ()):
             if part := _PARTS.get(phase["name"]):
-                seconds[f"{column}_{part}"] += bounded(float(phase["seconds"]), _LONGEST)
+                seconds[f"{column}_{part}"] += bounded(float(phase["seconds"]), _LONGEST_S)
     return {**counts, **{name: round(value) for name, value in seconds.items()}}

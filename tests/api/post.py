@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.api.parts import Http
-from engine.app.access.attempt_liveness import MEMORY
+from engine.app.access.attempt_liveness import CACHED_S
 from engine.app.access.claims import Claims
 from engine.app.access.exchange import NodeStorages
 from engine.app.access.key import Key
@@ -81,7 +81,7 @@ class Post:
                 found = attempts.find(connection, self.held[0].id)
                 assert found is not None
                 lifecycle.apply_events(connection, [EventNotice(found, one)], now=self.clock.now())
-        self.clock.advance(MEMORY)
+        self.clock.advance(CACHED_S)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
-from engine.app.access.exchange import SECONDS, NodeStorages
+from engine.app.access.exchange import GRANT_LIFETIME_S, NodeStorages
 from engine.errors import BadRequest
 from engine.ports import Storage
 from engine.testing.clock import FakeClock
@@ -34,7 +34,7 @@ class Slow(Part):
 
     def write(self, piece: memoryview) -> None:
         if not self.received:
-            self._clock.advance(SECONDS + 60)
+            self._clock.advance(GRANT_LIFETIME_S + 60)
         super().write(piece)
 
 
@@ -88,7 +88,7 @@ def test_an_upload_whose_leave_ends_under_way_arrives_verified(tmp_path: Path, c
     (tmp_path / "result").write_bytes(DATA)
     tried: list[wire.Tried] = []
     with engine(tmp_path, clock, lambda url: f"{url}/se") as post, mover(post) as hands:
-        source = LateSource(tmp_path / "result", lambda: clock.advance(SECONDS + 60))
+        source = LateSource(tmp_path / "result", lambda: clock.advance(GRANT_LIFETIME_S + 60))
         stored = hands.store([f"{post.place()}/result"], source, tried)
     assert stored.verified == "adler32"
     [result] = tmp_path.glob("storage/*/*/result")

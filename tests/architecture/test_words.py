@@ -85,3 +85,26 @@ def test_a_banned_word_is_found() -> None:
     assert parts("_DOORS") | parts("OpenShelf") == {"doors", "open", "shelf"}
     made = "def keeper(door): self.bell = orders = 1\nclass Herald: ..."
     assert set(names(ast.parse(made))) == {"keeper", "door", "bell", "orders", "Herald"}
+
+
+def durations(path: Path) -> Iterator[str]:
+    """The constants of a module whose comment, or text below, says that they are seconds."""
+    lines = (ROOT / path).read_text().splitlines()
+    body = parsed(path).body
+    for node, after in zip(body, [*body[1:], None], strict=False):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            _, _, comment = lines[node.end_lineno - 1].partition("  # ") if node.end_lineno else ("", "", "")
+            text = (
+                after.value.value
+                if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                else ""
+            )
+            if re.match("seconds ", comment, re.I) or re.match("Seconds ", str(text)):
+                yield node.targets[0].id
+
+
+@pytest.mark.parametrize("path", PACKAGES)
+def test_a_constant_in_seconds_says_so_in_its_name(path: str) -> None:
+    named = [(file.name, name) for file in python_files(path) for name in durations(file)]
+    assert [one for one in named if one[0] != "requests.py" and not one[1].endswith("_S")] == []
+    assert [one for one in named if one[1].endswith("_S")]

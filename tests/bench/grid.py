@@ -195,7 +195,7 @@ def watch(
     from engine.backends.wms import watch as watching
     from engine.reconcile.observe import observe
 
-    watching.FULL_EVERY = CYCLES * LOOK / 2  # everything is compared once meanwhile
+    watching.FULL_INTERVAL_S = CYCLES * LOOK / 2  # everything is compared once meanwhile
     db = Database(f"sqlite:///{directory}/watch-{len(ids)}.db")
     in_flight(db, group, ids)
     settings = GridSettings(Node(), poll_interval=LOOK, window=len(ids))

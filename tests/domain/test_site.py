@@ -10,10 +10,10 @@ from engine.domain.retry import Failure
 from engine.domain.site import (
     BLAMED,
     EACH,
-    FIRST,
-    LONGEST,
+    FIRST_REST_S,
+    LONGEST_REST_S,
     USERS,
-    WINDOW,
+    WINDOW_S,
     Outcome,
     Rest,
     at_fault,
@@ -29,7 +29,7 @@ NAMES = st.sets(st.sampled_from("ABCDE"))
 OUTCOMES = st.lists(
     st.builds(
         Outcome,
-        at=st.floats(0, 2 * WINDOW),
+        at=st.floats(0, 2 * WINDOW_S),
         user=st.sampled_from("ab"),
         image=st.sampled_from("xy"),
         cause=st.sampled_from(["", "no-space", "no-runtime", "registry-down", "lost"]),
@@ -94,9 +94,9 @@ def test_a_site_that_does_not_recover_rests_longer_but_not_for_ever() -> None:
             state = rest(state, here, [])
         lengths.append(state.until - now)
         now = state.until
-    assert lengths[:3] == [FIRST, 2 * FIRST, 4 * FIRST]
+    assert lengths[:3] == [FIRST_REST_S, 2 * FIRST_REST_S, 4 * FIRST_REST_S]
     assert lengths == sorted(lengths)
-    assert lengths[-1] == LONGEST
+    assert lengths[-1] == LONGEST_REST_S
 
 
 def test_jobs_that_were_there_already_do_not_make_a_rest_longer() -> None:
@@ -124,7 +124,7 @@ def test_only_the_latest_of_each_is_remembered(outcomes: list[Outcome]) -> None:
     for one in sorted(outcomes, key=lambda one: one.at):
         kept = remember(kept, one)
         assert kept[-1] == one
-        assert all(k.at > one.at - WINDOW for k in kept)
+        assert all(k.at > one.at - WINDOW_S for k in kept)
         assert [k.at for k in kept] == sorted(k.at for k in kept)
     assert all(sum(k.who == one.who for k in kept) <= EACH for one in kept)
 

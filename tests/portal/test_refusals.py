@@ -19,7 +19,7 @@ import pytest
 from engine.app.access.key import Key
 from engine.app.portal.administration import Administration
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.refusals import MOST, WINDOW, Minutes, Refusal, Refusals
+from engine.app.portal.refusals import MOST, WINDOW_S, Minutes, Refusal, Refusals
 from engine.clock import SystemClock
 from engine.ids import new_id
 from engine.store.database import Database
@@ -301,10 +301,10 @@ def test_the_same_refusal_is_counted_until_its_minute_is_over() -> None:
     minutes = Minutes()
     assert [minutes.add(refused("ann"), 0.0) for _ in range(5)] == [True, False, False, False, False]
     assert minutes.add(refused("ann", "GET y"), 1.0)
-    assert list(minutes.over(WINDOW - 1)) == []
-    assert list(minutes.over(WINDOW)) == [(refused("ann"), 4)]
+    assert list(minutes.over(WINDOW_S - 1)) == []
+    assert list(minutes.over(WINDOW_S)) == [(refused("ann"), 4)]
     assert minutes.ends() is None
-    assert minutes.add(refused("ann"), WINDOW)
+    assert minutes.add(refused("ann"), WINDOW_S)
 
 
 def test_strangers_from_everywhere_share_the_lines_of_a_minute_and_leave_those_of_others_alone() -> None:
@@ -312,7 +312,7 @@ def test_strangers_from_everywhere_share_the_lines_of_a_minute_and_leave_those_o
     told = [minutes.add(refused(address=str(number)), 0.0) for number in range(1000)]
     assert told.count(True) == MOST
     assert minutes.add(refused("ann"), 1.0)
-    [(rest, count)] = minutes.over(WINDOW)
+    [(rest, count)] = minutes.over(WINDOW_S)
     assert (rest.action, rest.address, count) == ("others", "", 1000 - MOST)
 
 

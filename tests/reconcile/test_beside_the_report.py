@@ -29,7 +29,7 @@ def storages() -> Iterator[tuple[Nginx, Nginx]]:
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs run elsewhere, and nobody waits."""
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(collect, "AGAIN", 0.05)
+    monkeypatch.setattr(collect, "RETRY_INTERVAL_S", 0.05)
     monkeypatch.setenv("ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE", "true")
     monkeypatch.setenv("ENGINE_DATA__DELIVERY_TIMEOUT", "0")
     monkeypatch.setenv("ENGINE_DATA__ROUNDS", "1")

@@ -243,7 +243,7 @@ def _story(world: World, id_):  # type: ignore[no-untyped-def]
 def test_a_disk_that_is_full_where_the_engine_works_leaves_the_place_in_peace(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collect, "AGAIN", 0.1)
+    monkeypatch.setattr(collect, "RETRY_INTERVAL_S", 0.1)
 
     def fail(_: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -306,7 +306,7 @@ def test_a_place_is_asked_no_more_often_than_it_wants_and_users_are_still_heard(
     id_ = world.submit("sleep 60")
     world.rounds(lambda: "submit" in place.calls)
     for _ in range(5):
-        assert 0 < world.engine.driver.round() <= reconciler.LONGEST_WAIT
+        assert 0 < world.engine.driver.round() <= reconciler.LONGEST_WAIT_S
     assert place.calls.count("observe") == 1
     world.engine.app.cancel(id_)
     world.rounds(lambda: "cancel" in place.calls)
@@ -349,7 +349,7 @@ def test_a_key_whose_planner_died_can_be_used_again(world: World, monkeypatch: p
         with pytest.raises(SystemExit):
             world.submit("true", key="mine")
     [dead] = world.engine.app.newest()
-    monkeypatch.setattr("engine.reconcile.conclude.PLANNING_LIMIT", -1.0)
+    monkeypatch.setattr("engine.reconcile.conclude.PLANNING_LIMIT_S", -1.0)
     world.rounds(lambda: world.engine.app.status(ExecutionId(dead.id)).state == "cancelled")
     id_ = world.submit("true", key="mine")
     assert id_ != dead.id
@@ -372,7 +372,7 @@ def test_what_a_holder_left_half_done_is_taken_over_though_the_place_is_in_troub
     def cut_off(_: Path) -> None:
         raise BackendUnavailable("the line went dead")
 
-    monkeypatch.setattr(collect, "AGAIN", 3600.0)  # before that, only who takes over tries again
+    monkeypatch.setattr(collect, "RETRY_INTERVAL_S", 3600.0)  # before that, only who takes over tries again
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 2.0)
     world.place.spoils = cut_off
     id_ = world.submit("true")

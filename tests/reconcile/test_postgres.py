@@ -54,7 +54,7 @@ def test_a_plan_that_is_refused_leaves_nothing_on_postgresql(world: World) -> No
 def test_a_daemon_waits_for_a_database_that_does_not_answer(
     world: World, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follow, "OUTAGE", 0.1)
+    monkeypatch.setattr(follow, "OUTAGE_INTERVAL_S", 0.1)
     name, rounds = world.engine.db.url.database, 0
     id_ = world.submit("true")
 

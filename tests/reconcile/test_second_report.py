@@ -26,7 +26,7 @@ def wrappers_as_on_a_grid(world: World, monkeypatch: pytest.MonkeyPatch) -> None
     inner._node = local.node._replace(second_report=True)
     inner.capabilities = replace(inner.capabilities, second_reports=True)
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(collect, "AGAIN", 0.05)
+    monkeypatch.setattr(collect, "RETRY_INTERVAL_S", 0.05)
 
 
 def lose(path: Path) -> None:

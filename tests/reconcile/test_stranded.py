@@ -35,8 +35,8 @@ def storage() -> Iterator[Nginx]:
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are short; patience ends at once where a test does not say otherwise."""
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
-    monkeypatch.setattr(collect, "AGAIN", 0.05)
-    monkeypatch.setattr(conclude, "CLEAR_AGAIN", 0.05)
+    monkeypatch.setattr(collect, "RETRY_INTERVAL_S", 0.05)
+    monkeypatch.setattr(conclude, "CLEAR_INTERVAL_S", 0.05)
     monkeypatch.setenv("ENGINE_DATA__DELIVERY_TIMEOUT", "0")
     monkeypatch.setenv("ENGINE_DATA__ROUNDS", "1")
 

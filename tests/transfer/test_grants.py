@@ -151,7 +151,7 @@ def test_a_claim_that_is_dead_opens_nothing(hands: Hands, storage: FaultyStorage
 def test_an_engine_that_is_away_for_a_moment_is_asked_again(
     hands: Hands, storage: FaultyStorage, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wrappers.transfer.exchange._REST", 0.0)
+    monkeypatch.setattr("wrappers.transfer.exchange._REST_S", 0.0)
     hands.exchange_at(tokens.point.url, CLAIM)
     tokens.point.faults = [503]
     hands.fetch(storage.url + "/data")

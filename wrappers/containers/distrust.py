@@ -7,7 +7,7 @@ from pathlib import Path
 from wrappers.containers.cvmfs import directory_name
 
 _LOCATION = "unreadable"
-_FORGOTTEN = 3600.0  # seconds: the file system may have been mended
+_FORGOTTEN_S = 3600.0  # seconds: the file system may have been mended
 
 
 def note(cache: Path, digest: str, why: str) -> None:
@@ -26,7 +26,7 @@ def why(cache: Path, digest: str) -> str:
     """Return what was found; "" when nothing was, or long ago."""
     file = cache / _LOCATION / directory_name(digest)
     try:
-        if time.time() - file.stat().st_mtime > _FORGOTTEN:
+        if time.time() - file.stat().st_mtime > _FORGOTTEN_S:
             return ""
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -115,7 +115,7 @@ def in_time(action: Callable[[Callable[[], None]], Any], limit: Optional[float] 
 
 _silent: Dict[str, float] = {}  # places that did not answer, and when
 _believed: Dict[str, float] = {}  # places that did, and until when that is taken for granted
-_REMEMBERED = 60.0  # seconds: they are asked again then
+_REMEMBERED_S = 60.0  # seconds: they are asked again then
 
 
 def at(path: str, action: Callable[[Callable[[], None]], Any]) -> Any:
@@ -125,7 +125,7 @@ def at(path: str, action: Callable[[Callable[[], None]], Any]) -> Any:
         NoAnswer: it does not answer. Exception: what `action` raises.
     """
     since = _silent.get(path)
-    if since is not None and time.monotonic() - since < _REMEMBERED:
+    if since is not None and time.monotonic() - since < _REMEMBERED_S:
         raise NoAnswer(Limit.seconds)
     try:
         return in_time(action, Limit.seconds / (4 if _silent else 1))  # several may be of one mount

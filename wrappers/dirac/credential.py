@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Optional
 
 from wrappers import wire
 
-LEFT = 60.0  # seconds for which a token must last
+LEFT_S = 60.0  # seconds for which a token must last
 _IN_PROXY = re.compile(rb"-----BEGIN DIRACX-----\s+(.+?)\s+-----END DIRACX-----", re.S)
 
 
@@ -24,7 +24,7 @@ class Token(NamedTuple):
 
     def lasts(self) -> bool:
         """Say whether it can be shown."""
-        return self.expires - time.time() > LEFT
+        return self.expires - time.time() > LEFT_S
 
     def __repr__(self) -> str:
         return f"Token(expires {self.expires:.0f})"

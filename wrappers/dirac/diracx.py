@@ -15,8 +15,8 @@ from wrappers.transfer.errors import Permanent, of_status
 from wrappers.transfer.trust import Trust
 
 TIMEOUT_S = 20.0  # seconds for one request
-_STALE = 2.0  # seconds by which the Date of an answer may be too early (measured: 1.5)
-_BLUNT = 5.0  # seconds by which clocks may differ
+_STALE_S = 2.0  # seconds by which the Date of an answer may be too early (measured: 1.5)
+_BLUNT_S = 5.0  # seconds by which clocks may differ
 _OURS = "grid-engine"
 _EVERYONES_CLIENT = "myDIRACClientID"  # the one that every installation knows
 
@@ -46,9 +46,9 @@ class DiracX:
         # an application status is stamped before its first state (both measured). DIRAC's own wrapper uses
         # the clock of this node: ours is never later than that, nor far from the truth.
         ahead = self._ahead or 0.0
-        if ahead < -_BLUNT:
+        if ahead < -_BLUNT_S:
             raise Permanent(f"the clock of this node is {-ahead:.0f} s late")
-        late = ahead - _STALE if ahead > _BLUNT else 0.0
+        late = ahead - _STALE_S if ahead > _BLUNT_S else 0.0
         stamp = datetime.fromtimestamp(time.time() - late, timezone.utc).isoformat()
         update = {stamp: {"ApplicationStatus": text, "Source": _OURS}}
         self._post("/api/jobs/status", {self._job: update})

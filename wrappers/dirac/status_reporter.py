@@ -15,7 +15,7 @@ from typing import Any, Callable, NoReturn, Optional, Tuple
 from wrappers.node import procfs
 
 _LONGEST = 200  # characters of an application status; DIRAC keeps 255
-_LAST = 5.0  # seconds that the end of a payload may wait for its last words to be heard
+_LAST_S = 5.0  # seconds that the end of a payload may wait for its last words to be heard
 
 StatusService = Any
 """`DiracX` or `DiracClient`: `say(text)` and `beat()` tell whether DIRAC wants the end of the job. `pause` is
@@ -55,7 +55,7 @@ class StatusReporter:
         DIRAC the end can undo that: DiracX 0.7 reads a job and writes it back (measured).
         """
         os.close(self._pipe)
-        select.select([self._lives], [], [], _LAST)
+        select.select([self._lives], [], [], _LAST_S)
         os.close(self._lives)
 
     def _start(self, hear: int, make: Callable[[], StatusService], period: float) -> None:

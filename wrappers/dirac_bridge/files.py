@@ -13,7 +13,7 @@ from wrappers.dirac_bridge.answers import ABSENT, REFUSED, UNAVAILABLE, BridgeEr
 
 PROTOCOLS = ["https", "http", "davs", "dav", "root", "xroot", "roots", "xroots"]
 """Of URLs that others than DIRAC can use."""
-_PAUSES = (0.5, 2.0, 5.0)  # seconds before a registration is tried again
+_PAUSES_S = (0.5, 2.0, 5.0)  # seconds before a registration is tried again
 
 
 def _catalogue() -> Any:
@@ -155,7 +155,7 @@ def _register(name: str, element: str, facts: Dict[str, Any]) -> bool:
     protocols = DMSHelpers().getRegistrationProtocols()
     url = _each(_element(element).getURL([name], protocol=protocols), name)[name]
     entry = (name, url, facts["Size"], element, facts["GUID"], facts["Checksum"])
-    for pause in _PAUSES:
+    for pause in _PAUSES_S:
         time.sleep(pause)
         result = _data().registerFile(entry)
         if result["OK"] and name in result["Value"]["Successful"]:

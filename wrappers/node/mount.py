@@ -7,7 +7,7 @@ from typing import Callable, Optional
 from wrappers.containers.timed import Limit, Look, touch
 
 _TIMEOUT_S = 3  # times the limit of a look: without an answer, while the tool does nothing either
-_IDLE = 0.5  # seconds of processor time that are nothing
+_IDLE_S = 0.5  # seconds of processor time that are nothing
 
 
 class Mount:
@@ -37,7 +37,7 @@ class Mount:
         if now - self._since < timeout:
             return ""
         used = self._processor_time()
-        if used - self._used > _IDLE:  # it does not need what is there, for now
+        if used - self._used > _IDLE_S:  # it does not need what is there, for now
             self._since, self._used = now, used
             return ""
         return f"{self._path} has not answered for {timeout:.0f} s, and the tool waits for it"

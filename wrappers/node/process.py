@@ -21,7 +21,7 @@ from wrappers.node.spawn import Bounds, start
 from wrappers.node.stop import SIGNALS, Stop
 from wrappers.runtimes.base import Launch
 
-GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+GRACE_S = 5.0  # seconds between SIGTERM and SIGKILL
 FIRST_LOOK, SLOWEST_LOOK = 0.25, 1.0  # seconds between two looks at the memory
 _WATCHED = SIGNALS | {signal.SIGCHLD}
 _OURS = 2  # of our own processes in a tool's namespaces
@@ -206,7 +206,7 @@ class _RunningTool:
     def _end_all(self) -> None:
         """End whatever still runs: the group, and descendants that left it."""
         self._reap()
-        for number, timeout in ((signal.SIGTERM, GRACE), (signal.SIGKILL, 2 * GRACE)):
+        for number, timeout in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, 2 * GRACE_S)):
             give_up = time.monotonic() + timeout
             self._signal_all(number)
             while not self._all_gone():

@@ -22,7 +22,7 @@ from wrappers.transfer.tree import SUFFIX, TarSource
 
 SANDBOX = wire.SANDBOX
 PACKED_RESULTS = ".results.tar"
-_LONGEST_WAIT = 60.0  # seconds between two series of rounds, once no place took a file
+_LONGEST_WAIT_S = 60.0  # seconds between two series of rounds, once no place took a file
 _MOST_TRIES = 100  # that are told of one file
 
 
@@ -179,7 +179,7 @@ class _Delivery:
         hopeless = [item for item in pending if item.hopeless]
         if not hopeless:
             try:
-                self._mover.budget.pause(random.uniform(_LONGEST_WAIT / 2, _LONGEST_WAIT))  # noqa: S311
+                self._mover.budget.pause(random.uniform(_LONGEST_WAIT_S / 2, _LONGEST_WAIT_S))  # noqa: S311
                 return
             except OutOfTime as error:
                 pending[0].error += f"; {error}"

@@ -12,7 +12,7 @@ from typing import Iterable, Iterator, List, NamedTuple, Optional
 from wrappers import wire
 from wrappers.node import procfs
 
-SLICE = 0.05  # seconds of a walk between two looks at everything else
+SLICE_S = 0.05  # seconds of a walk between two looks at everything else
 
 
 class _Amount(NamedTuple):
@@ -49,7 +49,7 @@ class Room:
             self._used = self._count = 0
             self._hidden = False
             self._walk = self._measure()
-        pause = time.monotonic() + SLICE
+        pause = time.monotonic() + SLICE_S
         for _ in self._walk:
             if self._words():
                 break

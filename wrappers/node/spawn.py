@@ -13,7 +13,7 @@ from wrappers.runtimes.base import Launch
 
 # Python ignores SIGPIPE and SIGXFSZ, and servers SIGHUP; tools would inherit that.
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
-_LONGEST_START = 1000  # milliseconds
+_LONGEST_START_MS = 1000  # milliseconds
 
 
 class Bounds(NamedTuple):
@@ -81,7 +81,7 @@ def _await_execution(trouble: int) -> None:
     """Wait until a child is the tool: before, what it has below /proc is closed to us."""
     end = select.poll()
     end.register(trouble, select.POLLIN)
-    end.poll(_LONGEST_START)
+    end.poll(_LONGEST_START_MS)
 
 
 def _spawn(launch: Launch, descriptors: List[int], tell: int) -> int:

@@ -18,7 +18,7 @@ from wrappers.runtimes.image import TEMPORARY, Image, below_shell, container_nam
 from wrappers.runtimes.relay import ignore_signals, on_death_of_parent
 
 _LEAST_MEMORY = 6 << 20  # bytes; the engine refuses less
-_TIMEOUT = 600  # seconds for one answer of the engine; following the output has no limit
+_TIMEOUT_S = 600  # seconds for one answer of the engine; following the output has no limit
 
 
 def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
@@ -75,7 +75,7 @@ def _connect(host: str) -> Any:
         raise Unusable("no Docker SDK for Python in `node.packages`") from None
     try:
         environment = {**os.environ, **({"DOCKER_HOST": host} if host else {})}
-        client = sdk.from_env(timeout=_TIMEOUT, environment=environment)  # asks the engine for its version
+        client = sdk.from_env(timeout=_TIMEOUT_S, environment=environment)  # asks the engine for its version
     except Exception as error:  # the SDK lets errors of requests, urllib3 and its own through
         raise Unusable(f"no Docker engine answers: {_first_line(error)}") from None
     return client, sdk

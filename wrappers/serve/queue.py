@@ -7,7 +7,9 @@ from typing import Iterable, List, Set
 from wrappers.serve.spool import Spool
 
 SHARE = 0.1  # of our time that looking through the spool may take
-POLL = 10.0  # seconds after which we look without having been asked: a wake may be lost with its sender
+POLL_INTERVAL_S = (
+    10.0  # seconds after which we look without having been asked: a wake may be lost with its sender
+)
 
 
 class Queue:
@@ -66,4 +68,4 @@ class Queue:
             heapq.heapify(self._waiting)
         now = time.monotonic()
         self._affordable_at = now + (now - begun) / SHARE
-        self._poll_at = now + POLL
+        self._poll_at = now + POLL_INTERVAL_S

@@ -25,7 +25,7 @@ from wrappers.serve.wakeup import WakeUp
 from wrappers.serve.workers import POLL_INTERVAL_S, End, Workers
 
 LOCK_TIMEOUT_S = 3.0  # seconds: a server that is ending holds the lock for a moment
-RETRY_AFTER = 2.0  # seconds to wait when nothing can be written or forked
+RETRY_AFTER_S = 2.0  # seconds to wait when nothing can be written or forked
 BURIALS = 100  # cancelled submissions ended between two looks at the rest
 
 
@@ -99,8 +99,8 @@ class Server:
                 self._end_cancelled()
                 self._start_what_fits()
             except OSError as error:
-                self._log.note(f"trying again in {RETRY_AFTER:g} s: {error}")
-                self._not_before = time.monotonic() + RETRY_AFTER
+                self._log.note(f"trying again in {RETRY_AFTER_S:g} s: {error}")
+                self._not_before = time.monotonic() + RETRY_AFTER_S
 
     def _timeout(self, now: float, idle_since: float) -> float:
         times = [self._queue.timeout(now)]
@@ -159,7 +159,7 @@ class Server:
         elif not self._spool.has(key, "started"):
             self._queue.put_back(key)
             self._log.note(f"{key}: could not be started; trying again")
-            self._not_before = time.monotonic() + RETRY_AFTER
+            self._not_before = time.monotonic() + RETRY_AFTER_S
         elif self._spool.has(key, "finished"):
             self._spool.finish(key)  # only its announcement was cut off
         else:

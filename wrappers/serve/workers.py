@@ -13,7 +13,7 @@ from wrappers.node.stop import SIGNALS
 from wrappers.serve import submission
 from wrappers.serve.spool import Process, Spool
 
-KILL_AFTER = 15.0  # seconds between SIGTERM and SIGKILL of a cancelled submission
+KILL_AFTER_S = 15.0  # seconds between SIGTERM and SIGKILL of a cancelled submission
 POLL_INTERVAL_S = 1.0  # seconds between two looks at what is not told to us
 
 
@@ -181,7 +181,7 @@ class Workers:
         """Ask those to end that the engine wants to end."""
         for pid, one in self._all.items():
             if one.key is not None and one.kill_at is None and self._spool.has(one.key, "cancel"):
-                one.kill_at = time.monotonic() + KILL_AFTER
+                one.kill_at = time.monotonic() + KILL_AFTER_S
                 one.signal(pid, signal.SIGTERM)
 
     def kill_unresponsive(self) -> None:

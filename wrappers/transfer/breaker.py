@@ -6,13 +6,13 @@ from typing import Dict
 from urllib.parse import urlsplit
 
 _FAILURES = 8  # in a row, as many as there are connections: a dead storage stalls each of them once
-_REST = 15.0  # seconds
+_REST_S = 15.0  # seconds
 
 
 class Breaker:
     """What is known of the storages that are used. Shared by threads."""
 
-    def __init__(self, failures: int = _FAILURES, rest: float = _REST) -> None:
+    def __init__(self, failures: int = _FAILURES, rest: float = _REST_S) -> None:
         self._limit = failures
         self._rest = rest
         self._failed: Dict[str, int] = {}

@@ -5,7 +5,7 @@ import time
 
 from wrappers.transfer.errors import OutOfTime
 
-_CONNECT = 30.0  # seconds at most for a connection to be made
+_CONNECT_S = 30.0  # seconds at most for a connection to be made
 
 
 class Budget:
@@ -56,7 +56,7 @@ class Budget:
         Raises:
             OutOfTime: the time is over.
         """
-        return min(_CONNECT, self.read_timeout())
+        return min(_CONNECT_S, self.read_timeout())
 
     def pause(self, seconds: float) -> None:
         """Wait; a `stop` ends it early.

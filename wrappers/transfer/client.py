@@ -21,9 +21,9 @@ _AGENT = "grid-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 6
 _EXPECT_OVER = 1 << 20  # bytes: smaller bodies are sent unasked, which saves a round trip
-_EXPECT_FOR = 5.0  # seconds to wait for "100 Continue"; servers that do not know it never say it
-RESTART = 0.5  # seconds in which a server that died is started again
-_REST = 0.1
+_EXPECT_FOR_S = 5.0  # seconds to wait for "100 Continue"; servers that do not know it never say it
+RESTART_S = 0.5  # seconds in which a server that died is started again
+_REST_S = 0.1
 """Seconds for which a connection is left alone over which an XRootD has told a checksum. Version 5.5.3
 computes it in another thread than it reads the connection in: when that is quick (a small file) and the next
 request, or the end, comes at once, then about one time in a hundred it crashes, or never answers."""
@@ -129,7 +129,7 @@ class Client:
                     raise
             if not kept:
                 paused = True
-                self.budget.pause(RESTART)
+                self.budget.pause(RESTART_S)
             self.budget.check()
 
     def _exchange(
@@ -163,14 +163,14 @@ class Client:
         def release(one: Connection, reuse: bool) -> None:
             one.used += 1
             if "Want-Digest" in headers and found.get("server", "").startswith("XrootD/"):
-                one.rests_until = time.monotonic() + _REST
+                one.rests_until = time.monotonic() + _REST_S
             self._connections.give(one, reuse and not unsent)
 
         return Response(url, status, found, connection, release, method == "HEAD")
 
     def _interim(self, connection: Connection, origin: Origin) -> Tuple[int, Dict[str, str], bool]:
         """Wait for leave to send the body: 100, or a final status; whether the body stays unsent."""
-        if not connection.readable(min(_EXPECT_FOR, self.budget.read_timeout())):
+        if not connection.readable(min(_EXPECT_FOR_S, self.budget.read_timeout())):
             with self._lock:
                 self._deaf.add(origin)
             return 100, {}, False

@@ -10,9 +10,9 @@ from wrappers.transfer.addresses import Access
 from wrappers.transfer.client import Bytes, Client
 from wrappers.transfer.errors import Denied, OutOfTime, TransferError, Transient, of_status
 
-_NEAR = 60.0  # seconds before its end from which on a grant is renewed
+_NEAR_S = 60.0  # seconds before its end from which on a grant is renewed
 _BATCH = 200  # wants in one request
-_REST = 5.0  # seconds for which an end point that failed is not asked again
+_REST_S = 5.0  # seconds for which an end point that failed is not asked again
 
 
 class _Kept(NamedTuple):
@@ -81,7 +81,7 @@ class Exchange:
         except TransferError as error:
             kind = Denied if isinstance(error, Denied) else Transient
             self._trouble = kind(f"the engine grants nothing: {error}")
-            self._ask_again = time.monotonic() + _REST
+            self._ask_again = time.monotonic() + _REST_S
             return
         except wire.WireError as error:
             self._trouble = Transient(f"the engine's grants cannot be read: {error}")
@@ -89,7 +89,7 @@ class Exchange:
         now = time.monotonic()
         theirs = _date(answer.headers.get("date", ""))
         for grant in granted.grants:
-            left = grant.expires - theirs - _NEAR if grant.expires else float("inf")
+            left = grant.expires - theirs - _NEAR_S if grant.expires else float("inf")
             self._kept[(grant.url, grant.method)] = _Kept(grant, now + left)
         for want in wants:
             if want.url in granted.refused:

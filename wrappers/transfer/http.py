@@ -5,7 +5,7 @@ from typing import Dict, Optional
 
 from wrappers.transfer import digest
 from wrappers.transfer.addresses import NOBODY, Access
-from wrappers.transfer.client import RESTART, Client
+from wrappers.transfer.client import RESTART_S, Client
 from wrappers.transfer.errors import Cut, Permanent, Transient, of_status
 from wrappers.transfer.part import Part
 from wrappers.transfer.response import Response
@@ -33,7 +33,7 @@ def fetch(client: Client, url: str, part: Part, access: Access = NOBODY) -> Dict
                 if not (again and isinstance(error, Cut)):
                     raise
                 again = False
-                client.budget.pause(RESTART)
+                client.budget.pause(RESTART_S)
             client.budget.check()
 
 

@@ -6,7 +6,7 @@ import time
 from typing import Callable, List, Optional, Sequence, TypeVar
 
 _T = TypeVar("_T")
-_STOP = 5.0  # seconds that threads get to notice that they are not wanted any more
+_STOP_S = 5.0  # seconds that threads get to notice that they are not wanted any more
 
 
 def run(tasks: Sequence[Callable[[], _T]], parallel: int, stop: Callable[[], None]) -> List[_T]:
@@ -44,7 +44,7 @@ def run(tasks: Sequence[Callable[[], _T]], parallel: int, stop: Callable[[], Non
     except BaseException:
         _empty(todo)
         stop()
-        until = time.monotonic() + _STOP
+        until = time.monotonic() + _STOP_S
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
         raise

@@ -14,7 +14,7 @@ from wrappers.transfer.errors import OutOfTime, TransferError, Transient
 from wrappers.transfer.redact import redact
 
 _T = TypeVar("_T")
-_SLOWEST = 60.0  # seconds: the longest pause of our own choice
+_SLOWEST_S = 60.0  # seconds: the longest pause of our own choice
 
 
 class Pace(NamedTuple):
@@ -25,7 +25,7 @@ class Pace(NamedTuple):
 
     def pause(self, number: int) -> float:
         """Seconds before round `number` (from 1): full jitter, so that many jobs do not come back at once."""
-        longest: float = min(_SLOWEST, self.base * 2.0 ** min(number - 1, 16))
+        longest: float = min(_SLOWEST_S, self.base * 2.0 ** min(number - 1, 16))
         return random.uniform(0.0, longest)  # noqa: S311 - no secret depends on it
 
 

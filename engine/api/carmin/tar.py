@@ -19,7 +19,7 @@ from engine.errors import EngineError
 
 log = structlog.stdlib.get_logger("engine.api")
 _PIECE = 1 << 20
-_STALL = 120.0
+_STALL_S = 120.0
 
 
 class TarBody(Response):
@@ -40,7 +40,7 @@ class TarBody(Response):
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             while piece := await loop.run_in_executor(None, os.read, reading, _PIECE):
-                async with asyncio.timeout(_STALL):
+                async with asyncio.timeout(_STALL_S):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             return

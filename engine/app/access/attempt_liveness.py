@@ -14,7 +14,7 @@ from engine.store.database import Database
 _MOVES = frozenset({AttemptState.SUBMITTING, AttemptState.QUEUED, AttemptState.RUNNING})
 """States in which a node may be at work; it may be faster than the event that its job was taken."""
 
-MEMORY = 1.0
+CACHED_S = 1.0
 """Seconds for which an answer is good: many small files come with one token."""
 
 
@@ -45,9 +45,9 @@ class AttemptLiveness:
         now = self._clock.now()
         with self._lock:
             if len(self._seen) > 1000:
-                self._seen = {k: v for k, v in self._seen.items() if abs(now - v[0]) < MEMORY}
-            at, answer = self._seen.get(id_, (now - 2 * MEMORY, False))
-        if abs(now - at) >= MEMORY:
+                self._seen = {k: v for k, v in self._seen.items() if abs(now - v[0]) < CACHED_S}
+            at, answer = self._seen.get(id_, (now - 2 * CACHED_S, False))
+        if abs(now - at) >= CACHED_S:
             answer = self.attempt(AttemptId(id_)) is not None
             with self._lock:
                 self._seen[id_] = (now, answer)

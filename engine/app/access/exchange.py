@@ -26,7 +26,7 @@ from engine.store.database import Database
 from wrappers.transfer.redact import redact
 from wrappers.wire import Grant, Grants, Manifest, Want, Wants
 
-SECONDS = 3600.0
+GRANT_LIFETIME_S = 3600.0
 """For how long a grant is good: it is renewed as long as the attempt lives."""
 
 _VERBS = {"GET": frozenset({READ}), "PUT": frozenset({READ, WRITE, DELETE})}
@@ -108,7 +108,7 @@ class Exchange:
     def _grant(self, manifest: Manifest, owner: str, execution: str, want: Want) -> Grant:
         if not named(manifest, want):
             raise BadRequest("the attempt's manifest does not name it")
-        expires = self._clock.now() + SECONDS
+        expires = self._clock.now() + GRANT_LIFETIME_S
         path = below(want.url, self._storages.embedded)
         if path:
             leave = TokenScope(path, _VERBS[want.method], expires, AttemptId(manifest.attempt))
@@ -116,8 +116,8 @@ class Exchange:
             return Grant(want.url, want.method, headers=bearer, expires=expires)
         storage = self._storages.storage(want.url, owner, execution)
         if storage.capabilities.presign:
-            return storage.presign(want.url, want.method, SECONDS)
-        return self._storages.scope_down(want.url, want.method, owner, execution, SECONDS)
+            return storage.presign(want.url, want.method, GRANT_LIFETIME_S)
+        return self._storages.scope_down(want.url, want.method, owner, execution, GRANT_LIFETIME_S)
 
 
 def named(manifest: Manifest, want: Want) -> bool:

@@ -15,7 +15,7 @@ from engine.app.access.key import Key
 READ, WRITE, DELETE = "read", "write", "delete"
 VERBS = (READ, WRITE, DELETE)
 _PURPOSE = "token"
-_OWN_SECONDS = 3600.0
+_OWN_LIFETIME_S = 3600.0
 
 Segments = tuple[str, ...]
 """A path as its parts, decoded: no separator, no `.`, no `..` among them."""
@@ -54,7 +54,7 @@ def own(key: Key, now: float) -> tuple[str, float]:
     """Make the token that the engine itself shows at its embedded storage, and return until when it is
     good.
     """
-    expires = now + _OWN_SECONDS
+    expires = now + _OWN_LIFETIME_S
     return mint(key, TokenScope((), frozenset(VERBS), expires)), expires
 
 

@@ -16,7 +16,7 @@ from engine.settings.service import ApiSection
 from engine.settings.tree import Settings
 from engine.store.database import Database
 
-_SOON = 12 * 3600.0
+_SOON_S = 12 * 3600.0
 """Seconds below which whoever renews a credential is told."""
 
 
@@ -34,7 +34,7 @@ def credentials(left: Mapping[str, Callable[[], float]]) -> Iterator[Finding]:
         elif seconds <= 0:
             yield Finding(check, FAILURE, f"ended {-seconds / 3600:.1f} hours ago", "renew it")
         else:
-            soon = seconds < _SOON
+            soon = seconds < _SOON_S
             words = f"{seconds / 3600:.1f} hours left"
             yield Finding(check, WARNING if soon else OK, words, "renew it" if soon else "")
 

@@ -14,7 +14,7 @@ from engine.store import attempts, sites, submissions
 from engine.store.database import Database
 from engine.store.jobs import Job
 
-SOON = 3600.0
+SOON_S = 3600.0
 """Seconds before its end at which a session is worth a warning."""
 
 
@@ -106,8 +106,8 @@ def _credential(backend: Backend) -> Iterator[Finding]:
         return
     left = who.ends - time.time()
     words = f"{who.owner} ({who.community}), can be renewed until {iso(who.ends)}"
-    remedy = "" if left > SOON else "jobs go on without it, but nothing new starts: log in again in time"
-    yield Finding("credential", OK if left > SOON else WARNING, words, remedy)
+    remedy = "" if left > SOON_S else "jobs go on without it, but nothing new starts: log in again in time"
+    yield Finding("credential", OK if left > SOON_S else WARNING, words, remedy)
 
 
 def login_steps(backends: Mapping[str, Backend]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from threading import Lock
 
 from engine.clock import Clock
 
-WINDOW = 60.0
+WINDOW_S = 60.0
 """Seconds in which failures are counted."""
 _ADDRESSES = 10_000
 
@@ -36,13 +36,13 @@ class Failures:
         """Return how many there were within the last minute, as far as they are counted."""
         with self._lock:
             times = self._of.get((network(address), name), ())
-            return sum(one > self._clock.now() - WINDOW for one in times)
+            return sum(one > self._clock.now() - WINDOW_S for one in times)
 
     def too_many(self, address: str, name: str = "") -> bool:
         """Say whether this address has to wait."""
         with self._lock:
             times = self._of.get((network(address), name))
-            return bool(times and len(times) == self._most and times[0] > self._clock.now() - WINDOW)
+            return bool(times and len(times) == self._most and times[0] > self._clock.now() - WINDOW_S)
 
 
 def network(address: str) -> str:

@@ -67,7 +67,7 @@ class LaunchRequest:
     """What it asks of the back-end."""
 
 
-_APART = 1.1
+_APART_S = 1.1
 """Seconds that a launch takes at least whose results go directly into a folder elsewhere: vip-client's
 VipGirder names the folder of each run by the second, and two runs in one would get each other's files."""
 
@@ -180,7 +180,7 @@ class Launcher:
             raise self._refused(account, error) from None
         if new:
             if copies:
-                app.pause(begun + _APART - app.now())
+                app.pause(begun + _APART_S - app.now())
             return made[0]
         with self._db.read() as connection:
             earlier = launches.get(connection, view.id)

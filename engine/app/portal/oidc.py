@@ -31,11 +31,11 @@ from engine.settings.service import IssuerSection
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 """Never `none`, and never one with a shared secret: a public key would be taken for it."""
-LEEWAY = 60
+LEEWAY_S = 60
 """Seconds by which clocks may differ."""
-_FRESH = 3600.0
-_AGAIN = 60.0
-_OLDEST = 86_400.0
+_FRESH_S = 3600.0
+_RETRY_INTERVAL_S = 60.0
+_OLDEST_S = 86_400.0
 """Seconds for which keys are good while their provider does not answer."""
 _TIMEOUT_S = 10.0
 _WAITING = 4
@@ -94,7 +94,7 @@ class _Provider:
         """
         if not self._may_be_good(token):
             return None  # it costs nobody a look at the keys
-        for oldest in (_FRESH, _AGAIN):
+        for oldest in (_FRESH_S, _RETRY_INTERVAL_S):
             keys = self._fresh(oldest)
             try:
                 found = jwt.decode(token, keys, algorithms=ALGORITHMS).claims
@@ -118,7 +118,7 @@ class _Provider:
     def _registry(self) -> jwt.JWTClaimsRegistry:
         return jwt.JWTClaimsRegistry(
             now=int(self._clock.now()),
-            leeway=LEEWAY,
+            leeway=LEEWAY_S,
             iss={"essential": True, "value": self.section.url},
             aud={"essential": True, "value": self.section.audience},
             exp={"essential": True},
@@ -133,10 +133,10 @@ class _Provider:
         """
         with self._lock:
             now = self._clock.now()
-            kept = self._keys if now - self._read_at <= _OLDEST else None
+            kept = self._keys if now - self._read_at <= _OLDEST_S else None
             if kept is not None and now - self._read_at <= oldest:
                 return kept
-            if now - self._failed_at < _AGAIN:
+            if now - self._failed_at < _RETRY_INTERVAL_S:
                 return self._or_unavailable(kept)
             if self._reading is None:
                 self._reading = Future()

@@ -19,13 +19,13 @@ from engine.clock import Clock
 from engine.errors import EngineError
 from engine.store.audit import AuditRecord
 
-WINDOW = 60.0
+WINDOW_S = 60.0
 """Seconds in which the same refusal is one line."""
 MOST = 20
 """Kinds of refusals in that time that have lines of their own, for each account and for all strangers."""
 _HELD = 1000
 """Lines that wait for a database that does not answer."""
-_AGAIN = 5.0
+_RETRY_INTERVAL_S = 5.0
 _OTHERS = "others"
 _LONGEST = 32
 logger = logging.getLogger("engine.audit")
@@ -71,11 +71,11 @@ class Minutes:
 
     def ends(self) -> float | None:
         """Return when the next minute is over; None: there is nothing to count."""
-        return min(self._since.values()) + WINDOW if self._since else None
+        return min(self._since.values()) + WINDOW_S if self._since else None
 
     def over(self, now: float) -> Iterator[tuple[Refusal, int]]:
         """Yield what was repeated, and how often, in minutes that are over by now, and forget it."""
-        for who in [who for who, since in self._since.items() if now >= since + WINDOW]:
+        for who in [who for who, since in self._since.items() if now >= since + WINDOW_S]:
             del self._since[who]
             for one, count in self._seen.pop(who).items():
                 more = count if one.action == _OTHERS else count - 1
@@ -119,7 +119,7 @@ class Refusals:
             with self._changed:
                 self._changed.wait_for(lambda: self._lines or self._ended, self._left())
                 ended = self._ended
-                for one, more in self._minutes.over(self._clock.now() + (WINDOW if ended else 0.0)):
+                for one, more in self._minutes.over(self._clock.now() + (WINDOW_S if ended else 0.0)):
                     words = "refused" if one.action == _OTHERS else one.words
                     self._lines.append(self._record(one, f"{words}, {more} more"))
                 lines = list(self._lines)
@@ -128,7 +128,7 @@ class Refusals:
             with self._changed:
                 if not written and not ended:
                     self._lines.extendleft(reversed(lines))
-                    self._changed.wait_for(lambda: self._ended, _AGAIN)
+                    self._changed.wait_for(lambda: self._ended, _RETRY_INTERVAL_S)
                 if ended:
                     return
 

@@ -28,9 +28,9 @@ from engine.store import executions, replicas
 from engine.store.database import Database
 
 log = logging.getLogger("engine.portal")
-EVERY = 2.0
+INTERVAL_S = 2.0
 """Seconds between two looks at the sessions."""
-_NEW = 3600.0
+_NEW_S = 3600.0
 """Seconds for which a session is kept though no execution needs it: one may just be launched."""
 _SECRETS = {
     "token": "access_token",
@@ -182,7 +182,7 @@ class Sessions:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(EVERY):
+        while not self._end.wait(INTERVAL_S):
             for owner in owners():
                 try:
                     self._look(owner)
@@ -201,7 +201,7 @@ class Sessions:
         for one in shared:
             if active:
                 self._renew_one(owner, "", one.platform)
-            elif self._clock.now() - one.at > _NEW:
+            elif self._clock.now() - one.at > _NEW_S:
                 of_all.remove(one.platform)
         for id_ in by_execution:
             self._look_at_execution(owner, id_, id_ in active)
@@ -210,7 +210,7 @@ class Sessions:
         keys = PlatformKeys.of(owner, self._storages, id_)
         held = keys.all()
         if not active:  # copies of results that are still to be made renew what they need themselves
-            ended_long_ago = all(self._clock.now() - one.at > _NEW for one in held)
+            ended_long_ago = all(self._clock.now() - one.at > _NEW_S for one in held)
             if ended_long_ago and not self._has_copies_to_make(id_):
                 keys.forget()
             return

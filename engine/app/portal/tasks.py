@@ -15,7 +15,7 @@ from engine.settings.service import PortalSection
 from engine.store import accounts, executions, launches
 from engine.store.database import Database
 
-EVERY = 0.5
+INTERVAL_S = 0.5
 """Seconds between two looks."""
 
 
@@ -34,7 +34,7 @@ class PortalTasks:
         now = self._clock.now()
         if now < self._next:
             return False
-        self._next = now + EVERY
+        self._next = now + INTERVAL_S
         started, ended = self._start(now), self._announce_ends()
         return started or ended
 

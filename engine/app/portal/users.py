@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.app.portal.provided import ProvidedGroups
     from engine.settings.service import IssuerSection
 
-SESSION_SECONDS = 30 * 86_400.0
+SESSION_LIFETIME_S = 30 * 86_400.0
 """For how long what `authenticate` gives is good."""
 _SESSION = "s."
 _PURPOSE = "session"
@@ -63,7 +63,7 @@ class Users:
         """
         with self._db.read() as connection:
             own = accounts.session_secret_of(connection, account.id)
-        text = f"{account.id}.{int(self._clock.now() + SESSION_SECONDS)}"
+        text = f"{account.id}.{int(self._clock.now() + SESSION_LIFETIME_S)}"
         return f"{_SESSION}{text}.{self._key().sign(_PURPOSE, f'{text} {own}')}"
 
     def _by_session(self, secret: str) -> Account | None:

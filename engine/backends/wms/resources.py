@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wrappers.wire import Manifest
 
 MEBIBYTE = 1 << 20
-MARGIN = 600.0
+MARGIN_S = 600.0
 """Seconds beside the tool's own: fetching inputs and image, delivering results."""
 
 
@@ -31,7 +31,7 @@ def needs(manifests: Sequence[Manifest], rates: Rates) -> dict[str, int]:
     memories = [m.limits.memory for m in manifests if m.limits.memory]
     found = {"CPUTime": rates.cpu_time * max(len(walls), 1)}
     if walls and all(wall is not None for wall in walls):
-        seconds = MARGIN + sum(wall for wall in walls if wall is not None)
+        seconds = MARGIN_S + sum(wall for wall in walls if wall is not None)
         found["CPUTime"] = math.ceil(seconds * cores * rates.power)
     if cores > 1:
         found["NumberOfProcessors"] = cores

@@ -27,9 +27,9 @@ Row = Mapping[str, Any]
 
 FIELDS = ["JobID", "Status", "MinorStatus", "ApplicationStatus", "Site", "JobGroup"]
 """What a row must have; those of `Questions.active` have JobName too."""
-OVERLAP = 30.0
+OVERLAP_S = 30.0
 """Seconds by which two questions about changes overlap."""
-FULL_EVERY = 900.0
+FULL_INTERVAL_S = 900.0
 """Seconds between two comparisons of everything."""
 TIMEOUT_S = 3
 """Cycles in which the numbers may differ before everything is compared: jobs move while we count."""
@@ -143,13 +143,13 @@ class JobWatch:
             return
         groups = sorted(self._groups)
         mark = cycle.mark
-        for nth, page in enumerate(self._ask.changed(groups, mark - OVERLAP)):
+        for nth, page in enumerate(self._ask.changed(groups, mark - OVERLAP_S)):
             mark = mark if nth else page.at
             self._note(self._ours(page.rows))
         cycle.mark = mark  # only now: an answer that breaks off is asked for once more
         there = self._ask.count_active(groups)
         cycle.odd = 0 if there == self._count() else cycle.odd + 1
-        if cycle.odd >= TIMEOUT_S or now - cycle.compared >= FULL_EVERY:
+        if cycle.odd >= TIMEOUT_S or now - cycle.compared >= FULL_INTERVAL_S:
             self._compare(now, groups)
         cycle.refreshed = self._clock()  # a server that takes longer than a period is not asked without end
 
