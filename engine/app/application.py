@@ -231,8 +231,8 @@ class Application:
                 finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)
             else:
                 jobs.move(connection, [Move(job, JobState.CANCELLED, message="cancelled")], now=now)
-                told = Event(id_, now, "cancelled", job.id, None, job.state, JobState.CANCELLED)
-                events.append(connection, [told])
+                event = Event(id_, now, "cancelled", job.id, None, job.state, JobState.CANCELLED)
+                events.append(connection, [event])
             if also is not None:
                 also(connection, execution)
         return True
@@ -267,8 +267,8 @@ class Application:
                 after = page[-1].number
                 moves = [Move(j, _start_of(j), forgive=True) for j in page if number in (None, j.number)]
                 jobs.move(connection, moves, now=now)
-                told = [Event(id_, now, "retried", m.job.id, None, m.job.state, m.to) for m in moves]
-                events.append(connection, told)
+                retried = [Event(id_, now, "retried", m.job.id, None, m.job.state, m.to) for m in moves]
+                events.append(connection, retried)
                 if moves:
                     executions.reopen(connection, current, now=now)
                 if moves and also is not None and (not count or current.state.is_final):

@@ -91,7 +91,7 @@ class Commands(TyperGroup):
         return typer.main.get_command(alone)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is meant; a misspelt one is told with what is like it."""
+        """Resolve the command that is meant; of a misspelt one say what is like it."""
         known = _table(ctx)
         if args and args[0] not in known:
             _refuse(args[0], known)
@@ -102,7 +102,7 @@ class Commands(TyperGroup):
 
 
 def subcommands(what: str) -> list[str]:
-    """The commands of a group of one of the tables above; none: it is no group."""
+    """List the commands of a group of one of the tables above; none: it is no group."""
     found = _found(what)
     return list(typer.main.get_group(found).commands) if isinstance(found, typer.Typer) else []
 
@@ -124,5 +124,5 @@ def _refuse(name: str, known: dict[str, str]) -> None:
 
 
 def _table(ctx: Any) -> dict[str, str]:
-    """What there is in this context; without one, what this machine can do."""
+    """Return what there is in this context; without one, what this machine can do."""
     return REMOTE if ctx is not None and ctx.params.get("server") else COMMANDS

@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     from engine.app.data.files import Data, Found
 
 app = typer.Typer(
-    help="Files on storages. A place is STORAGE:PATH with a storage of the settings, a URL, or a local path.",
+    help="Files on storages. A location is STORAGE:PATH (a storage of the settings), a URL, or a local path.",
     no_args_is_help=True,
 )
-Place = Annotated[str, typer.Argument(help="STORAGE:PATH, a URL, or a local path.")]
-Places = Annotated[list[str], typer.Argument(help="STORAGE:PATH, URLs, or local paths.")]
+Location = Annotated[str, typer.Argument(help="STORAGE:PATH, a URL, or a local path.")]
+Locations = Annotated[list[str], typer.Argument(help="STORAGE:PATH, URLs, or local paths.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="With all that is below.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Copy what is there already, too.")]
 
 
 @app.command("ls")
 def list_(
-    place: Annotated[str | None, typer.Argument(help="A directory; if left out, the storages.")] = None,
+    location: Annotated[str | None, typer.Argument(help="A directory; if left out, the storages.")] = None,
     long: Annotated[bool, typer.Option("--long", "-l", help="With size and time.")] = False,
     recursive: Recursive = False,
     json: Json = False,
 ) -> None:
     """Show what is in a directory."""
-    if place is None:
+    if location is None:
         _storages(json)
         return
-    for found in _data().list(place, recursive=recursive):
+    for found in _data().list(location, recursive=recursive):
         if json:
             show.json_line(found)
         else:
@@ -48,7 +48,7 @@ def list_(
 
 @app.command("stat")
 def stat(
-    places: Places,
+    locations: Locations,
     checksum: Annotated[
         list[str] | None, typer.Option(help="adler32, md5 or sha256; may be repeated.")
     ] = None,
@@ -60,8 +60,8 @@ def stat(
 
     if unknown := set(checksum or ()) - set(ALGORITHMS):
         raise BadRequest(f"--checksum {min(unknown)}: it is one of {', '.join(ALGORITHMS)}")
-    for place in places:
-        found = _data().stat(place, checksum or ())
+    for location in locations:
+        found = _data().stat(location, checksum or ())
         if json:
             show.json_line(found)
         else:
@@ -71,18 +71,18 @@ def stat(
 
 @app.command("get")
 def get(
-    places: Places,
+    locations: Locations,
     into: Annotated[str, typer.Option(help="Directory, or the name of the copy.")] = ".",
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Bring files and directories to this machine."""
-    _copy(places, into, force, json)
+    _copy(locations, into, force, json)
 
 
 @app.command("put")
 def put(
-    words: Annotated[list[str], typer.Argument(help="Local files and directories, and the place for them.")],
+    words: Annotated[list[str], typer.Argument(help="Local files and directories, and where to put them.")],
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -93,7 +93,7 @@ def put(
 
 @app.command("cp")
 def copy(
-    words: Annotated[list[str], typer.Argument(help="Files and directories, and the place for them.")],
+    words: Annotated[list[str], typer.Argument(help="Files and directories, and where to put them.")],
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -103,7 +103,7 @@ def copy(
 
 
 @app.command("mv")
-def move(source: Place, target: Place, json: Json = False) -> None:
+def move(source: Location, target: Location, json: Json = False) -> None:
     """Rename, within one storage. What is there is never replaced."""
     url = _data().move(source, target)
     if json:
@@ -112,14 +112,14 @@ def move(source: Place, target: Place, json: Json = False) -> None:
 
 @app.command("rm")
 def remove(
-    places: Places,
+    locations: Locations,
     recursive: Recursive = False,
     force: Annotated[bool, typer.Option("--force", "-f", help="Nothing there is fine.")] = False,
     json: Json = False,
 ) -> None:
     """Remove files, and directories with --recursive."""
-    for place in places:
-        url = _data().remove(place, recursive=recursive, force=force)
+    for location in locations:
+        url = _data().remove(location, recursive=recursive, force=force)
         if json:
             show.json_line({"removed": url})
 

@@ -9,12 +9,12 @@ from engine.cli.session import Json, job_of, session
 
 def command(job: JobArgument = None, json: Json = False) -> None:
     """Tell what happened to a job, from the event log."""
-    told = session.executions.history(*job_of(job))
-    for line in told.events:
+    history = session.executions.history(*job_of(job))
+    for line in history.events:
         if json:
             show.json_line(line)
         else:
             which = f"try {line['try']}: " if line["try"] else ""
             print(f"{line['at']}  {which}{show.cell(line['words'])}")
-    for text in () if json else told.summary:
+    for text in () if json else history.summary:
         print(show.cell(text))

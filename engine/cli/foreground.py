@@ -126,9 +126,9 @@ def _confirm(view: ExecutionView) -> str:
             while not select.select([sys.stdin], [], [], 0.5)[0]:
                 pass  # a signal just before `input` would be heard only after its answer
             answer = input().strip().lower()
-            for word in ("cancel", "detach", "go on"):
-                if answer and word.startswith(answer):
-                    return word
+            for choice in ("cancel", "detach", "go on"):
+                if answer and choice.startswith(answer):
+                    return choice
     show.say()
     return "cancel"
 

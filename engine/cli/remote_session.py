@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def connected() -> Client:
-    """A client of the daemon.
+    """Make a client of the daemon.
 
     Raises:
         BadRequest: there is no key.
@@ -45,7 +45,7 @@ def _key() -> str:
 
 
 def document(path: Path) -> dict[str, Any]:
-    """A file with a JSON object.
+    """Read a file with a JSON object.
 
     Raises:
         BadRequest: it cannot be read, or holds something else.

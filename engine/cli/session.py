@@ -81,7 +81,7 @@ session = Session()
 
 
 def load_descriptor(name: str, *, network: bool) -> Descriptor:
-    """The descriptor that a person names; settings are read only for the network.
+    """Load the descriptor that a person names; settings are read only for the network.
 
     Raises:
         BadRequest, NotFound, Unavailable: see `engine.planning.load_descriptor`.

@@ -82,8 +82,8 @@ def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runne
             view, _ = engine.app.submit(engine.app.plan(request))
         except BadRequest as error:
             lines = error.problems or (error.message,)
-            told = [f"test {test.name}: {line.removeprefix('invocation, ')}" for line in lines]
-            raise BadRequest(told[0], remedy=error.remedy, problems=told) from None
+            problems = [f"test {test.name}: {line.removeprefix('invocation, ')}" for line in lines]
+            raise BadRequest(problems[0], remedy=error.remedy, problems=problems) from None
         id_ = ExecutionId(view.id)
         try:
             engine.driver.follow(id_, lambda _: None)

@@ -31,7 +31,7 @@ def add(
     """Make an account, and print a first API key for it: it is shown this once."""
     made = administration().add_user(name, _role(role), groups or ())
     if json:
-        show.json_line({word: made[word] for word in ("id", "name", "role", "key")})
+        show.json_line({key_: made[key_] for key_ in ("id", "name", "role", "key")})
         return
     print(made["key"])
     show.say(f"user {name} has the key above; it is shown this once")
@@ -119,7 +119,7 @@ def quota(
     """Set how much an account may have; what is left out is as the settings say."""
     wanted = {"running": running, "waiting": waiting, "jobs": jobs, "bytes": bytes_}
     administration().set_quota(name, wanted)
-    said = ", ".join(f"{count} {word}" for word, count in wanted.items() if count is not None)
+    said = ", ".join(f"{count} {kind}" for kind, count in wanted.items() if count is not None)
     show.say(f"user {name} may have {said or 'what the settings say'}")
 
 
@@ -127,10 +127,10 @@ def quota(
 def password(name: NameArgument) -> None:
     """Set a password, read from a prompt or from standard input, for clients that log in with one."""
     if sys.stdin.isatty():
-        word = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
+        secret = typer.prompt(f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        word = sys.stdin.readline().rstrip("\n")
-    administration().set_password(name, word)
+        secret = sys.stdin.readline().rstrip("\n")
+    administration().set_password(name, secret)
     show.say(f"user {name} has a new password")
 
 

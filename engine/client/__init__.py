@@ -80,11 +80,11 @@ class Client(Files, Pipelines, Proposals, Platforms, Administration):
     ) -> Mapping[str, Any]:
         """Return when an execution is over. May be interrupted, and called again by anybody."""
         while True:
-            told = self.status(id_)
+            execution = self.status(id_)
             if watch is not None:
-                watch(told)
-            if told["status"] != RUNNING:
-                return told
+                watch(execution)
+            if execution["status"] != RUNNING:
+                return execution
             self._clock.sleep(poll)
 
     def stop(self, id_: str) -> None:

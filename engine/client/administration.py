@@ -122,11 +122,11 @@ class Administration(Requests):
         found: list[str] = []
         wanted: dict[str, Any] = {"heads": [dict(head) for head in heads]}
         while len(found) < _PAGE:
-            told = self._json("POST", "admin/audit/verify", wanted)
-            found += told["problems"]
-            if told.get("next") is None:
+            answer = self._json("POST", "admin/audit/verify", wanted)
+            found += answer["problems"]
+            if answer.get("next") is None:
                 break
-            wanted["after"] = told["next"]
+            wanted["after"] = answer["next"]
         return found
 
     def usage(self, by: Sequence[str], since: str = "", until: str = "") -> list[Mapping[str, Any]]:

@@ -78,8 +78,8 @@ class Files(Requests):
         Raises:
             BadRequest: it changed meanwhile, or cannot be written here.
         """
-        told = self._json("GET", f"{_path(path)}?action=properties")
-        self._fetch(path, target, directory=bool(told["exists"] and told["isDirectory"]))
+        properties = self._json("GET", f"{_path(path)}?action=properties")
+        self._fetch(path, target, directory=bool(properties["exists"] and properties["isDirectory"]))
 
     def _fetch(self, path: str, target: Path, *, directory: bool) -> None:
         try:

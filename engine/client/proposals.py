@@ -50,8 +50,8 @@ class Proposals(Requests):
         """Publish what was proposed; gives the identifier of the pipeline."""
         wanted = {"groups": list(groups), "identifier": identifier, "replace": replace}
         look = "engine pipeline list tells"
-        told = self._json("POST", f"{_ADMIN}/{quote(id_, safe='')}/publish", wanted, once=look)
-        return str(told["answer"])
+        proposal = self._json("POST", f"{_ADMIN}/{quote(id_, safe='')}/publish", wanted, once=look)
+        return str(proposal["answer"])
 
     def refuse_proposal(self, id_: str, why: str) -> None:
         """Refuse what was proposed, with words for its user."""

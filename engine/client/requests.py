@@ -131,7 +131,7 @@ class Requests:
         if size is not None:
             sent["Content-Length"] = str(len(size))
         until: float | None = None
-        pauses, told = iter(_PAUSES), False
+        pauses, announced = iter(_PAUSES), False
         while True:
             connection = None
             try:
@@ -154,14 +154,14 @@ class Requests:
                     raise self._unavailable(
                         f" does not answer: {words}", "the work goes on there; ask again later"
                     ) from None
-                if not told:
+                if not announced:
                     logger.warning(
                         "%s does not answer: %s; it is asked again for %.0f s",
                         self._parts.netloc,
                         words,
                         left,
                     )
-                    told = True
+                    announced = True
                 self._clock.sleep(min(left, next(pauses, _PAUSES[-1])))
 
     def _once(
@@ -198,7 +198,7 @@ class Requests:
         return b""
 
     def _failure(self, status: int, body: bytes) -> BadRequest | Unavailable | CredentialExpired:
-        """What an answer of the daemon means here."""
+        """Translate an answer of the daemon that is an error."""
         try:
             fields = json.loads(body)
             code, words = int(fields["errorCode"]), _CODED.sub("", str(fields["errorMessage"]))

@@ -41,7 +41,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 
 def carmin(portal: Portal, files: Files, failures: Failures, passwords: Passwords) -> FastAPI:
-    """The application below `/rest`."""
+    """Make the application below `/rest`."""
     app = FastAPI(
         title="CARMIN",
         description="CARMIN 0.3.1 in the dialect of the Virtual Imaging Platform.",
@@ -53,11 +53,11 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
         responses=_ERRORS,
     )
     settings = portal.settings
-    told = Executions(portal.launches, files.tree)
+    executions = Executions(portal.launches, files.tree)
     routers = (
         platform_routes(settings.portal, portal.users, passwords),
         pipeline_routes(portal.pipelines),
-        execution_routes(portal.launcher, portal.launches, told),
+        execution_routes(portal.launcher, portal.launches, executions),
         path_routes(files, portal.records),
         account_routes(settings),
         job_routes(portal.launches),
