@@ -94,7 +94,7 @@ class Transfers(NamedTuple):
     """How files are moved. Patience is bounded by the budget, not by timeouts of single steps."""
 
     parallel: int = 8  # connections at a time
-    rounds: int = 3  # times that all replicas, or all places, are tried
+    rounds: int = 3  # times that all replicas, or all destinations, are tried
     stall: float = 60.0  # seconds without a byte after which a transfer has failed
     budget: float = 14400.0  # seconds for all inputs together; again for all results together
     sandbox: int = 10485760  # bytes of results that may go beside the report, where no storage takes them
@@ -230,12 +230,12 @@ class Report(NamedTuple):
     peak_memory: int = 0  # bytes of resident memory of the process group
     wrapper_sha256: str = ""  # of the archive that wrote this; empty when it was not built
     tried: List[Tried] = []  # tries for the file over which the attempt failed
-    run: str = ""  # directory below the attempt's places that this run alone wrote to; "" is none
+    run: str = ""  # directory below the attempt's destinations that this run alone wrote to; "" is none
     cause: str = ""  # the row of wrappers.causes when the outcome is "failed"; "" from before there were any
 
 
 class Node(NamedTuple):
-    """How a place is set up: the same for all jobs that are sent there. Holds paths, never secrets."""
+    """How a node is set up: the same for all jobs that are sent there. Holds paths, never secrets."""
 
     slots: int = 1  # attempts at a time (serving mode)
     runtimes: List[str] = ["userns", "udocker"]  # in order of preference

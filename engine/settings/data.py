@@ -66,7 +66,7 @@ class DataSection(Section):
     parallel: int = Field(default=8, ge=1, le=64)
     """Connections at a time."""
     rounds: int = Field(default=3, ge=1)
-    """Times that all replicas, or all places, are tried."""
+    """Times that all replicas, or all destinations, are tried."""
     stall: float = Field(default=60.0, gt=0)
     """Seconds without a byte after which a transfer has failed."""
     budget: float = Field(default=14400.0, gt=0)
