@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -227,3 +228,16 @@ def test_the_remote_command_line_does_the_same(house: House) -> None:
     ran = desk.run("--server", house.url, "list")
     assert (ran.code, "ENGINE_KEY" in ran.err) == (2, True)
     assert "purge" not in engine("--help")
+
+
+def test_a_submit_that_is_interrupted_leaves_its_execution_at_the_daemon_alone(house: House) -> None:
+    variables = {"ENGINE_SERVER": house.url, "ENGINE_KEY": house.keys["carl"]}
+    gate = house.desk.write("gate.json", {"gate": "/nowhere"})
+    submit = house.desk.start("submit", "waiter/1.0", gate, variables=variables)
+    assert submit.stderr is not None
+    id_ = submit.stderr.readline().split()[-1]
+    submit.send_signal(signal.SIGINT)
+    submit.communicate()
+    assert submit.returncode == 130
+    assert house.told(id_, "carl")["status"] == "Running"
+    house.desk.ok("cancel", id_, variables=variables)
