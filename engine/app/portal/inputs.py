@@ -17,6 +17,7 @@ from engine.app.data import platforms
 from engine.app.data.locations import path_of, url_of
 from engine.app.portal import sessions, virtual
 from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.girder_locations import check_girder_location
 from engine.app.portal.site import site_of
 from engine.app.portal.tree import FileTree
 from engine.app.portal.virtual import Kind, Location
@@ -108,6 +109,7 @@ class Inputs:
             return self._of_shared(value)
         if self._shared and value.startswith(SCHEME):
             return value
+        check_girder_location(value, self._settings.storages)
         name, colon, reference = value.partition(":")
         if not colon or name not in self._settings.storages or reference.startswith("//"):
             raise Refused(

@@ -52,11 +52,7 @@ class Detached:
 
 
 def detach(values: Mapping[str, Any], location: str, storages: Mapping[str, StorageSection]) -> Detached:
-    """Take the tokens out of the locations of a request that are at such a platform.
-
-    Raises:
-        Refused: a location names a Girder that is not known here.
-    """
+    """Take the tokens out of the locations of a request that are at such a platform."""
     found = Detached({}, "")
 
     def clean(value: Any) -> Any:

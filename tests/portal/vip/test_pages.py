@@ -290,6 +290,7 @@ def test_values_and_paths_longer_than_columns_are_shown_as_far_as_they_fit(behin
 
 def test_no_token_is_shown(behind: Behind) -> None:
     vip = behind.vip
+    (behind.shared / "in.txt").write_text("read\n")
     secret = "girder:/scan.nii?apiurl=https://127.0.0.1:9/api&fileId=1&token=HUSH"
     id_ = vip.launch(COPIER, {"file": [f"file:{behind.shared}/in.txt"], "word": [secret]})
     assert ended(vip, id_) == "Completed"
