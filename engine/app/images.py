@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from engine.domain.file_urls import to_path, to_url
 from engine.domain.tool import Tool
 from engine.errors import BadRequest, CredentialExpired, EngineError, SettingsError, Unavailable
 from engine.planning.vip_keys import IMAGE_PATH
 from engine.settings.node import NodeSettings
-from engine.storages.file import to_path, to_url
 from wrappers import wire
 from wrappers.containers import (
     credentials,

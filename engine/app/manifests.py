@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from engine.domain.file_urls import to_url
 from engine.domain.options import SANDBOX
 from engine.domain.tool import Tool
 from engine.ids import AttemptId, ExecutionId, job_name
 from engine.planning import CompiledTool, Descriptor, InputFile, compile_tool
 from engine.reconcile import layout
-from engine.storages.file import to_url
 from engine.store import descriptors, sources
 from engine.store.database import Database
 from engine.store.executions import Execution

@@ -14,11 +14,11 @@ from engine.app.planner import Plan, PlannedJob, planned_jobs, results_of, valid
 from engine.app.repeated import asks_the_same
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState, Intent
+from engine.domain.file_urls import to_path, to_url
 from engine.errors import BadRequest, Unavailable
 from engine.ids import ExecutionId, new_id
 from engine.ports import Backend, Progress, Storage
 from engine.settings.tree import Settings
-from engine.storages.file import to_path, to_url
 from engine.store import descriptors, executions, jobs, plans, sources
 from engine.store.database import Database
 from engine.store.executions import Execution

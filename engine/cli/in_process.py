@@ -79,7 +79,7 @@ class InProcess:
 
     def location(self, view: ExecutionView) -> Location:
         """Say where the results of an execution are, and which storages that were wanted hold some."""
-        from engine.storages.file import to_path
+        from engine.domain.file_urls import to_path
 
         path = to_path(view.results)
         where = _short(path)

@@ -55,6 +55,6 @@ def _print(view: ExecutionView, *, json: bool) -> None:
 
 def _directory(results: str) -> str:
     """Write the directory of results as it is typed."""
-    from engine.storages.file import to_path
+    from engine.domain.file_urls import to_path
 
     return str(to_path(results)) if results.startswith("file:") else results

@@ -65,10 +65,10 @@ def results(tool: Tool, run: Runner) -> Iterator[tuple[str, list[str]]]:
 def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runner:
     """Make a function that submits a test's invocation and waits for its end."""
     from engine.app.requests import SubmitRequest
+    from engine.domain.file_urls import to_path
     from engine.errors import BadRequest
     from engine.ids import ExecutionId
     from engine.planning.selftests import Outcome
-    from engine.storages.file import to_path
 
     def run(test: ToolTest) -> Outcome:
         engine = session.engine

@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote, unquote, urlsplit
 
+from engine.domain.file_urls import to_path, to_url
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages.files import part_name
@@ -26,37 +26,6 @@ _MANY = 10_000
 """Directories that are remembered to be on the disk."""
 _BATCH = 16
 """Files that are written to the disk at a time."""
-
-
-def to_url(path: Path) -> str:
-    """Return the URL of an absolute path; odd characters are escaped."""
-    return "file://" + quote(str(path))
-
-
-def to_path(url: str) -> Path:
-    """Return the path that a `file:` URL names.
-
-    Raises:
-        BadRequest: it is not a file URL of this machine.
-    """
-    return Path(_text(url))
-
-
-def names_of(url: str) -> tuple[str, ...]:
-    """Return the names in the path that a `file:` URL names, as `to_path(url).parts` has them after the root.
-
-    Raises:
-        BadRequest: it is not a file URL of this machine.
-    """
-    return tuple(name for name in _text(url).split("/") if name not in ("", "."))
-
-
-def _text(url: str) -> str:
-    parts = urlsplit(url)
-    path = unquote(parts.path, errors="surrogateescape")
-    if parts.scheme != "file" or parts.netloc not in ("", "localhost") or not path.startswith("/"):
-        raise BadRequest(f"{url} is not a file of this machine", remedy="write file:///absolute/path")
-    return path
 
 
 class FileStorage:

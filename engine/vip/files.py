@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.domain.file_urls import to_path
 from engine.errors import Unavailable
 from engine.reconcile import layout
-from engine.storages.file import to_path
 from engine.store.driven import Try
 from engine.store.executions import Execution
 from engine.store.jobs import Job

@@ -196,7 +196,7 @@ def _data(report: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 def path(url: str) -> str:
     """Write a URL as MoteurLite does: `file:` and a plain path, or the URL without what is secret."""
-    from engine.storages.file import to_path
+    from engine.domain.file_urls import to_path
 
     return f"file:{to_path(url)}" if url.startswith("file:///") else shown(url)
 

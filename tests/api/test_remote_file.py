@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from engine.api.trees.remote_file import RemoteFile
+from engine.domain.file_urls import to_url
 from engine.errors import Unavailable
 from engine.ids import new_id
 from engine.ports import Storage
-from engine.storages.file import FileStorage, to_url
+from engine.storages.file import FileStorage
 from engine.storages.http import HttpStorage
 from tests.services.lines import line_to
 from tests.services.nginx import Nginx

@@ -22,10 +22,11 @@ from engine.app.portal.site import Site
 from engine.app.portal.trash import discard
 from engine.app.portal.virtual import trash_of
 from engine.clock import SystemClock
+from engine.domain.file_urls import to_path, to_url
 from engine.errors import BadRequest
 from engine.ports import Stat, StorageCapabilities
 from engine.settings.service import ApiSection
-from engine.storages.file import FileStorage, to_path, to_url
+from engine.storages.file import FileStorage
 from engine.testing.clock import FakeClock
 
 LONG = 60

@@ -20,9 +20,10 @@ from engine.api.trees.storage import StorageTree
 from engine.app.portal.quotas import Quotas
 from engine.app.portal.site import Site
 from engine.app.portal.virtual import Kind, Location
+from engine.domain.file_urls import to_url
 from engine.ports import Progress
 from engine.settings.service import ApiSection
-from engine.storages.file import FileStorage, to_url
+from engine.storages.file import FileStorage
 
 LONG = 60
 SHORT, TRANSFERS = 2, 8

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine.app.data.uploads import Uploader, size_of
+from engine.domain.file_urls import to_path, to_url
 from engine.errors import BadRequest
 from engine.settings.tree import Settings
-from engine.storages.file import FileStorage, to_path, to_url
+from engine.storages.file import FileStorage
 from engine.store.sources import Source
 from wrappers.transfer.tree import unpack
 

@@ -23,9 +23,6 @@ SHARED = {
 
 CORE = {"engine.domain", "engine.ports"}
 
-FILE_URLS = {f"engine.storages.file.{name}" for name in ("to_url", "to_path", "names_of")}
-"""How a path of this machine is written as a URL: a rule about text, not a storage."""
-
 TRANSFER_WORDS = {
     "wrappers.transfer.checksums",
     "wrappers.transfer.digest",
@@ -78,7 +75,6 @@ MAY_IMPORT = {
         "engine.store",
         "engine.xdg",
         *TRANSFER_WORDS,
-        *FILE_URLS,
         *CORE,
         *SHARED,
     },
@@ -103,7 +99,6 @@ MAY_IMPORT = {
         "engine.wiring",
         "engine.xdg",
         "wrappers.transfer.redact",
-        *FILE_URLS,
         *CORE,
         *SHARED,
     },
@@ -118,7 +113,6 @@ MAY_IMPORT = {
         "engine.wiring",
         "engine.xdg",
         "engine.domain",
-        *FILE_URLS,
         *SHARED,
     },
     "engine/client": {"engine.client", "engine.domain.job", *SHARED},

@@ -19,9 +19,9 @@ from engine.catalogues.dirac import DiracCatalogue
 from engine.dirac.client import bridge
 from engine.dirac.names import name_of
 from engine.dirac.settings import DiracClientSettings, Grid
+from engine.domain.file_urls import to_url
 from engine.errors import BadRequest, CredentialExpired, EngineError
 from engine.ports import Accepted, Backend, Rejected, Seen, Storage
-from engine.storages.file import to_url
 from engine.storages.lfn import LfnStorage
 from engine.storages.sections import StorageSettings
 from engine.testing.contracts.backend import BackendContract

@@ -10,8 +10,8 @@ import pytest
 
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.wms.settings import GridSettings
+from engine.domain.file_urls import to_url
 from engine.ports import Backend
-from engine.storages.file import to_url
 from engine.testing.contracts.backend import BackendContract
 from tests.services.diracx import Diracx
 from wrappers.wire import Node, Report

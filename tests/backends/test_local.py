@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from engine.backends.local import LocalBackend, LocalSettings
+from engine.domain.file_urls import to_url
 from engine.errors import BackendUnavailable
 from engine.ports import Backend, Seen
-from engine.storages.file import to_url
 from engine.testing.contracts.backend import BackendContract
 from wrappers.wire import Node
 

@@ -195,7 +195,7 @@ def ended(process: subprocess.Popen[str]) -> Ran:
 
 def url_path(url: str) -> Path:
     """The path in a file URL."""
-    from engine.storages.file import to_path
+    from engine.domain.file_urls import to_path
 
     return to_path(url)
 

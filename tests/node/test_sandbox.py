@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.storages.file import to_path
+from engine.domain.file_urls import to_path
 from tests.node.conftest import Site, outputs
 from tests.services.nginx import Nginx
 from wrappers import wire

@@ -8,9 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
+from engine.domain.file_urls import names_of, to_path, to_url
 from engine.errors import BadRequest
 from engine.ports import Storage
-from engine.storages.file import FileStorage, names_of, to_path, to_url
+from engine.storages.file import FileStorage
 from engine.testing.contracts.storage import StorageContract
 
 

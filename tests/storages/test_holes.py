@@ -11,7 +11,8 @@ import pytest
 from engine.api.digests import Digests
 from engine.api.receiving import PIECE, Incoming
 from engine.api.tree import Tree
-from engine.storages.file import FileStorage, to_url
+from engine.domain.file_urls import to_url
+from engine.storages.file import FileStorage
 from wrappers.node import files
 
 SIZE = 64 << 20

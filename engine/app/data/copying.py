@@ -11,9 +11,9 @@ from pathlib import Path
 
 from engine.app.data.files import Wanted
 from engine.clock import Clock
+from engine.domain.file_urls import to_path
 from engine.errors import Cancelled, EngineError, Unavailable
 from engine.ports import Progress, Storage
-from engine.storages.file import to_path
 
 _FIRST_PAUSE_S = 2.0
 """Seconds before the second try; twice as long before each further one."""

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.app.data.locations import url_of
+from engine.domain.file_urls import to_path, to_url
 from engine.errors import BadRequest, NotFound
 from engine.ports import Stat, Storage, entries, name_in, url_below
-from engine.storages.file import to_path, to_url
 from wrappers.transfer.checksums import ALGORITHMS
 
 if TYPE_CHECKING:

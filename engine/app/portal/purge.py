@@ -11,11 +11,11 @@ from engine.app.portal.audit import AuditTrail
 from engine.app.portal.site import Site
 from engine.clock import Clock
 from engine.domain.attempt import AttemptState
+from engine.domain.file_urls import to_path
 from engine.errors import BadRequest, CredentialExpired, Unavailable
 from engine.ids import ExecutionId
 from engine.ports import Backend, Storage
 from engine.reconcile.clearing import clear
-from engine.storages.file import to_path
 from engine.store import attempts, executions, purge
 from engine.store.database import Database
 from engine.store.executions import Execution

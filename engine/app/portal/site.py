@@ -10,10 +10,10 @@ from engine.app.access.paths import BadPath, encoded, segments
 from engine.app.access.paths import below as path_below
 from engine.app.access.tokens import Segments
 from engine.app.data.locations import aliases_of, url_of
+from engine.domain.file_urls import names_of
 from engine.domain.urls import below
 from engine.errors import SettingsError
 from engine.settings.tree import Settings
-from engine.storages.file import names_of
 
 
 @dataclass(frozen=True, slots=True)
