@@ -11,7 +11,7 @@ import sys
 from engine.settings.reading import load
 from engine.wiring import build
 list(build(load(None)).app.newest(limit=1))
-unwanted = "engine.planning", "engine.reconcile.reconciler", "engine.storages.file", "wrappers.transfer.client"
+unwanted = "engine.planning", "engine.reconcile.collect", "engine.storages.file", "wrappers.transfer.http"
 print(*(name for name in sys.modules if name.startswith(unwanted)))
 """
 
