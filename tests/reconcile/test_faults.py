@@ -43,10 +43,12 @@ def test_a_reply_that_is_lost_after_the_work_was_done_does_not_do_it_again(world
 
 
 def test_a_job_that_the_place_forgot_is_lost_and_tried_once_more(world: World) -> None:
-    id_ = world.submit(f"echo once >> '{world.directory}/ran'")
+    gate = world.directory / "gate"
+    id_ = world.submit(f"while [ ! -e '{gate}' ]; do sleep 0.05; done")
     world.rounds(lambda: world.engine.app.status(id_).tally.get("active", 0) == 1)
     first = list(world.place.inner.find("", _keys(world, id_)))
     world.place.forgets.update(first)
+    gate.touch()
     view = world.end(id_)
     [job] = world.jobs(id_)
     assert (view.state, job.attempts) == ("succeeded", 2)
