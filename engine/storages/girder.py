@@ -283,9 +283,8 @@ class GirderStorage(RemoteStorage):
 
     def _make_token(self, key: str, seconds: float) -> tuple[str, float]:
         """Make a token, and return its end with it."""
-        fields = urlencode(
-            {"key": key, "duration": seconds / _DAY_S}
-        ).encode()  # in the body: URLs are logged
+        # in the body: URLs are logged
+        fields = urlencode({"key": key, "duration": seconds / _DAY_S}).encode()
         api = self._api(self._settings.url)
         rest = girder.Rest(self._tools, UrlAccess(self._settings.url, api, Access(_FORM)))
         answer = rest.json("POST", "api_key/token", fields)

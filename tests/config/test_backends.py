@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engine.backends.dirac.section import DiracSection
 from engine.errors import SettingsError
 from engine.settings import legacy
-from engine.settings.reading import load
 from engine.settings.tree import Settings
 from engine.storage_registry import grid
 from engine.wiring import build
 
 DIRAC = {"kind": "dirac", "diracosrc": "/opt/dirac/diracosrc"}
 DIRACX = {"kind": "diracx", "url": "https://diracx.example.org"}
-
-
-@pytest.fixture
-def read(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Reads these settings from a file; warnings go into `read.warned`."""
-    warned = list[str]()
-    monkeypatch.chdir(tmp_path)
-
-    def made(tree: object) -> Settings:
-        Path("engine.yaml").write_text(yaml.safe_dump(tree))
-        return load(Path("engine.yaml"), warn=warned.append)
-
-    made.warned = warned  # type: ignore[attr-defined]
-    return made
 
 
 def test_without_settings_there_is_this_machine(read: Any) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from engine.backends.node import node
 from engine.errors import SettingsError
-from engine.settings.reading import load
-from engine.settings.tree import Settings
 
 OLD: dict[str, Any] = {
     "data": {"patience": 5},
@@ -36,20 +32,6 @@ NEW: dict[str, Any] = {
     },
 }
 LATE = "the next release does not read it: write"
-
-
-@pytest.fixture
-def read(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Reads these settings from a file; warnings go into `read.warned`."""
-    warned = list[str]()
-    monkeypatch.chdir(tmp_path)
-
-    def made(tree: object) -> Settings:
-        Path("engine.yaml").write_text(yaml.safe_dump(tree))
-        return load(Path("engine.yaml"), warn=warned.append)
-
-    made.warned = warned  # type: ignore[attr-defined]
-    return made
 
 
 def test_old_names_are_read_as_the_new_ones_with_a_line_for_each(read: Any) -> None:

@@ -121,11 +121,9 @@ class PlatformKeys:
         )
 
     def file(self, platform: str) -> Path:
-        """Return where the key of a platform is, if there is one: an execution's own goes before its
-        user's.
-        """
-        own = self._directory / _file_name(platform)
-        return own if own.exists() else self._of_user / _file_name(platform)
+        """Where the key of a platform is, if there is one: an execution's own goes before its user's."""
+        directory = self._directory if self.came_with_launch(platform) else self._of_user
+        return directory / _file_name(platform)
 
     def came_with_launch(self, platform: str) -> bool:
         """Say whether the execution has a token of its own for a platform."""
