@@ -1,4 +1,4 @@
-"""`engine explain`: the story of a job in words."""
+"""`engine explain`: what happened to a job, in words."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def conclude(results: Path) -> None:
     print("\nWhat the second command left:")
     for what in ("outputs", "provenance", "logs"):
         tell(f"{what + ':':12}{shown(results / what)}/")
-    tell("the story of a job:  .venv/bin/engine explain " + f"{results.name}:1")
+    tell("what happened to a job: .venv/bin/engine explain " + f"{results.name}:1")
     print("\nWith a connection to the internet, the example runs as it is, image included:")
     tell(f".venv/bin/engine submit {shown(DESCRIPTOR)} {shown(CACHE / 'one.json')}")
 
