@@ -23,19 +23,19 @@ from cvmfs_deploy.catalogs import MARKER
 from cvmfs_deploy.history import History
 from wrappers.containers import udocker_format
 from wrappers.containers.errors import CorruptImage
-from wrappers.containers.listing import Entry
+from wrappers.containers.listing import ListingEntry
 
 _ROOT = udocker_format.ROOT.encode() + b"/"
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseImage:
     """The part of a published image that another one begins with."""
 
     container: Path
     layers: int
     """How many layers made it."""
-    entries: Mapping[bytes, Entry]
+    entries: Mapping[bytes, ListingEntry]
     history: History
     gone: frozenset[bytes] = frozenset()
     """Files among the entries that are published no more."""
@@ -57,7 +57,7 @@ class Base:
             else:
                 os.symlink(entry.link if entry.kind == "link" else self.token + path, path_there)
 
-    def resolved(self, entries: Iterable[Entry]) -> tuple[list[Entry], dict[bytes, bytes]]:
+    def resolved(self, entries: Iterable[ListingEntry]) -> tuple[list[ListingEntry], dict[bytes, bytes]]:
         """List a tree, with files in place of the links that stand for them, and where those files are.
 
         Raises:
@@ -77,7 +77,9 @@ class Base:
         return found, targets
 
 
-def first_part(container: Path, layers: int, entries: Mapping[bytes, Entry], history: History) -> Base:
+def first_part(
+    container: Path, layers: int, entries: Mapping[bytes, ListingEntry], history: History
+) -> BaseImage:
     """Compute what the first layers of a published image made, from its list and the history of all its
     layers.
     """
@@ -89,12 +91,12 @@ def first_part(container: Path, layers: int, entries: Mapping[bytes, Entry], his
     since = history.lost_since(layers)
     for one in since:
         path = _ROOT + one.path
-        part[path] = Entry(path, one.kind, one.mode, link=one.link)
+        part[path] = ListingEntry(path, one.kind, one.mode, link=one.link)
     gone = frozenset(_ROOT + one.path for one in since if one.kind == "file")
-    return Base(container, layers, part, history.first(layers), gone)
+    return BaseImage(container, layers, part, history.first(layers), gone)
 
 
-def image_paths(entries: Iterable[Entry]) -> list[bytes]:
+def image_paths(entries: Iterable[ListingEntry]) -> list[bytes]:
     """Paths of the image's own files in a list, below its root, without what CVMFS alone needs."""
     mark = MARKER.encode()
     return [
@@ -110,7 +112,7 @@ def shared(layers: Iterable[str], theirs: Iterable[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def is_sound(entries: Mapping[bytes, Entry], found: Iterable[Entry], tree: str) -> bool:
+def is_sound(entries: Mapping[bytes, ListingEntry], found: Iterable[ListingEntry], tree: str) -> bool:
     """Say whether a published tree has what its list says, and the list is that of its record."""
     if hashlib.sha256(listing.write(entries.values())).hexdigest() != tree:
         return False

@@ -26,10 +26,10 @@ from typing import Any, NamedTuple, cast
 from isal import isal_zlib
 
 from cvmfs_deploy import catalogs, history, listing
-from cvmfs_deploy.borrowed import Base, first_part, image_paths, is_sound, shared
+from cvmfs_deploy.borrowed import BaseImage, first_part, image_paths, is_sound, shared
 from cvmfs_deploy.layers import Layers
-from cvmfs_deploy.scrub import Change, merged, scrub
-from cvmfs_deploy.sources.base import Source
+from cvmfs_deploy.scrub import TreeDifference, merged, scrub
+from cvmfs_deploy.sources.base import ImageSource
 from engine import __version__
 from engine.errors import BadRequest
 from wrappers.containers import udocker_format
@@ -48,7 +48,7 @@ _PLAIN_TREE = frozenset({RECORD, TREE, history.HISTORY})
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ContainerRecord:
     """What `record.json` says of a container directory."""
 
     digest: str
@@ -68,17 +68,17 @@ class Record:
     """The digest of the index that it was chosen from."""
     tool: str = TOOL
     version: int = 1
-    changes: tuple[Change, ...] = field(default=())
+    changes: tuple[TreeDifference, ...] = field(default=())
 
 
 class CreatedContainer(NamedTuple):
     """A container directory, and where those of its files are that are published already, by path."""
 
-    record: Record
+    record: ContainerRecord
     borrowed: Mapping[bytes, bytes]
 
 
-def base_of(container: Path, image: Resolved) -> Base | None:
+def base_of(container: Path, image: Resolved) -> BaseImage | None:
     """Find the part of a published container directory that an image begins with; None when there is none
     that is sound.
     """
@@ -100,14 +100,14 @@ def base_of(container: Path, image: Resolved) -> Base | None:
 
 
 def create(
-    source: Source,
+    source: ImageSource,
     image: Resolved,
     platform: str,
     layers: Layers,
     into: Path,
     now: str,
     catalog_entries: int = 0,
-    base: Base | None = None,
+    base: BaseImage | None = None,
 ) -> CreatedContainer:
     """Make the container directory `into`, which must not exist. After any error it is gone.
 
@@ -157,20 +157,21 @@ def create(
         raise
 
 
-def read_record(container: Path) -> Record | None:
+def read_record(container: Path) -> ContainerRecord | None:
     """Read the record of a container directory; None when it has none that we can read."""
     try:
         data = json.loads((container / RECORD).read_text(encoding="utf-8"))
-        known = {key: data[key] for key in Record.__dataclass_fields__ if key in data}
+        known = {key: data[key] for key in ContainerRecord.__dataclass_fields__ if key in data}
         known["changes"] = tuple(
-            Change(one["what"], one["count"], tuple(one["examples"])) for one in data.get("changes", ())
+            TreeDifference(one["what"], one["count"], tuple(one["examples"]))
+            for one in data.get("changes", ())
         )
-        return Record(**{**known, "layers": tuple(known["layers"])})
+        return ContainerRecord(**{**known, "layers": tuple(known["layers"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def really_there(container: Path) -> dict[bytes, listing.Entry]:
+def really_there(container: Path) -> dict[bytes, listing.ListingEntry]:
     """List what is in a container directory: as its list says where it looks like that, else without a sum.
 
     Raises:
@@ -187,16 +188,18 @@ def really_there(container: Path) -> dict[bytes, listing.Entry]:
 
 def scan(
     container: Path, hashed: bool = True, known: Mapping[bytes, str] | None = None
-) -> list[listing.Entry]:
+) -> list[listing.ListingEntry]:
     """List what is really there, to be compared with `read_tree`; `known` sums are not computed again."""
     return [one for one in listing.scan(os.fsencode(container), hashed, known) if _counts(one)]
 
 
-def _counts(entry: listing.Entry) -> bool:
+def _counts(entry: listing.ListingEntry) -> bool:
     return entry.path.decode("ascii", "replace") not in _PLAIN_TREE
 
 
-def _listed(container: Path, entries: list[listing.Entry], catalog_entries: int) -> list[listing.Entry]:
+def _listed(
+    container: Path, entries: list[listing.ListingEntry], catalog_entries: int
+) -> list[listing.ListingEntry]:
     if not catalog_entries:
         return entries
     directories = [one.path for one in entries if one.kind == "dir"]
@@ -209,26 +212,26 @@ def _listed(container: Path, entries: list[listing.Entry], catalog_entries: int)
         os.close(os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
         os.chmod(full, 0o644)
         os.utime(full, (0, 0))
-        made.append(listing.Entry(path, "file", 0o644, sha256=hashlib.sha256().hexdigest()))
+        made.append(listing.ListingEntry(path, "file", 0o644, sha256=hashlib.sha256().hexdigest()))
     return sorted([*entries, *made], key=lambda one: one.path)
 
 
 def _sign(
     into: Path,
-    entries: list[listing.Entry],
-    changes: list[Change],
+    entries: list[listing.ListingEntry],
+    changes: list[TreeDifference],
     image: Resolved,
     platform: str,
     source: str,
     now: str,
     history: str,
-) -> Record:
+) -> ContainerRecord:
     unknown = [entry for entry in entries if entry.kind == "other"]
     if unknown:
         raise BadRequest(f"{image.reference.text}: {unknown[0].path!r} is neither file, link nor directory")
     text = listing.write(entries)
     (into / TREE).write_bytes(gzip.compress(text, 6, mtime=0))
-    record = Record(
+    record = ContainerRecord(
         digest=image.digest,
         reference=image.reference.text,
         platform=platform,
@@ -250,5 +253,5 @@ def _sign(
     return record
 
 
-def _plain(record: Record) -> dict[str, Any]:
+def _plain(record: ContainerRecord) -> dict[str, Any]:
     return asdict(record)

@@ -12,18 +12,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cvmfs_deploy import log
-from cvmfs_deploy.create import TOOL, CreatedContainer, Record, base_of, create
-from cvmfs_deploy.failures import Failure, translated
+from cvmfs_deploy.create import TOOL, ContainerRecord, CreatedContainer, base_of, create
+from cvmfs_deploy.failures import ImageFailure, translated
 from cvmfs_deploy.index import Index
 from cvmfs_deploy.layers import Layers, Progress, trim
 from cvmfs_deploy.layout import Layout
 from cvmfs_deploy.lock import locked
-from cvmfs_deploy.plan import Batch, Plan, moved, next_batch, retired
+from cvmfs_deploy.plan import Batch, DeployPlan, moved, next_batch, retired
 from cvmfs_deploy.publish.base import ContentRefused, Publisher
-from cvmfs_deploy.published import Changes, Published, Tree, adopted, changes, image_of, links_of, look
-from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.published import (
+    Changes,
+    PublishedRepository,
+    PublishTree,
+    adopted,
+    changes,
+    image_of,
+    links_of,
+    look,
+)
+from cvmfs_deploy.settings import DeploySettings
 from cvmfs_deploy.units import size_text
-from cvmfs_deploy.wanted import Wanted
+from cvmfs_deploy.wanted import WantedImage
 from engine.clock import Clock, SystemClock, iso
 from engine.errors import EngineError, Unavailable
 from engine.terminal import counted
@@ -37,10 +46,10 @@ _ROOM = (
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class PublishDestination:
     """Where this run publishes."""
 
-    settings: Settings
+    settings: DeploySettings
     publisher: Publisher
     layout: Layout
     clock: Clock = field(default_factory=SystemClock)
@@ -73,12 +82,12 @@ class Destination:
         with locked(self.publisher.lock, self.settings.wait, shared=True):
             yield
 
-    def look(self) -> Published:
+    def look(self) -> PublishedRepository:
         """Read what is there now, with what an earlier run could not write into the index any more."""
         seen = self._look()
         return replace(seen, index=adopted(seen, self.clock.now()))
 
-    def _look(self, rebuild: bool = False) -> Published:
+    def _look(self, rebuild: bool = False) -> PublishedRepository:
         seen = look(self.publisher.top, self.layout, rebuild)
         said = self._said[0] if self._said and not rebuild else seen.index
         if said.generation == seen.index.generation:
@@ -88,7 +97,7 @@ class Destination:
         return replace(seen, index=said, links=links_of(self.layout, said), trees=trees, tools=tools)
 
     def publish(
-        self, index: Index, trees: tuple[Tree, ...] = (), rebuild: bool = False, sweep: bool = False
+        self, index: Index, trees: tuple[PublishTree, ...] = (), rebuild: bool = False, sweep: bool = False
     ) -> Changes:
         """Make the destination say what an index says; returns what that took, which may be nothing.
 
@@ -105,18 +114,20 @@ class Destination:
 
 
 @dataclass(slots=True)
-class Outcome:
+class DeployOutcome:
     """What a run did."""
 
-    published: list[Record] = field(default_factory=list)
+    published: list[ContainerRecord] = field(default_factory=list)
     changes: list[Changes] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[ImageFailure] = field(default_factory=list)
     received: int = 0
 
 
-def carry_out(destination: Destination, plan: Plan, progress: Progress = lambda more: None) -> Outcome:
+def carry_out(
+    destination: PublishDestination, plan: DeployPlan, progress: Progress = lambda more: None
+) -> DeployOutcome:
     """Do what a plan says; whatever fails, the rest is done. The caller holds the destination exclusively."""
-    outcome = Outcome(failures=list(plan.failures))
+    outcome = DeployOutcome(failures=list(plan.failures))
     seen = destination.look()
     index, there = seen.index, seen.trees
     left = list(plan.create)
@@ -138,24 +149,28 @@ def carry_out(destination: Destination, plan: Plan, progress: Progress = lambda 
 
 @dataclass(frozen=True, slots=True)
 class _Staged:
-    tree: Tree
-    record: Record
+    tree: PublishTree
+    record: ContainerRecord
     grace: float
 
 
-def _stage(destination: Destination, batch: Batch, layers: Layers, outcome: Outcome) -> list[_Staged]:
+def _stage(
+    destination: PublishDestination, batch: Batch, layers: Layers, outcome: DeployOutcome
+) -> list[_Staged]:
     try:
         _check_room(destination, batch, layers)
     except Unavailable as error:
-        outcome.failures += [Failure(wanted.reference.text, error) for wanted in batch.images]
+        outcome.failures += [ImageFailure(wanted.reference.text, error) for wanted in batch.images]
         return []
     with ThreadPoolExecutor(destination.settings.parallel, thread_name_prefix="image") as pool:
         tried = list(pool.map(lambda wanted: _try(destination, wanted, batch.like, layers), batch.images))
-    outcome.failures += [one for one in tried if isinstance(one, Failure)]
+    outcome.failures += [one for one in tried if isinstance(one, ImageFailure)]
     return [one for one in tried if isinstance(one, _Staged)]
 
 
-def _try(destination: Destination, wanted: Wanted, like: str, layers: Layers) -> _Staged | Failure:
+def _try(
+    destination: PublishDestination, wanted: WantedImage, like: str, layers: Layers
+) -> _Staged | ImageFailure:
     name = cvmfs.directory_name(wanted.image.digest)
     into = destination.publisher.staging / name
     try:
@@ -164,17 +179,17 @@ def _try(destination: Destination, wanted: Wanted, like: str, layers: Layers) ->
             record = made.record
     except EngineError as error:
         log.error("image failed", image=wanted.reference.text, reason=error.message)
-        return Failure(wanted.reference.text, error)
+        return ImageFailure(wanted.reference.text, error)
     log.info("image made", image=wanted.reference.text, digest=record.digest, size=size_text(record.size))
     for change in record.changes:
         log.info("image changed", image=wanted.reference.text, change=str(change))
     at, template = destination.layout.image(record.digest), destination.layout.image(like) if like else ""
-    tree = Tree(into, at, template, made.borrowed)
+    tree = PublishTree(into, at, template, made.borrowed)
     return _Staged(tree, record, wanted.grace)
 
 
 def _make(
-    destination: Destination, wanted: Wanted, like: str, layers: Layers, into: Path
+    destination: PublishDestination, wanted: WantedImage, like: str, layers: Layers, into: Path
 ) -> CreatedContainer:
     """Make the tree of an image: from the published one that it begins with, if that can be done."""
     base = base_of(destination.publisher.top / destination.layout.image(like), wanted.image) if like else None
@@ -198,7 +213,12 @@ def _make(
 
 
 def _publish(
-    destination: Destination, plan: Plan, index: Index, staged: list[_Staged], outcome: Outcome, last: bool
+    destination: PublishDestination,
+    plan: DeployPlan,
+    index: Index,
+    staged: list[_Staged],
+    outcome: DeployOutcome,
+    last: bool,
 ) -> Index:
     """Publish what was made, and the names that can be set; returns the index that holds then."""
 
@@ -235,15 +255,15 @@ def _publish(
     return destination.look().index
 
 
-def _refused(staged: list[_Staged], error: EngineError, outcome: Outcome, plan: Plan) -> None:
+def _refused(staged: list[_Staged], error: EngineError, outcome: DeployOutcome, plan: DeployPlan) -> None:
     log.error("publication failed", reason=error.message)
     names = [one.record.reference for one in staged] or [plan.wish]
-    outcome.failures += [Failure(name, error) for name in names]
+    outcome.failures += [ImageFailure(name, error) for name in names]
     for one in staged:
         remove(one.tree.staged)
 
 
-def _check_room(destination: Destination, batch: Batch, layers: Layers) -> None:
+def _check_room(destination: PublishDestination, batch: Batch, layers: Layers) -> None:
     blobs = {layer.digest: layer for wanted in batch.images for layer in wanted.image.layers}
     needed = sum(layer.size for layer in blobs.values()) * (_ROOM - 1)
     needed += sum(layer.size for layer in blobs.values() if not layers.has(layer))

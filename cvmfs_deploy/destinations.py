@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cvmfs_deploy.deploy import Destination
+from cvmfs_deploy.deploy import PublishDestination
 from cvmfs_deploy.layout import Layout
 from cvmfs_deploy.publish.base import Publisher
 from cvmfs_deploy.publish.cvmfs_server import CvmfsPublisher
 from cvmfs_deploy.publish.directory import DirectoryPublisher
-from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.settings import DeploySettings
 
 
-def destination_of(settings: Settings) -> Destination:
+def destination_of(settings: DeploySettings) -> PublishDestination:
     """Make the destination that the settings name.
 
     Raises:
@@ -24,4 +24,4 @@ def destination_of(settings: Settings) -> Destination:
         publisher = CvmfsPublisher(settings, layout)
     else:
         publisher = DirectoryPublisher(Path(settings.to).absolute(), layout)
-    return Destination(settings, publisher, layout)
+    return PublishDestination(settings, publisher, layout)

@@ -14,7 +14,7 @@ from engine.errors import BadRequest, NotFound
 _M = TypeVar("_M", bound=BaseModel)
 
 
-class Section(BaseModel):
+class DocumentSection(BaseModel):
     """A part of such a file; a key that it does not know is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

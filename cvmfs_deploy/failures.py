@@ -14,7 +14,7 @@ SOME_FAILED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ImageFailure:
     """One image that was not done."""
 
     what: str
@@ -44,7 +44,7 @@ def translated(what: str = "") -> Iterator[None]:
         raise Unavailable(f"{before}{error}") from None
 
 
-def exit_code(failures: Sequence[Failure], done: int) -> int:
+def exit_code(failures: Sequence[ImageFailure], done: int) -> int:
     """Compute the exit code of a run in which `done` images are as they should be."""
     codes = {failure.error.exit_code for failure in failures}
     if not codes:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from cvmfs_deploy.scrub import Change, summary
+from cvmfs_deploy.scrub import TreeDifference, summary
 from wrappers.containers.layers import ExtractionObserver, Findings
 
 HISTORY = "history.json.gz"
@@ -47,7 +47,7 @@ class History:
     origins: Mapping[bytes, int] = field(default_factory=dict)
     """The layer that made what is there, by path below the root of the image."""
     lost: Sequence[ReplacedPath] = ()
-    changes: Sequence[Sequence[Change]] = ()
+    changes: Sequence[Sequence[TreeDifference]] = ()
     """What could not be kept of each layer as it was."""
 
     def first(self, layers: int) -> History:
@@ -152,7 +152,7 @@ def read(container: Path, paths: Sequence[bytes], sha256: str) -> History | None
         for path, kind, mode, link, by, at in found["lost"]
     ]
     changes = [
-        [Change(one["what"], one["count"], tuple(one["examples"])) for one in layer]
+        [TreeDifference(one["what"], one["count"], tuple(one["examples"])) for one in layer]
         for layer in found["changes"]
     ]
     return History(origins, lost, changes)

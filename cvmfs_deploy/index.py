@@ -22,7 +22,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")  # a newer version may have written more
 
 
-class Image(_Part):
+class PublishedImage(_Part):
     """A published image."""
 
     digest: str
@@ -63,7 +63,7 @@ class Name(_Part):
     """Rolled back by hand: no list moves it before somebody adds it again."""
 
 
-class Tools(_Part):
+class UdockerTools(_Part):
     """A version of udocker's tools."""
 
     digest: str
@@ -81,12 +81,12 @@ class Index(_Part):
     """Another one with each publication: who reads it back knows that his own has come through."""
     written: str = ""
     tool: str = ""
-    images: Mapping[str, Image] = {}
+    images: Mapping[str, PublishedImage] = {}
     names: Mapping[str, Name] = {}
-    tools: Mapping[str, Tools] = {}
+    tools: Mapping[str, UdockerTools] = {}
     tools_current: str = ""
 
-    def with_image(self, image: Image) -> Self:
+    def with_image(self, image: PublishedImage) -> Self:
         """One more image."""
         return self._with(images={**self.images, image.digest: image})
 
@@ -186,7 +186,7 @@ class Index(_Part):
         tools = {digest: one for digest, one in self.tools.items() if digest not in gone}
         return self._with(images=images, tools=tools)
 
-    def with_tools(self, tools: Tools) -> Self:
+    def with_tools(self, tools: UdockerTools) -> Self:
         """Other tools from now on."""
         return self._with(tools={**self.tools, tools.digest: tools}, tools_current=tools.digest)
 

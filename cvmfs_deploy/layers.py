@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cvmfs_deploy.sources import udocker
-from cvmfs_deploy.sources.base import Source
+from cvmfs_deploy.sources.base import ImageSource
 from wrappers.containers.blobs import Blob
 from wrappers.containers.cvmfs import directory_name
 from wrappers.containers.manifests import Resolved
@@ -55,7 +55,7 @@ class Layers:
         """Say whether a layer need not be fetched."""
         return self._is_there(self._path(blob.digest), blob)
 
-    def request(self, source: Source, image: Resolved, blob: Blob) -> Future[Path]:
+    def request(self, source: ImageSource, image: Resolved, blob: Blob) -> Future[Path]:
         """Fetch the file of a layer, or take it where it is there."""
         with self._lock:
             if blob.digest not in self._coming:
@@ -69,7 +69,7 @@ class Layers:
             with self._lock:
                 self._coming.pop(blob.digest, None)
 
-    def _obtain(self, source: Source, image: Resolved, blob: Blob) -> Path:
+    def _obtain(self, source: ImageSource, image: Resolved, blob: Blob) -> Path:
         path = self._path(blob.digest)
         part = path.with_name(path.name + ".part")
         with open(part, "ab") as claim:
@@ -82,7 +82,7 @@ class Layers:
         os.utime(path)
         return path
 
-    def _fetch(self, source: Source, image: Resolved, blob: Blob, part: Path) -> None:
+    def _fetch(self, source: ImageSource, image: Resolved, blob: Blob, part: Path) -> None:
         seen = part.stat().st_size
 
         def heard(size: int) -> None:

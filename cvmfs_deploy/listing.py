@@ -9,15 +9,15 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from wrappers.containers.listing import Entry, read, shown, write
+from wrappers.containers.listing import ListingEntry, read, shown, write
 
-__all__ = ["Entry", "differences", "read", "scan", "write"]
+__all__ = ["ListingEntry", "differences", "read", "scan", "write"]
 
 _READERS = 2  # hashing lets go of the interpreter
 _CHUNK = 1 << 20
 
 
-def scan(top: bytes, hashed: bool = True, known: Mapping[bytes, str] | None = None) -> list[Entry]:
+def scan(top: bytes, hashed: bool = True, known: Mapping[bytes, str] | None = None) -> list[ListingEntry]:
     """Everything below a directory, sorted by path; links are not followed.
 
     `known` holds the sha256 of files, by full path, that need not be read for it.
@@ -42,7 +42,7 @@ def scan(top: bytes, hashed: bool = True, known: Mapping[bytes, str] | None = No
     return [one._replace(sha256=sums[one.path]) if one.kind == "file" else one for one in entries]
 
 
-def differences(wanted: Mapping[bytes, Entry], found: Mapping[bytes, Entry]) -> list[str]:
+def differences(wanted: Mapping[bytes, ListingEntry], found: Mapping[bytes, ListingEntry]) -> list[str]:
     """List what is not as it should be, a line each; a found entry without a hash is compared by the rest."""
     messages = [f"{shown(path)} is missing" for path in wanted.keys() - found.keys()]
     messages += [f"{shown(path)} does not belong there" for path in found.keys() - wanted.keys()]
@@ -55,7 +55,7 @@ def differences(wanted: Mapping[bytes, Entry], found: Mapping[bytes, Entry]) -> 
     return sorted(messages)
 
 
-def _walk(top: bytes, below: bytes) -> Iterator[Entry]:
+def _walk(top: bytes, below: bytes) -> Iterator[ListingEntry]:
     with os.scandir(os.path.join(top, below) if below else top) as found:
         for item in found:
             path = below + b"/" + item.name if below else item.name
@@ -65,16 +65,16 @@ def _walk(top: bytes, below: bytes) -> Iterator[Entry]:
                 yield from _walk(top, path)
 
 
-def _seen(item: os.DirEntry[bytes], path: bytes) -> Entry:
+def _seen(item: os.DirEntry[bytes], path: bytes) -> ListingEntry:
     about = item.stat(follow_symlinks=False)
     mode = stat.S_IMODE(about.st_mode)
     if stat.S_ISDIR(about.st_mode):
-        return Entry(path, "dir", mode)
+        return ListingEntry(path, "dir", mode)
     if stat.S_ISLNK(about.st_mode):
-        return Entry(path, "link", 0o777, link=os.readlink(item.path))
+        return ListingEntry(path, "link", 0o777, link=os.readlink(item.path))
     if stat.S_ISREG(about.st_mode):
-        return Entry(path, "file", mode, about.st_size, int(about.st_mtime))
-    return Entry(path, "other", mode)
+        return ListingEntry(path, "file", mode, about.st_size, int(about.st_mtime))
+    return ListingEntry(path, "other", mode)
 
 
 def _sum(top: bytes, path: bytes) -> str:
@@ -85,6 +85,6 @@ def _sum(top: bytes, path: bytes) -> str:
     return digest.hexdigest()
 
 
-def _differing(one: Entry, other: Entry) -> list[str]:
+def _differing(one: ListingEntry, other: ListingEntry) -> list[str]:
     names = ("kind", "mode", "size", "time", "link", "sha256")
     return [name for name in names if getattr(one, name) != getattr(other, name)]

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cvmfs_deploy.borrowed import shared
-from cvmfs_deploy.failures import Failure
+from cvmfs_deploy.failures import ImageFailure
 from cvmfs_deploy.index import Index, Name
-from cvmfs_deploy.published import Published, links_of
-from cvmfs_deploy.wanted import ResolvedList, Wanted
+from cvmfs_deploy.published import PublishedRepository, links_of
+from cvmfs_deploy.wanted import ResolvedList, WantedImage
 from cvmfs_deploy.wishlist import BY_HAND
 from engine.errors import BadRequest
 from wrappers.containers import cvmfs
@@ -18,10 +18,10 @@ from wrappers.containers.reference import parse
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DeployPlan:
     """What is to be done. Nothing in it is done yet."""
 
-    create: tuple[Wanted, ...] = ()
+    create: tuple[WantedImage, ...] = ()
     """Images whose trees are not there, each once."""
     names: Mapping[str, Name] | None = None
     """What names shall mean; those that mean it already are here too."""
@@ -30,7 +30,7 @@ class Plan:
     wish: str = BY_HAND
     held: tuple[str, ...] = ()
     """Names that were rolled back by hand, and stay where they are."""
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[ImageFailure, ...] = ()
 
     def layers(self) -> dict[str, Blob]:
         """Collect the layers of all new images, each once."""
@@ -41,14 +41,19 @@ class Plan:
 class Batch:
     """Images that are published together."""
 
-    images: tuple[Wanted, ...]
+    images: tuple[WantedImage, ...]
     like: str = ""
     """The digest of a published image that shares most of the only one."""
 
 
 def make(
-    seen: Published, asked: ResolvedList, list_name: str, now: str, complete: bool = True, again: bool = False
-) -> Plan:
+    seen: PublishedRepository,
+    asked: ResolvedList,
+    list_name: str,
+    now: str,
+    complete: bool = True,
+    again: bool = False,
+) -> DeployPlan:
     """Compare.
 
     Args:
@@ -60,13 +65,13 @@ def make(
         again: make images anew that are there already.
     """
     names: dict[str, Name] = {}
-    create: dict[str, Wanted] = {}
+    create: dict[str, WantedImage] = {}
     failures = list(asked.failures)
     held = []
     taken = {name.singularity: key for key, name in seen.index.names.items() if name.singularity}
     for wanted in asked.wanted:
         if problem := _collision(seen, wanted, taken):
-            failures.append(Failure(wanted.reference.text, problem))
+            failures.append(ImageFailure(wanted.reference.text, problem))
             continue
         if wanted.singularity:
             taken[wanted.singularity] = wanted.name
@@ -80,10 +85,10 @@ def make(
         if again or not seen.has(name.digest) or name.digest not in seen.index.images:
             create.setdefault(name.digest, wanted)
     gone = _gone(seen.index, asked, list_name) if complete else ()
-    return Plan(tuple(create.values()), names, tuple(gone), list_name, tuple(held), tuple(failures))
+    return DeployPlan(tuple(create.values()), names, tuple(gone), list_name, tuple(held), tuple(failures))
 
 
-def moved(index: Index, plan: Plan) -> Index:
+def moved(index: Index, plan: DeployPlan) -> Index:
     """Add to the index every name of the plan whose image is there."""
     for key, name in (plan.names or {}).items():
         if name.digest in index.images:
@@ -91,7 +96,7 @@ def moved(index: Index, plan: Plan) -> Index:
     return index
 
 
-def retired(index: Index, plan: Plan) -> Index:
+def retired(index: Index, plan: DeployPlan) -> Index:
     """Remove from the index the names that the list has no more."""
     for key in plan.retire:
         if key in index.names:
@@ -100,7 +105,7 @@ def retired(index: Index, plan: Plan) -> Index:
 
 
 def next_batch(
-    left: Sequence[Wanted], index: Index, share: float, most: int, there: Collection[str] = ()
+    left: Sequence[WantedImage], index: Index, share: float, most: int, there: Collection[str] = ()
 ) -> Batch:
     """Choose the images that are published next, of those that are left.
 
@@ -108,7 +113,7 @@ def next_batch(
     those that are `there`: nothing is cloned onto what exists. The others go together up to `most` bytes of
     layers, except those that would share enough with one of them: their turn comes later.
     """
-    chosen: list[Wanted] = []
+    chosen: list[WantedImage] = []
     size = 0
     for wanted in left:
         is_new = cvmfs.directory_name(wanted.image.digest) not in there
@@ -129,7 +134,7 @@ def next_batch(
     return Batch(tuple(chosen))
 
 
-def nearest(wanted: Wanted, others: Mapping[str, Sequence[str]], share: float) -> str:
+def nearest(wanted: WantedImage, others: Mapping[str, Sequence[str]], share: float) -> str:
     """Find the image, given by its layers, that has the largest part of the wanted one; "" below `share`."""
     layers = wanted.image.layers
     total = sum(layer.size for layer in layers) or 1
@@ -142,7 +147,7 @@ def nearest(wanted: Wanted, others: Mapping[str, Sequence[str]], share: float) -
     return best if best and parts[best] >= share else ""
 
 
-def _name(wanted: Wanted, list_name: str, now: str) -> Name:
+def _name(wanted: WantedImage, list_name: str, now: str) -> Name:
     return Name(
         digest=wanted.image.digest,
         reference=wanted.reference.text,
@@ -154,7 +159,7 @@ def _name(wanted: Wanted, list_name: str, now: str) -> Name:
     )
 
 
-def _collision(seen: Published, wanted: Wanted, taken: Mapping[str, str]) -> BadRequest | None:
+def _collision(seen: PublishedRepository, wanted: WantedImage, taken: Mapping[str, str]) -> BadRequest | None:
     """Why the image cannot have its names."""
     ours = links_of(seen.layout, seen.index)
     links = [seen.layout.name_link(wanted.name, wanted.image.digest)[0]]

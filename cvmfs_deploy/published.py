@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cvmfs_deploy.create import Record, read_record
-from cvmfs_deploy.index import RECOVERED, Image, Index, Name, from_json
+from cvmfs_deploy.create import ContainerRecord, read_record
+from cvmfs_deploy.index import RECOVERED, Index, Name, PublishedImage, from_json
 from cvmfs_deploy.layout import Layout, existing_links, existing_trees
 from engine.errors import Unavailable
 from wrappers.containers import cvmfs, platforms, udocker_format
@@ -17,7 +17,7 @@ from wrappers.containers.reference import parse
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedRepository:
     """A repository, as it was looked at."""
 
     top: Path
@@ -39,7 +39,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class PublishTree:
     """A directory that is to be put into the repository."""
 
     staged: Path
@@ -54,7 +54,7 @@ class Tree:
 class Changes:
     """What one publication does. Paths are relative to the top of the repository."""
 
-    trees: tuple[Tree, ...] = ()
+    trees: tuple[PublishTree, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
     unlinked: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ class Changes:
         return bool(self.trees or self.links or self.unlinked or self.removed or self.files)
 
 
-def look(top: Path, layout: Layout, rebuild: bool = False) -> Published:
+def look(top: Path, layout: Layout, rebuild: bool = False) -> PublishedRepository:
     """Read what is there; with `rebuild`, without its index.
 
     Raises:
@@ -80,7 +80,7 @@ def look(top: Path, layout: Layout, rebuild: bool = False) -> Published:
         index = rebuilt(top, layout)
     links = {**existing_links(top, layout.root), **existing_links(top, layout.singularity)}
     links |= {**existing_links(top, layout.tools), **existing_links(top, layout.store)}
-    return Published(
+    return PublishedRepository(
         top,
         layout,
         index,
@@ -91,7 +91,11 @@ def look(top: Path, layout: Layout, rebuild: bool = False) -> Published:
 
 
 def changes(
-    seen: Published, new: Index, trees: tuple[Tree, ...] = (), rewrite: bool = False, sweep: bool = False
+    seen: PublishedRepository,
+    new: Index,
+    trees: tuple[PublishTree, ...] = (),
+    rewrite: bool = False,
+    sweep: bool = False,
 ) -> Changes:
     """Compute the changes that lead from what is there to what an index says.
 
@@ -128,7 +132,7 @@ def rebuilt(top: Path, layout: Layout) -> Index:
     Where the copy cannot be read either, who wanted what, the past of names and the tools are lost.
     """
     last = _copy(top, layout)
-    images: dict[str, Image] = {}
+    images: dict[str, PublishedImage] = {}
     for tree in sorted(existing_trees(top, layout.store)):
         record = read_record(top / layout.store / tree)
         if record and cvmfs.directory_name(record.digest) == tree:
@@ -154,7 +158,7 @@ def _copy(top: Path, layout: Layout) -> Index:
         return Index()
 
 
-def _recovered(key: str, image: Image) -> Name:
+def _recovered(key: str, image: PublishedImage) -> Name:
     return Name(
         digest=image.digest,
         reference=_reference_of(key),
@@ -165,9 +169,9 @@ def _recovered(key: str, image: Image) -> Name:
     )
 
 
-def image_of(record: Record, grace: float = 30 * 86400.0) -> Image:
+def image_of(record: ContainerRecord, grace: float = 30 * 86400.0) -> PublishedImage:
     """Make an entry of the index from a container directory's own record."""
-    return Image(
+    return PublishedImage(
         digest=record.digest,
         reference=record.reference,
         platform=record.platform,
@@ -183,7 +187,7 @@ def image_of(record: Record, grace: float = 30 * 86400.0) -> Image:
     )
 
 
-def adopted(seen: Published, now: float) -> Index:
+def adopted(seen: PublishedRepository, now: float) -> Index:
     """Add to the index every image that a run published before it was killed, retired until it is named."""
     index = seen.index
     known = {cvmfs.directory_name(digest) for digest in index.images}
@@ -194,7 +198,7 @@ def adopted(seen: Published, now: float) -> Index:
     return index
 
 
-def unknown_trees(seen: Published, index: Index) -> list[str]:
+def unknown_trees(seen: PublishedRepository, index: Index) -> list[str]:
     """Trees of the stores that an index does not know.
 
     A command that was killed, or that failed half-way, left them. What is not called by a digest is not ours.
@@ -223,7 +227,7 @@ def links_of(layout: Layout, index: Index) -> dict[str, str]:
     return links
 
 
-def _is_left(seen: Published, new: Index, link: str, target: str) -> bool:
+def _is_left(seen: PublishedRepository, new: Index, link: str, target: str) -> bool:
     """Say whether a link that the index does not know was left by a run that was killed.
 
     Others may have made links of their own: those in our words that lead into the store are ours, and those

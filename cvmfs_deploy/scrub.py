@@ -17,7 +17,7 @@ _SHOWN = 20  # examples of a kind of change in a record
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TreeDifference:
     """Something that is in the image and not in the published tree, or not as it was."""
 
     what: str
@@ -29,7 +29,7 @@ class Change:
         return f"{self.count} {self.what}: {self.examples[0]}{more}"
 
 
-def summary(findings: Findings) -> Iterator[Change]:
+def summary(findings: Findings) -> Iterator[TreeDifference]:
     """List what the extraction could not keep as it was."""
     kinds = (
         (findings.special, "devices and pipes left out"),
@@ -39,10 +39,10 @@ def summary(findings: Findings) -> Iterator[Change]:
     )
     for paths, what in kinds:
         if paths:
-            yield Change(what, len(paths), tuple(map(_printable, paths[:_SHOWN])))
+            yield TreeDifference(what, len(paths), tuple(map(_printable, paths[:_SHOWN])))
 
 
-def scrub(container: Path, losing: Callable[[bytes], object]) -> list[Change]:
+def scrub(container: Path, losing: Callable[[bytes], object]) -> list[TreeDifference]:
     """Take out what CVMFS would take as commands, add what runtimes need, and note what may surprise.
 
     `losing` is told of what is taken out, before it is.
@@ -73,18 +73,20 @@ def scrub(container: Path, losing: Callable[[bytes], object]) -> list[Change]:
         (added, "directories added for runtimes to mount on"),
     )
     return [
-        Change(what, len(paths), tuple(_printable(os.fsdecode(path)) for path in paths[:_SHOWN]))
+        TreeDifference(what, len(paths), tuple(_printable(os.fsdecode(path)) for path in paths[:_SHOWN]))
         for paths, what in kinds
         if paths
     ]
 
 
-def merged(*several: Iterable[Change]) -> list[Change]:
+def merged(*several: Iterable[TreeDifference]) -> list[TreeDifference]:
     """Merge changes of several steps, each kind once."""
-    found: dict[str, Change] = {}
+    found: dict[str, TreeDifference] = {}
     for one in chain(*several):
-        old = found.get(one.what, Change(one.what, 0, ()))
-        found[one.what] = Change(one.what, old.count + one.count, (*old.examples, *one.examples)[:_SHOWN])
+        old = found.get(one.what, TreeDifference(one.what, 0, ()))
+        found[one.what] = TreeDifference(
+            one.what, old.count + one.count, (*old.examples, *one.examples)[:_SHOWN]
+        )
     return list(found.values())
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from cvmfs_deploy.documents import Section, read
+from cvmfs_deploy.documents import DocumentSection, read
 from cvmfs_deploy.units import Duration, Size
 from engine.errors import SettingsError
 
@@ -27,7 +27,7 @@ def _work() -> Path:
     return Path(os.path.expanduser("~")) / ".local" / "state" / "cvmfs-deploy"
 
 
-class CvmfsSection(Section):
+class CvmfsSection(DocumentSection):
     """How `cvmfs_server` is used on this machine."""
 
     program: str = "cvmfs_server"
@@ -46,7 +46,7 @@ class CvmfsSection(Section):
     """The part of an image, by bytes of its layers, that must be there already for a template transaction."""
 
 
-class Settings(Section):
+class DeploySettings(DocumentSection):
     """Everything that is not about single images."""
 
     to: str = ""
@@ -121,7 +121,7 @@ class Settings(Section):
         return path
 
 
-def load(config: Path | None, to: str = "", work: Path | None = None) -> Settings:
+def load(config: Path | None, to: str = "", work: Path | None = None) -> DeploySettings:
     """Load the settings; the options `to` and `work` win over the file.
 
     Raises:
@@ -129,7 +129,7 @@ def load(config: Path | None, to: str = "", work: Path | None = None) -> Setting
         BadRequest: the file is wrong.
     """
     path = config or _usual()
-    settings = read(path, Settings) if path else Settings()
+    settings = read(path, DeploySettings) if path else DeploySettings()
     chosen = {"to": to or settings.to, "work": work or settings.work}
     settings = settings.model_copy(update=chosen)
     if not settings.to:

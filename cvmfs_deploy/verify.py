@@ -11,8 +11,8 @@ from cvmfs_deploy import listing
 from cvmfs_deploy.create import read_record, scan
 from cvmfs_deploy.failures import translated
 from cvmfs_deploy.index import Name
-from cvmfs_deploy.published import Published, links_of
-from cvmfs_deploy.sources.base import Source
+from cvmfs_deploy.published import PublishedRepository, links_of
+from cvmfs_deploy.sources.base import ImageSource
 from engine.errors import EngineError
 from wrappers.containers import udocker_format
 from wrappers.containers.listing import read_tree
@@ -20,7 +20,7 @@ from wrappers.containers.reference import parse
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class VerifyFinding:
     """What was found of one image or name."""
 
     what: str
@@ -30,39 +30,41 @@ class Finding:
     problems: tuple[str, ...] = ()
 
 
-def verify_image(seen: Published, digest: str, deep: bool) -> Finding:
+def verify_image(seen: PublishedRepository, digest: str, deep: bool) -> VerifyFinding:
     """Compare a published tree with its own list of files; `deep` reads every byte."""
     container = seen.container(digest)
     what = seen.index.images[digest].reference if digest in seen.index.images else digest
     problems = _problems(container, digest, deep)
-    return Finding(what, digest, "damaged" if problems else "ok", tuple(problems))
+    return VerifyFinding(what, digest, "damaged" if problems else "ok", tuple(problems))
 
 
-def verify_links(seen: Published) -> list[Finding]:
+def verify_links(seen: PublishedRepository) -> list[VerifyFinding]:
     """Names that do not lead where the index says."""
     wrong = [
-        Finding(link, "", "damaged", (f"leads to {seen.links.get(link) or 'nothing'}, not to {target}",))
+        VerifyFinding(
+            link, "", "damaged", (f"leads to {seen.links.get(link) or 'nothing'}, not to {target}",)
+        )
         for link, target in sorted(links_of(seen.layout, seen.index).items())
         if seen.links.get(link) != target
     ]
     trees = {digest.replace(":", "-") for digest in seen.index.images}
     unknown = sorted(seen.trees - trees)
     return wrong + [
-        Finding(name, "", "unknown", ("is in the store, and not in the index",)) for name in unknown
+        VerifyFinding(name, "", "unknown", ("is in the store, and not in the index",)) for name in unknown
     ]
 
 
-def compare_with_registry(key: str, name: Name, source: Source) -> Finding:
+def compare_with_registry(key: str, name: Name, source: ImageSource) -> VerifyFinding:
     """Say whether the registry still gives the name the same meaning."""
     reference = parse(name.reference)
     try:
         with translated():
             today = source.resolve(reference, name.platform).digest
     except EngineError as error:
-        return Finding(key, name.digest, "unknown", (error.message,))
+        return VerifyFinding(key, name.digest, "unknown", (error.message,))
     if today != name.digest:
-        return Finding(key, name.digest, "moved", (f"in the registry it is {today}",))
-    return Finding(key, name.digest, "ok")
+        return VerifyFinding(key, name.digest, "moved", (f"in the registry it is {today}",))
+    return VerifyFinding(key, name.digest, "ok")
 
 
 def _problems(container: Path, digest: str, deep: bool) -> list[str]:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from cvmfs_deploy.failures import Failure, translated
+from cvmfs_deploy.failures import ImageFailure, translated
 from cvmfs_deploy.layout import public_name, singularity_name
-from cvmfs_deploy.sources.base import Source
+from cvmfs_deploy.sources.base import ImageSource
 from cvmfs_deploy.sources.registry import RegistrySource
-from cvmfs_deploy.wishlist import Entry
+from cvmfs_deploy.wishlist import WishlistEntry
 from engine.errors import EngineError, NotFound
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
@@ -19,14 +19,14 @@ _QUESTIONS = 8  # at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedImage:
     """An image of one platform under one name."""
 
     name: str
     reference: Reference
     platform: str
     image: Resolved
-    source: Source
+    source: ImageSource
     grace: float
     singularity: str = ""
 
@@ -35,35 +35,35 @@ class Wanted:
 class ResolvedList:
     """What a list means today."""
 
-    wanted: tuple[Wanted, ...]
-    failures: tuple[Failure, ...] = ()
+    wanted: tuple[WantedImage, ...]
+    failures: tuple[ImageFailure, ...] = ()
     unknown: frozenset[tuple[str, str]] = frozenset()
     """Host and repository of what could not be asked: its names stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    entry: Entry
+    entry: WishlistEntry
     reference: Reference
     platform: str
 
 
-def resolve(entries: Iterable[Entry], source: RegistrySource) -> ResolvedList:
+def resolve(entries: Iterable[WishlistEntry], source: RegistrySource) -> ResolvedList:
     """Ask for every image; one that fails does not keep the others."""
     entries = list(entries)
-    wanted: dict[str, Wanted] = {}
-    failures: list[Failure] = []
+    wanted: dict[str, WantedImage] = {}
+    failures: list[ImageFailure] = []
     unknown: set[tuple[str, str]] = set()
     with ThreadPoolExecutor(_QUESTIONS) as pool:
         lists = list(pool.map(lambda entry: _questions(entry, source), entries))
-        questions = [one for part in lists if not isinstance(part, Failure) for one in part]
+        questions = [one for part in lists if not isinstance(part, ImageFailure) for one in part]
         answers = list(pool.map(lambda question: _answer(question, source), questions))
     for entry, part in zip(entries, lists, strict=True):
-        if isinstance(part, Failure):
+        if isinstance(part, ImageFailure):
             failures.append(part)
             unknown.add(entry.reference()[:2])
     for question, answer in zip(questions, answers, strict=True):
-        if isinstance(answer, Failure):
+        if isinstance(answer, ImageFailure):
             failures.append(answer)
             unknown.add(question.reference[:2])
         else:
@@ -71,7 +71,7 @@ def resolve(entries: Iterable[Entry], source: RegistrySource) -> ResolvedList:
     return ResolvedList(tuple(wanted.values()), tuple(failures), frozenset(unknown))
 
 
-def pin(entry: Entry, reference: Reference, platform: str, source: Source) -> Wanted:
+def pin(entry: WishlistEntry, reference: Reference, platform: str, source: ImageSource) -> WantedImage:
     """One image, whatever its source.
 
     Raises:
@@ -80,7 +80,7 @@ def pin(entry: Entry, reference: Reference, platform: str, source: Source) -> Wa
     with translated():
         image = source.resolve(reference, platform)
     linked = "singularity" in entry.layouts
-    return Wanted(
+    return WantedImage(
         name=public_name(reference, platform),
         reference=reference,
         platform=platform,
@@ -91,7 +91,7 @@ def pin(entry: Entry, reference: Reference, platform: str, source: Source) -> Wa
     )
 
 
-def _questions(entry: Entry, source: RegistrySource) -> list[_Question] | Failure:
+def _questions(entry: WishlistEntry, source: RegistrySource) -> list[_Question] | ImageFailure:
     reference = entry.reference()
     references = [reference]
     if entry.pattern:
@@ -99,25 +99,27 @@ def _questions(entry: Entry, source: RegistrySource) -> list[_Question] | Failur
             with translated():
                 tags = entry.chosen(source.tags(reference))
         except EngineError as error:
-            return Failure(entry.image, error)
+            return ImageFailure(entry.image, error)
         if not tags:
-            return Failure(entry.image, NotFound(f"{entry.image}: no tag in the registry fits the pattern"))
+            return ImageFailure(
+                entry.image, NotFound(f"{entry.image}: no tag in the registry fits the pattern")
+            )
         references = [reference._replace(tag=tag) for tag in tags]
     return [_Question(entry, one, platform) for one in references for platform in entry.platforms]
 
 
-def _answer(question: _Question, source: Source) -> Wanted | Failure:
+def _answer(question: _Question, source: ImageSource) -> WantedImage | ImageFailure:
     try:
         return pin(question.entry, question.reference, question.platform, source)
     except EngineError as error:
-        return Failure(question.reference.text, error)
+        return ImageFailure(question.reference.text, error)
 
 
-def _merged(one: Wanted | None, other: Wanted) -> Wanted:
+def _merged(one: WantedImage | None, other: WantedImage) -> WantedImage:
     """Two entries of a list may name the same image: it gets what either asks for."""
     if one is None:
         return other
-    return Wanted(
+    return WantedImage(
         other.name,
         other.reference,
         other.platform,

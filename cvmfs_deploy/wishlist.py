@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cvmfs_deploy.documents import Section, read
+from cvmfs_deploy.documents import DocumentSection, read
 from cvmfs_deploy.failures import translated
 from cvmfs_deploy.units import Duration
 from engine.errors import BadRequest, EngineError, NotFound
@@ -26,7 +26,7 @@ _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(?:/[a-z0-9]+)?")
 _MAGIC = re.compile(r"[*?\[]")
 
 
-class Entry(Section):
+class WishlistEntry(DocumentSection):
     """One image, or all tags of an image that fit a pattern."""
 
     image: str
@@ -73,7 +73,7 @@ class Entry(Section):
         return sorted(kept, key=version, reverse=True)[: self.newest]
 
 
-class WishList(Section):
+class WishList(DocumentSection):
     """All of them, with what holds when an entry does not say."""
 
     name: str = ""
@@ -81,9 +81,9 @@ class WishList(Section):
     platforms: tuple[str, ...] = (USUAL_PLATFORM,)
     layouts: tuple[Layout, ...] = ("udocker",)
     grace: Duration = 30 * 86400.0
-    images: tuple[Entry, ...] = ()
+    images: tuple[WishlistEntry, ...] = ()
 
-    def filled(self, entry: Entry) -> Entry:
+    def filled(self, entry: WishlistEntry) -> WishlistEntry:
         """Fill in every blank of an entry."""
         return entry.model_copy(
             update={
@@ -94,7 +94,7 @@ class WishList(Section):
             }
         )
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[WishlistEntry]:
         """All entries, every blank filled in."""
         return [self.filled(entry) for entry in self.images]
 
@@ -120,7 +120,7 @@ def from_descriptors(directory: Path) -> tuple[WishList, list[str]]:
     """
     if not directory.is_dir():
         raise NotFound(f"{directory}: no such directory")
-    found: dict[str, Entry] = {}
+    found: dict[str, WishlistEntry] = {}
     passed: list[str] = []
     for path in sorted(directory.rglob("*.json")):
         try:
@@ -135,7 +135,7 @@ def from_descriptors(directory: Path) -> tuple[WishList, list[str]]:
     return WishList(name=_list_name(directory), images=tuple(found.values())), passed
 
 
-def _image_of(path: Path) -> Entry | None:
+def _image_of(path: Path) -> WishlistEntry | None:
     """Read the image that a descriptor names; None when the file is no descriptor, or needs no image."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -147,7 +147,7 @@ def _image_of(path: Path) -> Entry | None:
     if container.get("type") == "rootfs" or not isinstance(container.get("image"), str):
         raise ValueError("its image is not one of a registry")
     # the same words as in a wish-list, and the same checks
-    return Entry(image=container["image"], registry=str(container.get("index") or ""))
+    return WishlistEntry(image=container["image"], registry=str(container.get("index") or ""))
 
 
 def _list_name(directory: Path) -> str:

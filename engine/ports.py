@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
-from engine.domain.catalogue import Entry
-from engine.domain.options import Grid
+from engine.domain.catalogue import CatalogueEntry
+from engine.domain.options import GridOptions
 from engine.domain.urls import child, leaves, name_of
 from engine.errors import BadRequest
 from wrappers.wire import Grant, Manifest
@@ -76,7 +76,7 @@ class Submission:
     """Name -> content of small inputs, for the wrapper's directory `--into`: `wrappers.wire.travelling`."""
     avoid: Sequence[str] = ()
     """Sites of the grid where it had better not run: earlier attempts failed there, or the site rests."""
-    grid: Grid = field(default_factory=Grid)
+    grid: GridOptions = field(default_factory=GridOptions)
     """What its execution asks of a grid."""
 
 
@@ -180,7 +180,7 @@ class Personal(Protocol):
 
 
 @runtime_checkable
-class Login(Protocol):
+class LoginBackend(Protocol):
     """A back-end at which one must log in."""
 
     def login_steps(self) -> Sequence[str]:
@@ -296,10 +296,10 @@ class Catalogue(Protocol):
     is told of what they hold, and asked about inputs. Bulk; what is not known is not in the answer.
     """
 
-    def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
+    def lookup(self, names: Sequence[str]) -> Mapping[str, CatalogueEntry]:
         """Look these logical names up. Any call may raise `Unavailable` or `CredentialExpired`."""
 
-    def register(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+    def register(self, entries: Sequence[CatalogueEntry]) -> Mapping[str, str]:
         """Make these known; adds replicas to a name with the same content. Gives name -> why not."""
 
     def remove(self, names: Sequence[str]) -> None:

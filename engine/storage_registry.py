@@ -14,12 +14,12 @@ from engine.app.access.key import Key
 from engine.app.access.needs import embedded_url
 from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys
 from engine.clock import Clock
-from engine.dirac.settings import Grid, dirac_client_settings
+from engine.dirac.settings import CatalogueSettings, dirac_client_settings
 from engine.errors import BadRequest, SettingsError
 from engine.ports import Storage
 from engine.settings.data import StorageSection
 from engine.settings.tree import Settings
-from engine.storages.credentials import ApiKey, CredentialFile, CredentialSource, Kind, MadeToken, Token
+from engine.storages.credentials import ApiKey, BearerToken, CredentialFile, CredentialSource, Kind, MadeToken
 from engine.storages.scoping import scope_down
 from engine.storages.sections import UNCONFIGURED, StorageSettings, scheme_of, storage_of
 from wrappers.wire import Grant
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from engine.storages.refreshing import RefreshedToken
 
 
-def grid(settings: Settings) -> Grid | None:
+def grid(settings: Settings) -> CatalogueSettings | None:
     """Read what files at `lfn:` need; None where no DIRAC client is configured."""
     ours = settings.dirac_client()
-    return Grid(dirac_client_settings(ours), ours.storage_elements, ours.failover) if ours else None
+    return (
+        CatalogueSettings(dirac_client_settings(ours), ours.storage_elements, ours.failover) if ours else None
+    )
 
 
 class StorageRegistry:
@@ -112,7 +114,7 @@ class StorageRegistry:
             SettingsError, CredentialExpired: there is none that is good.
         """
         found = self._named(setting, name).current()
-        if not isinstance(found, (ApiKey, Token)):
+        if not isinstance(found, (ApiKey, BearerToken)):
             raise SettingsError(f"setting {setting}: credential {name} is neither a token nor a key")
         return found.value.reveal()
 

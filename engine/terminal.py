@@ -67,7 +67,7 @@ def plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class CommandProgram:
     """A command line program."""
 
     name: str

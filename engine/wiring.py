@@ -160,9 +160,9 @@ class Engine:
     def trail(self) -> AuditTrail:
         """The audit trail."""
         from engine.app.portal.audit import AuditTrail
-        from engine.app.portal.heads import Heads
+        from engine.app.portal.heads import HeadExporter
 
-        heads = Heads(self.settings.portal.audit_heads)
+        heads = HeadExporter(self.settings.portal.audit_heads)
         return AuditTrail(self.db, lambda: self.key, self.clock, heads)
 
     def app_of(self, account: str, execution: str = "") -> Application:

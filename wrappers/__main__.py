@@ -80,7 +80,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _may_want_namespaces(line: batch.ManifestLine, node: wire.Node) -> bool:
-    if isinstance(line, batch.Unreadable) or line.image is None:
+    if isinstance(line, batch.UnreadableLine) or line.image is None:
         return False
     return "userns" in (line.runtimes or node.runtimes)
 

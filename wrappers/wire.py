@@ -176,7 +176,7 @@ class Staged(NamedTuple):
     left_out: List[str] = []  # of a directory: what is neither file nor directory, or a link to nowhere
 
 
-class Product(NamedTuple):
+class DeliveredOutput(NamedTuple):
     """An output as it was delivered."""
 
     id: str  # the Boutiques output it belongs to
@@ -221,7 +221,7 @@ class Report(NamedTuple):
     ended: float = 0.0  # seconds since 1970-01-01 UTC
     phases: List[Phase] = []  # the steps that were begun, in order
     inputs: List[Staged] = []  # what was fetched
-    products: List[Product] = []  # what was delivered
+    products: List[DeliveredOutput] = []  # what was delivered
     missing: List[str] = []  # ids of required outputs that were not found
     kept: str = ""  # directory on the node that still holds undelivered results
     runtime: Optional[RuntimeUsed] = None  # how the tool was run; None when it did not come to that

@@ -13,11 +13,11 @@ from cvmfs_deploy.cli.session import session
 from cvmfs_deploy.failures import translated
 from cvmfs_deploy.plan import make
 from cvmfs_deploy.sources.archive import ArchiveSource
-from cvmfs_deploy.sources.base import Source
+from cvmfs_deploy.sources.base import ImageSource
 from cvmfs_deploy.sources.docker_engine import from_docker
 from cvmfs_deploy.sources.registry import RegistrySource
-from cvmfs_deploy.wanted import ResolvedList, Wanted, pin, resolve
-from cvmfs_deploy.wishlist import BY_HAND, Entry, WishList
+from cvmfs_deploy.wanted import ResolvedList, WantedImage, pin, resolve
+from cvmfs_deploy.wishlist import BY_HAND, WishList, WishlistEntry
 from engine.errors import BadRequest
 from wrappers.containers.reference import Reference
 
@@ -81,11 +81,11 @@ def _from_source(stack: ExitStack, wish_list: WishList, archive: Path | None, wo
             named = source.references() if not wish_list.images else []
         if not wish_list.images and not named:
             raise BadRequest(f"{archive}: its images have no names", remedy="name the image after the option")
-        filler = wish_list.filled(Entry(image="unnamed"))
-        pairs: list[tuple[Entry, Reference]] = [(filler, reference) for reference in named]
+        filler = wish_list.filled(WishlistEntry(image="unnamed"))
+        pairs: list[tuple[WishlistEntry, Reference]] = [(filler, reference) for reference in named]
         pairs += [(entry, entry.reference()) for entry in wish_list.entries()]
         return ResolvedList(tuple(_pinned(pairs, source)))
-    wanted: list[Wanted] = []
+    wanted: list[WantedImage] = []
     for entry in wish_list.entries():
         with translated():
             engine = stack.enter_context(from_docker(entry.reference(), work))
@@ -93,7 +93,7 @@ def _from_source(stack: ExitStack, wish_list: WishList, archive: Path | None, wo
     return ResolvedList(tuple(wanted))
 
 
-def _pinned(pairs: list[tuple[Entry, Reference]], source: Source) -> list[Wanted]:
+def _pinned(pairs: list[tuple[WishlistEntry, Reference]], source: ImageSource) -> list[WantedImage]:
     for entry, _ in pairs:
         if entry.pattern:
             raise BadRequest(f"{entry.image}: patterns of tags need a registry")

@@ -14,7 +14,7 @@ import typer
 from cvmfs_deploy.cli import add, inspect, prune, recover, sync, tools, verify
 from cvmfs_deploy.cli.session import session
 from engine import __version__
-from engine.terminal import Program
+from engine.terminal import CommandProgram
 
 cli = typer.Typer(
     name="cvmfs-deploy",
@@ -66,7 +66,7 @@ def main() -> None:
     """Run a command; every expected failure is one clear line and a documented exit code."""
     os.umask(0o022)  # what is published is for everybody to read
     signal.signal(signal.SIGTERM, _interrupt)
-    code = Program("cvmfs-deploy", cli, "interrupted; nothing is half published").run(sys.argv[1:])
+    code = CommandProgram("cvmfs-deploy", cli, "interrupted; nothing is half published").run(sys.argv[1:])
     sys.stderr.flush()
     sys.exit(code)
 

@@ -7,14 +7,14 @@ import typer
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.progress import bar
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Destination, Outcome, carry_out
+from cvmfs_deploy.deploy import DeployOutcome, PublishDestination, carry_out
 from cvmfs_deploy.failures import exit_code
-from cvmfs_deploy.plan import Plan
-from cvmfs_deploy.published import Published
+from cvmfs_deploy.plan import DeployPlan
+from cvmfs_deploy.published import PublishedRepository
 from cvmfs_deploy.units import size_text
 
 
-def do(destination: Destination, plan: Plan, as_json: bool) -> None:
+def do(destination: PublishDestination, plan: DeployPlan, as_json: bool) -> None:
     """Carry out a plan, tell of it, and end with the exit code. The caller holds the destination."""
     before = _meanings(destination)
     with bar(sum(layer.size for layer in plan.layers().values()), session.quiet) as progress:
@@ -23,11 +23,13 @@ def do(destination: Destination, plan: Plan, as_json: bool) -> None:
     _report(destination, plan, outcome, sorted(moved), as_json)
 
 
-def _meanings(destination: Destination) -> dict[str, str]:
+def _meanings(destination: PublishDestination) -> dict[str, str]:
     return {key: name.digest for key, name in destination.look().index.names.items()}
 
 
-def _report(destination: Destination, plan: Plan, outcome: Outcome, moved: list[str], as_json: bool) -> None:
+def _report(
+    destination: PublishDestination, plan: DeployPlan, outcome: DeployOutcome, moved: list[str], as_json: bool
+) -> None:
     names = [key for key in plan.names or {} if _published(destination.look(), key, plan)]
     code = exit_code(outcome.failures, len(names))
     if as_json:
@@ -48,7 +50,9 @@ def _report(destination: Destination, plan: Plan, outcome: Outcome, moved: list[
     raise typer.Exit(code)
 
 
-def _print_summary(destination: Destination, plan: Plan, outcome: Outcome, names: int, moved: int) -> None:
+def _print_summary(
+    destination: PublishDestination, plan: DeployPlan, outcome: DeployOutcome, names: int, moved: int
+) -> None:
     for failure in outcome.failures:
         show.say(f"cvmfs-deploy: {failure.error}")
     for key in plan.held:
@@ -69,7 +73,7 @@ def _print_summary(destination: Destination, plan: Plan, outcome: Outcome, names
         show.note(f"nodes find them with node.cvmfs: [{destination.publisher.top / destination.layout.root}]")
 
 
-def _published(seen: Published, key: str, plan: Plan) -> bool:
+def _published(seen: PublishedRepository, key: str, plan: DeployPlan) -> bool:
     name = (plan.names or {})[key]
     there = seen.index.names.get(key)
     return there is not None and there.digest == name.digest

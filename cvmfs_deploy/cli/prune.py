@@ -9,7 +9,7 @@ import typer
 from cvmfs_deploy import log
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Destination
+from cvmfs_deploy.deploy import PublishDestination
 from cvmfs_deploy.index import Index
 from cvmfs_deploy.published import unknown_trees
 from cvmfs_deploy.units import seconds_of, size_text
@@ -88,7 +88,7 @@ def prune(
         show.note(f"{show.counted(len(gone), 'image')} {verb}, {size_text(freed)}")
 
 
-def remove_expired(destination: Destination, grace: float | None) -> tuple[Index, list[str]]:
+def remove_expired(destination: PublishDestination, grace: float | None) -> tuple[Index, list[str]]:
     """Remove what has been retired long enough; returns the index before, and the digests."""
     seen = destination.look()
     index = seen.index.with_named_images(destination.clock.now())
@@ -107,7 +107,7 @@ def _digests(trees: list[str]) -> list[str]:
     return [tree.rpartition("/")[2].replace("-", ":", 1) for tree in trees]
 
 
-def _expired(destination: Destination, index: Index, grace: float | None) -> list[str]:
+def _expired(destination: PublishDestination, index: Index, grace: float | None) -> list[str]:
     now = destination.clock.now()
     tools = index.expired_tools(now, _TOOLS_GRACE_S if grace is None else grace)
     return [*index.expired(now, grace), *tools]

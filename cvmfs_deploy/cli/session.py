@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvmfs_deploy import log
-from cvmfs_deploy.deploy import Destination
+from cvmfs_deploy.deploy import PublishDestination
 from cvmfs_deploy.destinations import destination_of
 from cvmfs_deploy.settings import load
 
 
 @dataclass(slots=True)
-class Session:
+class CallOptions:
     """The options of this call."""
 
     config: Path | None = None
@@ -20,7 +20,7 @@ class Session:
     work: Path | None = None
     quiet: bool = False
 
-    def destination(self, logged: bool = True) -> Destination:
+    def destination(self, logged: bool = True) -> PublishDestination:
         """Open the destination; with `logged`, the log as well.
 
         Raises:
@@ -31,4 +31,4 @@ class Session:
         return destination_of(settings)
 
 
-session = Session()
+session = CallOptions()

@@ -10,11 +10,11 @@ import typer
 from cvmfs_deploy.cli import outcome, show
 from cvmfs_deploy.cli.prune import remove_expired
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Destination
+from cvmfs_deploy.deploy import PublishDestination
 from cvmfs_deploy.failures import exit_code, translated
 from cvmfs_deploy.index import Index
 from cvmfs_deploy.layers import Layers
-from cvmfs_deploy.plan import Plan, make
+from cvmfs_deploy.plan import DeployPlan, make
 from cvmfs_deploy.sources.registry import RegistrySource
 from cvmfs_deploy.units import size_text
 from cvmfs_deploy.wanted import resolve
@@ -64,7 +64,7 @@ def plan(wishlist: ListArgument = None, descriptors: Descriptors = None, as_json
     raise typer.Exit(exit_code(made.failures, len(made.names or {})))
 
 
-def _document(destination: Destination, made: Plan, index: Index) -> dict[str, object]:
+def _document(destination: PublishDestination, made: DeployPlan, index: Index) -> dict[str, object]:
     moves = _moves(made, index)
     return {
         "publish": [
@@ -86,7 +86,7 @@ def _document(destination: Destination, made: Plan, index: Index) -> dict[str, o
     }
 
 
-def _show(made: Plan, index: Index, fetch: int) -> None:
+def _show(made: DeployPlan, index: Index, fetch: int) -> None:
     moves = _moves(made, index)
     rows = [
         ("publish", wanted.reference.text, show.short(wanted.image.digest), size_text(wanted.image.size))
@@ -112,7 +112,7 @@ def _image(index: Index, key: str) -> tuple[str, str]:
     return show.short(digest), size_text(image.size) if image else ""
 
 
-def _moves(made: Plan, index: Index) -> dict[str, str]:
+def _moves(made: DeployPlan, index: Index) -> dict[str, str]:
     """Compute the names that would change, and what they would mean."""
     before = {key: name.digest for key, name in index.names.items()}
     return {key: name.digest for key, name in (made.names or {}).items() if before.get(key) != name.digest}
@@ -129,13 +129,13 @@ def _wishes(wishlist: Path | None, descriptors: Path | None) -> WishList:
     return wish_list
 
 
-def _plan(destination: Destination, wish_list: WishList) -> Plan:
+def _plan(destination: PublishDestination, wish_list: WishList) -> DeployPlan:
     with translated():
         registry = RegistrySource(destination.settings)
     return make(destination.look(), resolve(wish_list.entries(), registry), wish_list.name, destination.now)
 
 
-def _to_fetch(destination: Destination, made: Plan) -> int:
+def _to_fetch(destination: PublishDestination, made: DeployPlan) -> int:
     """Bytes of layers that are not in the cache."""
     layers = Layers(destination.settings.work / "layers", 1)
     return sum(layer.size for layer in made.layers().values() if not layers.has(layer))

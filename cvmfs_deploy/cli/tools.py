@@ -10,8 +10,8 @@ from cvmfs_deploy import log
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.session import session
 from cvmfs_deploy.deploy import translated_os
-from cvmfs_deploy.index import Tools
-from cvmfs_deploy.published import Tree
+from cvmfs_deploy.index import UdockerTools
+from cvmfs_deploy.published import PublishTree
 from cvmfs_deploy.toolset import make
 from wrappers.containers.cvmfs import directory_name
 from wrappers.containers.tree import remove
@@ -30,10 +30,10 @@ def command(
             with translated_os(staged):
                 made = make(tarball, sha256, staged)
             seen = destination.look()
-            trees: tuple[Tree, ...] = ()
+            trees: tuple[PublishTree, ...] = ()
             if directory_name(made.digest) not in seen.tools:
-                trees = (Tree(staged, destination.layout.tools_image(made.digest)),)
-            document = Tools(digest=made.digest, published=destination.now, udocker=made.udocker)
+                trees = (PublishTree(staged, destination.layout.tools_image(made.digest)),)
+            document = UdockerTools(digest=made.digest, published=destination.now, udocker=made.udocker)
             known = seen.index.tools.get(made.digest, document)
             destination.publish(seen.index.with_tools(known), trees)
         finally:

@@ -9,10 +9,10 @@ import typer
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.prune import find
 from cvmfs_deploy.cli.session import session
-from cvmfs_deploy.deploy import Destination
+from cvmfs_deploy.deploy import PublishDestination
 from cvmfs_deploy.failures import SOME_FAILED, translated
 from cvmfs_deploy.sources.registry import RegistrySource
-from cvmfs_deploy.verify import Finding, compare_with_registry, verify_image, verify_links
+from cvmfs_deploy.verify import VerifyFinding, compare_with_registry, verify_image, verify_links
 
 _SHOWN = 10  # problems of an image
 
@@ -34,11 +34,13 @@ def command(
     raise typer.Exit(SOME_FAILED if damaged else 0)
 
 
-def _findings(destination: Destination, images: list[str], deep: bool, offline: bool) -> list[Finding]:
+def _findings(
+    destination: PublishDestination, images: list[str], deep: bool, offline: bool
+) -> list[VerifyFinding]:
     seen = destination.look()
     names = dict(seen.index.names)
     digests = list(seen.index.images)
-    findings: list[Finding] = []
+    findings: list[VerifyFinding] = []
     if images:
         keys = {key for words in images for key in find(seen.index, words)}
         names = {key: names[key] for key in keys}
@@ -55,7 +57,7 @@ def _findings(destination: Destination, images: list[str], deep: bool, offline: 
     return findings
 
 
-def _report(findings: list[Finding], as_json: bool) -> None:
+def _report(findings: list[VerifyFinding], as_json: bool) -> None:
     if as_json:
         show.json_document(findings)
         return

@@ -12,9 +12,9 @@ from cvmfs_deploy.history import HISTORY
 from cvmfs_deploy.index import from_json
 from cvmfs_deploy.layout import Layout, checked
 from cvmfs_deploy.publish import effects
-from cvmfs_deploy.published import Changes, Tree
+from cvmfs_deploy.published import Changes, PublishTree
 from engine.errors import SettingsError, Unavailable
-from wrappers.containers.listing import TREE, Entry, read_tree
+from wrappers.containers.listing import TREE, ListingEntry, read_tree
 from wrappers.containers.tree import remove, remove_all
 
 
@@ -68,9 +68,9 @@ def write(top: Path, layout: Layout, changes: Changes) -> None:
         effects.put_file(top / checked(path), data)
 
 
-def _copy(top: Path, tree: Tree) -> None:
+def _copy(top: Path, tree: PublishTree) -> None:
     target = top / checked(tree.at)
-    there: Mapping[bytes, Entry] = {}
+    there: Mapping[bytes, ListingEntry] = {}
     if tree.like:
         there = really_there(target)
     elif target.exists():

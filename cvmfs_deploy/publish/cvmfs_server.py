@@ -20,11 +20,11 @@ from cvmfs_deploy import log
 from cvmfs_deploy.layout import Layout
 from cvmfs_deploy.publish import content
 from cvmfs_deploy.publish.base import ContentRefused
-from cvmfs_deploy.publish.journal import Entry, Journal
+from cvmfs_deploy.publish.journal import Journal, JournalEntry
 from cvmfs_deploy.publish.reasons import remedy
-from cvmfs_deploy.publish.server import Ended, Revision, Server
-from cvmfs_deploy.published import Changes, Tree
-from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.publish.server import CommandResult, RepositoryServer, Revision
+from cvmfs_deploy.published import Changes, PublishTree
+from cvmfs_deploy.settings import DeploySettings
 from engine.errors import Unavailable
 from wrappers.containers.listing import TREE
 from wrappers.containers.tree import remove
@@ -41,13 +41,13 @@ _NO_TEMPLATES = 2.0  # no image shares so much
 class CvmfsPublisher:
     """Publishes into a repository whose stratum 0, or publisher, is this machine."""
 
-    def __init__(self, settings: Settings, layout: Layout) -> None:
+    def __init__(self, settings: DeploySettings, layout: Layout) -> None:
         self.name = settings.to
         self._layout = layout
         self._wait = settings.wait
         output = settings.work / f"{settings.repository}.output"
         self._lease = settings.lease
-        self._server = Server(settings.cvmfs, settings.repository, output, self._lease)
+        self._server = RepositoryServer(settings.cvmfs, settings.repository, output, self._lease)
         self._journal = Journal(settings.work / f"{settings.repository}.journal")
         self.top = self._server.mount
         self.staging = settings.work / f"{settings.repository}.staging"
@@ -91,9 +91,9 @@ class CvmfsPublisher:
             remove(tree.staged)
 
     @contextmanager
-    def _transaction(self, what: tuple[str, ...], before: Revision) -> Iterator[Entry]:
+    def _transaction(self, what: tuple[str, ...], before: Revision) -> Iterator[JournalEntry]:
         """Write a transaction into the journal for the block; after any error it is given up."""
-        entry = self._journal.begin(Entry(uuid.uuid4().hex, time.time(), before.number, what))
+        entry = self._journal.begin(JournalEntry(uuid.uuid4().hex, time.time(), before.number, what))
         try:
             yield entry
         except OSError as error:
@@ -139,7 +139,7 @@ class CvmfsPublisher:
         behind = ", which this machine does not mount yet" if self._server.is_behind() else ""
         return f"{state}, revision {self._server.revision().number}{behind}"
 
-    def _open(self, entry: Entry, changes: Changes) -> tuple[Entry, Changes]:
+    def _open(self, entry: JournalEntry, changes: Changes) -> tuple[JournalEntry, Changes]:
         """Open the transaction; from a template when one is wanted and its clone can be seen."""
         plain = replace(changes, trees=tuple(replace(tree, like="") for tree in changes.trees))
         for tree in [tree for tree in changes.trees if tree.like][:1]:
@@ -148,12 +148,12 @@ class CvmfsPublisher:
                 entry = self._opened(ended, entry)
                 if self._until(lambda: self._is_cloned(tree), _CLONE_TIMEOUT_S):  # noqa: B023 - used at once
                     return entry, changes
-                ended = Ended(0, "its clone cannot be seen, since somebody reads there")
+                ended = CommandResult(0, "its clone cannot be seen, since somebody reads there")
                 self._abort(entry.token)
             log.warning("published without a template", image=tree.at, reason=ended.said)
         return self._opened(self._begin(None, entry.token), entry), plain
 
-    def _begin(self, template: tuple[str, str] | None, token: str) -> Ended:
+    def _begin(self, template: tuple[str, str] | None, token: str) -> CommandResult:
         """Open a transaction; a lease that somebody else holds is waited for."""
         deadline = time.monotonic() + self._wait
         while True:
@@ -162,7 +162,7 @@ class CvmfsPublisher:
                 return ended
             time.sleep(_POLL_INTERVAL_S)
 
-    def _opened(self, ended: Ended, entry: Entry) -> Entry:
+    def _opened(self, ended: CommandResult, entry: JournalEntry) -> JournalEntry:
         if ended.code in _BUSY:
             self._journal.clear()
             raise Unavailable(f"{self.name}: {_BUSY[ended.code]}", remedy="try again later")
@@ -172,7 +172,7 @@ class CvmfsPublisher:
             )
         return self._journal.opened(entry, self._server.identity())
 
-    def _is_cloned(self, tree: Tree) -> bool:
+    def _is_cloned(self, tree: PublishTree) -> bool:
         """Say whether the clone of a template can be seen; `cvmfs_server` says nothing of it."""
         if not (
             self._server.branch / tree.at / TREE
@@ -190,7 +190,7 @@ class CvmfsPublisher:
             entry = self._opened(self._begin(None, entry.token), entry)
             self._abort(entry.token)
 
-    def _believe(self, ended: Ended, changes: Changes, before: Revision, entry: Entry) -> None:
+    def _believe(self, ended: CommandResult, changes: Changes, before: Revision, entry: JournalEntry) -> None:
         """Find out what really was published: by the manifest, then by our mark in what is mounted.
 
         Raises:
@@ -228,7 +228,7 @@ class CvmfsPublisher:
                 return ""
         return content.missing(self.top, changes)
 
-    def _give_up(self, entry: Entry) -> None:
+    def _give_up(self, entry: JournalEntry) -> None:
         """After a failure: the repository as it was."""
         if self._journal.read() is None:
             return
@@ -255,7 +255,7 @@ class CvmfsPublisher:
         self._journal.clear()
         return done
 
-    def _is_ours(self, entry: Entry) -> bool:
+    def _is_ours(self, entry: JournalEntry) -> bool:
         """Say whether the open transaction is the one of this entry."""
         if not self._server.is_open() or self._server.is_publishing():
             return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cvmfs_deploy.layout import checked
 from engine.errors import Unavailable
-from wrappers.containers.listing import Entry
+from wrappers.containers.listing import ListingEntry
 from wrappers.containers.tree import remove
 
 
@@ -61,8 +61,8 @@ def sync(directory: Path) -> None:
 def copy_tree(
     source: Path,
     target: Path,
-    entries: Mapping[bytes, Entry],
-    there: Mapping[bytes, Entry],
+    entries: Mapping[bytes, ListingEntry],
+    there: Mapping[bytes, ListingEntry],
     targets: Mapping[bytes, bytes] = {},
 ) -> None:
     """Make `target` a copy of `source`, which holds `entries`, where `there` is in place already.
@@ -91,7 +91,7 @@ def copy_tree(
                 _check(os.path.join(new, path), targets[path], entries[path])
 
 
-def _copy(source: bytes, target: bytes, entry: Entry) -> None:
+def _copy(source: bytes, target: bytes, entry: ListingEntry) -> None:
     if entry.kind == "dir":
         with suppress(FileExistsError):
             os.mkdir(target, 0o700)
@@ -107,7 +107,7 @@ def _copy(source: bytes, target: bytes, entry: Entry) -> None:
     os.utime(target, (entry.time, entry.time))
 
 
-def _check(copy: bytes, source: bytes, entry: Entry) -> None:
+def _check(copy: bytes, source: bytes, entry: ListingEntry) -> None:
     with open(copy, "rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != entry.sha256:
             raise Unavailable(
@@ -116,5 +116,5 @@ def _check(copy: bytes, source: bytes, entry: Entry) -> None:
             )
 
 
-def _kind(entry: Entry) -> bool:
+def _kind(entry: ListingEntry) -> bool:
     return entry.kind == "dir"

@@ -14,7 +14,7 @@ Step = Literal["opening", "open", "publishing"]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """A transaction of ours."""
 
     token: str
@@ -37,28 +37,28 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> Entry | None:
+    def read(self) -> JournalEntry | None:
         """Read the transaction that was not ended; None when there is none."""
         try:
             data = json.loads(self._path.read_text(encoding="utf-8"))
-            known = {key: data[key] for key in Entry.__dataclass_fields__ if key in data}
-            return Entry(**{**known, "what": tuple(known["what"])})
+            known = {key: data[key] for key in JournalEntry.__dataclass_fields__ if key in data}
+            return JournalEntry(**{**known, "what": tuple(known["what"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def begin(self, entry: Entry) -> Entry:
+    def begin(self, entry: JournalEntry) -> JournalEntry:
         """Write it down."""
         entry = replace(entry, process=os.getpid())
         self._write(entry)
         return entry
 
-    def opened(self, entry: Entry, identity: str) -> Entry:
+    def opened(self, entry: JournalEntry, identity: str) -> JournalEntry:
         """Record that the transaction is open."""
         entry = replace(entry, step="open", identity=identity)
         self._write(entry)
         return entry
 
-    def publishing(self, entry: Entry) -> Entry:
+    def publishing(self, entry: JournalEntry) -> JournalEntry:
         """Record that the last step begins."""
         entry = replace(entry, step="publishing")
         self._write(entry)
@@ -68,5 +68,5 @@ class Journal:
         """Record that the transaction has ended, in either way."""
         self._path.unlink(missing_ok=True)
 
-    def _write(self, entry: Entry) -> None:
+    def _write(self, entry: JournalEntry) -> None:
         put_file(self._path, json.dumps(asdict(entry), indent=1).encode())

@@ -37,7 +37,7 @@ _VALUE = re.compile(r"^\s*(?:export\s+)?([A-Z0-9_]+)=[\"']?([^\"'\n]*)[\"']?\s*$
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class CommandResult:
     """A command that has ended."""
 
     code: int
@@ -54,7 +54,7 @@ class Revision:
     """The hash of its root catalog."""
 
 
-class Server:
+class RepositoryServer:
     """One repository of this machine."""
 
     def __init__(self, settings: CvmfsSection, repository: str, output: Path, lease: str = "") -> None:
@@ -83,16 +83,16 @@ class Server:
                 remedy="run on its stratum 0 or publisher, or correct the setting `to`",
             )
 
-    def transaction(self, template: tuple[str, str] | None, token: str) -> Ended:
+    def transaction(self, template: tuple[str, str] | None, token: str) -> CommandResult:
         """Open a transaction; with a template, `(from, to)`, one tree begins as a clone of another."""
         option = ["-T", f"/{checked(template[0])}=/{checked(template[1])}"] if template else []
         return self._run(["transaction", *option, self._target()], token)
 
-    def publish(self, token: str) -> Ended:
+    def publish(self, token: str) -> CommandResult:
         """Publish the open transaction."""
         return self._run(["publish", self._target()], token)
 
-    def abort(self, token: str) -> Ended:
+    def abort(self, token: str) -> CommandResult:
         """Give the open transaction up."""
         return self._run(["abort", "-f", self._target()], token)
 
@@ -208,7 +208,7 @@ class Server:
             return ""
         return str(values.get(key, ""))
 
-    def _run(self, words: list[str], token: str) -> Ended:
+    def _run(self, words: list[str], token: str) -> CommandResult:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         # a file, not a pipe: when we are killed, the command must not die of a pipe that nobody reads
         self._output.parent.mkdir(parents=True, exist_ok=True)
@@ -238,7 +238,7 @@ class Server:
                 _end(process)
                 raise
             output.seek(0)
-            return Ended(
+            return CommandResult(
                 process.returncode, reason(output.read()[-_TAIL:].decode("utf-8", "replace"), ending)
             )
 

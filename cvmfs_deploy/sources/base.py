@@ -11,7 +11,7 @@ from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """A place with images. May be asked by several threads. Raises ContainerErrors."""
 
     @property

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cvmfs_deploy import log
-from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.settings import DeploySettings
 from cvmfs_deploy.sources import udocker
 from cvmfs_deploy.units import size_text
 from wrappers.containers import credentials
@@ -22,7 +22,7 @@ from wrappers.containers.blobs import Blob, scope_of
 from wrappers.containers.errors import ImageMissing, RegistryDown
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 from wrappers.containers.transport import CONNECTION_ERRORS, RetryBudget, reason
 
 _LARGEST_LIST = 8 << 20  # bytes of one page of tags
@@ -34,9 +34,9 @@ class RegistrySource:
 
     name = "registry"
 
-    def __init__(self, settings: Settings, retry_budget: RetryBudget | None = None) -> None:
+    def __init__(self, settings: DeploySettings, retry_budget: RetryBudget | None = None) -> None:
         self._logins = credentials.load(settings.credentials)
-        self._client = Client(
+        self._client = RegistryClient(
             settings.mirrors,
             self._logins,
             retry_budget or RetryBudget(tries=4),

@@ -20,22 +20,22 @@ from starlette.requests import ClientDisconnect
 from engine import __version__
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.app import PREFIX
-from engine.api.carmin.rest import Rest
+from engine.api.carmin.rest import RestApplication
 from engine.api.node import node_routes
 from engine.api.se import MOUNT, StorageElement
-from engine.app.access.exchange import Exchange
+from engine.app.access.exchange import GrantExchange
 from engine.app.access.needs import SERVICE
 from engine.errors import EngineError
 
 log = structlog.stdlib.get_logger("engine.api")
 
 
-class Application:
+class RoutingApplication:
     """Gives requests for the embedded storage to it as they come, and everything else to FastAPI: its routes
     are not made for bodies of gigabytes and names of any characters.
     """
 
-    def __init__(self, storage: StorageElement, others: FastAPI, rest: Rest | None = None) -> None:
+    def __init__(self, storage: StorageElement, others: FastAPI, rest: RestApplication | None = None) -> None:
         self._storage = storage
         self._others = others
         self._rest = rest
@@ -51,7 +51,7 @@ class Application:
             await self._others(scope, receive, send)
 
 
-def routes(exchange: Exchange, check: Callable[[], None]) -> FastAPI:
+def routes(exchange: GrantExchange, check: Callable[[], None]) -> FastAPI:
     """Everything but the storage. `check` raises when the engine cannot work now."""
     app = FastAPI(
         title=SERVICE,

@@ -15,7 +15,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class Refusal(Exception):
+class HttpRefusal(Exception):
     """The request is answered with this status and one line of words."""
 
     def __init__(self, status: int, words: str, **headers: str) -> None:
@@ -30,7 +30,7 @@ class Disconnected(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class StorageRequest:
     """A request for something in the storage."""
 
     method: str

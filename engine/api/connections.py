@@ -40,10 +40,12 @@ _PASSED, _SIZE_OF_INFO = 120, 192
 """Where `struct tcp_info` has the bytes that the other side has confirmed, and then those it has sent."""
 
 
-class Connection(socket.socket):
+class AcceptedConnection(socket.socket):
     """A connection that was accepted."""
 
-    def __init__(self, file: int, client: Any, now: float, left: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, file: int, client: Any, now: float, left: Callable[[AcceptedConnection], None]
+    ) -> None:
         """Take the descriptor over. `left` is called when it is closed."""
         super().__init__(fileno=file)
         self._left = left
@@ -133,7 +135,7 @@ class Connection(socket.socket):
             self.shutdown(socket.SHUT_RDWR)
 
 
-class Connections:
+class AcceptedConnections:
     """Those of one server. Used by its thread only."""
 
     def __init__(self, most: int, stall: float, least_rate: int, refused: Refused) -> None:
@@ -141,17 +143,17 @@ class Connections:
         self.stall = stall
         self._least_rate = least_rate
         self._refused = refused
-        self._of: dict[tuple[str, int], Connection] = {}
+        self._of: dict[tuple[str, int], AcceptedConnection] = {}
         self._seldom = RateLimitedLog()
 
-    def of(self, client: Any) -> Connection | None:
+    def of(self, client: Any) -> AcceptedConnection | None:
         """Find the connection of a client, as `scope["client"]` names it."""
         return self._of.get((client[0], client[1])) if client else None
 
-    def admitted(self, file: int, address: Any) -> Connection | None:
+    def admitted(self, file: int, address: Any) -> AcceptedConnection | None:
         """Admit a new connection, if there is room or can be made."""
         room = len(self._of) < self.most or self._make_room()
-        one = Connection(file, address, time.monotonic(), self._close)
+        one = AcceptedConnection(file, address, time.monotonic(), self._close)
         if room:
             self._of[address[0], address[1]] = one
             return one
@@ -186,20 +188,20 @@ class Connections:
                 one.end(at_once=True)
         return bool(idle)
 
-    def _slowest(self) -> list[Connection]:
+    def _slowest(self) -> list[AcceptedConnection]:
         """Return those that are waited for, of whoever has most of them; strangers are one."""
-        of: dict[str, list[Connection]] = {}
+        of: dict[str, list[AcceptedConnection]] = {}
         for one in self._of.values():
             if one.client_since is not None:
                 of.setdefault(one.account, []).append(one)
         return max(of.values(), key=len, default=[])
 
-    def _close(self, one: Connection) -> None:
+    def _close(self, one: AcceptedConnection) -> None:
         key = (one.client[0], one.client[1])
         if self._of.get(key) is one:
             del self._of[key]
 
-    def _slow(self, one: Connection, now: float) -> bool:
+    def _slow(self, one: AcceptedConnection, now: float) -> bool:
         if one.idle_since is not None:
             return self._idle_too_long(one, now)
         if one.body.since is not None and now - one.body.since >= self.stall:
@@ -209,7 +211,7 @@ class Connections:
             and one.answer.slow(now, one.counted()[0], self.stall, self._least_rate)
         )
 
-    def _idle_too_long(self, one: Connection, now: float) -> bool:
+    def _idle_too_long(self, one: AcceptedConnection, now: float) -> bool:
         if one.idle_since is None or now - one.idle_since < self.stall:
             return False
         taken, _ = one.counted()
@@ -218,7 +220,7 @@ class Connections:
             one.passed, one.idle_since = (taken, one.passed[1]), now
         return not moves
 
-    def _give_up(self, one: Connection) -> None:
+    def _give_up(self, one: AcceptedConnection) -> None:
         one.stalled = True
         _, sent = one.counted()
         if one.idle_since is None and not one.begun:
@@ -233,7 +235,7 @@ class Connections:
 class Listener(socket.socket):
     """A listening socket that gives connections which are known here."""
 
-    connections: Connections
+    connections: AcceptedConnections
 
     def accept(self) -> tuple[socket.socket, Any]:
         """Accept the next one that there is room for."""

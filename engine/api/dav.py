@@ -7,14 +7,14 @@ from email.utils import formatdate
 from xml.sax.saxutils import escape
 
 from engine.api.ranges import etag
-from engine.api.tree import Item
+from engine.api.tree import TreeEntry
 from engine.app.access.paths import encoded
 
 _START = '<?xml version="1.0" encoding="utf-8"?>\n<D:multistatus xmlns:D="DAV:">'
 _END = "</D:multistatus>\n"
 
 
-def multistatus(url_path: str, item: Item, below: Iterable[Item]) -> bytes:
+def multistatus(url_path: str, item: TreeEntry, below: Iterable[TreeEntry]) -> bytes:
     """Render the body of a 207: one resource, and what is directly in it."""
     base = url_path.rstrip("/")
     parts = [_START, _response(base, item)]
@@ -22,7 +22,7 @@ def multistatus(url_path: str, item: Item, below: Iterable[Item]) -> bytes:
     return "".join([*parts, _END]).encode("ascii", "xmlcharrefreplace")
 
 
-def _response(href: str, item: Item) -> str:
+def _response(href: str, item: TreeEntry) -> str:
     kind = "<D:collection/>" if item.directory else ""
     size = "" if item.directory else f"<D:getcontentlength>{item.found.st_size}</D:getcontentlength>"
     tag = "" if item.directory else f"<D:getetag>{escape(etag(item.found))}</D:getetag>"

@@ -9,7 +9,7 @@ from engine.app.access.key import Key
 from engine.app.access.tokens import TokenScope
 
 
-class Guard:
+class TokenGuard:
     """Reads tokens; those of attempts are worth something only while their attempt lives."""
 
     def __init__(self, key: Key, now: Callable[[], float], alive: Callable[[str], bool]) -> None:

@@ -18,7 +18,7 @@ from fastapi.responses import PlainTextResponse
 
 from engine.api.passwords import Passwords
 from engine.app.portal import executor_settings
-from engine.app.portal.carmin import Refused
+from engine.app.portal.carmin import CarminError
 from engine.app.portal.documents import loads
 from engine.app.portal.launching import LaunchRequest
 from engine.app.portal.portal import Portal
@@ -64,7 +64,9 @@ def moteur_routes(portal: Portal, passwords: Passwords) -> APIRouter:
             body = await _body(request)
             return PlainTextResponse(await run_in_threadpool(act, account, body))
         except BadRequest as error:
-            return _text(429 if isinstance(error, Refused) and error.status == 429 else 400, error.message)
+            return _text(
+                429 if isinstance(error, CarminError) and error.status == 429 else 400, error.message
+            )
         except EngineError:
             return _text(503, "a service that is needed does not answer")
 
@@ -112,7 +114,7 @@ def _submit(portal: Portal, account: Account, body: bytes, address: str) -> str:
 def _status(portal: Portal, account: Account, id_: str) -> str:
     try:
         found = portal.launches.find(account, id_, Action.READ)
-    except Refused:
+    except CarminError:
         return "UNKNOWN"
     return _STATUS[portal.launches.state(found)]
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from engine.api.connections import ATTEMPT
-from engine.app.access.exchange import ClaimRefused, Exchange
+from engine.app.access.exchange import ClaimRefused, GrantExchange
 from engine.errors import EngineError
 from wrappers import wire
 from wrappers.wire import Grants, Wants
@@ -15,7 +15,7 @@ LARGEST = 4 << 20
 """Bytes of wants that are read."""
 
 
-def node_routes(exchange: Exchange) -> APIRouter:
+def node_routes(exchange: GrantExchange) -> APIRouter:
     """Make the routes of the node end point."""
     router = APIRouter(prefix="/node")
 
@@ -41,7 +41,7 @@ def node_routes(exchange: Exchange) -> APIRouter:
     return router
 
 
-def _answer(exchange: Exchange, claim: str, wants: Wants) -> Response:
+def _answer(exchange: GrantExchange, claim: str, wants: Wants) -> Response:
     try:
         grants: Grants = exchange.answer(claim, wants)
     except ClaimRefused as error:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.api.carmin.caller import Caller
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.launching import Launcher, LaunchRequest
 from engine.app.portal.shown_executions import ShownExecutions
 from engine.domain.job import FINAL, JobState
@@ -145,7 +145,7 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
         what a defect of the engine left, is for administrators.
         """
         if stream == "debug" and not caller.is_admin:
-            raise Refused(Code.GENERIC, "what a defect of the engine left is for administrators")
+            raise CarminError(Code.GENERIC, "what a defect of the engine left is for administrators")
         piece = shown.log(caller, id_, number, stream, attempt, offset)
         return Response(piece, media_type="application/octet-stream")
 
@@ -165,7 +165,9 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
         """Try again what has failed or was cancelled."""
         wanted = wanted or Retried()
         if not FINAL - {JobState.SUCCEEDED} >= set(wanted.states):
-            raise Refused(Code.BAD_INPUT, "states: only failed, cancelled and skipped jobs are tried again")
+            raise CarminError(
+                Code.BAD_INPUT, "states: only failed, cancelled and skipped jobs are tried again"
+            )
         return Count(jobs=shown.retry(caller, id_, wanted.states, wanted.number))
 
     return router

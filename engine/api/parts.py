@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from engine.api.app import Application, routes
-from engine.api.carmin.rest import Rest
-from engine.api.guard import Guard
+from engine.api.app import RoutingApplication, routes
+from engine.api.carmin.rest import RestApplication
+from engine.api.guard import TokenGuard
 from engine.api.metrics import Metrics
 from engine.api.moteur import moteur_routes
 from engine.api.page.routes import page_routes
@@ -19,7 +19,7 @@ from engine.api.trees.directory import DirectoryTree
 from engine.api.trees.split import SplitTree
 from engine.api.trees.storage import StorageTree
 from engine.app.access.attempt_liveness import AttemptLiveness
-from engine.app.access.exchange import Exchange, NodeStorages
+from engine.app.access.exchange import GrantExchange, NodeStorages
 from engine.app.access.key import Key
 from engine.app.access.needs import public_url
 from engine.app.portal.audit import AuditTrail
@@ -27,7 +27,7 @@ from engine.app.portal.portal import Portal
 from engine.app.portal.quotas import has_no_room
 from engine.app.portal.refusals import Refusals
 from engine.app.portal.sessions import Sessions
-from engine.app.portal.site import Site, site_of
+from engine.app.portal.site import TreeStorage, site_of
 from engine.app.portal.tree import FileTree, kept_in
 from engine.app.portal.virtual import ROOT, owner_of
 from engine.clock import Clock
@@ -65,18 +65,18 @@ class Http:
         site = site_of(every)
         self._tree = Tree(settings.root)
         try:
-            exchange = Exchange(db, make, key, living, storages, clock)
+            exchange = GrantExchange(db, make, key, living, storages, clock)
             self._files = tree = _virtual_tree(every, self._tree, site, storages)
             self._opened = opened = portal(tree) if portal else None
             self._storage = StorageElement(
                 self._tree,
-                Guard(key, clock.now, living),
+                TokenGuard(key, clock.now, living),
                 settings.quota,
                 public_path,
                 opened.quotas if opened else None,
             )
             metrics = Metrics(db)
-            self._rest = Rest(opened, tree, clock, metrics.observe) if opened else None
+            self._rest = RestApplication(opened, tree, clock, metrics.observe) if opened else None
             others = routes(exchange, _check(db))
             others.include_router(metrics.routes(opened.users.by_secret if opened else lambda secret: None))
             if opened and self._rest:
@@ -85,7 +85,7 @@ class Http:
             self._refusals = refusals = Refusals(trail, clock)
             self._sessions = Sessions(db, every.storages if portal else {}, storages.renew, clock)
             self._server = HttpServer(
-                RefusalRecorder(Application(self._storage, others, self._rest), refusals.record),
+                RefusalRecorder(RoutingApplication(self._storage, others, self._rest), refusals.record),
                 settings.listen,
                 settings.stall,
                 settings.least_rate,
@@ -132,7 +132,7 @@ class Http:
         self._tree.close()
 
 
-def _virtual_tree(every: Settings, tree: Tree, site: Site | None, storages: NodeStorages) -> FileTree:
+def _virtual_tree(every: Settings, tree: Tree, site: TreeStorage | None, storages: NodeStorages) -> FileTree:
     here = DirectoryTree(tree, every.api)
     if site is None:
         return here

@@ -19,7 +19,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from engine.api.rate_limited_log import RateLimitedLog
 from engine.app.portal import passwords
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.failures import WINDOW_S, Failures
 from engine.app.portal.users import Users
 from engine.clock import Clock
@@ -77,7 +77,7 @@ class Passwords:
         self._failures.add(address)
         self._failures.add(address, name)
         if self._failures.too_many(address, name):
-            raise Refused(Code.AUTHENTICATION, "too many wrong passwords; wait a minute", status=429)
+            raise CarminError(Code.AUTHENTICATION, "too many wrong passwords; wait a minute", status=429)
         return None
 
     @property
@@ -107,7 +107,9 @@ class Passwords:
         if len(self._waiting) > self._most_waiting:
             last = max(self._waiting)
             self._waiting.remove(last)
-            last.turn.set_exception(Refused(Code.AUTHENTICATION, "too many log in; try again", status=429))
+            last.turn.set_exception(
+                CarminError(Code.AUTHENTICATION, "too many log in; try again", status=429)
+            )
             self._seldom.warn("too many passwords to look at", waiting=self._most_waiting)
         self._next()
         try:

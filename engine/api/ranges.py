@@ -13,7 +13,7 @@ _ONE = re.compile(r"bytes=\s*+(\d*+)\s*+-\s*+(\d*+)\s*+", re.I | re.A)
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class RangeReply:
     """What is sent of a file."""
 
     status: int
@@ -27,26 +27,26 @@ def etag(found: os.stat_result) -> str:
     return f'"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"'
 
 
-def choose(headers: Mapping[str, str], size: int, tag: str) -> Piece:
+def choose(headers: Mapping[str, str], size: int, tag: str) -> RangeReply:
     """Choose what to send. Several ranges at a time are answered with the whole file, as one is free to."""
     if (match := headers.get("if-match")) and not _named(match, tag):
-        return Piece(412, 0, 0)
+        return RangeReply(412, 0, 0)
     if (known := headers.get("if-none-match")) and _named(known, tag):
-        return Piece(304, 0, 0)
+        return RangeReply(304, 0, 0)
     wanted = headers.get("range", "")
     if headers.get("if-range", tag) != tag:
         wanted = ""
     found = _ONE.fullmatch(wanted)
     if not found or not (found[1] or found[2]):
-        return Piece(200, 0, size)
+        return RangeReply(200, 0, size)
     if found[1]:
         start = _number(found[1])
         stop = min(_number(found[2]) + 1, size) if found[2] else size
         if found[2] and _number(found[2]) < start:
-            return Piece(200, 0, size)  # it says nothing, and is ignored
+            return RangeReply(200, 0, size)  # it says nothing, and is ignored
     else:
         start, stop = max(size - _number(found[2]), 0), size
-    return Piece(206, start, stop) if start < stop else Piece(416, 0, 0)
+    return RangeReply(206, start, stop) if start < stop else RangeReply(416, 0, 0)
 
 
 def _number(digits: str) -> int:

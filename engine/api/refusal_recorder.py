@@ -11,10 +11,10 @@ from typing import Any
 
 from engine.api.asgi import Message, Receive, Send
 from engine.app.portal.carmin import Code
-from engine.app.portal.refusals import Refusal
+from engine.app.portal.refusals import RecordedRefusal
 from engine.domain.account import Account
 
-Record = Callable[[Refusal], None]
+Record = Callable[[RecordedRefusal], None]
 STALLED = "stalled"
 """In the `state` of a request: its client was too slow, and has been told so."""
 CODE, EXECUTION = "code", "execution"
@@ -59,9 +59,9 @@ class RefusalRecorder:
                 self._tell(_refusal(scope, state, shown))
 
 
-def of_connection(client: Any, status: int) -> Refusal:
+def of_connection(client: Any, status: int) -> RecordedRefusal:
     """Describe what was refused before it was a request."""
-    return Refusal("", client[0] if client else "", "request", status, int(Code.GENERIC))
+    return RecordedRefusal("", client[0] if client else "", "request", status, int(Code.GENERIC))
 
 
 def _counts(scope: Message, status: int) -> bool:
@@ -73,10 +73,10 @@ def _counts(scope: Message, status: int) -> bool:
     return any(name in (b"apikey", b"authorization") for name, _ in scope["headers"])
 
 
-def _refusal(scope: Message, state: dict[str, Any], status: int) -> Refusal:
+def _refusal(scope: Message, state: dict[str, Any], status: int) -> RecordedRefusal:
     account, client = state.get("account"), scope.get("client")
     known = account.id if isinstance(account, Account) else ""
-    return Refusal(
+    return RecordedRefusal(
         account_id=known,
         address="" if known or not client else client[0],
         action=f"{scope['method']} {_description(scope)}",

@@ -23,9 +23,19 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from engine.api import dav, digests, ranges
-from engine.api.asgi import Disconnected, Message, Receive, Refusal, Reply, Request, Send, answer, begin
+from engine.api.asgi import (
+    Disconnected,
+    HttpRefusal,
+    Message,
+    Receive,
+    Reply,
+    Send,
+    StorageRequest,
+    answer,
+    begin,
+)
 from engine.api.connections import ATTEMPT
-from engine.api.guard import Guard
+from engine.api.guard import TokenGuard
 from engine.api.receiving import Incoming, receive_into
 from engine.api.sending import FIRST, send_file
 from engine.api.tree import Tree
@@ -68,7 +78,7 @@ class _Opened:
 
     file: int
     found: os.stat_result
-    piece: ranges.Piece
+    piece: ranges.RangeReply
     digest: str
     first: bytes
 
@@ -79,7 +89,7 @@ class StorageElement:
     def __init__(
         self,
         tree: Tree,
-        guard: Guard,
+        guard: TokenGuard,
         quota: int | None,
         public_path: str = "",
         accounts: Quotas | None = None,
@@ -93,7 +103,7 @@ class StorageElement:
         self._public_path = public_path.rstrip("/")
         self._shares = Shares(_TRANSFERS)
         self._executor = ThreadPoolExecutor(_THREADS, "storage")
-        self._verbs: dict[str, Callable[[Request], Awaitable[Reply]]] = {
+        self._verbs: dict[str, Callable[[StorageRequest], Awaitable[Reply]]] = {
             "OPTIONS": self._options,
             "PUT": self._put,
             "DELETE": self._delete,
@@ -114,10 +124,10 @@ class StorageElement:
             elif verb := self._verbs.get(request.method):
                 await answer(send, await verb(request))
             else:
-                raise Refusal(405, "no such method here", Allow=_ALLOWED)
+                raise HttpRefusal(405, "no such method here", Allow=_ALLOWED)
         except Disconnected:
             return
-        except (Refusal, QuotaExceeded, Unavailable, OSError) as error:
+        except (HttpRefusal, QuotaExceeded, Unavailable, OSError) as error:
             refusal = _refusal(error, scope["method"])
             text = {"Content-Type": "text/plain; charset=utf-8"}
             reply = Reply(refusal.status, {**text, **refusal.headers}, f"{refusal.words}\n".encode())
@@ -129,18 +139,20 @@ class StorageElement:
 
     # --- who may do what --------------------------------------------------------------------------
 
-    def _request(self, scope: Message, headers: dict[str, str], receive: Receive) -> Request:
+    def _request(self, scope: Message, headers: dict[str, str], receive: Receive) -> StorageRequest:
         raw: bytes = scope["raw_path"]
         try:
             path = segments(raw.removeprefix(MOUNT))
         except BadPath as error:
-            raise Refusal(400, str(error)) from None
+            raise HttpRefusal(400, str(error)) from None
         if not raw.isascii():
-            raise Refusal(400, "a path is percent-encoded")
+            raise HttpRefusal(400, "a path is percent-encoded")
         url_path = self._public_path + raw.decode("ascii")
-        return Request(scope["method"], path, url_path, headers, receive, scope.setdefault("state", {}))
+        return StorageRequest(
+            scope["method"], path, url_path, headers, receive, scope.setdefault("state", {})
+        )
 
-    async def _scope(self, request: Request, verb: str, path: Segments) -> TokenScope:
+    async def _scope(self, request: StorageRequest, verb: str, path: Segments) -> TokenScope:
         """Check what the request may do, this included.
 
         Raises:
@@ -148,9 +160,9 @@ class StorageElement:
         """
         leave = self._guard.scope(request.header("authorization"))
         if leave is None or (leave.attempt and not await self._run(self._guard.alive, leave.attempt)):
-            raise Refusal(401, "a token of this engine is needed", WWW_Authenticate="Bearer")
+            raise HttpRefusal(401, "a token of this engine is needed", WWW_Authenticate="Bearer")
         if not leave.allows(verb, path):
-            raise Refusal(403, f"this token gives no leave to {verb} here")
+            raise HttpRefusal(403, f"this token gives no leave to {verb} here")
         request.state[ATTEMPT] = leave.attempt or "engine"
         return leave
 
@@ -167,15 +179,15 @@ class StorageElement:
 
     # --- verbs ------------------------------------------------------------------------------------
 
-    async def _options(self, request: Request) -> Reply:
+    async def _options(self, request: StorageRequest) -> Reply:
         return Reply(200, {"Allow": _ALLOWED, "DAV": "1"})
 
-    async def _put(self, request: Request) -> Reply:
+    async def _put(self, request: StorageRequest) -> Reply:
         leave = await self._scope(request, WRITE, request.path)
         if "content-range" in request.headers:
-            raise Refusal(400, "a file is put as a whole: Content-Range is not supported")
+            raise HttpRefusal(400, "a file is put as a whole: Content-Range is not supported")
         if not request.path or request.url_path.endswith("/"):
-            raise Refusal(409, "a file has a name; MKCOL makes directories")
+            raise HttpRefusal(409, "a file has a name; MKCOL makes directories")
         announced = request.header("content-length")
         said = digest.parse_digests({"digest": request.header("digest")})
         asked = digests.requested_algorithm(request.header("want-digest"))
@@ -201,7 +213,7 @@ class StorageElement:
                 await receive_into(incoming, request.receive, self._executor, beside)
                 results = incoming.results()
                 if wrong := sorted(name for name, value in said.items() if results[name] != value):
-                    raise Refusal(422, f"the body is not what its {wrong[0]} says; nothing was kept")
+                    raise HttpRefusal(422, f"the body is not what its {wrong[0]} says; nothing was kept")
                 size, replaced = incoming.size, await self._run(incoming.publish, request.path)
                 self._changed(request.path, size - replaced)
         finally:
@@ -218,7 +230,7 @@ class StorageElement:
             yield
             return
         if not self._shares.take(leave.attempt):
-            raise Refusal(429, "too many transfers at a time", Retry_After="5")
+            raise HttpRefusal(429, "too many transfers at a time", Retry_After="5")
         try:
             yield
         finally:
@@ -229,12 +241,12 @@ class StorageElement:
         if size > self._tree.free():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    async def _get(self, request: Request, send: Send) -> None:
+    async def _get(self, request: StorageRequest, send: Send) -> None:
         leave = await self._scope(request, READ, request.path)
         with self._share(leave):
             await self._sent(request, send)
 
-    async def _sent(self, request: Request, send: Send) -> None:
+    async def _sent(self, request: StorageRequest, send: Send) -> None:
         opened = await self._run(self._open, request)
         try:
             piece, found = opened.piece, opened.found
@@ -264,7 +276,7 @@ class StorageElement:
         finally:
             os.close(opened.file)
 
-    def _open(self, request: Request) -> _Opened:
+    def _open(self, request: StorageRequest) -> _Opened:
         file = self._tree.open(request.path)
         try:
             found = os.fstat(file)
@@ -279,7 +291,7 @@ class StorageElement:
             os.close(file)
             raise
 
-    async def _delete(self, request: Request) -> Reply:
+    async def _delete(self, request: StorageRequest) -> Reply:
         await self._scope(request, DELETE, request.path)
         size = await self._run(self._tree.remove, request.path)
         self._changed(request.path, -size)
@@ -291,13 +303,13 @@ class StorageElement:
         if path[0] == ROOT:
             self._accounts.changed(owner_of(path), by)
 
-    async def _mkcol(self, request: Request) -> Reply:
+    async def _mkcol(self, request: StorageRequest) -> Reply:
         await self._scope(request, WRITE, request.path)
         if not await self._run(self._tree.make, request.path):
-            raise Refusal(405, "it is there already", Allow=_ALLOWED)
+            raise HttpRefusal(405, "it is there already", Allow=_ALLOWED)
         return Reply(201)
 
-    async def _move(self, request: Request) -> Reply:
+    async def _move(self, request: StorageRequest) -> Reply:
         await self._scope(request, DELETE, request.path)
         target = self._destination(request.header("destination"))
         await self._scope(request, WRITE, target)
@@ -312,22 +324,22 @@ class StorageElement:
 
     def _must_not_be_too_deep(self, source: Segments, target: Segments) -> None:
         if len(target) + self._tree.levels(source) > DEEPEST:
-            raise Refusal(409, f"what lies below would have more than {DEEPEST} levels")
+            raise HttpRefusal(409, f"what lies below would have more than {DEEPEST} levels")
 
     def _destination(self, url: str) -> Segments:
         try:
             path = urlsplit(url).path
         except ValueError as error:
-            raise Refusal(400, f"Destination: {error}") from None
+            raise HttpRefusal(400, f"Destination: {error}") from None
         for base in (f"{self._public_path}/se/", "/se/"):
             if path.startswith(base):
                 try:
                     return segments(path.removeprefix(base).encode("latin-1"))
                 except BadPath as error:
-                    raise Refusal(400, f"Destination: {error}") from None
-        raise Refusal(400, "a Destination in this storage is needed")
+                    raise HttpRefusal(400, f"Destination: {error}") from None
+        raise HttpRefusal(400, "a Destination in this storage is needed")
 
-    async def _propfind(self, request: Request) -> Reply:
+    async def _propfind(self, request: StorageRequest) -> Reply:
         await self._scope(request, READ, request.path)
         deep = request.header("depth") not in ("", "0")
         item = await self._run(self._tree.item, request.path)
@@ -343,18 +355,18 @@ def _kept_for(path: Segments) -> str:
     return "/".join(path[: end + 1])
 
 
-def _refusal(error: Refusal | QuotaExceeded | Unavailable | OSError, method: str) -> Refusal:
+def _refusal(error: HttpRefusal | QuotaExceeded | Unavailable | OSError, method: str) -> HttpRefusal:
     """Translate trouble with the disk for a client, without any path of this machine."""
-    if isinstance(error, Refusal):
+    if isinstance(error, HttpRefusal):
         return error
     if isinstance(error, QuotaExceeded):
-        return Refusal(507, str(error))
+        return HttpRefusal(507, str(error))
     if isinstance(error, Unavailable):
-        return Refusal(503, "the engine cannot say now whether this is allowed", Retry_After="5")
+        return HttpRefusal(503, "the engine cannot say now whether this is allowed", Retry_After="5")
     status = _STATUS.get(error.errno or 0, 500)
     if status == 409 and method in ("GET", "HEAD", "PROPFIND", "DELETE"):
         status = 404  # a directory where a file was meant, a file where a directory was
     words = os.strerror(error.errno or 0)
     if status == 500:
         log.error("%s fails: %s", method, words)
-    return Refusal(status, words)
+    return HttpRefusal(status, words)

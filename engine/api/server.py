@@ -19,7 +19,7 @@ from typing import Any
 import uvicorn
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from engine.api.connections import Connections, Listener, Refused
+from engine.api.connections import AcceptedConnections, Listener, Refused
 from engine.api.rate_limited_log import RateLimitedLog
 from engine.api.strict import LARGEST, Strict
 from engine.api.timed import Timed
@@ -56,7 +56,7 @@ class HttpServer:
         proxies: Sequence[str] = (),
         beyond_loopback: bool = False,
     ) -> None:
-        self._connections = Connections(_as_many_as_files(most), stall, least_rate, refused)
+        self._connections = AcceptedConnections(_as_many_as_files(most), stall, least_rate, refused)
         self._socket = _bind(listen, self._connections, beyond_loopback=beyond_loopback)
         behind = ProxyHeadersMiddleware(app, list(proxies)) if proxies else app
         config = uvicorn.Config(
@@ -131,7 +131,7 @@ def _as_many_as_files(most: int) -> int:
     return most if soft == resource.RLIM_INFINITY else min(most, max(16, (soft - _OTHER_FILES) // 2))
 
 
-def _bind(listen: str, connections: Connections, *, beyond_loopback: bool) -> Listener:
+def _bind(listen: str, connections: AcceptedConnections, *, beyond_loopback: bool) -> Listener:
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not port.isdigit() or int(port) > 65_535:

@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from engine.api.asgi import Message, Receive, Refusal, Reply, Send, answer, document
+from engine.api.asgi import HttpRefusal, Message, Receive, Reply, Send, answer, document
 from engine.api.connections import Refused
 
 LARGEST = 64 << 10
@@ -36,7 +36,7 @@ class Strict:
         try:
             _check(scope)
             scope = _in_origin_form(scope)
-        except Refusal as refusal:
+        except HttpRefusal as refusal:
             self._refused(scope.get("client"), refusal.status)
             headers = {"Content-Type": "application/json", "Connection": "close"}
             await answer(send, Reply(refusal.status, headers, document(refusal.words)))
@@ -53,17 +53,17 @@ def _check(scope: Message) -> None:
         Refusal: 400, 431 or 505.
     """
     if scope["http_version"] not in ("1.0", "1.1"):
-        raise Refusal(505, "HTTP/1.1 is spoken here")
+        raise HttpRefusal(505, "HTTP/1.1 is spoken here")
     names = [name for name, _ in scope["headers"]]
     if b"transfer-encoding" in names and (b"content-length" in names or scope["http_version"] == "1.0"):
-        raise Refusal(400, "a body has a length or an encoding, and in HTTP/1.0 a length")
+        raise HttpRefusal(400, "a body has a length or an encoding, and in HTTP/1.0 a length")
     if any(name == b"host" and not _HOST.fullmatch(value) for name, value in scope["headers"]):
-        raise Refusal(400, "Host is no name of a host")
+        raise HttpRefusal(400, "Host is no name of a host")
     if any(names.count(name) > 1 for name in _ONCE):
-        raise Refusal(400, "Authorization, apikey and Content-Type stand once in a request")
+        raise HttpRefusal(400, "Authorization, apikey and Content-Type stand once in a request")
     size = len(scope["raw_path"]) + len(scope["query_string"])
     if size + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > LARGEST:
-        raise Refusal(431, f"the head of a request has at most {LARGEST} bytes")
+        raise HttpRefusal(431, f"the head of a request has at most {LARGEST} bytes")
 
 
 def _in_origin_form(scope: Message) -> Message:
@@ -77,7 +77,7 @@ def _in_origin_form(scope: Message) -> Message:
         return scope
     found = _ABSOLUTE.fullmatch(target)
     if found is None or not _HOST.fullmatch(found[1]):
-        raise Refusal(400, "the target of a request is a path")
+        raise HttpRefusal(400, "the target of a request is a path")
     path = found[2] or b"/"
     return {**scope, "raw_path": path, "path": unquote(path.decode("ascii"))}
 

@@ -7,14 +7,14 @@ import time
 from typing import Any
 
 from engine.api.asgi import Message, Receive, Send
-from engine.api.connections import Connection, Connections
+from engine.api.connections import AcceptedConnection, AcceptedConnections
 from engine.api.refusal_recorder import STALLED
 
 
 class Timed:
     """An ASGI application around another."""
 
-    def __init__(self, app: Any, connections: Connections) -> None:
+    def __init__(self, app: Any, connections: AcceptedConnections) -> None:
         self._app = app
         self._connections = connections
 
@@ -40,7 +40,7 @@ class Timed:
 class _Request:
     """A request on a connection."""
 
-    def __init__(self, one: Connection, state: dict[str, Any], receive: Receive, send: Send) -> None:
+    def __init__(self, one: AcceptedConnection, state: dict[str, Any], receive: Receive, send: Send) -> None:
         self._one, self._state, self._receive, self._send = one, state, receive, send
         self._more_body = True
         self.complete = False

@@ -28,7 +28,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no wait fo
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TreeEntry:
     """Something in the tree."""
 
     name: str
@@ -82,14 +82,14 @@ class Tree:
         found = os.fstatvfs(self._root)
         return found.f_bavail * found.f_frsize
 
-    def item(self, path: Segments) -> Item:
+    def item(self, path: Segments) -> TreeEntry:
         """Describe a path: a file or a directory, nothing else counts."""
         if not path:
-            return Item("", os.fstat(self._root))
+            return TreeEntry("", os.fstat(self._root))
         with self._above(path) as (directory, name):
             return _item(name, os.stat(name, dir_fd=directory, follow_symlinks=False))
 
-    def items(self, path: Segments) -> list[Item]:
+    def items(self, path: Segments) -> list[TreeEntry]:
         """List what is directly in a directory, by name."""
         with self._directory(path) as directory, os.scandir(directory) as entries:
             found = []
@@ -236,10 +236,10 @@ def _plain(error: OSError) -> OSError:
     return error
 
 
-def _item(name: str, found: os.stat_result) -> Item:
+def _item(name: str, found: os.stat_result) -> TreeEntry:
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    return Item(name, found)
+    return TreeEntry(name, found)
 
 
 def _must_not_be(name: str, directory: int) -> None:

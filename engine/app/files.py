@@ -17,12 +17,12 @@ from engine.domain.tool import InputType, Tool
 from engine.errors import BadRequest
 from engine.planning import InputFile
 from engine.settings.data import StorageSection
-from engine.store.sources import Source
+from engine.store.sources import ExecutionSource
 
 _MANY = 100_000  # inputs of a sweep that are looked at once only
 
 
-class Files:
+class FileResolver:
     """Turns File values into absolute paths and URLs.
 
     Relative paths resolve against `directory`, the current one by default. Jobs that run elsewhere take local
@@ -92,7 +92,7 @@ class Files:
             problems += participants(tool, settled, self._lacks)
         return settled, problems
 
-    def sources(self, inputs: Sequence[InputFile], *, bring: bool) -> list[Source]:
+    def sources(self, inputs: Sequence[InputFile], *, bring: bool) -> list[ExecutionSource]:
         """Return where jobs find these, unless it is simply their path; local files are to be brought, if
         asked.
 
@@ -104,11 +104,11 @@ class Files:
             if not os.path.isabs(one.source):
                 found.append(self._remote.source(one.source))
             elif bring:
-                found.append(Source(one.source, "", packed=os.path.isdir(one.source)))
+                found.append(ExecutionSource(one.source, "", packed=os.path.isdir(one.source)))
                 self._reserve(found[-1])
         return found
 
-    def _reserve(self, one: Source) -> None:
+    def _reserve(self, one: ExecutionSource) -> None:
         """See that a local file can come to where jobs run: with these, or by a storage when there is no room
         for all of them.
         """

@@ -124,7 +124,7 @@ def _look_at(name: Reference, node: NodeSettings, source: str) -> int | None:
     """
     try:
         logins = credentials.load(node.credentials)
-        client = registry.Client(node.mirrors, logins, CVMFS_TIMEOUT_S, authorities=node.authorities)
+        client = registry.RegistryClient(node.mirrors, logins, CVMFS_TIMEOUT_S, authorities=node.authorities)
         return _runnable(client, name).size
     except (errors.WrongPlatform, errors.NoImage) as error:
         raise BadRequest(f"{source}: container-image.image: {error}") from None
@@ -132,7 +132,7 @@ def _look_at(name: Reference, node: NodeSettings, source: str) -> int | None:
         return None
 
 
-def _runnable(client: registry.Client, name: Reference) -> manifests.Resolved:
+def _runnable(client: registry.RegistryClient, name: Reference) -> manifests.Resolved:
     """Resolve the image of a name, whose manifest and configuration say that it runs here."""
     resolved = client.resolve(name)
     manifests.diff_ids_of(client.config(resolved), resolved, platforms.platform())
@@ -152,7 +152,7 @@ def _ask_registry(name: Reference, node: NodeSettings, path: str, retry_budget: 
     except errors.UnsuitableNode as error:
         raise SettingsError(f"setting node.credentials: {error}") from None
     try:
-        client = registry.Client(node.mirrors, logins, retry_budget, authorities=node.authorities)
+        client = registry.RegistryClient(node.mirrors, logins, retry_budget, authorities=node.authorities)
         resolved = _runnable(client, name)
     except (errors.ImageMissing, errors.NoImage):
         raise

@@ -16,7 +16,7 @@ from engine.store import descriptors, sources
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job
-from engine.store.sources import Source
+from engine.store.sources import ExecutionSource
 from wrappers.wire import Input, Manifest, Output, TextFile
 
 
@@ -73,7 +73,7 @@ class Manifests:
 
     def _inputs(self, execution: Execution, files: Sequence[InputFile]) -> list[Input]:
         """Return where a job finds its files: at paths of its own machine, or where the sources say."""
-        known: dict[str, Source] = {}
+        known: dict[str, ExecutionSource] = {}
         if files and self._has_sources(execution.id):
             with self._db.read() as connection:
                 known = sources.of(connection, execution.id, [file.source for file in files])
@@ -103,7 +103,7 @@ def _needs_transfers(inputs: Sequence[Input], destinations: Sequence[str]) -> bo
     return any(not url.startswith(("file:", SANDBOX)) for url in urls)
 
 
-def _input(file: InputFile, known: Source | None) -> Input:
+def _input(file: InputFile, known: ExecutionSource | None) -> Input:
     if known is None:
         return Input(file.id, to_url(Path(file.source)), file.name)
     return Input(

@@ -15,7 +15,7 @@ from engine.app.collisions import Names
 from engine.app.data.destinations import writable
 from engine.app.data.remote import Remote
 from engine.app.data.uploads import staging
-from engine.app.files import Files
+from engine.app.files import FileResolver
 from engine.app.images import pin
 from engine.app.option_resolution import resolve_options
 from engine.app.requests import SubmitRequest
@@ -42,7 +42,7 @@ from engine.settings.tree import Settings
 from engine.store import descriptors
 from engine.store.database import Database
 from engine.store.jobs import NewJob
-from engine.store.sources import Source
+from engine.store.sources import ExecutionSource
 
 BATCH = 200
 """Invocations whose files on storages are looked at together."""
@@ -61,7 +61,7 @@ class Plan:
     backend: str
     warnings: tuple[str, ...]
     points: Iterator[Point]
-    files: Files
+    files: FileResolver
     needs_staging: bool
     """Whether files of this machine are brought to a storage first."""
     offer: NodeServices
@@ -74,7 +74,7 @@ class PlannedJob:
 
     new: NewJob
     expansion: Expansion
-    sources: Sequence[Source] = ()
+    sources: Sequence[ExecutionSource] = ()
     """Its files that are not simply paths of the machine where it runs."""
 
 
@@ -122,7 +122,7 @@ def plan(
             *(pinned.warnings if pinned else ()),
         ),
         points=read_invocations(request.invocations, compiled.tool, request.sweep),
-        files=Files(
+        files=FileResolver(
             Remote(storage, catalogues, settings.storages, settings.data.parallel),
             settings.storages,
             partial(_staging, settings, offer),

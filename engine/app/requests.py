@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.domain.options import Grid
+from engine.domain.options import GridOptions
 from engine.ids import ExecutionId
 from engine.planning import Descriptor, Sweep
 
@@ -45,7 +45,7 @@ class SubmitRequest:
     """Variables of the tool, beside its descriptor's and over them."""
     retries: int | None = None
     """Further attempts after one kind of failure, at most; None: what the cause allows."""
-    grid: Grid = field(default_factory=Grid)
+    grid: GridOptions = field(default_factory=GridOptions)
     """What is asked of a grid."""
     group: int = 1
     results_name: str | None = None

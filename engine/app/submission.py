@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy.engine import Connection
 
 from engine.app.data.destinations import destinations_of
-from engine.app.data.uploads import Uploader, size_of, weight
+from engine.app.data.uploads import ResultUploader, size_of, weight
 from engine.app.planner import Plan, PlannedJob, planned_jobs, results_of, validator
 from engine.app.repeated import asks_the_same
 from engine.clock import Clock
@@ -161,7 +161,9 @@ class Submissions:
             return
         upload_progress = progress(len(wanted), size_of(wanted)) if progress else None
         travel = weight(wanted) <= self._settings.data.travelling
-        bringer = Uploader(self._settings, self._storage, upload_progress, new.results if travel else "")
+        bringer = ResultUploader(
+            self._settings, self._storage, upload_progress, new.results if travel else ""
+        )
         for at in range(0, len(wanted), PAGE):
             found = bringer.upload_all(wanted[at : at + PAGE])
             with self._db.write() as connection:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
-from engine.domain.usage import DIMENSIONS, Slot, Sums, summed
+from engine.domain.usage import DIMENSIONS, Slot, UsageTotals, summed
 from engine.errors import BadRequest
 from engine.store import accounts, usage
 from engine.store.database import Database
@@ -34,9 +34,11 @@ def usage_of(db: Database, by: Sequence[str], since: str = "", until: str = "") 
     return [{**dict(zip(by, key, strict=True)), **_rounded(each)} for key, each in sums]
 
 
-def _within(found: Iterator[tuple[Slot, Sums]], since: str, until: str) -> Iterator[tuple[Slot, Sums]]:
+def _within(
+    found: Iterator[tuple[Slot, UsageTotals]], since: str, until: str
+) -> Iterator[tuple[Slot, UsageTotals]]:
     return (pair for pair in found if since <= pair[0].month and (not until or pair[0].month <= until))
 
 
-def _rounded(sums: Sums) -> dict[str, Any]:
+def _rounded(sums: UsageTotals) -> dict[str, Any]:
     return {**asdict(sums), "core_hours": round(sums.core_hours, 6), "gpu_hours": round(sums.gpu_hours, 6)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.dirac.client import DiracBridge, Refused
+from engine.dirac.client import DiracBridge, DiracRefused
 from engine.dirac.names import url_of
-from engine.domain.catalogue import Entry
+from engine.domain.catalogue import CatalogueEntry
 from engine.errors import NotFound, Unavailable
 
 PAGE = 500
@@ -22,18 +22,18 @@ class DiracCatalogue:
     def __init__(self, bridge: DiracBridge) -> None:
         self._bridge = bridge
 
-    def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
+    def lookup(self, names: Sequence[str]) -> Mapping[str, CatalogueEntry]:
         """Look these names up: URLs that anybody can use first, then the name itself, for those who have a
         DIRAC client.
         """
-        found: dict[str, Entry] = {}
+        found: dict[str, CatalogueEntry] = {}
         for some in _pages(names):
             for name, facts in self._ask("lookup", names=some).items():
                 checksums = {"adler32": facts["adler32"]} if facts["adler32"] else {}
-                found[name] = Entry(name, facts["size"], checksums, (*facts["urls"], url_of(name)))
+                found[name] = CatalogueEntry(name, facts["size"], checksums, (*facts["urls"], url_of(name)))
         return found
 
-    def register(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+    def register(self, entries: Sequence[CatalogueEntry]) -> Mapping[str, str]:
         """Nothing is left to do for what lies at `lfn:`; DIRAC keeps no other storages' files."""
         return {
             one.name: "the DIRAC File Catalog knows only what is stored as lfn:"
@@ -61,7 +61,7 @@ class DiracCatalogue:
     def _ask(self, verb: str, **arguments: Any) -> Any:
         try:
             return self._bridge.ask(verb, timeout=_TIMEOUT_S, **arguments)
-        except (Refused, NotFound) as error:
+        except (DiracRefused, NotFound) as error:
             raise Unavailable(f"DIRAC File Catalog: {error}") from None
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from engine.app.data.replica_map import dumps, loads
-from engine.domain.catalogue import Entry, below, merged, same_content
+from engine.domain.catalogue import CatalogueEntry, below, merged, same_content
 from engine.errors import Unavailable
 
 
@@ -20,12 +20,12 @@ class ReplicaMapCatalogue:
     def __init__(self, url: str) -> None:
         self._path = Path(unquote(urlsplit(url).path))
 
-    def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
+    def lookup(self, names: Sequence[str]) -> Mapping[str, CatalogueEntry]:
         """Look these names up."""
         known = self._read()
         return {name: known[name] for name in names if name in known}
 
-    def register(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+    def register(self, entries: Sequence[CatalogueEntry]) -> Mapping[str, str]:
         """Make these known; another content under a known name is refused."""
         problems: dict[str, str] = {}
         with self._changing() as known:
@@ -47,7 +47,7 @@ class ReplicaMapCatalogue:
         """Names below a logical directory."""
         return below(self._read(), prefix)
 
-    def _read(self) -> dict[str, Entry]:
+    def _read(self) -> dict[str, CatalogueEntry]:
         try:
             text = self._path.read_bytes()
         except FileNotFoundError:
@@ -57,7 +57,7 @@ class ReplicaMapCatalogue:
         return {one.name: one for one in loads(text, str(self._path))}
 
     @contextmanager
-    def _changing(self) -> Iterator[dict[str, Entry]]:
+    def _changing(self) -> Iterator[dict[str, CatalogueEntry]]:
         """Give the entries, and write them back as a whole; others who change them wait."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from engine.errors import BadRequest
 from engine.usecases import ProductView
 
 if TYPE_CHECKING:
-    from engine.client.files import Files
+    from engine.client.files import FilesClient
 
 
 class AtDaemon(RemoteExecutions):
@@ -29,7 +29,7 @@ class AtDaemon(RemoteExecutions):
 class PlatformFiles:
     """A storage to read from: files by their paths at the platform."""
 
-    def __init__(self, files: Files) -> None:
+    def __init__(self, files: FilesClient) -> None:
         self._files = files
 
     def get(self, url: str, into: Path, progress: object = None) -> None:

@@ -12,7 +12,7 @@ from engine.cli import show
 from engine.cli.session import ExecutionArgument, Json, session
 
 if TYPE_CHECKING:
-    from engine.domain.catalogue import Entry
+    from engine.domain.catalogue import CatalogueEntry
 
 app = typer.Typer(
     help="Files under logical names: results, and what was imported. As inputs they are lfn:/NAME.",
@@ -39,7 +39,7 @@ def show_(names: NamesArgument, json: Json = False) -> None:
     from engine.errors import NotFound
 
     wanted = [name_of(name) or checked(name) for name in names]
-    found: dict[str, Entry] = {}
+    found: dict[str, CatalogueEntry] = {}
     for catalogue in session.engine.catalogues:
         found = {**catalogue.lookup(wanted), **found}
     for name in wanted:

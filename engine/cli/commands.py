@@ -69,7 +69,7 @@ _INSTEAD = {
 """What to do where a command is not there."""
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """The group of all commands."""
 
     def list_commands(self, ctx: Any) -> list[str]:

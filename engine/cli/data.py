@@ -16,7 +16,7 @@ from engine.cli.session import Json, session
 
 if TYPE_CHECKING:
     from engine.app.data.copying import Copied
-    from engine.app.data.files import Data, Found
+    from engine.app.data.files import Data, FoundFile
 
 app = typer.Typer(
     help="Files on storages. A location is STORAGE:PATH (a storage of the settings), a URL, or a local path.",
@@ -138,7 +138,7 @@ def _storages(json: bool) -> None:
             print(f"{name}:\t{section.url}")
 
 
-def _line(found: Found, long: bool) -> str:
+def _line(found: FoundFile, long: bool) -> str:
     name = show.cell(found.name) + ("/" if found.directory else "")
     if not long:
         return name

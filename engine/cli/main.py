@@ -13,13 +13,13 @@ import typer
 
 from engine import __version__
 from engine.cli import show, signals
-from engine.cli.commands import Commands
+from engine.cli.commands import CommandGroup
 from engine.cli.session import session
-from engine.terminal import Program
+from engine.terminal import CommandProgram
 
 cli = typer.Typer(
     name="engine",
-    cls=Commands,
+    cls=CommandGroup,
     help="Runs Boutiques tools in containers, on this machine or on a grid, and brings their results home.",
     no_args_is_help=True,
     add_completion=False,
@@ -60,7 +60,7 @@ def main() -> None:
     """Run a command; every expected failure is one clear line and a documented exit code."""
     signals.install_handlers()
     logging.getLogger().addHandler(show.Warnings(logging.WARNING))
-    _exit(Program("engine", cli).run(sys.argv[1:]))
+    _exit(CommandProgram("engine", cli).run(sys.argv[1:]))
 
 
 def _exit(code: int) -> NoReturn:

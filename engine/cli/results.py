@@ -56,11 +56,11 @@ def _checked(execution: str | None, *, deep: bool) -> Iterator[Checked]:
 
 def _check(found: Iterator[Checked], *, json: bool) -> int:
     """Tell how each result was found; the exit code."""
-    from engine.app.data.check import Health
+    from engine.app.data.check import ResultHealth
 
     rows, worst = [], 0
     for one in found:
-        worst = max(worst, {Health.LOST: 1, Health.UNKNOWN: 3}.get(one.health, 0))
+        worst = max(worst, {ResultHealth.LOST: 1, ResultHealth.UNKNOWN: 3}.get(one.health, 0))
         if json:
             show.json_line(one)
         else:

@@ -11,10 +11,10 @@ import typer
 from engine.cli import show
 from engine.cli.administration import administration
 from engine.cli.session import Json
-from engine.domain.usage import DIMENSIONS, Sums
+from engine.domain.usage import DIMENSIONS, UsageTotals
 from engine.errors import BadRequest
 
-_SUMS = list(Sums.__slots__)
+_SUMS = list(UsageTotals.__slots__)
 
 
 def command(

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from engine.client.administration import Administration
-from engine.client.files import Files
-from engine.client.pipelines import Pipelines
+from engine.client.administration import AdministrationClient
+from engine.client.files import FilesClient
+from engine.client.pipelines import PipelinesClient
 from engine.client.platforms import Platforms
 from engine.client.proposals import Proposals
 from engine.errors import BadRequest
@@ -29,7 +29,7 @@ from engine.ids import new_id
 RUNNING = "Running"
 
 
-class Client(Files, Pipelines, Proposals, Platforms, Administration):
+class Client(FilesClient, PipelinesClient, Proposals, Platforms, AdministrationClient):
     """Speaks CARMIN to a daemon. Threads have a client each."""
 
     def submit(

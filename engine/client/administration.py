@@ -11,7 +11,7 @@ from engine.client.requests import Requests
 _PAGE = 1000
 
 
-class Administration(Requests):
+class AdministrationClient(Requests):
     """For administrators; others are refused. NotFound is raised for a name that nobody has."""
 
     def users(self) -> list[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ from engine.errors import BadRequest
 from engine.ids import new_id
 
 
-class Files(Requests):
+class FilesClient(Requests):
     """What lies below `/vip`."""
 
     def exists(self, path: str) -> bool:

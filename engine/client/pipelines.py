@@ -11,7 +11,7 @@ from engine.client.requests import Requests
 _ADMIN = "admin/pipelines"
 
 
-class Pipelines(Requests):
+class PipelinesClient(Requests):
     """Pipelines."""
 
     def pipelines(self) -> list[Mapping[str, Any]]:

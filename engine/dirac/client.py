@@ -45,7 +45,7 @@ SCRIPT = Path(answers.__file__).parent
 _LOGIN = "`engine login` tells what to type"
 
 
-class Refused(Exception):
+class DiracRefused(Exception):
     """DIRAC says that the request is wrong; it would say so again."""
 
 
@@ -249,7 +249,7 @@ def _error(trouble: Mapping[str, str], *, starting: bool) -> Exception:
     message = trouble.get("message", "")
     match trouble.get("kind"):
         case answers.REFUSED:
-            return Refused(message)
+            return DiracRefused(message)
         case answers.ABSENT:
             return NotFound(message)
         case answers.CREDENTIAL:

@@ -27,7 +27,7 @@ def dirac_client_settings(section: DiracClientSection) -> DiracClientSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class CatalogueSettings:
     """What files at `lfn:` need."""
 
     client: DiracClientSettings

@@ -15,7 +15,7 @@ RESULTS = "/executions/"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """A file under its logical name."""
 
     name: str
@@ -28,7 +28,7 @@ class Entry:
     """URLs, the preferred one first."""
 
 
-def same_content(one: Entry, other: Entry) -> bool:
+def same_content(one: CatalogueEntry, other: CatalogueEntry) -> bool:
     """Say whether nothing says that two entries are of different files."""
     if one.size != other.size and None not in (one.size, other.size):
         return False
@@ -36,11 +36,11 @@ def same_content(one: Entry, other: Entry) -> bool:
     return all(one.checksums[name] == other.checksums[name] for name in common)
 
 
-def merged(one: Entry, other: Entry) -> Entry:
+def merged(one: CatalogueEntry, other: CatalogueEntry) -> CatalogueEntry:
     """Merge the replicas and checksums of two entries; the first one's replicas are preferred."""
     replicas = tuple(dict.fromkeys((*one.replicas, *other.replicas)))
     size = one.size if one.size is not None else other.size
-    return Entry(one.name, size, {**other.checksums, **one.checksums}, replicas)
+    return CatalogueEntry(one.name, size, {**other.checksums, **one.checksums}, replicas)
 
 
 def name_of(text: str) -> str | None:

@@ -18,7 +18,7 @@ class Destination(NamedTuple):
     door: bool = False  # the same storage as the destination before it, reached in another way
 
 
-class Grid(NamedTuple):
+class GridOptions(NamedTuple):
     """What the jobs of one execution ask of a grid, beside the settings of the back-end."""
 
     sites: List[str] = []  # noqa: UP006, RUF012  # where they may run; empty: where the settings say
@@ -48,6 +48,6 @@ class Options(NamedTuple):
     exchange: str = ""  # where nodes exchange claims for grants
     transfers: Transfers = Transfers()
     network: str = wire.NETWORK_MACHINE  # what its tools can reach
-    grid: Grid = Grid()
+    grid: GridOptions = GridOptions()
     retries: Optional[int] = None  # noqa: UP045  # further attempts after one kind of failure, at most
     isolated: bool = False  # only runtimes that keep the tool apart from the engine

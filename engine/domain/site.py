@@ -36,7 +36,7 @@ _SHOWS_NOTHING: Final = {c.name for c in CAUSES.values() if c.site == NO} - {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SiteOutcome:
     """How an attempt ended at a site."""
 
     at: float
@@ -52,7 +52,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class SiteRest:
     """Until when a site rests."""
 
     until: float = 0.0
@@ -60,17 +60,17 @@ class Rest:
     """Rests one after the other, without a recovery between them."""
 
 
-def outcome(at: float, user: str, image: str, cause: str, failure: str) -> Outcome | None:
+def outcome(at: float, user: str, image: str, cause: str, failure: str) -> SiteOutcome | None:
     """Give what the end of an attempt tells of its site; None is nothing."""
     if not failure:
-        return Outcome(at, user, image)
+        return SiteOutcome(at, user, image)
     named = cause_of(cause, failure)
     if named.name in _SHOWS_NOTHING:
         return None
-    return Outcome(at, user, image, "" if named.site == NO else named.name)
+    return SiteOutcome(at, user, image, "" if named.site == NO else named.name)
 
 
-def remember(known: Iterable[Outcome], new: Outcome) -> list[Outcome]:
+def remember(known: Iterable[SiteOutcome], new: SiteOutcome) -> list[SiteOutcome]:
     """Add an outcome to those of a site, oldest first, and leave out what is not looked at any more."""
     fresh = [one for one in (*known, new) if one.at > new.at - WINDOW_S]
     counts: dict[tuple[str, str], int] = {}
@@ -84,21 +84,21 @@ def remember(known: Iterable[Outcome], new: Outcome) -> list[Outcome]:
     return kept[::-1]
 
 
-def rest(old: Rest, here: Sequence[Outcome], others: Sequence[Outcome]) -> Rest:
+def rest(old: SiteRest, here: Sequence[SiteOutcome], others: Sequence[SiteOutcome]) -> SiteRest:
     """Decide whether a site rests, once the last of the outcomes `here` is known; `others` are those of the
     other sites of its grid.
     """
     if not at_fault(here, others):
-        return Rest()
+        return SiteRest()
     now = here[-1].at
     if now < old.until or not here[-1].cause:
         return old  # what still ends there was sent before it rested
-    return Rest(now + min(FIRST_REST_S * 2.0 ** min(old.times, 20), LONGEST_REST_S), old.times + 1)
+    return SiteRest(now + min(FIRST_REST_S * 2.0 ** min(old.times, 20), LONGEST_REST_S), old.times + 1)
 
 
-def at_fault(here: Sequence[Outcome], others: Sequence[Outcome]) -> bool:
+def at_fault(here: Sequence[SiteOutcome], others: Sequence[SiteOutcome]) -> bool:
     """Say whether a good part of several users, or of several images, fail at a site by its own fault."""
-    voices: dict[tuple[str, str], list[Outcome]] = {}
+    voices: dict[tuple[str, str], list[SiteOutcome]] = {}
     for one in here:
         voices.setdefault(one.who, []).append(one)
     blaming, failures = set(), 0
@@ -111,7 +111,7 @@ def at_fault(here: Sequence[Outcome], others: Sequence[Outcome]) -> bool:
     return several and failures >= LEAST and len(blaming) >= SHARE * len(voices)
 
 
-def _blamed(ends: Sequence[Outcome], good_elsewhere: Sequence[float]) -> int:
+def _blamed(ends: Sequence[SiteOutcome], good_elsewhere: Sequence[float]) -> int:
     """Count the failures of one user's one image that are laid on the site."""
     first = min((one.at for one in ends if one.cause), default=0.0)
     better = any(at >= first for at in good_elsewhere)

@@ -73,7 +73,7 @@ class ToolOutput:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class InputGroup:
     """One entry of `groups`: a rule about several inputs."""
 
     id: str
@@ -136,7 +136,7 @@ class Tool:
     image: ContainerImage | None = None
     inputs: tuple[ToolInput, ...] = ()
     outputs: tuple[ToolOutput, ...] = ()
-    groups: tuple[Group, ...] = ()
+    groups: tuple[InputGroup, ...] = ()
     error_codes: Mapping[int, str] = field(default_factory=dict)
     resources: Resources = Resources()
     environment: tuple[tuple[str, str], ...] = ()

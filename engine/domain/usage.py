@@ -24,7 +24,7 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class UsageTotals:
     """What was done and taken."""
 
     jobs: int = 0
@@ -38,9 +38,9 @@ class Sums:
     bytes: int = 0
     """Of results that were kept."""
 
-    def __add__(self, other: Sums) -> Sums:
+    def __add__(self, other: UsageTotals) -> UsageTotals:
         """Give both together."""
-        return Sums(
+        return UsageTotals(
             self.jobs + other.jobs,
             self.attempts + other.attempts,
             self.failures + other.failures,
@@ -52,11 +52,11 @@ class Sums:
 
 def of_attempt(
     report: Mapping[str, Any] | None, *, failed: bool, last: bool, cores: int, gpu: bool, size: int
-) -> Sums:
+) -> UsageTotals:
     """Give what one ended attempt took; without a report nothing is known of its time."""
     figures = report or {}
     hours = max(float(figures.get("ended") or 0.0) - float(figures.get("started") or 0.0), 0.0) / 3600
-    return Sums(
+    return UsageTotals(
         jobs=int(last),
         attempts=1,
         failures=int(failed),
@@ -67,13 +67,13 @@ def of_attempt(
 
 
 def summed(
-    found: Iterable[tuple[Slot, Sums]], by: Sequence[str], groups: Mapping[str, Sequence[str]]
-) -> list[tuple[tuple[str, ...], Sums]]:
+    found: Iterable[tuple[Slot, UsageTotals]], by: Sequence[str], groups: Mapping[str, Sequence[str]]
+) -> list[tuple[tuple[str, ...], UsageTotals]]:
     """Give sums for each combination of dimensions, sorted.
 
     `groups` has the groups of each account: who is in several counts for each of them, who is in none for "".
     """
-    sums: dict[tuple[str, ...], Sums] = {}
+    sums: dict[tuple[str, ...], UsageTotals] = {}
     for slot, each in found:
         of = groups.get(slot.account) or [""]
         for group in of if "group" in by else [""]:
@@ -86,5 +86,5 @@ def summed(
                 "month": slot.month,
             }
             key = tuple(values[name] for name in by)
-            sums[key] = sums.get(key, Sums()) + each
+            sums[key] = sums.get(key, UsageTotals()) + each
     return sorted(sums.items(), key=lambda pair: pair[0])

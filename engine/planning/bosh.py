@@ -56,7 +56,7 @@ def zenodo_record(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     from boutiques.publisher import Publisher
 
-    class Record(Publisher):  # type: ignore[misc] # untyped
+    class OfflinePublisher(Publisher):  # type: ignore[misc] # untyped
         """A publisher that asks nobody: its own constructor writes the token into `~/.boutiques`."""
 
         def __init__(self) -> None:
@@ -66,7 +66,7 @@ def zenodo_record(data: Mapping[str, Any]) -> dict[str, Any]:
             self.online_platforms = data.get("online-platform-urls")
 
     try:
-        made: dict[str, Any] = Record().create_metadata()
+        made: dict[str, Any] = OfflinePublisher().create_metadata()
     except Exception:  # it assumes types of what the schema leaves open
         logger.debug("the publisher of boutiques fails", exc_info=True)
         raise BadRequest(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tree_sitter import Node
 
 from engine.planning.evaluators import Reading, Word, roles
-from engine.planning.programs import EXPANSION, VALUE, Role, is_run, runs_arguments
+from engine.planning.programs import EXPANSION, VALUE, WordRole, is_run, runs_arguments
 from engine.planning.syntax import compares, text_of, words_of
 
 POSITIONAL = frozenset("0123456789@*")
@@ -23,7 +23,7 @@ class Mark(NamedTuple):
     end: int
 
 
-class Commands:
+class CommandReader:
     """Reads simple commands, each once."""
 
     def __init__(
@@ -77,16 +77,18 @@ class Commands:
         found = list(reading.roles)
         if command.type == "declaration_command":
             sets = any(re.match(r"-[A-Za-z]*[in]", text) for text in texts)
-            found = [Role.CODE if sets or VALUE in text.partition("=")[0] else Role.DATA for text in texts]
+            found = [
+                WordRole.CODE if sets or VALUE in text.partition("=")[0] else WordRole.DATA for text in texts
+            ]
         elif texts and texts[0] in ("test", "[") and any(compares(text) for text in texts):
-            found = [Role.CODE] * len(texts)
+            found = [WordRole.CODE] * len(texts)
         for index, text in enumerate(texts):
             name, equals, _ = text.partition("=")
             if equals and is_run(name):
-                found[index] = Role.CODE
+                found[index] = WordRole.CODE
             if runs_arguments(text) and (text.startswith("-m") or texts[index - 1 : index] == ["-m"]):
-                found[index + 1 :] = [Role.CODE] * (len(found) - index - 1)
+                found[index + 1 :] = [WordRole.CODE] * (len(found) - index - 1)
         for index in sorted(reading.shell_code):
             if VALUE not in texts[index] and self.evaluated_in(texts[index]) & POSITIONAL:
-                found[index + 1 :] = [Role.CODE] * (len(found) - index - 1)
+                found[index + 1 :] = [WordRole.CODE] * (len(found) - index - 1)
         return reading._replace(roles=found)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.domain.tool import InputType, ToolInput, ToolOutput
-from engine.planning.formats import Format, Reader, Unwritable, Writer, format_of
+from engine.planning.formats import Format, FormatReader, Unwritable, Writer, format_of
 from engine.planning.rules import InvocationError
 from engine.planning.shell import quote
 from engine.planning.template import Keys, Slot, Template, Values, first_of, text_of
@@ -37,10 +37,10 @@ class Configuration:
         return "\n".join(line.fill(values) if line.is_complete(values) else "" for line in lines)
 
     def _lines(self, format: Format | None) -> list[Template]:
-        reader = Reader(format) if format is not None else None
+        reader = FormatReader(format) if format is not None else None
         return [self._line(line, reader, format) for line in self._output.file_template or ()]
 
-    def _line(self, line: str, reader: Reader | None, format: Format | None) -> Template:
+    def _line(self, line: str, reader: FormatReader | None, format: Format | None) -> Template:
         pairs, tail = self._keys.split(line)
         following = [*(f"{literal}x" for literal, _ in pairs), tail][1:]
         slots: list[tuple[str, Slot]] = []

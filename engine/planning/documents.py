@@ -24,7 +24,7 @@ MAX_LINE = MEBIBYTE
 _INT64 = range(-(2**63), 2**63)
 
 
-class _Refused(ValueError):
+class _RefusedValue(ValueError):
     """A value that is JSON for Python but not for us."""
 
     def __init__(self, message: str, key: str | None = None) -> None:
@@ -32,7 +32,7 @@ class _Refused(ValueError):
         self.key = key
 
 
-class Readable(Protocol):
+class BinaryStream(Protocol):
     """What is needed of a binary stream."""
 
     def readline(self, size: int, /) -> bytes:
@@ -83,7 +83,7 @@ def parse_json(text: str | bytes, where: str, *, line: int | None = None) -> Any
         return _DECODER.decode(decoded)
     except json.JSONDecodeError as error:
         raise BadRequest(f"{where} line {line or error.lineno}: not JSON: {_plain(error)}") from None
-    except _Refused as refused:
+    except _RefusedValue as refused:
         found = line or _line_of(decoded, refused)
         raise BadRequest(f"{where}{f' line {found}' if found else ''}: {refused}") from None
     except RecursionError:
@@ -101,7 +101,7 @@ def decode(data: bytes, where: str, *, line: int | None = None) -> str:
         raise BadRequest(f"{where} line {found}: not UTF-8 (byte 0x{data[error.start]:02x})") from None
 
 
-def lines(stream: Readable, where: str, limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
+def lines(stream: BinaryStream, where: str, limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
     """Numbered lines of a stream, blank ones left out, one at a time in memory.
 
     Raises:
@@ -127,7 +127,7 @@ def _plain(error: json.JSONDecodeError) -> str:
     return f"{error.msg[0].lower()}{error.msg[1:]} (column {error.colno})"
 
 
-def _line_of(text: str, refused: _Refused) -> int | None:
+def _line_of(text: str, refused: _RefusedValue) -> int | None:
     """Find the line of a refused value, when there is no doubt which occurrence is meant."""
     if refused.key is None:
         return None
@@ -143,7 +143,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         for name, other in pairs:
             if not _same(value[name], other):
-                raise _Refused(
+                raise _RefusedValue(
                     f'the key "{name}" appears twice in one object, with different values', json.dumps(name)
                 )
     return value
@@ -159,19 +159,19 @@ def _same(one: Any, other: Any) -> bool:
 def _integer(text: str) -> int:
     if len(text) > 18 and (len(text) > 20 or int(text) not in _INT64):
         shown = text if len(text) <= 30 else f"{text[:20]}... ({len(text)} digits)"
-        raise _Refused(f"the integer {shown} does not fit in 64 bits", text)
+        raise _RefusedValue(f"the integer {shown} does not fit in 64 bits", text)
     return int(text)
 
 
 def _float(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise _Refused(f"the number {text} is too large", text)
+        raise _RefusedValue(f"the number {text} is too large", text)
     return value
 
 
 def _constant(text: str) -> float:
-    raise _Refused(f"{text} is not a JSON number", text)
+    raise _RefusedValue(f"{text} is not a JSON number", text)
 
 
 _DECODER = json.JSONDecoder(

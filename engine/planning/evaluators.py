@@ -17,8 +17,8 @@ from engine.planning.programs import (
     UNKNOWN,
     VALUE,
     WRAPPER,
-    Program,
-    Role,
+    ProgramSyntax,
+    WordRole,
     assigns,
     completes,
     program_of,
@@ -38,12 +38,12 @@ class Word(NamedTuple):
 _any_code_option = re.compile(r"-[a-zA-Z]*[cer]|--(?:eval|command|expression|execute)|-batch").fullmatch
 
 
-class _State(NamedTuple):
+class _ReaderState(NamedTuple):
     """How far a program has read."""
 
-    program: Program
+    program: ProgramSyntax
     operands: int = 0
-    pending: Role | None = None
+    pending: WordRole | None = None
     """Of the next word: the argument of an option."""
     begins: bool = False
     """Whether the next word begins a command."""
@@ -64,7 +64,7 @@ class _State(NamedTuple):
 class Reading(NamedTuple):
     """What a command makes of its words."""
 
-    roles: list[Role]
+    roles: list[WordRole]
     shell_code: set[int]
     """Words that are shell code."""
     reads: bool
@@ -73,16 +73,16 @@ class Reading(NamedTuple):
 
 def roles(words: Sequence[Word]) -> Reading:
     """Find what a simple command makes of its words, the first of which is the command word."""
-    states = {_State(WRAPPER, begins=True)}
-    found: list[Role] = []
+    states = {_ReaderState(WRAPPER, begins=True)}
+    found: list[WordRole] = []
     shell_code: set[int] = set()
     for index, node in enumerate(words):
-        worst, following = Role.DATA, set[_State]()
+        worst, following = WordRole.DATA, set[_ReaderState]()
         for state in states:
             for role, after in _step(state, node):
                 worst = max(worst, role)
                 following.add(after)
-                if role is Role.CODE and state.program.is_shell:
+                if role is WordRole.CODE and state.program.is_shell:
                     shell_code.add(index)
         if node.optional or node.splits:
             following |= states
@@ -94,114 +94,118 @@ def roles(words: Sequence[Word]) -> Reading:
     return Reading(found, shell_code, reads)
 
 
-def _has_code(state: _State) -> bool:
+def _has_code(state: _ReaderState) -> bool:
     """Say whether its operands gave it something to run, so that it does not run its standard input."""
     counted = state.operands - state.program.skip
-    return counted > 0 and not (state.program.command or state.program.rest is Role.CODE)
+    return counted > 0 and not (state.program.command or state.program.rest is WordRole.CODE)
 
 
-def _step(state: _State, node: Word) -> list[tuple[Role, _State]]:
+def _step(state: _ReaderState, node: Word) -> list[tuple[WordRole, _ReaderState]]:
     """List the roles that a word may have, each with the state after it."""
     program, text = state.program, node.text
     if state.pending is not None:
         if state.stops:
-            return [(state.pending, _State(UNKNOWN))]
-        given = state.given or state.pending is Role.CODE
+            return [(state.pending, _ReaderState(UNKNOWN))]
+        given = state.given or state.pending is WordRole.CODE
         return [(state.pending, state._replace(pending=None, given=given))]
     if state.begins:
         return _begin(node)
     is_open = not state.ended and (not state.operands or program.permutes)
     if is_open and text == "--":
-        return [(Role.DATA, state._replace(ended=True))]
+        return [(WordRole.DATA, state._replace(ended=True))]
     if is_open and len(text) > 1 and text[0] in "-+":
         return _option(state, text)
     return _operand(state, node, is_open=is_open)
 
 
-def _begin(node: Word) -> list[tuple[Role, _State]]:
+def _begin(node: Word) -> list[tuple[WordRole, _ReaderState]]:
     """Read the command word."""
     if assigns(node.text):
-        return [(Role.DATA, _State(WRAPPER, begins=True))]
+        return [(WordRole.DATA, _ReaderState(WRAPPER, begins=True))]
     name = node.text.rpartition("/")[2]
     if VALUE in name:
-        return [(Role.CODE, _State(GUESSED))] if completes(name) else [(Role.COMMAND, _State(UNKNOWN))]
+        return (
+            [(WordRole.CODE, _ReaderState(GUESSED))]
+            if completes(name)
+            else [(WordRole.COMMAND, _ReaderState(UNKNOWN))]
+        )
     if name.startswith(EXPANSION):
-        return [(Role.CODE, _State(GUESSED))]
-    return [(Role.DATA, _State(program_of(node.text) or UNKNOWN))]
+        return [(WordRole.CODE, _ReaderState(GUESSED))]
+    return [(WordRole.DATA, _ReaderState(program_of(node.text) or UNKNOWN))]
 
 
-def _operand(state: _State, node: Word, *, is_open: bool) -> list[tuple[Role, _State]]:
+def _operand(state: _ReaderState, node: Word, *, is_open: bool) -> list[tuple[WordRole, _ReaderState]]:
     program, number = state.program, state.operands
     if program == UNKNOWN:
-        return [(Role.DATA, state)]
+        return [(WordRole.DATA, state)]
     after = state._replace(operands=min(number + 1, program.skip + 2))
-    guard = Role.OPERAND if is_open else Role.DATA
+    guard = WordRole.OPERAND if is_open else WordRole.DATA
     if program == GUESSED:
-        return [(Role.DATA, after)]
+        return [(WordRole.DATA, after)]
     if state.opens and (state.given or number):
-        return [(Role.CODE, after)]
+        return [(WordRole.CODE, after)]
     if number < program.skip:
         return [(guard, after)]
     if program.command:
         return _command_operand(state, node, guard)
-    if number == program.skip and not state.given and (program.first is Role.CODE or state.flagged):
-        return [(Role.CODE, after)]
-    role = program.rest if number > program.skip else min(program.first, Role.OPERAND)
-    return [(guard if role is Role.OPERAND else role, after)]
+    if number == program.skip and not state.given and (program.first is WordRole.CODE or state.flagged):
+        return [(WordRole.CODE, after)]
+    role = program.rest if number > program.skip else min(program.first, WordRole.OPERAND)
+    return [(guard if role is WordRole.OPERAND else role, after)]
 
 
-def _command_operand(state: _State, node: Word, guard: Role) -> list[tuple[Role, _State]]:
+def _command_operand(state: _ReaderState, node: Word, guard: WordRole) -> list[tuple[WordRole, _ReaderState]]:
     """Read an operand of a program that begins another."""
     if state.given:  # env -S: what follows belongs to that command
-        return [(Role.CODE, state)]
+        return [(WordRole.CODE, state)]
     name, equals, _ = node.text.partition("=")
     if equals and VALUE in name:
-        return [(Role.CODE, state)]
+        return [(WordRole.CODE, state)]
     begun = _begin(node)
     if assigns(node.text):  # env NAME=value
-        return [(Role.DATA, state)]
+        return [(WordRole.DATA, state)]
     if state.program.feeds:
         begun = [(role, after._replace(fed=True)) for role, after in begun]
     if not state.program.loose:
         return begun
     stays = state._replace(found=True)
     if VALUE in node.text:
-        return [(Role.DATA, stays)] if state.found else [*begun, (guard, stays)]
-    return [*begun, (Role.DATA, stays)]
+        return [(WordRole.DATA, stays)] if state.found else [*begun, (guard, stays)]
+    return [*begun, (WordRole.DATA, stays)]
 
 
-def _option(state: _State, text: str) -> list[tuple[Role, _State]]:
+def _option(state: _ReaderState, text: str) -> list[tuple[WordRole, _ReaderState]]:
     program = state.program
     name, equals, _ = text.partition("=")
     if program == GUESSED:
         code = _any_code_option(text) is not None
-        return [(Role.DATA, state._replace(pending=Role.CODE if code else None))]
+        return [(WordRole.DATA, state._replace(pending=WordRole.CODE if code else None))]
     if text in program.commands:  # and find goes on after that command
-        return [(Role.DATA, state), (Role.DATA, state._replace(begins=True))]
+        return [(WordRole.DATA, state), (WordRole.DATA, state._replace(begins=True))]
     if name in program.stops_words and name not in program.code_words:
-        return [(Role.DATA, _State(UNKNOWN))]
+        return [(WordRole.DATA, _ReaderState(UNKNOWN))]
     if name in program.code_words:
         state = state._replace(stops=name in program.stops_words)
-        after = state._replace(given=True) if equals else state._replace(pending=Role.CODE)
-        return [(Role.CODE if equals else Role.DATA, after)]
+        after = state._replace(given=True) if equals else state._replace(pending=WordRole.CODE)
+        return [(WordRole.CODE if equals else WordRole.DATA, after)]
     if name in program.takes_words:
-        return [(Role.DATA, state if equals else state._replace(pending=Role.DATA))]
+        return [(WordRole.DATA, state if equals else state._replace(pending=WordRole.DATA))]
     if text.startswith("--") or program.long_by_one_dash:
         if VALUE in name and program != UNKNOWN:
-            return [(Role.CODE, state)]
-        results = [(Role.DATA, state)]
+            return [(WordRole.CODE, state)]
+        results = [(WordRole.DATA, state)]
         if program.command and not equals:  # it may take an argument
-            results.append((Role.DATA, state._replace(pending=Role.DATA)))
+            results.append((WordRole.DATA, state._replace(pending=WordRole.DATA)))
         return results
     return _letters(state, text)
 
 
-def _letters(state: _State, text: str) -> list[tuple[Role, _State]]:
+def _letters(state: _ReaderState, text: str) -> list[tuple[WordRole, _ReaderState]]:
     """One-letter options, several together."""
     program = state.program
     if program == UNKNOWN:
-        return [(Role.DATA, state)]
-    results: list[tuple[Role, _State]] = []
+        return [(WordRole.DATA, state)]
+    results: list[tuple[WordRole, _ReaderState]] = []
     for index, letter in enumerate(text[1:], 2):
         rest = text[index:]
         if letter in program.flagged:
@@ -211,13 +215,13 @@ def _letters(state: _State, text: str) -> list[tuple[Role, _State]]:
         elif letter in program.code:
             state = state._replace(stops=letter in program.stops)
             if rest and state.stops:
-                return [*results, (Role.CODE, _State(UNKNOWN))]
-            after = state._replace(given=True) if rest else state._replace(pending=Role.CODE)
-            return [*results, (Role.CODE if rest else Role.DATA, after)]
+                return [*results, (WordRole.CODE, _ReaderState(UNKNOWN))]
+            after = state._replace(given=True) if rest else state._replace(pending=WordRole.CODE)
+            return [*results, (WordRole.CODE if rest else WordRole.DATA, after)]
         elif letter in program.takes:
-            return [*results, (Role.DATA, state if rest else state._replace(pending=Role.DATA))]
+            return [*results, (WordRole.DATA, state if rest else state._replace(pending=WordRole.DATA))]
         elif letter == VALUE:
-            return [*results, (Role.CODE, state)]
+            return [*results, (WordRole.CODE, state)]
         elif letter not in program.plain and not rest:  # not known: it may take an argument
-            results.append((Role.DATA, state._replace(pending=Role.DATA)))
-    return [*results, (Role.DATA, state)]
+            results.append((WordRole.DATA, state._replace(pending=WordRole.DATA)))
+    return [*results, (WordRole.DATA, state)]

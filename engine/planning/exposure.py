@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from tree_sitter import Node
 
-from engine.planning.commands import POSITIONAL, Commands, Mark
+from engine.planning.commands import POSITIONAL, CommandReader, Mark
 from engine.planning.evaluators import Reading
-from engine.planning.programs import EXPANSION, VALUE, Role, assigns, is_run
+from engine.planning.programs import EXPANSION, VALUE, WordRole, assigns, is_run
 from engine.planning.syntax import (
     COMMANDS,
     EXPANSIONS,
@@ -109,15 +109,15 @@ def _first(texts: Sequence[str]) -> str:
     return next((text for text in texts if not assigns(text)), "")
 
 
-class Verdict(NamedTuple):
+class Exposure(NamedTuple):
     """What becomes of a value."""
 
-    role: Role
+    role: WordRole
     quote: str
     """The quotes around it, as the grammar sees them: ' or " or none."""
 
 
-EXPOSED = Verdict(Role.CODE, "")
+EXPOSED = Exposure(WordRole.CODE, "")
 
 
 class Script:
@@ -131,7 +131,7 @@ class Script:
             optional: places that may be absent from it.
         """
         self._root = parse(text)
-        self._commands = Commands(values, optional, lambda text: Script(text).evaluated)
+        self._commands = CommandReader(values, optional, lambda text: Script(text).evaluated)
         self.evaluated: set[str] = set()
         """Names of variables whose values are run somewhere."""
         self._scripts: set[str] = set()
@@ -139,7 +139,7 @@ class Script:
         if not self._root.has_error:
             self._look()
 
-    def verdict(self, mark: Mark) -> Verdict:
+    def verdict(self, mark: Mark) -> Exposure:
         """Judge what becomes of the value at a position."""
         if self._root.has_error:
             return EXPOSED
@@ -149,7 +149,7 @@ class Script:
         kinds = {"raw_string": "'", "string": '"'}
         chain = [leaf, *(parent for parent, _ in above(leaf))]
         inside = next((node.type for node in chain if node.type in kinds or node.type in EXPANSIONS), "")
-        return Verdict(self._role(leaf), kinds.get(inside, ""))
+        return Exposure(self._role(leaf), kinds.get(inside, ""))
 
     def _look(self) -> None:
         """Find functions, scripts that are run, and variables that are evaluated, also by way of others."""
@@ -177,7 +177,7 @@ class Script:
                 elif (
                     source(node).startswith("${!")
                     or source(node).endswith("@P}")
-                    or self._role(node) is Role.CODE
+                    or self._role(node) is WordRole.CODE
                 ):
                     self.evaluated.add(name)
 
@@ -187,27 +187,29 @@ class Script:
         if _first(texts) == "let" or any(_attributes(text) for text in texts if texts[0] in _DECLARE):
             self.evaluated |= set(re.findall(r"\w+", " ".join(texts)))
         for index, (text, role) in enumerate(zip(texts, reading.roles, strict=True)):
-            if role is Role.CODE or index == 0:
+            if role is WordRole.CODE or index == 0:
                 for name in text.split():
                     self._scripts.add(name.rpartition("/")[2].strip("\"'();"))
-            if role is Role.CODE and VALUE not in text and index in reading.shell_code:
+            if role is WordRole.CODE and VALUE not in text and index in reading.shell_code:
                 self.evaluated |= self._commands.evaluated_in(text) - POSITIONAL
 
-    def _role(self, leaf: Node) -> Role:
+    def _role(self, leaf: Node) -> WordRole:
         """Find what becomes of the text of a node: the most dangerous of all that it goes through."""
-        worst = Role.DATA
+        worst = WordRole.DATA
         if leaf.type not in _NEUTRAL or (
             leaf.type == "variable_name"
             and leaf.parent is not None
             and leaf.parent.type not in ("declaration_command", "simple_expansion", "expansion")
         ):
-            return Role.CODE
+            return WordRole.CODE
         direct = True
         for node, child in above(leaf):
             role = self._through(node, child)
-            if role is Role.CODE:
+            if role is WordRole.CODE:
                 return role
-            if direct and (role is Role.COMMAND or (role is Role.OPERAND and self._begins(leaf, child))):
+            if direct and (
+                role is WordRole.COMMAND or (role is WordRole.OPERAND and self._begins(leaf, child))
+            ):
                 worst = role
             direct = direct and node.type not in COMMANDS
         return worst
@@ -215,13 +217,13 @@ class Script:
     def _begins(self, leaf: Node, node: Node) -> bool:
         return self._commands.text(node).startswith((VALUE, EXPANSION))
 
-    def _through(self, node: Node, child: Node) -> Role:
+    def _through(self, node: Node, child: Node) -> WordRole:
         """Find the role of a child in the node above it."""
         kind = node.type
         if kind in COMMANDS:
             return self._in_command(node, child)
         if kind == "expansion" or kind not in _NEUTRAL or is_arithmetic(child):
-            return Role.CODE
+            return WordRole.CODE
         checks = {
             "pipeline": self._in_pipeline,
             "variable_assignment": self._in_assignment,
@@ -234,23 +236,23 @@ class Script:
             "unary_expression": self._in_test,
         }
         check = checks.get(kind)
-        return Role.CODE if check and check(node, child) else Role.DATA
+        return WordRole.CODE if check and check(node, child) else WordRole.DATA
 
-    def _in_command(self, command: Node, child: Node) -> Role:
+    def _in_command(self, command: Node, child: Node) -> WordRole:
         words, reading = self._commands.reading(command)
         index = next((at for at, node in enumerate(words) if node.id == child.id), None)
         if index is None:  # a redirection, which was looked at
-            return Role.DATA
+            return WordRole.DATA
         if self._goes_to_a_script(command) or command.type == "unset_command":
-            return Role.CODE
+            return WordRole.CODE
         first = _first([self._commands.text(node) for node in words])
         if index and (first in self._functions or first == "set") and self.evaluated & POSITIONAL:
-            return Role.CODE
+            return WordRole.CODE
         if (
             first in ("read", "printf", "mapfile", "readarray", "declare")
             and self._names(words) & self.evaluated
         ):
-            return Role.CODE
+            return WordRole.CODE
         return reading.roles[index]
 
     def _names(self, words: Sequence[Node]) -> set[str]:
@@ -290,7 +292,7 @@ class Script:
             if first == "tee" and any(self._is_script(text) for text in texts[1:]):
                 return True
             if any(
-                role is Role.CODE and text in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+                role is WordRole.CODE and text in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
                 for role, text in zip(reading.roles, texts, strict=True)
             ):
                 return True
@@ -323,7 +325,7 @@ class Script:
             if child.id != (redirect.child_by_field_name("destination") or child).id:
                 if "&>" in source(redirect)[:4]:  # not bash: `tool &` and another command
                     return True
-                return self._in_command(body_of(redirect), child) is Role.CODE
+                return self._in_command(body_of(redirect), child) is WordRole.CODE
             if "<" not in source(redirect)[:3]:
                 return False
         return self._runs_its_input(body_of(redirect))

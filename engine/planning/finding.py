@@ -7,7 +7,7 @@ from typing import NamedTuple
 ERROR, WARNING = "error", "warning"
 
 
-class Finding(NamedTuple):
+class LintFinding(NamedTuple):
     """One trap."""
 
     rule: str

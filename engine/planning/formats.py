@@ -64,7 +64,7 @@ def format_of(path: str) -> Format | None:
     return _SUFFIXES.get(os.path.splitext(path)[1].lower())
 
 
-class Reader:
+class FormatReader:
     """Follows a template as a reader of the format does: where does the next key stand?"""
 
     def __init__(self, format: Format) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from engine.domain.tool import InputType, Tool
 from engine.planning.compiler import CompiledTool
 from engine.planning.containers import container_requirements
-from engine.planning.finding import ERROR, WARNING, Finding
+from engine.planning.finding import ERROR, WARNING, LintFinding
 from engine.planning.lint_outputs import (
     circles,
     constant_outputs,
@@ -52,10 +52,10 @@ _BASH = (
 )
 
 
-def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
+def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[LintFinding]:
     """Find the traps of a valid descriptor; `data` is its JSON."""
     tool = compiled.tool
-    rules: tuple[Callable[[Tool], Iterator[Finding]], ...] = (
+    rules: tuple[Callable[[Tool], Iterator[LintFinding]], ...] = (
         constant_outputs,
         outputs_outside,
         stripped_extensions,
@@ -75,39 +75,39 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[Finding]:
     )
     found = [finding for rule in rules for finding in rule(tool)]
     found += [
-        Finding("exposed-value", WARNING, f"command-line, {id}", "stands where quoting does not protect: "
+        LintFinding("exposed-value", WARNING, f"command-line, {id}", "stands where quoting does not protect: "
                 "values may only have letters, digits and @%+=:,./_-")
         for id in compiled.exposed
     ]  # fmt: skip
     if "invocation-schema" in data:
         text = "is not used: the rules of the inputs hold, which bosh replaces by this schema"
-        found.append(Finding("invocation-schema", WARNING, "invocation-schema", text))
+        found.append(LintFinding("invocation-schema", WARNING, "invocation-schema", text))
     return found
 
 
-def _never_runs(tool: Tool) -> Iterator[Finding]:
+def _never_runs(tool: Tool) -> Iterator[LintFinding]:
     scanner = Scanner()
     scanner.feed(_without_keys(tool) + "\n")
     if scanner.context in (Context.SINGLE, Context.DOUBLE) and parse(_without_keys(tool)).has_error:
         text = "a quote is opened and never closed: every job will fail"
-        yield Finding("open-quote", ERROR, "command-line", text)
+        yield LintFinding("open-quote", ERROR, "command-line", text)
     names = [name for name, _ in tool.environment]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        yield Finding(
+        yield LintFinding(
             "variable-twice", WARNING, f"environment-variables {name}", "stands twice: the last counts"
         )
     if re.search(r"\s", tool.shell):
         text = f"{tool.shell!r}: a program alone is needed, without options: every job will fail"
-        yield Finding("shell-options", ERROR, "shell", text)
+        yield LintFinding("shell-options", ERROR, "shell", text)
 
 
-def _shell_syntax(tool: Tool) -> Iterator[Finding]:
+def _shell_syntax(tool: Tool) -> Iterator[LintFinding]:
     if tool.shell.rpartition("/")[2] in ("bash", "zsh", "ksh"):
         return
     used = list(dict.fromkeys(name for pattern, name in _BASH if pattern.search(_without_keys(tool))))
     if used:
         text = f'{", ".join(used)}: only bash has this, but shell is {tool.shell}: add "shell": "/bin/bash"'
-        yield Finding("bash-syntax", WARNING, "command-line", text)
+        yield LintFinding("bash-syntax", WARNING, "command-line", text)
 
 
 def _without_keys(tool: Tool) -> str:
@@ -116,17 +116,17 @@ def _without_keys(tool: Tool) -> str:
     return "".join(f"{literal}value" for literal, _ in pairs) + tail
 
 
-def _hidden_failures(tool: Tool) -> Iterator[Finding]:
+def _hidden_failures(tool: Tool) -> Iterator[LintFinding]:
     command = _without_keys(tool)
     if re.match(r"\s*set -[a-z]*e", command):
         return
     count = top_level_separators(command)
     if count:
         text = "commands after ; or a new line hide a failure before them: use && or begin with `set -e;`"
-        yield Finding("hidden-failure", WARNING, "command-line", text)
+        yield LintFinding("hidden-failure", WARNING, "command-line", text)
 
 
-def _quoted_keys(tool: Tool) -> Iterator[Finding]:
+def _quoted_keys(tool: Tool) -> Iterator[LintFinding]:
     scanner = Scanner()
     keys = Keys(tool)
     for literal, key in keys.split(tool.command_line)[0]:
@@ -136,71 +136,73 @@ def _quoted_keys(tool: Tool) -> Iterator[Finding]:
             getattr(one, "type", InputType.FILE) != InputType.NUMBER for one in keys.owners[key]
         ):
             text = f"{key} is in quotes: bosh quotes the value again, so that spaces in it break there"
-            yield Finding("quoted-key", WARNING, "command-line", text)
+            yield LintFinding("quoted-key", WARNING, "command-line", text)
         scanner.value()
 
 
-def _spaces(tool: Tool) -> Iterator[Finding]:
+def _spaces(tool: Tool) -> Iterator[LintFinding]:
     for one in tool.parameters:
         if one.flag is not None and one.flag != one.flag.strip():
             text = f"{one.flag!r} has a space at its end; command-line-flag-separator adds one already"
-            yield Finding("spaces", WARNING, f"{one.id} command-line-flag", text)
+            yield LintFinding("spaces", WARNING, f"{one.id} command-line-flag", text)
     for id, path in templates(tool):
         if " " in path:
-            yield Finding(
+            yield LintFinding(
                 "spaces", WARNING, f"output-files {id}", f"{path!r}: a space in a path breaks many tools"
             )
     for match in re.finditer(r"for \w+ in (\$\(ls|`ls|\$\w)", tool.command_line):
         text = f"{match.group()}...: file names with spaces fall apart"
-        yield Finding("spaces", WARNING, "command-line", text)
+        yield LintFinding("spaces", WARNING, "command-line", text)
 
 
-def _vip(tool: Tool) -> Iterator[Finding]:
+def _vip(tool: Tool) -> Iterator[LintFinding]:
     for text in key_problems(tool):
-        yield Finding("vip-key", ERROR, "custom", text.removeprefix("custom "))
+        yield LintFinding("vip-key", ERROR, "custom", text.removeprefix("custom "))
     for text in () if key_problems(tool) else unknown_inputs(tool):
-        yield Finding("vip-key", WARNING, "custom", text.removeprefix("custom "))
+        yield LintFinding("vip-key", WARNING, "custom", text.removeprefix("custom "))
     for text in unknown_keys(tool):
-        yield Finding("vip-key", WARNING, "custom", text.removeprefix("custom "))
+        yield LintFinding("vip-key", WARNING, "custom", text.removeprefix("custom "))
 
 
-def _image(tool: Tool) -> Iterator[Finding]:
+def _image(tool: Tool) -> Iterator[LintFinding]:
     if tool.image is None:
-        yield Finding("no-image", WARNING, "container-image", "missing: the tool runs on this machine only")
+        yield LintFinding(
+            "no-image", WARNING, "container-image", "missing: the tool runs on this machine only"
+        )
         return
     if tool.image.type == "rootfs":
         if not tool.image.hash:
             text = "no container-hash: the archive may change, and one on the web is refused"
-            yield Finding("no-digest", WARNING, "container-image", text)
+            yield LintFinding("no-digest", WARNING, "container-image", text)
         return
     image = re.sub(r"^[a-zA-Z0-9]+://", "", tool.image.image)
     first, slash, _ = image.partition("/")
     if not (slash and re.search(r"[.:]|^localhost$", first)) and not _is_registry(tool.image.index):
-        yield Finding(
+        yield LintFinding(
             "no-registry", WARNING, "container-image", f"{image}: docker.io is assumed; name the registry"
         )
     if "@sha256:" not in image:
         tag = image.rpartition("/")[2].partition(":")[2]
         mutable = "" if tag and tag != "latest" else ", and no tag but latest: another image any day"
         text = f"{image}: no digest (@sha256:...): the image may change under its name{mutable}"
-        yield Finding("no-digest", WARNING, "container-image", text)
+        yield LintFinding("no-digest", WARNING, "container-image", text)
     if (tool.image.index or "").startswith("shub:"):
-        yield Finding("no-registry", ERROR, "container-image", "shub:// was shut down in 2021")
+        yield LintFinding("no-registry", ERROR, "container-image", "shub:// was shut down in 2021")
 
 
 def _is_registry(index: str | None) -> bool:
     return bool(index) and "." in re.sub(r"^[a-z]+://", "", index or "")
 
 
-def _container_options(tool: Tool) -> Iterator[Finding]:
+def _container_options(tool: Tool) -> Iterator[LintFinding]:
     found = container_requirements(tool)
     for text in found.errors:
-        yield Finding("container-option", ERROR, "container-opts", text)
+        yield LintFinding("container-option", ERROR, "container-opts", text)
     for text in found.warnings:
-        yield Finding("container-option", WARNING, "container-opts", text)
+        yield LintFinding("container-option", WARNING, "container-opts", text)
 
 
-def _inputs(tool: Tool) -> Iterator[Finding]:
+def _inputs(tool: Tool) -> Iterator[LintFinding]:
     environment = " ".join(value for _, value in tool.environment)
     conditions = " ".join(text for one in tool.outputs for text, _ in one.conditional_path_template)
     named = frozenset(re.findall(r"\w+", conditions))
@@ -208,14 +210,14 @@ def _inputs(tool: Tool) -> Iterator[Finding]:
         is_staged = one.type is InputType.FILE  # the tool finds it in its directory
         if one.value_key is None and not (environment or is_staged or one.id in named):
             text = f"has no value-key: the tool sees its value in {INVOCATION_FILE} only"
-            yield Finding("unused-input", WARNING, f"inputs {one.id}", text)
+            yield LintFinding("unused-input", WARNING, f"inputs {one.id}", text)
         default = one.default if isinstance(one.default, str) else ""
         if one.type is InputType.FILE and default.startswith("/"):
             text = f"the default {default} is a path of one machine: jobs on others will not find it"
-            yield Finding("file-default", WARNING, f"inputs {one.id}", text)
+            yield LintFinding("file-default", WARNING, f"inputs {one.id}", text)
 
 
-def _placeholders(tool: Tool) -> Iterator[Finding]:
+def _placeholders(tool: Tool) -> Iterator[LintFinding]:
     """Find what looks like a key and is none: it stays as it is."""
     texts = [("command-line", tool.command_line)]
     texts += [(f"output-files {id}", path) for id, path in templates(tool)]
@@ -225,30 +227,30 @@ def _placeholders(tool: Tool) -> Iterator[Finding]:
         left = "\0".join([*(part for part, _ in pairs), tail])
         for id in dict.fromkeys(one.id for one in tool.inputs if f"[{one.id.upper()}]" in left):
             message = f"[{id.upper()}] is no value-key, though there is an input {id}: it stays as it is"
-            yield Finding("placeholder", WARNING, where, message)
+            yield LintFinding("placeholder", WARNING, where, message)
         for found in dict.fromkeys(_placeholder.findall("\0".join([*(part for part, _ in pairs), tail]))):
             message = f"{found} is no value-key, and stays as it is"
             if found.startswith("[["):
                 message += ": what fills in such placeholders, as Nipoppy does, must run before"
-            yield Finding("placeholder", WARNING, where, message)
+            yield LintFinding("placeholder", WARNING, where, message)
 
 
-def _values(tool: Tool) -> Iterator[Finding]:
+def _values(tool: Tool) -> Iterator[LintFinding]:
     for where, text in broken_defaults(tool):
-        yield Finding("broken-default", ERROR, where, text)
+        yield LintFinding("broken-default", ERROR, where, text)
     for where, text in empty_ranges(tool):
-        yield Finding("empty-range", WARNING, where, text)
+        yield LintFinding("empty-range", WARNING, where, text)
     for where, text in unknown_in_tests(tool):
-        yield Finding("broken-test", WARNING, where, text)
+        yield LintFinding("broken-test", WARNING, where, text)
     for where, text in lonely_defaults(tool):
-        yield Finding("lonely-default", WARNING, where, text)
+        yield LintFinding("lonely-default", WARNING, where, text)
     for where, text in configuration_texts(tool):
-        yield Finding("configuration-text", WARNING, where, text)
+        yield LintFinding("configuration-text", WARNING, where, text)
     for where, text in absent_texts(tool):
-        yield Finding("configuration-line", WARNING, where, text)
+        yield LintFinding("configuration-line", WARNING, where, text)
 
 
-def _lone_flags(tool: Tool) -> Iterator[Finding]:
+def _lone_flags(tool: Tool) -> Iterator[LintFinding]:
     flags = [one.id for one in tool.inputs if one.type is InputType.FLAG]
     for one in tool.outputs:
         for expression, _ in one.conditional_path_template:
@@ -257,4 +259,4 @@ def _lone_flags(tool: Tool) -> Iterator[Finding]:
                     text = (
                         f"{expression!r}: {flag} alone holds even when given as false: write {flag} == true"
                     )
-                    yield Finding("lone-flag", WARNING, f"output-files {one.id}", text)
+                    yield LintFinding("lone-flag", WARNING, f"output-files {one.id}", text)

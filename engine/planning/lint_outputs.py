@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from engine.domain.tool import Tool
-from engine.planning.finding import ERROR, WARNING, Finding
+from engine.planning.finding import ERROR, WARNING, LintFinding
 from engine.planning.template import Keys
 
 
@@ -20,7 +20,7 @@ def templates(tool: Tool) -> Iterator[tuple[str, str]]:
                 yield one.id, path
 
 
-def constant_outputs(tool: Tool) -> Iterator[Finding]:
+def constant_outputs(tool: Tool) -> Iterator[LintFinding]:
     """Paths that all jobs share."""
     keys = Keys(tool)
     configs = {one.id for one in tool.outputs if one.file_template is not None}
@@ -29,21 +29,21 @@ def constant_outputs(tool: Tool) -> Iterator[Finding]:
             text = (
                 f"{path} is the same for all jobs: put an input's value-key in it, or results share one name"
             )
-            yield Finding("constant-output", WARNING, f"output-files {id}", text)
+            yield LintFinding("constant-output", WARNING, f"output-files {id}", text)
 
 
-def outputs_outside(tool: Tool) -> Iterator[Finding]:
+def outputs_outside(tool: Tool) -> Iterator[LintFinding]:
     """Paths that are not below the job's directory."""
     for id, path in templates(tool):
         if path.startswith("/") or os.path.normpath(path).split("/")[0] == "..":
             text = f"{path} is outside of the job's directory: every job will be refused"
-            yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
+            yield LintFinding("output-elsewhere", ERROR, f"output-files {id}", text)
         elif os.path.normpath(path) == ".":
             text = f"{path} is the job's directory itself: every job will be refused"
-            yield Finding("output-elsewhere", ERROR, f"output-files {id}", text)
+            yield LintFinding("output-elsewhere", ERROR, f"output-files {id}", text)
 
 
-def stripped_extensions(tool: Tool) -> Iterator[Finding]:
+def stripped_extensions(tool: Tool) -> Iterator[LintFinding]:
     """Extensions that a shorter one before them spoils."""
     for one in tool.outputs:
         extensions = one.stripped_extensions
@@ -51,10 +51,10 @@ def stripped_extensions(tool: Tool) -> Iterator[Finding]:
             spoilt = next((long for long in extensions[position + 1 :] if short in long), None)
             if spoilt and short:
                 text = f"{short} is taken off before {spoilt}, which is then never found: longer ones first"
-                yield Finding("stripped-extensions", WARNING, f"output-files {one.id}", text)
+                yield LintFinding("stripped-extensions", WARNING, f"output-files {one.id}", text)
 
 
-def circles(tool: Tool) -> Iterator[Finding]:
+def circles(tool: Tool) -> Iterator[LintFinding]:
     """Find outputs whose path names itself, by way of others or at once."""
     import networkx as nx  # 0.1 s that only lint pays
 
@@ -68,4 +68,4 @@ def circles(tool: Tool) -> Iterator[Finding]:
         first = min(members)
         if len(members) > 1 or graph.has_edge(first, first):
             text = f"the path names itself ({', '.join(sorted(members))}): the value-key stays in it as it is"
-            yield Finding("output-circle", WARNING, f"output-files {first}", text)
+            yield LintFinding("output-circle", WARNING, f"output-files {first}", text)

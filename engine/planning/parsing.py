@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.domain.tool import (
     ContainerImage,
-    Group,
+    InputGroup,
     InputType,
     Resources,
     Tool,
@@ -97,8 +97,8 @@ def _output(one: Mapping[str, Any]) -> ToolOutput:
     )
 
 
-def _group(one: Mapping[str, Any]) -> Group:
-    return Group(
+def _group(one: Mapping[str, Any]) -> InputGroup:
+    return InputGroup(
         id=one["id"],
         members=tuple(one["members"]),
         name=one.get("name", ""),

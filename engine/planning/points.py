@@ -12,7 +12,7 @@ from engine.errors import BadRequest
 from engine.planning.bids import LEVEL, Dataset, bids_levels, contradiction
 from engine.planning.bids_filters import filters_of
 from engine.planning.rules import MAX_PROBLEMS, InvocationError
-from engine.planning.sources import Item, Source, read_sources
+from engine.planning.sources import Source, SourcedInvocation, read_sources
 from engine.planning.sweeps import (
     SWEEP,
     Dimension,
@@ -101,7 +101,11 @@ def read_invocations(
         raise BadRequest(f"--set {both[0]}: --cross or --zip gives this input other values")
     if not sources and not (settings or options or sweep.bids):
         raise BadRequest("there is no invocation", remedy="name a file, or - for standard input")
-    items = read_sources(sources, tool, stdin) if sources else iter([Item({}, "command line", False)])
+    items = (
+        read_sources(sources, tool, stdin)
+        if sources
+        else iter([SourcedInvocation({}, "command line", False)])
+    )
     index = 0
     for item in items:
         for draft in _drafts(item, tool, sweep, settings, options):
@@ -158,7 +162,7 @@ class _Draft(NamedTuple):
 
 
 def _drafts(
-    item: Item, tool: Tool, sweep: Sweep, settings: dict[str, Any], options: list[Dimension]
+    item: SourcedInvocation, tool: Tool, sweep: Sweep, settings: dict[str, Any], options: list[Dimension]
 ) -> Iterator[_Draft]:
     """Yield the points of one item, not yet numbered."""
     own = item.invocation if item.one_of_many else {}

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
 from engine.planning.commands import Mark
 from engine.planning.exposure import Script
-from engine.planning.programs import EXPANSION, VALUE, Role
+from engine.planning.programs import EXPANSION, VALUE, WordRole
 from engine.planning.shell import Context, Scanner, is_harmless, quote
 from engine.planning.template import Keys
 
@@ -131,11 +131,14 @@ def _judged(
     script = Script(text + tail, values, optional)
     for one, mark in marks:
         verdict = script.verdict(mark)
-        if verdict.role is Role.CODE or verdict.quote != _QUOTES.get(one.position.context, verdict.quote):
+        if verdict.role is WordRole.CODE or verdict.quote != _QUOTES.get(one.position.context, verdict.quote):
             yield one, one.position._replace(context=Context.EXPOSED)
         else:
-            is_command = verdict.role is Role.COMMAND
-            yield one, one.position._replace(is_operand=verdict.role is Role.OPERAND, is_command=is_command)
+            is_command = verdict.role is WordRole.COMMAND
+            yield (
+                one,
+                one.position._replace(is_operand=verdict.role is WordRole.OPERAND, is_command=is_command),
+            )
 
 
 def _count(one: _Reading) -> int:

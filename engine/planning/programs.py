@@ -10,7 +10,7 @@ VALUE, EXPANSION = "\0", "\1"
 """In the text of a word: a value of the invocation, and what only the shell knows."""
 
 
-class Role(IntEnum):
+class WordRole(IntEnum):
     """What a program makes of a word. The higher, the more dangerous."""
 
     DATA = 0
@@ -21,7 +21,7 @@ class Role(IntEnum):
     CODE = 3
 
 
-class Program(NamedTuple):
+class ProgramSyntax(NamedTuple):
     """How a program reads its arguments. Options are letters, or whole words with their dashes."""
 
     code: str = ""
@@ -38,9 +38,9 @@ class Program(NamedTuple):
     """Options that begin a command, as `-exec` of find."""
     skip: int = 0
     """Operands before those that count."""
-    first: Role = Role.DATA
+    first: WordRole = WordRole.DATA
     """Of the first operand, when no option gave the code."""
-    rest: Role = Role.DATA
+    rest: WordRole = WordRole.DATA
     command: bool = False
     """Whether the first operand begins a command."""
     loose: bool = False
@@ -63,22 +63,22 @@ class Program(NamedTuple):
     """Whether it is not known, and options such as -c are taken for those of an interpreter."""
 
 
-_SHELL = Program(
+_SHELL = ProgramSyntax(
     flagged="c",
     plain="abefhiklmnprstuvxBCDEHPTV",
     takes="oO",
     code_words=("--rcfile", "--init-file"),
-    first=Role.CODE,
+    first=WordRole.CODE,
     reads=True,
     is_shell=True,
 )
-_ALL = Program(first=Role.CODE, rest=Role.CODE)
+_ALL = ProgramSyntax(first=WordRole.CODE, rest=WordRole.CODE)
 _CLIENT = _ALL._replace(reads=True)
-WRAPPER = Program(command=True)
+WRAPPER = ProgramSyntax(command=True)
 """Begins the command that its operands are, as `nohup` does."""
-_LOOSE = Program(command=True, loose=True)
-_SCRIPT = Program(first=Role.CODE, reads=True)
-_FILES = Program(first=Role.OPERAND, rest=Role.OPERAND, permutes=True)
+_LOOSE = ProgramSyntax(command=True, loose=True)
+_SCRIPT = ProgramSyntax(first=WordRole.CODE, reads=True)
+_FILES = ProgramSyntax(first=WordRole.OPERAND, rest=WordRole.OPERAND, permutes=True)
 _PYTHON = _SCRIPT._replace(code="cm", takes="WX", plain="bBdEhiIOPqRsStuvVx", stops="cm")
 _PERL = _SCRIPT._replace(code="eEMm", plain="acCDfgiInlpsStTuUvVwWxX0", opens="np")
 _RUBY = _SCRIPT._replace(code="er", takes="CEFIKTWx", plain="acdhlnpsSUvwy")
@@ -86,13 +86,13 @@ _NODE = _SCRIPT._replace(
     code="epr", takes="C", plain="ichv", code_words=("--eval", "--print", "--require", "--import")
 )
 _PHP = _SCRIPT._replace(code="rRBEFf", takes="cdtTSzg", plain="aCehHilmnqsvw", code_words=("--run", "--file"))
-_R = Program(
+_R = ProgramSyntax(
     code="ef",
     takes="gd",
     code_words=("--file",),
     stops_words=("--args",),
-    first=Role.CODE,
-    rest=Role.CODE,
+    first=WordRole.CODE,
+    rest=WordRole.CODE,
     reads=True,
 )
 _OCTAVE = _SCRIPT._replace(takes="p", plain="fhHiqvVW", code_words=("--eval",))
@@ -105,37 +105,37 @@ _MATLAB = _SCRIPT._replace(
 _JULIA = _SCRIPT._replace(
     code="eELm", takes="JpCtOgH", plain="iqhv", code_words=("--eval", "--print", "--load")
 )
-_JAVA = Program(
+_JAVA = ProgramSyntax(
     code_words=("-jar", "-cp", "-classpath", "--class-path", "-agentlib", "-javaagent"),
     stops_words=("-jar",),
-    first=Role.CODE,
+    first=WordRole.CODE,
     long_by_one_dash=True,
 )
-_AWK = Program(
+_AWK = ProgramSyntax(
     code="fEei",
     takes="vFlWLop",
     plain="bcCghIkMnNOPrsStV",
     code_words=("--file", "--source", "--exec", "--include", "--load"),
     takes_words=("--assign", "--field-separator"),
-    first=Role.CODE,
+    first=WordRole.CODE,
 )
-_SED = Program(
+_SED = ProgramSyntax(
     code="ef",
     takes="l",
     plain="nrEiszub",
     code_words=("--expression", "--file"),
     takes_words=("--line-length",),
-    first=Role.CODE,
-    rest=Role.OPERAND,
+    first=WordRole.CODE,
+    rest=WordRole.OPERAND,
     permutes=True,
 )
-_SSH = Program(
+_SSH = ProgramSyntax(
     code="oFSEIJ",
     takes="bBcDeiLlmOpPQRwW",
     plain="46AaCfGgKkMNnqsTtVvXxYy",
     skip=1,
-    first=Role.CODE,
-    rest=Role.CODE,
+    first=WordRole.CODE,
+    rest=WordRole.CODE,
     reads=True,
     is_shell=True,
 )
@@ -191,25 +191,25 @@ _FIND = _FILES._replace(
     ),
     long_by_one_dash=True,
 )
-_SU = Program(
+_SU = ProgramSyntax(
     code="c",
     takes="gGsuwT",
     plain="flmPp",
     code_words=("--command", "--session-command"),
     skip=1,
-    first=Role.CODE,
-    rest=Role.CODE,
+    first=WordRole.CODE,
+    rest=WordRole.CODE,
     reads=True,
     is_shell=True,
 )
-_READS_NAMES = Program(takes="dnOsuc", plain="t", code="C", first=Role.CODE)
+_READS_NAMES = ProgramSyntax(takes="dnOsuc", plain="t", code="C", first=WordRole.CODE)
 
 
-def _each(names: str, program: Program) -> dict[str, Program]:
+def _each(names: str, program: ProgramSyntax) -> dict[str, ProgramSyntax]:
     return dict.fromkeys(names.split(), program)
 
 
-_PROGRAMS: dict[str, Program] = {
+_PROGRAMS: dict[str, ProgramSyntax] = {
     **_each("sh ash bash dash ksh mksh pdksh lksh oksh zsh csh tcsh fish rbash rksh yash posh hush", _SHELL),
     **_each("elvish xonsh pwsh", _SHELL),
     **_each("python pypy ipython bpython fslpython", _PYTHON),
@@ -232,7 +232,7 @@ _PROGRAMS: dict[str, Program] = {
     "java": _JAVA,
     **_each("groovy scala", _SCRIPT._replace(code="e")),
     "dc": _SCRIPT._replace(code="ef", plain="hV"),
-    "gnuplot": _SCRIPT._replace(code="ec", plain="pd", rest=Role.CODE),
+    "gnuplot": _SCRIPT._replace(code="ec", plain="pd", rest=WordRole.CODE),
     # all that they are given may be code, also what they read
     **_each(
         "bc m4 sqlite3 psql mysql mariadb ed ex vi vim gdb at batch crontab parallel qsub sbatch", _CLIENT
@@ -243,19 +243,19 @@ _PROGRAMS: dict[str, Program] = {
     **_each("guile sbcl clisp racket erl elixir swift osascript powershell cmd.exe socat bsub", _CLIENT),
     **_each("spm spm_standalone run_spm.sh run_spm8.sh run_spm12.sh run_spm25.sh tmux screen", _CLIENT),
     **_each("idl gdl", _MATLAB._replace(code_words=("-e",), stops_words=("-args", "-arg"), takes_words=())),
-    **_each("Slicer SlicerApp-real", Program(code_words=("--python-code", "--python-script"))),
+    **_each("Slicer SlicerApp-real", ProgramSyntax(code_words=("--python-code", "--python-script"))),
     **_each(
         "fiji fiji-linux ImageJ ImageJ-linux imagej",
-        Program(code_words=("-eval", "--eval", "-run", "--run"), long_by_one_dash=True),
+        ProgramSyntax(code_words=("-eval", "--eval", "-run", "--run"), long_by_one_dash=True),
     ),
-    "blender": Program(code="P", code_words=("--python-expr", "--python"), stops_words=("--",)),
-    **_each("gimp gimp-console", Program(code="b", code_words=("--batch",))),
-    "gs": _SCRIPT._replace(code="c", first=Role.OPERAND, rest=Role.OPERAND),
-    **_each("nc ncat netcat", Program(code="ec", code_words=("--exec", "--sh-exec"))),
-    **_each("coverage kernprof", Program(skip=1, first=Role.CODE)),
+    "blender": ProgramSyntax(code="P", code_words=("--python-expr", "--python"), stops_words=("--",)),
+    **_each("gimp gimp-console", ProgramSyntax(code="b", code_words=("--batch",))),
+    "gs": _SCRIPT._replace(code="c", first=WordRole.OPERAND, rest=WordRole.OPERAND),
+    **_each("nc ncat netcat", ProgramSyntax(code="ec", code_words=("--exec", "--sh-exec"))),
+    **_each("coverage kernprof", ProgramSyntax(skip=1, first=WordRole.CODE)),
     "ssh": _SSH,
     "su": _SU,
-    "runuser": _SU._replace(skip=0, first=Role.DATA, rest=Role.DATA, command=True, loose=True),
+    "runuser": _SU._replace(skip=0, first=WordRole.DATA, rest=WordRole.DATA, command=True, loose=True),
     # files, and options that run programs
     "scp": _FILES._replace(code="oSF", takes="ciJlPX"),
     "sftp": _FILES._replace(code="oSFb", reads=True),
@@ -326,8 +326,8 @@ _PROGRAMS: dict[str, Program] = {
     "nsenter": WRAPPER._replace(takes="tSGrw"),
     **_each("mpirun mpiexec srun aprun udocker singularity apptainer conda mamba", _LOOSE),
     **_each("docker podman nerdctl", _LOOSE._replace(code_words=("--entrypoint",))),
-    "shell": Program(
-        skip=1, first=Role.CODE, rest=Role.CODE
+    "shell": ProgramSyntax(
+        skip=1, first=WordRole.CODE, rest=WordRole.CODE
     ),  # of singularity and apptainer, after the image
     **_each(
         "micromamba pixi uv poetry pipenv bwrap systemd-run firejail entr npx perf setarch coproc", _LOOSE
@@ -340,15 +340,15 @@ _PROGRAMS: dict[str, Program] = {
     "eval": _ALL._replace(is_shell=True),
     **_each("let alias complete compgen bind enable hash fc history autoload zmodload sched shift [[", _ALL),
     **_each("unset declare typeset local export readonly integer float", _ALL),
-    "trap": Program(plain="lp", first=Role.CODE, is_shell=True),
-    **_each(". source", Program(first=Role.CODE)),
+    "trap": ProgramSyntax(plain="lp", first=WordRole.CODE, is_shell=True),
+    **_each(". source", ProgramSyntax(first=WordRole.CODE)),
     "read": _ALL._replace(code="a", takes="dinNptu", plain="ers"),
     **_each("readarray mapfile", _READS_NAMES),
-    "printf": Program(code="v", first=Role.OPERAND),
-    "wait": Program(code="p"),
-    "getopts": Program(skip=1, first=Role.CODE),
+    "printf": ProgramSyntax(code="v", first=WordRole.OPERAND),
+    "wait": ProgramSyntax(code="p"),
+    "getopts": ProgramSyntax(skip=1, first=WordRole.CODE),
 }
-UNKNOWN, GUESSED = Program(), Program(guesses=True)
+UNKNOWN, GUESSED = ProgramSyntax(), ProgramSyntax(guesses=True)
 _version = re.compile(r"[-.]?\d[\d.]*$")
 _python = re.compile(r"\w+python$")
 runs_arguments = re.compile(
@@ -390,7 +390,7 @@ _RESERVED = frozenset(
 )
 
 
-def program_of(text: str) -> Program | None:
+def program_of(text: str) -> ProgramSyntax | None:
     """Find the entry of a command word, or None when it is no evaluator."""
     name = text.rpartition("/")[2]
     bare = _version.sub("", name)

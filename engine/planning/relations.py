@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.domain.tool import Group, InputType, Tool, ToolInput
+from engine.domain.tool import InputGroup, InputType, Tool, ToolInput
 
 
 class Relations:
@@ -100,7 +100,7 @@ class Relations:
         return problems
 
     def _mixed_group_problem(
-        self, group: Group, values: Mapping[str, Any], given: Mapping[str, Any]
+        self, group: InputGroup, values: Mapping[str, Any], given: Mapping[str, Any]
     ) -> list[str]:
         active = [member for member in group.members if self._active(member, values)]
         if len(active) in (0, len(group.members)) or not any(

@@ -11,14 +11,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 from engine.domain.tool import Tool
 from engine.errors import BadRequest, NotFound
-from engine.planning.documents import MAX_LINE, MEBIBYTE, Readable, decode, lines, parse_json, printable
+from engine.planning.documents import MAX_LINE, MEBIBYTE, BinaryStream, decode, lines, parse_json, printable
 from engine.planning.tables import read_table
 
 MAX_ARRAY = 64 * MEBIBYTE
 """Largest JSON array of invocations in bytes; JSON lines and tables have no limit."""
 
 
-class Item(NamedTuple):
+class SourcedInvocation(NamedTuple):
     """One invocation as it was read."""
 
     invocation: dict[str, Any]
@@ -33,7 +33,9 @@ Source = str | Path | Mapping[str, Any]
 """A file, a directory, `-`, or an invocation itself."""
 
 
-def read_sources(sources: Sequence[Source], tool: Tool, stdin: BinaryIO | None = None) -> Iterator[Item]:
+def read_sources(
+    sources: Sequence[Source], tool: Tool, stdin: BinaryIO | None = None
+) -> Iterator[SourcedInvocation]:
     """Yield the invocations in all sources, in order, one at a time in memory.
 
     Raises:
@@ -42,7 +44,7 @@ def read_sources(sources: Sequence[Source], tool: Tool, stdin: BinaryIO | None =
     many = len(sources) > 1
     for source in sources:
         if isinstance(source, Mapping):
-            yield Item(dict(source), "invocation", many)
+            yield SourcedInvocation(dict(source), "invocation", many)
         elif str(source) == "-":
             stream = stdin if stdin is not None else sys.stdin.buffer
             yield from _read_stream(stream, "standard input", tool, many, suffix="")
@@ -60,7 +62,7 @@ def _json_files(directory: Path) -> list[Path]:
     return found
 
 
-def _read_file(path: Path, tool: Tool, many: bool) -> Iterator[Item]:
+def _read_file(path: Path, tool: Tool, many: bool) -> Iterator[SourcedInvocation]:
     try:
         stream = path.open("rb")
     except FileNotFoundError:
@@ -71,10 +73,12 @@ def _read_file(path: Path, tool: Tool, many: bool) -> Iterator[Item]:
         yield from _read_stream(stream, printable(path), tool, many, suffix=path.suffix.lower())
 
 
-def _read_stream(stream: BinaryIO, where: str, tool: Tool, many: bool, *, suffix: str) -> Iterator[Item]:
+def _read_stream(
+    stream: BinaryIO, where: str, tool: Tool, many: bool, *, suffix: str
+) -> Iterator[SourcedInvocation]:
     if suffix in (".csv", ".tsv"):
         for row in read_table(stream, where, tool, tabs=suffix == ".tsv"):
-            yield Item(row.values, f"{where} line {row.line}", True, row.problem)
+            yield SourcedInvocation(row.values, f"{where} line {row.line}", True, row.problem)
         return
     first = _first_line(stream, where)
     rest = _Rejoined(first, stream)
@@ -91,7 +95,7 @@ def _read_stream(stream: BinaryIO, where: str, tool: Tool, many: bool, *, suffix
         )
 
 
-def _json_lines(stream: Readable, where: str, *, many: bool) -> Iterator[Item]:
+def _json_lines(stream: BinaryStream, where: str, *, many: bool) -> Iterator[SourcedInvocation]:
     """One invocation a line. A single line without a name that says so is a plain invocation."""
     numbered = lines(stream, where)
     if not many:  # look ahead only then: lines that come from a pipe are answered one by one
@@ -103,12 +107,14 @@ def _json_lines(stream: Readable, where: str, *, many: bool) -> Iterator[Item]:
         try:
             value = parse_json(text, where, line=number)
         except BadRequest as error:
-            yield Item({}, location, True, error.message.removeprefix(f"{where} line {number}: "))
+            yield SourcedInvocation(
+                {}, location, True, error.message.removeprefix(f"{where} line {number}: ")
+            )
             continue
         yield _item(value, location, many)
 
 
-def _json_document(stream: Readable, where: str, many: bool) -> Iterator[Item]:
+def _json_document(stream: BinaryStream, where: str, many: bool) -> Iterator[SourcedInvocation]:
     data = stream.read(MAX_ARRAY + 1)
     if len(data) > MAX_ARRAY:
         raise BadRequest(
@@ -125,10 +131,10 @@ def _json_document(stream: Readable, where: str, many: bool) -> Iterator[Item]:
         yield _item(entry, f"{where} entry {number}", True)
 
 
-def _item(value: Any, where: str, many: bool) -> Item:
+def _item(value: Any, where: str, many: bool) -> SourcedInvocation:
     if not isinstance(value, dict):
-        return Item({}, where, many, "an invocation is a JSON object of input values")
-    return Item(value, where, many)
+        return SourcedInvocation({}, where, many, "an invocation is a JSON object of input values")
+    return SourcedInvocation(value, where, many)
 
 
 def _first_line(stream: BinaryIO, where: str) -> bytes:

@@ -19,7 +19,7 @@ _LINES = "save it with lines that end with LF or CR LF"
 _separator = re.compile(r'"?sep=([,;\t|])"?\r?\n?').fullmatch
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One row of a table."""
 
     line: int
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Iterator[Row]:
+def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Iterator[TableRow]:
     """Yield the rows of a table, one at a time.
 
     Raises:
@@ -48,7 +48,7 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
         if len(cells) > len(names) and not any(cells[len(names) :]):
             cells = cells[: len(names)]  # empty columns, as spreadsheets write them
         if len(cells) != len(names):
-            yield Row(line, {}, f"the header has {len(names)} cells, this row {len(cells)}")
+            yield TableRow(line, {}, f"the header has {len(names)} cells, this row {len(cells)}")
             continue
         try:
             values = {
@@ -57,9 +57,9 @@ def read_table(stream: BinaryIO, where: str, tool: Tool, *, tabs: bool) -> Itera
                 if cell and not (tabs and cell == NO_VALUE and NO_VALUE not in inputs[name].choices)
             }
         except BadRequest as error:
-            yield Row(line, {}, str(error))
+            yield TableRow(line, {}, str(error))
         else:
-            yield Row(line, values)
+            yield TableRow(line, values)
     if not line:
         raise BadRequest(f"{where}: the table has a header and no rows")
 

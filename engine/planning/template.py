@@ -37,7 +37,7 @@ class Keys:
         return pieces, text[end:]
 
 
-class Piece(NamedTuple):
+class TemplatePiece(NamedTuple):
     """A literal, and what comes after it."""
 
     literal: str
@@ -51,7 +51,7 @@ class Template:
 
     def __init__(self, pieces: Iterable[tuple[str, Slot]], tail: str) -> None:
         self._pieces = tuple(
-            Piece(literal, literal[:-1] if literal.endswith(" ") else literal, slot)
+            TemplatePiece(literal, literal[:-1] if literal.endswith(" ") else literal, slot)
             for literal, slot in pieces
         )
         self._tail = tail

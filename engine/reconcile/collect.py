@@ -38,7 +38,7 @@ AT_A_TIME = 8
 
 
 @dataclass(slots=True)
-class Verdict:
+class AttemptVerdict:
     """What became of one attempt, ready to be written."""
 
     notice: EventNotice
@@ -59,7 +59,7 @@ def collect_due(context: TickContext) -> bool:
         outbox.claim(connection, Effect.COLLECT, due, again_at=now + RETRY_INTERVAL_S)
     with tempfile.TemporaryDirectory(dir=context.workspace, prefix="collect-") as directory:
 
-        def judge(item: Due) -> list[Verdict] | Trouble:
+        def judge(item: Due) -> list[AttemptVerdict] | Trouble:
             execution = of[item.execution_id]
             ended = [a for a in held[item.submission_id] if a.state == AttemptState.FINALISING]
             try:
@@ -88,8 +88,8 @@ def collect_due(context: TickContext) -> bool:
 
 
 def _in_parallel(
-    judge: Callable[[Due], list[Verdict] | Trouble], due: Sequence[Due]
-) -> list[list[Verdict] | Trouble]:
+    judge: Callable[[Due], list[AttemptVerdict] | Trouble], due: Sequence[Due]
+) -> list[list[AttemptVerdict] | Trouble]:
     """Several at a time: a storage far away answers late, but many at once."""
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         return list(pool.map(judge, due))
@@ -110,12 +110,16 @@ def _retrieve(context: TickContext, due: Sequence[Due], into: Path) -> None:
         list(pool.map(retrieve, due))
 
 
-def _judge(context: TickContext, execution: Execution, job: Job, attempt: Attempt, into: Path) -> Verdict:
+def _judge(
+    context: TickContext, execution: Execution, job: Job, attempt: Attempt, into: Path
+) -> AttemptVerdict:
     store_logs(context, execution, job, attempt, into)
     try:
         report, text = second_report.read(context, execution, job, attempt, into)
     except InvalidReport as error:
-        return Verdict(EventNotice(attempt, AttemptEvent.REPORT_ABSENT, storable(str(error)), Failure.LOST))
+        return AttemptVerdict(
+            EventNotice(attempt, AttemptEvent.REPORT_ABSENT, storable(str(error)), Failure.LOST)
+        )
     committed: list[Product] = []
     failure, message = _failure(report), _message(context, execution, report)
     if not failure and (why := context.full(execution, sum(made.size for made in report.products))):
@@ -131,11 +135,13 @@ def _judge(context: TickContext, execution: Execution, job: Job, attempt: Attemp
             if waited < context.delivery_timeout and execution.intent != Intent.CANCEL:
                 raise
             message = delivery_retry.gave_up_message(error, waited)
-            return Verdict(EventNotice(attempt, AttemptEvent.STORAGE_GONE, message, Failure.STRANDED, text))
+            return AttemptVerdict(
+                EventNotice(attempt, AttemptEvent.STORAGE_GONE, message, Failure.STRANDED, text)
+            )
     store_record(context, execution, job, attempt, report, committed, failure, message)
     event = AttemptEvent.REPORT_FAILED if failure else AttemptEvent.REPORT_SUCCEEDED
     once = {p.name: p for p in reversed(committed)}  # of several outputs that match a file, the first
-    return Verdict(EventNotice(attempt, event, message, failure, text), list(once.values()))
+    return AttemptVerdict(EventNotice(attempt, event, message, failure, text), list(once.values()))
 
 
 def drop(context: TickContext, execution: Execution, job: Job, attempt: Attempt) -> None:

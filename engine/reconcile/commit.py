@@ -85,7 +85,7 @@ def commit(
     ]
 
 
-def _copies(execution: Execution, origin: Destination, name: str, made: wire.Product) -> list[str]:
+def _copies(execution: Execution, origin: Destination, name: str, made: wire.DeliveredOutput) -> list[str]:
     """Return where further copies of a result go: to the other storages, in order."""
     destinations = layout.destinations(execution)
     own = next((p for p in reversed(destinations[: destinations.index(origin) + 1]) if not p.door), origin)
@@ -106,7 +106,7 @@ def _rename(
     destination: Destination,
     own: str,
     names: Mapping[str, str],
-    here: Sequence[wire.Product],
+    here: Sequence[wire.DeliveredOutput],
     spare: str,
 ) -> dict[str, str]:
     """Move results of one place from the directory `own` to their final names there; see `_move_together`."""
@@ -124,7 +124,7 @@ def _rename(
     return targets
 
 
-def _in_place(storage: Storage, made: wire.Product) -> str:
+def _in_place(storage: Storage, made: wire.DeliveredOutput) -> str:
     """Return where a result lies that stays there."""
     _check_size(made, storage.stat(made.url))
     return made.url
@@ -137,7 +137,7 @@ def _check_run(report: Report) -> None:
 
 
 def _origin(
-    made: wire.Product, destinations: Sequence[Destination], number: int, attempt: Attempt, run: str
+    made: wire.DeliveredOutput, destinations: Sequence[Destination], number: int, attempt: Attempt, run: str
 ) -> Destination:
     """Find the destination to which a result was written."""
     _check_name(made)
@@ -147,7 +147,7 @@ def _origin(
     raise BadRequest(f"result {made.path}: {storable(made.url)} is not where this attempt writes")
 
 
-def _check_name(made: wire.Product) -> None:
+def _check_name(made: wire.DeliveredOutput) -> None:
     """Check the name of a result: the report comes from a node, and must not name what is outside, or what no
     database can hold.
     """
@@ -180,7 +180,7 @@ def _refuse_taken_names(context: TickContext, execution: Execution, job: Job, na
         raise BadRequest(f"result {others[0]} exists already: two jobs write the same name")
 
 
-def _check(storage: Storage, made: wire.Product, target: str) -> None:
+def _check(storage: Storage, made: wire.DeliveredOutput, target: str) -> None:
     """See that a result is where the report says, or has been moved: before a crash, or by the engine that
     held the lease before us and does not know yet that it lost it. Hence the order of the looks.
     """
@@ -191,7 +191,7 @@ def _check(storage: Storage, made: wire.Product, target: str) -> None:
     _check_size(made, there or placed or storage.stat(target))
 
 
-def _check_size(made: wire.Product, found: Stat | None) -> None:
+def _check_size(made: wire.DeliveredOutput, found: Stat | None) -> None:
     if found is None:
         raise NotFound(f"result {made.path} is not at {made.url}, where the report says it was delivered")
     if (made.packed or not made.directory) and found.size != made.size:

@@ -20,7 +20,7 @@ from engine.domain.options import SANDBOX, Destination
 from engine.ids import AttemptId
 from engine.store.executions import Execution
 from engine.store.jobs import Job
-from wrappers.wire import Product
+from wrappers.wire import DeliveredOutput
 
 JOBS = "jobs"
 """The directory of what attempts wrote, on storages that cannot rename."""
@@ -50,7 +50,7 @@ def output_url(destination: Destination, name: str) -> str:
     return f"{destination.url}/outputs/{quote(name)}"
 
 
-def final_url(destination: Destination, name: str, made: Product) -> str:
+def final_url(destination: Destination, name: str, made: DeliveredOutput) -> str:
     """Return where a result of that name lies in the end: one that was delivered as a tar stays one."""
     return output_url(destination, name) + PACKED if made.packed else output_url(destination, name)
 
@@ -93,7 +93,7 @@ def second_report_url(destination: Destination, number: int, attempt: AttemptId)
     return f"{attempt_url(destination, number, attempt)}/{attempt}.report.json"
 
 
-def written_url(own: str, made: Product) -> str:
+def written_url(own: str, made: DeliveredOutput) -> str:
     """Return where an attempt has written a result, below its own directory."""
     url = own + quote(made.path) if own == SANDBOX else f"{own}/{quote(made.path)}"
     return url + PACKED if made.packed else url

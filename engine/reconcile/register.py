@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.clock import Clock
-from engine.domain.catalogue import Entry
+from engine.domain.catalogue import CatalogueEntry
 from engine.domain.product import ProductState, retry_after
 from engine.errors import CredentialExpired, Unavailable
 from engine.ports import Catalogue
@@ -18,7 +18,7 @@ from engine.store.products import Product
 BATCH = 500
 """Results that are registered at a time."""
 
-Describe = Callable[[Product, list[str]], Entry]
+Describe = Callable[[Product, list[str]], CatalogueEntry]
 """A result with its copies as a catalogue knows it."""
 
 

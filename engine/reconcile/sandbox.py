@@ -25,7 +25,7 @@ def unpack(
     context: TickContext,
     destinations: Sequence[Destination],
     names: Mapping[str, str],
-    here: Sequence[wire.Product],
+    here: Sequence[wire.DeliveredOutput],
     archive: Path,
 ) -> dict[str, Destination]:
     """Put each result from the archive to its final name at the first place that takes it; gives that place.
@@ -43,7 +43,11 @@ def unpack(
 
 
 def _put(
-    context: TickContext, left: list[Destination], name: str, made: wire.Product, packed: tarfile.TarFile
+    context: TickContext,
+    left: list[Destination],
+    name: str,
+    made: wire.DeliveredOutput,
+    packed: tarfile.TarFile,
 ) -> Destination:
     """Put one result; places that do not take it are left out for the next."""
     trouble: list[EngineError] = []
@@ -63,7 +67,7 @@ def _put(
     raise next((error for error in trouble if not isinstance(error, BadRequest)), trouble[0])
 
 
-def _send(context: TickContext, local: Path, url: str, made: wire.Product) -> None:
+def _send(context: TickContext, local: Path, url: str, made: wire.DeliveredOutput) -> None:
     storage = context.storage(url)
     there = storage.stat(url)
     if there is None or there.size != made.size or storage.checksum(url) != made.sha256:
@@ -71,7 +75,7 @@ def _send(context: TickContext, local: Path, url: str, made: wire.Product) -> No
 
 
 @contextmanager
-def _unpacked(context: TickContext, made: wire.Product, packed: tarfile.TarFile) -> Iterator[Path]:
+def _unpacked(context: TickContext, made: wire.DeliveredOutput, packed: tarfile.TarFile) -> Iterator[Path]:
     """Unpack a result from the archive, as the report has it."""
     member = made.path + layout.PACKED if made.packed else made.path
     with tempfile.NamedTemporaryFile(dir=context.workspace, delete=False) as file:

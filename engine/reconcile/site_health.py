@@ -38,10 +38,10 @@ def avoid(
     return {id_: names for id_, names in found.items() if names}
 
 
-def _outcome(notice: EventNotice) -> sites.Ended:
+def _outcome(notice: EventNotice) -> sites.AttemptEnd:
     report: Any = json.loads(notice.report) if notice.report else {}
     runtime = report.get("runtime") or {}
-    return sites.Ended(
+    return sites.AttemptEnd(
         notice.attempt.submission_id,
         notice.failure,
         str(report.get("cause", "")),

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import AttemptEvent, AttemptState, Effect
 from engine.domain.job import JobState
-from engine.domain.options import Grid
+from engine.domain.options import GridOptions
 from engine.domain.retry import Failure
 from engine.errors import BadRequest
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
@@ -137,7 +137,7 @@ def _submission(
     manifests: Sequence[Manifest],
     files: Mapping[str, bytes],
     away: Mapping[SubmissionId, Sequence[str]],
-    grid: Grid,
+    grid: GridOptions,
 ) -> Submission:
     """Make the submission; an attempt that has something to exchange for it gets a claim."""
     claims = {m.attempt: context.claim(AttemptId(m.attempt)) for m in manifests if m.exchange}

@@ -34,7 +34,7 @@ _ALIKE = 0.8
 
 
 @dataclass(frozen=True)
-class _Source:
+class _SettingSource:
     """What was set, as it was written."""
 
     file: Path
@@ -53,7 +53,7 @@ def load(path: Path | None = None, warn: Callable[[str], None] | None = None) ->
     """
     given = path or (Path(value) if (value := os.environ.get("ENGINE_CONFIG")) else None)
     file = given or xdg.directory("XDG_CONFIG_HOME", ".config") / "engine.yaml"
-    source = _Source(file, _read(file, required=given is not None), _variables())
+    source = _SettingSource(file, _read(file, required=given is not None), _variables())
     if warn is not None:
         for line in (*legacy.warnings(str(file), source.tree, source.variables), *_misspelt()):
             warn(line)
@@ -116,7 +116,7 @@ def _misspelt() -> Iterator[str]:
             yield f"variable {name} is no setting, and is ignored; did you mean {wanted}?"
 
 
-def _merged(source: _Source) -> dict[str, Any]:
+def _merged(source: _SettingSource) -> dict[str, Any]:
     """Lay the values of variables over the file's, in today's keys; lists and mappings are JSON there."""
     merged = copy.deepcopy(legacy.translated(source.tree))
     for keys, name in source.variables.items():
@@ -143,7 +143,7 @@ def _value(text: str) -> Any:
     return text
 
 
-def _problem(source: _Source, item: Mapping[str, Any]) -> str:
+def _problem(source: _SettingSource, item: Mapping[str, Any]) -> str:
     where = _where(source, tuple(str(part) for part in item["loc"]))
     if item["type"] == "extra_forbidden":
         return f"{where}: no such setting"
@@ -160,7 +160,7 @@ def _remedy(merged: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     return str(getattr(item.get("ctx", {}).get("error"), "remedy", ""))
 
 
-def _where(source: _Source, keys: Keys) -> str:
+def _where(source: _SettingSource, keys: Keys) -> str:
     """Name a setting as it was written: in a variable, else in the file."""
     for length in range(len(keys), 0, -1):
         for written, variable in source.variables.items():

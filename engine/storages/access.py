@@ -6,7 +6,7 @@ import base64
 import os
 
 from engine.errors import SettingsError
-from engine.storages.credentials import ApiKey, Basic, CredentialSource, Proxy, S3Keys, Token
+from engine.storages.credentials import ApiKey, Basic, BearerToken, CredentialSource, S3Keys, X509Proxy
 from wrappers.transfer.client import NOBODY, Access
 from wrappers.transfer.credentials import bearer_token, proxy_file
 
@@ -22,9 +22,9 @@ def access(credential: CredentialSource | None) -> Access:
         return NOBODY
     found = credential.current()
     match found:
-        case Proxy():
+        case X509Proxy():
             return Access(certificate=str(found.file))
-        case Token():
+        case BearerToken():
             return Access({"Authorization": f"Bearer {found.value.reveal()}"})
         case Basic():
             pair = f"{found.username}:{found.password.reveal()}".encode()

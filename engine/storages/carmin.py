@@ -19,13 +19,13 @@ from engine.clock import Clock, SystemClock
 from engine.errors import BadRequest, NotFound, SettingsError, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
-from engine.storages.credentials import ApiKey, Token
+from engine.storages.credentials import ApiKey, BearerToken
 from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
 from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer import http
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import NOBODY, Access, Body, Bytes, Client
+from wrappers.transfer.client import NOBODY, Access, Body, Bytes, HttpClient
 from wrappers.transfer.errors import Permanent, Transient, of_status
 from wrappers.transfer.part import Expected
 from wrappers.transfer.response import Response
@@ -43,7 +43,7 @@ class CarminStorage(RemoteStorage):
     def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        self._client = HttpClient(Budget(float("inf"), settings.stall), Trust(settings.authorities))
         weakref.finalize(self, self._client.close)
         self.capabilities = StorageCapabilities(
             rename=False, checksums=(settings.checksum,) if settings.checksum else ()
@@ -189,7 +189,7 @@ class CarminStorage(RemoteStorage):
         match credential.current():
             case ApiKey(value):
                 return Access({"apikey": value.reveal()})
-            case Token(value):
+            case BearerToken(value):
                 return Access({"Authorization": f"Bearer {value.reveal()}"})
             case _:
                 raise SettingsError(

@@ -46,7 +46,7 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Proxy:
+class X509Proxy:
     """An X.509 proxy, or a certificate with its key; TLS reads the file itself."""
 
     file: Path
@@ -54,7 +54,7 @@ class Proxy:
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class BearerToken:
     """A bearer token."""
 
     value: Secret
@@ -88,7 +88,7 @@ class ApiKey:
     expires: Expires = FOR_EVER
 
 
-Credential = Proxy | Token | Basic | S3Keys | ApiKey
+Credential = X509Proxy | BearerToken | Basic | S3Keys | ApiKey
 
 
 class CredentialSource(Protocol):
@@ -117,13 +117,13 @@ class MadeToken:
         self.name = name
         self._make = make
         self._clock = clock
-        self._made = Token(Secret(""), Expires(float("-inf")))
+        self._made = BearerToken(Secret(""), Expires(float("-inf")))
 
-    def current(self) -> Token:
+    def current(self) -> BearerToken:
         """Return a token that is good for a while."""
         if self._made.expires - _NEAR_S <= self._clock.now():
             text, expires = self._make()
-            self._made = Token(Secret(text), Expires(expires))
+            self._made = BearerToken(Secret(text), Expires(expires))
         return self._made
 
     def seconds_left(self) -> float:
@@ -214,12 +214,12 @@ def _no_wait(path: str, flags: int) -> int:
 
 
 def _proxy(file: Path, text: str) -> Credential:
-    return Proxy(file, Expires(expiry_of_proxy(text)))
+    return X509Proxy(file, Expires(expiry_of_proxy(text)))
 
 
 def _token(_file: Path, text: str) -> Credential:
     value = _line(text)
-    return Token(Secret(value), Expires(expiry_of_token(value)))
+    return BearerToken(Secret(value), Expires(expiry_of_token(value)))
 
 
 def _basic(_file: Path, text: str) -> Credential:

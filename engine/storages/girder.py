@@ -23,20 +23,20 @@ from engine.domain.urls import child
 from engine.errors import BadRequest, CredentialExpired, NotFound, SettingsError, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files
-from engine.storages.credentials import ApiKey, Token
+from engine.storages.credentials import ApiKey, BearerToken
 from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
 from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer import girder
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Access, Client
+from wrappers.transfer.client import Access, HttpClient
 from wrappers.transfer.errors import NotHere, Permanent, TransferError, of_status
 from wrappers.transfer.part import Expected
 from wrappers.transfer.response import Response
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
-from wrappers.transfer.url_access import Tools, UrlAccess
-from wrappers.transfer.webdav import Uploader
+from wrappers.transfer.url_access import TransferTools, UrlAccess
+from wrappers.transfer.webdav import WebdavUploader
 from wrappers.wire import Grant
 
 _DAY_S = 86_400.0
@@ -56,8 +56,8 @@ class GirderStorage(RemoteStorage):
     def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
-        self._tools = Tools(client, Uploader(client, settings.read_back))
+        client = HttpClient(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        self._tools = TransferTools(client, WebdavUploader(client, settings.read_back))
         self._token: tuple[str, str, float] = ("", "", 0.0)
         self._lock = threading.Lock()
         self._naming = threading.Lock()
@@ -239,8 +239,8 @@ class GirderStorage(RemoteStorage):
         except NotHere:
             return None
 
-    def _rest(self, url: str) -> girder.Rest:
-        return girder.Rest(self._tools, self._access(url))
+    def _rest(self, url: str) -> girder.GirderServer:
+        return girder.GirderServer(self._tools, self._access(url))
 
     def _access(self, url: str) -> UrlAccess:
         if self._settings.credential is None:
@@ -259,10 +259,12 @@ class GirderStorage(RemoteStorage):
                 self._token = held.value.reveal(), token, expires
             return token
 
-    def _token_for(self, held: ApiKey | Token, seconds: float) -> tuple[str, float]:
+    def _token_for(self, held: ApiKey | BearerToken, seconds: float) -> tuple[str, float]:
         """Return a token and its end: made from a key, or the one that is held."""
         text = held.value.reveal()
-        return (text, self._end_of(text)) if isinstance(held, Token) else self._make_token(text, seconds)
+        return (
+            (text, self._end_of(text)) if isinstance(held, BearerToken) else self._make_token(text, seconds)
+        )
 
     def _end_of(self, token: str) -> float:
         """Return when a token ends.
@@ -271,7 +273,7 @@ class GirderStorage(RemoteStorage):
             CredentialExpired: it has.
         """
         permit = UrlAccess(self._settings.url, self._api(self._settings.url), Access({"Girder-Token": token}))
-        expires = girder.Rest(self._tools, permit).json("GET", "token/current").get("expires")
+        expires = girder.GirderServer(self._tools, permit).json("GET", "token/current").get("expires")
         end = datetime.fromisoformat(expires).timestamp() if isinstance(expires, str) else 0.0
         if end <= self._clock.now():
             since = f" at {iso(end)}" if end else ""
@@ -286,14 +288,14 @@ class GirderStorage(RemoteStorage):
         # in the body: URLs are logged
         fields = urlencode({"key": key, "duration": seconds / _DAY_S}).encode()
         api = self._api(self._settings.url)
-        rest = girder.Rest(self._tools, UrlAccess(self._settings.url, api, Access(_FORM)))
+        rest = girder.GirderServer(self._tools, UrlAccess(self._settings.url, api, Access(_FORM)))
         answer = rest.json("POST", "api_key/token", fields)
         return str(answer["authToken"]["token"]), self._clock.now() + seconds
 
-    def _held(self) -> ApiKey | Token:
+    def _held(self) -> ApiKey | BearerToken:
         credential = self._settings.credential
         found = credential.current() if credential else None
-        if credential is None or not isinstance(found, ApiKey | Token):
+        if credential is None or not isinstance(found, ApiKey | BearerToken):
             kind = credential.kind if credential else "nothing"
             raise SettingsError(f"{self._settings.url}: Girder wants an API key, not {kind}")
         return found

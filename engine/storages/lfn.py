@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from engine.dirac.client import Refused, bridge
+from engine.dirac.client import DiracRefused, bridge
 from engine.dirac.names import name_of
 from engine.domain.urls import child
 from engine.errors import BadRequest, NotFound
@@ -140,7 +140,7 @@ class LfnStorage(RemoteFiles):
             )
         try:
             return bridge(grid.client).ask(verb, timeout=TRANSFER_TIMEOUT_S, **arguments)
-        except Refused as error:
+        except DiracRefused as error:
             raise BadRequest(str(error)) from None
 
 

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from engine.clock import Clock
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
-from engine.storages.credentials import Expires, Kind, Secret, Token
+from engine.storages.credentials import BearerToken, Expires, Kind, Secret
 from engine.storages.expiry import expiry_of_token
 from wrappers.transfer.trust import Trust
 
@@ -56,7 +56,7 @@ class RefreshedToken:
         self._authorities = authorities
         self._clock = clock
 
-    def current(self) -> Token:
+    def current(self) -> BearerToken:
         """Return a token that is good for a while.
 
         Raises:
@@ -67,7 +67,7 @@ class RefreshedToken:
         held = self._read()
         if self._left(held) <= NEAR_S:
             held = self._renewed(held)
-        return Token(Secret(held.access_token), Expires(expiry_of_token(held.access_token)))
+        return BearerToken(Secret(held.access_token), Expires(expiry_of_token(held.access_token)))
 
     def seconds_left(self) -> float:
         """Return for how long the token is good."""

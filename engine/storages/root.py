@@ -12,7 +12,7 @@ from engine.domain.urls import child
 from engine.errors import BadRequest, EngineError, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
 from engine.storages import files, xrootd
-from engine.storages.credentials import Proxy, Token
+from engine.storages.credentials import BearerToken, X509Proxy
 from engine.storages.remote import RemoteStorage
 from engine.storages.sections import UNCONFIGURED, StorageSettings, scheme_of
 from wrappers.transfer.redact import redact
@@ -182,9 +182,9 @@ class RootStorage(RemoteStorage):
         if credential is None:
             return ""
         match credential.current():
-            case Proxy(file):
+            case X509Proxy(file):
                 return f"xrd.gsiusrpxy={file}"
-            case Token(value):
+            case BearerToken(value):
                 return f"authz={quote('Bearer ' + value.reveal(), safe='')}"
             case _:
                 raise BadRequest(

@@ -24,7 +24,7 @@ from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
 from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Client
+from wrappers.transfer.client import HttpClient
 from wrappers.transfer.redact import redact
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
@@ -58,7 +58,7 @@ class S3Storage(RemoteStorage):
             presign=settings.credential is not None,
             labels=True,
         )
-        self._client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        self._client = HttpClient(Budget(float("inf"), settings.stall), Trust(settings.authorities))
         weakref.finalize(self, self._client.close)
 
     def stat(self, url: str) -> Stat | None:

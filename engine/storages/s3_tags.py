@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 from engine.errors import BadRequest
-from wrappers.transfer.client import Bytes, Client
+from wrappers.transfer.client import Bytes, HttpClient
 from wrappers.transfer.errors import of_status
 
 MOST = 10
@@ -31,7 +31,7 @@ _not_in_tags = re.compile(r"[^\w +\-=.:/@]")
 
 
 def put_tags(
-    client: Client,
+    client: HttpClient,
     address: str,
     words: Mapping[str, str],
     keys: Keys,
@@ -85,7 +85,7 @@ def signed(method: str, address: str, keys: Keys, region: str, now: float) -> st
     return f"{address}?{listed}&X-Amz-Signature={hmac.digest(key, text.encode(), 'sha256').hex()}"
 
 
-def _tags(client: Client, url: str) -> dict[str, str]:
+def _tags(client: HttpClient, url: str) -> dict[str, str]:
     """Read the tags of an object."""
     shown = f"{url.partition('?')[0]}?tagging"
     with client.request("GET", url) as answer:

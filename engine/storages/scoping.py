@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from engine.clock import Clock
 from engine.errors import BadRequest, Unavailable
-from engine.storages.credentials import Token
+from engine.storages.credentials import BearerToken
 from engine.storages.expiry import claims_of_token, expiry_of_token
 from engine.storages.sections import StorageSettings
 from wrappers.transfer.trust import Trust
@@ -49,7 +49,7 @@ def scope_down(
     if credential.kind != "token":
         raise BadRequest(f"a {credential.kind} never travels (credential {credential.name}); {_BY_ITSELF}")
     held = credential.current()
-    assert isinstance(held, Token)  # noqa: S101 - that is what its kind says
+    assert isinstance(held, BearerToken)  # noqa: S101 - that is what its kind says
     scope = _scope(url, method, settings)
     issuer = claims_of_token(held.value.reveal()).get("iss")
     if not isinstance(issuer, str):
@@ -106,7 +106,7 @@ def _request(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -
     """
     body = urlencode(form).encode("ascii") if form else None
     request = urllib.request.Request(url, body, {"Accept": "application/json"})  # noqa: S310 - https, checked
-    handlers = (urllib.request.HTTPSHandler(context=secure), _NoRedirect())
+    handlers = (urllib.request.HTTPSHandler(context=secure), _RefuseRedirects())
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_S) as answer:
             fields = json.loads(answer.read(_LARGEST))
@@ -120,6 +120,6 @@ def _request(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -
     return fields if isinstance(fields, dict) else {}
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class _RefuseRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
         """None: the redirect is an error."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from engine.dirac.settings import Grid
+from engine.dirac.settings import CatalogueSettings
 from engine.domain.urls import SAME, nearest
 from engine.errors import BadRequest
 from engine.storages.credentials import CredentialSource
@@ -31,7 +31,7 @@ class StorageSettings:
     read_back: int = 256 << 20
     """Bytes of a file that is read back where a server tells no checksum; others are compared by size."""
     authorities: str = ""
-    dirac: Grid | None = None
+    dirac: CatalogueSettings | None = None
     """What `lfn:` needs; None: no DIRAC client is configured."""
 
 

@@ -17,12 +17,12 @@ from engine.errors import BadRequest
 from engine.ports import Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.access import access
-from engine.storages.credentials import Token
+from engine.storages.credentials import BearerToken
 from engine.storages.failures import engine_errors
 from engine.storages.remote import RemoteStorage
 from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Access, Body, Client
+from wrappers.transfer.client import Access, Body, HttpClient
 from wrappers.transfer.errors import of_status
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
@@ -37,7 +37,7 @@ class ShanoirStorage(RemoteStorage):
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._settings = settings
-        self._client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        self._client = HttpClient(Budget(float("inf"), settings.stall), Trust(settings.authorities))
         weakref.finalize(self, self._client.close)
         self.capabilities = StorageCapabilities(rename=False, presign=True, tells=False)
 
@@ -79,7 +79,7 @@ class ShanoirStorage(RemoteStorage):
         if method != "GET" or self._settings.credential is None:
             raise BadRequest(f"{url}: there is no token for this platform")
         found = self._settings.credential.current()
-        if not isinstance(found, Token):
+        if not isinstance(found, BearerToken):
             raise BadRequest(f"{url}: Shanoir wants a token, not {self._settings.credential.kind}")
         headers = {"Authorization": f"Bearer {found.value.reveal()}"}
         return Grant(url, method, use=self._source(url), headers=headers, expires=float(found.expires))

@@ -15,11 +15,11 @@ from engine.storages.multistatus import Resource
 from engine.storages.sections import StorageSettings
 from wrappers.transfer import http
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Access, Client
+from wrappers.transfer.client import Access, HttpClient
 from wrappers.transfer.errors import Denied, Permanent, of_status
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
-from wrappers.transfer.webdav import Uploader
+from wrappers.transfer.webdav import WebdavUploader
 
 _T = TypeVar("_T")
 GONE = (404, 410)
@@ -34,8 +34,8 @@ class WebDav:
 
     def __init__(self, settings: StorageSettings) -> None:
         self._credential = settings.credential
-        self.client = Client(Budget(float("inf"), settings.stall), Trust(settings.authorities))
-        self.uploader = Uploader(self.client, settings.read_back)
+        self.client = HttpClient(Budget(float("inf"), settings.stall), Trust(settings.authorities))
+        self.uploader = WebdavUploader(self.client, settings.read_back)
         self._speaks_dav: dict[str, bool] = {}
         self._strict: set[str] = set()
         """Servers that do not do without a credential."""

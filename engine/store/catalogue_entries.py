@@ -10,22 +10,24 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.catalogue import Entry
+from engine.domain.catalogue import CatalogueEntry
 from engine.store.schema import entry
 from engine.store.statements import slices
 
 
-def get(connection: Connection, names: Sequence[str]) -> dict[str, Entry]:
+def get(connection: Connection, names: Sequence[str]) -> dict[str, CatalogueEntry]:
     """Look these names up."""
     query = sa.select(entry)
     return {
-        row.name: Entry(row.name, row.size, json.loads(row.checksums), tuple(json.loads(row.replicas)))
+        row.name: CatalogueEntry(
+            row.name, row.size, json.loads(row.checksums), tuple(json.loads(row.replicas))
+        )
         for some in slices(_key(name) for name in names)
         for row in connection.execute(query.where(entry.c.name_sha256.in_(some)))
     }
 
 
-def put(connection: Connection, new: Sequence[Entry]) -> None:
+def put(connection: Connection, new: Sequence[CatalogueEntry]) -> None:
     """Write entries over those of the same names."""
     remove(connection, [one.name for one in new])
     rows = [_row(one) for one in {one.name: one for one in new}.values()]
@@ -49,7 +51,7 @@ def _key(name: str) -> str:
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _row(one: Entry) -> dict[str, Any]:
+def _row(one: CatalogueEntry) -> dict[str, Any]:
     return {
         "name_sha256": _key(one.name),
         "name": one.name,

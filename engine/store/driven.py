@@ -21,7 +21,7 @@ from engine.store.statements import slices
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class DrivenEvent:
     """An event that concerns such an execution."""
 
     number: int
@@ -51,7 +51,7 @@ def newest_event(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.coalesce(sa.func.max(event.c.id), 0))).scalar_one())
 
 
-def changes(connection: Connection, after: int, limit: int) -> list[Change]:
+def changes(connection: Connection, after: int, limit: int) -> list[DrivenEvent]:
     """Give what happened to such executions, a page at a time."""
     query = (
         sa.select(event.c.id, event.c.execution_id, event.c.job_id)
@@ -61,7 +61,9 @@ def changes(connection: Connection, after: int, limit: int) -> list[Change]:
         .order_by(event.c.id)
         .limit(limit)
     )
-    return [Change(row.id, ExecutionId(row.execution_id), row.job_id) for row in connection.execute(query)]
+    return [
+        DrivenEvent(row.id, ExecutionId(row.execution_id), row.job_id) for row in connection.execute(query)
+    ]
 
 
 def every(connection: Connection) -> list[tuple[ExecutionId, float | None]]:

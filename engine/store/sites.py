@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.site import BLAMED, Outcome, Rest, blames, outcome, remember, rest
+from engine.domain.site import BLAMED, SiteOutcome, SiteRest, blames, outcome, remember, rest
 from engine.ids import JobId, SubmissionId
 from engine.store.rows import from_row, to_row
 from engine.store.schema import attempt, execution, site, submission
@@ -37,12 +37,12 @@ class Site:
     seen_at: float = 0.0
     rests: int = 0
     """Rests one after the other, without a recovery between them."""
-    recent: Sequence[Outcome] = ()
+    recent: Sequence[SiteOutcome] = ()
     """The last ends of attempts there, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class AttemptEnd:
     """The end of an attempt."""
 
     submission_id: SubmissionId
@@ -65,7 +65,7 @@ def record(connection: Connection, sites: Mapping[SubmissionId, str]) -> None:
         )
 
 
-def note(connection: Connection, ended: Sequence[Ended], *, now: float) -> None:
+def note(connection: Connection, ended: Sequence[AttemptEnd], *, now: float) -> None:
     """Learn from attempts that ended. Those that ran on no site are passed over."""
     by_id = {}
     for some in slices(e.submission_id for e in ended):
@@ -122,7 +122,7 @@ def failed_at(connection: Connection, job_ids: Sequence[JobId]) -> dict[JobId, s
     return found
 
 
-def _counted(old: Site, end: Ended, now: float) -> Site:
+def _counted(old: Site, end: AttemptEnd, now: float) -> Site:
     """Add an attempt to what `engine sites` shows."""
     if end.failure and not blames(end.failure):
         return old
@@ -141,12 +141,12 @@ def _counted(old: Site, end: Ended, now: float) -> Site:
     return replace(old, succeeded=old.succeeded + 1, in_a_row=0, runtimes=runtimes, seen_at=now)
 
 
-def _judged(old: Site, outcome_: Outcome | None, others: Sequence[Outcome]) -> Site:
+def _judged(old: Site, outcome_: SiteOutcome | None, others: Sequence[SiteOutcome]) -> Site:
     """Decide whether the site rests, from what the end of an attempt tells of it."""
     if outcome_ is None:
         return old
     recent = remember(old.recent, outcome_)
-    decided = rest(Rest(old.rest_until, old.rests), recent, others)
+    decided = rest(SiteRest(old.rest_until, old.rests), recent, others)
     return replace(old, rest_until=decided.until, rests=decided.times, recent=recent)
 
 
@@ -169,5 +169,5 @@ def _write(connection: Connection, new: Site) -> None:
 
 
 def _from_row(row: sa.Row[tuple[object, ...]]) -> Site:
-    recent = [Outcome(*one) for one in json.loads(row.recent)]
+    recent = [SiteOutcome(*one) for one in json.loads(row.recent)]
     return from_row(Site, row, runtimes=json.loads(row.runtimes), recent=recent)

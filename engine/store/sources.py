@@ -17,7 +17,7 @@ from engine.store.statements import slices
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ExecutionSource:
     """A file of an execution."""
 
     value: str
@@ -31,7 +31,7 @@ class Source:
     """A directory, brought as a tar."""
 
 
-def add(connection: Connection, execution_id: ExecutionId, new: Sequence[Source]) -> None:
+def add(connection: Connection, execution_id: ExecutionId, new: Sequence[ExecutionSource]) -> None:
     """Write sources; those that are known are left as they are."""
     known = of(connection, execution_id, [one.value for one in new])
     rows = [
@@ -43,7 +43,9 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[Source]
         connection.execute(sa.insert(source), rows)
 
 
-def of(connection: Connection, execution_id: ExecutionId, values: Sequence[str]) -> dict[str, Source]:
+def of(
+    connection: Connection, execution_id: ExecutionId, values: Sequence[str]
+) -> dict[str, ExecutionSource]:
     """Look these values up."""
     query = sa.select(source).where(source.c.execution_id == execution_id)
     return {
@@ -59,13 +61,13 @@ def has_any(connection: Connection, execution_id: ExecutionId) -> bool:
     return connection.execute(query).first() is not None
 
 
-def not_uploaded(connection: Connection, execution_id: ExecutionId) -> list[Source]:
+def not_uploaded(connection: Connection, execution_id: ExecutionId) -> list[ExecutionSource]:
     """Return those that were not brought yet to where jobs find them."""
     query = sa.select(source).where(source.c.execution_id == execution_id, source.c.url == "")
     return [_from_row(row) for row in connection.execute(query.order_by(source.c.value_sha256))]
 
 
-def brought(connection: Connection, execution_id: ExecutionId, one: Source) -> None:
+def brought(connection: Connection, execution_id: ExecutionId, one: ExecutionSource) -> None:
     """Note where a source was brought to."""
     connection.execute(
         sa.update(source)
@@ -78,7 +80,7 @@ def _key(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _row(one: Source) -> dict[str, Any]:
+def _row(one: ExecutionSource) -> dict[str, Any]:
     return {
         "url": one.url,
         "replicas": json.dumps(list(one.replicas)),
@@ -88,7 +90,7 @@ def _row(one: Source) -> dict[str, Any]:
     }
 
 
-def _from_row(row: Any) -> Source:
-    return Source(
+def _from_row(row: Any) -> ExecutionSource:
+    return ExecutionSource(
         row.value, row.url, tuple(json.loads(row.replicas)), json.loads(row.checksums), row.size, row.packed
     )

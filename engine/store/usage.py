@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.attempt import AttemptState
 from engine.domain.job import JobState
 from engine.domain.options import Options
-from engine.domain.usage import SUCCEEDED, Slot, Sums, of_attempt
+from engine.domain.usage import SUCCEEDED, Slot, UsageTotals, of_attempt
 from engine.ids import ExecutionId
 from engine.store.schema import account, attempt, execution, job, launch, product, submission, usage
 from wrappers import wire
@@ -22,7 +22,9 @@ _FINAL_ATTEMPTS = [state for state in AttemptState if state.is_final]
 _FINAL_JOBS = [state for state in JobState if state.is_final]
 
 
-def counted(connection: Connection, execution_id: ExecutionId | None = None) -> Iterator[tuple[Slot, Sums]]:
+def counted(
+    connection: Connection, execution_id: ExecutionId | None = None
+) -> Iterator[tuple[Slot, UsageTotals]]:
     """Give what each ended attempt took: of one execution, or of all that are not purged."""
     sizes = sa.select(sa.func.coalesce(sa.func.sum(product.c.size), 0)).where(
         product.c.job_id == attempt.c.job_id,  # which has an index
@@ -76,20 +78,20 @@ def counted(connection: Connection, execution_id: ExecutionId | None = None) -> 
             )
 
 
-def purged(connection: Connection) -> Iterator[tuple[Slot, Sums]]:
+def purged(connection: Connection) -> Iterator[tuple[Slot, UsageTotals]]:
     """Give the sums of what was purged."""
     for row in connection.execute(sa.select(usage)):
         yield (
             Slot(row.month, row.account_id, row.user, row.pipeline, row.site, row.outcome),
-            Sums(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes),
+            UsageTotals(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes),
         )
 
 
 def add_purged(connection: Connection, execution_id: ExecutionId) -> None:
     """Add what an execution took to the sums that stay, before its rows go."""
-    sums: dict[Slot, Sums] = {}
+    sums: dict[Slot, UsageTotals] = {}
     for slot, each in counted(connection, execution_id):
-        sums[slot] = sums.get(slot, Sums()) + each
+        sums[slot] = sums.get(slot, UsageTotals()) + each
     for slot, each in sums.items():
         where = sa.and_(*(usage.c[name] == value for name, value in zip(_KEY, slot, strict=True)))
         query = sa.select(usage).where(where).with_for_update()
@@ -98,15 +100,15 @@ def add_purged(connection: Connection, execution_id: ExecutionId) -> None:
             values = {**dict(zip(_KEY, slot, strict=True)), **_values(each)}
             connection.execute(sa.insert(usage).values(values))
             continue
-        before = Sums(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes)
+        before = UsageTotals(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes)
         connection.execute(sa.update(usage).where(where).values(_values(before + each)))
 
 
 _KEY = ("month", "account_id", "user", "pipeline", "site", "outcome")
 
 
-def _values(sums: Sums) -> dict[str, float]:
-    return {name: getattr(sums, name) for name in Sums.__slots__}
+def _values(sums: UsageTotals) -> dict[str, float]:
+    return {name: getattr(sums, name) for name in UsageTotals.__slots__}
 
 
 def _slot(row: sa.Row[tuple[object, ...]]) -> Slot:

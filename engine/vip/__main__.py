@@ -14,7 +14,7 @@ from engine.errors import EngineError
 from engine.settings.reading import load
 from engine.settings.tree import Settings
 from engine.vip.memory import Memory
-from engine.vip.reader import Reader
+from engine.vip.reader import PortalReader
 from wrappers.prctl import forbid_inspection
 
 OUTAGE_INTERVAL_S = 5.0
@@ -42,7 +42,7 @@ def main(words: list[str]) -> None:
 
 def _keep(settings: Settings, stop: Event) -> None:
     engine = wiring.build(settings)
-    reader = Reader(settings.vip, engine.app, engine.db, engine.trail, engine.clock, Memory())
+    reader = PortalReader(settings.vip, engine.app, engine.db, engine.trail, engine.clock, Memory())
     log.logger().info("VIP's tables are kept", workflows=str(settings.vip.workflows))
     while not stop.is_set():
         wait = settings.vip.every

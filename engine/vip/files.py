@@ -26,7 +26,7 @@ _DIRECTORY, _FILE = 0o2775, 0o664
 _DIRECTORIES = ("db", "out", "err", "sh", "provenance")
 
 
-class Files:
+class WorkflowFiles:
     """The directory of workflows."""
 
     def __init__(self, top: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import SettingsError, Unavailable
 from engine.ids import ExecutionId
 from engine.settings.vip import VipSection
-from engine.vip.rows import JobRow, Shown
+from engine.vip.rows import Shown, VipJobRow
 from engine.vip.states import SIGNALS
 
 _USER = "gasw"
@@ -41,7 +41,7 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS job_data (
         id VARCHAR(255), data_path VARCHAR(9000), PRIMARY KEY (id, data_path))""",
 )
-_COLUMNS = JobRow._fields
+_COLUMNS = VipJobRow._fields
 _MARKS = ", ".join("?" * len(SIGNALS))
 _INSERT = f"INSERT INTO Jobs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 # A signal that has not been read yet is never written over.

@@ -16,7 +16,7 @@ from engine.store.jobs import Job
 from engine.store.launches import Launch
 from engine.vip import rows, sums
 from engine.vip.columns import shown
-from engine.vip.files import Files
+from engine.vip.files import WorkflowFiles
 from engine.vip.h2 import Databases
 from engine.vip.states import OF_EXECUTION
 from engine.vip.workflowsdb import CLEANED, WorkflowsDb
@@ -29,7 +29,7 @@ PLACES = (FILES, H2, DATABASE)
 Written = Sequence[tuple[Job, Sequence[Try]]]
 
 
-class Page:
+class WorkflowPage:
     """One execution."""
 
     def __init__(self, db: Database, id_: ExecutionId) -> None:
@@ -50,7 +50,7 @@ class Page:
             earlier = self.dirty.get(target, set())
             self.dirty[target] = None if job_ids is None or earlier is None else earlier | job_ids
 
-    def write_files(self, files: Files, execution: Execution, launch: Launch) -> None:
+    def write_files(self, files: WorkflowFiles, execution: Execution, launch: Launch) -> None:
         """Bring the files up to date."""
         if not self._laid:
             files.begin(execution, launch)

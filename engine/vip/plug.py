@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
 
-from engine.app.health.findings import FAILURE, OK, WARNING, Finding
+from engine.app.health.findings import FAILURE, OK, WARNING, CheckFinding
 from engine.clock import iso
 from engine.errors import EngineError, SettingsError
 from engine.log import logger
@@ -95,7 +95,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def findings(settings: VipSection) -> Iterator[Finding]:
+def findings(settings: VipSection) -> Iterator[CheckFinding]:
     """Tell whether the portal's tables can be written, and how far they are."""
     if settings.workflows is None:
         return
@@ -108,39 +108,45 @@ def findings(settings: VipSection) -> Iterator[Finding]:
         database = WorkflowsDb(settings.database, min(settings.timeout, _TIMEOUT_S))
         database.check()
         database.close()
-        yield Finding(what, OK, "workflowsdb answers and has its tables")
+        yield CheckFinding(what, OK, "workflowsdb answers and has its tables")
     except SettingsError as error:
-        yield Finding(what, FAILURE, error.message, error.remedy)
+        yield CheckFinding(what, FAILURE, error.message, error.remedy)
         return
     except EngineError as error:
-        yield Finding(what, WARNING, error.message, error.remedy or "see vip.database; jobs go on meanwhile")
+        yield CheckFinding(
+            what, WARNING, error.message, error.remedy or "see vip.database; jobs go on meanwhile"
+        )
     yield _h2(settings)
     try:
         progress = Memory().progress()
     except EngineError as error:
-        yield Finding("VIP's tables", FAILURE, error.message, error.remedy)
+        yield CheckFinding("VIP's tables", FAILURE, error.message, error.remedy)
         return
     for target, (words, since) in progress.trouble.items():
         text = f"{target} could not be written since {iso(since)}: {words}"
-        yield Finding("VIP's tables", WARNING, text, "they are caught up when it answers")
+        yield CheckFinding("VIP's tables", WARNING, text, "they are caught up when it answers")
     if not progress.trouble:
-        yield Finding("VIP's tables", OK, f"{progress.behind} executions have something left to be written")
+        yield CheckFinding(
+            "VIP's tables", OK, f"{progress.behind} executions have something left to be written"
+        )
 
 
-def _h2(settings: VipSection) -> Finding:
+def _h2(settings: VipSection) -> CheckFinding:
     import socket
 
     check = "VIP's H2 server"
     host, _, port = settings.h2.rpartition(":")
     if not settings.h2_jar.is_file():
-        return Finding(check, FAILURE, f"there is no {settings.h2_jar}", "install libh2-java; see vip.h2_jar")
+        return CheckFinding(
+            check, FAILURE, f"there is no {settings.h2_jar}", "install libh2-java; see vip.h2_jar"
+        )
     try:
         with socket.create_connection((host, int(port)), min(settings.timeout, _TIMEOUT_S)) as line:
             line.sendall(_NO_VERSION)
             if line.recv(1):
-                return Finding(check, OK, f"{settings.h2} answers")
+                return CheckFinding(check, OK, f"{settings.h2} answers")
             raise OSError("it closes the connection")
     except OSError as error:
         words = f"{settings.h2}: {error.strerror or error}"
         remedy = "start it: java -cp h2.jar org.h2.tools.Server -tcp -ifNotExists; jobs go on meanwhile"
-        return Finding(check, WARNING, words, remedy)
+        return CheckFinding(check, WARNING, words, remedy)

@@ -15,10 +15,10 @@ from engine.store import driven, jobs
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.launches import Launch
-from engine.vip.files import Files
+from engine.vip.files import WorkflowFiles
 from engine.vip.h2 import Databases
 from engine.vip.memory import Memory
-from engine.vip.page import DATABASE, FILES, H2, PLACES, Page
+from engine.vip.page import DATABASE, FILES, H2, PLACES, WorkflowPage
 from engine.vip.signals import Signals
 from engine.vip.workflowsdb import CLEANED, Workflow, WorkflowsDb
 
@@ -35,7 +35,7 @@ _UNCLAIMED_S = 600.0
 """Seconds after the end of an execution after which the portal will not write its row any more."""
 
 
-class Reader:
+class PortalReader:
     """Everything that the portal sees of this engine."""
 
     def __init__(
@@ -54,9 +54,9 @@ class Reader:
         self._memory = memory
         self._database = WorkflowsDb(settings.database, settings.timeout)
         self._h2 = Databases(settings)
-        self._files = Files(settings.workflows)
+        self._files = WorkflowFiles(settings.workflows)
         self._signals = Signals(app, db, trail, memory)
-        self._pages: dict[ExecutionId, Page] = {}
+        self._pages: dict[ExecutionId, WorkflowPage] = {}
         self._cursor = 0
         self._seen: set[int] = set()
         self._all_at = float("-inf")
@@ -122,15 +122,15 @@ class Reader:
             if ended_at is None or shown.get(id_) != ended_at:
                 self._page(id_)
 
-    def _page(self, id_: ExecutionId) -> Page:
+    def _page(self, id_: ExecutionId) -> WorkflowPage:
         found = self._pages.get(id_)
         if found is None:
-            found = self._pages[id_] = Page(self._db, id_)
+            found = self._pages[id_] = WorkflowPage(self._db, id_)
         return found
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _update(self, page: Page) -> None:
+    def _update(self, page: WorkflowPage) -> None:
         with self._db.read() as connection:
             found = driven.get(connection, page.id)
         if found is None:  # purged
@@ -153,18 +153,18 @@ class Reader:
         if DATABASE not in page.dirty and (written or execution.state.is_final):
             self._try(DATABASE, lambda: self._finish(page, execution))
 
-    def _obey(self, page: Page, execution: Execution, launch: Launch) -> None:
+    def _obey(self, page: WorkflowPage, execution: Execution, launch: Launch) -> None:
         numbers = self._signals.obey(execution, launch, self._h2.of(page.id))
         if numbers:
             with self._db.read() as connection:
                 page.changed({jobs.numbered(connection, page.id, number).id for number in numbers})
 
-    def _finish(self, page: Page, execution: Execution) -> None:
+    def _finish(self, page: WorkflowPage, execution: Execution) -> None:
         if page.finish(self._database, execution) and not page.dirty:
             self._memory.set_shown(page.id, execution.ended_at or 0.0)
             self._forget(page)
 
-    def _is_over(self, page: Page, execution: Execution) -> bool:
+    def _is_over(self, page: WorkflowPage, execution: Execution) -> bool:
         """Forget an ended execution that the portal has cleaned, or of which it knows nothing: what it has
         removed is not made anew.
         """
@@ -179,7 +179,7 @@ class Reader:
             self._forget(page)
         return over
 
-    def _forget(self, page: Page) -> None:
+    def _forget(self, page: WorkflowPage) -> None:
         self._h2.close(page.id)
         self._pages.pop(page.id, None)
 

@@ -20,7 +20,7 @@ _TEXT, _PARAMETERS, _DATA = 255, 10_000, 9_000
 _TICK_S = 0.001
 
 
-class JobRow(NamedTuple):
+class VipJobRow(NamedTuple):
     """A row of Jobs; the columns have these names."""
 
     id: str
@@ -52,7 +52,7 @@ class JobRow(NamedTuple):
 class Shown:
     """Everything of one attempt that the portal can see."""
 
-    row: JobRow
+    row: VipJobRow
     phases: tuple[tuple[str, datetime], ...]
     """JobsMinorStatus: no two at the same time."""
     data: tuple[tuple[str, str], ...]
@@ -109,7 +109,7 @@ def _begun(execution: Execution, launch: Launch, job: Job, one: Try) -> Shown:
     host: Mapping[str, str] = report.get("host", {})
     node = _text(host.get("name"))
     site = one.site if one.site != execution.backend else host.get("site") or one.site
-    row = JobRow(
+    row = VipJobRow(
         id=row_id(job.number, one.ordinal),
         simulation_id=execution.id,
         status=states.OF_ATTEMPT[one.state].value,
@@ -144,7 +144,7 @@ def _begun(execution: Execution, launch: Launch, job: Job, one: Try) -> Shown:
 
 def _to_come(execution: Execution, launch: Launch, job: Job, ordinal: int, since: float) -> Shown:
     times = ascending([max(since, execution.created_at), job.updated_at if job.state.is_final else None])
-    row = JobRow(
+    row = VipJobRow(
         id=row_id(job.number, ordinal),
         simulation_id=execution.id,
         status=states.WITHOUT_ATTEMPT[job.state].value,

@@ -17,7 +17,7 @@ from engine.vip import states
 from engine.vip.h2 import Jobs
 from engine.vip.memory import Memory
 from engine.vip.rows import named, of_job
-from engine.vip.states import Action
+from engine.vip.states import SignalAction
 
 
 class Signals:
@@ -46,8 +46,8 @@ class Signals:
             newest = ordinal >= max((one.ordinal for one in tries), default=1)
             action = states.meaning(signal, job.state, row, newest=newest)
             logger().info("signal", execution=execution.id, job=number, signal=signal, action=action)
-            if action is not Action.NOTHING:
-                if action is Action.RESCHEDULE:
+            if action is not SignalAction.NOTHING:
+                if action is SignalAction.RESCHEDULE:
                     self._memory.set_rescheduled(execution.id, number, wanted=True)
                 self._app.cancel_job(
                     execution.id, number, record_request(self._trail, launch.account_id, KILL)

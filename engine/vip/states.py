@@ -80,7 +80,7 @@ _EXIT_CODES: Final[Mapping[str, int]] = {
 """GASW's exit codes for what failed; -1 says nothing."""
 
 
-class Action(StrEnum):
+class SignalAction(StrEnum):
     """What a signal asks for."""
 
     CANCEL = "cancel"
@@ -95,18 +95,18 @@ def needs_row_to_come(job: JobState, last: AttemptState | None) -> bool:
     return job in (JobState.CANCELLED, JobState.SKIPPED) and last in (AttemptState.FAILED, AttemptState.LOST)
 
 
-def meaning(signal: str, job: JobState, row: AttemptState | None, *, newest: bool) -> Action:
+def meaning(signal: str, job: JobState, row: AttemptState | None, *, newest: bool) -> SignalAction:
     """Say what a signal asks for; `row`: the attempt of the row that it was written to, None: not begun.
 
     Signals for what has ended, and those of replicas and held jobs, which are none here, ask for nothing.
     """
     if job.is_final or not newest or (row is not None and row.at_rest) or row is AttemptState.CANCELLING:
-        return Action.NOTHING
+        return SignalAction.NOTHING
     if signal == "KILL":
-        return Action.CANCEL
+        return SignalAction.CANCEL
     if signal == "RESCHEDULE" and row is not None and job is JobState.ACTIVE:
-        return Action.RESCHEDULE
-    return Action.NOTHING
+        return SignalAction.RESCHEDULE
+    return SignalAction.NOTHING
 
 
 def exit_code(state: AttemptState, failure: str) -> int:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi import FastAPI
 
-from engine.api.app import Application
-from engine.api.guard import Guard
+from engine.api.app import RoutingApplication
+from engine.api.guard import TokenGuard
 from engine.api.se import StorageElement
 from engine.api.server import HttpServer
 from engine.api.tree import Tree
@@ -85,8 +85,10 @@ def start_house(root: Path, quota: int | None = None) -> tuple[House, StorageEle
     tree = Tree(root)
     key = Key(b"k" * 32)
     house: House
-    storage = StorageElement(tree, Guard(key, lambda: house.now, lambda attempt: house.alive(attempt)), quota)
-    server = HttpServer(Application(storage, FastAPI()), "127.0.0.1:0")
+    storage = StorageElement(
+        tree, TokenGuard(key, lambda: house.now, lambda attempt: house.alive(attempt)), quota
+    )
+    server = HttpServer(RoutingApplication(storage, FastAPI()), "127.0.0.1:0")
     house = House(root, key, server)
     server.start()
     return house, storage, tree

@@ -27,8 +27,8 @@ from engine.testing.clock import FakeClock
 from tests.services.registry import free_port
 from tests.store.samples import an_execution, attempts_of
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Access, Bytes, Client
-from wrappers.transfer.exchange import Exchange
+from wrappers.transfer.client import Access, Bytes, HttpClient
+from wrappers.transfer.exchange import ExchangeClient
 from wrappers.wire import Grant, Input, Manifest
 
 KEY = Key(b"k" * 32)
@@ -42,7 +42,7 @@ class Post:
     db: Database
     clock: FakeClock
     held: Sequence[Attempt]
-    client: Client
+    client: HttpClient
 
     @property
     def end_point(self) -> str:
@@ -54,9 +54,9 @@ class Post:
     def place(self, number: int = 0) -> str:
         return f"{self.http.url}/se/{self.held[number].execution_id}/{self.held[number].id}"
 
-    def exchange(self, number: int = 0, claim: str = "") -> Exchange:
+    def exchange(self, number: int = 0, claim: str = "") -> ExchangeClient:
         """What a node uses."""
-        return Exchange(self.end_point, claim or self.claim(number), self.client)
+        return ExchangeClient(self.end_point, claim or self.claim(number), self.client)
 
     def ask(self, body: bytes, **headers: str) -> tuple[int, bytes]:
         """A request as no node sends it."""
@@ -115,7 +115,7 @@ def serving(
     trail = AuditTrail(db, lambda: KEY, clock)
     http = Http(Settings(api=section), db, make, KEY, doors(url), None, trail, clock)
     http.start()
-    client = Client(Budget(60.0))
+    client = HttpClient(Budget(60.0))
     try:
         yield Post(http, db, clock, held, client)
     finally:

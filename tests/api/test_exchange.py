@@ -23,7 +23,7 @@ from wrappers import wire
 from wrappers.transfer.client import Access
 from wrappers.transfer.errors import Denied
 from wrappers.transfer.source import FileSource
-from wrappers.transfer.webdav import Uploader
+from wrappers.transfer.webdav import WebdavUploader
 from wrappers.wire import Grant, Manifest, Want
 
 
@@ -68,7 +68,9 @@ def test_the_wrappers_own_uploader_stores_and_verifies_with_a_grant(post: Post, 
     (tmp_path / "big").write_bytes(bytes(range(256)) * 40_000)
     url = f"{post.place()}/dir/with%20space/big"
     grant = post.exchange().grant(url, "PUT")
-    how = Uploader(post.client, read_back=0).store(url, FileSource(str(tmp_path / "big")), access_of(grant))
+    how = WebdavUploader(post.client, read_back=0).store(
+        url, FileSource(str(tmp_path / "big")), access_of(grant)
+    )
     assert how == "adler32"
 
 

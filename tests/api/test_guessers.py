@@ -12,7 +12,7 @@ from engine.api.passwords import Passwords
 from engine.app.access.key import Key
 from engine.app.portal.administration import Administration
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.carmin import Refused
+from engine.app.portal.carmin import CarminError
 from engine.app.portal.failures import Failures
 from engine.app.portal.users import Users
 from engine.clock import SystemClock
@@ -41,7 +41,7 @@ def of(users: Users, waiting: int, known: int = 100) -> Passwords:
 async def tried(passwords: Passwords, name: str, password: str, address: str) -> bool | int:
     try:
         return await passwords.account(name, password, address) is not None
-    except Refused as refused:
+    except CarminError as refused:
         return refused.status
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine.api import ranges
-from engine.api.connections import Connection
+from engine.api.connections import AcceptedConnection
 
 MANY = 5_000_000
 """Of what is tried at each length, these take days."""
@@ -24,7 +24,7 @@ def test_a_range_with_many_spaces_is_read_at_once(field: str) -> None:
 
 
 def test_a_range_with_spaces_is_a_range() -> None:
-    assert ranges.choose({"range": "bytes= 1 - 4 "}, 10, "tag") == ranges.Piece(206, 1, 5)
+    assert ranges.choose({"range": "bytes= 1 - 4 "}, 10, "tag") == ranges.RangeReply(206, 1, 5)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_stranger_is_read_in_small_pieces(state: dict[str, object], most: int)
     ours, theirs = socket.socketpair()
     with theirs:
         theirs.sendall(bytes(100_000))
-        one = Connection(ours.detach(), ("x", 1), 0.0, lambda _: None)
+        one = AcceptedConnection(ours.detach(), ("x", 1), 0.0, lambda _: None)
         one.begin(state)
         with one:
             assert len(one.recv(1 << 18)) == most

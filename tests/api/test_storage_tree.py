@@ -18,7 +18,7 @@ from engine.api.trees.directory import DirectoryTree
 from engine.api.trees.split import SplitTree
 from engine.api.trees.storage import StorageTree
 from engine.app.access.tokens import Segments
-from engine.app.portal.site import Site
+from engine.app.portal.site import TreeStorage
 from engine.app.portal.trash import discard
 from engine.app.portal.virtual import trash_of
 from engine.clock import SystemClock
@@ -75,7 +75,7 @@ def clock() -> FakeClock:
 @pytest.fixture
 def tree(tmp_path: Path, storage: Objects, clock: FakeClock) -> Iterator[StorageTree]:
     with closing(Tree(tmp_path / "root")) as parts:
-        yield StorageTree(storage, Site(to_url(tmp_path / "far")), parts, clock)
+        yield StorageTree(storage, TreeStorage(to_url(tmp_path / "far")), parts, clock)
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ import pytest
 from fastapi import Request
 
 from engine.api.asgi import Message
-from engine.api.carmin.files import Files
+from engine.api.carmin.files import TreeFiles
 from engine.api.tree import Tree
 from engine.api.trees.directory import DirectoryTree
 from engine.api.trees.split import SplitTree
 from engine.api.trees.storage import StorageTree
 from engine.app.portal.quotas import Quotas
-from engine.app.portal.site import Site
-from engine.app.portal.virtual import Kind, Location
+from engine.app.portal.site import TreeStorage
+from engine.app.portal.virtual import Kind, VirtualTarget
 from engine.domain.file_urls import to_url
 from engine.ports import Progress
 from engine.settings.service import ApiSection
@@ -49,28 +49,28 @@ def storage() -> Hanging:
 
 
 @pytest.fixture
-def files(tmp_path: Path, storage: Hanging) -> Iterator[Files]:
+def files(tmp_path: Path, storage: Hanging) -> Iterator[TreeFiles]:
     parts = Tree(tmp_path / "root")
-    far = StorageTree(storage, Site(to_url(tmp_path / "far")), parts)
+    far = StorageTree(storage, TreeStorage(to_url(tmp_path / "far")), parts)
     tree = SplitTree(far, DirectoryTree(parts, ApiSection(root=tmp_path / "root")))
     with ThreadPoolExecutor(SHORT) as short, ThreadPoolExecutor(TRANSFERS) as transfers:
-        yield Files(tree, Quotas(lambda _: None, lambda _: 0), short, transfers)
+        yield TreeFiles(tree, Quotas(lambda _: None, lambda _: 0), short, transfers)
     parts.close()
 
 
-def upload(files: Files, name: str, **headers: str) -> asyncio.Task[int]:
+def upload(files: TreeFiles, name: str, **headers: str) -> asyncio.Task[int]:
     async def receive() -> Message:
         return {"type": "http.request", "body": b"content", "more_body": False}
 
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     request = Request({"type": "http", "method": "PUT", "headers": raw}, receive)
     path = ("vip", "Home", name)
-    location = Location(path, Kind.INSIDE, ("vip", "users", "u", "home", name))
+    location = VirtualTarget(path, Kind.INSIDE, ("vip", "users", "u", "home", name))
     return asyncio.create_task(files.receive(request, location))
 
 
 def test_uploads_to_a_storage_that_hangs_leave_the_others_their_threads(
-    files: Files, storage: Hanging
+    files: TreeFiles, storage: Hanging
 ) -> None:
     async def meanwhile() -> None:
         uploads = [upload(files, f"{number}.txt") for number in range(TRANSFERS)]

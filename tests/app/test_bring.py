@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.data.uploads import Uploader, size_of
+from engine.app.data.uploads import ResultUploader, size_of
 from engine.domain.file_urls import to_path, to_url
 from engine.errors import BadRequest
 from engine.settings.tree import Settings
 from engine.storages.file import FileStorage
-from engine.store.sources import Source
+from engine.store.sources import ExecutionSource
 from wrappers.transfer.tree import unpack
 
 
 @pytest.fixture
-def bringer(tmp_path: Path) -> Uploader:
+def bringer(tmp_path: Path) -> ResultUploader:
     place = to_url(tmp_path / "storage")
     settings = Settings.model_validate({"storages": {"a": {"url": place}}, "data": {"staging": "a"}})
-    return Uploader(settings, lambda _: FileStorage())
+    return ResultUploader(settings, lambda _: FileStorage())
 
 
 def directory(path: Path) -> Path:
@@ -30,18 +30,18 @@ def directory(path: Path) -> Path:
     return path
 
 
-def test_a_file_is_brought_with_its_checksums_and_kept(bringer: Uploader, tmp_path: Path) -> None:
+def test_a_file_is_brought_with_its_checksums_and_kept(bringer: ResultUploader, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
-    [found] = bringer.upload_all([Source(str(tmp_path / "file"), "")])
+    [found] = bringer.upload_all([ExecutionSource(str(tmp_path / "file"), "")])
     assert to_path(found.url).read_bytes() == b"content"
     assert (found.size, found.checksums["adler32"]) == (7, "0bcb02fc")
     assert (tmp_path / "file").exists()
 
 
 def test_two_directories_with_the_same_content_are_one_file_at_the_storage(
-    bringer: Uploader, tmp_path: Path
+    bringer: ResultUploader, tmp_path: Path
 ) -> None:
-    both = [Source(str(directory(tmp_path / name)), "", packed=True) for name in ("one", "other")]
+    both = [ExecutionSource(str(directory(tmp_path / name)), "", packed=True) for name in ("one", "other")]
     os.utime(tmp_path / "other/a", (0, 0))
     first, second = bringer.upload_all(both)
     assert first.url == second.url
@@ -50,24 +50,24 @@ def test_two_directories_with_the_same_content_are_one_file_at_the_storage(
     assert [name for name, _ in unpacked.sums] == ["a", "sub/b"]
 
 
-def test_a_link_in_a_directory_brings_what_it_points_to(bringer: Uploader, tmp_path: Path) -> None:
+def test_a_link_in_a_directory_brings_what_it_points_to(bringer: ResultUploader, tmp_path: Path) -> None:
     top = directory(tmp_path / "top")
     (top / "link").symlink_to(directory(tmp_path / "elsewhere"))
-    [found] = bringer.upload_all([Source(str(top), "", packed=True)])
+    [found] = bringer.upload_all([ExecutionSource(str(top), "", packed=True)])
     unpack(str(to_path(found.url)), str(tmp_path / "unpacked"))
     assert (tmp_path / "unpacked/link/sub/b").read_bytes() == b"b"
 
 
 def test_of_a_directory_comes_what_has_content_and_links_within_stay_links(
-    bringer: Uploader, tmp_path: Path
+    bringer: ResultUploader, tmp_path: Path
 ) -> None:
     top = directory(tmp_path / "top")
     os.mkfifo(top / "pipe")
     (top / "dangling").symlink_to("nowhere")
     (top / "sub/above").symlink_to("..")
     (top / "sub/a").symlink_to(top / "a")
-    [found] = bringer.upload_all([Source(str(top), "", packed=True)])
-    assert size_of([Source(str(top), "", packed=True)]) == found.size
+    [found] = bringer.upload_all([ExecutionSource(str(top), "", packed=True)])
+    assert size_of([ExecutionSource(str(top), "", packed=True)]) == found.size
     unpacked = tmp_path / "unpacked"
     assert [name for name, _ in unpack(str(to_path(found.url)), str(unpacked)).sums] == ["a", "sub/b"]
     assert sorted(os.listdir(unpacked)) == ["a", "sub"]
@@ -75,10 +75,10 @@ def test_of_a_directory_comes_what_has_content_and_links_within_stay_links(
     assert os.readlink(unpacked / "sub/a") == "../a"
 
 
-def test_what_cannot_be_brought_is_refused_by_its_name(bringer: Uploader, tmp_path: Path) -> None:
+def test_what_cannot_be_brought_is_refused_by_its_name(bringer: ResultUploader, tmp_path: Path) -> None:
     top = directory(tmp_path / "top")
     os.mkfifo(top / "pipe")
     with pytest.raises(BadRequest, match="top/pipe is neither a file nor a directory"):
-        bringer.upload_all([Source(str(top / "pipe"), "")])
+        bringer.upload_all([ExecutionSource(str(top / "pipe"), "")])
     with pytest.raises(BadRequest, match="gone: No such file"):
-        bringer.upload_all([Source(str(tmp_path / "gone"), "")])
+        bringer.upload_all([ExecutionSource(str(tmp_path / "gone"), "")])

@@ -10,9 +10,9 @@ import pytest
 from engine.api.tree import Tree
 from engine.api.trees.directory import DirectoryTree
 from engine.app.access.tokens import Segments
-from engine.app.portal.carmin import Refused
+from engine.app.portal.carmin import CarminError
 from engine.app.portal.inputs import Inputs
-from engine.app.portal.tree import Item
+from engine.app.portal.tree import FileItem
 from engine.app.portal.virtual import home_of
 from engine.domain.account import Account
 from engine.settings.tree import Settings
@@ -27,7 +27,7 @@ class Waiting(DirectoryTree):
 
     together = threading.Barrier(TOGETHER)
 
-    def item(self, path: Segments) -> Item:
+    def item(self, path: Segments) -> FileItem:
         """What lies there, once enough others have asked."""
         self.together.wait(PATIENCE)
         return super().item(path)
@@ -62,7 +62,7 @@ def test_files_are_looked_at_several_at_a_time_and_each_once(settings: Settings)
 def test_of_several_that_are_not_there_the_first_is_told(settings: Settings) -> None:
     ours = inputs(settings, DirectoryTree, "a.txt")
     for _ in range(20):
-        with pytest.raises(Refused, match=r"/vip/Home/b\.txt: no such file"):
+        with pytest.raises(CarminError, match=r"/vip/Home/b\.txt: no such file"):
             ours.look_at(
                 ("f", f"{value}.txt") for value in ("/vip/Home/a", "/vip/Home/b", "file:///c", "/vip/d")
             )

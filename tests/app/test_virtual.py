@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.app.portal.carmin import Refused
+from engine.app.portal.carmin import CarminError
 from engine.app.portal.virtual import Kind, bases, home_of, locate, locate_text, virtual_path
 from engine.domain.account import Account, Group
 
@@ -29,7 +29,7 @@ def test_no_text_leads_out(text: str) -> None:
     for find in (locate_text, lambda account, path: locate(account, path.encode("utf-8", "surrogatepass"))):
         try:
             found = find(ANN, text)
-        except Refused:
+        except CarminError:
             continue
         assert found.kind is Kind.ABOVE or any(found.stored[: len(own)] == own for own in OWN)
         assert not {"", ".", ".."} & set(found.stored)

@@ -108,3 +108,12 @@ def test_a_constant_in_seconds_says_so_in_its_name(path: str) -> None:
     named = [(file.name, name) for file in python_files(path) for name in durations(file)]
     assert [one for one in named if one[0] != "requests.py" and not one[1].endswith("_S")] == []
     assert [one for one in named if one[1].endswith("_S")]
+
+
+def test_a_class_name_means_one_thing() -> None:
+    found: dict[str, list[str]] = {}
+    for path in python_files(*PACKAGES):
+        for node in ast.walk(parsed(path)):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(f"{path}:{node.lineno}")
+    assert not {name: places for name, places in found.items() if len(places) > 1}

@@ -18,7 +18,7 @@ from engine.backends.wms.settings import GridSettings
 from engine.catalogues.dirac import DiracCatalogue
 from engine.dirac.client import bridge
 from engine.dirac.names import name_of
-from engine.dirac.settings import DiracClientSettings, Grid
+from engine.dirac.settings import CatalogueSettings, DiracClientSettings
 from engine.domain.file_urls import to_url
 from engine.errors import BadRequest, CredentialExpired, EngineError
 from engine.ports import Accepted, Backend, Rejected, Seen, Storage
@@ -131,7 +131,7 @@ class TestLfn(StorageContract):
 
     @pytest.fixture
     def storage(self, dirac: Dirac) -> Storage:
-        return LfnStorage(StorageSettings(dirac=Grid(client(dirac), (dirac.element,))))
+        return LfnStorage(StorageSettings(dirac=CatalogueSettings(client(dirac), (dirac.element,))))
 
     @pytest.fixture
     def base(self, dirac: Dirac, storage: Storage) -> Iterator[str]:
@@ -208,13 +208,13 @@ class TestLfn(StorageContract):
         assert storage.list(base) == ["one", "two"]
 
     def test_a_storage_element_that_does_not_take_it_is_passed_over(self, dirac: Dirac, base: str) -> None:
-        grid = Grid(client(dirac), ("NO-SUCH-SE", dirac.element))
+        grid = CatalogueSettings(client(dirac), ("NO-SUCH-SE", dirac.element))
         storage = LfnStorage(StorageSettings(dirac=grid))
         storage.put(b"content", f"{base}/a")
         assert storage.read(f"{base}/a") == b"content"
 
     def test_a_file_that_no_element_takes_is_told(self, dirac: Dirac, base: str) -> None:
-        storage = LfnStorage(StorageSettings(dirac=Grid(client(dirac), ("NO-SUCH-SE",))))
+        storage = LfnStorage(StorageSettings(dirac=CatalogueSettings(client(dirac), ("NO-SUCH-SE",))))
         with pytest.raises(EngineError, match="Failed to upload"):
             storage.put(b"content", f"{base}/a")
 

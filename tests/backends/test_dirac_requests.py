@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from engine.dirac.settings import DiracClientSettings, Grid
+from engine.dirac.settings import CatalogueSettings, DiracClientSettings
 from engine.storages.lfn import LfnStorage
 from engine.storages.sections import StorageSettings
 from tests.services.legacy.processes import running
@@ -38,7 +38,9 @@ print("ANSWER" + json.dumps(found))
 @pytest.fixture
 def storage(dirac: Dirac) -> LfnStorage:
     """Files go to the second storage element, and to the first one when that is away."""
-    grid = Grid(DiracClientSettings((), dirac.rc, dirac.proxy), (dirac.second_element,), (dirac.element,))
+    grid = CatalogueSettings(
+        DiracClientSettings((), dirac.rc, dirac.proxy), (dirac.second_element,), (dirac.element,)
+    )
     return LfnStorage(StorageSettings(dirac=grid))
 
 

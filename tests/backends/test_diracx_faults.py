@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from engine.backends.diracx import answers, sandbox, search
-from engine.backends.diracx.answers import Refused
+from engine.backends.diracx.answers import DiracxRefused
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.submit import submit
 from engine.backends.wms.backend import Described
 from engine.backends.wms.jdl import JobRequirements, job_group
-from engine.backends.wms.payload import Archive
+from engine.backends.wms.payload import PayloadArchive
 from engine.backends.wms.settings import GridSettings
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ids import new_id
@@ -127,7 +127,7 @@ def test_an_address_that_is_no_diracx_is_told_so(settings: DiracxSettings, way: 
 
 
 def test_a_server_that_is_too_slow_is_unavailable(settings: DiracxSettings, way: Way) -> None:
-    client = Client(way.url, settings.credential, timeout=0.5)
+    client = DiracxClient(way.url, settings.credential, timeout=0.5)
     client.call("GET", "/api/auth/userinfo")
     way.troubles.append(Trouble("/api/auth/userinfo", times=2, delay=3.0))
     with pytest.raises(BackendUnavailable):
@@ -202,7 +202,7 @@ def test_every_success_is_one_whatever_the_version_of_the_server(
 
 
 def test_one_bad_description_does_not_sink_the_others(settings: DiracxSettings) -> None:
-    client = Client(settings.url, settings.credential)
+    client = DiracxClient(settings.url, settings.credential)
     group = job_group(new_id())
 
     def described(name: str, **more: str) -> Described:
@@ -225,9 +225,9 @@ def test_a_job_type_that_the_installation_does_not_allow_is_refused(settings: Di
 
 
 def test_a_sandbox_that_is_too_large_is_refused(settings: DiracxSettings) -> None:
-    client = Client(settings.url, settings.credential)
-    with pytest.raises(Refused, match="too large"):
-        client.run(sandbox.upload(client, Archive(os.urandom(101 << 20))))
+    client = DiracxClient(settings.url, settings.credential)
+    with pytest.raises(DiracxRefused, match="too large"):
+        client.run(sandbox.upload(client, PayloadArchive(os.urandom(101 << 20))))
     client.close()
 
 
@@ -310,7 +310,7 @@ def late(path: Path) -> None:
 
 def test_many_at_once_renew_a_session_once(settings: DiracxSettings, way: Way) -> None:
     late(settings.credential)
-    clients = [Client(way.url, settings.credential) for _ in range(6)]
+    clients = [DiracxClient(way.url, settings.credential) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         tokens = {token.text for token in pool.map(lambda client: client.token(), clients)}
     assert (len(tokens), way.count("POST /api/auth/token")) == (1, 1)
@@ -388,7 +388,7 @@ def test_a_clock_that_is_an_hour_wrong_changes_nothing(
 def test_a_job_that_an_administrator_deleted_is_over(backend: DiracxBackend, diracx: Diracx) -> None:
     ids = accepted(backend, items())
     waiting(backend, ids)
-    admin = Client(diracx.url, diracx.credential("alice", "biomed_admin"))
+    admin = DiracxClient(diracx.url, diracx.credential("alice", "biomed_admin"))
     stamp = "2040-01-01T00:00:00+00:00"
     admin.call("PATCH", STATUS, {ids[0]: {stamp: {"Status": "Deleted", "Source": "admin"}}})
     admin.close()

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cvmfs_deploy.create import Record, create
+from cvmfs_deploy.create import ContainerRecord, create
 from cvmfs_deploy.layers import Layers
-from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.settings import DeploySettings
 from cvmfs_deploy.sources.registry import RegistrySource
 from tests.bench.place import Place, median, place, row
 from tests.services.images import push
@@ -37,11 +37,11 @@ def main() -> None:
     with place(1) as here, start_registry(here.directory / "registry") as registry:
         push(registry.url, NAME, list(layers_of_files()))
         udocker = _Udocker(here, registry.url)
-        source = RegistrySource(Settings())
+        source = RegistrySource(DeploySettings())
         image = source.resolve(parse(f"{registry.host}/{NAME}"), platform())
         ours: list[_Spent] = []
         theirs: list[_Spent] = []
-        made: list[Record] = []
+        made: list[ContainerRecord] = []
         with Layers(here.directory / "layers", 4) as layers:
             for layer in image.layers:
                 layers.request(source, image, layer).result()

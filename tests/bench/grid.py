@@ -17,7 +17,7 @@ from typing import Any
 
 from engine.backends.diracx import sandbox
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.wms import payload
 from engine.backends.wms.jdl import JobRequirements, describe
 from engine.backends.wms.settings import GridSettings
@@ -134,7 +134,7 @@ async def bare_loop(server: Diracx) -> float:
 
     items = [item() for _ in range(BATCH)]
     preferences = DiracxPreferences(url=server.url, credentials_path=server.credential())  # type: ignore[arg-type]
-    client = Client(server.url, server.credential())
+    client = DiracxClient(server.url, server.credential())
     client.call("GET", "/api/auth/userinfo")
     async with AsyncDiracClient(diracx_preferences=preferences) as api:
         await api.jobs.search(parameters=["JobID"], per_page=1)

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from cvmfs_deploy.create import CreatedContainer, base_of, create
 from cvmfs_deploy.layers import Layers
-from cvmfs_deploy.settings import Settings
+from cvmfs_deploy.settings import DeploySettings
 from cvmfs_deploy.sources.registry import RegistrySource
 from tests.bench.creation import layers_of_files
 from tests.bench.place import median, place, row
 from tests.services.images import one_file_layer, push
 from tests.services.registry import start_registry
-from wrappers.containers.listing import Entry, read_tree
+from wrappers.containers.listing import ListingEntry, read_tree
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.platforms import platform
 from wrappers.containers.reference import parse
@@ -32,7 +32,7 @@ def main() -> None:
         files = list(layers_of_files())
         for number in "12":
             push(registry.url, f"bench/similar:{number}", [*files, one_file_layer("own", number)])
-        source = RegistrySource(Settings())
+        source = RegistrySource(DeploySettings())
         first, second = (
             source.resolve(parse(f"{registry.host}/bench/similar:{number}"), platform()) for number in "12"
         )
@@ -70,6 +70,6 @@ def main() -> None:
         )
 
 
-def _root(container: Path) -> dict[bytes, Entry]:
+def _root(container: Path) -> dict[bytes, ListingEntry]:
     """The list of an image's own files."""
     return {path: entry for path, entry in read_tree(container).items() if path.startswith(b"ROOT/")}

@@ -15,7 +15,7 @@ from engine.clock import SystemClock
 from tests.cli.desk import Desk, until
 from tests.services.registry import free_port
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import NOBODY, Client
+from wrappers.transfer.client import NOBODY, HttpClient
 from wrappers.transfer.errors import TransferError
 
 
@@ -48,8 +48,8 @@ class Served:
 
 
 @contextmanager
-def a_client() -> Iterator[Client]:
-    client = Client(Budget(30.0))
+def a_client() -> Iterator[HttpClient]:
+    client = HttpClient(Budget(30.0))
     try:
         yield client
     finally:

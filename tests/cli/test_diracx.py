@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from tests.cli.desk import Desk, desk_in, until
 from tests.services.diracx import Diracx
 from tests.services.images import push_busybox
@@ -154,7 +154,7 @@ def test_a_job_that_dirac_runs_twice_has_one_result(
     # DiracX reads a job's state and writes it back: words of the node that are on their way undo a reschedule
     until(lambda: "running the tool" in grid.ok("explain", f"{id_}:1").out)
     number = re.findall(r"diracx (\d+): ", grid.ok("explain", f"{id_}:1").out)[0]
-    client = Client(diracx_site.url, diracx_site.credential())
+    client = DiracxClient(diracx_site.url, diracx_site.credential())
     client.call("POST", "/api/jobs/reschedule", {"job_ids": [int(number)]})
     client.close()
     until(lambda: starts(gate) >= 2)

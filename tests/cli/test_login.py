@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.renewal import refreshed
 from engine.errors import CredentialExpired
 from tests.cli.desk import Desk, desk_in, until
@@ -80,7 +80,7 @@ def test_a_session_is_renewed_by_one_of_many_and_its_old_token_is_never_shown_ag
     dirac_login([VO], diracx.url, file)
     first = json.loads(file.read_text())
     file.write_text(json.dumps({**first, "expires_on": int(time.time()) + 5}))
-    clients = [Client(diracx.url, file) for _ in range(4)]
+    clients = [DiracxClient(diracx.url, file) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         tokens = {token.text for token in pool.map(lambda client: client.token(), clients)}
     assert len(tokens) == 1
@@ -129,7 +129,7 @@ def test_a_session_ends_when_the_server_said_and_its_last_token_is_used_up(
     lives = {f"DIRACX_SERVICE_AUTH_{kind}_TOKEN_EXPIRE_MINUTES": "1" for kind in ("ACCESS", "REFRESH")}
     with server(tmp_path, **lives) as hasty:
         dirac_login([VO], hasty.url, file)
-        client = Client(hasty.url, file)
+        client = DiracxClient(hasty.url, file)
         seen = {file.read_text()}
         with pytest.raises(CredentialExpired, match="is over"):
             while True:

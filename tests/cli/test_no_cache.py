@@ -16,7 +16,7 @@ from tests.node.conftest import Site
 from tests.services.unprivileged import Unprivileged
 from wrappers import wire
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 
 pytestmark = pytest.mark.service
 
@@ -50,7 +50,7 @@ def test_without_a_cache_an_image_is_pulled_for_one_job_with_a_warning(
 def test_without_file_locks_an_image_is_pulled_for_one_job(
     site: Site, busybox_image: str, answer: str
 ) -> None:
-    digest = Client().resolve(parse(busybox_image)).digest
+    digest = RegistryClient().resolve(parse(busybox_image)).digest
     site.node = site.node._replace(cache=str(site.root / "cache"))
     image = wire.Image(busybox_image, digest)
     report = run(site, *denied(f"flock={answer}"), image=image, runtimes=["userns"])
@@ -70,7 +70,7 @@ def test_without_a_home_directory_an_image_is_pulled_for_one_job(
         unprivileged.directory, unprivileged.directory / "wrapper.pyz", python=Path("/usr/bin/python3")
     )
     shutil.copy(wrapper, place.wrapper)
-    digest = Client().resolve(parse(busybox_image)).digest
+    digest = RegistryClient().resolve(parse(busybox_image)).digest
     one = place.manifest("id -u; echo fine", image=wire.Image(busybox_image, digest), runtimes=["userns"])
     command = place.command([one])
     unprivileged.give(unprivileged.directory)

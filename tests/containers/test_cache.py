@@ -22,7 +22,7 @@ from wrappers import wire
 from wrappers.containers import cache, cvmfs, udocker_format
 from wrappers.containers.errors import ContainerError, CorruptImage, ImageMissing, UnsuitableNode
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 
 pytestmark = pytest.mark.service
 
@@ -76,7 +76,7 @@ def test_an_image_is_pulled_once_and_then_found(image: wire.Image, node: wire.No
 
 
 def test_forty_who_ask_at_once_cost_one_pull(image: wire.Image, node: wire.Node, faults: Faults) -> None:
-    once = sum(layer.size for layer in Client().resolve(parse(image.reference)).layers)
+    once = sum(layer.size for layer in RegistryClient().resolve(parse(image.reference)).layers)
     faults.bytes = 0
     asking = [start(image, node) for _ in range(40)]
     told = [process.communicate()[0].split() for process in asking]

@@ -15,7 +15,7 @@ from tests.services.registry import Registry
 from wrappers import wire
 from wrappers.containers import cache, cvmfs, udocker_format
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 
 pytestmark = pytest.mark.service
 
@@ -44,7 +44,7 @@ def udocker(environment: dict[str, str], *words: str) -> str:
 def test_stock_udocker_lists_and_runs_a_container_of_ours(
     busybox_image: str, tmp_path: Path, stock: dict[str, str], home: Path
 ) -> None:
-    digest = Client().resolve(parse(busybox_image)).digest
+    digest = RegistryClient().resolve(parse(busybox_image)).digest
     found = cache.ensure(wire.Image(busybox_image, digest), wire.Node(cache=str(tmp_path / "cache")))
     ours = dict(stock, UDOCKER_CONTAINERS=str(found.path.parent))
     name = found.path.name
@@ -66,7 +66,7 @@ def test_we_run_a_container_of_stock_udocker(
     assert (container / udocker_format.ROOT / "bin/sh").exists()
     assert udocker_format.digest_of(container) == ""
     # An administrator who adopts it writes down what it is; then nodes find and run it.
-    resolved = Client().resolve(parse(busybox_image))
+    resolved = RegistryClient().resolve(parse(busybox_image))
     (container / "manifest.json").write_bytes(resolved.manifest)
     place = cvmfs.path_for(tmp_path / "containers", resolved.digest)
     place.parent.mkdir(parents=True)

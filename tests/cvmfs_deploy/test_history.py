@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cvmfs_deploy import history, listing
-from cvmfs_deploy.borrowed import Base, first_part, image_paths, shared
+from cvmfs_deploy.borrowed import BaseImage, first_part, image_paths, shared
 from tests.cvmfs_deploy.site import layer
 from tests.services.images import add
 from wrappers.containers.errors import CorruptImage
 from wrappers.containers.layers import extract
-from wrappers.containers.listing import Entry
+from wrappers.containers.listing import ListingEntry
 from wrappers.containers.tarstream import Layer
 
 Adds = Callable[[tarfile.TarFile], object]
@@ -28,7 +28,7 @@ Adds = Callable[[tarfile.TarFile], object]
 class Tree(NamedTuple):
     """An unpacked image."""
 
-    entries: list[Entry]
+    entries: list[ListingEntry]
     history: history.History
 
 
@@ -66,7 +66,7 @@ ENTRIES = st.one_of(
 LAYERS = st.lists(st.lists(ENTRIES, max_size=5), max_size=3)
 
 
-def unpacked(place: Path, layers: Sequence[Layer], base: Base | None = None) -> Tree:
+def unpacked(place: Path, layers: Sequence[Layer], base: BaseImage | None = None) -> Tree:
     """Unpack layers, those that are not in `base`."""
     place.mkdir()
     root = place / "ROOT"

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvmfs_deploy.index import Image, Index, Name, from_json
+from cvmfs_deploy.index import Index, Name, PublishedImage, from_json
 from engine.errors import NotFound, Unavailable
 
 A, B, C = (f"sha256:{digit * 64}" for digit in "abc")
 
 
-def image(digest: str, grace: float = 100.0) -> Image:
-    return Image(
+def image(digest: str, grace: float = 100.0) -> PublishedImage:
+    return PublishedImage(
         digest=digest,
         reference="docker.io/library/x:1",
         platform="linux/amd64",

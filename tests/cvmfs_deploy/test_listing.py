@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvmfs_deploy.listing import Entry, differences, read, scan, write
+from cvmfs_deploy.listing import ListingEntry, differences, read, scan, write
 
 names = st.binary(min_size=1, max_size=20).filter(lambda name: b"/" not in name and b"\0" not in name)
 entries = st.one_of(
-    names.map(lambda name: Entry(name, "dir", 0o755)),
-    st.tuples(names, names).map(lambda both: Entry(both[0], "link", 0o777, link=both[1])),
+    names.map(lambda name: ListingEntry(name, "dir", 0o755)),
+    st.tuples(names, names).map(lambda both: ListingEntry(both[0], "link", 0o777, link=both[1])),
     st.builds(
-        lambda *words, sha256: Entry(*words, sha256=sha256),
+        lambda *words, sha256: ListingEntry(*words, sha256=sha256),
         names,
         st.just("file"),
         st.integers(0, 0o7777),
@@ -28,12 +28,12 @@ entries = st.one_of(
 
 
 @given(st.lists(entries, unique_by=lambda entry: entry.path))
-def test_a_list_reads_as_it_was_written(listed: list[Entry]) -> None:
+def test_a_list_reads_as_it_was_written(listed: list[ListingEntry]) -> None:
     assert read(write(listed)) == {entry.path: entry for entry in listed}
 
 
 @given(st.lists(entries, unique_by=lambda entry: entry.path))
-def test_a_list_is_plain_text_with_a_line_for_each_entry(listed: list[Entry]) -> None:
+def test_a_list_is_plain_text_with_a_line_for_each_entry(listed: list[ListingEntry]) -> None:
     text = write(listed)
     assert text.decode("ascii").isprintable() or b"\n" in text
     assert len(text.splitlines()) == len(listed) + 1
@@ -57,7 +57,7 @@ def test_a_tree_is_seen_as_it_is(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     found = {entry.path: entry for entry in scan(os.fsencode(tmp_path))}
     digest = "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
-    assert found[b"a/file"] == Entry(b"a/file", "file", 0o640, 4, 7, sha256=digest)
+    assert found[b"a/file"] == ListingEntry(b"a/file", "file", 0o640, 4, 7, sha256=digest)
     assert found[b"link"].link == b"/absolute"
     assert found[b"pipe"].kind == "other"
     assert sorted(found) == [b"a", b"a/file", b"link", b"pipe"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from cvmfs_deploy.documents import checked
-from cvmfs_deploy.settings import CvmfsSection, Settings
+from cvmfs_deploy.settings import CvmfsSection, DeploySettings
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "cvmfs-deploy.example.yaml"
 
@@ -24,11 +24,14 @@ def test_the_example_as_shipped_changes_nothing() -> None:
 
 def test_the_example_names_every_setting_and_no_other() -> None:
     data = yaml.safe_load(uncommented())
-    assert set(data) == set(Settings.model_fields)
+    assert set(data) == set(DeploySettings.model_fields)
     assert set(data["cvmfs"]) == set(CvmfsSection.model_fields)
 
 
 def test_the_example_shows_what_holds_anyway() -> None:
     data = yaml.safe_load(uncommented())
     given = {key: data[key] for key in data if key not in ("to", "work", "mirrors", "log")}
-    assert checked(given, Settings, "the example").model_copy(update={"work": Settings().work}) == Settings()
+    assert (
+        checked(given, DeploySettings, "the example").model_copy(update={"work": DeploySettings().work})
+        == DeploySettings()
+    )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvmfs_deploy.units import bytes_of, seconds_of, size_text
-from cvmfs_deploy.wishlist import Entry, WishList, load, version
+from cvmfs_deploy.wishlist import WishList, WishlistEntry, load, version
 from engine.errors import BadRequest
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "images.yaml"
@@ -26,7 +26,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "images.yaml"
     ],
 )
 def test_a_tag_with_wildcards_is_a_pattern(image: str, pattern: str) -> None:
-    assert Entry(image=image).pattern == pattern
+    assert WishlistEntry(image=image).pattern == pattern
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from engine.domain.site import (
     LONGEST_REST_S,
     USERS,
     WINDOW_S,
-    Outcome,
-    Rest,
+    SiteOutcome,
+    SiteRest,
     at_fault,
     blames,
     outcome,
@@ -28,7 +28,7 @@ from wrappers.causes import CAUSES, NO, YES
 NAMES = st.sets(st.sampled_from("ABCDE"))
 OUTCOMES = st.lists(
     st.builds(
-        Outcome,
+        SiteOutcome,
         at=st.floats(0, 2 * WINDOW_S),
         user=st.sampled_from("ab"),
         image=st.sampled_from("xy"),
@@ -37,12 +37,12 @@ OUTCOMES = st.lists(
 )
 
 
-def fails(*who: str, cause: str = "no-space", at: float = 0.0) -> list[Outcome]:
+def fails(*who: str, cause: str = "no-space", at: float = 0.0) -> list[SiteOutcome]:
     """Failures of `user/image`, a second after each other."""
-    return [Outcome(at + n, *name.split("/"), cause) for n, name in enumerate(who)]
+    return [SiteOutcome(at + n, *name.split("/"), cause) for n, name in enumerate(who)]
 
 
-def works(*who: str, at: float = 0.0) -> list[Outcome]:
+def works(*who: str, at: float = 0.0) -> list[SiteOutcome]:
     return fails(*who, cause="", at=at)
 
 
@@ -86,11 +86,11 @@ def test_what_may_have_another_reason_counts_when_it_works_elsewhere(cause: str)
 
 
 def test_a_site_that_does_not_recover_rests_longer_but_not_for_ever() -> None:
-    state, here, now = Rest(), fails("a/x", "b/x", "a/x"), 100.0
+    state, here, now = SiteRest(), fails("a/x", "b/x", "a/x"), 100.0
     lengths = []
     for _ in range(12):
         for user in "ab":
-            here = remember(here, Outcome(now, user, "x", "no-space"))
+            here = remember(here, SiteOutcome(now, user, "x", "no-space"))
             state = rest(state, here, [])
         lengths.append(state.until - now)
         now = state.until
@@ -100,27 +100,27 @@ def test_a_site_that_does_not_recover_rests_longer_but_not_for_ever() -> None:
 
 
 def test_jobs_that_were_there_already_do_not_make_a_rest_longer() -> None:
-    state, here = Rest(), fails("a/x", "b/x", "a/x")
+    state, here = SiteRest(), fails("a/x", "b/x", "a/x")
     first = state = rest(state, here, [])
     for at in range(100):
-        here = remember(here, Outcome(10.0 + at, "b", "x", "no-space"))
+        here = remember(here, SiteOutcome(10.0 + at, "b", "x", "no-space"))
         state = rest(state, here, [])
     assert state == first
 
 
 def test_a_site_that_works_again_rests_no_longer() -> None:
     here = fails("a/x", "b/x", "a/x")
-    state = rest(Rest(), here, [])
+    state = rest(SiteRest(), here, [])
     assert state.until > 0
     for at in range(10, 14):
-        here = remember(here, Outcome(at, "a", "x"))
-        here = remember(here, Outcome(at, "b", "x"))
-    assert rest(state, here, []) == Rest()
+        here = remember(here, SiteOutcome(at, "a", "x"))
+        here = remember(here, SiteOutcome(at, "b", "x"))
+    assert rest(state, here, []) == SiteRest()
 
 
 @given(OUTCOMES)
-def test_only_the_latest_of_each_is_remembered(outcomes: list[Outcome]) -> None:
-    kept: list[Outcome] = []
+def test_only_the_latest_of_each_is_remembered(outcomes: list[SiteOutcome]) -> None:
+    kept: list[SiteOutcome] = []
     for one in sorted(outcomes, key=lambda one: one.at):
         kept = remember(kept, one)
         assert kept[-1] == one
@@ -130,14 +130,16 @@ def test_only_the_latest_of_each_is_remembered(outcomes: list[Outcome]) -> None:
 
 
 def test_a_thousand_users_are_not_all_remembered() -> None:
-    kept: list[Outcome] = []
+    kept: list[SiteOutcome] = []
     for n in range(1000):
-        kept = remember(kept, Outcome(float(n), f"user{n}", "x", "no-space"))
+        kept = remember(kept, SiteOutcome(float(n), f"user{n}", "x", "no-space"))
     assert [k.user for k in kept] == [f"user{n}" for n in range(1000 - USERS, 1000)]
 
 
 @given(OUTCOMES, OUTCOMES)
-def test_no_site_rests_for_one_user_with_one_image(here: list[Outcome], others: list[Outcome]) -> None:
+def test_no_site_rests_for_one_user_with_one_image(
+    here: list[SiteOutcome], others: list[SiteOutcome]
+) -> None:
     alone = [one for one in here if one.who == ("a", "x") or not one.cause]
     assert not at_fault(alone, others)
 

@@ -34,7 +34,7 @@ def test_a_tool_runs_and_its_output_is_delivered_with_size_and_sha256(site: Site
     assert (report.outcome, report.exit_code, report.signal, report.failure) == ("succeeded", 0, None, "")
     delivered = site.results / report.attempt / "result.txt"
     assert report.products == [
-        wire.Product("out", "result.txt", delivered.as_uri(), len("result"), sha256("result"))
+        wire.DeliveredOutput("out", "result.txt", delivered.as_uri(), len("result"), sha256("result"))
     ]
     assert delivered.read_text() == "result"
     assert (site.log(report), site.log(report, "err")) == ("text\n", "words\n")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.wms.jdl import JobRequirements
 from engine.backends.wms.settings import GridSettings
 from engine.ids import new_id
@@ -81,7 +81,7 @@ def grid(diracx: Diracx, way: Way, site: Site) -> Iterator[Grid]:
     manifest = wire.Manifest(new_id(), "x:1", group, "true", "file:///nowhere")
     [answer] = backend.submit([Submission(new_id(), group, [manifest])])
     assert isinstance(answer, Accepted)
-    owner = Client(diracx.url, credential)
+    owner = DiracxClient(diracx.url, credential)
     until(lambda: "Waiting" in "".join(words for _, words in backend.history(answer.native_id)))
     for state in ("Matched", "Running"):
         now = datetime.now(UTC).isoformat()

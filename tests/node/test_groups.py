@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wrappers.node.groups import Base, bases, holds_groups
+from wrappers.node.groups import ParentGroup, bases, holds_groups
 
 OWN = "/user.slice/user-1000.slice/user@1000.service/app.slice/engine.service"
 
@@ -30,7 +30,7 @@ OWN = "/user.slice/user-1000.slice/user@1000.service/app.slice/engine.service"
 def test_groups_are_looked_for_where_processes_can_be_bounded(
     memberships: str, found: list[tuple[str, bool]]
 ) -> None:
-    expected = [Base(f"/sys/fs/cgroup{path}", unified) for path, unified in found]
+    expected = [ParentGroup(f"/sys/fs/cgroup{path}", unified) for path, unified in found]
     assert bases(memberships) == expected
 
 
@@ -52,4 +52,4 @@ def test_a_group_is_made_only_where_it_would_bound_processes(
 ) -> None:
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    assert holds_groups(Base(str(tmp_path), unified)) is holds
+    assert holds_groups(ParentGroup(str(tmp_path), unified)) is holds

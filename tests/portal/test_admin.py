@@ -99,7 +99,10 @@ def test_the_python_client_and_the_remote_command_line_do_the_same(house: House)
         client.withdraw("by client/1.0")
         with pytest.raises(NotFound):
             client.withdraw("none/1.0")
-    with Client(house.url, house.keys["ann"]) as other, pytest.raises(BadRequest, match="administrators"):
+    with (
+        Client(house.url, house.keys["ann"]) as other,
+        pytest.raises(BadRequest, match="administrators"),
+    ):
         other.published()
     variables = {"ENGINE_KEY": house.keys["root"]}
     desk = house.desk

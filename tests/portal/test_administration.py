@@ -16,7 +16,7 @@ from engine.cli.session import session
 from engine.client import Client
 from engine.errors import BadRequest, CredentialExpired, NotFound
 from engine.ids import new_id
-from engine.terminal import Program
+from engine.terminal import CommandProgram
 from tests.cli.desk import Ran, ended, until
 from tests.portal.house import GROUP, House
 
@@ -324,7 +324,7 @@ def test_a_command_that_is_of_this_machine_says_so_with_a_server(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "server", None)
-    code = Program("engine", cli).run(["--server", "http://127.0.0.1:1", command])
+    code = CommandProgram("engine", cli).run(["--server", "http://127.0.0.1:1", command])
     told = capsys.readouterr()
     assert (code, told.out) == (2, "")
     assert told.err.splitlines()[0] == f"engine: engine {command} works on this machine only"
@@ -335,5 +335,5 @@ def test_a_command_of_a_daemon_says_so_without_one(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "server", None)
-    assert Program("engine", cli).run([command]) == 2
+    assert CommandProgram("engine", cli).run([command]) == 2
     assert f"engine: engine {command} is for a daemon elsewhere" in capsys.readouterr().err

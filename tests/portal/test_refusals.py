@@ -19,7 +19,7 @@ import pytest
 from engine.app.access.key import Key
 from engine.app.portal.administration import Administration
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.refusals import MOST, WINDOW_S, Minutes, Refusal, Refusals
+from engine.app.portal.refusals import MOST, WINDOW_S, Minutes, RecordedRefusal, Refusals
 from engine.clock import SystemClock
 from engine.ids import new_id
 from engine.store.database import Database
@@ -293,8 +293,8 @@ def test_no_line_holds_a_secret_and_the_trail_is_whole(house: House, person: Per
 # --- how many lines there are ---------------------------------------------------------------------
 
 
-def refused(who: str = "", what: str = "GET x", address: str = "a") -> Refusal:
-    return Refusal(who, address, what, 400, 8009)
+def refused(who: str = "", what: str = "GET x", address: str = "a") -> RecordedRefusal:
+    return RecordedRefusal(who, address, what, 400, 8009)
 
 
 def test_the_same_refusal_is_counted_until_its_minute_is_over() -> None:

@@ -12,14 +12,14 @@ from tests.services.images import push_busybox
 from tests.services.registry import Registry
 from wrappers import wire
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 
 USERS = ["root", "nobody"] if os.geteuid() == 0 else ["nobody"]
 
 
 def pinned(reference: str) -> wire.Image:
     """The image as the engine writes it into a manifest."""
-    resolved = Client().resolve(parse(reference))
+    resolved = RegistryClient().resolve(parse(reference))
     return wire.Image(parse(reference).text, resolved.digest, resolved.size)
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 from wrappers import prctl, wire
 from wrappers.node import files, process
 from wrappers.node.stop import Stop
-from wrappers.runtimes.base import ImageError, Job, Unusable
+from wrappers.runtimes.base import ImageError, JobSpec, Unusable
 from wrappers.runtimes.choose import prepare
 
 
 def main(request: str) -> None:
     asked = json.loads(request)
     place = Path(asked["directory"])
-    job = Job(
+    job = JobSpec(
         manifest=wire.from_json(wire.Manifest, asked["manifest"]),
         directory=place / "job",
         tmp=place / "tmp",

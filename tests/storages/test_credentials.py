@@ -19,13 +19,13 @@ from engine.errors import CredentialExpired, EngineError, SettingsError
 from engine.storages.credentials import (
     ApiKey,
     Basic,
+    BearerToken,
     CredentialFile,
     Kind,
     MadeToken,
-    Proxy,
     S3Keys,
     Secret,
-    Token,
+    X509Proxy,
 )
 from engine.storages.expiry import expiry_of_proxy, expiry_of_token
 from engine.testing.clock import FakeClock
@@ -66,7 +66,7 @@ def test_each_kind_is_read_from_its_file(tmp_path: Path, clock: FakeClock) -> No
         for kind, text in TEXTS.items()
     }
     token, basic, s3, key = found["token"], found["basic"], found["s3"], found["key"]
-    assert isinstance(token, Token)
+    assert isinstance(token, BearerToken)
     assert token.value.reveal() == SECRET
     assert isinstance(basic, Basic)
     assert (basic.username, basic.password.reveal()) == ("alice", SECRET)
@@ -152,7 +152,7 @@ def test_a_proxy_ends_with_the_first_of_its_certificates(tmp_path: Path, clock: 
     assert expiry_of_proxy(long) > datetime(2050, 1, 1, tzinfo=UTC).timestamp()  # written in another form
     proxy = CredentialFile("mine", "proxy", own(tmp_path / "proxy", short + long), clock)
     clock.set(end - 1)
-    assert isinstance(proxy.current(), Proxy)
+    assert isinstance(proxy.current(), X509Proxy)
     clock.set(end)
     with pytest.raises(CredentialExpired, match="voms-proxy-init"):
         proxy.current()
@@ -191,11 +191,11 @@ def test_a_token_of_our_own_making_is_made_anew_before_it_ends(clock: FakeClock)
 
     token = MadeToken("engine", make, clock)
     first = token.current()
-    assert isinstance(first, Token)
+    assert isinstance(first, BearerToken)
     assert token.current() is first
     clock.advance(3590)
     second = token.current()
-    assert isinstance(second, Token)
+    assert isinstance(second, BearerToken)
     assert (first.value.reveal(), second.value.reveal()) == (made[0], made[1])
     assert SECRET not in repr(token) + repr(first)
 

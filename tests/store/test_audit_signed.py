@@ -13,7 +13,7 @@ from alembic import command
 from engine.app.access.key import Key
 from engine.app.access.signature import is_signed
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.heads import Heads
+from engine.app.portal.heads import HeadExporter
 from engine.store import audit as store
 from engine.store import migrate
 from engine.store.audit import AuditRecord, Head
@@ -30,7 +30,7 @@ def heads(tmp_path: Path) -> Path:
 
 
 def a_trail(db: Database, heads: Path | None, key: Key = KEY) -> AuditTrail:
-    return AuditTrail(db, lambda: key, FakeClock(), Heads([str(heads)] if heads else []))
+    return AuditTrail(db, lambda: key, FakeClock(), HeadExporter([str(heads)] if heads else []))
 
 
 def filled(db: Database, heads: Path | None) -> AuditTrail:
@@ -152,7 +152,9 @@ def test_nothing_is_written_outside_of_what_is_not_committed(db: Database, heads
 
 def test_a_place_that_cannot_be_written_stops_nobody(db: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    trail = AuditTrail(db, lambda: KEY, FakeClock(), Heads([str(tmp_path / "file" / "heads"), "syslog"]))
+    trail = AuditTrail(
+        db, lambda: KEY, FakeClock(), HeadExporter([str(tmp_path / "file" / "heads"), "syslog"])
+    )
     trail.record("account", "launch", "running")
     assert trail.head().number == 1
 

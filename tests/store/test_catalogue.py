@@ -10,10 +10,12 @@ from engine.store import attempts, executions, jobs, lifecycle, plans, products,
 from engine.store.database import Database
 from engine.store.lifecycle import EventNotice
 from engine.store.products import Product
-from engine.store.sources import Source
+from engine.store.sources import ExecutionSource
 from tests.store.samples import NOW, an_execution, attempts_of
 
-URL = Source("/home/x/é 1", "davs://se/x", ("root://se//x",), {"adler32": "00000001"}, 7, packed=True)
+URL = ExecutionSource(
+    "/home/x/é 1", "davs://se/x", ("root://se//x",), {"adler32": "00000001"}, 7, packed=True
+)
 
 
 def a_product(db: Database, *copies: str) -> Product:
@@ -42,13 +44,13 @@ def test_a_source_comes_back_as_it_was_written_and_is_kept_once(db: Database) ->
 
 def test_what_must_still_be_brought_is_told_until_it_was(db: Database) -> None:
     execution = an_execution(db)
-    wanted = Source("/home/x", "")
+    wanted = ExecutionSource("/home/x", "")
     with db.write() as connection:
         sources.add(connection, execution.id, [wanted, URL])
     with db.read() as connection:
         assert sources.not_uploaded(connection, execution.id) == [wanted]
     with db.write() as connection:
-        sources.brought(connection, execution.id, Source("/home/x", "davs://se/y", size=1))
+        sources.brought(connection, execution.id, ExecutionSource("/home/x", "davs://se/y", size=1))
     with db.read() as connection:
         assert sources.not_uploaded(connection, execution.id) == []
         assert sources.of(connection, execution.id, ["/home/x"])["/home/x"].url == "davs://se/y"

@@ -35,7 +35,7 @@ def tell(
 ) -> None:
     with db.write() as connection:
         connection.execute(sa.update(execution).values(owner=owner))
-        sites.note(connection, [sites.Ended(id_, failure, cause, "why", runtime)], now=now)
+        sites.note(connection, [sites.AttemptEnd(id_, failure, cause, "why", runtime)], now=now)
 
 
 def known(db: Database) -> list[sites.Site]:

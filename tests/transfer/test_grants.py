@@ -14,7 +14,7 @@ from tests.transfer.conftest import DATA, Hands, LateSource
 from wrappers import wire
 from wrappers.transfer.addresses import Access, carried
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Client
+from wrappers.transfer.client import HttpClient
 from wrappers.transfer.credentials import Credentials, bearer_token, proxy_file
 from wrappers.transfer.rounds import Exhausted
 
@@ -253,4 +253,4 @@ def test_a_redirect_carries_only_what_gives_nothing_away(target: str, expected: 
 
 def test_secrets_are_not_shown() -> None:
     assert "x" not in repr(Access({"Authorization": "xxx"}, "xxx")).replace("Access", "")
-    assert isinstance(Client(Budget(1.0)), Client)
+    assert isinstance(HttpClient(Budget(1.0)), HttpClient)

@@ -24,7 +24,7 @@ from tests.transfer.conftest import DATA, Hands, sums
 from wrappers import wire
 from wrappers.transfer import digest
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Client
+from wrappers.transfer.client import HttpClient
 from wrappers.transfer.errors import Cut, OutOfTime, Permanent
 from wrappers.transfer.moving import Mover
 from wrappers.transfer.rounds import Exhausted, Pace
@@ -118,7 +118,7 @@ def test_after_a_checksum_xrootd_is_left_alone_on_that_connection(
     storage: FaultyStorage, software: str, rests: bool
 ) -> None:
     storage.software = software
-    client = Client(Budget(60.0))
+    client = HttpClient(Budget(60.0))
     for headers in (digest.ASK, {}):
         with client.request("HEAD", storage.url + "/data", dict(headers)) as answer:
             assert answer.status == 200
@@ -128,7 +128,7 @@ def test_after_a_checksum_xrootd_is_left_alone_on_that_connection(
 
 
 def test_a_lost_request_is_made_once_more_and_not_for_ever(storage: FaultyStorage) -> None:
-    client = Client(Budget(60.0))
+    client = HttpClient(Budget(60.0))
     storage.faults["HEAD"] = [DROP]
     with client.request("HEAD", storage.url + "/data") as answer:
         assert answer.status == 200
@@ -142,7 +142,7 @@ def test_a_lost_request_is_made_once_more_and_not_for_ever(storage: FaultyStorag
 def test_a_request_that_may_not_be_repeated_is_not(storage: FaultyStorage) -> None:
     storage.always["MOVE"] = DROP
     with pytest.raises(Cut):
-        Client(Budget(60.0)).request("MOVE", storage.url + "/data", {"Destination": storage.url + "/b"})
+        HttpClient(Budget(60.0)).request("MOVE", storage.url + "/data", {"Destination": storage.url + "/b"})
     assert storage.count("MOVE") == 1
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends.diracx import sandbox
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.search import one_of
 from engine.backends.wms.jdl import OUTPUTS, render
 from engine.backends.wms.payload import pack
@@ -113,8 +113,8 @@ _KEPT = ("JobName", "JobGroup")
 
 def record(server: Diracx, into: Path) -> None:
     """Take all waiting jobs as a pilot does, and write down their descriptions and input sandboxes."""
-    pilot = Client(server.url, server.credential(group="biomed_pilot"))
-    user = Client(server.url, server.credential())
+    pilot = DiracxClient(server.url, server.credential(group="biomed_pilot"))
+    user = DiracxClient(server.url, server.credential())
     while match := pilot.call("POST", "/api/localsite/match", {"site": SITE, "tags": []}).data:
         asked = {"parameters": list(_KEPT), "search": [one_of("JobID", [match["JobID"]])]}
         [row] = user.call("POST", "/api/jobs/search", asked).data
@@ -131,7 +131,7 @@ def record(server: Diracx, into: Path) -> None:
 
 def submit_again(server: Diracx, recorded: Path) -> dict[str, str]:
     """Submit recorded jobs to a server as they were; their numbers there by the engine's own keys."""
-    user = Client(server.url, server.credential())
+    user = DiracxClient(server.url, server.credential())
     numbers = {}
     for directory in sorted(recorded.iterdir()):
         said: Mapping[str, Any] = json.loads((directory / "job.json").read_text())

@@ -18,7 +18,7 @@ from engine.store.driven import Try
 from engine.store.executions import Execution
 from engine.store.jobs import Job
 from engine.store.launches import Launch
-from engine.vip.files import LARGEST, Files
+from engine.vip.files import LARGEST, WorkflowFiles
 
 
 def an_execution(results: Path) -> tuple[Execution, Launch, Job, list[Try]]:
@@ -36,7 +36,7 @@ def test_other_accounts_can_read_files_and_write_databases_whatever_the_umask_of
     tmp_path: Path,
 ) -> None:
     (tmp_path / "workflows").mkdir()
-    files, made = Files(tmp_path / "workflows"), an_execution(tmp_path / "results")
+    files, made = WorkflowFiles(tmp_path / "workflows"), an_execution(tmp_path / "results")
     before = os.umask(0o077)
     try:
         files.begin(*made[:2])
@@ -52,7 +52,7 @@ def test_other_accounts_can_read_files_and_write_databases_whatever_the_umask_of
 
 def test_logs_that_come_late_are_put_and_large_ones_by_their_end(tmp_path: Path) -> None:
     (tmp_path / "workflows").mkdir()
-    files, made = Files(tmp_path / "workflows"), an_execution(tmp_path / "results")
+    files, made = WorkflowFiles(tmp_path / "workflows"), an_execution(tmp_path / "results")
     files.begin(*made[:2])
     files.put(*made)
     (printed,) = (tmp_path / "workflows").rglob("*.sh.app.out")
@@ -67,4 +67,4 @@ def test_logs_that_come_late_are_put_and_large_ones_by_their_end(tmp_path: Path)
 def test_a_directory_that_is_not_there_is_told_by_its_setting(tmp_path: Path) -> None:
     made = an_execution(tmp_path)
     with pytest.raises(Unavailable, match=r"vip\.workflows"):
-        Files(tmp_path / "nowhere").begin(*made[:2])
+        WorkflowFiles(tmp_path / "nowhere").begin(*made[:2])

@@ -21,7 +21,7 @@ _FACTS = "pulled.json"
 _ROOM = 4
 
 
-class Found(NamedTuple):
+class ContainerDirectory(NamedTuple):
     """A container directory, ready to run."""
 
     path: Path
@@ -36,17 +36,17 @@ class Found(NamedTuple):
             self.taken.release()
 
 
-class Pulled(NamedTuple):
+class PullSummary(NamedTuple):
     """What a pull did."""
 
     received: int
     warnings: List[str]
 
 
-_Make = Callable[[wire.Image, wire.Node, Optional[DirectoryCache], Path], Pulled]
+_Make = Callable[[wire.Image, wire.Node, Optional[DirectoryCache], Path], PullSummary]
 
 
-def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -> Found:
+def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -> ContainerDirectory:
     """Find the container directory of an image: pre-deployed, cached, or pulled now.
 
     When several ask for one image at once, one pulls and the others wait for it. Where the cache cannot be
@@ -61,7 +61,7 @@ def ensure(image: wire.Image, node: wire.Node, private: Optional[Path] = None) -
     reference = None if image.url else parse(image.reference)._replace(digest=image.digest)
     deployed = _deployed(image, node, reference)
     if deployed.found is not None:
-        return Found(deployed.found, "cvmfs", warnings=deployed.troubles)
+        return ContainerDirectory(deployed.found, "cvmfs", warnings=deployed.troubles)
     try:
         found = _from_cache(image, node, reference, private)
     except ContainerError as error:
@@ -98,7 +98,7 @@ def distrusted(image: wire.Image, node: wire.Node, why: str) -> None:
 
 def _from_cache(
     image: wire.Image, node: wire.Node, reference: Optional[Reference], private: Optional[Path]
-) -> Found:
+) -> ContainerDirectory:
     """Take the image from the node's cache, into which it is pulled when it is not there.
 
     Raises:
@@ -124,10 +124,10 @@ def _from_cache(
     message = (
         f"{reason}: the image was pulled for this job alone; the setting `cache` names another directory"
     )
-    return Found(private, "pulled", done.received, [message, *done.warnings])
+    return ContainerDirectory(private, "pulled", done.received, [message, *done.warnings])
 
 
-def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
+def _shared(image: wire.Image, node: wire.Node, make: _Make) -> ContainerDirectory:
     """Take an image from the cache of the node, or put it there.
 
     Raises:
@@ -137,8 +137,8 @@ def _shared(image: wire.Image, node: wire.Node, make: _Make) -> Found:
     name = cvmfs.directory_name(image.digest)
     taken = cache.take(name, lambda into: make(image, node, cache, into))
     if taken.made is None:
-        return Found(taken.path, "cache", taken=taken)
-    return Found(taken.path, "pulled", taken.made.received, taken.made.warnings, taken)
+        return ContainerDirectory(taken.path, "cache", taken=taken)
+    return ContainerDirectory(taken.path, "pulled", taken.made.received, taken.made.warnings, taken)
 
 
 def _may_do_better(error: UnsuitableNode, node: wire.Node, private: Path) -> bool:
@@ -172,7 +172,7 @@ def _answering(node: wire.Node) -> Path:
     return location
 
 
-def _unpack(image: wire.Image, node: wire.Node, cache: Optional[DirectoryCache], into: Path) -> Pulled:
+def _unpack(image: wire.Image, node: wire.Node, cache: Optional[DirectoryCache], into: Path) -> PullSummary:
     if not node.pull and not image.url.startswith("file:"):
         raise UnsuitableNode(
             f"image {image.url} is not on this node, and the setting `pull` forbids to fetch it",
@@ -187,12 +187,12 @@ def _unpack(image: wire.Image, node: wire.Node, cache: Optional[DirectoryCache],
         raise of_os(error, f"image {image.url} cannot be unpacked in {into}: {error.strerror}") from None
     facts = {"reference": image.url, "size": done.findings.size}
     (into / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    return Pulled(done.received, done.findings.warnings())
+    return PullSummary(done.received, done.findings.warnings())
 
 
 def _pull(
     reference: Reference, image: wire.Image, node: wire.Node, cache: Optional[DirectoryCache], into: Path
-) -> Pulled:
+) -> PullSummary:
     if not node.pull:
         raise UnsuitableNode(
             f"image {image.reference} is not on this node, and the setting `pull` forbids to fetch it",
@@ -200,9 +200,9 @@ def _pull(
         )
     # Only a pull needs the network; jobs that find their image need not load its modules.
     from wrappers.containers import credentials, pull
-    from wrappers.containers.registry import Client
+    from wrappers.containers.registry import RegistryClient
 
-    client = Client(node.mirrors, credentials.load(node.credentials), authorities=node.authorities)
+    client = RegistryClient(node.mirrors, credentials.load(node.credentials), authorities=node.authorities)
     resolved = client.resolve(reference)
     _make_room(resolved.size * _ROOM, node, cache, into)
     try:
@@ -213,7 +213,7 @@ def _pull(
         ) from None
     facts = {"reference": reference.text, "size": done.findings.size}
     (into / _FACTS).write_text(json.dumps(facts), encoding="utf-8")
-    return Pulled(done.received, done.findings.warnings())
+    return PullSummary(done.received, done.findings.warnings())
 
 
 def _make_room(needed: int, node: wire.Node, cache: Optional[DirectoryCache], into: Path) -> None:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Callable, List
 
-from wrappers.containers.listing import Entry, read_tree, shown
+from wrappers.containers.listing import ListingEntry, read_tree, shown
 
 SAMPLE, THOROUGH = 5.0, 45.0  # seconds
 _CHUNK = 1 << 20
@@ -39,7 +39,7 @@ def damage(container: Path, thorough: bool, alive: Callable[[], None]) -> str:
     return _unreadable(top, [one for one in entries if one.kind == "file"], thorough, alive)
 
 
-def _differs(top: bytes, entry: Entry) -> str:
+def _differs(top: bytes, entry: ListingEntry) -> str:
     path = os.path.join(top, entry.path)
     try:
         about = os.lstat(path)
@@ -54,7 +54,7 @@ def _differs(top: bytes, entry: Entry) -> str:
     return ""
 
 
-def _unreadable(top: bytes, files: List[Entry], thorough: bool, alive: Callable[[], None]) -> str:
+def _unreadable(top: bytes, files: List[ListingEntry], thorough: bool, alive: Callable[[], None]) -> str:
     deadline = time.monotonic() + (THOROUGH if thorough else SAMPLE)
     random.shuffle(files)
     for entry in files:

@@ -16,7 +16,7 @@ _PLAIN = re.compile(rb"[^A-Za-z0-9._/@+,:%~-]")
 _ESCAPED = re.compile(rb"\\([0-7]{3})")
 
 
-class Entry(NamedTuple):
+class ListingEntry(NamedTuple):
     """A file, directory or symbolic link."""
 
     path: bytes  # relative to the top, without a leading `./`
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     sha256: str = ""
 
 
-def read_tree(container: Path) -> Dict[bytes, Entry]:
+def read_tree(container: Path) -> Dict[bytes, ListingEntry]:
     """Read the list of a container directory.
 
     Raises:
@@ -41,12 +41,12 @@ def read_tree(container: Path) -> Dict[bytes, Entry]:
         raise ValueError(f"it is damaged: {error}") from None
 
 
-def write(entries: Iterable[Entry]) -> bytes:
+def write(entries: Iterable[ListingEntry]) -> bytes:
     """Render the list as text."""
     return b"#mtree\n" + b"".join(map(_line, entries))
 
 
-def read(text: bytes) -> Dict[bytes, Entry]:
+def read(text: bytes) -> Dict[bytes, ListingEntry]:
     """Parse a list by path.
 
     Raises:
@@ -64,7 +64,7 @@ def shown(path: bytes) -> str:
     return _escape(path).decode("ascii")
 
 
-def _line(entry: Entry) -> bytes:
+def _line(entry: ListingEntry) -> bytes:
     words = f" type={entry.kind} mode={entry.mode:04o}"
     if entry.kind == "file":
         words += f" size={entry.size} time={entry.time}.0"
@@ -73,12 +73,12 @@ def _line(entry: Entry) -> bytes:
     return b"./" + _escape(entry.path) + words.encode() + link + b"\n"
 
 
-def _entry(line: bytes) -> Entry:
+def _entry(line: bytes) -> ListingEntry:
     path, *words = line.split(b" ")
     values = dict(field.partition(b"=")[::2] for field in words)
     try:
         location = _unescape(path)
-        return Entry(
+        return ListingEntry(
             path=location[2:] if location.startswith(b"./") else location,
             kind=values[b"type"].decode(),
             mode=int(values[b"mode"], 8),

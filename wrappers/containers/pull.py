@@ -10,7 +10,7 @@ from wrappers.containers.blobs import Blob
 from wrappers.containers.layers import Findings, extract
 from wrappers.containers.manifests import Resolved, diff_ids_of
 from wrappers.containers.platforms import platform
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 from wrappers.containers.tarstream import Layer
 
 _TRANSFERS = 3  # at a time, of one image: enough to fill a line, few enough to be a good guest
@@ -23,7 +23,9 @@ class Pulled(NamedTuple):
     findings: Findings
 
 
-def pull(client: Client, image: Resolved, into: Path, readable: bool = False, wanted: str = "") -> Pulled:
+def pull(
+    client: RegistryClient, image: Resolved, into: Path, readable: bool = False, wanted: str = ""
+) -> Pulled:
     """Make the directory `into`, which must not exist, a udocker container of the image.
 
     `wanted` is the platform (default: this machine's).
@@ -48,7 +50,7 @@ def pull(client: Client, image: Resolved, into: Path, readable: bool = False, wa
 class _Fetching:
     """The layers on their way: a few at a time, handed out in order, removed once they are unpacked."""
 
-    def __init__(self, client: Client, image: Resolved, into: Path) -> None:
+    def __init__(self, client: RegistryClient, image: Resolved, into: Path) -> None:
         self._client, self._image, self._into = client, image, into
         self._wanted = True
         self._pool = ThreadPoolExecutor(_TRANSFERS)

@@ -38,7 +38,7 @@ _LARGEST_DOCUMENT = 16 << 20  # bytes; the specification asks registries to take
 _T = TypeVar("_T")
 
 
-class Client:
+class RegistryClient:
     """Reads images from registries and their mirrors. Cheap to make; threads may share one."""
 
     def __init__(

@@ -22,7 +22,7 @@ _MANIFEST = "manifest.json"
 _INDEX = "index.json"
 
 
-class Settings(NamedTuple):
+class ImageConfig(NamedTuple):
     """What an image says about how to run it."""
 
     environment: Dict[str, str]
@@ -42,7 +42,7 @@ def write(directory: Path, reference: Reference, config: bytes, manifest: bytes,
         (directory / _INDEX).write_bytes(index)
 
 
-def settings(directory: Path) -> Settings:
+def settings(directory: Path) -> ImageConfig:
     """Read what a container directory says about how to run it.
 
     Raises:
@@ -55,7 +55,7 @@ def settings(directory: Path) -> Settings:
     return settings_in(document)
 
 
-def settings_in(document: Dict[str, Any]) -> Settings:
+def settings_in(document: Dict[str, Any]) -> ImageConfig:
     """Read what the configuration of an image says about how to run it.
 
     Raises:
@@ -68,7 +68,7 @@ def settings_in(document: Dict[str, Any]) -> Settings:
     if isinstance(entrypoint, str):
         entrypoint = entrypoint.split()
     pairs = (entry.partition("=") for entry in _texts(found.get("Env"), "Env"))
-    return Settings(
+    return ImageConfig(
         environment={name: value for name, _, value in pairs if name},
         entrypoint=_texts(entrypoint, "Entrypoint"),
         workdir=str(found.get("WorkingDir") or ""),

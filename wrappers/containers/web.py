@@ -13,7 +13,7 @@ from typing import IO, Any, Dict, List, NamedTuple, Optional, Tuple
 
 from wrappers.containers.errors import Distrusted, RegistryDown, UnsuitableNode
 from wrappers.transfer.errors import Permanent
-from wrappers.transfer.proxies import InvalidProxy, Proxy, proxy_for
+from wrappers.transfer.proxies import HttpProxy, InvalidProxy, proxy_for
 from wrappers.transfer.trust import Trust
 
 USER_AGENT = "grid-engine"
@@ -100,7 +100,7 @@ class Web:
         return self._opener
 
 
-def _through_proxy(request: urllib.request.Request) -> Optional[Proxy]:
+def _through_proxy(request: urllib.request.Request) -> Optional[HttpProxy]:
     try:
         proxy = proxy_for(request.full_url)
     except InvalidProxy as error:

@@ -15,7 +15,7 @@ LEFT_S = 60.0  # seconds for which a token must last
 _IN_PROXY = re.compile(rb"-----BEGIN DIRACX-----\s+(.+?)\s+-----END DIRACX-----", re.S)
 
 
-class Token(NamedTuple):
+class CurrentToken(NamedTuple):
     """An access token, and what gets the next one where that does no harm."""
 
     text: str
@@ -30,14 +30,14 @@ class Token(NamedTuple):
         return f"Token(expires {self.expires:.0f})"
 
 
-class Source(NamedTuple):
+class TokenSource(NamedTuple):
     """Where tokens are read, and the server that takes them."""
 
     url: str
     file: str
     proxy: bool
 
-    def read(self) -> Optional[Token]:
+    def read(self) -> Optional[CurrentToken]:
         """Read what is there now: something may renew it while the job runs."""
         try:
             with open(self.file, "rb") as file:
@@ -48,28 +48,28 @@ class Source(NamedTuple):
             data = json.loads(text.decode("utf-8"))
             token = str(data["access_token"])
             refresh = str(data.get("refresh_token") or "") if self.proxy else ""
-            return Token(token, float(data.get("expires_on") or 0.0), refresh)
+            return CurrentToken(token, float(data.get("expires_on") or 0.0), refresh)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
 
-def source(environment: Mapping[str, str], node: wire.Node) -> Optional[Source]:
+def source(environment: Mapping[str, str], node: wire.Node) -> Optional[TokenSource]:
     """Find the DiracX of this node; None where there is none, or no token for it."""
     named, file = environment.get("DIRACX_URL", ""), environment.get("DIRACX_CREDENTIALS_PATH", "")
     if named and file:
-        session = Source(named.rstrip("/"), file, False)
+        session = TokenSource(named.rstrip("/"), file, False)
         if session.read() is not None:
             return session
     url = node.diracx or named
     proxy = environment.get("X509_USER_PROXY", "") or f"/tmp/x509up_u{os.getuid()}"  # noqa: S108 - DIRAC's place
     if url:
-        embedded = Source(url.rstrip("/"), proxy, True)
+        embedded = TokenSource(url.rstrip("/"), proxy, True)
         if embedded.read() is not None:
             return embedded
     return None
 
 
-def renewed(answer: Any, old: Token) -> Token:
+def renewed(answer: Any, old: CurrentToken) -> CurrentToken:
     """Read the token of a token end point's answer (RFC 6749, 5.1).
 
     Raises:
@@ -77,6 +77,8 @@ def renewed(answer: Any, old: Token) -> Token:
     """
     try:
         expires = time.time() + float(answer["expires_in"])
-        return Token(str(answer["access_token"]), expires, str(answer.get("refresh_token") or old.refresh))
+        return CurrentToken(
+            str(answer["access_token"]), expires, str(answer.get("refresh_token") or old.refresh)
+        )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no token: {error}") from None

@@ -7,10 +7,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Optional
 from urllib.parse import urlencode
 
-from wrappers.dirac.credential import Source, Token, renewed
+from wrappers.dirac.credential import CurrentToken, TokenSource, renewed
 from wrappers.transfer.addresses import NOBODY, Access
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Bytes, Client
+from wrappers.transfer.client import Bytes, HttpClient
 from wrappers.transfer.errors import Permanent, of_status
 from wrappers.transfer.trust import Trust
 
@@ -27,11 +27,11 @@ class DiracX:
     pause = 10.0
     patient = False
 
-    def __init__(self, source: Source, job: str, authorities: str = "") -> None:
+    def __init__(self, source: TokenSource, job: str, authorities: str = "") -> None:
         self._source = source
         self._job = job
         self._trust = Trust(authorities)
-        self._kept: Optional[Token] = None
+        self._kept: Optional[CurrentToken] = None
         self._ahead: Optional[float] = None  # our clock, before the server's; seconds
 
     def say(self, text: str) -> bool:
@@ -69,7 +69,7 @@ class DiracX:
         access = Access({"Authorization": f"Bearer {self._token().text}"})
         return self._ask("PATCH", path, json.dumps(body).encode("ascii"), access)
 
-    def _token(self) -> Token:
+    def _token(self) -> CurrentToken:
         found = self._source.read()
         if found is not None and found.lasts():
             return found
@@ -98,7 +98,7 @@ class DiracX:
         Raises:
             TransferError, ValueError: there is none.
         """
-        client = Client(Budget(TIMEOUT_S, TIMEOUT_S), self._trust)
+        client = HttpClient(Budget(TIMEOUT_S, TIMEOUT_S), self._trust)
         headers = {"Content-Type": kind} if body else {}
         try:
             url = self._source.url + path

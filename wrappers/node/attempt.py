@@ -13,8 +13,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 from wrappers import causes, wire
 from wrappers.node import diagnosis, files, process, reports
 from wrappers.node.deliver import deliver
-from wrappers.node.failure import Cancelled, CarriedOut, Failure, from_os
-from wrappers.node.host import Identity
+from wrappers.node.failure import AttemptFailed, CancelRequested, CarriedOut, from_os
+from wrappers.node.host import HostIdentity
 from wrappers.node.inputs import stage
 from wrappers.node.names import safe_attempt
 from wrappers.node.outputs import find, staged
@@ -22,7 +22,7 @@ from wrappers.node.profile import REPORTED
 from wrappers.node.room import room_of
 from wrappers.node.stop import Stop
 from wrappers.node.workdir import SCRIPT, WorkDir, make, write_files
-from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
+from wrappers.runtimes.base import ImageError, JobSpec, ToolStart, Unusable
 from wrappers.runtimes.choose import prepare
 from wrappers.runtimes.start import cause_in
 
@@ -44,7 +44,7 @@ def run_attempt(
     manifest: wire.Manifest,
     node: wire.Node,
     into: Path,
-    who: Identity,
+    who: HostIdentity,
     stop: Stop,
     claim: str = "",
     hears: Callable[[str], None] = silent,
@@ -77,7 +77,7 @@ class _Attempt:
         manifest: wire.Manifest,
         node: wire.Node,
         into: str,
-        who: Identity,
+        who: HostIdentity,
         stop: Stop,
         claim: str,
         hears: Callable[[str], None],
@@ -92,18 +92,18 @@ class _Attempt:
         self._known: Dict[str, Any] = {"started": time.time()}
         self._phases: List[wire.Phase] = []
         self._workdir: Optional[WorkDir] = None
-        self._launch: Optional[Launch] = None
+        self._launch: Optional[ToolStart] = None
         self._keep = False
 
     def carry_out(self) -> wire.Report:
-        failure: Optional[Failure] = None
+        failure: Optional[AttemptFailed] = None
         try:
             with self._stop.armed():
                 self._all_phases()
-        except Failure as error:
+        except AttemptFailed as error:
             failure = error
-        except Cancelled:
-            failure = Failure(wire.CANCELLED, "cancelled")
+        except CancelRequested:
+            failure = AttemptFailed(wire.CANCELLED, "cancelled")
         except CarriedOut:
             self._clean_up()
             raise
@@ -143,7 +143,7 @@ class _Attempt:
             found, missing = find(self._manifest.outputs, workdir.job, before)
             if missing:
                 self._known["missing"] = [one.id for one in missing]
-                raise Failure(
+                raise AttemptFailed(
                     "no-output", f"the tool did not write its output {', '.join(map(str, missing))}"
                 )
         with self._phase("deliver"):
@@ -151,7 +151,7 @@ class _Attempt:
             self._keep = True
             try:
                 done = deliver(found, workdir.job, self._delivered_to(), self._node, self._into, self._claim)
-            except Failure as failure:
+            except AttemptFailed as failure:
                 self._keep = failure.kind != wire.TOOL  # no place would ever take it
                 raise
             self._keep = False
@@ -191,8 +191,8 @@ class _Attempt:
         finally:
             self._phases.append(wire.Phase(name, start, round(time.monotonic() - clock, 6)))
 
-    def _prepare(self, workdir: WorkDir) -> Launch:
-        job = Job(
+    def _prepare(self, workdir: WorkDir) -> ToolStart:
+        job = JobSpec(
             self._manifest,
             Path(workdir.job),
             Path(workdir.tmp),
@@ -202,13 +202,13 @@ class _Attempt:
         try:
             return prepare(job, self._node)
         except (Unusable, ImageError) as error:
-            raise Failure(error.cause, str(error)) from None
+            raise AttemptFailed(error.cause, str(error)) from None
         except Exception as error:
             if causes.of_limit(error):
                 raise from_os(error, wire.NODE, "getting the image ready") from None
             raise
 
-    def _run(self, launch: Launch, workdir: WorkDir) -> None:
+    def _run(self, launch: ToolStart, workdir: WorkDir) -> None:
         name = os.path.join(self._into, self._manifest.attempt)
         try:
             logs = [name + ".out", name + ".err"]
@@ -224,7 +224,7 @@ class _Attempt:
         if ended.stopped == "mount" and launch.distrust is not None:
             launch.distrust(ended.why)
         if ended.stopped:
-            raise Failure(ended.stopped, ended.why)
+            raise AttemptFailed(ended.stopped, ended.why)
         if not began:
             self._check_tree(launch, ended, "could not be started")
             why = ended.why or _last_line(name + ".err") or f"it ended with {ended.exit_code}"
@@ -232,17 +232,17 @@ class _Attempt:
             cause = ended.cause or cause_in(why) or "runtime-failed"
             if cause in _OF_IMAGES and self._manifest.image is None:
                 cause = "runtime-failed"  # the shell is this machine's own
-            raise Failure(cause, why if why.startswith(said) else said + why)
+            raise AttemptFailed(cause, why if why.startswith(said) else said + why)
         if ended.exit_code != 0:
             raise self._tool_failure(ended, workdir)
 
-    def _tool_failure(self, ended: process.Ended, workdir: WorkDir) -> Failure:
+    def _tool_failure(self, ended: process.ToolExit, workdir: WorkDir) -> AttemptFailed:
         cause = diagnosis.of_tool(ended.exit_code or 0, ended.cpu_seconds, [workdir.job, self._into])
         if cause:
             reports.cut_logs(self._manifest.attempt, self._into)
             full = cause == "no-space"
             what = "no space left on the disk" if full else causes.CAUSES[cause].words
-            return Failure(cause, f"{what} while the tool was running")
+            return AttemptFailed(cause, f"{what} while the tool was running")
         how = (
             f"was ended by signal {ended.signal}"
             if ended.signal
@@ -250,9 +250,9 @@ class _Attempt:
         )
         if self._launch is not None:
             self._check_tree(self._launch, ended, how)
-        return Failure(wire.TOOL, f"the tool {how}; its outputs were not delivered")
+        return AttemptFailed(wire.TOOL, f"the tool {how}; its outputs were not delivered")
 
-    def _check_tree(self, launch: Launch, ended: process.Ended, how: str) -> None:
+    def _check_tree(self, launch: ToolStart, ended: process.ToolExit, how: str) -> None:
         """After a failure of the tool: see that its image could be read, where that is not the node's own.
 
         Raises:
@@ -266,7 +266,7 @@ class _Attempt:
             launch.damage(signs or bool(_UNREADABLE.search(f"{said} {ended.why}"))) if launch.damage else ""
         )
         if found:
-            raise Failure("mount", f"the tool {how}, and its image cannot be read: {found}")
+            raise AttemptFailed("mount", f"the tool {how}, and its image cannot be read: {found}")
 
     def _clean_up(self) -> None:
         try:
@@ -284,7 +284,7 @@ class _Attempt:
         except OSError:
             self._debug()  # what stays behind must not turn a good result into a failure
 
-    def _report(self, failure: Optional[Failure]) -> wire.Report:
+    def _report(self, failure: Optional[AttemptFailed]) -> wire.Report:
         if failure is not None:
             self._known["failure"] = failure.kind
             self._known["cause"] = failure.cause
@@ -311,8 +311,8 @@ class _Attempt:
             pass  # the disk is full or gone: the report's message has to do
 
 
-def _defect(error: Exception) -> Failure:
-    return Failure(wire.ENGINE, f"in the wrapper: {type(error).__name__}: {error}")
+def _defect(error: Exception) -> AttemptFailed:
+    return AttemptFailed(wire.ENGINE, f"in the wrapper: {type(error).__name__}: {error}")
 
 
 def _tail(path: str) -> str:

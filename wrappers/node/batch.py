@@ -10,19 +10,19 @@ from wrappers.dirac.job import GridJob
 from wrappers.node import reports
 from wrappers.node.attempt import run_attempt, silent
 from wrappers.node.claims import take
-from wrappers.node.host import Identity
+from wrappers.node.host import HostIdentity
 from wrappers.node.names import safe_attempt
 from wrappers.node.stop import Stop
 
 
-class Unreadable(NamedTuple):
+class UnreadableLine(NamedTuple):
     """A line that is no manifest; the attempt's id could be made out, at least."""
 
     attempt: str
     why: str
 
 
-ManifestLine = Union[wire.Manifest, Unreadable]
+ManifestLine = Union[wire.Manifest, UnreadableLine]
 
 
 def read(path: str) -> List[ManifestLine]:
@@ -52,7 +52,7 @@ def _manifest_line(line: bytes, where: str) -> ManifestLine:
         attempt = _attempt_of(line)
         if attempt is None:
             raise wire.WireError(f"{where}: {error}") from None
-        return Unreadable(attempt, f"manifest: {error}")
+        return UnreadableLine(attempt, f"manifest: {error}")
 
 
 def _attempt_of(line: bytes) -> Optional[str]:
@@ -68,7 +68,7 @@ def run(
     lines: List[ManifestLine],
     node: wire.Node,
     into: str,
-    who: Identity,
+    who: HostIdentity,
     stop: Stop,
     claims: str = "",
     grid: Optional[GridJob] = None,
@@ -84,7 +84,7 @@ def run(
     if node.sandbox is not None:
         node = node._replace(sandbox=node.sandbox // max(len(lines), 1))
     for number, line in enumerate(lines, 1):
-        if isinstance(line, Unreadable) or stop.requested:
+        if isinstance(line, UnreadableLine) or stop.requested:
             refuse(line, "cancelled before it started", node, into, who)
             continue
         which = f"{number} of {len(lines)}" if len(lines) > 1 else ""
@@ -94,13 +94,13 @@ def run(
             grid.ended(which, report)
 
 
-def refuse(line: ManifestLine, why: str, node: wire.Node, into: str, who: Identity) -> None:
+def refuse(line: ManifestLine, why: str, node: wire.Node, into: str, who: HostIdentity) -> None:
     """Report an order that is not carried out: cancelled for this reason, or unreadable for its own.
 
     Raises:
         OSError: the report could not be written.
     """
-    if isinstance(line, Unreadable):
+    if isinstance(line, UnreadableLine):
         ghost = wire.Manifest(line.attempt, "", "", "", "")
         report = reports.never_run(ghost, wire.ENGINE, line.why, node, who)
         report = report._replace(manifest_sha256="")  # we do not know which manifest it was

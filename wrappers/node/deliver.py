@@ -6,20 +6,20 @@ from urllib.parse import urlsplit
 
 from wrappers import wire
 from wrappers.node import files, local_results
-from wrappers.node.failure import Failure
+from wrappers.node.failure import AttemptFailed
 from wrappers.node.names import file_path
-from wrappers.node.outputs import Found
+from wrappers.node.outputs import OutputMatch
 
 
 class Delivered(NamedTuple):
     """What went where."""
 
-    products: List[wire.Product]
+    products: List[wire.DeliveredOutput]
     left_out: List[str]  # sentences for everything inside directories that was left out
 
 
 def deliver(
-    found: List[Found], directory: str, manifest: wire.Manifest, node: wire.Node, into: str, claim: str
+    found: List[OutputMatch], directory: str, manifest: wire.Manifest, node: wire.Node, into: str, claim: str
 ) -> Delivered:
     """Bring all that was found in a directory (a resolved path) to where it belongs: to `outputs_to`, and
     what that does not take to the first of `outputs_also` that does. What two outputs name goes once.
@@ -32,11 +32,11 @@ def deliver(
     """
     if not found:
         return Delivered([], [])
-    trouble: Optional[Failure] = None
+    trouble: Optional[AttemptFailed] = None
     if urlsplit(manifest.outputs_to).scheme == "file":
         try:
             return Delivered(*local_results.move_all(found, directory, manifest.outputs_to))
-        except Failure as error:
+        except AttemptFailed as error:
             if not manifest.outputs_also:
                 raise
             trouble = error
@@ -50,7 +50,7 @@ def deliver(
     )
 
 
-def _where_they_are(found: List[Found], outputs_to: str) -> List[Found]:
+def _where_they_are(found: List[OutputMatch], outputs_to: str) -> List[OutputMatch]:
     """Find where the files are: some were moved before the storage failed."""
     try:
         target = file_path(outputs_to)
@@ -60,5 +60,5 @@ def _where_they_are(found: List[Found], outputs_to: str) -> List[Found]:
     return [one if os.path.lexists(one.real) else one._replace(real=there) for one, there in moved]
 
 
-def _tree(one: Found, directory: str) -> Optional[files.Tree]:
+def _tree(one: OutputMatch, directory: str) -> Optional[files.ListedTree]:
     return local_results.tree_of(one, directory if files.is_within(one.real, directory) else None)

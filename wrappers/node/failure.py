@@ -8,7 +8,7 @@ from wrappers import causes, wire
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Failure(Exception):
+class AttemptFailed(Exception):
     """The attempt has failed. `cause` is a name in `wrappers.causes`, which may be that of a class; `kind` is
     its class, the text one line for a person, `tried` the tries to move the file over which it failed.
     """
@@ -20,7 +20,7 @@ class Failure(Exception):
         self.tried = list(tried)
 
 
-class Cancelled(BaseException):
+class CancelRequested(BaseException):
     """Somebody asked for the end. Not an Exception, so that no `except Exception` swallows it."""
 
 
@@ -32,12 +32,12 @@ class CarriedOut(Exception):
         self.report = report
 
 
-def from_os(error: BaseException, cause: str, doing: str) -> Failure:
+def from_os(error: BaseException, cause: str, doing: str) -> AttemptFailed:
     """Give the failure that an exception of the system means; a limit of this node is always its fault."""
     limit = causes.of_limit(error)
     if limit == "no-space":
-        return Failure(limit, f"no space left on the disk while {doing}")
+        return AttemptFailed(limit, f"no space left on the disk while {doing}")
     if cause == wire.NODE and isinstance(error, PermissionError):
         limit = "forbidden"
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return Failure(limit or cause, f"{doing}: {reason}")
+    return AttemptFailed(limit or cause, f"{doing}: {reason}")

@@ -31,7 +31,7 @@ class File(NamedTuple):
     path: str
 
 
-class Tree(NamedTuple):
+class ListedTree(NamedTuple):
     """What a directory holds, links replaced by what they point to but for those that are kept."""
 
     directories: List[str]  # relative, parents first
@@ -56,7 +56,7 @@ class Held(NamedTuple):
         return {f"{name}/{file}": sha256 for file, sha256 in self.sums}
 
 
-def walk(root: str, within: Optional[str] = None, keep_links: bool = False) -> Tree:
+def walk(root: str, within: Optional[str] = None, keep_links: bool = False) -> ListedTree:
     """List a tree. A link that leads out of the directory `within` is left out, as are dangling ones,
     links to a directory above, devices, pipes and sockets. With `keep_links`, links to what is in the tree
     itself stay links.
@@ -98,7 +98,9 @@ def walk(root: str, within: Optional[str] = None, keep_links: bool = False) -> T
             else:
                 left_out.append(f"{portable(name)} (neither a file nor a directory)")
     files.sort(key=lambda file: os.fsencode(file.name))
-    return Tree(sorted(directories), files, sorted(left_out), not linked and not left_out, sorted(links))
+    return ListedTree(
+        sorted(directories), files, sorted(left_out), not linked and not left_out, sorted(links)
+    )
 
 
 def is_within(real: str, directory: str) -> bool:
@@ -177,7 +179,7 @@ def listing_digest(sums: List[Tuple[str, str]]) -> str:
     return hashed.hexdigest()
 
 
-def copy_tree(tree: Tree, target: str) -> Held:
+def copy_tree(tree: ListedTree, target: str) -> Held:
     """Copy a tree into a directory that is made."""
     os.mkdir(target)
     for name in tree.directories:
@@ -188,12 +190,12 @@ def copy_tree(tree: Tree, target: str) -> Held:
     return held
 
 
-def digest_tree(tree: Tree) -> Held:
+def digest_tree(tree: ListedTree) -> Held:
     """Hash what a tree holds."""
     return _total(tree, lambda file: digest(file.path))
 
 
-def _total(tree: Tree, each: Callable[[File], Tuple[str, int]]) -> Held:
+def _total(tree: ListedTree, each: Callable[[File], Tuple[str, int]]) -> Held:
     sums: List[Tuple[str, str]] = []
     total = 0
     for file in tree.files:

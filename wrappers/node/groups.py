@@ -10,7 +10,7 @@ from typing import List, NamedTuple, Optional
 _MOUNTS = "/sys/fs/cgroup"
 
 
-class Group:
+class ControlGroup:
     """A group that bounds the number of processes and threads."""
 
     def __init__(self, directory: str) -> None:
@@ -34,7 +34,7 @@ class Group:
             pass  # the kernel is still about it: an empty group does no harm
 
 
-def make_group(name: str, processes: int) -> Optional[Group]:
+def make_group(name: str, processes: int) -> Optional[ControlGroup]:
     """Make a group of this name that holds so many processes; None where that cannot be."""
     for base in _bases():
         if not holds_groups(base):
@@ -50,7 +50,7 @@ def make_group(name: str, processes: int) -> Optional[Group]:
                 os.write(most, str(processes).encode("ascii"))
             finally:
                 os.close(most)
-            return Group(directory)
+            return ControlGroup(directory)
         except OSError:
             os.rmdir(directory)
     return None
@@ -69,14 +69,14 @@ def _directory(base: str, name: str) -> str:
     return os.path.join(base, f"grid-engine-{name}")
 
 
-class Base(NamedTuple):
+class ParentGroup(NamedTuple):
     """A group in which one of ours may be made."""
 
     path: str
     unified: bool  # of version 2
 
 
-def holds_groups(base: Base) -> bool:
+def holds_groups(base: ParentGroup) -> bool:
     """Say whether groups below one can bound processes, and this process may move there.
 
     In version 2 a group hands on only the controllers of its `subtree_control`, and who moves a process must
@@ -92,7 +92,7 @@ def holds_groups(base: Base) -> bool:
         return False
 
 
-def _bases() -> List[Base]:
+def _bases() -> List[ParentGroup]:
     try:
         with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
             return bases(file.read())
@@ -100,7 +100,7 @@ def _bases() -> List[Base]:
         return []
 
 
-def bases(memberships: str) -> List[Base]:
+def bases(memberships: str) -> List[ParentGroup]:
     """Return where a group of ours may be made, from /proc/PID/cgroup: in our own, beside it, at the top.
 
     Beside version 1 (hybrid), version 2 has no controller that bounds processes.
@@ -108,9 +108,11 @@ def bases(memberships: str) -> List[Base]:
     rows = [line.split(":", 2) for line in memberships.splitlines() if line.count(":") >= 2]
     for _, kinds, path in rows:
         if "pids" in kinds.split(","):
-            return [Base(directory, False) for directory in _around(os.path.join(_MOUNTS, "pids"), path)]
+            return [
+                ParentGroup(directory, False) for directory in _around(os.path.join(_MOUNTS, "pids"), path)
+            ]
     return [
-        Base(directory, True)
+        ParentGroup(directory, True)
         for number, kinds, path in rows
         if (number, kinds) == ("0", "")
         for directory in _around(_MOUNTS, path)

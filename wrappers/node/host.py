@@ -6,14 +6,14 @@ import sys
 from typing import Dict, NamedTuple
 
 
-class Identity(NamedTuple):
+class HostIdentity(NamedTuple):
     """Read once per process, before any fork."""
 
     host: Dict[str, str]
     wrapper_sha256: str  # "" when not run from a built wrapper
 
 
-def identify() -> Identity:
+def identify() -> HostIdentity:
     """Look at the machine and at the archive that we run from."""
     system = os.uname()
     host = {
@@ -23,7 +23,7 @@ def identify() -> Identity:
         "cpu": _field("/proc/cpuinfo", "model name", ":"),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
-    return Identity({key: value for key, value in host.items() if value}, _archive_sha256())
+    return HostIdentity({key: value for key, value in host.items() if value}, _archive_sha256())
 
 
 def _field(path: str, key: str, separator: str) -> str:

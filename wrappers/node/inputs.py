@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from wrappers import wire
 from wrappers.containers.timed import responds
 from wrappers.node import files
-from wrappers.node.failure import Failure, from_os
+from wrappers.node.failure import AttemptFailed, from_os
 from wrappers.node.names import file_path, inside, native, portable, to_url
 
 _MOST_REPORTED = 100  # lines about what was left out of a directory
@@ -66,7 +66,7 @@ def _refuse_same_names(inputs: List[wire.Input]) -> None:
     names = set()
     for wanted in inputs:
         if wanted.name in names:
-            raise Failure(wire.ENGINE, f"input {wanted.id}: the name {wanted.name} is already taken")
+            raise AttemptFailed(wire.ENGINE, f"input {wanted.id}: the name {wanted.name} is already taken")
         names.add(wanted.name)
 
 
@@ -87,17 +87,17 @@ def _claim_name(wanted: wire.Input, target: str) -> None:
     except OSError as error:
         raise from_os(error, wire.INPUT, f"making a directory for input {wanted.id}") from None
     if os.path.lexists(target):
-        raise Failure(wire.ENGINE, f"input {wanted.id}: the name {wanted.name} is already taken")
+        raise AttemptFailed(wire.ENGINE, f"input {wanted.id}: the name {wanted.name} is already taken")
 
 
 def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]:
     try:
         source = file_path(wanted.url)
     except ValueError as error:
-        raise Failure(wire.INPUT, f"input {wanted.id}: {error}") from None
+        raise AttemptFailed(wire.INPUT, f"input {wanted.id}: {error}") from None
     left_out: List[str] = []
     if not responds(os.path.dirname(source)):
-        raise Failure("disk-error", f"input {wanted.id}: the file system of {source} does not answer")
+        raise AttemptFailed("disk-error", f"input {wanted.id}: the file system of {source} does not answer")
     try:
         if os.path.isdir(source):
             tree = files.walk(source, keep_links=True)
@@ -105,12 +105,14 @@ def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]
             held = files.copy_tree(tree, target)
             sha256, size, sums = held.sha256(), held.size, held.below(native(wanted.name))
         elif os.path.exists(source) and not os.path.isfile(source):
-            raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} is neither a file nor a directory")
+            raise AttemptFailed(
+                wire.INPUT, f"input {wanted.id}: {wanted.url} is neither a file nor a directory"
+            )
         else:
             sha256, size = files.copy(source, target)
             sums = {native(wanted.name): sha256}
     except files.TooDeep as error:
-        raise Failure(wire.INPUT, f"input {wanted.id}: {wanted.url} {error}") from None
+        raise AttemptFailed(wire.INPUT, f"input {wanted.id}: {wanted.url} {error}") from None
     except OSError as error:
         doing = f"fetching input {wanted.id} from {wanted.url}"
         if isinstance(error.filename, str) and error.filename.startswith(source + "/"):
@@ -123,12 +125,12 @@ def _copy(wanted: wire.Input, target: str) -> Tuple[wire.Staged, Dict[str, str]]
 
 def _verify(wanted: wire.Input, staged: wire.Staged) -> None:
     if wanted.size is not None and wanted.size != staged.size:
-        raise Failure(
+        raise AttemptFailed(
             "input-changed",
             f"input {wanted.id}: {wanted.url} has {staged.size} bytes, but {wanted.size} were planned",
         )
     if wanted.sha256 is not None and wanted.sha256 != staged.sha256:
-        raise Failure(
+        raise AttemptFailed(
             "input-changed",
             f"input {wanted.id}: {wanted.url} has sha256 {staged.sha256}, but {wanted.sha256} was planned",
         )

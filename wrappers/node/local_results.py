@@ -7,12 +7,14 @@ from urllib.parse import quote
 
 from wrappers import wire
 from wrappers.node import files
-from wrappers.node.failure import DISK_FULL, Failure, from_os
+from wrappers.node.failure import DISK_FULL, AttemptFailed, from_os
 from wrappers.node.names import file_path, portable
-from wrappers.node.outputs import Found
+from wrappers.node.outputs import OutputMatch
 
 
-def move_all(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[wire.Product], List[str]]:
+def move_all(
+    found: List[OutputMatch], directory: str, outputs_to: str
+) -> Tuple[List[wire.DeliveredOutput], List[str]]:
     """Bring all that was found in a directory (a resolved path) below a `file:` URL.
 
     Gives the products and a sentence for everything inside directories that was left out.
@@ -23,22 +25,22 @@ def move_all(found: List[Found], directory: str, outputs_to: str) -> Tuple[List[
     try:
         target = file_path(outputs_to)
     except ValueError as error:
-        raise Failure(wire.OUTPUT, str(error)) from None
+        raise AttemptFailed(wire.OUTPUT, str(error)) from None
     try:
         return _move(found, directory, outputs_to, target)
     except OSError as error:
         doing = f"delivering results to {outputs_to}"
         if error.errno in DISK_FULL:  # the job's own disk is only read from
-            raise Failure("results-full", f"no space left on the disk while {doing}") from None
+            raise AttemptFailed("results-full", f"no space left on the disk while {doing}") from None
         raise from_os(error, wire.OUTPUT, doing) from None
 
 
 def _move(
-    found: List[Found], directory: str, outputs_to: str, target: str
-) -> Tuple[List[wire.Product], List[str]]:
+    found: List[OutputMatch], directory: str, outputs_to: str, target: str
+) -> Tuple[List[wire.DeliveredOutput], List[str]]:
     os.makedirs(target, exist_ok=True)
     here = os.stat(target).st_dev == os.stat(directory).st_dev
-    items = {one.name: _Item(one, directory, here) for one in found}
+    items = {one.name: _LocalResult(one, directory, here) for one in found}
     covered = [name for name in items if _is_covered(name, items)]
     sums = {name: items[name].digest() for name in covered}  # before what holds them is moved
     # Copies first: a link may point to what will be moved.
@@ -54,19 +56,19 @@ def _move(
     return products, [line for item in items.values() for line in item.left_out]
 
 
-def _is_covered(name: str, items: Dict[str, "_Item"]) -> bool:
+def _is_covered(name: str, items: Dict[str, "_LocalResult"]) -> bool:
     """Say whether a directory that is delivered as a whole holds this output."""
     parts = name.split("/")
     return any("/".join(parts[:depth]) in items for depth in range(1, len(parts)))
 
 
-def _product(one: Found, outputs_to: str, sha256: str, size: int) -> wire.Product:
+def _product(one: OutputMatch, outputs_to: str, sha256: str, size: int) -> wire.DeliveredOutput:
     name = portable(one.name)
     url = f"{outputs_to.rstrip('/')}/{quote(name, errors='surrogateescape')}"
-    return wire.Product(one.id, name, url, size, sha256, one.directory)
+    return wire.DeliveredOutput(one.id, name, url, size, sha256, one.directory)
 
 
-def tree_of(one: Found, within: Optional[str]) -> Optional[files.Tree]:
+def tree_of(one: OutputMatch, within: Optional[str]) -> Optional[files.ListedTree]:
     """Read the tree of a result; None when it is a file.
 
     Raises:
@@ -75,13 +77,13 @@ def tree_of(one: Found, within: Optional[str]) -> Optional[files.Tree]:
     try:
         return files.walk(one.real, within) if one.directory else None
     except files.TooDeep as error:
-        raise Failure(wire.TOOL, f"output {one.id}: {portable(one.name)} {error}") from None
+        raise AttemptFailed(wire.TOOL, f"output {one.id}: {portable(one.name)} {error}") from None
 
 
-class _Item:
+class _LocalResult:
     """One result on its way to a directory of this machine."""
 
-    def __init__(self, one: Found, root: str, here: bool) -> None:
+    def __init__(self, one: OutputMatch, root: str, here: bool) -> None:
         self._source = one.real
         self._tree = tree_of(one, root)
         self.left_out = [f"{portable(one.name)}/{line}" for line in self._tree.left_out] if self._tree else []

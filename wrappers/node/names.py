@@ -11,7 +11,7 @@ import sys
 from urllib.parse import quote, unquote, urlsplit
 
 from wrappers import wire
-from wrappers.node.failure import Failure
+from wrappers.node.failure import AttemptFailed
 
 _UTF8 = sys.getfilesystemencoding().lower().replace("-", "") == "utf8"
 _ATTEMPT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@:+-]{0,199}\Z")
@@ -61,5 +61,5 @@ def inside(directory: str, name: str, what: str) -> str:
     """
     parts = name.split("/")
     if not name or "\0" in name or name.startswith("/") or ".." in parts or not any(parts):
-        raise Failure(wire.ENGINE, f"{what} {name!r} is not a path inside the job directory")
+        raise AttemptFailed(wire.ENGINE, f"{what} {name!r} is not a path inside the job directory")
     return os.path.join(directory, native(name))

@@ -10,12 +10,12 @@ from typing import List, Mapping, NamedTuple, Tuple
 
 from wrappers import wire
 from wrappers.node import files
-from wrappers.node.failure import Failure
+from wrappers.node.failure import AttemptFailed
 from wrappers.node.names import inside, portable
-from wrappers.node.staged import Staged, has_wildcard
+from wrappers.node.staged import EarlierMatches, has_wildcard
 
 
-class Found(NamedTuple):
+class OutputMatch(NamedTuple):
     """One match of an output, in the job directory."""
 
     id: str
@@ -36,7 +36,7 @@ class Missing(NamedTuple):
         return f"{self.id} ({self.staged[0]} was there before, and the tool did not change it)"
 
 
-def staged(wanted: List[wire.Output], directory: str, sums: Mapping[str, str], script: str) -> Staged:
+def staged(wanted: List[wire.Output], directory: str, sums: Mapping[str, str], script: str) -> EarlierMatches:
     """Note what matches templates with wildcards before the tool starts; the file `script` is no part of it.
 
     `sums` are the checksums that are known of files, by their names in the directory (a resolved path).
@@ -45,10 +45,12 @@ def staged(wanted: List[wire.Output], directory: str, sums: Mapping[str, str], s
     names = {name for output in patterns for names in _readings(output, directory) for name in names}
     path = os.path.join(directory, script)
     os.utime(path)  # what time this file system has now
-    return Staged(directory, names - {script}, sums, os.stat(path).st_ctime_ns)
+    return EarlierMatches(directory, names - {script}, sums, os.stat(path).st_ctime_ns)
 
 
-def find(wanted: List[wire.Output], directory: str, before: Staged) -> Tuple[List[Found], List[Missing]]:
+def find(
+    wanted: List[wire.Output], directory: str, before: EarlierMatches
+) -> Tuple[List[OutputMatch], List[Missing]]:
     """Look for every output in a directory (a resolved path), where `before` was staged.
 
     A template that names an existing file is that file, also when it holds characters of a pattern:
@@ -58,7 +60,7 @@ def find(wanted: List[wire.Output], directory: str, before: Staged) -> Tuple[Lis
         Failure: (tool) a match is a link that leaves the job directory, neither file nor directory, or has a
             name that is not UTF-8; (engine) a template leaves the job directory.
     """
-    found: List[Found] = []
+    found: List[OutputMatch] = []
     missing: List[Missing] = []
     for output in wanted:
         readings = _readings(output, directory)
@@ -78,22 +80,24 @@ def _readings(output: wire.Output, directory: str) -> List[List[str]]:
     return [[os.path.relpath(match, directory) for match in paths] for paths in matches]
 
 
-def _accept(identifier: str, name: str, root: str) -> Found:
+def _accept(identifier: str, name: str, root: str) -> OutputMatch:
     path = os.path.join(root, name)
     real = os.path.realpath(path)
     shown = portable(name).encode("utf-8", "backslashreplace").decode("utf-8")
     if shown != portable(name):
-        raise Failure(
+        raise AttemptFailed(
             wire.TOOL, f"output {identifier}: {shown}: its name is not UTF-8, so no storage takes it"
         )
     if not files.is_within(real, root):
-        raise Failure(wire.TOOL, f"output {identifier}: {shown} is a link that leaves the job directory")
+        raise AttemptFailed(
+            wire.TOOL, f"output {identifier}: {shown} is a link that leaves the job directory"
+        )
     if real == root:
-        raise Failure(wire.TOOL, f"output {identifier}: {shown} is the job directory itself")
+        raise AttemptFailed(wire.TOOL, f"output {identifier}: {shown} is the job directory itself")
     if os.path.isdir(real):
-        return Found(identifier, name, real, True)
+        return OutputMatch(identifier, name, real, True)
     if os.path.isfile(real):
-        return Found(identifier, name, real, False)
+        return OutputMatch(identifier, name, real, False)
     if os.path.exists(real):
-        raise Failure(wire.TOOL, f"output {identifier}: {shown} is neither a file nor a directory")
-    raise Failure(wire.TOOL, f"output {identifier}: {shown} is a link that leads nowhere")
+        raise AttemptFailed(wire.TOOL, f"output {identifier}: {shown} is neither a file nor a directory")
+    raise AttemptFailed(wire.TOOL, f"output {identifier}: {shown} is a link that leads nowhere")

@@ -19,7 +19,7 @@ from wrappers.node.mount import Mount
 from wrappers.node.room import Room
 from wrappers.node.spawn import Bounds, start
 from wrappers.node.stop import SIGNALS, Stop
-from wrappers.runtimes.base import Launch
+from wrappers.runtimes.base import ToolStart
 
 GRACE_S = 5.0  # seconds between SIGTERM and SIGKILL
 FIRST_LOOK, SLOWEST_LOOK = 0.25, 1.0  # seconds between two looks at the memory
@@ -27,7 +27,7 @@ _WATCHED = SIGNALS | {signal.SIGCHLD}
 _OURS = 2  # of our own processes in a tool's namespaces
 
 
-class Ended(NamedTuple):
+class ToolExit(NamedTuple):
     """How the tool ended."""
 
     exit_code: Optional[int]  # as a shell says it: 128 + the signal that ended it; None: never started
@@ -40,8 +40,8 @@ class Ended(NamedTuple):
 
 
 def run(
-    launch: Launch, out: str, err: str, limits: wire.Limits, stop: Stop, room: Optional[Room] = None
-) -> Ended:
+    launch: ToolStart, out: str, err: str, limits: wire.Limits, stop: Stop, room: Optional[Room] = None
+) -> ToolExit:
     """Run the tool to its end, its output in the files `out` and `err`.
 
     Raises:
@@ -65,7 +65,7 @@ def run(
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _bounds(launch: Launch, name: str, limits: wire.Limits, room: Optional[Room]) -> Bounds:
+def _bounds(launch: ToolStart, name: str, limits: wire.Limits, room: Optional[Room]) -> Bounds:
     """Compute the limits that the kernel itself can enforce. Of processes it counts the two that watch in a
     namespace, too.
     """
@@ -86,7 +86,7 @@ class _RunningTool:
     """One running tool."""
 
     def __init__(
-        self, pid: int, launch: Launch, limits: wire.Limits, stop: Stop, room: Optional[Room]
+        self, pid: int, launch: ToolStart, limits: wire.Limits, stop: Stop, room: Optional[Room]
     ) -> None:
         self._room = room
         self._pid = pid
@@ -99,7 +99,7 @@ class _RunningTool:
         self._alone = False  # no child is left
         self._mount = Mount(launch.mount, lambda: procfs.processor_time(self._below()))
 
-    def to_the_end(self, trouble: int) -> Ended:
+    def to_the_end(self, trouble: int) -> ToolExit:
         try:
             stopped, why = self._watch()
         finally:
@@ -121,8 +121,8 @@ class _RunningTool:
             message = ""
         if message:
             cause, _, message = message.partition("\n")
-            return Ended(None, None, self._cpu, self._peak, stopped, why or message, cause)
-        return Ended(code, number, self._cpu, self._peak, stopped, why)
+            return ToolExit(None, None, self._cpu, self._peak, stopped, why or message, cause)
+        return ToolExit(code, number, self._cpu, self._peak, stopped, why)
 
     def _watch(self) -> Tuple[str, str]:
         """Wait for the end of the tool or for a reason to end it; gives the reason's class and words."""

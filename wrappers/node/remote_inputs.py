@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Tuple
 from wrappers import wire
 from wrappers.containers.timed import responds
 from wrappers.node import files
-from wrappers.node.failure import Failure, from_os
+from wrappers.node.failure import AttemptFailed, from_os
 from wrappers.node.names import native
 from wrappers.transfer import pool
 from wrappers.transfer.cache import InputCache
@@ -37,7 +37,7 @@ def fetch(
         try:
             mover.prepare(urls, "GET")
         except TransferError as error:
-            raise Failure("input-transfer", f"inputs: {error}") from None
+            raise AttemptFailed("input-transfer", f"inputs: {error}") from None
         tasks = [
             _Fetch(
                 mover, cache, wanted, targets[wanted.name], os.path.join(scratch, f"input-{number}.tar")
@@ -73,7 +73,7 @@ class _Fetch:
             staged = self._fetched(self._target)
             return staged, {native(wanted.name): staged.sha256}
         except TransferError as error:
-            raise Failure("input-transfer", f"input {wanted.id}: {error}", self._tried) from None
+            raise AttemptFailed("input-transfer", f"input {wanted.id}: {error}", self._tried) from None
         except OSError as error:
             failure = from_os(error, wire.INPUT, f"fetching input {wanted.id} from {wanted.url}")
             failure.tried = self._tried

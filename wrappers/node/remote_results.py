@@ -9,10 +9,10 @@ from typing import List, Optional, Tuple
 from urllib.parse import quote
 
 from wrappers import wire
-from wrappers.node.failure import Failure, from_os
-from wrappers.node.files import Tree
+from wrappers.node.failure import AttemptFailed, from_os
+from wrappers.node.files import ListedTree
 from wrappers.node.names import portable
-from wrappers.node.outputs import Found
+from wrappers.node.outputs import OutputMatch
 from wrappers.transfer import pool
 from wrappers.transfer.errors import OutOfTime, TransferError
 from wrappers.transfer.moving import Mover, Stored
@@ -26,7 +26,7 @@ _LONGEST_WAIT_S = 60.0  # seconds between two series of rounds, once no place to
 _MOST_TRIES = 100  # that are told of one file
 
 
-class _Item:
+class _RemoteResult:
     """One result on its way."""
 
     def __init__(self, name: str, source: Source, packed: bool) -> None:
@@ -43,13 +43,13 @@ class _Item:
 
 
 def deliver(
-    found: List[Tuple[Found, Optional[Tree]]],
+    found: List[Tuple[OutputMatch, Optional[ListedTree]]],
     manifest: wire.Manifest,
     node: wire.Node,
     into: str,
     claim: str,
-    trouble: Optional[Failure] = None,
-) -> Tuple[List[wire.Product], List[str]]:
+    trouble: Optional[AttemptFailed] = None,
+) -> Tuple[List[wire.DeliveredOutput], List[str]]:
     """Bring results to storages; directories go as the tar of them. `trouble` is why `outputs_to` is out of
     the question already.
 
@@ -70,7 +70,7 @@ def deliver(
     except OSError as error:
         raise from_os(error, wire.OUTPUT, "reading results") from None
     except TransferError as error:
-        raise Failure(wire.OUTPUT, f"results: {error}") from None
+        raise AttemptFailed(wire.OUTPUT, f"results: {error}") from None
     return [_product(one, items[one.name]) for one, _ in found], left_out
 
 
@@ -80,17 +80,17 @@ def below(destination: str, name: str) -> str:
     return destination + path if destination == SANDBOX else f"{destination.rstrip('/')}/{path}"
 
 
-def _item(one: Found, tree: Optional[Tree]) -> _Item:
+def _item(one: OutputMatch, tree: Optional[ListedTree]) -> _RemoteResult:
     if tree is None:
-        return _Item(one.name, FileSource(one.real), False)
+        return _RemoteResult(one.name, FileSource(one.real), False)
     source = TarSource(tree.directories, [(file.name, file.path) for file in tree.files])
-    return _Item(one.name, source, True)
+    return _RemoteResult(one.name, source, True)
 
 
-def _product(one: Found, item: _Item) -> wire.Product:
+def _product(one: OutputMatch, item: _RemoteResult) -> wire.DeliveredOutput:
     assert item.stored is not None  # noqa: S101 - or the delivery had failed
     sums = item.source.sums()
-    return wire.Product(
+    return wire.DeliveredOutput(
         one.id,
         portable(one.name),
         item.stored.url,
@@ -112,11 +112,11 @@ class _Sandbox:
         wanted = manifest.transfers.sandbox
         self._limit = wanted if node.sandbox is None else min(wanted, node.sandbox // 2)
 
-    def takes(self, items: List[_Item]) -> bool:
+    def takes(self, items: List[_RemoteResult]) -> bool:
         """Say whether all of these fit."""
         return sum(item.source.size for item in items) <= self._limit
 
-    def put(self, items: List[_Item]) -> None:
+    def put(self, items: List[_RemoteResult]) -> None:
         """Write them, all or none.
 
         Raises:
@@ -147,7 +147,7 @@ class _Delivery:
         self._destinations = destinations
         self._box = box
 
-    def carry_out(self, items: List[_Item]) -> None:
+    def carry_out(self, items: List[_RemoteResult]) -> None:
         """Deliver all.
 
         Raises:
@@ -167,14 +167,14 @@ class _Delivery:
                 return
             self._wait(pending)
 
-    def _try(self, item: _Item) -> None:
+    def _try(self, item: _RemoteResult) -> None:
         try:
             item.stored = self._mover.store(item.urls(self._destinations), item.source, item.tried)
         except TransferError as error:
             item.error = str(error)
             item.hopeless = isinstance(error, OutOfTime) or (isinstance(error, Exhausted) and error.hopeless)
 
-    def _wait(self, pending: List[_Item]) -> None:
+    def _wait(self, pending: List[_RemoteResult]) -> None:
         """Wait a while before all places are tried again: what a tool has computed is worth it."""
         hopeless = [item for item in pending if item.hopeless]
         if not hopeless:
@@ -185,4 +185,4 @@ class _Delivery:
                 pending[0].error += f"; {error}"
         worst = (hopeless or pending)[0]
         tried = [one for item in pending for one in item.tried[-_MOST_TRIES:]][:_MOST_TRIES]
-        raise Failure(wire.OUTPUT, f"result {worst.name} is taken nowhere: {worst.error}", tried)
+        raise AttemptFailed(wire.OUTPUT, f"result {worst.name} is taken nowhere: {worst.error}", tried)

@@ -8,7 +8,7 @@ from typing import Dict
 from wrappers import causes, wire
 from wrappers.node.failure import DISK_FULL
 from wrappers.node.files import replace_text
-from wrappers.node.host import Identity
+from wrappers.node.host import HostIdentity
 
 LOG_LEFT = 1 << 16  # bytes of a log that stay when the disk is full
 
@@ -68,7 +68,7 @@ def _shorten(name: str, limit: int) -> None:
 
 
 def never_run(
-    manifest: wire.Manifest, cause: str, message: str, node: wire.Node, who: Identity
+    manifest: wire.Manifest, cause: str, message: str, node: wire.Node, who: HostIdentity
 ) -> wire.Report:
     """Make the report of an attempt whose tool was never started by us, for a cause of `wrappers.causes`."""
     now = time.time()
@@ -91,7 +91,7 @@ def manifest_sha256(manifest: wire.Manifest) -> str:
     return hashlib.sha256(wire.dumps(manifest).encode("ascii")).hexdigest()
 
 
-def host(who: Identity, node: wire.Node) -> Dict[str, str]:
+def host(who: HostIdentity, node: wire.Node) -> Dict[str, str]:
     """Describe this machine, and the site to which it is said to belong."""
     return dict(who.host, site=node.site) if node.site else who.host
 

@@ -7,9 +7,9 @@ import signal
 from typing import List, NamedTuple, NoReturn, Optional, Tuple
 
 from wrappers import causes, prctl
-from wrappers.node.groups import Group
+from wrappers.node.groups import ControlGroup
 from wrappers.runtimes import execute
-from wrappers.runtimes.base import Launch
+from wrappers.runtimes.base import ToolStart
 
 # Python ignores SIGPIPE and SIGXFSZ, and servers SIGHUP; tools would inherit that.
 _RESET = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
@@ -19,7 +19,7 @@ _LONGEST_START_MS = 1000  # milliseconds
 class Bounds(NamedTuple):
     """What the kernel keeps a tool from having more of; None is as it was."""
 
-    group: Optional[Group] = None
+    group: Optional[ControlGroup] = None
     processes: Optional[int] = None  # in its user namespace
     files: Optional[int] = None  # open at a time, of each process
     file_size: Optional[int] = None  # bytes
@@ -47,7 +47,7 @@ def least(most: int, present: int) -> int:
     return most if present == resource.RLIM_INFINITY else min(most, present)
 
 
-def start(launch: Launch, out: str, err: str, bounds: Bounds) -> Tuple[int, int]:
+def start(launch: ToolStart, out: str, err: str, bounds: Bounds) -> Tuple[int, int]:
     """Start the tool; gives its process id and a pipe that tells why it never began: in the first line the
     cause of `wrappers.causes`, if it is known.
     """
@@ -84,7 +84,7 @@ def _await_execution(trouble: int) -> None:
     end.poll(_LONGEST_START_MS)
 
 
-def _spawn(launch: Launch, descriptors: List[int], tell: int) -> int:
+def _spawn(launch: ToolStart, descriptors: List[int], tell: int) -> int:
     here = os.getcwd()
     os.chdir(str(launch.cwd))
     try:
@@ -96,7 +96,7 @@ def _spawn(launch: Launch, descriptors: List[int], tell: int) -> int:
         os.chdir(here)
 
 
-def _fork(launch: Launch, descriptors: List[int], tell: int, bounds: Bounds) -> int:
+def _fork(launch: ToolStart, descriptors: List[int], tell: int, bounds: Bounds) -> int:
     us = os.getpid()
     pid = os.fork()
     if pid == 0:
@@ -104,7 +104,7 @@ def _fork(launch: Launch, descriptors: List[int], tell: int, bounds: Bounds) -> 
     return pid
 
 
-def _become(launch: Launch, descriptors: List[int], tell: int, parent: int, bounds: Bounds) -> NoReturn:
+def _become(launch: ToolStart, descriptors: List[int], tell: int, parent: int, bounds: Bounds) -> NoReturn:
     """In the child: turn into the tool, or tell why not."""
     try:
         os.setsid()

@@ -16,7 +16,7 @@ _ONE_NAME = re.compile(r"\[[^!]\]")  # how a template writes a character that wo
 _WILDCARD = re.compile(r"[*?]|\[.+\]")
 
 
-class _State(NamedTuple):
+class _EntryState(NamedTuple):
     """A file, directory or link."""
 
     kind: int
@@ -27,7 +27,7 @@ class _State(NamedTuple):
     content: str = ""  # sha256 of a file, text of a link
 
 
-class Staged:
+class EarlierMatches:
     """What matches templates with wildcards before the tool starts, and all that is below it."""
 
     def __init__(self, directory: str, names: Iterable[str], sums: Mapping[str, str], now: int) -> None:
@@ -36,7 +36,7 @@ class Staged:
         """
         self._directory = directory
         self._now = now
-        self._trees: Dict[str, Dict[str, _State]] = {}
+        self._trees: Dict[str, Dict[str, _EntryState]] = {}
         for name in names:
             self._trees[name] = {
                 path: self._with_content(path, state, sums) for path, state in self._look(name).items()
@@ -58,24 +58,24 @@ class Staged:
             self._is_same_state(path, before[path], after[path]) for path in after
         )
 
-    def _is_same_state(self, path: str, old: _State, new: _State) -> bool:
+    def _is_same_state(self, path: str, old: _EntryState, new: _EntryState) -> bool:
         if old._replace(changed=0, content="") != new._replace(changed=0, content=""):
             return False
         if old.changed == new.changed < self._now:
             return True
         return old.content == self._with_content(path, new, {}).content
 
-    def _with_content(self, path: str, state: _State, sums: Mapping[str, str]) -> _State:
+    def _with_content(self, path: str, state: _EntryState, sums: Mapping[str, str]) -> _EntryState:
         where = os.path.join(self._directory, path)
         if state.kind == stat.S_IFREG:
             return state._replace(content=sums.get(path) or files.digest(where)[0])
         return state._replace(content=os.readlink(where)) if state.kind == stat.S_IFLNK else state
 
-    def _look(self, name: str) -> Dict[str, _State]:
+    def _look(self, name: str) -> Dict[str, _EntryState]:
         """Compute the state of a name, and of all that is below it; a link stands for what it leads to as
         well.
         """
-        found: Dict[str, _State] = {}
+        found: Dict[str, _EntryState] = {}
         todo = [name]
         path = os.path.join(self._directory, name)
         real = os.path.realpath(path)
@@ -87,11 +87,11 @@ class Staged:
             about = os.lstat(here)
             kind = stat.S_IFMT(about.st_mode)
             if kind == stat.S_IFDIR:
-                found[path] = _State(kind, about.st_ino)
+                found[path] = _EntryState(kind, about.st_ino)
                 todo += [os.path.join(path, entry.name) for entry in files.entries(here)]
             else:
                 times = about.st_mtime_ns, about.st_ctime_ns
-                found[path] = _State(kind, about.st_ino, about.st_size, *times)
+                found[path] = _EntryState(kind, about.st_ino, about.st_size, *times)
         return found
 
 

@@ -4,7 +4,7 @@ import signal
 from contextlib import contextmanager
 from typing import Any, FrozenSet, Iterator
 
-from wrappers.node.failure import Cancelled
+from wrappers.node.failure import CancelRequested
 
 SIGNALS: FrozenSet[signal.Signals] = frozenset((signal.SIGTERM, signal.SIGINT))
 
@@ -26,7 +26,7 @@ class Stop:
         self.requested = True
         if self._armed:
             self._armed = False  # once: what cleans up afterwards must not be interrupted again
-            raise Cancelled
+            raise CancelRequested
 
     @contextmanager
     def armed(self) -> Iterator[None]:
@@ -38,7 +38,7 @@ class Stop:
         self._armed = True
         try:
             if self.requested:
-                raise Cancelled
+                raise CancelRequested
             yield
         finally:
             self._armed = False

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from wrappers import wire
 from wrappers.containers.timed import responds
 from wrappers.node import profile
-from wrappers.node.failure import Failure, from_os
+from wrappers.node.failure import AttemptFailed, from_os
 from wrappers.node.names import inside
 
 SCRIPT = f"{wire.OWN}command"
@@ -28,13 +28,15 @@ def make(manifest: wire.Manifest, scratch: str) -> WorkDir:
         Failure: (node) they cannot be made, or there is less room than the job needs.
     """
     if not responds(scratch):
-        raise Failure("disk-error", f"{scratch}, where job directories are made (`scratch`), does not answer")
+        raise AttemptFailed(
+            "disk-error", f"{scratch}, where job directories are made (`scratch`), does not answer"
+        )
     try:
         os.makedirs(scratch, exist_ok=True)
         wanted = manifest.limits.disk
         room = free(scratch)
         if wanted is not None and room < wanted:
-            raise Failure("too-little-disk", f"{scratch} has {room} bytes free; the job needs {wanted}")
+            raise AttemptFailed("too-little-disk", f"{scratch} has {room} bytes free; the job needs {wanted}")
         top = os.path.join(os.path.realpath(scratch), manifest.attempt)
         os.mkdir(top, 0o700)
         workdir = WorkDir(top, os.path.join(top, "job"), os.path.join(top, "tmp"))

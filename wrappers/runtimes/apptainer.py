@@ -8,11 +8,11 @@ from typing import Dict, List, NamedTuple, Optional
 from wrappers import wire
 from wrappers.containers.programs import newest, which
 from wrappers.runtimes import site
-from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
+from wrappers.runtimes.base import ImageError, JobSpec, ToolStart, Unusable
 from wrappers.runtimes.image import (
     DEFAULT_PATH,
     TEMPORARY,
-    Image,
+    JobImage,
     command,
     environment,
     used,
@@ -30,14 +30,14 @@ _DIRECTORIES = (
 )
 
 
-class _Source(NamedTuple):
+class _ImageSource(NamedTuple):
     path: Path
     argv: List[str]
     environment: Dict[str, str]
     used: wire.RuntimeUsed
 
 
-def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+def prepare(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     """Get ready to run the job with apptainer or singularity.
 
     Raises:
@@ -57,7 +57,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         if cause in ("image-platform", "image-start"):
             raise ImageError(f"image {source.path} cannot start: {reason}", cause)
         raise Unusable(f"{program} does not work here: {reason}", cause or "no-runtime")
-    return Launch(
+    return ToolStart(
         argv=[*arguments, *source.argv],
         environment=_passed(source.environment),
         cwd=job.directory,
@@ -72,23 +72,23 @@ def _find() -> str:
     return found
 
 
-def _from_site(job: Job, node: wire.Node, image: Image) -> Optional[_Source]:
+def _from_site(job: JobSpec, node: wire.Node, image: JobImage) -> Optional[_ImageSource]:
     path = site.find(image.pinned, node)
     if path is None:
         return None
     warnings = [site.warning(path, image.pinned)]
     runtime = wire.RuntimeUsed("apptainer", image=str(path), origin="site", warnings=warnings)
-    return _Source(path, [job.manifest.shell, str(job.script)], dict(job.manifest.environment), runtime)
+    return _ImageSource(path, [job.manifest.shell, str(job.script)], dict(job.manifest.environment), runtime)
 
 
-def _from_tree(job: Job, image: Image) -> _Source:
+def _from_tree(job: JobSpec, image: JobImage) -> _ImageSource:
     tree = image.tree()
     surroundings = environment(job, tree)
     argv = command(job, tree, surroundings)
-    return _Source(tree.root, argv, surroundings, used(job, tree, "apptainer", ""))
+    return _ImageSource(tree.root, argv, surroundings, used(job, tree, "apptainer", ""))
 
 
-def _arguments(job: Job, program: str, image: Path, overlay: Path) -> List[str]:
+def _arguments(job: JobSpec, program: str, image: Path, overlay: Path) -> List[str]:
     arguments = [program, "--silent", "exec", "--cleanenv", "--contain", "--ipc", "--pid"]
     arguments += ["--home", str(job.directory)]  # bound at its own path, and HOME
     for target in TEMPORARY:

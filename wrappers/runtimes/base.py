@@ -22,11 +22,11 @@ class ImageError(Exception):
         self.cause = cause  # in wrappers.causes
 
 
-class Unreadable(Exception):
+class UnreadableImage(Exception):
     """The image's tree, which is not the node's own, cannot be read: the image must come from elsewhere."""
 
 
-class Job(NamedTuple):
+class JobSpec(NamedTuple):
     """What a runtime must know of the job to start."""
 
     manifest: wire.Manifest
@@ -36,7 +36,7 @@ class Job(NamedTuple):
     script: Path  # the command line as a file inside `directory`, to be run by manifest.shell
 
 
-class Launch(NamedTuple):
+class ToolStart(NamedTuple):
     """How to start the tool: the caller forks, calls `enter` in the child, then executes `argv`.
 
     `enter` may itself fork (a process that relays the exit status stays behind). The exit status of

@@ -5,8 +5,8 @@ from typing import Any, List
 
 from wrappers import wire
 from wrappers.containers.timed import NoAnswer
-from wrappers.runtimes.base import ImageError, Job, Launch, Unreadable, Unusable
-from wrappers.runtimes.image import Image
+from wrappers.runtimes.base import ImageError, JobSpec, ToolStart, UnreadableImage, Unusable
+from wrappers.runtimes.image import JobImage
 
 # Modules are imported when they are tried: a node needs one or two of them.
 _MODULES = {
@@ -34,14 +34,14 @@ def open_namespaces() -> None:
     importlib.import_module("wrappers.runtimes.idmap").working()
 
 
-def prepare(job: Job, node: wire.Node) -> Launch:
+def prepare(job: JobSpec, node: wire.Node) -> ToolStart:
     """Get ready to run a job: the image is there, and the runtime was seen to work.
 
     Raises:
         Unusable: no runtime of the order works on this node; the text says why for each.
         ImageError: the image cannot be had, or cannot run the job, whatever the runtime.
     """
-    image = Image(job, node)
+    image = JobImage(job, node)
     try:
         return _first_usable(job, node, image)
     except BaseException:
@@ -49,7 +49,7 @@ def prepare(job: Job, node: wire.Node) -> Launch:
         raise
 
 
-def _first_usable(job: Job, node: wire.Node, image: Image) -> Launch:
+def _first_usable(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     passed: List[str] = []
     reasons: List[str] = []
     preferred = job.manifest.runtimes or node.runtimes
@@ -88,7 +88,7 @@ def _refused(manifest: wire.Manifest, name: str) -> str:
     return ""
 
 
-def _prepare(module: Any, job: Job, node: wire.Node, image: Image) -> Launch:
+def _prepare(module: Any, job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     """Have a runtime get ready; when the image's tree cannot be read where it lies, with another one.
 
     Raises:
@@ -96,29 +96,29 @@ def _prepare(module: Any, job: Job, node: wire.Node, image: Image) -> Launch:
     """
     try:
         launch = _try(module, job, node, image)
-    except Unreadable as error:
+    except UnreadableImage as error:
         if not image.give_up(str(error)):
             raise Unusable(str(error), "mount") from None
         try:
             launch = _try(module, job, node, image)
-        except Unreadable as again:
+        except UnreadableImage as again:
             raise Unusable(str(again), "mount") from None
     mount = "" if "copy" in launch.used.mode else image.mount()
     return launch._replace(mount=mount, damage=image.damage, distrust=image.distrust)
 
 
-def _try(module: Any, job: Job, node: wire.Node, image: Image) -> Launch:
+def _try(module: Any, job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     try:
-        launch: Launch = module.prepare(job, node, image)
+        launch: ToolStart = module.prepare(job, node, image)
     except ImageError:
         damage = image.damage(False)
         if damage:  # what it lacks may be missing from its tree only
-            raise Unreadable(damage) from None
+            raise UnreadableImage(damage) from None
         raise
     return launch
 
 
-def _with_release(launch: Launch, image: Image) -> Launch:
+def _with_release(launch: ToolStart, image: JobImage) -> ToolStart:
     inner = launch.cleanup
 
     def cleanup() -> None:

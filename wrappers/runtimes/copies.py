@@ -10,14 +10,14 @@ from typing import IO, Callable, Iterator, List
 
 from wrappers import causes
 from wrappers.containers.tree import remove
-from wrappers.runtimes.base import Unreadable, Unusable
-from wrappers.runtimes.image import Tree
+from wrappers.runtimes.base import UnreadableImage, Unusable
+from wrappers.runtimes.image import ImageTree
 from wrappers.runtimes.start import no_execution
 
 _FICLONE = 0x40049409  # ioctl: share the blocks of a file until one side writes (btrfs, XFS)
 
 
-def copy(tree: Tree, to: Path) -> List[str]:
+def copy(tree: ImageTree, to: Path) -> List[str]:
     """Copy a tree, with reflinks where the file system knows them. Hard links are split: one side may write.
 
     Returns what the account may not read, and is left out.
@@ -35,7 +35,7 @@ def copy(tree: Tree, to: Path) -> List[str]:
         left_out = tree.look(lambda alive: _copy(tree.root, to, alive))
     except OSError as error:
         raise _unusable(to, error) from None
-    except Unreadable:
+    except UnreadableImage:
         remove(to)
         raise
     return [os.fsdecode(os.path.relpath(path, os.fsencode(str(tree.root)))) for path in left_out]

@@ -13,15 +13,15 @@ from wrappers import wire
 from wrappers.containers import credentials
 from wrappers.containers.errors import UnsuitableNode
 from wrappers.containers.reference import parse
-from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
-from wrappers.runtimes.image import TEMPORARY, Image, below_shell, container_name, workdir
+from wrappers.runtimes.base import ImageError, JobSpec, ToolStart, Unusable
+from wrappers.runtimes.image import TEMPORARY, JobImage, below_shell, container_name, workdir
 from wrappers.runtimes.relay import ignore_signals, on_death_of_parent
 
 _LEAST_MEMORY = 6 << 20  # bytes; the engine refuses less
 _TIMEOUT_S = 600  # seconds for one answer of the engine; following the output has no limit
 
 
-def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+def prepare(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     """Get ready to run the job with the Docker engine: it has the image when this returns.
 
     Raises:
@@ -40,7 +40,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     name = container_name(job)
     started = job.private / "docker.started"
     excess = job.private / "docker.excess"
-    return Launch(
+    return ToolStart(
         argv=[],  # `enter` does not return
         environment={},
         cwd=job.directory,
@@ -59,7 +59,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     )
 
 
-def _make_mount_point(job: Job) -> None:
+def _make_mount_point(job: JobSpec) -> None:
     """Return where the job's directory is mounted below /tmp, in the directory that is shown there: what
     the engine makes is root's, and an ordinary user could not remove it.
     """
@@ -115,7 +115,7 @@ def _auth(login: credentials.Login) -> Dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def _run(job: Job, host: str, name: str, pinned: wire.Image, started: Path, excess: Path) -> None:
+def _run(job: JobSpec, host: str, name: str, pinned: wire.Image, started: Path, excess: Path) -> None:
     """In the child: start the container, pass on what it writes, end with its exit code."""
     ignore_signals()
     on_death_of_parent(lambda: _remove(host, name))
@@ -137,7 +137,7 @@ def _run(job: Job, host: str, name: str, pinned: wire.Image, started: Path, exce
     os._exit(code & 0xFF)
 
 
-def _request(job: Job, client: Any, pinned: wire.Image) -> Dict[str, Any]:
+def _request(job: JobSpec, client: Any, pinned: wire.Image) -> Dict[str, Any]:
     reference = parse(pinned.reference)
     image = f"{reference.host}/{reference.repository}@{pinned.digest}"
     shell = below_shell(job)

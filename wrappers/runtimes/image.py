@@ -10,7 +10,7 @@ from wrappers.containers import cache, integrity, timed, udocker_format
 from wrappers.containers.errors import ContainerError, CorruptImage, UnsuitableNode
 from wrappers.containers.tree import inside, remove
 from wrappers.runtimes import site, start
-from wrappers.runtimes.base import ImageError, Job, Unreadable, Unusable
+from wrappers.runtimes.base import ImageError, JobSpec, UnreadableImage, Unusable
 from wrappers.runtimes.resolver import resolver_file
 
 TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - the names inside, where the job's own directory is shown
@@ -23,13 +23,13 @@ _AS_CHILD = '"$0" "$1"; exit $?'
 T = TypeVar("T")
 
 
-class Tree(NamedTuple):
+class ImageTree(NamedTuple):
     """An unpacked image."""
 
     container: Path  # a udocker container directory
     root: Path
-    settings: udocker_format.Settings
-    found: cache.Found
+    settings: udocker_format.ImageConfig
+    found: cache.ContainerDirectory
 
     @property
     def is_remote(self) -> bool:
@@ -48,7 +48,7 @@ class Tree(NamedTuple):
             result: T = timed.in_time(action)
             return result
         except OSError as error:
-            raise Unreadable(timed.error_text(str(self.container), error)) from None
+            raise UnreadableImage(timed.error_text(str(self.container), error)) from None
 
     def tried(self, trial: Callable[[], str]) -> str:
         """Run a functional probe of the tree, which may not answer (see `probe.once`).
@@ -59,15 +59,15 @@ class Tree(NamedTuple):
         try:
             return trial()
         except timed.NoAnswer as error:
-            raise Unreadable(timed.error_text(str(self.container), error)) from None
+            raise UnreadableImage(timed.error_text(str(self.container), error)) from None
 
 
-class Image:
+class JobImage:
     """The job's image: fetched at most once, whichever runtimes ask for it."""
 
-    def __init__(self, job: Job, node: wire.Node) -> None:
+    def __init__(self, job: JobSpec, node: wire.Node) -> None:
         self._job, self._node = job, node
-        self._tree: Optional[Tree] = None
+        self._tree: Optional[ImageTree] = None
         self._given_up: List[str] = []
 
     @property
@@ -92,7 +92,7 @@ class Image:
             raise Unusable(f"image {self.pinned.url or self.pinned.path} is in no registry")
         return self.pinned
 
-    def tree(self) -> Tree:
+    def tree(self) -> ImageTree:
         """Find the unpacked image: where the descriptor says, from CVMFS, the node's cache, or pulled now.
 
         Raises:
@@ -113,9 +113,9 @@ class Image:
                 raise ImageError(str(error), error.cause) from None
             root = found.path / udocker_format.ROOT
             if found.origin == "site":  # a link of ours
-                link = Tree(found.path, root, settings, found)
+                link = ImageTree(found.path, root, settings, found)
                 root = Path(link.look(lambda alive: os.path.realpath(str(root))))
-            self._tree = Tree(found.path, root, settings, found)
+            self._tree = ImageTree(found.path, root, settings, found)
         return self._tree
 
     def give_up(self, why: str) -> bool:
@@ -157,14 +157,14 @@ class Image:
         if self._tree is not None and self._tree.found.origin == "cvmfs":
             cache.distrusted(self.pinned, self._node, why)
 
-    def _from_site(self) -> Optional[cache.Found]:
+    def _from_site(self) -> Optional[cache.ContainerDirectory]:
         """Find an unpacked image that the descriptor names by its path (VIP's vip:imagepath)."""
         wanted = self.pinned.path and not self._given_up
         path = site.find_tree(self.pinned, self._node) if wanted else None
         if path is None:
             return None
         container = site.as_container(path, self._job.private / "site-image")
-        return cache.Found(container, "site", warnings=[site.warning(path, self.pinned)])
+        return cache.ContainerDirectory(container, "site", warnings=[site.warning(path, self.pinned)])
 
     def release(self) -> None:
         """Let the cache remove the image again."""
@@ -176,7 +176,7 @@ def _nobody() -> None:
     """Nobody waits for a tree of our own."""
 
 
-def _settings(found: cache.Found) -> udocker_format.Settings:
+def _settings(found: cache.ContainerDirectory) -> udocker_format.ImageConfig:
     """Read how the image wants to be run.
 
     Raises:
@@ -186,17 +186,19 @@ def _settings(found: cache.Found) -> udocker_format.Settings:
     if found.origin not in ("cvmfs", "site"):
         return udocker_format.settings(found.path)
     try:
-        settings: udocker_format.Settings = timed.in_time(lambda alive: udocker_format.settings(found.path))
+        settings: udocker_format.ImageConfig = timed.in_time(
+            lambda alive: udocker_format.settings(found.path)
+        )
         return settings
     except OSError as error:
-        raise Unreadable(timed.error_text(str(found.path), error)) from None
+        raise UnreadableImage(timed.error_text(str(found.path), error)) from None
     except CorruptImage as error:
         if found.origin == "site":
             raise
-        raise Unreadable(str(error)) from None
+        raise UnreadableImage(str(error)) from None
 
 
-def environment(job: Job, tree: Tree, writable_root: bool = True) -> Dict[str, str]:
+def environment(job: JobSpec, tree: ImageTree, writable_root: bool = True) -> Dict[str, str]:
     """Compute the tool's whole environment: the image's, a writable HOME, and the manifest's on top."""
     found = {"PATH": DEFAULT_PATH, **tree.settings.environment}
     if not writable_root or not can_be_home(tree, found.get("HOME", "")):
@@ -205,7 +207,7 @@ def environment(job: Job, tree: Tree, writable_root: bool = True) -> Dict[str, s
     return found
 
 
-def can_be_home(tree: Tree, path: str) -> bool:
+def can_be_home(tree: ImageTree, path: str) -> bool:
     """Say whether a path is a directory of the image, or can become one."""
     if not path.startswith("/") or any(f"{path}/".startswith(f"/{name}/") for name in ("dev", "proc", "sys")):
         return False
@@ -222,7 +224,7 @@ def _is_below_directory(root: Path, path: str) -> bool:
         return False
 
 
-def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
+def command(job: JobSpec, tree: ImageTree, surroundings: Dict[str, str]) -> List[str]:
     """Give the argument list that runs the job's script inside.
 
     Raises:
@@ -237,7 +239,7 @@ def command(job: Job, tree: Tree, surroundings: Dict[str, str]) -> List[str]:
     return [*entrypoint, shell, str(job.script)]
 
 
-def below_shell(job: Job) -> List[str]:
+def below_shell(job: JobSpec) -> List[str]:
     """Give the argument list that runs the job's script where it is the first process of a container: as a
     child of a shell. Process 1 gets no signal from within that it does not handle: a tool that ends itself by
     one would go on.
@@ -253,12 +255,12 @@ def is_bourne(shell: str) -> bool:
     return os.path.basename(shell) in _BOURNE
 
 
-def workdir(job: Job) -> Path:
+def workdir(job: JobSpec) -> Path:
     """Return the tool's current directory."""
     return Path(job.manifest.workdir) if job.manifest.workdir else job.directory
 
 
-def small_files(tree: Tree, network: str) -> Dict[str, bytes]:
+def small_files(tree: ImageTree, network: str) -> Dict[str, bytes]:
     """Make the host's name service, and an account for root in images that have none."""
     files = {path: _read(Path(path)) for path in ("/etc/resolv.conf", "/etc/hosts")}
     files["/etc/resolv.conf"] = resolver_file(network, files["/etc/resolv.conf"])
@@ -286,12 +288,12 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-def container_name(job: Job) -> str:
+def container_name(job: JobSpec) -> str:
     """Make a name by which an engine knows the job's container; engines take fewer characters than we do."""
     return "grid-engine-" + re.sub("[^A-Za-z0-9_.-]", "-", job.manifest.attempt)
 
 
-def used(job: Job, tree: Tree, name: str, mode: str) -> wire.RuntimeUsed:
+def used(job: JobSpec, tree: ImageTree, name: str, mode: str) -> wire.RuntimeUsed:
     """Describe for the report a runtime that runs an unpacked image."""
     return wire.RuntimeUsed(
         name=name,
@@ -304,11 +306,11 @@ def used(job: Job, tree: Tree, name: str, mode: str) -> wire.RuntimeUsed:
     )
 
 
-def _image_of(job: Job, tree: Tree) -> str:
+def _image_of(job: JobSpec, tree: ImageTree) -> str:
     if tree.found.origin == "site":
         return str(tree.root)
     return _name(job) if tree.found.origin == "pulled" else str(tree.container)
 
 
-def _name(job: Job) -> str:
+def _name(job: JobSpec) -> str:
     return job.manifest.image.reference if job.manifest.image else ""

@@ -6,13 +6,13 @@ import os
 
 from wrappers import wire
 from wrappers.containers.programs import which
-from wrappers.runtimes.base import Job, Launch, Unusable
-from wrappers.runtimes.image import Image
+from wrappers.runtimes.base import JobSpec, ToolStart, Unusable
+from wrappers.runtimes.image import JobImage
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME")
 
 
-def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+def prepare(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     """Get ready to run the job without a container.
 
     Raises:
@@ -28,7 +28,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     environment.update(manifest.environment)
     if not which(manifest.shell, environment["PATH"]):
         raise Unusable(f"there is no {manifest.shell} on this machine")
-    return Launch(
+    return ToolStart(
         argv=[manifest.shell, str(job.script)],
         environment=environment,
         cwd=job.directory / manifest.workdir,

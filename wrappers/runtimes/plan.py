@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from wrappers.runtimes import copies, gpu
-from wrappers.runtimes.base import Job
-from wrappers.runtimes.image import TEMPORARY, Tree, can_be_home, environment, small_files, workdir
+from wrappers.runtimes.base import JobSpec
+from wrappers.runtimes.image import TEMPORARY, ImageTree, can_be_home, environment, small_files, workdir
 from wrappers.runtimes.world import Bind, World
 
 
-def make_plan(job: Job, tree: Tree, mode: str, driver: Optional[gpu.Gpu]) -> World:
+def make_plan(job: JobSpec, tree: ImageTree, mode: str, driver: Optional[gpu.Gpu]) -> World:
     """Decide what goes where; makes the directories and files on the host's side.
 
     Raises:

@@ -7,14 +7,14 @@ from typing import Dict, List
 from wrappers import wire
 from wrappers.containers.programs import which
 from wrappers.containers.reference import parse
-from wrappers.runtimes.base import Job, Launch, Unusable
-from wrappers.runtimes.image import TEMPORARY, Image, below_shell, container_name, workdir
+from wrappers.runtimes.base import JobSpec, ToolStart, Unusable
+from wrappers.runtimes.image import TEMPORARY, JobImage, below_shell, container_name, workdir
 from wrappers.runtimes.probe import once
 
 _HOST = ("PATH", "HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "CONTAINERS_CONF", "TMPDIR")
 
 
-def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+def prepare(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     """Get ready to run the job with podman.
 
     Raises:
@@ -36,7 +36,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     name = container_name(job)
     started = job.private / "podman.cid"
     arguments = [program, "run", "--name", name, "--cidfile", str(started)]
-    return Launch(
+    return ToolStart(
         argv=[
             *arguments,
             *options(job, node.pull),
@@ -54,7 +54,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     )
 
 
-def options(job: Job, pull: bool) -> List[str]:
+def options(job: JobSpec, pull: bool) -> List[str]:
     """List what docker and podman both understand, as podman's options."""
     words = ["--rm", "--network=host", "--pull=" + ("missing" if pull else "never"), "--log-driver=none"]
     words += ["--workdir", str(workdir(job)), "--entrypoint", job.manifest.shell, "--user=0:0"]

@@ -52,7 +52,7 @@ def find(node: wire.Node, scratch: Path) -> str:
     return program
 
 
-class End(NamedTuple):
+class ProotExit(NamedTuple):
     """How a process under proot ended."""
 
     pid: str  # "1" is the first, for a proot that counts them (since 5.1.107)
@@ -60,7 +60,7 @@ class End(NamedTuple):
     signal: Optional[int]
 
 
-def end_in(line: str) -> Optional[End]:
+def end_in(line: str) -> Optional[ProotExit]:
     """Parse the end that a line of proot is about.
 
     The exit code of proot itself is that of the process that ended last, of those that no signal ended.
@@ -69,7 +69,9 @@ def end_in(line: str) -> Optional[End]:
     if found is None:
         return None
     pid, how, number = found.groups()
-    return End(pid, 0, int(number)) if how.startswith("terminated") else End(pid, int(number), None)
+    return (
+        ProotExit(pid, 0, int(number)) if how.startswith("terminated") else ProotExit(pid, int(number), None)
+    )
 
 
 def _try(program: str, scratch: Path) -> None:

@@ -15,11 +15,11 @@ from wrappers import wire
 from wrappers.containers.errors import ContainerError
 from wrappers.containers.tree import inside, remove
 from wrappers.runtimes import copies, gpu, proot, udocker_engine
-from wrappers.runtimes.base import ImageError, Job, Launch, Unusable
+from wrappers.runtimes.base import ImageError, JobSpec, ToolStart, Unusable
 from wrappers.runtimes.image import (
     TEMPORARY,
-    Image,
-    Tree,
+    ImageTree,
+    JobImage,
     can_be_home,
     command,
     environment,
@@ -49,10 +49,10 @@ class _Plan(NamedTuple):
     log: Path
     scratch: Path
     writable: List[Path]
-    engine: udocker_engine.Options
+    engine: udocker_engine.UdockerOptions
 
 
-def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+def prepare(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     """Get ready to run the job with udocker in mode P1.
 
     Raises:
@@ -74,7 +74,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     plan = _plan(job, tree, root, program, surroundings, driver)
     runtime = used(job, tree, "udocker", mode)
     runtime.warnings.extend(warnings)
-    return Launch(
+    return ToolStart(
         argv=[],  # `enter` does not return
         environment=surroundings,
         cwd=workdir(job),
@@ -85,7 +85,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
     )
 
 
-def _check_root(job: Job) -> None:
+def _check_root(job: JobSpec) -> None:
     """As root, a tool under proot is root of the host too: only where the host can be shielded from it."""
     if os.geteuid() == 0:
         reason = once(("shield", os.stat(str(job.private)).st_dev), lambda: shield([job.private]))
@@ -95,7 +95,7 @@ def _check_root(job: Job) -> None:
             )
 
 
-def _root(job: Job, tree: Tree) -> Tuple[Path, str, List[str]]:
+def _root(job: JobSpec, tree: ImageTree) -> Tuple[Path, str, List[str]]:
     """Choose the root that the tool may write to: the tree itself only where nobody can; and warnings."""
     read_only = bool(tree.look(lambda alive: os.statvfs(str(tree.root)).f_flag) & os.ST_RDONLY)
     if job.manifest.root == "readonly" and read_only and not tree.look(lambda alive: no_execution(tree.root)):
@@ -122,7 +122,12 @@ def _make(root: Path, path: str) -> None:
 
 
 def _plan(
-    job: Job, tree: Tree, root: Path, program: str, surroundings: Dict[str, str], driver: Optional[gpu.Gpu]
+    job: JobSpec,
+    tree: ImageTree,
+    root: Path,
+    program: str,
+    surroundings: Dict[str, str],
+    driver: Optional[gpu.Gpu],
 ) -> _Plan:
     top = job.private / "udocker"
     container = top / "containers" / _CONTAINER
@@ -137,7 +142,7 @@ def _plan(
         scratch=scratch,
         # proot before 5.1.107 keeps its loader in the host's /tmp, whatever PROOT_TMP_DIR says
         writable=[Path(TEMPORARY[0]), job.directory, job.tmp, job.private],
-        engine=udocker_engine.Options(
+        engine=udocker_engine.UdockerOptions(
             top=str(top),
             container=_CONTAINER,
             proot=program,
@@ -150,7 +155,7 @@ def _plan(
     )
 
 
-def _shell(job: Job, tree: Tree) -> str:
+def _shell(job: JobSpec, tree: ImageTree) -> str:
     """Choose what runs the prelude: the job's own shell, if it is one that can."""
     shell = job.manifest.shell
     if is_bourne(shell):
@@ -160,7 +165,7 @@ def _shell(job: Job, tree: Tree) -> str:
     return "/bin/sh"
 
 
-def _volumes(job: Job, tree: Tree, top: Path, driver: Optional[gpu.Gpu]) -> List[str]:
+def _volumes(job: JobSpec, tree: ImageTree, top: Path, driver: Optional[gpu.Gpu]) -> List[str]:
     # the job's directory first: udocker takes the first volume that fits, and it may lie below /tmp
     volumes = [f"{job.directory}:{job.directory}"]
     volumes += [f"{job.tmp}:{target}" for target in TEMPORARY]
@@ -196,7 +201,7 @@ def _run(plan: _Plan) -> None:
     if not listener.tool:
         os.write(stderr, f"udocker could not start the tool: {_last_line(_read(plan.log))}\n".encode())
         os._exit(125)
-    end = listener.end or proot.End(listener.tool, status, None)
+    end = listener.end or proot.ProotExit(listener.tool, status, None)
     end_like(end.signal, end.code)
 
 
@@ -205,7 +210,7 @@ class _Listener:
 
     def __init__(self, log: Path) -> None:
         self.tool = ""  # its process id
-        self.end: Optional[proot.End] = None
+        self.end: Optional[proot.ProotExit] = None
         read, self.pipe = os.pipe()
         self._log = log.open("w", encoding="utf-8")
         self._thread = threading.Thread(target=self._listen, args=(read,), daemon=True)

@@ -12,7 +12,7 @@ from wrappers.runtimes import programs
 from wrappers.runtimes.base import Unusable
 
 
-class Options(NamedTuple):
+class UdockerOptions(NamedTuple):
     """What udocker is asked to run."""
 
     top: str  # directory with `containers`
@@ -47,7 +47,7 @@ def load(directory: str) -> str:
     return str(udocker.__version__)
 
 
-def run(options: Options) -> int:
+def run(options: UdockerOptions) -> int:
     """Run a container in mode P1 to its end; returns proot's exit code."""
     from udocker.config import Config
     from udocker.container.localrepo import LocalRepository
@@ -85,10 +85,10 @@ def run(options: Options) -> int:
     return int(engine.run(options.container))
 
 
-def _engine(repository: Any, mode: Any, options: Options) -> Any:
+def _engine(repository: Any, mode: Any, options: UdockerOptions) -> Any:
     from udocker.engine.proot import PRootEngine
 
-    class Engine(PRootEngine):  # type: ignore[misc] # udocker has no types
+    class UdockerUdockerEngine(PRootEngine):  # type: ignore[misc] # udocker has no types
         """udocker's engine, with the tool's environment exactly as given."""
 
         def _run_env_set(self) -> None:
@@ -103,4 +103,4 @@ def _engine(repository: Any, mode: Any, options: Options) -> Any:
             # No qemu: the image was chosen for this platform, and the look at its programs takes 20 ms.
             return list(options.proot_options)
 
-    return Engine(repository, mode)
+    return UdockerUdockerEngine(repository, mode)

@@ -10,9 +10,9 @@ from typing import Callable, List, NoReturn, Optional, Tuple
 
 from wrappers import wire
 from wrappers.runtimes import gpu, idmap, namespaces, networks, relay, world
-from wrappers.runtimes.base import Job, Launch, Unusable
+from wrappers.runtimes.base import JobSpec, ToolStart, Unusable
 from wrappers.runtimes.execute import offer_to_oom_killer, spawn
-from wrappers.runtimes.image import Image, Tree, command, environment, used, workdir
+from wrappers.runtimes.image import ImageTree, JobImage, command, environment, used, workdir
 from wrappers.runtimes.plan import make_plan
 from wrappers.runtimes.probe import once
 from wrappers.runtimes.seccomp import pretend_to_be_several
@@ -25,7 +25,7 @@ _CAPABILITIES = [0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31]
 _NET_RAW = 13  # in a network namespace of its own a tool could send packets past the routes that refuse
 
 
-def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
+def prepare(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
     """Get ready to run the job in namespaces of its own.
 
     Raises:
@@ -46,7 +46,7 @@ def prepare(job: Job, node: wire.Node, image: Image) -> Launch:
         runtime.warnings.append(
             "files of the image can be replaced, not changed: its tree is another account's"
         )
-    launch = Launch(
+    launch = ToolStart(
         argv=command(job, tree, surroundings),
         environment=surroundings,
         cwd=workdir(job),
@@ -71,7 +71,7 @@ def _possible() -> List[idmap.IdMap]:
 
 
 def _choose(
-    job: Job, tree: Tree, driver: Optional[gpu.Gpu], ways: List[idmap.IdMap]
+    job: JobSpec, tree: ImageTree, driver: Optional[gpu.Gpu], ways: List[idmap.IdMap]
 ) -> Tuple[World, idmap.IdMap]:
     reasons = []
     in_place = job.manifest.root == "readonly" and not tree.look(lambda alive: no_execution(tree.root))
@@ -89,7 +89,9 @@ def _choose(
     raise Unusable("; ".join(reasons))
 
 
-def _run(plan: World, chosen: idmap.IdMap, launch: Launch, started: str, network: Optional[int]) -> NoReturn:
+def _run(
+    plan: World, chosen: idmap.IdMap, launch: ToolStart, started: str, network: Optional[int]
+) -> NoReturn:
     """In the child: run the tool in its world, and end as it ends."""
     mark = os.open(started, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
@@ -155,7 +157,7 @@ def _has_started(started: str) -> bool:
         return False
 
 
-def _owns(tree: Tree, chosen: idmap.IdMap) -> bool:
+def _owns(tree: ImageTree, chosen: idmap.IdMap) -> bool:
     """Say whether the owner of the tree exists in the namespace: an overlay cannot copy up what nobody
     owns.
     """

@@ -15,24 +15,24 @@ from typing import List, Optional, Tuple
 from wrappers import prctl, wire
 from wrappers.containers import timed
 from wrappers.node import batch
-from wrappers.node.host import Identity
+from wrappers.node.host import HostIdentity
 from wrappers.runtimes import choose
 from wrappers.serve import submission
 from wrappers.serve.log import Log
 from wrappers.serve.queue import Queue
 from wrappers.serve.spool import Spool, this_process
 from wrappers.serve.wakeup import WakeUp
-from wrappers.serve.workers import POLL_INTERVAL_S, End, Workers
+from wrappers.serve.workers import POLL_INTERVAL_S, WorkerEnd, Workers
 
 LOCK_TIMEOUT_S = 3.0  # seconds: a server that is ending holds the lock for a moment
 RETRY_AFTER_S = 2.0  # seconds to wait when nothing can be written or forked
 BURIALS = 100  # cancelled submissions ended between two looks at the rest
 
 
-class Server:
+class SpoolServer:
     """One server's work, from taking over to being idle."""
 
-    def __init__(self, spool: Spool, who: Identity, lock: int) -> None:
+    def __init__(self, spool: Spool, who: HostIdentity, lock: int) -> None:
         self._spool = spool
         self._who = who
         self._lock = lock
@@ -42,7 +42,7 @@ class Server:
         self._next: Tuple[str, Optional[List[batch.ManifestLine]]] = ("", None)
         self._wakeup = WakeUp(spool.wake)
         self._workers = Workers(spool, who, self._close_in_child)
-        self._ends: List[End] = []  # not yet acted upon
+        self._ends: List[WorkerEnd] = []  # not yet acted upon
         self._not_before = 0.0  # nothing is started earlier: the disk was full, or no process could be made
         self.was_ended = False  # by SIGTERM, not for want of work
 
@@ -143,13 +143,13 @@ class Server:
     def _adopt(self, key: str) -> None:
         process = self._spool.claimed_by(key)
         if process is None or not process.alive():
-            self._ends.append(End(key, None))
+            self._ends.append(WorkerEnd(key, None))
             return
         lines = submission.manifests_of(self._spool, key, self._log.note) or []
         self._workers.adopt(key, submission.slots_of(lines, self._node.slots), process)
         self._workers.stop_cancelled()  # it may have been asked to end before we knew of it
 
-    def _ended(self, end: End) -> None:
+    def _ended(self, end: WorkerEnd) -> None:
         """Handle the end of a process that had not done its work."""
         key = end.key
         if end.code == submission.NOT_TAKEN:
@@ -207,7 +207,7 @@ class Server:
             self._queue.pop()
 
 
-def serve(spool: Spool, who: Identity) -> bool:
+def serve(spool: Spool, who: HostIdentity) -> bool:
     """Be the server of a spool until there is no work; gives False when another one is.
 
     Raises:
@@ -217,7 +217,7 @@ def serve(spool: Spool, who: Identity) -> bool:
     lock = os.open(spool.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     timeout = LOCK_TIMEOUT_S
     while _lock(lock, timeout):
-        server = Server(spool, who, lock)
+        server = SpoolServer(spool, who, lock)
         server.serve()
         # Whoever came before this found our ear open and may have left work; whoever comes later finds
         # nobody, and starts a server that waits for the lock. Hence we look once more without it.

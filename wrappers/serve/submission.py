@@ -12,7 +12,7 @@ from wrappers import wire
 from wrappers.node import batch, files, procfs, reports
 from wrappers.node.claims import take
 from wrappers.node.groups import forget_group
-from wrappers.node.host import Identity
+from wrappers.node.host import HostIdentity
 from wrappers.node.stop import Stop
 from wrappers.runtimes import choose, networks
 from wrappers.serve.spool import Spool, this_process
@@ -25,7 +25,7 @@ LONGEST_KEY = 4096
 STOP_TIMEOUT_S = 5.0  # seconds for killed processes to be gone
 
 
-def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.socket) -> int:
+def work(spool: Spool, key: str, node: wire.Node, who: HostIdentity, server: socket.socket) -> int:
     """Carry out a submission, then whatever the server gives us next; gives the exit code.
 
     A process for each would be simpler, but costs 4 ms more (measured): nearly all pages of a forked Python
@@ -50,7 +50,7 @@ def work(spool: Spool, key: str, node: wire.Node, who: Identity, server: socket.
             return DONE
 
 
-def _carry_out(spool: Spool, key: str, node: wire.Node, who: Identity, stop: Stop) -> int:
+def _carry_out(spool: Spool, key: str, node: wire.Node, who: HostIdentity, stop: Stop) -> int:
     """Claim the submission, carry out all its manifests, say that it is finished."""
     try:
         if not spool.claim(key, this_process()):
@@ -64,7 +64,7 @@ def _carry_out(spool: Spool, key: str, node: wire.Node, who: Identity, stop: Sto
 
 
 def finish_cancelled(
-    spool: Spool, key: str, lines: List[batch.ManifestLine], node: wire.Node, who: Identity
+    spool: Spool, key: str, lines: List[batch.ManifestLine], node: wire.Node, who: HostIdentity
 ) -> int:
     """End a cancelled submission for nobody else will: reports where there are none, no leftovers."""
     into = spool.directory(key)
@@ -77,7 +77,9 @@ def finish_cancelled(
     return DONE
 
 
-def clean_up(spool: Spool, key: str, lines: List[batch.ManifestLine], node: wire.Node, who: Identity) -> int:
+def clean_up(
+    spool: Spool, key: str, lines: List[batch.ManifestLine], node: wire.Node, who: HostIdentity
+) -> int:
     """Tidy up after a submission whose process was killed: end what its tools still run, if nobody was left
     to do that, and remove the job directories, unless results are kept there.
     """

@@ -8,7 +8,7 @@ from typing import Callable, Dict, List, NamedTuple, Optional
 
 from wrappers import wire
 from wrappers.node import procfs
-from wrappers.node.host import Identity
+from wrappers.node.host import HostIdentity
 from wrappers.node.stop import SIGNALS
 from wrappers.serve import submission
 from wrappers.serve.spool import Process, Spool
@@ -17,7 +17,7 @@ KILL_AFTER_S = 15.0  # seconds between SIGTERM and SIGKILL of a cancelled submis
 POLL_INTERVAL_S = 1.0  # seconds between two looks at what is not told to us
 
 
-class End(NamedTuple):
+class WorkerEnd(NamedTuple):
     """A process that had something to carry out is gone."""
 
     key: str
@@ -55,7 +55,7 @@ class Worker:
 class Workers:
     """All processes at work for this spool, by process id."""
 
-    def __init__(self, spool: Spool, who: Identity, close: Callable[[], None]) -> None:
+    def __init__(self, spool: Spool, who: HostIdentity, close: Callable[[], None]) -> None:
         self._spool = spool
         self._who = who
         self._close = close  # what a child must not keep open
@@ -151,7 +151,7 @@ class Workers:
             if one.key is None:
                 one.dismiss()
 
-    def ends(self) -> List[End]:
+    def ends(self) -> List[WorkerEnd]:
         """Take note of every process that is gone; gives those that had not said they were done."""
         self.listen()
         ended = []
@@ -170,11 +170,11 @@ class Workers:
             if code is None or code == submission.BROKEN:
                 self._kill_orphans()
             if one.key is not None and code != submission.DONE:
-                ended.append(End(one.key, code))
+                ended.append(WorkerEnd(one.key, code))
         for pid, one in list(self._all.items()):
             if one.stranger is not None and not one.stranger.alive():
                 del self._all[pid]
-                ended.append(End(one.key or "", None))
+                ended.append(WorkerEnd(one.key or "", None))
         return ended
 
     def stop_cancelled(self) -> None:

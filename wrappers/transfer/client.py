@@ -11,11 +11,11 @@ from wrappers.transfer.budget import Budget
 from wrappers.transfer.connection import Connection
 from wrappers.transfer.connections import Connections
 from wrappers.transfer.errors import PROXY, Cut, Permanent, Transient
-from wrappers.transfer.proxies import Proxy
+from wrappers.transfer.proxies import HttpProxy
 from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
-__all__ = ["NOBODY", "Access", "Body", "Bytes", "Client"]
+__all__ = ["NOBODY", "Access", "Body", "Bytes", "HttpClient"]
 
 _AGENT = "grid-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -52,7 +52,7 @@ class Bytes(Body):
         return [self._data] if self._data else []
 
 
-class Client:
+class HttpClient:
     """Makes requests. Shared by threads; each connection is used by one at a time."""
 
     def __init__(self, budget: Budget, trust: Optional[Trust] = None) -> None:
@@ -184,7 +184,7 @@ def _head(
     headers: Dict[str, str],
     body: Optional[Body],
     ask: bool,
-    proxy: Optional[Proxy] = None,
+    proxy: Optional[HttpProxy] = None,
 ) -> bytes:
     parts = urlsplit(url)
     target = f"{parts.path}{'?' + parts.query if parts.query else ''}"

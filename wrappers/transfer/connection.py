@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, Optional, Tuple
 from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.errors import Cut, Denied, Permanent, Transient, of_status
-from wrappers.transfer.proxies import Proxy
+from wrappers.transfer.proxies import HttpProxy
 
 PIECE = 1 << 20
 _HEAD = 1 << 16  # bytes of a head at most
@@ -34,7 +34,7 @@ class Connection:
     """A socket to one server, with what was received and not yet used."""
 
     def __init__(
-        self, made: socket.socket, host: str, budget: Budget, key: Key, proxy: Optional[Proxy] = None
+        self, made: socket.socket, host: str, budget: Budget, key: Key, proxy: Optional[HttpProxy] = None
     ) -> None:
         """`host` names the server in errors; `proxy` is what the other end is, where requests must say so."""
         self.key = key
@@ -162,7 +162,7 @@ def connect(
     port: int,
     budget: Budget,
     context: Optional[ssl.SSLContext] = None,
-    proxy: Optional[Proxy] = None,
+    proxy: Optional[HttpProxy] = None,
 ) -> socket.socket:
     """Connect to a server, with TLS where there is a `context`; with a proxy to that, or with TLS through it.
 
@@ -195,12 +195,12 @@ def connect(
         raise
 
 
-def named(host: str, port: int, proxy: Optional[Proxy]) -> str:
+def named(host: str, port: int, proxy: Optional[HttpProxy]) -> str:
     """Name a server, as errors do."""
     return f"{host}:{port}" + (f" by the {proxy}" if proxy else "")
 
 
-def _tunnel(made: socket.socket, host: str, port: int, budget: Budget, proxy: Proxy) -> None:
+def _tunnel(made: socket.socket, host: str, port: int, budget: Budget, proxy: HttpProxy) -> None:
     """Ask a proxy for a way through to the server (RFC 9110, 9.3.6)."""
     where = named(host, port, proxy)
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

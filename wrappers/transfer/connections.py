@@ -8,7 +8,7 @@ from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.connection import Connection, Key, connect, named
 from wrappers.transfer.errors import Permanent
-from wrappers.transfer.proxies import InvalidProxy, Proxy, proxy_for
+from wrappers.transfer.proxies import HttpProxy, InvalidProxy, proxy_for
 from wrappers.transfer.trust import Trust
 
 _KEPT = 16  # idle connections to one server
@@ -74,7 +74,7 @@ class Connections:
             connection.close()
 
 
-def _proxy_for(origin: Origin) -> Optional[Proxy]:
+def _proxy_for(origin: Origin) -> Optional[HttpProxy]:
     scheme, host, port = origin
     try:
         return proxy_for(f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/")

@@ -14,7 +14,7 @@ from wrappers import wire
 from wrappers.transfer.addresses import Access
 from wrappers.transfer.breaker import storage_of
 from wrappers.transfer.errors import Permanent, TransferError
-from wrappers.transfer.exchange import Exchange
+from wrappers.transfer.exchange import ExchangeClient
 from wrappers.transfer.url_access import UrlAccess
 
 _TLS = ("https", "davs", "roots", "xroots")
@@ -28,7 +28,7 @@ class Credentials:
     """What is there for each URL. Shared by threads."""
 
     def __init__(
-        self, exchange: Optional[Exchange] = None, environment: Optional[Mapping[str, str]] = None
+        self, exchange: Optional[ExchangeClient] = None, environment: Optional[Mapping[str, str]] = None
     ) -> None:
         self._exchange = exchange
         self._environment = os.environ if environment is None else environment

@@ -7,7 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from wrappers import wire
 from wrappers.transfer.addresses import Access
-from wrappers.transfer.client import Bytes, Client
+from wrappers.transfer.client import Bytes, HttpClient
 from wrappers.transfer.errors import Denied, OutOfTime, TransferError, Transient, of_status
 
 _NEAR_S = 60.0  # seconds before its end from which on a grant is renewed
@@ -20,10 +20,10 @@ class _Kept(NamedTuple):
     until: float  # by our own monotonic clock; the engine's and ours may tell different times
 
 
-class Exchange:
+class ExchangeClient:
     """Gets grants and keeps them until shortly before their end. Shared by threads."""
 
-    def __init__(self, url: str, claim: str, client: Client) -> None:
+    def __init__(self, url: str, claim: str, client: HttpClient) -> None:
         self._url = url
         self._claim = claim
         self._client = client

@@ -9,7 +9,7 @@ from wrappers.transfer.errors import NotHere, Permanent
 from wrappers.transfer.part import Part
 from wrappers.transfer.root import environment, error_of
 from wrappers.transfer.source import FileSource, Source
-from wrappers.transfer.url_access import Tools, UrlAccess
+from wrappers.transfer.url_access import TransferTools, UrlAccess
 from wrappers.transfer.webdav import compare
 
 _PIECE = 1 << 20
@@ -22,7 +22,7 @@ def available() -> bool:
     return bool(programs.find("gfal-copy"))
 
 
-def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; gives its checksums.
 
     Raises:
@@ -42,7 +42,7 @@ def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     return part.verify(permit.url)
 
 
-def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
     """Store a file; gives the name of the checksum by which the storage was seen to hold it.
 
     Raises:
@@ -58,7 +58,7 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     return compare(permit.url, {"adler32": said.words.split()[-1].lower().rjust(8, "0")}, source)
 
 
-def remove(tools: Tools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
@@ -70,7 +70,7 @@ def remove(tools: Tools, permit: UrlAccess) -> None:
         raise error
 
 
-def _copy(tools: Tools, permit: UrlAccess, source: str, target: str) -> None:
+def _copy(tools: TransferTools, permit: UrlAccess, source: str, target: str) -> None:
     seconds = str(max(1, int(tools.budget.seconds_left())))
     arguments = ["gfal-copy", "-f", "-p", "-t", seconds, "-T", seconds, *_OPTIONS, source, target]
     said = _program(tools, permit, *arguments).talk(tools.budget.seconds_left())
@@ -78,8 +78,8 @@ def _copy(tools: Tools, permit: UrlAccess, source: str, target: str) -> None:
         raise error_of(said, f"gfal-copy of {permit.url}")
 
 
-def _program(tools: Tools, permit: UrlAccess, *arguments: str) -> programs.Program:
-    return programs.Program(list(arguments), tools.budget, environment(permit.access))
+def _program(tools: TransferTools, permit: UrlAccess, *arguments: str) -> programs.ProgramRun:
+    return programs.ProgramRun(list(arguments), tools.budget, environment(permit.access))
 
 
 def _local(path: str) -> str:

@@ -14,14 +14,14 @@ from wrappers.transfer.client import Bytes
 from wrappers.transfer.errors import Mismatch, NotHere, Permanent, Transient, of_status
 from wrappers.transfer.part import Part
 from wrappers.transfer.source import Source
-from wrappers.transfer.url_access import Tools, UrlAccess
+from wrappers.transfer.url_access import TransferTools, UrlAccess
 
 CHUNK = 64 << 20  # bytes; Girder's assetstores want at least 5 MiB
 _PIECE = 1 << 20
 _TRIES = 4  # for one chunk
 
 
-def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; `use` is the base of the REST interface, or where the file is downloaded.
 
     Raises:
@@ -30,7 +30,7 @@ def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """
     use = permit.use
     if not use.endswith("/download"):
-        rest = Rest(tools, permit)
+        rest = GirderServer(tools, permit)
         found = rest.lookup(_path(permit))
         if found["_modelType"] not in ("item", "file"):
             raise Permanent(f"{permit.url} is a {found['_modelType']}, not a file")
@@ -40,14 +40,14 @@ def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     return http.fetch(tools.client, use, part, permit.access)
 
 
-def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
     """Store a file, making the folders above it; gives `size`.
 
     Raises:
         TransferError: it is not there, or has another size.
         OSError: the source cannot be read.
     """
-    rest = Rest(tools, permit)
+    rest = GirderServer(tools, permit)
     path = _path(permit)
     name = posixpath.basename(path)
     rest.discard(path)  # of a try that was cut, or whose answer was
@@ -60,19 +60,19 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     return "size"
 
 
-def remove(tools: Tools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
         TransferError: it may still be there.
     """
-    Rest(tools, permit).discard(_path(permit))
+    GirderServer(tools, permit).discard(_path(permit))
 
 
-class Rest:
+class GirderServer:
     """The REST interface of one server."""
 
-    def __init__(self, tools: Tools, permit: UrlAccess) -> None:
+    def __init__(self, tools: TransferTools, permit: UrlAccess) -> None:
         if permit.use == permit.url:
             raise Permanent(f"{permit.url}: the engine gave no token for this Girder: is it in the settings?")
         self._client = tools.client

@@ -5,7 +5,7 @@ from typing import Dict, Optional
 
 from wrappers.transfer import digest
 from wrappers.transfer.addresses import NOBODY, Access
-from wrappers.transfer.client import RESTART_S, Client
+from wrappers.transfer.client import RESTART_S, HttpClient
 from wrappers.transfer.errors import Cut, Permanent, Transient, of_status
 from wrappers.transfer.part import Part
 from wrappers.transfer.response import Response
@@ -14,7 +14,7 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)$")
 _PROGRESS = 1 << 20  # bytes that a cut transfer must have brought to be resumed at once
 
 
-def fetch(client: Client, url: str, part: Part, access: Access = NOBODY) -> Dict[str, str]:
+def fetch(client: HttpClient, url: str, part: Part, access: Access = NOBODY) -> Dict[str, str]:
     """Bring a file here, going on after a cut as long as each try brings something, and once when it did not;
     gives its checksums.
 
@@ -37,7 +37,7 @@ def fetch(client: Client, url: str, part: Part, access: Access = NOBODY) -> Dict
             client.budget.check()
 
 
-def _fetch_once(client: Client, url: str, part: Part, access: Access) -> None:
+def _fetch_once(client: HttpClient, url: str, part: Part, access: Access) -> None:
     offset = part.size if part.may_resume(url) else 0
     if offset and part.size == part.expected.size:
         return  # only its end was missed
@@ -60,7 +60,7 @@ def _fetch_once(client: Client, url: str, part: Part, access: Access) -> None:
         raise Transient(f"{url}: {part.size} of {total} bytes came")
 
 
-def _server_checksums(client: Client, url: str, access: Access) -> Dict[str, str]:
+def _server_checksums(client: HttpClient, url: str, access: Access) -> Dict[str, str]:
     """Ask for the server's own checksums of a file of which nobody else gave one.
 
     By a HEAD of its own: when a GET asks for one, XRootD 5.5 gives the one of an earlier request, and answers

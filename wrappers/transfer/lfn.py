@@ -15,7 +15,7 @@ from wrappers.transfer import programs
 from wrappers.transfer.errors import Denied, NotHere, Permanent, TransferError, Transient
 from wrappers.transfer.part import Part
 from wrappers.transfer.source import FileSource, Source
-from wrappers.transfer.url_access import Tools, UrlAccess
+from wrappers.transfer.url_access import TransferTools, UrlAccess
 
 _PIECE = 1 << 20
 _CLIENTS = threading.Semaphore(2)  # at a time: each takes 150 MB of the job's memory
@@ -27,7 +27,7 @@ def available() -> bool:
     return python_of(os.environ) is not None
 
 
-def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here, which DIRAC compares with its catalogue; gives its checksums.
 
     Raises:
@@ -43,7 +43,7 @@ def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     return part.verify(permit.url)
 
 
-def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
     """Store and register a file; storage elements compare its size.
 
     Raises:
@@ -69,7 +69,7 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     return "size"
 
 
-def remove(tools: Tools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
@@ -83,7 +83,7 @@ def name_of(url: str) -> str:
     return "/" + unquote(urlsplit(url).path).lstrip("/")
 
 
-def _ask(tools: Tools, permit: UrlAccess, verb: str, arguments: Dict[str, Any]) -> Any:
+def _ask(tools: TransferTools, permit: UrlAccess, verb: str, arguments: Dict[str, Any]) -> Any:
     """Ask a DIRAC client that is started for this one question.
 
     Raises:
@@ -95,7 +95,7 @@ def _ask(tools: Tools, permit: UrlAccess, verb: str, arguments: Dict[str, Any]) 
     question = json.dumps({"id": 1, "verb": verb, "arguments": arguments}) + "\n"
     bridge = os.path.dirname(os.path.abspath(dirac_bridge.__file__))
     with _CLIENTS:
-        program = programs.Program([python, bridge, ONCE], tools.budget, {})
+        program = programs.ProgramRun([python, bridge, ONCE], tools.budget, {})
         said = program.feed([question.encode("ascii")], tools.budget.seconds_left())
     for line in reversed(said.words.split(MARK)[1:]):
         try:

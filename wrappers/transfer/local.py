@@ -7,12 +7,12 @@ from wrappers.node.names import file_path
 from wrappers.transfer.errors import NotHere, Permanent, Transient
 from wrappers.transfer.part import Part
 from wrappers.transfer.source import Source
-from wrappers.transfer.url_access import Tools, UrlAccess
+from wrappers.transfer.url_access import TransferTools, UrlAccess
 
 _PIECE = 1 << 20
 
 
-def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Copy a file; gives its checksums.
 
     Raises:
@@ -43,7 +43,7 @@ def _read(file: IO[bytes], url: str) -> bytes:
         raise Transient(f"{url}: {error.strerror}") from None
 
 
-def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
     """Write a file whole or not at all, and have it on the disk; gives `size`: all that was compared.
 
     Raises:
@@ -72,7 +72,7 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     return "size"
 
 
-def remove(tools: Tools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine."""
     try:
         os.unlink(_path(permit.url))

@@ -6,17 +6,17 @@ from urllib.parse import urlsplit
 from wrappers import wire
 from wrappers.transfer.breaker import Breaker
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Client
+from wrappers.transfer.client import HttpClient
 from wrappers.transfer.credentials import Credentials
 from wrappers.transfer.errors import Denied, Mismatch, Permanent, TransferError
-from wrappers.transfer.exchange import Exchange
+from wrappers.transfer.exchange import ExchangeClient
 from wrappers.transfer.part import Part
 from wrappers.transfer.rounds import Pace, Rounds
 from wrappers.transfer.schemes import handler_of
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
-from wrappers.transfer.url_access import Tools, UrlAccess
-from wrappers.transfer.webdav import Uploader
+from wrappers.transfer.url_access import TransferTools, UrlAccess
+from wrappers.transfer.webdav import WebdavUploader
 
 _T = TypeVar("_T")
 _UNGRANTED = ("file", "lfn")  # this machine's files; and DIRAC's client shows its own proxy
@@ -52,12 +52,14 @@ class Mover:
         """
         self.parallel = max(1, transfers.parallel)
         self.budget = Budget(transfers.budget, transfers.stall)
-        self._client = Client(self.budget, Trust(authorities))
+        self._client = HttpClient(self.budget, Trust(authorities))
         elements, failover = tuple(transfers.elements), tuple(transfers.failover)
-        self._tools = Tools(self._client, Uploader(self._client, transfers.read_back), elements, failover)
+        self._tools = TransferTools(
+            self._client, WebdavUploader(self._client, transfers.read_back), elements, failover
+        )
         self._breaker = Breaker(max(3, transfers.parallel))
         self._rounds = Rounds(pace or Pace(transfers.rounds), self.budget, self._breaker)
-        asks = Exchange(exchange, claim, self._client) if exchange and claim else None
+        asks = ExchangeClient(exchange, claim, self._client) if exchange and claim else None
         self._credentials = Credentials(asks)
 
     def __enter__(self) -> "Mover":

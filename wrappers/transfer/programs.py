@@ -30,7 +30,7 @@ def find(*names: str) -> str:
     return next(filter(None, map(which, names)), "")
 
 
-class Program:
+class ProgramRun:
     """One run of a program, given as a list of arguments."""
 
     def __init__(self, arguments: List[str], budget: Budget, environment: Dict[str, str]) -> None:

@@ -16,7 +16,7 @@ class InvalidProxy(ValueError):
     """A variable names something that is not an HTTP proxy; the text says which."""
 
 
-class Proxy(NamedTuple):
+class HttpProxy(NamedTuple):
     """An HTTP proxy."""
 
     host: str
@@ -36,7 +36,7 @@ class Proxy(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def proxy_for(url: str) -> Optional[Proxy]:
+def proxy_for(url: str) -> Optional[HttpProxy]:
     """Find the proxy for requests to an http or https URL; None where the server is asked directly.
 
     Raises:
@@ -94,7 +94,7 @@ def _contains(network: str, address: object) -> bool:
         return False
 
 
-def _read(variable: str, text: str) -> Proxy:
+def _read(variable: str, text: str) -> HttpProxy:
     parts = urllib.parse.urlsplit(text if "://" in text else "http://" + text)
     try:
         host, port = parts.hostname or "", parts.port or 80
@@ -104,6 +104,6 @@ def _read(variable: str, text: str) -> Proxy:
         # the whole value may hold a password
         raise InvalidProxy(f"the variable {variable} does not name an HTTP proxy: write http://HOST:PORT")
     if parts.username is None:
-        return Proxy(host, port, variable)
+        return HttpProxy(host, port, variable)
     login = f"{urllib.parse.unquote(parts.username)}:{urllib.parse.unquote(parts.password or '')}"
-    return Proxy(host, port, variable, "Basic " + base64.b64encode(login.encode("utf-8")).decode("ascii"))
+    return HttpProxy(host, port, variable, "Basic " + base64.b64encode(login.encode("utf-8")).decode("ascii"))

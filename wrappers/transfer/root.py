@@ -8,7 +8,7 @@ from wrappers.transfer.addresses import Access
 from wrappers.transfer.errors import Denied, NotHere, Permanent, TransferError, Transient
 from wrappers.transfer.part import Part
 from wrappers.transfer.source import Source
-from wrappers.transfer.url_access import Tools, UrlAccess
+from wrappers.transfer.url_access import TransferTools, UrlAccess
 from wrappers.transfer.webdav import compare
 
 # Without these, xrdcp waits eleven minutes for a server that accepts and never answers (measured).
@@ -31,7 +31,7 @@ def available() -> bool:
     return bool(programs.find("xrdcp") and programs.find("xrdfs"))
 
 
-def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; gives its checksums.
 
     Raises:
@@ -48,7 +48,7 @@ def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     return part.verify(permit.url, sums)
 
 
-def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
     """Store a file; gives the name of the checksum by which the server was seen to hold it.
 
     Raises:
@@ -66,7 +66,7 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     return compare(permit.url, sums, source)
 
 
-def remove(tools: Tools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, permit: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
@@ -113,11 +113,13 @@ def error_of(said: programs.Said, doing: str) -> TransferError:
     return Transient(message)
 
 
-def _program(tools: Tools, permit: UrlAccess, *arguments: str, **variables: str) -> programs.Program:
-    return programs.Program(list(arguments), tools.budget, {**environment(permit.access), **variables})
+def _program(
+    tools: TransferTools, permit: UrlAccess, *arguments: str, **variables: str
+) -> programs.ProgramRun:
+    return programs.ProgramRun(list(arguments), tools.budget, {**environment(permit.access), **variables})
 
 
-def _checksum(tools: Tools, permit: UrlAccess) -> Dict[str, str]:
+def _checksum(tools: TransferTools, permit: UrlAccess) -> Dict[str, str]:
     """Ask for the server's own checksum; none when it computes none."""
     server, path = address(permit.url)
     said = _program(tools, permit, "xrdfs", server, "query", "checksum", path).talk()

@@ -6,11 +6,11 @@ from wrappers.transfer import digest, http
 from wrappers.transfer.errors import Permanent, Transient, of_status
 from wrappers.transfer.part import Part
 from wrappers.transfer.source import Source
-from wrappers.transfer.url_access import Tools, UrlAccess
+from wrappers.transfer.url_access import TransferTools, UrlAccess
 from wrappers.transfer.webdav import compare
 
 
-def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring an object here by its presigned URL; gives its checksums.
 
     Raises:
@@ -20,7 +20,7 @@ def fetch(tools: Tools, permit: UrlAccess, part: Part) -> Dict[str, str]:
     return http.fetch(tools.client, _presigned(permit), part)
 
 
-def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
     """Store an object by its presigned URL; gives `md5` when the ETag says that, else `size`.
 
     S3 writes an object whole or not at all; it tells its md5 as the ETag, but not where a bucket is encrypted
@@ -42,7 +42,7 @@ def store(tools: Tools, permit: UrlAccess, source: Source) -> str:
     return "size"
 
 
-def remove(tools: Tools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, permit: UrlAccess) -> None:
     """Nothing: what is not whole is not there."""
 
 

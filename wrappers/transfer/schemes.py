@@ -7,7 +7,7 @@ from wrappers.transfer import gfal, girder, lfn, local, root, s3, web
 from wrappers.transfer.errors import Permanent
 from wrappers.transfer.part import Part
 from wrappers.transfer.source import Source
-from wrappers.transfer.url_access import Tools, UrlAccess
+from wrappers.transfer.url_access import TransferTools, UrlAccess
 
 _ROOT = ("root", "roots", "xroot", "xroots")
 _GFAL = ("srm", "gsiftp")
@@ -18,9 +18,12 @@ class SchemeHandler(NamedTuple):
     of this machine.
     """
 
-    fetch: Callable[[Tools, UrlAccess, Part], Dict[str, str]]  # a file, whole and as expected: its checksums
-    store: Callable[[Tools, UrlAccess, Source], str]  # a file: how it was verified (`wire.Product.verified`)
-    remove: Callable[[Tools, UrlAccess], None]  # a file; nothing there is fine
+    # a file, whole and as expected: its checksums
+    fetch: Callable[[TransferTools, UrlAccess, Part], Dict[str, str]]
+    # a file: how it was verified (`wire.DeliveredOutput.verified`)
+    store: Callable[[TransferTools, UrlAccess, Source], str]
+    # a file; nothing there is fine
+    remove: Callable[[TransferTools, UrlAccess], None]
 
 
 _WEB = SchemeHandler(web.fetch, web.store, web.remove)

@@ -5,8 +5,8 @@ from typing import NamedTuple, Optional, Tuple
 from wrappers import wire
 from wrappers.transfer.addresses import NOBODY, Access
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.client import Client
-from wrappers.transfer.webdav import Uploader
+from wrappers.transfer.client import HttpClient
+from wrappers.transfer.webdav import WebdavUploader
 
 
 class UrlAccess(NamedTuple):
@@ -18,11 +18,11 @@ class UrlAccess(NamedTuple):
     grant: Optional[wire.Grant] = None  # where that comes from, if the engine gave it
 
 
-class Tools(NamedTuple):
+class TransferTools(NamedTuple):
     """What the handlers share: connections, and what was learnt of servers."""
 
-    client: Client
-    uploader: Uploader
+    client: HttpClient
+    uploader: WebdavUploader
     elements: Tuple[str, ...] = ()  # storage elements of DIRAC for new files, in order
     failover: Tuple[str, ...] = ()  # those that take a file when none of `elements` does
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from wrappers.transfer import digest
 from wrappers.transfer.addresses import NOBODY, Access
 from wrappers.transfer.checksums import Hasher
-from wrappers.transfer.client import Client
+from wrappers.transfer.client import HttpClient
 from wrappers.transfer.errors import Mismatch, NotHere, Permanent, Transient, of_status
 from wrappers.transfer.source import Source
 
@@ -17,10 +17,10 @@ _NO_PARENT = (404, 409)
 _PREFERRED = ("sha256", "adler32", "md5")
 
 
-class Uploader:
+class WebdavUploader:
     """Stores files, and remembers what it learnt of the servers. Shared by threads."""
 
-    def __init__(self, client: Client, read_back: int) -> None:
+    def __init__(self, client: HttpClient, read_back: int) -> None:
         """Files of more than `read_back` bytes are compared by size where a server tells no checksum."""
         self._client = client
         self._most = read_back

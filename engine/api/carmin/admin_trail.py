@@ -60,7 +60,7 @@ class Traced(BaseModel):
     digest: str
 
 
-class Heads(BaseModel):
+class ExportedHeads(BaseModel):
     """Heads that were exported earlier, which the trail must still contain, and where to begin."""
 
     heads: Annotated[list[HeadModel], Field(max_length=1000)] = Field(default_factory=list)
@@ -68,7 +68,7 @@ class Heads(BaseModel):
     """The `next` of the verdict before; left out: from the first line."""
 
 
-class Verdict(BaseModel):
+class TrailVerdict(BaseModel):
     """How the trail was found, or ten thousand lines of it."""
 
     lines: int
@@ -109,14 +109,14 @@ def trail_routes(
         """Return who is behind a job of a place (`BACKEND:ID`), or behind what ran on a host at a time."""
         return [Traced(**one) for one in who(what, time)]
 
-    @router.post("/audit/verify", response_model=Verdict)
-    def verify(wanted: Heads, caller: Administrator) -> Verdict:
+    @router.post("/audit/verify", response_model=TrailVerdict)
+    def verify(wanted: ExportedHeads, caller: Administrator) -> TrailVerdict:
         """Find any line that was altered, removed or reordered, some thousand lines at a time."""
         anchors = [Head(one.number, one.sha256, one.signature) for one in wanted.heads]
         at = Head(wanted.after.number, wanted.after.sha256) if wanted.after else START
         found, last = trail.problems_after(at, anchors, _LINES)
         following = HeadModel(number=last.number, sha256=last.sha256) if last else None
-        return Verdict(lines=trail.head().number, problems=found[:_PROBLEMS], next=following)
+        return TrailVerdict(lines=trail.head().number, problems=found[:_PROBLEMS], next=following)
 
     @router.get("/sites", response_model=list[SiteView])
     def every_site(

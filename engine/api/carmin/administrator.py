@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import Depends
 
 from engine.api.carmin.caller import Caller
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.domain.access import may_administer
 from engine.domain.account import Account
 
 
 async def _administrator(caller: Caller) -> Account:
     if not may_administer(caller):
-        raise Refused(Code.PIPELINE_NOT_ALLOWED, "only administrators may do this", status=403)
+        raise CarminError(Code.PIPELINE_NOT_ALLOWED, "only administrators may do this", status=403)
     return caller
 
 

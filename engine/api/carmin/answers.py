@@ -14,7 +14,7 @@ from starlette.routing import Match
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.bodies import RefusedBody
 from engine.api.refusal_recorder import CODE, EXECUTION
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -50,7 +50,7 @@ def error(code: Code, message: str, status: int, *, retry_after: float = 0.0) ->
 
 def refusal(reason: EngineError) -> Response:
     """Make the answer to a client after a failure of ours."""
-    if isinstance(reason, Refused):
+    if isinstance(reason, CarminError):
         answer = error(reason.code, str(reason), reason.status, retry_after=reason.retry_after)
         answer.execution_id = reason.execution_id
         return answer

@@ -16,9 +16,9 @@ from engine.api.carmin.admin_trail import trail_routes
 from engine.api.carmin.admin_users import group_routes, user_routes
 from engine.api.carmin.answers import add_handlers, methods_of
 from engine.api.carmin.caller import Caller
-from engine.api.carmin.execution_view import Executions
+from engine.api.carmin.execution_view import CarminExecutions
 from engine.api.carmin.executions import execution_routes
-from engine.api.carmin.files import Files
+from engine.api.carmin.files import TreeFiles
 from engine.api.carmin.jobs import job_routes
 from engine.api.carmin.models import Error
 from engine.api.carmin.paths import path_routes
@@ -40,7 +40,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def carmin(portal: Portal, files: Files, failures: Failures, passwords: Passwords) -> FastAPI:
+def carmin(portal: Portal, files: TreeFiles, failures: Failures, passwords: Passwords) -> FastAPI:
     """Make the application below `/rest`."""
     app = FastAPI(
         title="CARMIN",
@@ -53,7 +53,7 @@ def carmin(portal: Portal, files: Files, failures: Failures, passwords: Password
         responses=_ERRORS,
     )
     settings = portal.settings
-    executions = Executions(portal.launches, files.tree)
+    executions = CarminExecutions(portal.launches, files.tree)
     routers = (
         platform_routes(settings.portal, portal.users, passwords),
         pipeline_routes(portal.pipelines),

@@ -15,7 +15,7 @@ from typing import IO, Protocol
 
 from engine.app.access.paths import DEEPEST, LONGEST
 from engine.app.access.tokens import Segments
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.names import is_text
 
 MOST = 10_000
@@ -27,7 +27,7 @@ _WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveMember:
     """A file or a directory of an archive."""
 
     path: Segments
@@ -37,13 +37,13 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
+class UploadedArchive:
     """An archive that was looked through, and is harmless."""
 
-    entries: list[Entry]
+    entries: list[ArchiveMember]
     _opened: zipfile.ZipFile | tarfile.TarFile
 
-    def open(self, entry: Entry) -> IO[bytes]:
+    def open(self, entry: ArchiveMember) -> IO[bytes]:
         """Open the content of a file."""
         if isinstance(self._opened, zipfile.ZipFile) and isinstance(entry.source, zipfile.ZipInfo):
             return self._opened.open(entry.source)
@@ -51,7 +51,7 @@ class Archive:
             found = self._opened.extractfile(entry.source)
             if found is not None:
                 return found
-        raise Refused(Code.GENERIC, "an entry of the archive is no file")
+        raise CarminError(Code.GENERIC, "an entry of the archive is no file")
 
 
 class _Readable(Protocol):
@@ -59,7 +59,7 @@ class _Readable(Protocol):
 
 
 @contextmanager
-def opened(data: bytes, levels: int) -> Iterator[Archive]:
+def opened(data: bytes, levels: int) -> Iterator[UploadedArchive]:
     """Open a zip or tar archive that is to be unpacked in a directory of so many levels.
 
     Raises:
@@ -69,26 +69,28 @@ def opened(data: bytes, levels: int) -> Iterator[Archive]:
     with ExitStack() as stack:
         try:
             archive = stack.enter_context(_read(stream, levels))
-        except Refused:
+        except CarminError:
             raise
         except Exception as error:  # whatever damaged bytes make of the libraries that read them
-            raise Refused(Code.GENERIC, f"not an archive that can be read: {error}"[:_WORDS]) from None
+            raise CarminError(Code.GENERIC, f"not an archive that can be read: {error}"[:_WORDS]) from None
         yield archive
 
 
 @contextmanager
-def _read(stream: io.BytesIO, levels: int) -> Iterator[Archive]:
+def _read(stream: io.BytesIO, levels: int) -> Iterator[UploadedArchive]:
     """Read an archive to its end, checksums included."""
     if zipfile.is_zipfile(stream):
         with zipfile.ZipFile(stream) as zipped:
-            found = Archive(_checked((_of_zip(one) for one in zipped.infolist()), levels), zipped)
+            found = UploadedArchive(_checked((_of_zip(one) for one in zipped.infolist()), levels), zipped)
             if broken := zipped.testzip():
-                raise Refused(Code.GENERIC, f"not an archive that can be read: {broken[:100]!r} is damaged")
+                raise CarminError(
+                    Code.GENERIC, f"not an archive that can be read: {broken[:100]!r} is damaged"
+                )
             yield found
         return
     stream.seek(0)
     with tarfile.open(fileobj=stream) as tar:
-        found = Archive(_checked((_of_tar(one) for one in tar), levels), tar)
+        found = UploadedArchive(_checked((_of_tar(one) for one in tar), levels), tar)
         for entry in found.entries:
             if not entry.directory:
                 _skim(found.open(entry), entry.size)
@@ -103,43 +105,43 @@ def _skim(file: _Readable, size: int | None) -> None:
     while piece := file.read(_PIECE):
         read += len(piece)
         if read > LARGEST:
-            raise Refused(Code.GENERIC, f"an archive has at most {LARGEST} bytes")
+            raise CarminError(Code.GENERIC, f"an archive has at most {LARGEST} bytes")
     if size is not None and read != size:
-        raise Refused(Code.GENERIC, "not an archive that can be read: it ends early")
+        raise CarminError(Code.GENERIC, "not an archive that can be read: it ends early")
 
 
-def _of_zip(info: zipfile.ZipInfo) -> Entry:
+def _of_zip(info: zipfile.ZipInfo) -> ArchiveMember:
     kind = (info.external_attr >> 16) & 0o170000
     if kind not in (0, 0o100000, 0o040000):
-        raise Refused(Code.GENERIC, "the archive holds a link or a device")
-    return Entry(_path(info.filename), info.is_dir(), info.file_size, info)
+        raise CarminError(Code.GENERIC, "the archive holds a link or a device")
+    return ArchiveMember(_path(info.filename), info.is_dir(), info.file_size, info)
 
 
-def _of_tar(info: tarfile.TarInfo) -> Entry:
+def _of_tar(info: tarfile.TarInfo) -> ArchiveMember:
     if not (info.isreg() or info.isdir()):
-        raise Refused(Code.GENERIC, "the archive holds a link or a device")
-    return Entry(_path(info.name), info.isdir(), info.size, info)
+        raise CarminError(Code.GENERIC, "the archive holds a link or a device")
+    return ArchiveMember(_path(info.name), info.isdir(), info.size, info)
 
 
 def _path(name: str) -> Segments:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     bad = name.startswith("/") or "\\" in name or "\0" in name or ".." in parts
     if bad or any(len(part.encode("utf-8", "surrogateescape")) > LONGEST for part in parts):
-        raise Refused(Code.GENERIC, "the archive holds a name that leads elsewhere")
+        raise CarminError(Code.GENERIC, "the archive holds a name that leads elsewhere")
     if not is_text(name):
-        raise Refused(Code.GENERIC, "the archive holds a name that is not UTF-8")
+        raise CarminError(Code.GENERIC, "the archive holds a name that is not UTF-8")
     return tuple(parts)
 
 
-def _checked(entries: Iterator[Entry], levels: int) -> list[Entry]:
-    found: list[Entry] = []
+def _checked(entries: Iterator[ArchiveMember], levels: int) -> list[ArchiveMember]:
+    found: list[ArchiveMember] = []
     size = 0
     for entry in entries:
         size += entry.size
         if len(found) >= MOST or size > LARGEST:
-            raise Refused(Code.GENERIC, f"an archive has at most {MOST} entries and {LARGEST} bytes")
+            raise CarminError(Code.GENERIC, f"an archive has at most {MOST} entries and {LARGEST} bytes")
         if levels + len(entry.path) > DEEPEST:
-            raise Refused(Code.GENERIC, f"a path has at most {DEEPEST} levels, those in an archive too")
+            raise CarminError(Code.GENERIC, f"a path has at most {DEEPEST} levels, those in an archive too")
         if entry.path:
             found.append(entry)
     return found

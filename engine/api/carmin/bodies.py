@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from engine.api.allowance import Allowance
 from engine.api.asgi import Message, Receive
 from engine.api.rate_limited_log import RateLimitedLog
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.documents import loads
 from engine.domain.account import Account
 
@@ -42,7 +42,7 @@ class Bodies:
         size = _announced(scope)
         if account is None:
             if size > OF_ANONYMOUS:
-                raise Refused(Code.NO_CREDENTIALS, "a key is needed")
+                raise CarminError(Code.NO_CREDENTIALS, "a key is needed")
             return receive
         if size > SMALL:
             self._take(account, size)
@@ -52,13 +52,13 @@ class Bodies:
         if seconds := self._allowance.wait(account.id, size):
             self._seldom.warn("more and larger documents than are read from one account")
             words = "too many large documents in a short time"
-            raise Refused(Code.GENERIC, words, status=429, retry_after=seconds)
+            raise CarminError(Code.GENERIC, words, status=429, retry_after=seconds)
 
 
 class RefusedBody(HTTPException):
     """A refusal that comes while a body is read: the framework lets no others pass."""
 
-    def __init__(self, reason: Refused) -> None:
+    def __init__(self, reason: CarminError) -> None:
         super().__init__(reason.status, str(reason))
         self.reason = reason
 
@@ -79,7 +79,7 @@ def document(receive: Receive, account: Account | None) -> Receive:
             message = await _whole(receive, most)
             if body := message.get("body"):
                 await run_in_threadpool(_check, body)
-        except Refused as reason:
+        except CarminError as reason:
             raise RefusedBody(reason) from None
         whole = True
         return message
@@ -97,7 +97,7 @@ async def _whole(receive: Receive, most: int) -> Message:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > most:
-            raise Refused(Code.GENERIC, f"a body has at most {most} bytes", status=413)
+            raise CarminError(Code.GENERIC, f"a body has at most {most} bytes", status=413)
     return {"type": "http.request", "body": bytes(body), "more_body": False}
 
 
@@ -107,7 +107,7 @@ def _check(body: bytes) -> None:
     except (json.JSONDecodeError, UnicodeDecodeError):
         return  # no document: not every route wants one, and those that do say so
     except ValueError as error:
-        raise Refused(Code.BAD_INPUT, f"the request: {error}") from None
+        raise CarminError(Code.BAD_INPUT, f"the request: {error}") from None
 
 
 def _counted(receive: Receive, take: Callable[[int], Any]) -> Receive:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.failures import Failures
 from engine.app.portal.users import Users
 from engine.domain.account import Account
@@ -42,9 +42,9 @@ class Authenticator:
         found = self.bearer(token) if token else self.users.by_secret(secret)
         if found is None:
             if self.failures.too_many(address):
-                raise Refused(Code.AUTHENTICATION, "too many wrong keys; wait a minute", status=429)
+                raise CarminError(Code.AUTHENTICATION, "too many wrong keys; wait a minute", status=429)
             self.failures.add(address)
-            raise Refused(Code.BAD_CREDENTIALS, "Bad credentials")
+            raise CarminError(Code.BAD_CREDENTIALS, "Bad credentials")
         return found
 
 
@@ -73,7 +73,7 @@ def _shown(method: str, headers: Mapping[str, str]) -> tuple[str, str]:
 async def _known(request: Request) -> Account:
     account = request.state.account
     if not isinstance(account, Account):
-        raise Refused(Code.NO_CREDENTIALS, "Full authentication is required to access this resource")
+        raise CarminError(Code.NO_CREDENTIALS, "Full authentication is required to access this resource")
     return account
 
 

@@ -11,13 +11,13 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from engine.api.carmin import archives
-from engine.api.carmin.files import Files
+from engine.api.carmin.files import TreeFiles
 from engine.api.carmin.models import UploadData
 from engine.app.access.tokens import Segments
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.documents import loads
 from engine.app.portal.records import Records
-from engine.app.portal.virtual import Kind, Location, owner_of
+from engine.app.portal.virtual import Kind, VirtualTarget, owner_of
 
 ENVELOPE = "application/carmin+json"
 LARGEST = 64 << 20
@@ -25,13 +25,13 @@ LARGEST = 64 << 20
 _PIECE = 1 << 20
 
 
-def must_be_inside(location: Location) -> None:
+def must_be_inside(location: VirtualTarget) -> None:
     """Return if something may be written or removed there."""
     if location.kind is not Kind.INSIDE:
-        raise Refused(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be written or removed")
+        raise CarminError(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be written or removed")
 
 
-def make(files: Files, records: Records, location: Location) -> None:
+def make(files: TreeFiles, records: Records, location: VirtualTarget) -> None:
     """Make a directory."""
     records.check_writable(location.stored)
     files.tree.make(location.stored)
@@ -43,7 +43,7 @@ async def whole(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > LARGEST:
-            raise Refused(
+            raise CarminError(
                 Code.GENERIC, f"a document has at most {LARGEST} bytes; send the file as it is", status=413
             )
     return bytes(body)
@@ -54,26 +54,26 @@ def envelope(body: bytes) -> UploadData:
     try:
         return UploadData.model_validate(loads(body))
     except (ValueError, ValidationError):
-        raise Refused(
+        raise CarminError(
             Code.BAD_INPUT, 'a document {"base64Content", "type": "File" or "Archive", "md5"} is needed'
         ) from None
 
 
-def unpack(files: Files, records: Records, location: Location, data: UploadData) -> None:
+def unpack(files: TreeFiles, records: Records, location: VirtualTarget, data: UploadData) -> None:
     """Write what a document holds."""
     try:
         content = base64.b64decode(data.base64Content, validate=True)
     except (binascii.Error, ValueError):
-        raise Refused(Code.BAD_INPUT, "base64Content is no base64") from None
+        raise CarminError(Code.BAD_INPUT, "base64Content is no base64") from None
     if data.md5 and hashlib.md5(content, usedforsecurity=False).hexdigest() != data.md5.lower():
-        raise Refused(Code.BAD_INPUT, "the content is not what its md5 says")
+        raise CarminError(Code.BAD_INPUT, "the content is not what its md5 says")
     if data.type == "File":
         must_be_inside(location)
         records.check_writable(location.stored)
         _write(files, location, location.stored, [content], len(content))
         return
     if location.kind is Kind.ABOVE:
-        raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be unpacked there")
+        raise CarminError(Code.DATA_NOT_ALLOWED, "nothing can be unpacked there")
     with archives.opened(content, len(location.path)) as archive:
         make(files, records, location)
         for entry in archive.entries:
@@ -87,7 +87,7 @@ def unpack(files: Files, records: Records, location: Location, data: UploadData)
                 _write(files, location, target, pieces, entry.size)
 
 
-def _write(files: Files, location: Location, target: Segments, pieces: Any, size: int) -> None:
+def _write(files: TreeFiles, location: VirtualTarget, target: Segments, pieces: Any, size: int) -> None:
     incoming = files.tree.receive(("md5",))
     owner = owner_of(location.stored)
     try:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from engine.api.carmin.models import ExecutionModel, JobModel, ResultProperties
-from engine.app.portal.carmin import Code, Refused, execution_status, job_status
+from engine.app.portal.carmin import CarminError, Code, execution_status, job_status
 from engine.app.portal.launches import Launches, Result
 from engine.app.portal.tree import FileTree
 from engine.domain.execution import ExecutionState
@@ -21,7 +21,7 @@ MANY = 1000
 _TOGETHER = 8
 
 
-class Executions:
+class CarminExecutions:
     """Tells executions."""
 
     def __init__(self, launches: Launches, tree: FileTree) -> None:
@@ -78,7 +78,7 @@ class Executions:
         try:
             job = app.job(found.execution_id, number + 1)
         except (NotFound, OverflowError):
-            raise Refused(Code.GENERIC, f"this execution has no job {number}") from None
+            raise CarminError(Code.GENERIC, f"this execution has no job {number}") from None
         tries = app.tries(job)
 
         def pieces() -> Iterator[bytes]:

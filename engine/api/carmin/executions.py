@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import TypeAdapter
 
 from engine.api.carmin.caller import Caller
-from engine.api.carmin.execution_view import Executions
+from engine.api.carmin.execution_view import CarminExecutions
 from engine.api.carmin.models import (
     ChangedExecution,
     Deletion,
@@ -19,7 +19,7 @@ from engine.api.carmin.models import (
     ResultProperties,
 )
 from engine.api.carmin.platform import LIMIT
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.launches import Launches
 from engine.app.portal.launching import Launcher, LaunchRequest
 from engine.domain.access import Action, may_touch_execution
@@ -30,7 +30,7 @@ _ONE = TypeAdapter(ExecutionModel)
 _LIST = TypeAdapter(list[ExecutionModel])
 
 
-def execution_routes(launcher: Launcher, launches: Launches, executions: Executions) -> APIRouter:
+def execution_routes(launcher: Launcher, launches: Launches, executions: CarminExecutions) -> APIRouter:
     """Make the routes `/executions...`."""
     router = APIRouter(tags=["executions"])
 
@@ -49,7 +49,7 @@ def execution_routes(launcher: Launcher, launches: Launches, executions: Executi
     def create(wanted: NewExecution, caller: Caller, request: Request) -> ExecutionModel:
         """Start an execution of a pipeline, of a descriptor in `descriptor`, or of a DOI."""
         if wanted.timeout:
-            raise Refused(Code.BAD_EXECUTION, "a timeout is not supported")
+            raise CarminError(Code.BAD_EXECUTION, "a timeout is not supported")
         made = launcher.launch(
             caller,
             LaunchRequest(
@@ -81,7 +81,7 @@ def execution_routes(launcher: Launcher, launches: Launches, executions: Executi
     @router.get("/executions/examples/{id_}", response_model=ExecutionModel)
     def example(id_: str, caller: Caller) -> ExecutionModel:
         """One of them."""
-        raise Refused(Code.BAD_EXAMPLE, "there is no such example")
+        raise CarminError(Code.BAD_EXAMPLE, "there is no such example")
 
     @router.get("/executions/{id_}", response_model=ExecutionModel)
     def one(id_: str, caller: Caller) -> Response:
@@ -99,7 +99,7 @@ def execution_routes(launcher: Launcher, launches: Launches, executions: Executi
     def change(id_: str, wanted: ChangedExecution, caller: Caller) -> ExecutionModel:
         """Give it another name."""
         if wanted.timeout:
-            raise Refused(Code.GENERIC, "a timeout is not supported")
+            raise CarminError(Code.GENERIC, "a timeout is not supported")
         if wanted.name is None:
             return executions.whole(launches.find(caller, id_, Action.READ))
         return executions.whole(launches.rename(caller, id_, wanted.name))
@@ -181,7 +181,7 @@ def _json(kind: TypeAdapter[Any], value: Any) -> Response:
     return Response(kind.dump_json(value), media_type="application/json")
 
 
-def _only(executions: Executions, found: Launch, stream: str) -> Response:
+def _only(executions: CarminExecutions, found: Launch, stream: str) -> Response:
     if executions.jobs(found) != 1:
         return PlainTextResponse(_SEVERAL)
     return _text(executions.log(found, 0, stream))
@@ -193,5 +193,5 @@ def _text(pieces: Iterator[bytes]) -> Response:
 
 def _plain(text: str | None) -> str | None:
     if text is not None and not text.isprintable():
-        raise Refused(Code.GENERIC, "studyIdentifier is no text")
+        raise CarminError(Code.GENERIC, "studyIdentifier is no text")
     return text

@@ -15,16 +15,16 @@ import structlog
 from fastapi import Request, Response
 
 from engine.api import ranges
-from engine.api.asgi import Disconnected, Message, Receive, Refusal, Send
+from engine.api.asgi import Disconnected, HttpRefusal, Message, Receive, Send
 from engine.api.carmin.tar import TarBody
 from engine.api.digests import requested_algorithm
 from engine.api.rate_limited_log import RateLimitedLog
 from engine.api.receiving import receive_into
 from engine.api.sending import FIRST, send_file
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.quotas import QuotaExceeded, Quotas
 from engine.app.portal.tree import FileTree, OpenFile
-from engine.app.portal.virtual import Location, owner_of
+from engine.app.portal.virtual import VirtualTarget, owner_of
 from engine.app.shares import Shares
 from engine.errors import EngineError
 
@@ -44,7 +44,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class TreeFiles:
     """What lies in the tree, with all that moving it needs."""
 
     tree: FileTree
@@ -67,7 +67,7 @@ class Files:
         """Call something that may block for long."""
         return await asyncio.get_running_loop().run_in_executor(self.transfers, partial(function, *arguments))
 
-    async def receive(self, request: Request, location: Location) -> int:
+    async def receive(self, request: Request, location: VirtualTarget) -> int:
         """Receive the body of a request as a file, whole or not at all; return its size. A checksum is
         computed on the way for whoever asks (`Want-Digest`), else when it is needed: it costs more than all
         else.
@@ -100,13 +100,13 @@ class Files:
         if size > self.tree.free():
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def content(self, request: Request, location: Location) -> Response:
+    def content(self, request: Request, location: VirtualTarget) -> Response:
         """Send a file, or the part of it that is asked for; a directory as a tar. Block until it begins."""
         directory = self.tree.item(location.stored).directory
         shares, account = self.tars if directory else self.files, request.state.account.id
         if not shares.take(account):
             self.seldom.warn("more downloads at a time than one account may have")
-            raise Refused(Code.GENERIC, "too many downloads at a time", status=429, retry_after=5)
+            raise CarminError(Code.GENERIC, "too many downloads at a time", status=429, retry_after=5)
         try:
             body = TarBody(self.tree, location.stored) if directory else self._file(request, location)
         except BaseException:
@@ -114,7 +114,7 @@ class Files:
             raise
         return Shared(body, shares, account)
 
-    def _file(self, request: Request, location: Location) -> Response:
+    def _file(self, request: Request, location: VirtualTarget) -> Response:
         file = self.tree.open(location.stored)
         try:
             piece = ranges.choose(dict(request.headers), file.size, file.tag)
@@ -143,7 +143,7 @@ class Shared(Response):
 class FileBody(Response):
     """A file on its way; closes it at the end."""
 
-    def __init__(self, file: OpenFile, piece: ranges.Piece, first: bytes, executor: Executor) -> None:
+    def __init__(self, file: OpenFile, piece: ranges.RangeReply, first: bytes, executor: Executor) -> None:
         headers = {
             "Accept-Ranges": "bytes",
             **({"ETag": file.tag} if file.tag else {}),
@@ -178,16 +178,16 @@ class FileBody(Response):
             await asyncio.get_running_loop().run_in_executor(self._executor, self._file.close)
 
 
-def refused(error: OSError | QuotaExceeded | Refusal) -> Refused:
+def refused(error: OSError | QuotaExceeded | HttpRefusal) -> CarminError:
     """Translate trouble with the disk for a client, without any path of this machine."""
     if isinstance(error, QuotaExceeded):
-        return Refused(Code.GENERIC, f"your quota is used up: {error}", status=413)
-    if isinstance(error, Refusal):
-        return Refused(Code.GENERIC, error.words)
+        return CarminError(Code.GENERIC, f"your quota is used up: {error}", status=413)
+    if isinstance(error, HttpRefusal):
+        return CarminError(Code.GENERIC, error.words)
     number = error.errno or 0
     if number in (errno.ENOSPC, errno.EDQUOT):
-        return Refused(Code.GENERIC, "the disk of the platform is full", status=413)
+        return CarminError(Code.GENERIC, "the disk of the platform is full", status=413)
     if number not in _WORDS:
         log.error("the disk of the tree fails", why=os.strerror(number))
-        return Refused(Code.GENERIC, "the platform cannot read or write this now; try later", status=503)
-    return Refused(Code.GENERIC, _WORDS[number])
+        return CarminError(Code.GENERIC, "the platform cannot read or write this now; try later", status=503)
+    return CarminError(Code.GENERIC, _WORDS[number])

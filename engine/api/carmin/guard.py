@@ -19,7 +19,7 @@ from engine.api.carmin.answers import refusal
 from engine.api.carmin.bodies import Bodies, document
 from engine.api.carmin.caller import Authenticator
 from engine.api.rate_limited_log import RateLimitedLog
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.failures import Failures
 from engine.clock import Clock
 from engine.errors import Unavailable
@@ -53,7 +53,7 @@ class _Answered:
     started: float = field(default_factory=time.perf_counter)
 
 
-class Guard:
+class RequestGuard:
     """An ASGI application around another."""
 
     def __init__(self, app: Any, doorkeeper: Authenticator, observe: Observe, clock: Clock) -> None:
@@ -100,9 +100,9 @@ class Guard:
     async def _guarded(self, scope: Message, receive: Receive, send: Send) -> None:
         try:
             if b"apikey=" in unquote_to_bytes(scope.get("query_string", b"")).lower():
-                raise Refused(Code.BAD_CREDENTIALS, "a key never stands in a URL; revoke it", status=400)
+                raise CarminError(Code.BAD_CREDENTIALS, "a key never stands in a URL; revoke it", status=400)
             scope["state"]["account"] = await self._account(scope)
-        except (Refused, Unavailable) as error:
+        except (CarminError, Unavailable) as error:
             await refusal(error)(scope, receive, send)
             return
         account = scope["state"]["account"]
@@ -118,7 +118,7 @@ class Guard:
         try:
             if envelope or not is_file:
                 receive = self._bodies.admit(scope, receive, account)
-        except Refused as error:
+        except CarminError as error:
             await refusal(error)(scope, receive, send)
             return
         if not is_file:

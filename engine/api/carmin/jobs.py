@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from engine.api.carmin.caller import Caller
-from engine.app.portal.carmin import Code, Refused, job_states, job_status
+from engine.app.portal.carmin import CarminError, Code, job_states, job_status
 from engine.app.portal.launches import Launches
 from engine.clock import iso
 from engine.domain.access import Action
@@ -39,14 +39,14 @@ class JobPage(BaseModel):
     next: int | None
 
 
-class Phase(BaseModel):
+class NodePhase(BaseModel):
     """What a node did, and how long that took."""
 
     name: str
     seconds: float
 
 
-class Event(BaseModel):
+class EventModel(BaseModel):
     """Something that happened."""
 
     at: str
@@ -56,8 +56,8 @@ class Event(BaseModel):
 class JobStory(JobLine):
     """A job with all that happened to it."""
 
-    phases: list[Phase]
-    story: list[Event]
+    phases: list[NodePhase]
+    story: list[EventModel]
 
 
 class Place(BaseModel):
@@ -68,7 +68,7 @@ class Place(BaseModel):
     ready: int
 
 
-class Health(BaseModel):
+class PlatformHealth(BaseModel):
     """How the platform stands."""
 
     places: list[Place]
@@ -102,21 +102,21 @@ def job_routes(launches: Launches) -> APIRouter:
         try:
             job, history, report = launches.history(found, number + 1)
         except (NotFound, OverflowError):
-            raise Refused(Code.GENERIC, f"this execution has no job {number}") from None
+            raise CarminError(Code.GENERIC, f"this execution has no job {number}") from None
         return JobStory(
             **_line(job).model_dump(),
             phases=[_phase(each) for each in report.get("phases", [])],
-            story=[Event(at=each["at"], words=each["words"]) for each in history],
+            story=[EventModel(at=each["at"], words=each["words"]) for each in history],
         )
 
-    @router.get("/health", response_model=Health)
-    def health(caller: Caller) -> Health:
+    @router.get("/health", response_model=PlatformHealth)
+    def health(caller: Caller) -> PlatformHealth:
         """Return how much runs and waits at each place, and why nothing moves, if so."""
         backends = [
             Place(name=name, active=active, ready=ready)
             for name, (active, ready) in sorted(launches.backends().items())
         ]
-        return Health(places=backends, trouble=launches.trouble() if caller.is_admin else "")
+        return PlatformHealth(places=backends, trouble=launches.trouble() if caller.is_admin else "")
 
     return router
 
@@ -133,5 +133,5 @@ def _line(one: Job | JobRow) -> JobLine:
     )
 
 
-def _phase(one: Mapping[str, Any]) -> Phase:
-    return Phase(name=str(one["name"]), seconds=float(one.get("seconds", 0.0)))
+def _phase(one: Mapping[str, Any]) -> NodePhase:
+    return NodePhase(name=str(one["name"]), seconds=float(one.get("seconds", 0.0)))

@@ -37,7 +37,7 @@ class PlatformProperties(BaseModel):
     oidcLoginProviders: list[str]
 
 
-class Credentials(BaseModel):
+class NameAndPassword(BaseModel):
     """A name and a password."""
 
     username: str = Field(max_length=255)

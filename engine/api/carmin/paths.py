@@ -14,15 +14,15 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from engine.api.asgi import Disconnected
 from engine.api.carmin.caller import Caller
 from engine.api.carmin.envelopes import ENVELOPE, envelope, make, must_be_inside, unpack, whole
-from engine.api.carmin.files import Files, refused
+from engine.api.carmin.files import TreeFiles, refused
 from engine.api.carmin.models import Existence, PathMd5, PathProperties, UploadData
 from engine.app.portal import names, virtual
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.quotas import QuotaExceeded
 from engine.app.portal.records import Records
 from engine.app.portal.trash import discard
-from engine.app.portal.tree import Item
-from engine.app.portal.virtual import Kind, Location, owner_of
+from engine.app.portal.tree import FileItem
+from engine.app.portal.virtual import Kind, VirtualTarget, owner_of
 from engine.domain.account import Account
 
 _T = TypeVar("_T")
@@ -64,7 +64,7 @@ _BODY = {
 }
 
 
-def path_routes(files: Files, records: Records) -> APIRouter:
+def path_routes(files: TreeFiles, records: Records) -> APIRouter:
     """`/path/...`."""
     router = APIRouter(tags=["data"])
     asked: dict[int | str, dict[str, Any]] = {
@@ -100,7 +100,7 @@ def path_routes(files: Files, records: Records) -> APIRouter:
         raw = _raw(request)
         location = virtual.locate(caller, raw)
         if not names.is_text(location.text):
-            raise Refused(Code.GENERIC, "a name is UTF-8, percent-encoded")
+            raise CarminError(Code.GENERIC, "a name is UTF-8, percent-encoded")
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         directory = kind != ENVELOPE and (raw.endswith(b"/") or _is_empty(request, kind))
         if not directory:
@@ -110,13 +110,13 @@ def path_routes(files: Files, records: Records) -> APIRouter:
             await _os_errors(files.transfer(unpack, files, records, location, data))
         elif directory:
             if location.kind is Kind.ABOVE:
-                raise Refused(Code.DATA_NOT_ALLOWED, "nothing can be made there")
+                raise CarminError(Code.DATA_NOT_ALLOWED, "nothing can be made there")
             await _os_errors(files.run(make, files, records, location))
         else:
             must_be_inside(location)
             await _os_errors(files.run(records.check_writable, location.stored))
             if not files.uploads.take(caller.id):
-                raise Refused(Code.GENERIC, "too many uploads at a time", status=429, retry_after=5)
+                raise CarminError(Code.GENERIC, "too many uploads at a time", status=429, retry_after=5)
             try:
                 await files.receive(request, location)
             except (OSError, QuotaExceeded) as error:
@@ -148,7 +148,7 @@ async def _os_errors(work: Awaitable[_T]) -> _T:
         raise refused(error) from None
 
 
-async def _located(files: Files, account: Account, raw: bytes) -> Location:
+async def _located(files: TreeFiles, account: Account, raw: bytes) -> VirtualTarget:
     """Return where a path leads that may be written as it was told."""
     location = virtual.locate(account, raw)
     if any(names.meant(name) for name in location.path):
@@ -156,7 +156,7 @@ async def _located(files: Files, account: Account, raw: bytes) -> Location:
     return location
 
 
-def _found(files: Files, location: Location) -> Location:
+def _found(files: TreeFiles, location: VirtualTarget) -> VirtualTarget:
     """Find a path: a name that is there as it is written goes before one that is only shown like it."""
     start = len(location.path) - len(location.stored)
     path, stored = location.path, location.stored
@@ -169,7 +169,7 @@ def _found(files: Files, location: Location) -> Location:
         except (FileNotFoundError, NotADirectoryError):
             stored = (*stored[:at], odd, *stored[at + 1 :])
             path = (*path[: start + at], odd, *path[start + at + 1 :])
-    return Location(path, location.kind, stored)
+    return VirtualTarget(path, location.kind, stored)
 
 
 def _raw(request: Request) -> bytes:
@@ -188,7 +188,9 @@ def _is_empty(request: Request, kind: str) -> bool:
 # --- asking ---------------------------------------------------------------------------------------
 
 
-def _asked(files: Files, request: Request, account: Account, location: Location, action: Action) -> Response:
+def _asked(
+    files: TreeFiles, request: Request, account: Account, location: VirtualTarget, action: Action
+) -> Response:
     if action == "exists":
         return JSONResponse(Existence(exists=_item(files, location) is not None).model_dump())
     if action == "properties":
@@ -196,13 +198,13 @@ def _asked(files: Files, request: Request, account: Account, location: Location,
     if action == "list":
         return JSONResponse([one.model_dump() for one in _list(files, account, location)])
     if location.kind is Kind.ABOVE:
-        raise Refused(Code.GENERIC, "it is a directory of the platform")
+        raise CarminError(Code.GENERIC, "it is a directory of the platform")
     if action == "md5":
         return JSONResponse(PathMd5(md5=files.tree.md5(location.stored)).model_dump())
     return files.content(request, location)
 
 
-def _item(files: Files, location: Location) -> Item | None:
+def _item(files: TreeFiles, location: VirtualTarget) -> FileItem | None:
     """Describe a path; roots are there before anything was put into them."""
     if location.kind is Kind.ABOVE:
         return files.tree.item(())
@@ -215,7 +217,7 @@ def _item(files: Files, location: Location) -> Item | None:
     return files.tree.item(location.stored)
 
 
-def _properties(files: Files, account: Account, location: Location) -> PathProperties:
+def _properties(files: TreeFiles, account: Account, location: VirtualTarget) -> PathProperties:
     item = _item(files, location)
     if item is None:
         return _entry(location.text, exists=False)
@@ -225,19 +227,19 @@ def _properties(files: Files, account: Account, location: Location) -> PathPrope
     return _entry(location.text, item.modified, item.size)
 
 
-def _names(files: Files, account: Account, location: Location) -> list[str]:
+def _names(files: TreeFiles, account: Account, location: VirtualTarget) -> list[str]:
     if location.kind is Kind.ABOVE:
         return virtual.roots(account) if location.path else [virtual.ROOT]
     return [one.name for one in files.tree.items(location.stored)]
 
 
-def _list(files: Files, account: Account, location: Location) -> list[PathProperties]:
+def _list(files: TreeFiles, account: Account, location: VirtualTarget) -> list[PathProperties]:
     base = location.text.rstrip("/")
     if location.kind is Kind.ABOVE:
         return [_entry(f"{base}/{name}", directory=True) for name in _names(files, account, location)]
     item = _item(files, location)
     if item is None or not item.directory:
-        raise Refused(Code.GENERIC, f"{location.text} is no directory")
+        raise CarminError(Code.GENERIC, f"{location.text} is no directory")
     return [
         _entry(f"{base}/{one.name}", one.modified, one.size, directory=one.directory)
         for one in files.tree.items(location.stored)
@@ -264,7 +266,7 @@ def _entry(
 # --- changing -------------------------------------------------------------------------------------
 
 
-def _check_parent(files: Files, records: Records, location: Location) -> None:
+def _check_parent(files: TreeFiles, records: Records, location: VirtualTarget) -> None:
     """See that there is a directory in which a file can be put.
 
     VIP makes none on the way of a file, and its client counts on it: a misspelt path is told.
@@ -272,7 +274,7 @@ def _check_parent(files: Files, records: Records, location: Location) -> None:
     if location.kind is not Kind.INSIDE:
         return
     records.check_writable(location.stored)
-    parent = Location(
+    parent = VirtualTarget(
         location.path[:-1],
         Kind.ROOT if len(location.path) == 3 else Kind.INSIDE,  # /vip, the root, the name
         location.stored[:-1],
@@ -280,10 +282,10 @@ def _check_parent(files: Files, records: Records, location: Location) -> None:
     item = _item(files, parent)
     if item is None or not item.directory:
         what = "is no directory" if item else "does not exist"
-        raise Refused(Code.GENERIC, f"{parent.text} {what}", remedy="make the directory first")
+        raise CarminError(Code.GENERIC, f"{parent.text} {what}", remedy="make the directory first")
 
 
-def _delete(files: Files, records: Records, account: Account, location: Location) -> None:
+def _delete(files: TreeFiles, records: Records, account: Account, location: VirtualTarget) -> None:
     records.check_writable(location.stored)
     discard(files.tree, location.stored, account.id)
     files.quotas.forget(owner_of(location.stored), f"users/{account.id}")

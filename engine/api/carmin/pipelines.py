@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse, Response
 
 from engine.api.carmin.caller import Caller, MaybeCaller
 from engine.api.carmin.models import Parameter, PipelineModel
-from engine.app.portal.carmin import Code, Refused
-from engine.app.portal.pipelines import Pipelines, Published
+from engine.app.portal.carmin import CarminError, Code
+from engine.app.portal.pipelines import Pipelines, UsablePipeline
 from engine.app.portal.values import hidden_inputs
 from engine.domain.account import Account
 from engine.domain.tool import InputType, ToolInput
@@ -41,7 +41,7 @@ def pipeline_routes(pipelines: Pipelines) -> APIRouter:
         them.
         """
         if caller is None and public is None:
-            raise Refused(Code.NO_CREDENTIALS, "Full authentication is required to access this resource")
+            raise CarminError(Code.NO_CREDENTIALS, "Full authentication is required to access this resource")
         if property is not None:
             return []  # ours have none
         if pipelineId is not None and caller is not None:
@@ -84,7 +84,7 @@ def _listed(identifier: str, *, execute: bool) -> PipelineModel:
     )
 
 
-def _model(published: Published) -> PipelineModel:
+def _model(published: UsablePipeline) -> PipelineModel:
     tool = published.compiled.tool
     hidden = hidden_inputs(tool)
     listed = _listed(published.pipeline.identifier, execute=True)

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from engine.api.carmin.caller import HEADER
-from engine.api.carmin.models import AuthenticationHeader, Credentials, ErrorCode, PlatformProperties
+from engine.api.carmin.models import AuthenticationHeader, ErrorCode, NameAndPassword, PlatformProperties
 from engine.api.passwords import Passwords
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.users import Users
 from engine.settings.service import PortalSection
 
@@ -29,12 +29,12 @@ def platform_routes(settings: PortalSection, users: Users, passwords: Passwords)
         return properties
 
     @router.post("/authenticate", response_model=AuthenticationHeader)
-    async def authenticate(credentials: Credentials, request: Request) -> AuthenticationHeader:
+    async def authenticate(credentials: NameAndPassword, request: Request) -> AuthenticationHeader:
         """Change a name and a password for the header that opens everything else."""
         address = request.client.host if request.client else ""
         account = await passwords.account(credentials.username, credentials.password, address)
         if account is None:
-            raise Refused(Code.BAD_CREDENTIALS, "Bad credentials")
+            raise CarminError(Code.BAD_CREDENTIALS, "Bad credentials")
         session = await run_in_threadpool(users.session, account)
         return AuthenticationHeader(httpHeader=HEADER, httpHeaderValue=session)
 

@@ -74,7 +74,7 @@ class Publication(BaseModel):
     """Whether a pipeline of this identifier that was never used may be replaced."""
 
 
-class Refusal(BaseModel):
+class ProposalRefusal(BaseModel):
     """Why a proposal is refused."""
 
     model_config = ConfigDict(extra="ignore")
@@ -120,7 +120,7 @@ def proposal_routes(proposing: Callable[[str], Proposing]) -> APIRouter:
         return mine.examine(id)
 
     @router.post("/admin/proposals/{id}/refuse", status_code=204, tags=[TAG])
-    def refuse(id: str, wanted: Refusal, caller: Administrator) -> Response:
+    def refuse(id: str, wanted: ProposalRefusal, caller: Administrator) -> Response:
         """Refuse what was proposed, with words for its user."""
         proposing(caller.id).refuse(id, wanted.reason)
         return Response(status_code=204)

@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 from engine.api.asgi import Message, Receive, Send
 from engine.api.carmin.app import carmin
 from engine.api.carmin.caller import Authenticator, Bearer
-from engine.api.carmin.files import Files
-from engine.api.carmin.guard import Guard, Observe
+from engine.api.carmin.files import TreeFiles
+from engine.api.carmin.guard import Observe, RequestGuard
 from engine.api.passwords import Passwords
 from engine.app.portal.failures import Failures
 from engine.app.portal.portal import Portal
@@ -24,7 +24,7 @@ _TRANSFERS = 64
 """Files that move at a time; nothing is held in memory for the others but their requests."""
 
 
-class Rest:
+class RestApplication:
     """The ASGI application below `/rest`."""
 
     def __init__(self, portal: Portal, tree: FileTree, clock: Clock, observe: Observe) -> None:
@@ -34,9 +34,9 @@ class Rest:
         self._executor = ThreadPoolExecutor(_THREADS, "files")
         self._transfers = ThreadPoolExecutor(_TRANSFERS, "transfers")
 
-        files = Files(tree, portal.quotas, self._executor, self._transfers)
+        files = TreeFiles(tree, portal.quotas, self._executor, self._transfers)
         doorkeeper = Authenticator(portal.users, _bearer(portal, clock), failures)
-        guard = Guard(carmin(portal, files, failures, self.passwords), doorkeeper, observe, clock)
+        guard = RequestGuard(carmin(portal, files, failures, self.passwords), doorkeeper, observe, clock)
         self._app: ASGIApp = _for_pages(guard, portal.settings.portal.origins)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

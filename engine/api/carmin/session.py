@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from engine.api.carmin.caller import COOKIE
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.failures import Failures
 from engine.app.portal.users import Users
 
@@ -31,9 +31,9 @@ def session_routes(users: Users, failures: Failures) -> APIRouter:
             or users.by_secret(wanted.apikey) is None
         ):
             if failures.too_many(address):
-                raise Refused(Code.AUTHENTICATION, "too many wrong keys; wait a minute", status=429)
+                raise CarminError(Code.AUTHENTICATION, "too many wrong keys; wait a minute", status=429)
             failures.add(address)
-            raise Refused(Code.BAD_CREDENTIALS, "this key opens nothing")
+            raise CarminError(Code.BAD_CREDENTIALS, "this key opens nothing")
         answer = Response(status_code=204)
         answer.set_cookie(
             COOKIE,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from engine.api.carmin.administrator import TAG, Administrator
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.users import Users
 from engine.errors import BadRequest
 
@@ -33,7 +33,7 @@ def statistics_routes(usage: Usage, users: Users) -> APIRouter:
         try:
             return usage(list(dict.fromkeys(by or ["user"])), since, until)
         except BadRequest as error:
-            raise Refused(Code.GENERIC, str(error)) from None
+            raise CarminError(Code.GENERIC, str(error)) from None
 
     @router.get("/statistics/service/vip", response_model=dict[str, Any])
     @router.get("/statistics/service/vip/{start}", response_model=dict[str, Any])
@@ -64,4 +64,4 @@ def _month(date: str) -> str:
         day, month, year = (int(part) for part in found.groups()[:3]) if found else (0, 0, 0)
         return datetime(year, month, day, tzinfo=UTC).strftime("%Y-%m")
     except ValueError:
-        raise Refused(Code.BAD_DATE, f"{date[:40]!r} is no date: dd-MM-yyyy HH:mm:ss") from None
+        raise CarminError(Code.BAD_DATE, f"{date[:40]!r} is no date: dd-MM-yyyy HH:mm:ss") from None

@@ -14,7 +14,7 @@ from engine.app.access.needs import embedded_url
 from engine.app.access.paths import encoded
 from engine.app.access.tokens import Segments
 from engine.app.portal.site import path_on_this_machine
-from engine.app.portal.tree import Item
+from engine.app.portal.tree import FileItem
 from engine.settings.service import ApiSection
 
 
@@ -49,11 +49,11 @@ class DirectoryTree:
 
     # --- looking ----------------------------------------------------------------------------------
 
-    def item(self, path: Segments) -> Item:
+    def item(self, path: Segments) -> FileItem:
         """Describe what lies there."""
         return _item(self._tree.item(path))
 
-    def items(self, path: Segments) -> Sequence[Item]:
+    def items(self, path: Segments) -> Sequence[FileItem]:
         """List what is directly in a directory."""
         return [_item(one) for one in self._tree.items(path)]
 
@@ -115,6 +115,6 @@ class DirectoryTree:
         return self.records(path), [self.address(path, remote=True)] if remote else []
 
 
-def _item(one: directory.Item) -> Item:
+def _item(one: directory.TreeEntry) -> FileItem:
     size = 0 if one.directory else one.found.st_size
-    return Item(one.name, one.directory, size, one.found.st_mtime)
+    return FileItem(one.name, one.directory, size, one.found.st_mtime)

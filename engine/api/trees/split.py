@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.api.trees.directory import DirectoryTree
 from engine.api.trees.storage import StorageTree
 from engine.app.access.tokens import Segments
-from engine.app.portal.tree import IncomingFile, Item, OpenFile
+from engine.app.portal.tree import FileItem, IncomingFile, OpenFile
 from engine.app.portal.virtual import is_record
 
 
@@ -24,11 +24,11 @@ class SplitTree:
 
     # --- looking ----------------------------------------------------------------------------------
 
-    def item(self, path: Segments) -> Item:
+    def item(self, path: Segments) -> FileItem:
         """Describe what lies there."""
         return self._of(path).item(path)
 
-    def items(self, path: Segments) -> Sequence[Item]:
+    def items(self, path: Segments) -> Sequence[FileItem]:
         """List what is directly in a directory."""
         return self._of(path).items(path)
 

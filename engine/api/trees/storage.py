@@ -20,10 +20,10 @@ from engine.api.tree import Tree
 from engine.api.trees.path_locks import PathLocks
 from engine.api.trees.refusals import as_os_errors, error
 from engine.api.trees.remote_file import RemoteFile
-from engine.api.trees.sums import Sums, is_stable
+from engine.api.trees.sums import ChecksumCache, is_stable
 from engine.app.access.tokens import Segments
-from engine.app.portal.site import Site
-from engine.app.portal.tree import Item
+from engine.app.portal.site import TreeStorage
+from engine.app.portal.tree import FileItem
 from engine.clock import Clock, SystemClock
 from engine.errors import EngineError
 from engine.ports import Stat, Storage, entries
@@ -38,23 +38,23 @@ _Take = Callable[[Path, Segments, Mapping[str, str]], int]
 class StorageTree:
     """What `engine.app.portal.tree.FileTree` asks for files, on `engine.ports.Storage`."""
 
-    def __init__(self, storage: Storage, site: Site, parts: Tree, clock: Clock | None = None) -> None:
+    def __init__(self, storage: Storage, site: TreeStorage, parts: Tree, clock: Clock | None = None) -> None:
         """`parts` holds what is received."""
         self._storage = storage
         self._site = site
         self._parts = parts
         self._clock = clock or SystemClock()
-        self._sums = Sums()
+        self._sums = ChecksumCache()
         self.turns = PathLocks()
 
     # --- looking ----------------------------------------------------------------------------------
 
-    def item(self, path: Segments) -> Item:
+    def item(self, path: Segments) -> FileItem:
         """Describe what lies there."""
         found = self._found(path)
         return _item(path[-1] if path else "", found)
 
-    def items(self, path: Segments) -> Sequence[Item]:
+    def items(self, path: Segments) -> Sequence[FileItem]:
         """List what is directly in a directory."""
         with as_os_errors():
             found = entries(self._storage, self._url(path))
@@ -246,5 +246,5 @@ def _is_hidden(name: str) -> bool:
     return name == MARK or _PART.fullmatch(name) is not None
 
 
-def _item(name: str, found: Stat) -> Item:
-    return Item(name, found.directory, 0 if found.directory else found.size, found.modified)
+def _item(name: str, found: Stat) -> FileItem:
+    return FileItem(name, found.directory, 0 if found.directory else found.size, found.modified)

@@ -25,7 +25,7 @@ def is_stable(found: Stat, now: float) -> bool:
 
 
 @dataclass(slots=True, eq=False)
-class Change:
+class TreeChange:
     """Something that this engine changes."""
 
     paths: Sequence[Segments]
@@ -34,13 +34,13 @@ class Change:
     """How its first path is afterwards, and its MD5: remembered if nobody else changed it meanwhile."""
 
 
-class Sums:
+class ChecksumCache:
     """By path, with size and date of what was summed; a change that this engine makes itself drops them."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._known: OrderedDict[Segments, tuple[int, float, str]] = OrderedDict()
-        self._changes: list[Change] = []
+        self._changes: list[TreeChange] = []
 
     def of(self, path: Segments, found: Stat) -> str | None:
         """Return what is known of a file as it is now."""
@@ -54,9 +54,9 @@ class Sums:
             self._store(path, found, md5)
 
     @contextmanager
-    def changing(self, *paths: Segments) -> Iterator[Change]:
+    def changing(self, *paths: Segments) -> Iterator[TreeChange]:
         """Forget what was known of these and of what is below, however the change ends."""
-        change = Change(paths)
+        change = TreeChange(paths)
         with self._lock:
             for other in self._changes:
                 if any(overlap(one, two) for one in paths for two in other.paths):

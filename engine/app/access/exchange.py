@@ -52,7 +52,7 @@ class NodeStorages:
     """Renews the token of an execution's session at a platform, if it is time."""
 
 
-class Exchange:
+class GrantExchange:
     """Answers nodes."""
 
     def __init__(

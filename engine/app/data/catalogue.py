@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from engine.domain.catalogue import RESULTS, Entry, below, checked, merged, same_content
+from engine.domain.catalogue import RESULTS, CatalogueEntry, below, checked, merged, same_content
 from engine.domain.product import ProductState
 from engine.errors import BadRequest
 from engine.ids import ExecutionId
@@ -19,18 +19,18 @@ class InternalCatalogue:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def lookup(self, names: Sequence[str]) -> Mapping[str, Entry]:
+    def lookup(self, names: Sequence[str]) -> Mapping[str, CatalogueEntry]:
         """Look these names up; those of results are `/executions/<execution>/<name>`."""
         with self._db.read() as connection:
             found = catalogue_entries.get(connection, names)
         return {**found, **self._results(names)}
 
-    def register(self, new: Sequence[Entry]) -> Mapping[str, str]:
+    def register(self, new: Sequence[CatalogueEntry]) -> Mapping[str, str]:
         """Make these known; another content under a known name is refused."""
         problems: dict[str, str] = {}
         with self._db.write() as connection:
             known = catalogue_entries.get(connection, [one.name for one in new])
-            good: dict[str, Entry] = {}
+            good: dict[str, CatalogueEntry] = {}
             for one in new:
                 earlier = good.get(one.name, known.get(one.name))
                 try:
@@ -59,19 +59,19 @@ class InternalCatalogue:
                 found += [name_of(product) for product in copies]
         return below(found, directory)
 
-    def of_execution(self, id_: ExecutionId) -> Sequence[Entry]:
+    def of_execution(self, id_: ExecutionId) -> Sequence[CatalogueEntry]:
         """List the results of an execution."""
         with self._db.read() as connection:
             copies = replicas.of_execution(connection, id_)
             return [entry_of(one, copies.get(one.name, ())) for one in products.every(connection, id_)]
 
-    def _results(self, names: Sequence[str]) -> dict[str, Entry]:
+    def _results(self, names: Sequence[str]) -> dict[str, CatalogueEntry]:
         wanted: dict[ExecutionId, list[str]] = {}
         for name in names:
             if name.startswith(RESULTS):
                 id_, path = _parts(name)
                 wanted.setdefault(id_, []).append(path)
-        found: dict[str, Entry] = {}
+        found: dict[str, CatalogueEntry] = {}
         with self._db.read() as connection:
             for id_, paths in wanted.items():
                 copies = replicas.of_execution(connection, id_)
@@ -86,16 +86,16 @@ def name_of(product: Product) -> str:
     return f"{RESULTS}{product.execution_id}/{product.name}"
 
 
-def entry_of(product: Product, copies: Sequence[str]) -> Entry:
+def entry_of(product: Product, copies: Sequence[str]) -> CatalogueEntry:
     """Make the catalogue entry of a result."""
     checksums = {"sha256": product.sha256, "adler32": product.adler32}
     if product.directory and not product.packed:
         checksums = {}  # that of its listing is nothing that others could compare
     known = {name: value for name, value in checksums.items() if value}
-    return Entry(name_of(product), product.size, known, (product.url, *copies))
+    return CatalogueEntry(name_of(product), product.size, known, (product.url, *copies))
 
 
-def _problem(one: Entry, earlier: Entry | None) -> str:
+def _problem(one: CatalogueEntry, earlier: CatalogueEntry | None) -> str:
     checked(one.name)
     if one.name.startswith(RESULTS):
         return f"names below {RESULTS} are those of results"

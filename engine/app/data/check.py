@@ -17,7 +17,7 @@ from engine.store.database import Database
 from engine.store.products import Product
 
 
-class Health(StrEnum):
+class ResultHealth(StrEnum):
     """How a result was found."""
 
     GOOD = "good"
@@ -33,7 +33,7 @@ class Checked:
     job: int
     name: str
     url: str
-    health: Health
+    health: ResultHealth
 
 
 def check(
@@ -55,22 +55,22 @@ def check(
         look = partial(_look, storage, deep)
         found = pool.map(lambda one: look(one, copies.get(one.name, ())), every)
         for one, (health, url) in zip(every, found, strict=True):
-            if health != Health.UNKNOWN:
+            if health != ResultHealth.UNKNOWN:
                 _note(db, one, health, url)
             yield Checked(one.job_number, one.name, url, health)
 
 
 def _look(
     storage: Callable[[str], Storage], deep: bool, one: Product, copies: Sequence[str]
-) -> tuple[Health, str]:
+) -> tuple[ResultHealth, str]:
     down = False
     for url in (one.url, *copies):
         try:
             if _is_there(storage(url), one, url, deep=deep):
-                return (Health.GOOD if url == one.url else Health.FROM_COPY), url
+                return (ResultHealth.GOOD if url == one.url else ResultHealth.FROM_COPY), url
         except (Unavailable, CredentialExpired):
             down = True
-    return (Health.UNKNOWN if down else Health.LOST), one.url
+    return (ResultHealth.UNKNOWN if down else ResultHealth.LOST), one.url
 
 
 def _is_there(storage: Storage, one: Product, url: str, *, deep: bool) -> bool:
@@ -85,11 +85,11 @@ def _is_there(storage: Storage, one: Product, url: str, *, deep: bool) -> bool:
         return False
 
 
-def _note(db: Database, one: Product, health: Health, url: str) -> None:
-    state = ProductState.LOST if health == Health.LOST else ProductState.AVAILABLE
-    if health == Health.GOOD and one.state != ProductState.LOST:
+def _note(db: Database, one: Product, health: ResultHealth, url: str) -> None:
+    state = ProductState.LOST if health == ResultHealth.LOST else ProductState.AVAILABLE
+    if health == ResultHealth.GOOD and one.state != ProductState.LOST:
         return
     with db.write() as connection:
         products.set_state(connection, one, state, url=url)
-        if health == Health.FROM_COPY:
+        if health == ResultHealth.FROM_COPY:
             replicas.exchange(connection, one, copy=url)

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.app.data.files import Wanted
+from engine.app.data.files import CopyRequest
 from engine.clock import Clock
 from engine.domain.file_urls import to_path
 from engine.errors import Cancelled, EngineError, Unavailable
@@ -53,7 +53,7 @@ class Copier:
         self._progress = progress
         self._stopped = threading.Event()
 
-    def copy(self, wanted: Iterable[Wanted]) -> Iterator[Copied]:
+    def copy(self, wanted: Iterable[CopyRequest]) -> Iterator[Copied]:
         """Copy all; tells of each as it is done."""
         pool = ThreadPoolExecutor(self._parallel)
         waiting: set[Future[Copied]] = set()
@@ -70,7 +70,7 @@ class Copier:
             self._stopped.set()
             pool.shutdown(cancel_futures=True)
 
-    def _copy(self, one: Wanted) -> Copied:
+    def _copy(self, one: CopyRequest) -> Copied:
         for turn in range(self._rounds):
             try:
                 if not self._force and self._is_there(one):
@@ -86,7 +86,7 @@ class Copier:
                 return Copied(one.source, one.target, one.stat.size, error=error)
         raise AssertionError("there is at least one round")
 
-    def _is_there(self, one: Wanted) -> bool:
+    def _is_there(self, one: CopyRequest) -> bool:
         """Say whether the target has the same content: by checksum where one side tells it by itself, else
         by size and by being no older.
         """
@@ -99,7 +99,7 @@ class Copier:
             return target.checksum(one.target, algorithms[0]) == source.checksum(one.source, algorithms[0])
         return there.modified >= one.stat.modified > 0
 
-    def _copy_one(self, one: Wanted) -> None:
+    def _copy_one(self, one: CopyRequest) -> None:
         if one.target.startswith("file:"):
             self._storage(one.source).get(one.source, to_path(one.target), self._count)
         elif one.source.startswith("file:"):

@@ -21,7 +21,7 @@ PARALLEL = 1000
 """Results that are looked at together."""
 
 
-class Readable(Protocol):
+class ResultSource(Protocol):
     """Where results are, as far as they are brought from there: a storage, or a platform."""
 
     def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
@@ -33,7 +33,7 @@ class Downloads:
 
     def __init__(
         self,
-        storage: Callable[[str], Readable],
+        storage: Callable[[str], ResultSource],
         copies: Mapping[str, Sequence[str]],
         into: Path,
         progress: Progress | None = None,

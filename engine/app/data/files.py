@@ -19,11 +19,11 @@ from wrappers.transfer.checksums import ALGORITHMS
 if TYPE_CHECKING:
     from engine.settings.tree import Settings
 
-__all__ = ["ALGORITHMS", "Data", "Found", "Wanted"]
+__all__ = ["ALGORITHMS", "Data", "FoundFile", "CopyRequest"]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundFile:
     """What lies at a URL."""
 
     name: str
@@ -36,7 +36,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CopyRequest:
     """A file that is to be copied."""
 
     source: str
@@ -70,7 +70,7 @@ class Data:
             raise BadRequest(f"{text}: no storage is called {name}", remedy=f"in the settings: {known}")
         return to_url(Path(text).absolute())
 
-    def list(self, text: str, *, recursive: bool = False) -> Iterator[Found]:
+    def list(self, text: str, *, recursive: bool = False) -> Iterator[FoundFile]:
         """List a directory, or the file itself.
 
         Raises:
@@ -84,14 +84,14 @@ class Data:
             return
         yield from self._below(storage, url, "", recursive)
 
-    def _below(self, storage: Storage, url: str, prefix: str, recursive: bool) -> Iterator[Found]:
+    def _below(self, storage: Storage, url: str, prefix: str, recursive: bool) -> Iterator[FoundFile]:
         for name, stat in sorted(entries(storage, url).items()):
             here = url_below(storage, url, name)
             yield _found(prefix + name, here, stat)
             if recursive and stat.directory and not _is_link(here):
                 yield from self._below(storage, here, f"{prefix}{name}/", recursive)
 
-    def stat(self, text: str, algorithms: Sequence[str] = ()) -> Found:
+    def stat(self, text: str, algorithms: Sequence[str] = ()) -> FoundFile:
         """Describe what lies there, with checksums of a file.
 
         Raises:
@@ -145,7 +145,7 @@ class Data:
         storage.delete(url)
         return url
 
-    def plan(self, sources: Sequence[str], target: str) -> Iterator[Wanted]:
+    def plan(self, sources: Sequence[str], target: str) -> Iterator[CopyRequest]:
         """Every file that is to be copied, found while others are copied already. As with `cp`: into an
         existing directory, else to that name.
 
@@ -160,15 +160,15 @@ class Data:
             stat = self._existing(storage, url, text)
             into = self._into(base, target, name_in(storage, url), several=len(sources) > 1)
             if not stat.directory:
-                yield Wanted(url, into, stat)
+                yield CopyRequest(url, into, stat)
                 continue
             yield from self._plan_below(storage, url, into)
 
-    def _plan_below(self, storage: Storage, url: str, into: str) -> Iterator[Wanted]:
+    def _plan_below(self, storage: Storage, url: str, into: str) -> Iterator[CopyRequest]:
         for name, stat in sorted(entries(storage, url).items()):
             here, there = url_below(storage, url, name), url_below(self.storage(into), into, name)
             if not stat.directory:
-                yield Wanted(here, there, stat)
+                yield CopyRequest(here, there, stat)
             elif not _is_link(here):  # links to directories can go round in circles
                 yield from self._plan_below(storage, here, there)
 
@@ -188,8 +188,8 @@ class Data:
         return found
 
 
-def _found(name: str, url: str, stat: Stat, checksums: Mapping[str, str] = {}) -> Found:
-    return Found(name, url, stat.size, stat.modified, stat.directory, dict(checksums))
+def _found(name: str, url: str, stat: Stat, checksums: Mapping[str, str] = {}) -> FoundFile:
+    return FoundFile(name, url, stat.size, stat.modified, stat.directory, dict(checksums))
 
 
 def _is_link(url: str) -> bool:

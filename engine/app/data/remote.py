@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from engine.app.data.locations import aliases_of
-from engine.domain.catalogue import Entry, name_of
+from engine.domain.catalogue import CatalogueEntry, name_of
 from engine.errors import BadRequest, NotFound
 from engine.ports import Catalogue, Storage
 from engine.settings.data import StorageSection
-from engine.store.sources import Source
+from engine.store.sources import ExecutionSource
 
 _MANY = 100_000
 """Files whose sizes are kept in memory; those before are looked at again when they come again."""
@@ -31,7 +31,7 @@ class Remote:
         self._catalogues = catalogues
         self._storages = storages
         self._parallel = parallel
-        self._known: dict[str, Source | str] = {}
+        self._known: dict[str, ExecutionSource | str] = {}
 
     def prefetch(self, urls: Iterable[str]) -> None:
         """Look at these at a time; what is wrong with them is told when they are asked for.
@@ -52,7 +52,7 @@ class Remote:
         elif new:
             self._known[new[0]] = self._look(new[0])
 
-    def source(self, url: str) -> Source:
+    def source(self, url: str) -> ExecutionSource:
         """Find the file of a URL, which every replica of its storage has too, or of a logical name.
 
         Raises:
@@ -65,26 +65,26 @@ class Remote:
             raise BadRequest(found)
         return found
 
-    def _catalogued(self, logical: Mapping[str, str]) -> dict[str, Source | str]:
+    def _catalogued(self, logical: Mapping[str, str]) -> dict[str, ExecutionSource | str]:
         """Ask the first catalogue that knows a name."""
-        entries: dict[str, Entry] = {}
+        entries: dict[str, CatalogueEntry] = {}
         for catalogue in self._catalogues:
             if wanted := [name for name in logical.values() if name not in entries]:
                 entries.update(catalogue.lookup(wanted))
         return {url: self._of_entry(url, entries.get(name)) for url, name in logical.items()}
 
-    def _of_entry(self, url: str, entry: Entry | None) -> Source | str:
+    def _of_entry(self, url: str, entry: CatalogueEntry | None) -> ExecutionSource | str:
         if entry is None or not entry.replicas:
             return f"{url}: no catalogue knows this file"
         every = [alias for one in entry.replicas for alias in (one, *aliases_of(one, self._storages))]
         first, *others = dict.fromkeys(every)
-        return Source(url, first, tuple(others), entry.checksums, entry.size)
+        return ExecutionSource(url, first, tuple(others), entry.checksums, entry.size)
 
-    def _look(self, url: str) -> Source | str:
+    def _look(self, url: str) -> ExecutionSource | str:
         try:
             storage = self._storage(url)
             if not storage.capabilities.tells:
-                return Source(url, url, (), {}, None)
+                return ExecutionSource(url, url, (), {}, None)
             found = storage.stat(url)
         except (BadRequest, NotFound) as error:
             return str(error)
@@ -93,4 +93,4 @@ class Remote:
         if found.directory:
             return f"{url}: is a directory; name its files, or a tar of it"
         checksums = {**found.checksums, **({"sha256": found.sha256} if found.sha256 else {})}
-        return Source(url, url, tuple(aliases_of(url, self._storages)), checksums, found.size)
+        return ExecutionSource(url, url, tuple(aliases_of(url, self._storages)), checksums, found.size)

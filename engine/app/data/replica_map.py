@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.domain.catalogue import Entry, checked
+from engine.domain.catalogue import CatalogueEntry, checked
 from engine.errors import BadRequest
 from wrappers.transfer.checksums import ALGORITHMS
 
 
-def dumps(entries: Iterable[Entry], storage_name: Callable[[str], str] | None = None) -> str:
+def dumps(entries: Iterable[CatalogueEntry], storage_name: Callable[[str], str] | None = None) -> str:
     """Render the text of a map; `storage_name` gives the storage element of a URL, its host by default."""
     named = storage_name or (lambda url: urlsplit(url).hostname or "localhost")
     return json.dumps({one.name: _value(one, named) for one in entries}, indent=1, ensure_ascii=False)
 
 
-def loads(text: str | bytes, where: str) -> list[Entry]:
+def loads(text: str | bytes, where: str) -> list[CatalogueEntry]:
     """Parse the entries of a map.
 
     Raises:
@@ -35,7 +35,7 @@ def loads(text: str | bytes, where: str) -> list[Entry]:
     if not isinstance(data, dict):
         raise BadRequest(f"{where}: a ReplicaMap is an object of logical names")
     problems: list[str] = []
-    entries: list[Entry] = []
+    entries: list[CatalogueEntry] = []
     for name, value in data.items():
         try:
             entries.append(_entry(name, value))
@@ -46,7 +46,7 @@ def loads(text: str | bytes, where: str) -> list[Entry]:
     return entries
 
 
-def _value(one: Entry, named: Callable[[str], str]) -> dict[str, Any]:
+def _value(one: CatalogueEntry, named: Callable[[str], str]) -> dict[str, Any]:
     value: dict[str, Any] = {"replicas": [{"url": url, "se": named(url)} for url in one.replicas]}
     if one.size:  # the model refuses 0: an empty file is known by its checksum
         value["size_bytes"] = one.size
@@ -55,7 +55,7 @@ def _value(one: Entry, named: Callable[[str], str]) -> dict[str, Any]:
     return value
 
 
-def _entry(name: str, value: Any) -> Entry:
+def _entry(name: str, value: Any) -> CatalogueEntry:
     if not isinstance(value, dict):
         raise BadRequest(f"{name}: an object is needed")
     replicas, size, sums = value.get("replicas"), value.get("size_bytes"), value.get("checksum") or {}
@@ -72,4 +72,4 @@ def _entry(name: str, value: Any) -> Entry:
     checksums = {kind: text.lower() for kind, text in sums.items() if kind in ALGORITHMS}
     if size is None and checksums.get("adler32") == "00000001":
         size = 0
-    return Entry(checked(name.removeprefix("LFN:")), size, checksums, tuple(urls))
+    return CatalogueEntry(checked(name.removeprefix("LFN:")), size, checksums, tuple(urls))

@@ -16,7 +16,7 @@ from engine.errors import BadRequest
 from engine.ports import Progress, Storage
 from engine.reconcile import layout
 from engine.settings.tree import Settings
-from engine.store.sources import Source
+from engine.store.sources import ExecutionSource
 from wrappers.transfer.errors import Permanent
 from wrappers.transfer.source import FileSource
 from wrappers.transfer.source import Source as Content
@@ -46,7 +46,7 @@ def staging(settings: Settings) -> str:
     )
 
 
-class Uploader:
+class ResultUploader:
     """Brings files to one storage, or to the directory of results, from where they travel with jobs."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Uploader:
         self._storage = storage(self._base)
         self._progress = progress
 
-    def upload_all(self, wanted: Sequence[Source]) -> list[Source]:
+    def upload_all(self, wanted: Sequence[ExecutionSource]) -> list[ExecutionSource]:
         """Bring these, several at a time; gives where they are now.
 
         Raises:
@@ -77,10 +77,10 @@ class Uploader:
         with ThreadPoolExecutor(self._settings.data.parallel) as pool:
             return list(pool.map(self._upload, wanted))
 
-    def _upload(self, one: Source) -> Source:
+    def _upload(self, one: ExecutionSource) -> ExecutionSource:
         return self._upload_directory(one) if one.packed else self._upload_file(one)
 
-    def _upload_file(self, one: Source) -> Source:
+    def _upload_file(self, one: ExecutionSource) -> ExecutionSource:
         path = Path(one.value)
         with _reading(path):
             if not S_ISREG(path.stat().st_mode):
@@ -89,7 +89,7 @@ class Uploader:
             content.sums()
         return self._send(one, content, path, keep=True)
 
-    def _upload_directory(self, one: Source) -> Source:
+    def _upload_directory(self, one: ExecutionSource) -> ExecutionSource:
         """By its tar: that depends on names and contents only, so it is brought once."""
         with NamedTemporaryFile(prefix="engine-", suffix=".tar", delete=False) as file:
             path = Path(file.name)
@@ -101,7 +101,7 @@ class Uploader:
         finally:
             path.unlink(missing_ok=True)
 
-    def _send(self, one: Source, content: Content, path: Path, *, keep: bool) -> Source:
+    def _send(self, one: ExecutionSource, content: Content, path: Path, *, keep: bool) -> ExecutionSource:
         sums = content.sums()
         sha256 = sums["sha256"]
         shared = f"{self._base}/inputs/{sha256[:2]}/{sha256}"
@@ -110,9 +110,9 @@ class Uploader:
         if there is None or there.size != content.size:
             self._storage.send(path, url, self._progress, keep=keep)
         if self._results:
-            return Source(one.value, f"{SANDBOX}{sha256}", (), sums, content.size, one.packed)
+            return ExecutionSource(one.value, f"{SANDBOX}{sha256}", (), sums, content.size, one.packed)
         aliases = tuple(aliases_of(url, self._settings.storages))
-        return Source(one.value, url, aliases, sums, content.size, one.packed)
+        return ExecutionSource(one.value, url, aliases, sums, content.size, one.packed)
 
 
 @contextmanager
@@ -125,7 +125,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise BadRequest(f"{error.filename or path}: {error.strerror}") from None
 
 
-def weight(wanted: Sequence[Source]) -> int:
+def weight(wanted: Sequence[ExecutionSource]) -> int:
     """Bytes that these take where they travel with jobs: each has a head.
 
     Raises:
@@ -134,7 +134,7 @@ def weight(wanted: Sequence[Source]) -> int:
     return size_of(wanted) + _HEAD * len(wanted)
 
 
-def size_of(wanted: Sequence[Source]) -> int:
+def size_of(wanted: Sequence[ExecutionSource]) -> int:
     """Bytes of all these together, directories as they are packed.
 
     Raises:
@@ -143,6 +143,6 @@ def size_of(wanted: Sequence[Source]) -> int:
     return sum(_size(one) for one in wanted)
 
 
-def _size(one: Source) -> int:
+def _size(one: ExecutionSource) -> int:
     with _reading(Path(one.value)):
         return packed(one.value).size if one.packed else os.stat(one.value).st_size

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.app.health import access as doctor_access
 from engine.app.health import isolation
-from engine.app.health.findings import FAILURE, OK, WARNING, Finding
+from engine.app.health.findings import FAILURE, OK, WARNING, CheckFinding
 from engine.errors import EngineError
 from engine.ports import Storage
 from engine.settings.tree import Settings
@@ -20,7 +20,7 @@ from wrappers.containers.credentials import load as load_credentials
 from wrappers.containers.errors import AccessDenied, ContainerError, ImageMissing
 from wrappers.containers.programs import which
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 from wrappers.containers.timed import responds, why_unreadable
 from wrappers.node.probe import probe
 from wrappers.wire import Node
@@ -41,14 +41,14 @@ def examine(
     storage: Callable[[str], Storage],
     *,
     local: bool,
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """Every check in turn; none of them changes anything but the database's schema.
 
     `credentials_left` tells, by the name of a credential, for how many seconds it is good;
     `local` whether jobs run on this machine when nothing else is asked for.
     """
     facts = probe(node._replace(scratch=node.scratch or _existing(spool)))
-    checks: list[Callable[[], Finding]] = [
+    checks: list[Callable[[], CheckFinding]] = [
         _python,
         lambda: _database(settings),
         _udocker,
@@ -73,67 +73,67 @@ def examine(
         yield found
 
 
-def _python() -> Finding:
+def _python() -> CheckFinding:
     version = ".".join(map(str, sys.version_info[:3]))
-    return Finding("Python", OK, f"{version} at {sys.executable}")
+    return CheckFinding("Python", OK, f"{version} at {sys.executable}")
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: Settings) -> CheckFinding:
     try:
         db = Database(settings.database)
     except EngineError as error:
-        return Finding("database", FAILURE, error.message, error.remedy)
+        return CheckFinding("database", FAILURE, error.message, error.remedy)
     where = db.url.render_as_string(hide_password=True)
     db.close()
-    return Finding("database", OK, f"{where} can be used")
+    return CheckFinding("database", OK, f"{where} can be used")
 
 
-def _udocker() -> Finding:
+def _udocker() -> CheckFinding:
     try:
         version = metadata.version("udocker")
     except metadata.PackageNotFoundError:
-        return Finding("udocker", FAILURE, "not installed", "install this package with its dependencies")
+        return CheckFinding("udocker", FAILURE, "not installed", "install this package with its dependencies")
     verdict = OK if version == "1.3.17" else WARNING
-    return Finding(
+    return CheckFinding(
         "udocker", verdict, f"{version} travels with the wrapper", "" if verdict == OK else "use 1.3.17"
     )
 
 
-def _proot(node: Node, namespaces: bool) -> Finding:
+def _proot(node: Node, namespaces: bool) -> CheckFinding:
     found = node.proot or node.tools or which("proot")
     if found and found == which("proot"):
-        return Finding("proot", WARNING, f"{found}, the system's: good for tests only", _PROOT)
+        return CheckFinding("proot", WARNING, f"{found}, the system's: good for tests only", _PROOT)
     if found:
         wrong = "" if "://" in found else why_unreadable(found)
-        return Finding("proot", FAILURE if wrong else OK, wrong or found, "")
-    return Finding("proot", OK if namespaces else FAILURE, "none", _PROOT)
+        return CheckFinding("proot", FAILURE if wrong else OK, wrong or found, "")
+    return CheckFinding("proot", OK if namespaces else FAILURE, "none", _PROOT)
 
 
-def _programs(programs: dict[str, str]) -> Finding:
+def _programs(programs: dict[str, str]) -> CheckFinding:
     words = ", ".join(sorted(programs)) or "none"
-    return Finding("other runtimes", OK, f"on PATH: {words} (used only when asked for)")
+    return CheckFinding("other runtimes", OK, f"on PATH: {words} (used only when asked for)")
 
 
-def _space(what: str, directory: str, setting: str) -> Finding:
+def _space(what: str, directory: str, setting: str) -> CheckFinding:
     if not responds(directory):
         remedy = f"mend its mount, or set {setting} to another place"
-        return Finding(f"disk: {what}", FAILURE, f"{directory} does not answer", remedy)
+        return CheckFinding(f"disk: {what}", FAILURE, f"{directory} does not answer", remedy)
     path = _existing(Path(directory))
     free = shutil.disk_usage(path).free
     verdict = OK if free > _ENOUGH_DISK and os.access(path, os.W_OK) else FAILURE
     words = f"{path}: {free / 1e9:.1f} GB free"
     if not os.access(path, os.W_OK):
         words = f"{path} cannot be written"
-    return Finding(
+    return CheckFinding(
         f"disk: {what}", verdict, words, "" if verdict == OK else f"set {setting} to another place"
     )
 
 
-def _spool(spool: Path, slots: int) -> Finding:
+def _spool(spool: Path, slots: int) -> CheckFinding:
     where = _existing(spool)
     kind = file_system(Path(where).resolve())
     bad = kind.startswith(("nfs", "cifs", "smb", "afs", "fuse.sshfs"))
-    return Finding(
+    return CheckFinding(
         "spool",
         FAILURE if bad else OK,
         f"{spool} ({kind or 'unknown file system'}), {slots} slots",
@@ -141,20 +141,20 @@ def _spool(spool: Path, slots: int) -> Finding:
     )
 
 
-def _credentials(settings: Settings) -> Finding:
+def _credentials(settings: Settings) -> CheckFinding:
     try:
         logins = load_credentials(settings.node.credentials)
     except ContainerError as error:
-        return Finding("credentials", FAILURE, str(error), "see the setting node.credentials")
-    return Finding("credentials", OK, f"for registries: {', '.join(logins.names()) or 'none'}")
+        return CheckFinding("credentials", FAILURE, str(error), "see the setting node.credentials")
+    return CheckFinding("credentials", OK, f"for registries: {', '.join(logins.names()) or 'none'}")
 
 
-def _registries(settings: Settings) -> Finding:
+def _registries(settings: Settings) -> CheckFinding:
     if not settings.node.mirrors:
-        return Finding("registries", OK, "no mirror is set; each image's own registry is asked")
+        return CheckFinding("registries", OK, "no mirror is set; each image's own registry is asked")
     unreachable = []
     for host, urls in settings.node.mirrors.items():
-        client = Client({host: urls}, authorities=settings.node.authorities)
+        client = RegistryClient({host: urls}, authorities=settings.node.authorities)
         try:
             client.resolve(parse(f"{host}/library/hello-world:latest"))
         except (ImageMissing, AccessDenied):
@@ -162,18 +162,18 @@ def _registries(settings: Settings) -> Finding:
         except ContainerError as error:
             unreachable.append(f"{host}: {error}")
     if unreachable:
-        return Finding("registries", WARNING, "; ".join(unreachable), "see the setting node.mirrors")
-    return Finding("registries", OK, f"mirrors answer for {', '.join(settings.node.mirrors)}")
+        return CheckFinding("registries", WARNING, "; ".join(unreachable), "see the setting node.mirrors")
+    return CheckFinding("registries", OK, f"mirrors answer for {', '.join(settings.node.mirrors)}")
 
 
-def _cvmfs(directories: dict[str, str]) -> Finding:
+def _cvmfs(directories: dict[str, str]) -> CheckFinding:
     if not directories:
-        return Finding("CVMFS", OK, "no directory of pre-deployed containers is set (node.cvmfs)")
+        return CheckFinding("CVMFS", OK, "no directory of pre-deployed containers is set (node.cvmfs)")
     wrong = [trouble for trouble in directories.values() if trouble]
     if wrong:
         remedy = "mount it, mend its client, or correct node.cvmfs; until then jobs pull their images"
-        return Finding("CVMFS", WARNING, "; ".join(wrong), remedy)
-    return Finding("CVMFS", OK, ", ".join(sorted(directories)))
+        return CheckFinding("CVMFS", WARNING, "; ".join(wrong), remedy)
+    return CheckFinding("CVMFS", OK, ", ".join(sorted(directories)))
 
 
 def _existing(path: Path) -> str:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from engine.app.health.findings import FAILURE, OK, WARNING, Finding
+from engine.app.health.findings import FAILURE, OK, WARNING, CheckFinding
 from engine.clock import iso
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
-from engine.ports import Backend, KeepsHistory, Login, Personal
+from engine.ports import Backend, KeepsHistory, LoginBackend, Personal
 from engine.store import attempts, sites, submissions
 from engine.store.database import Database
 from engine.store.jobs import Job
@@ -73,7 +73,7 @@ def story_there(db: Database, backends: Mapping[str, Backend], name: str, job: J
         yield f"{name} {native_id}: its own history cannot be read: {error}"
 
 
-def examine_backend(backends: Mapping[str, Backend], name: str, db: Database) -> Iterator[Finding]:
+def examine_backend(backends: Mapping[str, Backend], name: str, db: Database) -> Iterator[CheckFinding]:
     """Say whether jobs would be taken there: the setting, the credential, the server, the sites.
 
     Raises:
@@ -88,31 +88,31 @@ def examine_backend(backends: Mapping[str, Backend], name: str, db: Database) ->
     yield from _credential(backend)
     try:
         backend.check()
-        yield Finding("server", OK, f"{name} takes jobs")
+        yield CheckFinding("server", OK, f"{name} takes jobs")
     except EngineError as error:
-        yield Finding("server", FAILURE, error.message, error.remedy)
+        yield CheckFinding("server", FAILURE, error.message, error.remedy)
     for site in sites_of(db, time.time(), name):
         verdict = OK if site.state == "good" else WARNING
-        yield Finding(f"site {site.site}", verdict, f"{site.state} {site.last_failure}".strip())
+        yield CheckFinding(f"site {site.site}", verdict, f"{site.state} {site.last_failure}".strip())
 
 
-def _credential(backend: Backend) -> Iterator[Finding]:
+def _credential(backend: Backend) -> Iterator[CheckFinding]:
     if not isinstance(backend, Personal):
         return
     try:
         who = backend.identity()
     except EngineError as error:
-        yield Finding("credential", FAILURE, error.message, error.remedy)
+        yield CheckFinding("credential", FAILURE, error.message, error.remedy)
         return
     left = who.ends - time.time()
     words = f"{who.owner} ({who.community}), can be renewed until {iso(who.ends)}"
     remedy = "" if left > SOON_S else "jobs go on without it, but nothing new starts: log in again in time"
-    yield Finding("credential", OK if left > SOON_S else WARNING, words, remedy)
+    yield CheckFinding("credential", OK if left > SOON_S else WARNING, words, remedy)
 
 
 def login_steps(backends: Mapping[str, Backend]) -> Iterator[str]:
     """Yield what to type so that the engine may submit to each back-end, and whether that is needed now."""
-    wanting = {name: backend for name, backend in backends.items() if isinstance(backend, Login)}
+    wanting = {name: backend for name, backend in backends.items() if isinstance(backend, LoginBackend)}
     if not wanting:
         yield "no back-end wants a login: configure one of kind diracx (your DiracX server)"
         yield "or dirac (a DIRAC client on this machine), see backends in the reference of settings"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.engine import Connection
 
 from engine.app.access.key import Key
-from engine.app.portal.heads import Heads
+from engine.app.portal.heads import HeadExporter
 from engine.clock import Clock, iso
 from engine.store import audit
 from engine.store.audit import AuditLine, AuditRecord, Head
@@ -32,13 +32,13 @@ class AuditTrail:
     """Who did what, append-only."""
 
     def __init__(
-        self, db: Database, key: Callable[[], Key], clock: Clock, heads: Heads | None = None
+        self, db: Database, key: Callable[[], Key], clock: Clock, heads: HeadExporter | None = None
     ) -> None:
         """`heads`: where its end is written besides."""
         self._db = db
         self._key = key
         self._clock = clock
-        self._heads = heads or Heads([])
+        self._heads = heads or HeadExporter([])
 
     @cached_property
     def _signer(self) -> Signer:

@@ -36,7 +36,7 @@ class Code(IntEnum):
     BAD_EXECUTION = 8020
 
 
-class Refused(BadRequest):
+class CarminError(BadRequest):
     """A request that is refused with one of VIP's codes."""
 
     def __init__(

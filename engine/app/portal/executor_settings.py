@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.domain.options import Grid
+from engine.domain.options import GridOptions
 from engine.errors import BadRequest
 
 _LONGEST = 1000
@@ -34,11 +34,11 @@ class ExecutorSettings:
     """Further attempts after one kind of failure, at most."""
     jobs: int | None = None
     """Jobs of the execution, at most."""
-    grid: Grid = field(default_factory=Grid)
+    grid: GridOptions = field(default_factory=GridOptions)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KeyRule:
     """What becomes of one key."""
 
     effect: str
@@ -86,7 +86,7 @@ def properties(text: str) -> dict[str, str]:
     return found
 
 
-def _row(name: str) -> Row:
+def _row(name: str) -> KeyRule:
     if name in TABLE:
         return TABLE[name]
     if any(name.startswith(prefix) for prefix in MET_PREFIXES):
@@ -118,12 +118,12 @@ def _contradictions(found: ExecutorSettings) -> list[str]:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _met(by: str) -> Row:
+def _met(by: str) -> KeyRule:
     """Make the row of a key that needs nothing: the engine does by itself what it is for."""
-    return Row(f"needs nothing: {by}", lambda found, value: found)
+    return KeyRule(f"needs nothing: {by}", lambda found, value: found)
 
 
-def _refused(why: str, *harmless: str) -> Row:
+def _refused(why: str, *harmless: str) -> KeyRule:
     """Make the row of a key that cannot be obeyed, but for values that ask for nothing."""
 
     def apply(found: ExecutorSettings, value: str) -> ExecutorSettings:
@@ -132,7 +132,7 @@ def _refused(why: str, *harmless: str) -> Row:
         return found
 
     taken = f"; {', '.join(harmless)} and nothing are taken" if harmless else "; an empty value is taken"
-    return Row(f"refused: {why}{taken}", apply)
+    return KeyRule(f"refused: {why}{taken}", apply)
 
 
 def _executor(found: ExecutorSettings, value: str) -> ExecutorSettings:
@@ -173,25 +173,25 @@ def _on_grid(name: str, value: Callable[[str], Any]) -> Callable[[ExecutorSettin
 
 
 _ONE = range(1, 10**9)
-TABLE: Mapping[str, Row] = {
-    "default.executor": Row("the back-end: LOCAL is `local`, DIRAC is `diracx` or `dirac`", _executor),
-    "default.environment": Row("variables of the tool, `NAME=VALUE` separated by blanks", _environment),
-    "default.retry.count": Row(
+TABLE: Mapping[str, KeyRule] = {
+    "default.executor": KeyRule("the back-end: LOCAL is `local`, DIRAC is `diracx` or `dirac`", _executor),
+    "default.environment": KeyRule("variables of the tool, `NAME=VALUE` separated by blanks", _environment),
+    "default.retry.count": KeyRule(
         "further attempts after one kind of failure, at most",
         lambda found, value: replace(found, retries=_whole(value, range(1001))),
     ),
-    "default.cputime": Row(
+    "default.cputime": KeyRule(
         "CPUTime on a grid, seconds; on this machine the limit of wall time",
         _on_grid("cpu_time", lambda text: _whole(text, _ONE)),
     ),
-    "moteurlite.maxjobsperworkflow": Row(
+    "moteurlite.maxjobsperworkflow": KeyRule(
         "jobs of the execution, at most; never more than the engine's own limit",
         lambda found, value: replace(found, jobs=_whole(value, _ONE)),
     ),
-    "plugin.dirac.conf.sites": Row("sites where jobs may run", _on_grid("sites", _names)),
-    "plugin.dirac.conf.sites.banned": Row("sites where they must not", _on_grid("banned", _names)),
-    "plugin.dirac.conf.tags": Row("tags that nodes must have", _on_grid("tags", _names)),
-    "plugin.dirac.default.priority": Row(
+    "plugin.dirac.conf.sites": KeyRule("sites where jobs may run", _on_grid("sites", _names)),
+    "plugin.dirac.conf.sites.banned": KeyRule("sites where they must not", _on_grid("banned", _names)),
+    "plugin.dirac.conf.tags": KeyRule("tags that nodes must have", _on_grid("tags", _names)),
+    "plugin.dirac.default.priority": KeyRule(
         "the priority, 0 to 10", _on_grid("priority", lambda text: _whole(text, _PRIORITIES))
     ),
     "default.background.script": _refused("the engine runs no script beside a job"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.settings.data import StorageSection
 
 _START = "girder:/"
@@ -46,14 +46,14 @@ def check_girder_location(value: str, storages: Mapping[str, StorageSection]) ->
     if not fields:
         return
     if not _platform(fields["apiurl"], storages):
-        raise Refused(
+        raise CarminError(
             Code.BAD_INPUT,
             f"{name[:200]}: no Girder with the address {fields['apiurl'][:200]} is known here",
             remedy="the administrator adds it: storages.NAME: {url: girder://HOST, api: ADDRESS}",
         )
     for field in ("fileId", "token"):
         if not fields.get(field):
-            raise Refused(Code.BAD_INPUT, f"{name[:200]}: its {field} is missing")
+            raise CarminError(Code.BAD_INPUT, f"{name[:200]}: its {field} is missing")
 
 
 def _parts(value: str) -> tuple[str, dict[str, str]]:

@@ -27,7 +27,7 @@ def default_path() -> Path:
     return xdg.directory("XDG_STATE_HOME", ".local/state") / "audit-heads.jsonl"
 
 
-class Heads:
+class HeadExporter:
     """Writes heads, and reads those that were written to files."""
 
     def __init__(self, directories: Sequence[str]) -> None:

@@ -16,11 +16,11 @@ from engine.app.access.tokens import Segments
 from engine.app.data import platforms
 from engine.app.data.locations import path_of, url_of
 from engine.app.portal import sessions, virtual
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.girder_locations import check_girder_location
 from engine.app.portal.site import site_of
 from engine.app.portal.tree import FileTree
-from engine.app.portal.virtual import Kind, Location
+from engine.app.portal.virtual import Kind, VirtualTarget
 from engine.domain.account import Account
 from engine.domain.catalogue import SCHEME
 from engine.domain.urls import below
@@ -81,9 +81,9 @@ class Inputs:
         def look(value: str) -> None:
             try:
                 self.understand(value)
-            except Refused as refusal:
+            except CarminError as refusal:
                 words = f"input {wanted[value]}: {refusal.message}"
-                raise Refused(refusal.code, words, remedy=refusal.remedy) from None
+                raise CarminError(refusal.code, words, remedy=refusal.remedy) from None
 
         with ThreadPoolExecutor(self._settings.data.parallel) as pool:
             for _ in pool.map(look, wanted):  # the first refusal gives up the rest
@@ -92,16 +92,16 @@ class Inputs:
     def _understand(self, value: str) -> str:
         self._used[value] = None
         if not value:
-            raise Refused(Code.BAD_INPUT, "the name of the file is empty", remedy="a file is /vip/...")
+            raise CarminError(Code.BAD_INPUT, "the name of the file is empty", remedy="a file is /vip/...")
         if not value.startswith("/"):
             return self._platform(value)
         location = virtual.locate_text(self._account, value)
         if location.kind is Kind.ABOVE:
-            raise Refused(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be an input")
+            raise CarminError(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be an input")
         try:
             self._tree.item(location.stored)
         except OSError:
-            raise Refused(Code.BAD_INPUT, f"{location.text}: no such file") from None
+            raise CarminError(Code.BAD_INPUT, f"{location.text}: no such file") from None
         return self._tree.address(location.stored, remote=self._remote)
 
     def _platform(self, value: str) -> str:
@@ -112,15 +112,15 @@ class Inputs:
         check_girder_location(value, self._settings.storages)
         name, colon, reference = value.partition(":")
         if not colon or name not in self._settings.storages or reference.startswith("//"):
-            raise Refused(
+            raise CarminError(
                 Code.DATA_NOT_ALLOWED,
                 f"{_named(value)}: no file of yours, and no external platform that is known here",
                 remedy="a file is /vip/..., or PLATFORM:REFERENCE",
             )
         if ".." in reference.split("/"):
-            raise Refused(Code.DATA_NOT_ALLOWED, f"{_named(value)}: a path on a platform has no ..")
+            raise CarminError(Code.DATA_NOT_ALLOWED, f"{_named(value)}: a path on a platform has no ..")
         if self._site and self._site.overlaps(url_of(value, self._settings.storages) or value):
-            raise Refused(  # it would be a way around the rule whose files are whose
+            raise CarminError(  # it would be a way around the rule whose files are whose
                 Code.DATA_NOT_ALLOWED, f"{_named(value)}: files of the platform itself are called /vip/..."
             )
         if sessions.is_platform(name, self._settings.storages):
@@ -137,16 +137,18 @@ class Inputs:
         try:
             url = self._url_of_id(base, reference)
         except (NotFound, BadRequest, CredentialExpired) as error:
-            raise Refused(Code.BAD_INPUT, f"{name}: {error.message}", remedy=error.remedy) from None
+            raise CarminError(Code.BAD_INPUT, f"{name}: {error.message}", remedy=error.remedy) from None
         if url is not None and below(url, base) is None:
-            raise Refused(Code.DATA_NOT_ALLOWED, f"{name}:{reference}: not in what is known here of {name}")
+            raise CarminError(
+                Code.DATA_NOT_ALLOWED, f"{name}:{reference}: not in what is known here of {name}"
+            )
         return url
 
     def _of_shared(self, value: str) -> str:
         """Resolve a path in a directory that an administrator shares, whatever links lead there."""
         path = Path(os.path.realpath(path_of(value)))
         if not any(path.is_relative_to(os.path.realpath(one)) for one in self._settings.portal.shared):
-            raise Refused(Code.DATA_NOT_ALLOWED, f"{value[:200]}: not in a directory of portal.shared")
+            raise CarminError(Code.DATA_NOT_ALLOWED, f"{value[:200]}: not in a directory of portal.shared")
         return str(path)
 
     def names(self, value: str) -> Sequence[str] | None:
@@ -183,9 +185,9 @@ class Inputs:
                 directory = url_of(url, self._settings.storages) or url
                 return self._records(records), [], [directory]  # the files themselves, with its user's key
             return self._records(records), [location], []
-        found: Location = virtual.locate_text(self._account, location)
+        found: VirtualTarget = virtual.locate_text(self._account, location)
         if found.kind is Kind.ABOVE:
-            raise Refused(Code.DATA_NOT_ALLOWED, f"{found.text}: results cannot be put there")
+            raise CarminError(Code.DATA_NOT_ALLOWED, f"{found.text}: results cannot be put there")
         check((*found.stored, "results"))
         try:
             return (*self._tree.results(found.stored, records, remote=self._remote), [])
@@ -199,8 +201,8 @@ class Inputs:
             raise _not_there(error) from None
 
 
-def _not_there(error: OSError) -> Refused:
-    return Refused(Code.DATA_NOT_ALLOWED, f"results cannot be put there: {error.strerror}")
+def _not_there(error: OSError) -> CarminError:
+    return CarminError(Code.DATA_NOT_ALLOWED, f"results cannot be put there: {error.strerror}")
 
 
 def _named(value: str) -> str:

@@ -16,7 +16,7 @@ from engine.app.explain import history_of
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.audited_actions import KILL, RESTART, record_request
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.ending import end_all
 from engine.app.portal.reach import check_again, check_kept, shown_location
 from engine.app.portal.shown_messages import shown_message
@@ -98,7 +98,7 @@ class Launches:
             found = launches.get(connection, id_) if id_.isascii() and id_.isalnum() else None
         allowed = found is not None and may_touch_execution(account, found.account_id, action)
         if found is None or found.hidden or not allowed:
-            raise Refused(
+            raise CarminError(
                 Code.NO_EXECUTION,
                 f"there is no execution {values.shown(id_)}",
                 execution_id="" if found is None else found.execution_id,
@@ -251,7 +251,7 @@ class Launches:
         found = self.find(account, id_, Action.CHANGE)
         execution = self.application(found).execution(found.execution_id)
         if not execution.state.is_final:
-            raise Refused(
+            raise CarminError(
                 Code.GENERIC,
                 "an execution that runs cannot be deleted",
                 remedy="kill it and wait for its end",

@@ -14,7 +14,7 @@ from engine.app.application import Application
 from engine.app.data.platforms import PlatformKeys
 from engine.app.portal import sessions, values, virtual
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.executor_settings import ExecutorSettings
 from engine.app.portal.inputs import Inputs
 from engine.app.portal.pipelines import Pipelines
@@ -107,7 +107,7 @@ class Launcher:
             Unavailable: a service that is needed does not answer.
         """
         if not may_launch(account):
-            raise Refused(Code.BAD_EXECUTION, "this account may not start executions")
+            raise CarminError(Code.BAD_EXECUTION, "this account may not start executions")
         values.check_name(wanted.name)
         location = wanted.location or _text(wanted.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
         detached = sessions.detach(wanted.values, location, self._settings.storages)
@@ -174,7 +174,7 @@ class Launcher:
 
         try:
             view, new = app.submit(app.plan(request), also=also)
-        except Refused:
+        except CarminError:
             raise
         except BadRequest as error:
             raise self._refused(account, error) from None
@@ -185,7 +185,7 @@ class Launcher:
         with self._db.read() as connection:
             earlier = launches.get(connection, view.id)
         if earlier is None:
-            raise Refused(Code.BAD_EXECUTION, "the execution of this key was purged; use another key")
+            raise CarminError(Code.BAD_EXECUTION, "the execution of this key was purged; use another key")
         return earlier
 
     def _write(
@@ -202,7 +202,7 @@ class Launcher:
         accounts.lock(connection, account.id)
         current = accounts.by_id(connection, account.id)
         if current is None or not may_launch(current):  # since planning began
-            raise Refused(Code.BAD_CREDENTIALS, "this account is locked", status=401)
+            raise CarminError(Code.BAD_CREDENTIALS, "this account is locked", status=401)
         running, _ = launches.in_progress(connection, account.id)
         waits = running >= most_running(account, self._settings.portal)
         new = replace(new, waiting=waits)
@@ -236,7 +236,7 @@ class Launcher:
             for name, section in backends.items():
                 if section.kind == kind:
                     return name
-        raise Refused(
+        raise CarminError(
             Code.BAD_EXECUTION, f"settings: 'default.executor' {executor}: there is no such back-end here"
         )
 
@@ -250,7 +250,7 @@ class Launcher:
         quota, usual = account.quota, self._settings.portal
         most = quota.waiting if quota.waiting is not None else usual.waiting
         if running >= most_running(account, usual) and waiting >= most:
-            raise Refused(
+            raise CarminError(
                 Code.USER_FULL,
                 f"{running} executions of yours run and {waiting} wait: no more can be taken now",
                 remedy="wait for the end of some, or kill some",
@@ -262,7 +262,7 @@ class Launcher:
         if location.startswith("/") and (stored := virtual.locate_text(account, location).stored):
             owners.add(owner_of(stored))
         if why := has_no_room(self._quotas, owners):
-            raise Refused(
+            raise CarminError(
                 Code.GENERIC,
                 f"the quota is used up: {why}",
                 remedy="remove files, also from /vip/Trash",
@@ -277,13 +277,13 @@ class Launcher:
             found = self._pipelines.get(account, wanted.pipeline)
             return found.descriptor, found.compiled, False, found.pipeline.trusted
         if wanted.descriptor is None and not is_published(wanted.pipeline):
-            raise Refused(
+            raise CarminError(
                 Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
             )
         if wanted.trusted and wanted.descriptor is not None:
             return *self._looked_through(account, partial(Descriptor.of, wanted.descriptor)), False, False
         if not self._settings.portal.uploads:
-            raise Refused(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
+            raise CarminError(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
         find = partial(
             load_descriptor,
             wanted.pipeline,
@@ -305,14 +305,14 @@ class Launcher:
             self._trials.check(account.id, descriptor.data)
             return descriptor, compile_tool(descriptor)
         except BadRequest as error:
-            raise Refused(Code.WRONG_DESCRIPTOR, error.message) from None
+            raise CarminError(Code.WRONG_DESCRIPTOR, error.message) from None
 
-    def _refused(self, account: Account, error: BadRequest) -> Refused:
+    def _refused(self, account: Account, error: BadRequest) -> CarminError:
         """Translate a refusal for a user: nothing of this machine is said."""
         text = error.problems[0] if error.problems else error.message
         for base in (virtual.home_of(account.id), ()):
             text = text.replace(self._tree.address(base, remote=False), "/vip/Home" if base else "")
-        return Refused(Code.BAD_INPUT, text)
+        return CarminError(Code.BAD_INPUT, text)
 
 
 def _text(value: Any) -> str:

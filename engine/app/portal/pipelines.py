@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.clock import Clock
 from engine.domain.access import may_use_pipeline
 from engine.domain.account import Account
@@ -19,7 +19,7 @@ _COMPILED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class UsablePipeline:
     """A pipeline that an account may use, ready to be."""
 
     pipeline: Pipeline
@@ -51,24 +51,24 @@ class Pipelines:
         """Return those that an account may use."""
         return [one for one in self.all() if may_use_pipeline(account, one.groups)]
 
-    def get(self, account: Account, identifier: str) -> Published:
+    def get(self, account: Account, identifier: str) -> UsablePipeline:
         """One that an account may use.
 
         Raises:
             Refused: the identifier is none, there is no such pipeline, or it is for others.
         """
         if "/" not in identifier:
-            raise Refused(
+            raise CarminError(
                 Code.BAD_PIPELINE_IDENTIFIER, f"{_shown(identifier)} is no pipeline: it is name/version"
             )
         with self._db.read() as connection:
             found = pipelines.get(connection, identifier) if identifier.isprintable() else None
         if found is None or found.hidden:
-            raise Refused(Code.NO_PIPELINE, f"there is no pipeline {_shown(identifier)}")
+            raise CarminError(Code.NO_PIPELINE, f"there is no pipeline {_shown(identifier)}")
         if not may_use_pipeline(account, found.groups):
-            raise Refused(Code.PIPELINE_NOT_ALLOWED, f"you may not use the pipeline {_shown(identifier)}")
+            raise CarminError(Code.PIPELINE_NOT_ALLOWED, f"you may not use the pipeline {_shown(identifier)}")
         descriptor, compiled = self._compiled(found.descriptor_sha256)
-        return Published(found, descriptor, compiled)
+        return UsablePipeline(found, descriptor, compiled)
 
     def descriptor(self, sha256: str) -> tuple[Descriptor, CompiledTool]:
         """Read a descriptor that was stored once."""

@@ -14,7 +14,7 @@ from engine.app.portal.identifiers import REMEDY, identifier_problem
 from engine.app.portal.values import shown
 from engine.errors import BadRequest, NotFound
 from engine.planning import Descriptor, compile_tool
-from engine.planning.finding import ERROR, Finding
+from engine.planning.finding import ERROR, LintFinding
 from engine.planning.lint import lint
 from engine.store import accounts, descriptors, pipelines
 from engine.store.pipelines import Pipeline
@@ -31,7 +31,7 @@ class Publishing(AuditedActions):
         identifier: str = "",
         replace: bool = False,
         also: Callable[[Connection], object] = lambda _: None,
-    ) -> tuple[Pipeline, list[Finding]]:
+    ) -> tuple[Pipeline, list[LintFinding]]:
         """Publish a descriptor for everybody, or for some groups (by name); gives what lint says of it.
 
         Args:
@@ -76,7 +76,7 @@ class Publishing(AuditedActions):
         *,
         identifier: str = "",
         replace: bool = False,
-    ) -> tuple[Pipeline, list[Finding]]:
+    ) -> tuple[Pipeline, list[LintFinding]]:
         """Add a descriptor that is a plain object."""
         return self.add(Descriptor.of(data), groups, identifier=identifier, replace=replace)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.site import Site
+from engine.app.portal.site import TreeStorage
 from engine.clock import Clock
 from engine.domain.attempt import AttemptState
 from engine.domain.file_urls import to_path
@@ -27,7 +27,7 @@ Remove = Callable[[Execution], None]
 """Removes something of an execution."""
 
 
-def files_of(site: Site | None, storage: Callable[[str], Storage]) -> Remove:
+def files_of(site: TreeStorage | None, storage: Callable[[str], Storage]) -> Remove:
     """Make the function that removes the directory of an execution's results, and its directories in the
     virtual tree where a storage holds that; results that were sent to other storages stay.
     """

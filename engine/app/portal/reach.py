@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from engine.app.access.tokens import Segments
 from engine.app.portal import virtual
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.values import shown
 from engine.domain.access import may_use_pipeline
 from engine.domain.account import Account
@@ -27,10 +27,10 @@ def check_again(connection: Connection, found: Launch) -> None:
     published = pipelines.get(connection, found.pipeline)
     if published and not may_use_pipeline(owner, published.groups):
         words = f"you may not use the pipeline {shown(found.pipeline)} any more"
-        raise Refused(Code.PIPELINE_NOT_ALLOWED, words)
+        raise CarminError(Code.PIPELINE_NOT_ALLOWED, words)
     for text in (found.location, *_texts(found.inputs)):
         if virtual.is_lost(owner, text):
-            raise Refused(Code.DATA_NOT_ALLOWED, f"you have no access to {shown(text)} any more")
+            raise CarminError(Code.DATA_NOT_ALLOWED, f"you have no access to {shown(text)} any more")
 
 
 def check_kept(connection: Connection, found: Launch, kept: Iterable[Segments]) -> None:
@@ -41,7 +41,7 @@ def check_kept(connection: Connection, found: Launch, kept: Iterable[Segments]) 
     """
     seen = virtual.bases(_owner(connection, found))
     if any(virtual.virtual_path(seen, path) is None for path in kept):
-        raise Refused(
+        raise CarminError(
             Code.DATA_NOT_ALLOWED,
             "its files are in a directory that is not yours any more",
             remedy="delete it without its files",
@@ -58,7 +58,7 @@ def shown_location(seen: Sequence[tuple[str, Segments]], stored: Segments | None
 def _owner(connection: Connection, found: Launch) -> Account:
     owner = accounts.by_id(connection, found.account_id)
     if owner is None:
-        raise Refused(Code.NO_EXECUTION, "whose it was is not known here any more")
+        raise CarminError(Code.NO_EXECUTION, "whose it was is not known here any more")
     return owner
 
 

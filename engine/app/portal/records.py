@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from engine.app.access.tokens import Segments
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.tree import FileTree, kept_in
 from engine.app.portal.virtual import is_record
 from engine.errors import NotFound
@@ -43,7 +43,7 @@ class Records:
             for at, name in enumerate(stored[:-1], start=1)
         )
         if inside or is_record(stored):
-            raise Refused(
+            raise CarminError(
                 Code.DATA_NOT_ALLOWED,
                 "logs and records of an execution are written by the platform alone",
                 remedy="an execution can be deleted as a whole",

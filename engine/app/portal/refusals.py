@@ -32,7 +32,7 @@ logger = logging.getLogger("engine.audit")
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RecordedRefusal:
     """A request that was refused: who, what, and with which words. No name, no value, no path."""
 
     account_id: str
@@ -57,9 +57,9 @@ class Minutes:
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
-        self._seen: dict[str, Counter[Refusal]] = {}
+        self._seen: dict[str, Counter[RecordedRefusal]] = {}
 
-    def add(self, one: Refusal, now: float) -> bool:
+    def add(self, one: RecordedRefusal, now: float) -> bool:
         """Count a refusal; gives whether it has a line of its own at once."""
         who = one.account_id
         self._since.setdefault(who, now)
@@ -73,7 +73,7 @@ class Minutes:
         """Return when the next minute is over; None: there is nothing to count."""
         return min(self._since.values()) + WINDOW_S if self._since else None
 
-    def over(self, now: float) -> Iterator[tuple[Refusal, int]]:
+    def over(self, now: float) -> Iterator[tuple[RecordedRefusal, int]]:
         """Yield what was repeated, and how often, in minutes that are over by now, and forget it."""
         for who in [who for who, since in self._since.items() if now >= since + WINDOW_S]:
             del self._since[who]
@@ -99,7 +99,7 @@ class Refusals:
         """Begin to write."""
         self._thread.start()
 
-    def record(self, one: Refusal) -> None:
+    def record(self, one: RecordedRefusal) -> None:
         """Have a refusal written. Returns at once."""
         with self._changed:
             if self._minutes.add(one, self._clock.now()):
@@ -147,7 +147,7 @@ class Refusals:
             logger.exception("defect")
         return True
 
-    def _record(self, one: Refusal, words: str) -> AuditRecord:
+    def _record(self, one: RecordedRefusal, words: str) -> AuditRecord:
         who = () if one.account_id or not one.address else self._trail.data_ids([f"client {one.address}"])
         return self._trail.entry(
             one.account_id,

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys, owners
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.girder_locations import girder_location
 from engine.clock import Clock
 from engine.errors import EngineError
@@ -107,7 +107,7 @@ def kept(
             if any(
                 len(one) > _LONGEST or not one.isascii() or not one.isprintable() for one in session.values()
             ):
-                raise Refused(Code.BAD_INPUT, f"the tokens for {name} are none")
+                raise CarminError(Code.BAD_INPUT, f"the tokens for {name} are none")
             held = {"access_token": "", "refresh_token": "", "client_id": "", **session, "made_at": now}
             keys.hold(name, json.dumps(held) if is_platform(name, storages) else f"{token}\n")
         yield
@@ -128,7 +128,7 @@ def source_url(value: str, section: StorageSection) -> str:
     resource = fields.get("resourceId") or fields.get("datasetId") or ""
     name = path.rpartition("/")[2]
     if not resource or not name or resource in (".", ".."):
-        raise Refused(Code.BAD_INPUT, "a data set is /NAME?format=...&resourceId=...")
+        raise CarminError(Code.BAD_INPUT, "a data set is /NAME?format=...&resourceId=...")
     pieces = (fields.get("format", "dcm"), fields.get("converterId", "-"), resource, name)
     return "/".join([section.url.rstrip("/"), *(quote(one, safe="") for one in pieces)])
 
@@ -141,7 +141,7 @@ def target_url(value: str, section: StorageSection) -> str:
     """
     pieces = [one for one in value.partition("?")[0].split("/") if one]
     if not pieces or ".." in pieces:
-        raise Refused(Code.DATA_NOT_ALLOWED, "results go to a directory: /DIRECTORY")
+        raise CarminError(Code.DATA_NOT_ALLOWED, "results go to a directory: /DIRECTORY")
     return "/".join([section.url.rstrip("/"), *(quote(one, safe="") for one in pieces)])
 
 

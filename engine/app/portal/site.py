@@ -17,7 +17,7 @@ from engine.settings.tree import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class TreeStorage:
     """The storage that holds the tree."""
 
     url: str
@@ -57,7 +57,7 @@ class Site:
         return (_plain(one) for one in (self.url, *self.aliases))
 
 
-def site_of(settings: Settings) -> Site | None:
+def site_of(settings: Settings) -> TreeStorage | None:
     """Find the storage of the tree; None when the tree is in the directory `api.root`.
 
     Raises:
@@ -77,7 +77,7 @@ def site_of(settings: Settings) -> Site | None:
             f"setting portal.tree: {given} has no directories that users can make, and renames nothing",
             remedy="write the URL of a storage; files of lfn: can be inputs all the same",
         )
-    return Site(url.rstrip("/"), tuple(aliases_of(url.rstrip("/"), settings.storages)))
+    return TreeStorage(url.rstrip("/"), tuple(aliases_of(url.rstrip("/"), settings.storages)))
 
 
 def path_on_this_machine(url: str, root: Segments, embedded: str) -> Segments | None:

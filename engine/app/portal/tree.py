@@ -17,7 +17,7 @@ from engine.store.executions import Execution
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class FileItem:
     """Something in the tree."""
 
     name: str
@@ -66,10 +66,10 @@ class IncomingFile(Protocol):
 class FileTree(Protocol):
     """Files and directories. No link is followed, and nothing appears before it is whole."""
 
-    def item(self, path: Segments) -> Item:
+    def item(self, path: Segments) -> FileItem:
         """Describe what lies there."""
 
-    def items(self, path: Segments) -> Sequence[Item]:
+    def items(self, path: Segments) -> Sequence[FileItem]:
         """List what is directly in a directory, by name."""
 
     def size(self, path: Segments) -> int:

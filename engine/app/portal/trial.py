@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.app.shares import Shares
 from engine.errors import BadRequest
 from engine.planning import Descriptor, compile_tool
@@ -52,13 +52,13 @@ class Trials:
             if descriptors.checked_by(connection, canonical_sha256(data)):
                 return
         if not self._shares.take(account_id):
-            raise Refused(Code.GENERIC, "too many new descriptors at a time", status=429, retry_after=5)
+            raise CarminError(Code.GENERIC, "too many new descriptors at a time", status=429, retry_after=5)
         try:
             short = _is_short(data)
         finally:
             self._shares.give_back(account_id)
         if not short:
-            raise Refused(
+            raise CarminError(
                 Code.WRONG_DESCRIPTOR,
                 f"descriptor: it takes more than {SECONDS} seconds to be looked through",
                 remedy="have it call a script of its image, with fewer inputs, outputs, groups or commands",

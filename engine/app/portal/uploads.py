@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.domain.tool import Tool
 from engine.planning.vip_keys import IMAGE_PATH
 from wrappers.containers.errors import InvalidReference
@@ -19,15 +19,15 @@ def check_uploaded(tool: Tool, registries: Sequence[str]) -> None:
     """
     image = tool.image
     if image is None or image.type == "rootfs" or not image.image:
-        raise Refused(Code.WRONG_DESCRIPTOR, "container-image: an image in a registry is needed")
+        raise CarminError(Code.WRONG_DESCRIPTOR, "container-image: an image in a registry is needed")
     if IMAGE_PATH in tool.custom:
-        raise Refused(Code.WRONG_DESCRIPTOR, f"custom.{IMAGE_PATH}: only published pipelines may have it")
+        raise CarminError(Code.WRONG_DESCRIPTOR, f"custom.{IMAGE_PATH}: only published pipelines may have it")
     try:
         host = parse(image.image, index=image.index or "").host
     except InvalidReference as error:
-        raise Refused(Code.WRONG_DESCRIPTOR, f"container-image: {error}") from None
+        raise CarminError(Code.WRONG_DESCRIPTOR, f"container-image: {error}") from None
     if host not in registries:
-        raise Refused(
+        raise CarminError(
             Code.WRONG_DESCRIPTOR,
             f"container-image: images of {host} are not allowed here",
             remedy=f"they may come from {', '.join(registries)}",

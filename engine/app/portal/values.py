@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.domain.tool import InputType, Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.cells import value_from_text
@@ -29,7 +29,7 @@ def check_name(name: str) -> str:
         Refused: it has other characters than VIP's.
     """
     if not _NAME.fullmatch(name):
-        raise Refused(
+        raise CarminError(
             Code.BAD_EXECUTION_NAME,
             "the name of an execution has 1 to 255 letters, digits, spaces, - and _",
         )
@@ -48,13 +48,13 @@ def invocation(tool: Tool, values: Mapping[str, Any]) -> dict[str, Any]:
         if id_ == RESULTS_DIRECTORY:
             continue
         if id_ not in known or id_ in hidden_inputs(tool):
-            raise Refused(Code.BAD_INPUT, f"input {shown(id_)}: {tool.name} has no such input")
+            raise CarminError(Code.BAD_INPUT, f"input {shown(id_)}: {tool.name} has no such input")
         if value is not None:
             made[id_] = _typed(known[id_], value)
     copied = hidden_inputs(tool)
     for one in tool.inputs:
         if one.id not in made and one.id not in copied and not one.optional and one.default is None:
-            raise Refused(Code.MISSING_INPUT, f"input {one.id} is missing")
+            raise CarminError(Code.MISSING_INPUT, f"input {one.id} is missing")
     return made
 
 
@@ -83,7 +83,7 @@ def _typed(one: ToolInput, value: Any) -> Any:
     if not isinstance(value, list):
         return _single(one, value)
     if not value:
-        raise Refused(Code.BAD_INPUT, f"input {one.id}: the list is empty")
+        raise CarminError(Code.BAD_INPUT, f"input {one.id}: the list is empty")
     if one.list and not any(isinstance(entry, list) for entry in value):
         return [_scalar(one, entry) for entry in value]
     return [_typed(one, entry) if one.list else _scalar(one, entry) for entry in value]
@@ -99,7 +99,7 @@ def _single(one: ToolInput, value: Any) -> Any:
 
 def _scalar(one: ToolInput, value: Any) -> Any:
     if isinstance(value, (list, dict)) or value is None:
-        raise Refused(Code.BAD_INPUT, f"input {one.id}: a value is text, a number, true or false")
+        raise CarminError(Code.BAD_INPUT, f"input {one.id}: a value is text, a number, true or false")
     if not isinstance(value, str):
         return str(value) if one.type in (InputType.STRING, InputType.FILE) else value
     text = _text(one, value)
@@ -108,15 +108,15 @@ def _scalar(one: ToolInput, value: Any) -> Any:
     try:
         return value_from_text(replace(one, list=False), text)
     except BadRequest as error:
-        raise Refused(Code.BAD_INPUT, error.message) from None
+        raise CarminError(Code.BAD_INPUT, error.message) from None
 
 
 def _text(one: ToolInput, value: str) -> str:
     if len(value) > _LONGEST:
-        raise Refused(Code.BAD_INPUT, f"input {one.id}: a value has at most {_LONGEST} characters")
+        raise CarminError(Code.BAD_INPUT, f"input {one.id}: a value has at most {_LONGEST} characters")
     plain = value.isprintable() if one.type is InputType.FILE else _VALUE.fullmatch(value)
     if not plain:
-        raise Refused(
+        raise CarminError(
             Code.BAD_INPUT,
             f"input {one.id}: a value has letters, digits, spaces and . , + - @ / _ ( ) : [ ] ? & = only",
         )

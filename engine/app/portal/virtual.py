@@ -17,7 +17,7 @@ from enum import StrEnum
 
 from engine.app.access.paths import BadPath, encoded, segments
 from engine.app.access.tokens import Segments
-from engine.app.portal.carmin import Code, Refused
+from engine.app.portal.carmin import CarminError, Code
 from engine.domain.access import may_enter_group
 from engine.domain.account import Account
 
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
+class VirtualTarget:
     """Where a virtual path leads."""
 
     path: Segments
@@ -86,7 +86,7 @@ def roots(account: Account) -> list[str]:
     return [HOME, TRASH, *(f"{group.name}{_GROUP}" for group in account.groups)]
 
 
-def locate(account: Account, raw: bytes) -> Location:
+def locate(account: Account, raw: bytes) -> VirtualTarget:
     """Return where a percent-encoded path leads.
 
     Raises:
@@ -95,11 +95,11 @@ def locate(account: Account, raw: bytes) -> Location:
     try:
         path = segments(raw)
     except BadPath as error:
-        raise Refused(Code.GENERIC, f"the path is not acceptable: {error}") from None
+        raise CarminError(Code.GENERIC, f"the path is not acceptable: {error}") from None
     return _located(account, path)
 
 
-def locate_text(account: Account, text: str) -> Location:
+def locate_text(account: Account, text: str) -> VirtualTarget:
     """Locate a path that is written as plain text, as in the values of an execution.
 
     Raises:
@@ -109,20 +109,20 @@ def locate_text(account: Account, text: str) -> Location:
     try:
         return _located(account, segments(encoded(parts).encode("ascii")))
     except BadPath as error:
-        raise Refused(Code.DATA_NOT_ALLOWED, f"the path is not acceptable: {error}") from None
+        raise CarminError(Code.DATA_NOT_ALLOWED, f"the path is not acceptable: {error}") from None
     except UnicodeEncodeError:
-        raise Refused(Code.DATA_NOT_ALLOWED, "the path is not acceptable: it is no text") from None
+        raise CarminError(Code.DATA_NOT_ALLOWED, "the path is not acceptable: it is no text") from None
 
 
-def _located(account: Account, path: Segments) -> Location:
+def _located(account: Account, path: Segments) -> VirtualTarget:
     if path in ((), (ROOT,)):
-        return Location(path, Kind.ABOVE)
+        return VirtualTarget(path, Kind.ABOVE)
     if path[0] == ROOT:
         base = _base(account, path[1])
         if base is not None:
             kind = Kind.ROOT if len(path) == 2 else Kind.INSIDE
-            return Location(path, kind, (*base, *path[2:]))
-    raise Refused(
+            return VirtualTarget(path, kind, (*base, *path[2:]))
+    raise CarminError(
         Code.DATA_NOT_ALLOWED, "you have no access to this path", remedy="your own files are in /vip/Home"
     )
 

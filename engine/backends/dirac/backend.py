@@ -10,14 +10,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from engine.backends.dirac.questions import Questions
+from engine.backends.dirac.questions import DiracQuestions
 from engine.backends.dirac.section import DiracSection
 from engine.backends.dirac.submit import submit
-from engine.backends.wms.backend import Described, GridBackend, Outcome
+from engine.backends.wms.backend import Described, GridBackend, SubmitOutcome
 from engine.backends.wms.jdl import CLAIMS, LAUNCHER
-from engine.backends.wms.outputs import Unreadable, unpack
+from engine.backends.wms.outputs import UnreadableArchive, unpack
 from engine.backends.wms.settings import GridSettings, proxy_init
-from engine.dirac.client import DiracBridge, Refused, bridge
+from engine.dirac.client import DiracBridge, DiracRefused, bridge
 from engine.dirac.settings import DiracClientSettings, dirac_client_settings
 from engine.errors import CredentialExpired, NotFound
 from engine.ports import Identity, Rejected
@@ -43,11 +43,11 @@ class DiracBackend(GridBackend):
     """Jobs of one user at one DIRAC installation."""
 
     section = DiracSection
-    _ask: Questions
+    _ask: DiracQuestions
 
     def __init__(self, name: str, settings: DiracSettings) -> None:
         self._settings = settings
-        ask = Questions(bridge(settings.client))
+        ask = DiracQuestions(bridge(settings.client))
         super().__init__(name, settings.grid, ask, batch_size=BATCH, retrievals=RETRIEVALS)
 
     @property
@@ -83,7 +83,7 @@ class DiracBackend(GridBackend):
                 for path in packed:
                     brought += unpack(Path(path).read_bytes(), into)
                 return brought
-            except (Refused, NotFound, Unreadable):
+            except (DiracRefused, NotFound, UnreadableArchive):
                 return []
 
     def history(self, native_id: str) -> Sequence[tuple[float, str]]:
@@ -132,8 +132,8 @@ class DiracBackend(GridBackend):
                 path.write_bytes(data)
             try:
                 return str(self._ask.ask("upload_sandbox", directory=directory))
-            except Refused as error:  # it is too large
+            except DiracRefused as error:  # it is too large
                 return Rejected(f"DIRAC refuses its sandbox: {error}")
 
-    def _hand_over(self, items: Sequence[Described]) -> Outcome:
+    def _hand_over(self, items: Sequence[Described]) -> SubmitOutcome:
         return submit(self._ask, items, self._most, self._grid.at_once)

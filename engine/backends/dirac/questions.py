@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.backends.wms import states, watch
-from engine.backends.wms.watch import Page
-from engine.dirac.client import TIMEOUT_S, DiracBridge, Refused
+from engine.backends.wms.watch import AnswerPage
+from engine.dirac.client import TIMEOUT_S, DiracBridge, DiracRefused
 from engine.errors import BackendUnavailable, NotFound, SettingsError, Unavailable
 
 PAGE, CHANGES = 500, 100
 """Jobs of one question, and of one request that changes them: DIRAC deletes twenty a second (measured)."""
 
 
-class Questions:
+class DiracQuestions:
     """Implements `engine.backends.wms.watch.Questions`, and asks the rest."""
 
     def __init__(self, bridge: DiracBridge) -> None:
@@ -32,7 +32,7 @@ class Questions:
         except (Unavailable, SettingsError) as error:  # settings were right when it was checked
             raise BackendUnavailable(error.message, remedy=error.remedy) from None
 
-    def changed(self, groups: Sequence[str], since: float) -> Iterator[Page]:
+    def changed(self, groups: Sequence[str], since: float) -> Iterator[AnswerPage]:
         """Jobs of these groups that have changed since then."""
         answer = self._sure("changed", groups=list(groups), since=since)
         yield from self._pages(answer["numbers"], answer["at"])
@@ -41,20 +41,20 @@ class Questions:
         """Count the jobs of these groups that may still move."""
         return len(self._active(groups))
 
-    def active(self, groups: Sequence[str]) -> Iterator[Page]:
+    def active(self, groups: Sequence[str]) -> Iterator[AnswerPage]:
         """Jobs of these groups that may still move, with their names."""
         yield from self._pages(self._active(groups), 0.0)
 
-    def of(self, numbers: Sequence[int]) -> Page:
+    def of(self, numbers: Sequence[int]) -> AnswerPage:
         """Read these jobs, as far as they are there."""
         answer = self._sure("of", numbers=list(numbers))
-        return Page(answer["rows"], answer["at"])
+        return AnswerPage(answer["rows"], answer["at"])
 
     def history(self, number: int) -> list[tuple[float, str]]:
         """Read what has happened to a job, by the server's clock and in its words."""
         try:
             lines = self.ask("history", number=number)
-        except (Refused, NotFound):
+        except (DiracRefused, NotFound):
             return []
         return [states.history_line(*(*line, "", "", "", "", "")[:5]) for line in lines]
 
@@ -83,15 +83,15 @@ class Questions:
         numbers: list[int] = self._sure("active", groups=list(groups), states=list(states.ACTIVE))
         return numbers
 
-    def _pages(self, numbers: Sequence[int], at: float) -> Iterator[Page]:
+    def _pages(self, numbers: Sequence[int], at: float) -> Iterator[AnswerPage]:
         """One at least. `at` is when the question for these was asked."""
         for start in range(0, max(len(numbers), 1), watch.PAGE):
             asked = numbers[start : start + watch.PAGE]
-            yield Page(self.of(asked).rows if asked else [], at)
+            yield AnswerPage(self.of(asked).rows if asked else [], at)
 
     def _sure(self, verb: str, **arguments: Any) -> Any:
         """Ask a question; one that DIRAC does not understand comes of a version of it that we do not know."""
         try:
             return self.ask(verb, **arguments)
-        except Refused as error:
+        except DiracRefused as error:
             raise BackendUnavailable(f"DIRAC does not understand us: {error}") from None

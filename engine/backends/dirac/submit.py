@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from engine.backends.dirac.questions import Questions
-from engine.backends.wms.backend import Described, Outcome
+from engine.backends.dirac.questions import DiracQuestions
+from engine.backends.wms.backend import Described, SubmitOutcome
 from engine.backends.wms.jdl import Value, parametric, render
-from engine.dirac.client import Refused
+from engine.dirac.client import DiracRefused
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ports import Accepted, Rejected
 
@@ -22,7 +22,7 @@ TIMEOUT_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class DescribedJobs:
     """One description, and the keys of its jobs."""
 
     keys: tuple[str, ...]
@@ -31,20 +31,20 @@ class Request:
     jdl: str
 
 
-def submit(ask: Questions, items: Sequence[Described], most: int, at_once: int) -> Outcome:
+def submit(ask: DiracQuestions, items: Sequence[Described], most: int, at_once: int) -> SubmitOutcome:
     """Hand over each once, if the server lets us: `most` jobs in a request, `at_once` requests at a time."""
-    outcome = Outcome()
+    outcome = SubmitOutcome()
     described = {item.key: item for item in items}
     pending = requests(items, most)
     with ThreadPoolExecutor(at_once) as pool:
         while pending:
-            again = list[Request]()
+            again = list[DescribedJobs]()
             results = pool.map(lambda request: _send(ask, request), pending)
             for request, answer in zip(pending, results, strict=True):
                 match answer:
-                    case Refused() if len(request.keys) > 1:
+                    case DiracRefused() if len(request.keys) > 1:
                         again += [_request([described[key]]) for key in request.keys]
-                    case Refused():
+                    case DiracRefused():
                         outcome.answers[request.keys[0]] = Rejected(f"DIRAC refuses it: {answer}")
                     case BackendUnavailable() | CredentialExpired():
                         outcome.trouble = answer
@@ -55,7 +55,7 @@ def submit(ask: Questions, items: Sequence[Described], most: int, at_once: int) 
     return outcome
 
 
-def requests(items: Sequence[Described], most: int) -> list[Request]:
+def requests(items: Sequence[Described], most: int) -> list[DescribedJobs]:
     """Put jobs together, at most `most` in a request; 1: each goes by itself."""
     alike: dict[object, list[Described]] = {}
     for item in items:
@@ -69,18 +69,18 @@ def requests(items: Sequence[Described], most: int) -> list[Request]:
 
 
 def _send(
-    ask: Questions, request: Request
-) -> dict[str, int] | Refused | BackendUnavailable | CredentialExpired:
+    ask: DiracQuestions, request: DescribedJobs
+) -> dict[str, int] | DiracRefused | BackendUnavailable | CredentialExpired:
     try:
         names: dict[str, int] = ask.ask("submit", timeout=TIMEOUT_S, jdl=request.jdl)
-    except (Refused, BackendUnavailable, CredentialExpired) as error:
+    except (DiracRefused, BackendUnavailable, CredentialExpired) as error:
         return error
     if set(names) != set(request.keys):
         return BackendUnavailable("DIRAC answered with other jobs than were submitted")
     return names
 
 
-def _arrived(ask: Questions, request: Request) -> dict[str, Accepted]:
+def _arrived(ask: DiracQuestions, request: DescribedJobs) -> dict[str, Accepted]:
     """Return those that arrived although nobody said so; when that cannot be told, there is no answer."""
     try:
         found = ask.find(request.group, request.keys)
@@ -89,12 +89,12 @@ def _arrived(ask: Questions, request: Request) -> dict[str, Accepted]:
     return {key: Accepted(ids[0]) for key, ids in found.items()}
 
 
-def _request(together: Sequence[Described]) -> Request:
+def _request(together: Sequence[Described]) -> DescribedJobs:
     keys = tuple(item.key for item in together)
     first = together[0]
     if len(together) == 1:
-        return Request(keys, first.group, render(first.attributes))
-    return Request(
+        return DescribedJobs(keys, first.group, render(first.attributes))
+    return DescribedJobs(
         keys, first.group, parametric(first.attributes, keys, [item.files_range for item in together])
     )
 

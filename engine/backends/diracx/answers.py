@@ -15,7 +15,7 @@ TICK, STALE = 0.001, 2.0
 """Seconds between two stamps, and by which the Date of an answer may be too early (measured: up to 1.5)."""
 
 
-class Refused(Exception):
+class DiracxRefused(Exception):
     """The server says that the request is wrong; it would say so again."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -28,7 +28,7 @@ class Unauthorised(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DiracxAnswer:
     """What the server said."""
 
     data: Any
@@ -65,7 +65,7 @@ class ServerClock:
         return at
 
 
-def judge(url: str, clock: ServerClock, status: int, text: str, headers: Mapping[str, str]) -> Answer:
+def judge(url: str, clock: ServerClock, status: int, text: str, headers: Mapping[str, str]) -> DiracxAnswer:
     """Check an answer: every 2xx is a good one.
 
     Raises:
@@ -76,7 +76,7 @@ def judge(url: str, clock: ServerClock, status: int, text: str, headers: Mapping
     if 200 <= status < 300:
         at = clock.from_header(headers.get("Date", ""))
         try:
-            return Answer(json.loads(text) if text else None, at)
+            return DiracxAnswer(json.loads(text) if text else None, at)
         except ValueError:
             raise unavailable(url, "its answer is no JSON: is this a DiracX server?") from None
     detail = detail_of(text) or f"HTTP {status}"
@@ -89,7 +89,7 @@ def judge(url: str, clock: ServerClock, status: int, text: str, headers: Mapping
         )
     if status >= 500 or status in (408, 425, 429):
         raise unavailable(url, detail, _seconds(headers.get("Retry-After", "")))
-    raise Refused(status, detail)
+    raise DiracxRefused(status, detail)
 
 
 def unavailable(url: str, why: str, again_in: float = 0.0) -> BackendUnavailable:

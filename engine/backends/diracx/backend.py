@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Self
 
 from engine.backends.diracx import sandbox
-from engine.backends.diracx.answers import Refused
-from engine.backends.diracx.client import Client
-from engine.backends.diracx.questions import Questions
+from engine.backends.diracx.answers import DiracxRefused
+from engine.backends.diracx.client import DiracxClient
+from engine.backends.diracx.questions import DiracxQuestions
 from engine.backends.diracx.section import DiracxSection
 from engine.backends.diracx.submit import submit
-from engine.backends.wms.backend import Described, GridBackend, Outcome
-from engine.backends.wms.outputs import Unreadable, unpack
+from engine.backends.wms.backend import Described, GridBackend, SubmitOutcome
+from engine.backends.wms.outputs import UnreadableArchive, unpack
 from engine.backends.wms.payload import pack
 from engine.backends.wms.settings import GridSettings, proxy_init
 from engine.ports import Identity, Rejected
@@ -45,14 +45,14 @@ class DiracxBackend(GridBackend):
     """Jobs of one user at one DiracX server."""
 
     section = DiracxSection
-    _ask: Questions
+    _ask: DiracxQuestions
 
     def __init__(self, name: str, settings: DiracxSettings) -> None:
         self._settings = settings
-        self._client = Client(
+        self._client = DiracxClient(
             settings.url, settings.credential, proxy=settings.proxy, authorities=settings.authorities
         )
-        ask = Questions(self._client)
+        ask = DiracxQuestions(self._client)
         super().__init__(name, settings.grid, ask, batch_size=BATCH, retrievals=RETRIEVALS)
 
     @classmethod
@@ -116,19 +116,19 @@ class DiracxBackend(GridBackend):
     def _upload(self, files: Mapping[str, bytes]) -> str | Rejected:
         try:
             return self._client.run(sandbox.upload(self._client, pack(files)))
-        except Refused as error:  # it is too large
+        except DiracxRefused as error:  # it is too large
             return Rejected(f"DiracX refuses its sandbox: {error}")
 
-    def _hand_over(self, items: Sequence[Described]) -> Outcome:
+    def _hand_over(self, items: Sequence[Described]) -> SubmitOutcome:
         return self._client.run(submit(self._client, items, self._grid.at_once))
 
 
-async def _download(client: Client, native_id: str, into: Path) -> list[Path]:
+async def _download(client: DiracxClient, native_id: str, into: Path) -> list[Path]:
     try:
         names = await sandbox.outputs_of(client, native_id)
         brought = []
         for name in names:
             brought += unpack(await sandbox.download(client, name), into)
         return brought
-    except (Refused, Unreadable):
+    except (DiracxRefused, UnreadableArchive):
         return []

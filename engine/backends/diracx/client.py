@@ -8,9 +8,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.backends.diracx.answers import Answer, Refused, ServerClock, Unauthorised, judge, unavailable
-from engine.backends.diracx.credentials import Credentials, Token
-from engine.backends.diracx.pipeline import Pipeline
+from engine.backends.diracx.answers import (
+    DiracxAnswer,
+    DiracxRefused,
+    ServerClock,
+    Unauthorised,
+    judge,
+    unavailable,
+)
+from engine.backends.diracx.credentials import AccessToken, TokenProvider
+from engine.backends.diracx.pipeline import RequestPipeline
 from engine.backends.diracx.renewal import refreshed
 from engine.errors import CredentialExpired
 
@@ -20,7 +27,7 @@ TIMEOUT_S = 20.0
 """Seconds for one answer: the engine's lease must outlast a few of them."""
 
 
-class Client:
+class DiracxClient:
     """One server, as one user. May be used by several threads."""
 
     def __init__(
@@ -33,10 +40,10 @@ class Client:
         timeout: float = TIMEOUT_S,
     ) -> None:
         self.url = url.rstrip("/")
-        self.credentials = Credentials(
+        self.credentials = TokenProvider(
             credential, lambda token: refreshed(self.url, token, authorities, timeout), proxy=proxy
         )
-        self._pipeline = Pipeline(self.url, authorities, timeout)
+        self._pipeline = RequestPipeline(self.url, authorities, timeout)
         self._clock = ServerClock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -53,11 +60,11 @@ class Client:
                 self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def call(self, method: str, path: str, body: Any = None, **query: str | int) -> Answer:
+    def call(self, method: str, path: str, body: Any = None, **query: str | int) -> DiracxAnswer:
         """`ask`, waited for."""
         return self.run(self.request(method, path, body, repeat=True, **query))
 
-    def token(self) -> Token:
+    def token(self) -> AccessToken:
         """Return who we are there."""
         return self.credentials.token()
 
@@ -79,7 +86,7 @@ class Client:
 
     async def request(
         self, method: str, path: str, body: Any = None, *, repeat: bool = True, **query: str | int
-    ) -> Answer:
+    ) -> DiracxAnswer:
         """One request with a JSON body. `repeat`: making it twice does no harm.
 
         Raises:
@@ -113,7 +120,7 @@ class Client:
         if status >= 500 or status in (403, 408, 429):  # 403: the leave has run out
             raise unavailable(self.url, f"its sandbox store says HTTP {status}")
         if status >= 300:
-            raise Refused(status, f"the sandbox store says HTTP {status}")
+            raise DiracxRefused(status, f"the sandbox store says HTTP {status}")
         data: bytes = response.content
         return data
 
@@ -133,7 +140,9 @@ class Client:
         await self._pipeline.close()
         await asyncio.get_running_loop().shutdown_default_executor()
 
-    async def _send(self, method: str, path: str, token: Token, content: Mapping[str, Any]) -> Answer:
+    async def _send(
+        self, method: str, path: str, token: AccessToken, content: Mapping[str, Any]
+    ) -> DiracxAnswer:
         headers = {"Authorization": f"Bearer {token.text}"}
         response = await self._pipeline.send(method, self.url + path, headers=headers, **content)
         return judge(self.url, self._clock, response.status_code, response.text(), response.headers)

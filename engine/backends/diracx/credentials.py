@@ -29,7 +29,7 @@ _LOGIN = "log in with `engine login`, or `dirac login`"
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class AccessToken:
     """An access token with what it says of its owner. Not verified: the server does that."""
 
     text: str
@@ -54,7 +54,7 @@ class Token:
 class Pair:
     """An access token and what gets the next one."""
 
-    access: Token
+    access: AccessToken
     refresh: str = ""
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class Refresh(Protocol):
         """
 
 
-class Credentials:
+class TokenProvider:
     """Gives tokens that are good for a while, from a file or a proxy."""
 
     def __init__(self, file: Path, refresh: Refresh, *, proxy: bool = False) -> None:
@@ -89,7 +89,7 @@ class Credentials:
         self._stamp: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
-    def token(self, *, anew: bool = False) -> Token:
+    def token(self, *, anew: bool = False) -> AccessToken:
         """Return an access token that lasts. `anew`: the server has refused the one that looked good.
 
         Raises:
@@ -187,7 +187,7 @@ def _read(text: bytes, where: Path, written: float) -> Pair:
     expires = min([e for e in (expires, _number(said.get("exp"))) if e] or [0.0])
     owner, vo, group = (str(said.get(key, "")) for key in ("preferred_username", "vo", "dirac_group"))
     return Pair(
-        Token(str(access), expires, owner, vo, group, _number(said.get("iat")) or written), str(refresh)
+        AccessToken(str(access), expires, owner, vo, group, _number(said.get("iat")) or written), str(refresh)
     )
 
 

@@ -24,7 +24,7 @@ NOBODY = Path("/dev/null/none")
 """A place without credentials: the client is given none, since the tokens are ours to keep."""
 
 
-class Pipeline:
+class RequestPipeline:
     """Connections to one server."""
 
     def __init__(self, url: str, authorities: str, timeout: float) -> None:

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.search import Filter, later, one_of, pages, search, summary
 from engine.backends.diracx.status import change
 from engine.backends.diracx.submit import find
 from engine.backends.wms import states
-from engine.backends.wms.watch import FIELDS, PAGE, Page
+from engine.backends.wms.watch import FIELDS, PAGE, AnswerPage
 
 STATUSES = 200
 """Jobs of one change of states: the time that DiracX takes grows faster than their number (measured)."""
 
 
-class Questions:
+class DiracxQuestions:
     """Implements `engine.backends.wms.watch.Questions`."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: DiracxClient) -> None:
         self._client = client
 
-    def changed(self, groups: Sequence[str], since: float) -> Iterator[Page]:
+    def changed(self, groups: Sequence[str], since: float) -> Iterator[AnswerPage]:
         """Jobs of these groups that have changed since then."""
         moment = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%S")
         return self._pages([one_of("JobGroup", groups), later("LastUpdateTime", moment)], FIELDS)
@@ -33,12 +33,12 @@ class Questions:
         counts = self._client.run(summary(self._client, filters, ["Status"]))
         return sum(row["count"] for row in counts)
 
-    def active(self, groups: Sequence[str]) -> Iterator[Page]:
+    def active(self, groups: Sequence[str]) -> Iterator[AnswerPage]:
         """Jobs of these groups that may still move, with their names."""
         filters = [one_of("JobGroup", groups), one_of("Status", states.ACTIVE)]
         return self._pages(filters, [*FIELDS, "JobName"])
 
-    def of(self, numbers: Sequence[int]) -> Page:
+    def of(self, numbers: Sequence[int]) -> AnswerPage:
         """Read these jobs, as far as they are there."""
         return self._client.run(search(self._client, [one_of("JobID", numbers)], FIELDS))
 
@@ -67,10 +67,10 @@ class Questions:
         for start in range(0, len(ids), STATUSES):
             self._client.run(change(self._client, ids[start : start + STATUSES], states))
 
-    def _pages(self, filters: Sequence[Filter], fields: Sequence[str]) -> Iterator[Page]:
+    def _pages(self, filters: Sequence[Filter], fields: Sequence[str]) -> Iterator[AnswerPage]:
         answers = pages(self._client, filters, fields)
 
-        async def following() -> Page | None:
+        async def following() -> AnswerPage | None:
             return await anext(answers, None)
 
         while (page := self._client.run(following())) is not None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine.backends.diracx.client import Client
-from engine.backends.wms.payload import Archive
+from engine.backends.diracx.client import DiracxClient
+from engine.backends.wms.payload import PayloadArchive
 
 
-async def upload(client: Client, archive: Archive, form: str = "tar.zst") -> str:
+async def upload(client: DiracxClient, archive: PayloadArchive, form: str = "tar.zst") -> str:
     """Bring an archive there if it is not there yet; its name, as job descriptions want it.
 
     Raises:
@@ -26,7 +26,7 @@ async def upload(client: Client, archive: Archive, form: str = "tar.zst") -> str
     return str(answer["pfn"])
 
 
-async def download(client: Client, name: str) -> bytes:
+async def download(client: DiracxClient, name: str) -> bytes:
     """Download the bytes of a sandbox.
 
     Raises:
@@ -37,7 +37,7 @@ async def download(client: Client, name: str) -> bytes:
     return await client.store("GET", answer["url"])
 
 
-async def outputs_of(client: Client, native_id: str) -> list[str]:
+async def outputs_of(client: DiracxClient, native_id: str) -> list[str]:
     """List the names of the output sandboxes of a job: none while it has not ended, or when it brought
     none.
     """

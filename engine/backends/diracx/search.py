@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from engine.backends.diracx.answers import Answer, Refused
-from engine.backends.diracx.client import Client
-from engine.backends.wms.watch import PAGE, Page, Row
+from engine.backends.diracx.answers import DiracxAnswer, DiracxRefused
+from engine.backends.diracx.client import DiracxClient
+from engine.backends.wms.watch import PAGE, AnswerPage, Row
 from engine.errors import BackendUnavailable
 
 Filter = Mapping[str, Any]
@@ -24,8 +24,8 @@ def later(parameter: str, moment: str) -> Filter:
 
 
 async def pages(
-    client: Client, filters: Sequence[Filter], fields: Sequence[str]
-) -> AsyncGenerator[Page, None]:
+    client: DiracxClient, filters: Sequence[Filter], fields: Sequence[str]
+) -> AsyncGenerator[AnswerPage, None]:
     """All jobs that match, oldest first; one page at least. `fields` must hold JobID.
 
     Raises:
@@ -39,19 +39,19 @@ async def pages(
             "sort": [{"parameter": "JobID", "direction": "asc"}],
         }
         answer = await _search(client, "/api/jobs/search", body, page=1, per_page=PAGE)
-        yield Page(answer.data, answer.at)
+        yield AnswerPage(answer.data, answer.at)
         if len(answer.data) < PAGE:
             return
         beyond = int(answer.data[-1]["JobID"])
 
 
-async def search(client: Client, filters: Sequence[Filter], fields: Sequence[str]) -> Page:
+async def search(client: DiracxClient, filters: Sequence[Filter], fields: Sequence[str]) -> AnswerPage:
     """All that `pages` gives, as if it were one: for questions about few jobs."""
     found = [page async for page in pages(client, filters, fields)]
-    return Page([row for page in found for row in page.rows], found[0].at)
+    return AnswerPage([row for page in found for row in page.rows], found[0].at)
 
 
-async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) -> list[Row]:
+async def summary(client: DiracxClient, filters: Sequence[Filter], by: Sequence[str]) -> list[Row]:
     """Count the jobs that match, by these fields.
 
     Raises:
@@ -62,11 +62,11 @@ async def summary(client: Client, filters: Sequence[Filter], by: Sequence[str]) 
     return rows
 
 
-async def _search(client: Client, path: str, body: Any, **query: int) -> Answer:
+async def _search(client: DiracxClient, path: str, body: Any, **query: int) -> DiracxAnswer:
     """Search; a question that the server does not understand comes of a version of it that we do not know."""
     try:
         return await client.request("POST", path, body, repeat=True, **query)
-    except Refused as error:
+    except DiracxRefused as error:
         raise BackendUnavailable(
             f"DiracX at {client.url} does not understand us: {error}",
             remedy="see which versions of DiracX this engine speaks to",

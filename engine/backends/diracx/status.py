@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.search import one_of, search
 from engine.errors import CredentialExpired
 
 PATH = "/api/jobs/status"
 
 
-async def change(client: Client, ids: Sequence[str], states: Sequence[str]) -> None:
+async def change(client: DiracxClient, ids: Sequence[str], states: Sequence[str]) -> None:
     """Ask for states, one after the other. What cannot be (a job that has ended is not killed any more) the
     server leaves out. A change that is stamped before the last one it drops, without a word: so stamps are
     by its own clock, and who was not changed is asked for once more, later.
@@ -33,7 +33,9 @@ async def change(client: Client, ids: Sequence[str], states: Sequence[str]) -> N
             return
 
 
-async def _change_known(client: Client, ids: Sequence[str], changes: Mapping[str, Any]) -> Mapping[str, Any]:
+async def _change_known(
+    client: DiracxClient, ids: Sequence[str], changes: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """Change those that are known, and return what has become of each. One job that is no longer there makes
     the server forbid all.
     """

@@ -11,10 +11,10 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 
-from engine.backends.diracx.answers import Refused
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.answers import DiracxRefused
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.search import one_of, search
-from engine.backends.wms.backend import Described, Outcome
+from engine.backends.wms.backend import Described, SubmitOutcome
 from engine.backends.wms.jdl import render
 from engine.errors import BackendUnavailable, CredentialExpired
 from engine.ports import Accepted, Rejected
@@ -23,9 +23,9 @@ MOST = 20
 """Jobs that DiracX 0.7 takes in one request (MAX_PARAMETRIC_JOBS in diracx.logic.jobs.submission)."""
 
 
-async def submit(client: Client, items: Sequence[Described], at_once: int) -> Outcome:
+async def submit(client: DiracxClient, items: Sequence[Described], at_once: int) -> SubmitOutcome:
     """Hand over each once, if the server lets us."""
-    outcome = Outcome()
+    outcome = SubmitOutcome()
     lists = [items[start : start + MOST] for start in range(0, len(items), MOST)]
     for answer in await client.gather([partial(_send, client, some) for some in lists], at_once):
         if isinstance(answer, BackendUnavailable | CredentialExpired):
@@ -41,7 +41,7 @@ async def submit(client: Client, items: Sequence[Described], at_once: int) -> Ou
     return outcome
 
 
-async def find(client: Client, group: str, keys: Sequence[str]) -> Mapping[str, list[str]]:
+async def find(client: DiracxClient, group: str, keys: Sequence[str]) -> Mapping[str, list[str]]:
     """Jobs of a group by the names that we gave them, oldest first."""
     filters = [one_of("JobGroup", [group]), one_of("JobName", keys)]
     found: dict[str, list[str]] = {}
@@ -50,15 +50,15 @@ async def find(client: Client, group: str, keys: Sequence[str]) -> Mapping[str, 
     return found
 
 
-async def _send(client: Client, items: Sequence[Described]) -> Outcome:
+async def _send(client: DiracxClient, items: Sequence[Described]) -> SubmitOutcome:
     try:
         answer = await client.request(
             "POST", "/api/jobs/jdl", [render(item.attributes) for item in items], repeat=False
         )
-    except Refused as error:
+    except DiracxRefused as error:
         if len(items) == 1:
-            return Outcome({items[0].key: Rejected(f"DiracX refuses it: {error}")})
-        outcome = Outcome()
+            return SubmitOutcome({items[0].key: Rejected(f"DiracX refuses it: {error}")})
+        outcome = SubmitOutcome()
         for item in items:
             one = await _send(client, [item])
             outcome.answers |= one.answers
@@ -68,10 +68,10 @@ async def _send(client: Client, items: Sequence[Described]) -> Outcome:
     if len(ids) != len(items):
         raise BackendUnavailable(f"DiracX answered with {len(ids)} jobs to {len(items)} descriptions")
     accepted = {item.key: Accepted(id_) for item, id_ in zip(items, ids, strict=True)}
-    return Outcome(dict(accepted), answer.at)
+    return SubmitOutcome(dict(accepted), answer.at)
 
 
-async def _look_for(client: Client, unsure: Sequence[Described], outcome: Outcome) -> None:
+async def _look_for(client: DiracxClient, unsure: Sequence[Described], outcome: SubmitOutcome) -> None:
     """Return those that arrived although nobody said so; when that cannot be told, they stay without an
     answer.
     """

@@ -34,7 +34,7 @@ class Described:
 
 
 @dataclass(slots=True)
-class Outcome:
+class SubmitOutcome:
     """What became of each, by key. Whoever is missing has no answer, because of `trouble`."""
 
     answers: dict[str, Accepted | Rejected] = field(default_factory=dict)
@@ -119,7 +119,7 @@ class GridBackend(ABC):
         """Bring an input sandbox there: its name, as job descriptions want it."""
 
     @abstractmethod
-    def _hand_over(self, items: Sequence[Described]) -> Outcome:
+    def _hand_over(self, items: Sequence[Described]) -> SubmitOutcome:
         """Submit each once, if the server lets us."""
 
     def _node(self) -> wire.Node:

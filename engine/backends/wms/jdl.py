@@ -16,7 +16,7 @@ from typing import Final
 
 from ulid import ULID
 
-from engine.domain.options import Grid
+from engine.domain.options import GridOptions
 from engine.errors import Bug
 
 Value = str | int | Sequence[str]
@@ -55,7 +55,7 @@ def banned(requirements: JobRequirements, avoid: Sequence[str]) -> tuple[str, ..
 
 
 def adapted(
-    requirements: JobRequirements, grid: Grid, avoid: Sequence[str], tags: Sequence[str]
+    requirements: JobRequirements, grid: GridOptions, avoid: Sequence[str], tags: Sequence[str]
 ) -> JobRequirements:
     """Compute the requirements of one job: what it had better avoid is banned, what it needs is asked for
     too.

@@ -18,7 +18,7 @@ LARGEST_FILE = 64 << 20
 _WANTED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\.(report\.json|out|err|debug|results\.tar)", re.ASCII)
 
 
-class Unreadable(Exception):
+class UnreadableArchive(Exception):
     """It is no archive."""
 
 
@@ -38,7 +38,7 @@ def unpack(data: bytes, into: Path) -> list[Path]:
     except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # no room here: nothing is wrong with the archive
-        raise Unreadable(f"the output sandbox cannot be read: {error}") from None
+        raise UnreadableArchive(f"the output sandbox cannot be read: {error}") from None
     return brought
 
 

@@ -26,7 +26,7 @@ _LEVEL = 3
 
 
 @dataclass(frozen=True)
-class Archive:
+class PayloadArchive:
     """A tar, compressed with zstandard."""
 
     data: bytes
@@ -65,7 +65,7 @@ def manifest_files(items: Sequence[Submission]) -> tuple[dict[str, bytes], list[
     return files, ranges
 
 
-def pack(files: Mapping[str, bytes]) -> Archive:
+def pack(files: Mapping[str, bytes]) -> PayloadArchive:
     """Pack files so that the same files give the same bytes: sorted, without dates, owners or modes of this
     machine.
     """
@@ -76,4 +76,4 @@ def pack(files: Mapping[str, bytes]) -> Archive:
             entry.size = len(files[name])
             entry.mode = 0o600 if name == CLAIMS else 0o755 if name == LAUNCHER else 0o644
             tar.addfile(entry, io.BytesIO(files[name]))
-    return Archive(zstandard.ZstdCompressor(level=_LEVEL).compress(buffer.getvalue()))
+    return PayloadArchive(zstandard.ZstdCompressor(level=_LEVEL).compress(buffer.getvalue()))

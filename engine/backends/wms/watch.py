@@ -37,7 +37,7 @@ PAGE = 5000
 """Jobs of one question, and of one page of an answer: some five megabytes."""
 
 
-class Page(NamedTuple):
+class AnswerPage(NamedTuple):
     """A piece of an answer."""
 
     rows: Sequence[Row]
@@ -48,16 +48,16 @@ class Page(NamedTuple):
 class Questions(Protocol):
     """What is asked of the server. Times are by its own clock, in seconds since 1970-01-01 UTC."""
 
-    def changed(self, groups: Sequence[str], since: float) -> Iterator[Page]:
+    def changed(self, groups: Sequence[str], since: float) -> Iterator[AnswerPage]:
         """Jobs of these groups that have changed since then; one page at least."""
 
     def count_active(self, groups: Sequence[str]) -> int:
         """Count the jobs of these groups that may still move."""
 
-    def active(self, groups: Sequence[str]) -> Iterator[Page]:
+    def active(self, groups: Sequence[str]) -> Iterator[AnswerPage]:
         """Jobs of these groups that may still move, with their names."""
 
-    def of(self, numbers: Sequence[int]) -> Page:
+    def of(self, numbers: Sequence[int]) -> AnswerPage:
         """Read these jobs, `PAGE` at most, as far as they are there."""
 
     def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
@@ -70,7 +70,7 @@ class Questions(Protocol):
         """Ask for the end of these, and that nothing be kept of them."""
 
 
-class _State(NamedTuple):
+class _JobState(NamedTuple):
     """What is said of a job."""
 
     seen: Seen
@@ -95,7 +95,7 @@ class JobWatch:
         self._ask = ask
         self._clock = clock
         self._period = period
-        self._known: dict[int, _State] = {}
+        self._known: dict[int, _JobState] = {}
         self._absent: set[int] = set()
         self._groups: set[str] = set()
         self._cycle: _Cycle | None = None
@@ -218,10 +218,10 @@ class JobWatch:
 
 
 @lru_cache(maxsize=10_000)
-def _state(status: str, minor: str, application: str, site: str) -> _State:
+def _state(status: str, minor: str, application: str, site: str) -> _JobState:
     """Parse what is said of a job, once for all of which the same is said."""
     where = "" if site in ("ANY", "Multiple", "Unknown") else site  # it has none yet
-    return _State(states.seen(status), states.status_text(status, minor, application), where)
+    return _JobState(states.seen(status), states.status_text(status, minor, application), where)
 
 
 def _numbers(native_ids: Iterable[str]) -> list[int]:

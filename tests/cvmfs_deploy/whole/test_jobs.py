@@ -23,7 +23,7 @@ from tests.services.proot import proot_for_tests
 from tests.services.registry import Registry
 from wrappers import wire
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 
 pytestmark = pytest.mark.service
 
@@ -110,7 +110,7 @@ def test_a_job_uses_what_is_published_and_its_record_says_so(
 ) -> None:
     push_busybox(registry, "jobs/record:1")
     image = f"{faults.host}/jobs/record:1"
-    digest = Client().resolve(parse(image)).digest
+    digest = RegistryClient().resolve(parse(image)).digest
     open_site.ok("add", image)
     before, blobs = times(open_site.top), faults.blobs
     tool = desk.tool("echo x > o; echo y > /usr/bin/new", image=image, outputs={"o": "o"})
@@ -167,7 +167,7 @@ def test_nodes_run_with_the_published_tools_and_nothing_from_outside(
     assert told["node"] == {"tools": str(current), "udocker": str(current / "python")}
     assert not (open_site.top / "escaped").exists()
     assert (current / "lib/VERSION").read_text() == "1.2.11"
-    pinned = wire.Image(image, Client().resolve(parse(image)).digest)
+    pinned = wire.Image(image, RegistryClient().resolve(parse(image)).digest)
     with worker("nobody") as account:
         shutil.rmtree(account.directory / "code" / "udocker")
         node = account.node(

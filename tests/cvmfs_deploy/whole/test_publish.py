@@ -23,7 +23,7 @@ from tests.services.proot import proot_for_tests
 from tests.services.registry import Registry
 from wrappers.containers import cvmfs, udocker_format
 from wrappers.containers.reference import parse
-from wrappers.containers.registry import Client
+from wrappers.containers.registry import RegistryClient
 
 pytestmark = pytest.mark.service
 
@@ -40,7 +40,7 @@ def test_an_image_is_published_in_udockers_form_under_its_digest_and_its_name(
     site: Site, registry: Registry
 ) -> None:
     image = small(registry, "publish/form:1")
-    digest = Client().resolve(parse(image)).digest
+    digest = RegistryClient().resolve(parse(image)).digest
     site.ok("add", image)
     container = site.container(image)
     assert container == site.containers.resolve() / ".store" / digest.replace(":", "-")
@@ -382,7 +382,7 @@ def test_an_image_is_found_by_the_digest_of_its_index_too(site: Site, registry: 
     name = f"publish/index-{'a' if site.cvmfs else 'b'}"
     push(registry.url, f"{name}:1", [layer({"what": "x"})], index=True)
     image = parse(f"{registry.host}/{name}:1")
-    resolved = Client().resolve(image)
+    resolved = RegistryClient().resolve(image)
     index = "sha256:" + hashlib.sha256(resolved.index_document).hexdigest()
     site.ok("add", image.text)
     for digest in (resolved.digest, index):
@@ -406,7 +406,9 @@ def test_the_digest_of_an_index_leads_each_machine_to_its_own_image(
         push(
             registry.url, f"{name}:{architecture}", [layer({"for": architecture})], architecture=architecture
         )
-        one = Client().resolve(parse(f"{registry.host}/{name}:{architecture}"), f"linux/{architecture}")
+        one = RegistryClient().resolve(
+            parse(f"{registry.host}/{name}:{architecture}"), f"linux/{architecture}"
+        )
         place = {"architecture": architecture, "os": "linux"}
         listed.append(
             {"mediaType": MANIFEST, "digest": one.digest, "size": len(one.manifest), "platform": place}

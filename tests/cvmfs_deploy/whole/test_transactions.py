@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cvmfs_deploy.publish.server import TOKEN, Server
+from cvmfs_deploy.publish.server import TOKEN, RepositoryServer
 from cvmfs_deploy.settings import CvmfsSection
 from tests.cvmfs_deploy.site import Site, layer, noise
 from tests.services.cvmfs import NAME, Cvmfs
@@ -224,7 +224,7 @@ def test_the_command_of_a_killed_run_is_waited_for(repository: Site, cvmfs: Cvmf
 
 
 def test_a_command_that_was_interrupted_at_its_start_is_ended(repository: Site, cvmfs: Cvmfs) -> None:
-    server = Server(CvmfsSection(**cvmfs.settings), NAME, repository.home / "output")
+    server = RepositoryServer(CvmfsSection(**cvmfs.settings), NAME, repository.home / "output")
     commands = [
         subprocess.Popen(["sleep", "600"], env={**os.environ, TOKEN: token}) for token in ("ours", "theirs")
     ]

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cvmfs_deploy.settings import CvmfsSection, Settings
+from cvmfs_deploy.settings import CvmfsSection, DeploySettings
 from tests.docs.markdown import code, table
 from tests.docs.sources import field_docstrings, written_types
 
@@ -28,7 +28,7 @@ DEFAULTS = {"work": "`/var/lib/cvmfs-deploy`; of others than root `~/.local/stat
 def reference() -> str:
     """A row for each setting, in the order of the file."""
     return table(
-        ["key", "type", "default", "meaning"], [*_rows(Settings, ""), *_rows(CvmfsSection, "cvmfs.")]
+        ["key", "type", "default", "meaning"], [*_rows(DeploySettings, ""), *_rows(CvmfsSection, "cvmfs.")]
     )
 
 

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends.diracx import sandbox
-from engine.backends.diracx.answers import Refused
-from engine.backends.diracx.client import Client
+from engine.backends.diracx.answers import DiracxRefused
+from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.search import one_of
 from engine.backends.wms.outputs import opened
 from engine.backends.wms.payload import pack
@@ -75,7 +75,7 @@ class Site:
             slot.join()
 
     def _slot(self, stop: threading.Event) -> None:
-        pilot, worked = Client(self.url, self.credential), time.monotonic()
+        pilot, worked = DiracxClient(self.url, self.credential), time.monotonic()
         while not stop.is_set():
             try:
                 asked = {"site": self.name, "tags": list(self.tags)}
@@ -84,7 +84,7 @@ class Site:
                     _Job(self, match, stop).run()
                     worked = time.monotonic()
                     continue
-            except (EngineError, Refused, OSError) as error:
+            except (EngineError, DiracxRefused, OSError) as error:
                 log.warning("%s", error)
             except Exception:
                 log.exception("a job could not be run")  # the slot goes on
@@ -105,7 +105,7 @@ class _Job:
         token = self._work / ".credentials.json"
         with os.fdopen(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             json.dump({"access_token": match["Token"], "expires_on": int(time.time()) + 86_400}, file)
-        self._client = Client(site.url, token)
+        self._client = DiracxClient(site.url, token)
 
     def run(self) -> None:
         try:
@@ -118,9 +118,9 @@ class _Job:
             if not killed:
                 self._tell("Completing", "Uploading Output Sandbox", f"exit code {code}")
                 self._tell("Failed" if code else "Done", "Execution Complete")
-        except (EngineError, Refused, OSError) as error:
+        except (EngineError, DiracxRefused, OSError) as error:
             log.warning("job %s: %s", self.id, error)
-            with suppress(EngineError, Refused):
+            with suppress(EngineError, DiracxRefused):
                 self._tell("Failed", "Exception During Execution", str(error)[:200])
         finally:
             self._client.close()
@@ -168,7 +168,7 @@ class _Job:
         try:
             self._client.call("PATCH", "/api/jobs/heartbeat", {self.id: {"WallClockTime": time.monotonic()}})
             found = self._client.call("POST", "/api/jobs/search", question).data
-        except (EngineError, Refused) as error:
+        except (EngineError, DiracxRefused) as error:
             log.warning("job %s: %s", self.id, error)
             return False
         return not found or found[0]["Status"] in ("Killed", "Deleted")
@@ -210,7 +210,7 @@ class _Job:
         return [str(item) for item in self._description.get(name) or []]
 
 
-def fetch(client: Client, name: str, into: Path) -> None:
+def fetch(client: DiracxClient, name: str, into: Path) -> None:
     """Unpack an input sandbox: plain files only."""
     with opened(client.run(sandbox.download(client, name))) as tar:
         for entry in tar:
