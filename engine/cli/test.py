@@ -21,9 +21,9 @@ from engine.cli.session import (
 
 if TYPE_CHECKING:
     from engine.domain.tool import Tool, ToolTest
-    from engine.planning.selftests import TestRunOutcome
+    from engine.planning.selftests import ToolTestOutcome
 
-Runner = Callable[["ToolTest"], "TestRunOutcome"]
+Runner = Callable[["ToolTest"], "ToolTestOutcome"]
 """Runs the tool on a test's invocation."""
 
 
@@ -68,9 +68,9 @@ def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runne
     from engine.domain.file_urls import to_path
     from engine.errors import BadRequest
     from engine.ids import ExecutionId
-    from engine.planning.selftests import TestRunOutcome
+    from engine.planning.selftests import ToolTestOutcome
 
-    def run(test: ToolTest) -> TestRunOutcome:
+    def run(test: ToolTest) -> ToolTestOutcome:
         engine = session.engine
         request = SubmitRequest(
             descriptor=descriptor,
@@ -95,6 +95,6 @@ def runner(descriptor: str, runtimes: tuple[str, ...], directory: Path) -> Runne
         files: dict[str, list[Path]] = {}
         for product in engine.app.products(id_):
             files.setdefault(product.output, []).append(to_path(product.url))
-        return TestRunOutcome(job.exit_code, files, job.message)
+        return ToolTestOutcome(job.exit_code, files, job.message)
 
     return run

@@ -12,7 +12,7 @@ from engine.domain.tool import ToolTest
 _CHUNK = 1 << 20
 
 
-class TestRunOutcome(NamedTuple):
+class ToolTestOutcome(NamedTuple):
     """How a run of the tool ended."""
 
     exit_code: int | None
@@ -23,7 +23,7 @@ class TestRunOutcome(NamedTuple):
     """Why it failed, for people."""
 
 
-def broken_assertions(test: ToolTest, outcome: TestRunOutcome) -> list[str]:
+def broken_assertions(test: ToolTest, outcome: ToolTestOutcome) -> list[str]:
     """List what a test asserts and the run did not fulfil, one line each; empty when it passed."""
     problems = []
     if outcome.exit_code is None:

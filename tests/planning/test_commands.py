@@ -13,7 +13,7 @@ import pytest
 
 from engine.cli import test as test_command
 from engine.domain.tool import Tool, ToolTest
-from engine.planning.selftests import TestRunOutcome
+from engine.planning.selftests import ToolTestOutcome
 from tests.planning.samples import descriptor_of, file, number
 
 pytestmark = pytest.mark.whole
@@ -141,8 +141,8 @@ def test_the_tests_of_a_descriptor_are_run_and_compared(tmp_path: Path) -> None:
         "n", "1", "c", tests=(ToolTest("good", {"a": 1}, 0, (("o", None),)), ToolTest("bad", {"a": 2}, 1))
     )
 
-    def run(test: ToolTest) -> TestRunOutcome:
-        return TestRunOutcome(0, {"o": [result]} if test.invocation["a"] == 1 else {})
+    def run(test: ToolTest) -> ToolTestOutcome:
+        return ToolTestOutcome(0, {"o": [result]} if test.invocation["a"] == 1 else {})
 
     found: Iterator[tuple[str, list[str]]] = test_command.results(tool, run)
     assert list(found) == [("good", []), ("bad", ["exit code 0 instead of 1"])]

@@ -22,7 +22,7 @@ from engine.store.jobs import Job
 from engine.store.launches import Launch
 from engine.vip import plug, rows, states, sums
 from engine.vip.columns import ascending, clip, shown, storable
-from engine.vip.states import Action
+from engine.vip.states import SignalAction
 from tests.portal.vip.portal import PHASES, STATES
 from wrappers import wire
 
@@ -178,16 +178,16 @@ def test_every_state_has_a_word_that_the_portal_knows() -> None:
 @pytest.mark.parametrize("job", JobState)
 @pytest.mark.parametrize("row", [None, *AttemptState])
 def test_signals_reach_only_what_goes_on(signal: str, job: JobState, row: AttemptState | None) -> None:
-    assert states.meaning(signal, job, row, newest=False) is Action.NOTHING
+    assert states.meaning(signal, job, row, newest=False) is SignalAction.NOTHING
     deed = states.meaning(signal, job, row, newest=True)
-    if deed is not Action.NOTHING:
+    if deed is not SignalAction.NOTHING:
         assert signal in ("KILL", "RESCHEDULE")
         assert not job.is_final
         assert row is None or not row.at_rest
     if signal == "KILL" and not job.is_final and row in (None, AttemptState.QUEUED, AttemptState.RUNNING):
-        assert deed is Action.CANCEL
+        assert deed is SignalAction.CANCEL
     if signal == "RESCHEDULE" and job is JobState.ACTIVE and row is AttemptState.RUNNING:
-        assert deed is Action.RESCHEDULE
+        assert deed is SignalAction.RESCHEDULE
 
 
 @pytest.mark.parametrize(
