@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.app.access.needs import NodeServices
+from engine.app.access.node_files import NodeFiles
 from engine.app.collisions import Names
 from engine.app.data.destinations import writable
 from engine.app.data.remote import Remote
@@ -66,6 +67,8 @@ class Plan:
     """Whether files of this machine are brought to a storage first."""
     offer: NodeServices
     """What nodes can have of the engine."""
+    node_files: NodeFiles
+    """What nodes can fetch and store."""
 
 
 @dataclass(slots=True)
@@ -103,12 +106,15 @@ def plan(
     if needs.errors:
         problems = [f"{descriptor.source}: {line}" for line in needs.errors]
         raise BadRequest(problems[0], problems=problems)
-    for name in request.stores:
-        writable(name, settings, storage)  # the places are settled when there is an execution
+    node_files = NodeFiles(storage, settings.storages)
+    stores = request.stores or (settings.data.results if can.needs_staging else ())
+    node_files.check_destinations(  # they are settled when there is an execution
+        [writable(name, settings, storage)[0] for name in stores], settings.data.replicas
+    )
     options = resolve_options(request, compiled.tool, needs, settings, can, descriptor.source)
     asks = can.runs_image or options.runtimes != ["none"]
     pinned = pin(compiled.tool, settings.node, descriptor.source) if asks else None
-    offer = NodeServices(settings.api)
+    offer = NodeServices(settings.api, node_files.needs_presigning)
     return Plan(
         request=request,
         descriptor=descriptor,
@@ -125,18 +131,20 @@ def plan(
         files=FileResolver(
             Remote(storage, catalogues, settings.storages, settings.data.parallel),
             settings.storages,
-            partial(_staging, settings, offer),
+            partial(_staging, settings, offer, node_files),
             settings.data.travelling,
             understand=request.understand,
         ),
         needs_staging=can.needs_staging,
         offer=offer,
+        node_files=node_files,
     )
 
 
-def _staging(settings: Settings, offer: NodeServices) -> str:
+def _staging(settings: Settings, offer: NodeServices, node_files: NodeFiles) -> str:
     """Find the storage for files of this machine, from which nodes can fetch them."""
     url = staging(settings)
+    node_files.check_staging(url)
     offer.require([url])
     return url
 
@@ -163,6 +171,7 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
             raise InvocationError(wrong)
         new = NewJob(number, invocation, point.parameters, pending=min(point.stage, 1), names=fields)
         sources = files.sources(expansion.inputs, bring=plan.needs_staging)
+        plan.node_files.check_inputs(sources)
         plan.offer.require(url for one in sources for url in (one.url, *one.replicas))
         return PlannedJob(new, expansion, sources)
 

@@ -130,6 +130,8 @@ EXCEPTIONS = {
     # commands close themselves to others of their account
     Path("engine/cli/session.py"): {"wrappers.prctl"},
     Path("engine/vip/__main__.py"): {"wrappers.prctl"},
+    # what nodes speak decides what may be submitted
+    Path("engine/app/access/node_files.py"): {"wrappers.transfer.schemes"},
     # it looks at this machine with the eyes of a job
     Path("engine/app/health/doctor.py"): {"wrappers.node.probe"},
     Path("engine/app/health/isolation.py"): {"wrappers.runtimes.support"},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from tests.cli.desk import Desk, desk_in
+from tests.cli.served import serving
 from tests.services.examples import examples
 
 pytestmark = pytest.mark.service
@@ -140,3 +143,132 @@ def test_a_back_end_that_runs_the_image_itself_is_given_it_and_needs_no_runtime(
     )
     bare = desk.run("submit", desk.tool("true"), *asked, variables=variables)
     assert (bare.code, "no container-image" in bare.err) == (2, True)
+
+
+def test_a_file_that_nodes_cannot_move_is_refused_before_anything_runs(desk: Desk) -> None:
+    base = f"table://{desk.directory}/files.db?/base"
+    desk.write("engine.yaml", f"storages:\n  table: {{url: '{base}'}}\n")
+    desk.ok("data", "put", desk.write("a.txt", "A"), f"{base}/a.txt")
+    tool = desk.tool("cat [A] > out.txt", {"a": "File"}, {"out": "out.txt"})
+    here, there = desk.write("here.json", {"a": "a.txt"}), desk.write("there.json", {"a": f"{base}/a.txt"})
+    elsewhere = {"ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true"}
+    staged = {
+        "ENGINE_DATA__STAGING": "table",
+        "ENGINE_DATA__TRAVELLING": "0",
+        "ENGINE_DATA__RESULTS": '["http://127.0.0.1:9/results"]',
+    }
+    fetch = f"engine: {base}/a.txt: worker nodes cannot fetch table: files"
+    store = f"engine: {base}: worker nodes cannot store below a URL with a query"
+    for words, variables, told in (
+        ((there,), {}, fetch),
+        ((here, "--store", "table"), {}, store),
+        ((here,), {**elsewhere, "ENGINE_DATA__RESULTS": '["table"]'}, store),
+        (
+            (here,),
+            {**elsewhere, **staged},
+            "engine: setting data.staging: worker nodes cannot fetch table: files",
+        ),
+    ):
+        ran = desk.run("submit", tool, *words, *NONE, variables=variables)
+        assert (ran.code, ran.lines[0], len(ran.lines)) == (2, told, 2)  # the second is the remedy
+    assert desk.run("plan", tool, there, *NONE).lines[0] == fetch
+    assert desk.debris() == []
+
+
+SHARED = """
+import os, time
+from engine.ports import StorageCapabilities
+from engine.storages.file import FileStorage
+from wrappers.wire import Grant
+
+VERBS = ("stat", "list", "move", "delete", "put", "send", "read", "get", "open", "checksum")
+
+class Shared:
+    capabilities = StorageCapabilities(presign=True)
+
+    def __init__(self, settings):
+        self._files = FileStorage(settings)
+
+    def __getattr__(self, name):
+        if name not in VERBS:
+            raise AttributeError(name)
+        here = lambda one: one.replace("shared://", os.environ["SHARED"]) if isinstance(one, str) else one
+        return lambda *given, **more: getattr(self._files, name)(*map(here, given), **more)
+
+    def presign(self, url, method, seconds):
+        use = url.replace("shared://", os.environ["SERVER"])
+        return Grant(url, method, use=f"{use}?signed={method}-verysecret", expires=time.time() + seconds)
+"""
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Variables of a user who has installed a storage `shared:`: a directory, and a server that gives its
+    files to whoever has a signed URL.
+    """
+    info, top = tmp_path / "package" / "shared-1.0.dist-info", tmp_path / "files"
+    info.mkdir(parents=True)
+    top.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shared\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[engine.storages]\nshared = shared:Shared\n")
+    (info.parent / "shared.py").write_text(SHARED)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path, signed = self._asked()
+            found = signed and path.is_file()
+            self._answer(200 if found else 403, path.read_bytes() if found else b"")
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_PUT(self) -> None:
+            path, signed = self._asked()
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if signed:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(body)
+            self._answer(201 if signed else 403, b"")
+
+        def _asked(self) -> tuple[Path, bool]:
+            path, _, query = self.path.partition("?")
+            good = {"PUT": ["PUT"], "GET": ["GET", "PUT"], "HEAD": ["GET", "PUT"]}[self.command]
+            return top / path.lstrip("/"), query in [f"signed={one}-verysecret" for one in good]
+
+        def _answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield {
+            "PYTHONPATH": str(info.parent),
+            "SHARED": top.as_uri(),
+            "SERVER": f"http://127.0.0.1:{server.server_port}",
+        }
+        server.shutdown()
+
+
+def test_a_storage_of_another_package_feeds_jobs_and_has_their_results_by_urls_that_it_presigns(
+    tmp_path: Path, shared: dict[str, str]
+) -> None:
+    with desk_in(tmp_path, environment=shared) as desk:
+        desk.ok("data", "put", desk.write("a.txt", "A"), "shared:///in/a.txt")
+        tool = desk.tool("cat [A] > out.txt", {"a": "File"}, {"out": "out.txt"})
+        asked = (tool, desk.write("i.json", {"a": "shared:///in/a.txt"}), *NONE, "--store", "shared:///out")
+        told = desk.run("submit", *asked)
+        words = "shared: URLs are presigned by the engine: api.public_url is not set"
+        assert (told.code, told.lines[0].endswith(words)) == (2, True)
+        with serving(desk) as served:
+            done = desk.submit(*asked, variables=served.variables)
+            [product] = desk.ok("results", done.id, "--json", variables=served.variables).values
+            assert product["url"] == f"shared:///out/{done.id}/outputs/out.txt"
+            assert (tmp_path / "files" / "out" / done.id / "outputs/out.txt").read_text() == "A"
+        texts = [path for path in done.results.rglob("*") if path.is_file()]
+        assert [path for path in texts if b"verysecret" in path.read_bytes()] == []

@@ -15,11 +15,11 @@ from wrappers.transfer.addresses import Access
 from wrappers.transfer.breaker import storage_of
 from wrappers.transfer.errors import Permanent, TransferError
 from wrappers.transfer.exchange import ExchangeClient
+from wrappers.transfer.schemes import BY_GRANT_ONLY, SCHEMES
 from wrappers.transfer.url_access import UrlAccess
 
 _TLS = ("https", "davs", "roots", "xroots")
 _NO_GRANT = "only the engine can give leave for it, and gave none: that needs the setting api.public_url"
-_BY_GRANT_ONLY = ("s3", "girder", "shanoir")
 NO_TOOL = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "X509_USER_PROXY", "X509_USER_KEY", "X509_USER_CERT")
 """Variables that a tool never sees."""
 
@@ -59,7 +59,9 @@ class Credentials:
                         yield _granted(url, fresh)
             except TransferError as error:
                 trouble = error
-        if urlsplit(url).scheme not in _BY_GRANT_ONLY:
+        scheme = urlsplit(url).scheme
+        unspoken = scheme not in SCHEMES and self._exchange is not None
+        if scheme not in BY_GRANT_ONLY and not unspoken:
             yield from self._of_environment(url)
         elif trouble is None and not granted:
             why = self._exchange.refusal(url, method) if self._exchange is not None else ""

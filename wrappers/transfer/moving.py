@@ -12,14 +12,13 @@ from wrappers.transfer.errors import Denied, Mismatch, Permanent, TransferError
 from wrappers.transfer.exchange import ExchangeClient
 from wrappers.transfer.part import Part
 from wrappers.transfer.rounds import Pace, Rounds
-from wrappers.transfer.schemes import handler_of
+from wrappers.transfer.schemes import WITHOUT_GRANT, SchemeHandler, handler_of
 from wrappers.transfer.source import Source
 from wrappers.transfer.trust import Trust
 from wrappers.transfer.url_access import TransferTools, UrlAccess
 from wrappers.transfer.webdav import WebdavUploader
 
 _T = TypeVar("_T")
-_UNGRANTED = ("file", "lfn")  # this machine's files; and DIRAC's client shows its own proxy
 
 
 class Fetched(NamedTuple):
@@ -75,7 +74,7 @@ class Mover:
 
     def prepare(self, urls: Sequence[str], method: str) -> None:
         """Get the grants for many files at once."""
-        self._credentials.prepare([url for url in urls if urlsplit(url).scheme not in _UNGRANTED], method)
+        self._credentials.prepare([url for url in urls if urlsplit(url).scheme not in WITHOUT_GRANT], method)
 
     def fetch(self, urls: Sequence[str], part: Part, tried: List[wire.Tried]) -> Fetched:
         """Bring a file here from the first of its replicas that gives it whole; each try is noted.
@@ -85,8 +84,7 @@ class Mover:
         """
 
         def attempt(url: str) -> Fetched:
-            way = handler_of(url)
-            sums = self._permitted(url, "GET", lambda permit: way.fetch(self._tools, permit, part))
+            sums = self._permitted(url, "GET", lambda way, permit: way.fetch(self._tools, permit, part))
             return Fetched(url, sums)
 
         return self._rounds.first(urls, attempt, lambda: part.received, tried)
@@ -99,11 +97,13 @@ class Mover:
         """
         failed: List[str] = []
 
+        def put(way: SchemeHandler, permit: UrlAccess) -> str:
+            failed.append(permit.url)
+            return way.store(self._tools, permit, source)
+
         def attempt(url: str) -> Stored:
-            way = handler_of(url)
-            failed.append(url)
             try:
-                how = self._permitted(url, "PUT", lambda permit: way.store(self._tools, permit, source))
+                how = self._permitted(url, "PUT", put)
             except Mismatch:
                 # XRootD keeps the checksum of a file that is written over within the same second.
                 self._discard(url)
@@ -115,12 +115,12 @@ class Mover:
             self._discard(url)
         return stored
 
-    def _permitted(self, url: str, method: str, act: Callable[[UrlAccess], _T]) -> _T:
+    def _permitted(self, url: str, method: str, act: Callable[[SchemeHandler, UrlAccess], _T]) -> _T:
         """Do it with the first credential that is accepted."""
         denied: Optional[Denied] = None
         for permit in self._credentials.permits(url, method):
             try:
-                return act(permit)
+                return act(handler_of(permit), permit)
             except Denied as error:
                 denied = error
         raise denied or Permanent(f"{url}: nobody may use it")
@@ -129,6 +129,6 @@ class Mover:
         """Remove what a failed try may have left; the engine clears up what stays."""
         try:
             if self._breaker.wait(url) <= 0:
-                self._permitted(url, "PUT", lambda permit: handler_of(url).remove(self._tools, permit))
+                self._permitted(url, "PUT", lambda way, permit: way.remove(self._tools, permit))
         except TransferError:
             pass  # it did not work before either

@@ -1,4 +1,7 @@
-"""Which module moves the files of which URLs."""
+"""Which module moves the files of which URLs, and who opens them.
+
+docs/how-to/add-a-storage.md says what a further module is.
+"""
 
 from typing import Callable, Dict, NamedTuple
 from urllib.parse import urlsplit
@@ -42,15 +45,22 @@ _HANDLERS = {
 }
 SCHEMES = (*_HANDLERS, *_ROOT, *_GFAL)
 """What a node can move, if it has the programs for it."""
+WITHOUT_GRANT = ("file", "lfn")
+"""What no grant is asked for: this machine's files; and DIRAC's client shows its own proxy."""
+BY_GRANT_ONLY = ("s3", "girder", "shanoir")
+"""What only a grant of the engine opens; all others are tried with what the node has, too."""
 
 
-def handler_of(url: str) -> SchemeHandler:
-    """Find what moves the files of a URL.
+def handler_of(access: UrlAccess) -> SchemeHandler:
+    """Find what moves the file of a URL: by its scheme, else by that of the URL granted in its place.
 
     Raises:
         Permanent: there is nothing, or this machine has not the programs that it needs.
     """
+    url = access.url
     scheme = urlsplit(url).scheme
+    if scheme not in SCHEMES and access.use != url:
+        scheme = urlsplit(access.use).scheme
     if scheme in _HANDLERS:
         return _HANDLERS[scheme]
     if scheme in _ROOT and root.available():

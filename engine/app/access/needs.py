@@ -9,7 +9,7 @@ import http.client
 import ipaddress
 import json
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from engine.errors import BadRequest, SettingsError, Unavailable
@@ -58,13 +58,14 @@ def public_url(api: ApiSection) -> str:
 class NodeServices:
     """What the engine offers to worker nodes over HTTP, as far as one plan needs it."""
 
-    def __init__(self, api: ApiSection) -> None:
-        """Check what nodes can reach.
+    def __init__(self, api: ApiSection, presigned: Callable[[str], bool] = lambda url: False) -> None:
+        """Check what nodes can reach. `presigned` tells which further URLs the engine must presign.
 
         Raises:
-        SettingsError: `api.public_url` cannot be one.
+            SettingsError: `api.public_url` cannot be one.
         """
         self._api = api
+        self._presigned = presigned
         self._embedded = embedded_url(api)
         self._answers = False
 
@@ -87,10 +88,12 @@ class NodeServices:
 
     def _needed(self, url: str) -> bool:
         scheme = urlsplit(url).scheme
-        if scheme in _PRESIGNED and not self._embedded:
-            raise BadRequest(f"{url}: {_PRESIGNED[scheme]}: api.public_url is not set", remedy=_SETTING)
+        by_grant = scheme in _PRESIGNED or self._presigned(url)
+        if by_grant and not self._embedded:
+            why = _PRESIGNED.get(scheme, f"{scheme}: URLs are presigned by the engine")
+            raise BadRequest(f"{url}: {why}: api.public_url is not set", remedy=_SETTING)
         inside = bool(self._embedded) and (url == self._embedded or url.startswith(f"{self._embedded}/"))
-        return inside or scheme in _PRESIGNED
+        return inside or by_grant
 
 
 def check_reachable(api: ApiSection) -> None:
