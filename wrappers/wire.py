@@ -32,7 +32,11 @@ FAILED = "failed"
 NETWORK_OWN = "own"  # a namespace with its own loopback, from which this machine cannot be reached
 NETWORK_NONE = "none"  # a loopback and nothing else
 NETWORK_MACHINE = "machine"  # the network of the machine itself
-NETWORKS = {"userns": (NETWORK_OWN, NETWORK_NONE, NETWORK_MACHINE), "docker": (NETWORK_NONE, NETWORK_MACHINE)}
+NETWORKS = {
+    "userns": (NETWORK_OWN, NETWORK_NONE, NETWORK_MACHINE),
+    "docker": (NETWORK_NONE, NETWORK_MACHINE),
+    "podman": (NETWORK_NONE, NETWORK_MACHINE),
+}
 """What runtimes can give; those without an entry give that of the machine."""
 ISOLATING = ("userns", "docker")  # runtimes in which a tool reaches nothing of the account that runs it
 

@@ -173,15 +173,15 @@ def test_node(site: Site) -> None:
 
 @makes("no-runtime")
 def test_no_runtime(desk: Desk, busybox_image: str) -> None:
-    if shutil.which("podman"):
-        pytest.skip("podman is installed")
+    if shutil.which("apptainer"):
+        pytest.skip("apptainer is installed")
     told(
         desk,
         "no-runtime",
         desk.tool("true", image=busybox_image),
         desk.write("i.json", {}),
         "--runtime",
-        "podman",
+        "apptainer",
     )
 
 

@@ -169,7 +169,7 @@ def test_a_job_that_dirac_runs_twice_has_one_result(
 def test_what_the_node_cannot_do_is_tried_twice_more_and_its_site_rests_when_it_happens_to_several(
     grid: Desk, registry: Registry, busybox_image: str
 ) -> None:
-    unfit = {"ENGINE_BACKENDS__DIRACX__NODE__RUNTIMES": '["podman"]'}  # nobody has installed it there
+    unfit = {"ENGINE_BACKENDS__DIRACX__NODE__RUNTIMES": '["apptainer"]'}  # nobody has installed it there
     other = push_busybox(registry, "vip/other:1.0", group=False)
     for failed, image, state in ((3, busybox_image, "failing"), (6, other, "rests until")):
         tool = grid.tool("true", image=image)

@@ -86,8 +86,10 @@ def test_inputs_are_fetched_without_their_cache_where_that_hangs(site: Site, mou
 def test_a_program_is_found_behind_a_directory_of_path_that_hangs(site: Site, mount: Mount) -> None:
     site.environment["PATH"] = f"{mount.place}:{os.defpath}"
     mount.stop()
-    report = site.one("true", runtimes=["podman"], image=wire.Image("localhost/none:1", "sha256:" + "0" * 64))
-    assert (report.failure, "podman" in report.message) == (wire.NODE, True), report
+    report = site.one(
+        "true", runtimes=["apptainer"], image=wire.Image("localhost/none:1", "sha256:" + "0" * 64)
+    )
+    assert (report.failure, "apptainer" in report.message) == (wire.NODE, True), report
 
 
 def test_what_is_on_a_mount_is_told_from_what_is_not(mount: Mount, tmp_path: Path) -> None:

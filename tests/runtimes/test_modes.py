@@ -149,7 +149,7 @@ def test_proot_comes_from_a_tarball_that_is_checked(account: Worker, busybox: wi
 
 
 def test_what_was_passed_over_is_told(account: Worker, busybox: wire.Image) -> None:
-    node = account.node(proot="/none/proot", runtimes=["udocker", "podman", "userns"])
+    node = account.node(proot="/none/proot", runtimes=["udocker", "apptainer", "userns"])
     why = account.run(busybox, "true", node=node).used.why
     assert "udocker: /none/proot does not work here" in why
     message = account.run(busybox, "true", runtimes=["udocker", "nonsense"], node=node).told["message"]

@@ -32,6 +32,7 @@ PACKAGES = {
     "my_print_defaults": "mariadb-client-core",
     "newuidmap": "uidmap",
     "nginx": "nginx-light",
+    "podman": "podman",
     "proot": "proot",
     "slirp4netns": "slirp4netns",
     "wrk": "wrk",

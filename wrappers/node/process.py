@@ -201,6 +201,9 @@ class _RunningTool:
         ours = {self._pid} if self._launch.enter is not None else set()
         if self._launch.used.name == "userns":
             ours.update(procfs.children(self._pid))
+        elif self._launch.used.name == "podman":  # it, what watches the tool for it, and our guard
+            here = procfs.pid_namespace(os.getpid())
+            ours.update(pid for pid in pids if procfs.pid_namespace(pid) == here)
         return [pid for pid in pids if pid not in ours]
 
     def _end_all(self) -> None:

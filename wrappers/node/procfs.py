@@ -21,6 +21,14 @@ def start_time(pid: int) -> Optional[int]:
     return int(fields[19]) if fields and fields[0] not in ("Z", "X") else None
 
 
+def pid_namespace(pid: int) -> str:
+    """Name the PID namespace of a process; "" when it cannot be seen, or the process has ended."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid")
+    except OSError:
+        return ""
+
+
 def children(pid: int) -> List[int]:
     """List the direct children of a process, zombies among them."""
     if not _HAS_CHILDREN:

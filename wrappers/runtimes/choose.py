@@ -12,8 +12,8 @@ from wrappers.runtimes.image import JobImage
 _MODULES = {
     "userns": "userns",
     "udocker": "udocker",
-    "apptainer": "apptainer",
-    "singularity": "apptainer",
+    "apptainer": "apptainer",  # untried
+    "singularity": "apptainer",  # untried
     "podman": "podman",
     "docker": "docker",
     "none": "none",

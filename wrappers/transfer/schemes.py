@@ -13,7 +13,7 @@ from wrappers.transfer.source import Source
 from wrappers.transfer.url_access import TransferTools, UrlAccess
 
 _ROOT = ("root", "roots", "xroot", "xroots")
-_GFAL = ("srm", "gsiftp")
+_GFAL = ("srm", "gsiftp")  # untried
 
 
 class SchemeHandler(NamedTuple):

@@ -1,0 +1,22 @@
+"""Debian's podman for an account of a worker node: images as directories, the registry of the tests."""
+
+from __future__ import annotations
+
+from tests.runtimes.worker import Worker
+from tests.services.debian import require
+from tests.services.registry import Registry
+
+
+def use_podman(account: Worker, registry: Registry) -> None:
+    """Let podman, run by this account, keep its images in the account's directory and trust the registry."""
+    require("podman")
+    settings = account.directory / ".config" / "containers"
+    settings.mkdir(parents=True, exist_ok=True)
+    place = account.directory / "podman"
+    (settings / "storage.conf").write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{place}/images"\nrunroot = "{place}/run"\n'
+    )
+    (settings / "registries.conf").write_text(
+        f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
+    )
+    account.give(account.directory / ".config")
