@@ -25,6 +25,11 @@ def build(target: Path, udocker: Optional[Path] = None) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def launcher() -> bytes:
+    """Read `launch.sh`, which finds a Python on a node and starts the archive that lies beside it."""
+    return (Path(__file__).resolve().parent / "launch.sh").read_bytes()
+
+
 def archive(udocker: Optional[Path] = None) -> bytes:
     """Make the archive itself.
 

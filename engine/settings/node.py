@@ -64,6 +64,19 @@ class NodeSettings(Section):
     """The name of the site, for the records."""
 
 
+class RemoteNodeSettings(NodeSettings):
+    """How machines other than this one are set up: paths are theirs."""
+
+    cache: str = ""
+    """The image cache of the node; empty: `~/.cache/grid-engine/images` there."""
+    inputs: str = ""
+    """The cache of fetched inputs; empty: none."""
+    packages: tuple[str, ...] = ()
+    """Directories with optional Python packages for runtimes."""
+    docker_host: str = ""
+    """The address of the Docker engine; empty: what DOCKER_HOST says there, else the usual one."""
+
+
 class LimitSettings(Section):
     """What a job may use when its descriptor does not say."""
 

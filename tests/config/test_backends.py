@@ -43,7 +43,11 @@ def test_two_back_ends_of_this_machine_have_a_spool_each(read: Any) -> None:
 @pytest.mark.parametrize(
     ("section", "words", "remedy"),
     [
-        ({"kind": "slurm"}, "kind: no kind of back-ends named 'slurm'", "installed: dirac, diracx, local"),
+        (
+            {"kind": "nosuch"},
+            "kind: no kind of back-ends named 'nosuch'",
+            "installed: dirac, diracx, local",
+        ),
         ({"kind": "dirac"}, " there is no DIRAC client", "set command or diracosrc"),
         ({"kind": "diracx"}, "url: field required", ""),
         ({"kind": "diracx", "url": "ftp://x"}, "url: ftp://x is no URL", "write https://..."),

@@ -16,6 +16,7 @@ from engine.backends.wms.section import GridNodeSettings
 from engine.settings.backends import kind_named
 from engine.settings.reading import load
 from engine.settings.tree import Settings
+from tests.docs.reference.settings import KINDS, is_as_here
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 EXAMPLE = CONFIG / "engine.example.yaml"
@@ -26,9 +27,9 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         kind = field.annotation
         if f"{prefix}{name}" == "backends":
-            for one in ("local", "dirac", "diracx"):
+            for one in KINDS:
                 yield from keys(kind_named(one).section, f"backends.{one}.")
-        elif model is GridNodeSettings and name not in model.__annotations__:
+        elif model is GridNodeSettings and is_as_here(model, name):
             continue
         elif isinstance(kind, type) and issubclass(kind, BaseModel):
             yield from keys(kind, f"{prefix}{name}.")

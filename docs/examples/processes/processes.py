@@ -62,6 +62,9 @@ class Processes:
         manifests.write_text("".join(wire.dumps(m) + "\n" for m in item.manifests))
         for name, data in item.files.items():
             (directory / name).write_bytes(data)
+        for attempt, claim in item.claims.items():  # nobody else may read them, at no time
+            with open(directory / f"{attempt}.claim", "x", opener=_private) as file:
+                file.write(claim)
         run = [sys.executable, "-I", "-S", self._wrapper, "run"]
         run += ["--manifests", manifests, "--into", directory]
         # The lock is held by the process and what it starts, so it tells whether they live.
@@ -108,7 +111,7 @@ class Processes:
                 os.kill(int((directory / "pid").read_text()), signal.SIGTERM)
 
     def retrieve(self, native_id, into):
-        names = ("*.report.json", "*.out", "*.err")
+        names = ("*.report.json", "*.out", "*.err", "*.debug", "*.results.tar")
         found = [path for name in names for path in (self._top / native_id).glob(name)]
         return [Path(shutil.copy(path, into)) for path in found]
 
@@ -123,3 +126,7 @@ class Processes:
     def forget(self, native_ids):
         for native_id in native_ids:
             shutil.rmtree(self._top / native_id, ignore_errors=True)
+
+
+def _private(path, flags):
+    return os.open(path, flags, 0o600)

@@ -13,7 +13,6 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import zstandard
 
@@ -42,7 +41,7 @@ def common(node: wire.Node) -> dict[str, bytes]:
     apart.
     """
     return {
-        LAUNCHER: Path(wire.__file__).with_name(LAUNCHER).read_bytes(),
+        LAUNCHER: build.launcher(),
         "wrapper.pyz": build.archive(),
         NODE: wire.dumps(node._replace(second_report=True)).encode("ascii"),
     }

@@ -9,21 +9,13 @@ from engine.backends.wms.jdl import JobRequirements
 from engine.backends.wms.resources import Rates
 from engine.backends.wms.settings import GridSettings
 from engine.settings.backends import BackendSection
-from engine.settings.node import NodeSettings
+from engine.settings.node import NodeSettings, RemoteNodeSettings
 from engine.settings.section import GRID_NAME, GridName
 
 
-class GridNodeSettings(NodeSettings):
-    """How the worker nodes of a grid are set up: paths are theirs, not those of this machine."""
+class GridNodeSettings(RemoteNodeSettings):
+    """How the worker nodes of a grid behind DIRAC are set up."""
 
-    cache: str = ""
-    """The image cache of the node; empty: `~/.cache/grid-engine/images` there."""
-    inputs: str = ""
-    """The cache of fetched inputs; empty: none."""
-    packages: tuple[str, ...] = ()
-    """Directories with optional Python packages for runtimes."""
-    docker_host: str = ""
-    """The address of the Docker engine; empty: what DOCKER_HOST says there, else the usual one."""
     heartbeat: float = Field(default=300.0, ge=0)
     """Seconds between two signs of life of a running job to DIRAC, which is also told what the job does; 0:
     neither."""

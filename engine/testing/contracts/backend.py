@@ -12,6 +12,7 @@ import pytest
 
 from engine.ids import new_id
 from engine.ports import Accepted, Backend, Observation, Seen, Submission
+from engine.testing.contracts.end_point import end_point
 from wrappers import wire
 from wrappers.wire import Input, Manifest, Output, Report
 
@@ -27,6 +28,9 @@ class BackendContract(ABC):
 
     reports_cancelled = True
     """Whether the report of a cancelled job comes home: DIRAC's own job wrapper brings nothing back then."""
+
+    reaches_loopback = True
+    """Whether its jobs run where the tests do: they can connect to servers of 127.0.0.1."""
 
     @abstractmethod
     @pytest.fixture
@@ -101,6 +105,37 @@ class BackendContract(ABC):
         report = self.reports(backend, native_id, tmp_path)[manifests[0].attempt]
         assert [staged.url for staged in report.inputs] == [wanted.url], report
         assert (tmp_path / f"{report.attempt}.out").read_bytes() == b"travelled"
+
+    def test_the_claim_of_each_attempt_comes_with_it(
+        self, backend: Backend, outputs: str, tmp_path: Path
+    ) -> None:
+        if not self.reaches_loopback:
+            pytest.skip("its jobs cannot reach the end point of this test")
+        with end_point() as point:
+            item = self.item(outputs, "true", "true")
+            wanted = [Input("in", "s3://bucket/key", "in.txt")]  # which nothing but a grant opens
+            manifests = [one._replace(inputs=wanted, exchange=point.url) for one in item.manifests]
+            claims = {one.attempt: f"{one.attempt}.a-secret-of-the-test" for one in manifests}
+            native_id = self.start(backend, replace(item, manifests=manifests, claims=claims))
+            self.wait(backend, native_id, Seen.FINISHED)
+        assert set(point.claims) == set(claims.values()), "each file ATTEMPT.claim is to lie in --into"
+        for path in backend.retrieve(native_id, tmp_path):
+            assert b"a-secret-of-the-test" not in path.read_bytes(), path.name
+
+    def test_all_small_files_of_an_attempt_come_home(
+        self, backend: Backend, outputs: str, tmp_path: Path
+    ) -> None:
+        item = self.item(outputs, "echo result > out.txt")
+        [manifest] = item.manifests
+        debug = f"{manifest.attempt}.debug"  # as if the wrapper had failed and gone on
+        item = replace(
+            item, manifests=[manifest._replace(outputs_to=wire.SANDBOX)], files={debug: b"a traceback"}
+        )
+        native_id = self.start(backend, item)
+        self.wait(backend, native_id, Seen.FINISHED)
+        brought = {path.name.partition(".")[2] for path in backend.retrieve(native_id, tmp_path)}
+        assert brought >= {"report.json", "out", "err", "debug", "results.tar"}
+        assert (tmp_path / debug).read_bytes() == b"a traceback"
 
     def test_each_attempt_of_a_group_reports_for_itself(
         self, backend: Backend, outputs: str, tmp_path: Path

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from typing import Any, NamedTuple, get_args
 from unittest import mock
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from engine.settings.backends import kind_named
+from engine.settings.backends import LOCAL, kind_named
+from engine.settings.node import NodeSettings
 from engine.settings.section import RuntimeName, Section
 from engine.settings.tree import Settings
 from tests.docs.markdown import code, table
@@ -20,8 +22,11 @@ from tests.docs.sources import field_docstrings, written_types
 MACHINE = {"owner": "the name of the account", "backends.NAME.slots": "all cores of the machine"}
 """Settings whose default differs from machine to machine."""
 
-KINDS = ("local", "dirac", "diracx")
-"""Kinds of back-ends of ours."""
+KINDS = sorted(
+    (one.name for one in entry_points(group="engine.backends") if one.value.startswith("engine.")),
+    key=lambda name: (name != LOCAL, name),
+)
+"""Kinds of back-ends of ours, this machine first."""
 
 _HOME = "/home/you"
 
@@ -62,7 +67,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
         meanings |= field_docstrings(base)
     for name, field in model.model_fields.items():
         key = prefix + name
-        if key == "backends" or (prefix.endswith(".NAME.node.") and name not in model.__annotations__):
+        if key == "backends" or (prefix.endswith(".NAME.node.") and is_as_here(model, name)):
             continue  # back-ends have a table of their own, and nodes have what `node` has
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _section(field.annotation, f"{key}.")
@@ -73,6 +78,11 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[Setting]:
         named = ".NAME." in key and not key.startswith("backends.")
         variable = "" if named else "ENGINE_" + key.replace(".", "__").upper()
         yield Setting(key, variable, _type(types[name]), _default(key, field), meanings.get(name, ""))
+
+
+def is_as_here(model: type[BaseModel], name: str) -> bool:
+    """Whether nodes have this setting just as this machine has it."""
+    return next(base for base in model.__mro__ if name in base.__annotations__) is NodeSettings
 
 
 def _named(annotation: Any) -> type[BaseModel] | None:
