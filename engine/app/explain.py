@@ -18,7 +18,7 @@ from engine.usecases import JobHistory
 from wrappers import wire
 from wrappers.causes import CAUSES
 
-_WORDS: Final[Mapping[str, str]] = {
+_MESSAGES: Final[Mapping[str, str]] = {
     "created": "the execution was created",
     "planned": "all its jobs were written: {detail}",
     "concluded": "the execution ended: {to}",
@@ -55,17 +55,17 @@ def sentences(history: list[JobEvent]) -> Iterator[Mapping[str, Any]]:
     """Each event with its time, the try it belongs to, and a sentence."""
     for event in history:
         e = event.event
-        words = _WORDS.get(e.news, e.news).format(detail=e.detail, to=e.state_to).strip().rstrip(":")
+        message = _MESSAGES.get(e.news, e.news).format(detail=e.detail, to=e.state_to).strip().rstrip(":")
         if e.news == AttemptEvent.SEEN_FINISHED and e.state_to == AttemptState.CANCELLED:
-            words = "it ended, as was asked for"
+            message = "it ended, as was asked for"
         yield {
             "at": iso(e.at),
-            "try": event.ordinal,
-            "news": e.news,
+            "attempt": event.ordinal,
+            "event": e.news,
             "from": e.state_from,
             "to": e.state_to,
             "detail": e.detail,
-            "words": words,
+            "message": message,
         }
 
 

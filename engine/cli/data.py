@@ -133,7 +133,7 @@ def _data() -> Data:
 def _storages(json: bool) -> None:
     for name, section in session.engine.settings.storages.items():
         if json:
-            show.json_line({"name": name, "url": section.url, "doors": section.aliases})
+            show.json_line({"name": name, "url": section.url, "aliases": section.aliases})
         else:
             print(f"{name}:\t{section.url}")
 

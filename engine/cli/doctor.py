@@ -39,7 +39,7 @@ def command(
         if json:
             show.json_line(finding)
             continue
-        print(f"{finding.verdict:8} {finding.check}: {show.cell(finding.words)}")
+        print(f"{finding.verdict:8} {finding.check}: {show.cell(finding.message)}")
         if finding.remedy:
             print(f"         -> {finding.remedy}")
     if broken:

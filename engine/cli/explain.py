@@ -14,7 +14,7 @@ def command(job: JobArgument = None, json: Json = False) -> None:
         if json:
             show.json_line(line)
         else:
-            which = f"try {line['try']}: " if line["try"] else ""
-            print(f"{line['at']}  {which}{show.cell(line['words'])}")
+            which = f"try {line['attempt']}: " if line["attempt"] else ""
+            print(f"{line['at']}  {which}{show.cell(line['message'])}")
     for text in () if json else history.summary:
         print(show.cell(text))

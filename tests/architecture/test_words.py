@@ -15,7 +15,6 @@ BANNED = ("believable", "deed", "deeds", "door", "doors", "herald", "orders", "s
 BANNED_IN_NAMES = (*BANNED, "bell", "keeper", "patience")
 WRITTEN = {
     ("engine/app/views.py", "door"),
-    ("engine/cli/data.py", "doors"),
     ("engine/domain/options.py", "door"),
     ("engine/reconcile/commit.py", "door"),
     ("engine/settings/renamed.py", "doors"),

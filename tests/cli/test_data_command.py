@@ -154,7 +154,7 @@ def test_urls_and_other_doors_do_as_well_as_names(storages: Desk, xrootd: XRootD
     storages.write("a", "x")
     [_, place] = storages.ok("data", "ls", "--json").values
     storages.ok("data", "put", "a", f"{place['url']}/a")
-    storages.ok("data", "get", f"{place['doors'][0]}/a", "--into", "back")
+    storages.ok("data", "get", f"{place['aliases'][0]}/a", "--into", "back")
     assert (storages.directory / "back").read_text() == "x"
 
 

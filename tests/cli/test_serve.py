@@ -197,7 +197,7 @@ def test_the_doctor_tells_how_long_credentials_last_and_whether_the_engine_is_re
     desk.write("engine.yaml", "credentials:\n" + "".join(lines))
     ran = desk.run("--config", "engine.yaml", "doctor", "--json", variables=served.variables)
     assert ran.code == 3
-    found = {one["check"]: (one["verdict"], one["words"]) for one in ran.values}
+    found = {one["check"]: (one["verdict"], one["message"]) for one in ran.values}
     assert found["credential long"] == ("ok", "100.0 hours left")
     assert found["credential short"] == ("warning", "2.0 hours left")
     assert found["credential over"] == ("failure", "ended 3.0 hours ago")

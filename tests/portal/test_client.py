@@ -45,7 +45,7 @@ def test_everything_that_a_user_does(house: House, client: Client, tmp_path: Pat
     assert client.log(id_, 1, "stdout") == b"printed\n"
     assert [one["parameters"] for one in client.jobs(id_)] == [{"word": "x"}, {"word": "y"}]
     assert list(client.jobs(id_, "ERROR")) == []
-    assert client.job(id_, 1)["story"]
+    assert client.job(id_, 1)["history"]
     found = client.download_results(id_, tmp_path / "results")
     assert sorted(path.read_text() for path in found) == ["one\nx\n", "one\ny\n"]
     assert not list(tmp_path.rglob(".*"))

@@ -87,4 +87,4 @@ def test_without_a_public_url_the_doctor_says_why_no_job_would_run(house: House)
     [found] = [one for one in told.values if one["check"] == "files of the portal"]
     assert found["verdict"] == "failure"
     assert "api.public_url" in found["remedy"]
-    assert found["words"].startswith("s3://")
+    assert found["message"].startswith("s3://")

@@ -42,7 +42,7 @@ def test_what_is_said_of_a_job_tells_no_path_of_the_machine(house: House) -> Non
     told = house.ended(id_, "carl")
     [job] = told["jobs"].values()
     story = house.ok("GET", f"/executions/{id_}/jobs/0", user="carl").json
-    for text in (job["exitMessage"], story["exitMessage"], *(one["words"] for one in story["story"])):
+    for text in (job["exitMessage"], story["exitMessage"], *(one["message"] for one in story["history"])):
         assert str(house.desk.home) not in text, text
         assert "/tmp/" not in text, text
     assert "/vip/Home/gone.txt" in job["exitMessage"]

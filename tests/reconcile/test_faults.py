@@ -52,7 +52,7 @@ def test_a_job_that_the_place_forgot_is_lost_and_tried_once_more(world: World) -
     view = world.end(id_)
     [job] = world.jobs(id_)
     assert (view.state, job.attempts) == ("succeeded", 2)
-    words = [line["words"] for line in _story(world, id_)]
+    words = [line["message"] for line in _story(world, id_)]
     assert any("it is lost" in w for w in words)
     assert any("tried again" in w for w in words)
 

@@ -68,7 +68,7 @@ def test_a_storage_that_does_not_answer_is_waited_for_and_status_and_explain_say
     id_ = delivered_to(storage, world)
     storage.program.stop()
     world.rounds(lambda: "results wait for their storage" in world.engine.app.status(id_).trouble)
-    story = [event["words"] for event in history_of(world.engine.db, id_, job_of(world, id_)).events]
+    story = [event["message"] for event in history_of(world.engine.db, id_, job_of(world, id_)).events]
     assert len([line for line in story if line.startswith("its results wait for a storage: ")]) == 1
     assert world.engine.app.status(id_).state == "active"
     storage.program.start()

@@ -50,18 +50,18 @@ class EventModel(BaseModel):
     """Something that happened."""
 
     at: str
-    words: str
+    message: str
 
 
-class JobStory(JobLine):
+class JobDetail(JobLine):
     """A job with all that happened to it."""
 
     phases: list[NodePhase]
-    story: list[EventModel]
+    history: list[EventModel]
 
 
-class Place(BaseModel):
-    """A place where jobs run."""
+class BackendLoad(BaseModel):
+    """How much a back-end has."""
 
     name: str
     active: int
@@ -71,7 +71,7 @@ class Place(BaseModel):
 class PlatformHealth(BaseModel):
     """How the platform stands."""
 
-    places: list[Place]
+    backends: list[BackendLoad]
     trouble: str
 
 
@@ -95,28 +95,28 @@ def job_routes(launches: Launches) -> APIRouter:
         made = JobPage(jobs=lines, next=some[-1].number if len(some) == limit else None)
         return Response(made.model_dump_json(), media_type="application/json")
 
-    @router.get("/executions/{id_}/jobs/{number}", response_model=JobStory)
-    def one(id_: str, number: int, caller: Caller) -> JobStory:
+    @router.get("/executions/{id_}/jobs/{number}", response_model=JobDetail)
+    def one(id_: str, number: int, caller: Caller) -> JobDetail:
         """Return a job with its history; jobs are counted from 0."""
         found = launches.find(caller, id_, Action.READ)
         try:
             job, history, report = launches.history(found, number + 1)
         except (NotFound, OverflowError):
             raise CarminError(Code.GENERIC, f"this execution has no job {number}") from None
-        return JobStory(
+        return JobDetail(
             **_line(job).model_dump(),
             phases=[_phase(each) for each in report.get("phases", [])],
-            story=[EventModel(at=each["at"], words=each["words"]) for each in history],
+            history=[EventModel(at=each["at"], message=each["message"]) for each in history],
         )
 
     @router.get("/health", response_model=PlatformHealth)
     def health(caller: Caller) -> PlatformHealth:
-        """Return how much runs and waits at each place, and why nothing moves, if so."""
+        """Return how much runs and waits at each back-end, and why nothing moves, if so."""
         backends = [
-            Place(name=name, active=active, ready=ready)
+            BackendLoad(name=name, active=active, ready=ready)
             for name, (active, ready) in sorted(launches.backends().items())
         ]
-        return PlatformHealth(places=backends, trouble=launches.trouble() if caller.is_admin else "")
+        return PlatformHealth(backends=backends, trouble=launches.trouble() if caller.is_admin else "")
 
     return router
 

@@ -145,8 +145,8 @@ async function job(id, number) {
     make("h1", {}, `Job ${number} `, state(one.status)),
     make("p", { className: "quiet" }, values(one.parameters)),
     one.phases.length ? make("h2", {}, "Phases") : null, one.phases.length ? phases : null,
-    make("h2", {}, "Story"),
-    table(["time", "what happened"], one.story.map((event) => [make("span", { className: "number" }, event.at), event.words])),
+    make("h2", {}, "What happened"),
+    table(["time", "what happened"], one.history.map((event) => [make("span", { className: "number" }, event.at), event.message])),
     make("h2", {}, "Output"), make("pre", { tabIndex: 0 }, out || "nothing"),
     make("h2", {}, "Errors"), make("pre", { tabIndex: 0 }, err || "nothing"),
   ];
@@ -170,7 +170,7 @@ function tell(error) {
 
 async function health() {
   const told = await ask("health").catch(() => null);
-  const places = told ? told.places.map((one) => `${one.name}: ${one.active} active, ${one.ready} ready`).join("; ") : "";
+  const places = told ? told.backends.map((one) => `${one.name}: ${one.active} active, ${one.ready} ready`).join("; ") : "";
   document.getElementById("health").textContent = told ? [places, told.trouble].filter(Boolean).join(" - ") : "";
 }
 

@@ -13,5 +13,5 @@ class CheckFinding:
 
     check: str
     verdict: str
-    words: str
+    message: str
     remedy: str = ""

@@ -74,8 +74,8 @@ def check_policy(settings: Settings, *, local: bool) -> str:
         return ""
     found = policy(settings, support.missing(), local=local)
     if found.verdict == FAILURE:
-        raise SettingsError(f"isolation of jobs: {found.words}", remedy=found.remedy)
-    return found.words if found.verdict == WARNING else ""
+        raise SettingsError(f"isolation of jobs: {found.message}", remedy=found.remedy)
+    return found.message if found.verdict == WARNING else ""
 
 
 def _fallback(part: str) -> str:

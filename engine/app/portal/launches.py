@@ -160,7 +160,7 @@ class Launches:
             report = attempts.report_of(connection, tries[-1].id) if tries else None
         virtual_paths = self.virtual_paths(found)
         events_ = [
-            {**one, "words": shown_message(str(one["words"]), virtual_paths)}
+            {**one, "message": shown_message(str(one["message"]), virtual_paths)}
             for one in history_of(self._db, found.execution_id, job).events
         ]
         return replace(job, message=shown_message(job.message, virtual_paths)), events_, report or {}

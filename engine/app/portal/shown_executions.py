@@ -151,4 +151,4 @@ class ShownExecutions:
 
 
 def _event(one: Mapping[str, Any], said: Said) -> Mapping[str, Any]:
-    return {**one, "detail": said(str(one["detail"])), "words": said(str(one["words"]))}
+    return {**one, "detail": said(str(one["detail"])), "message": said(str(one["message"]))}

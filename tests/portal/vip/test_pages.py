@@ -186,7 +186,7 @@ def findings(behind: Behind) -> dict[str, list[tuple[str, str]]]:
     ran = behind.house.desk.run("doctor", "--json", variables=dict(behind.house.variables))
     found: dict[str, list[tuple[str, str]]] = {}
     for one in ran.values:
-        found.setdefault(one["check"], []).append((one["verdict"], one["words"].split()[0]))
+        found.setdefault(one["check"], []).append((one["verdict"], one["message"].split()[0]))
     return found
 
 
