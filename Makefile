@@ -9,7 +9,7 @@ PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Set, every start of a program would compile it anew: a fifth of the computing of all tests, measured.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup services lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip wheel lock clean
+.PHONY: help setup services lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip docs wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ demo-vip: setup ## Stand behind VIP's portal: MariaDB, H2, Girder, the daemon, a
 demo-dirac: setup ## Run a sweep of 100 jobs through a real DiracX server and a site on this machine
 	@$(BIN)/python -m tests.services docker-registry
 	@$(BIN)/python -m tests.demo.dirac
+
+docs: setup ## Make a site of all pages in build/site, without network; a broken link ends it
+	@$(BIN)/python -m tests.docs.site
 
 wheel: setup ## Build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel

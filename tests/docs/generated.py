@@ -20,6 +20,7 @@ from tests.docs.reference import (
     errors,
     examples,
     isolation,
+    pictures,
     publisher,
     schemas,
     settings,
@@ -63,4 +64,5 @@ def files() -> dict[Path, str]:
     """Every file that is made from the code, wholly or in part, and what it must hold."""
     made = {page: text for page in pages() if used(text := (ROOT / page).read_text())}
     documents = {path: json.dumps(schema, indent=2) + "\n" for path, schema in schemas.files().items()}
-    return {**{page: render(text) for page, text in made.items()}, **documents, **database.files()}
+    texts = {page: render(text) for page, text in made.items()}
+    return {**texts, **documents, **database.files(), **pictures.files()}
