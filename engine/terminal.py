@@ -6,6 +6,7 @@ traceback where a report can quote it.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
@@ -13,9 +14,10 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, ClassVar
 
 import typer
+from typer.core import TyperGroup
 
 from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
 
@@ -66,6 +68,35 @@ def plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
+class HelpGroup(TyperGroup):
+    """A group of commands. Its help has them under headings, and cuts no word of what they do."""
+
+    headings: ClassVar[Mapping[str, Sequence[str]]] = {}
+    """Heading -> names below it; names without one come last."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write what each command does: the first sentence of its help."""
+        names = self.list_commands(ctx)
+        placed = {name for below in self.headings.values() for name in below}
+        rest = [name for name in names if name not in placed]
+        for heading, below in {**self.headings, "Commands": rest}.items():
+            shown = [name for name in below if name in names]
+            if shown:
+                with formatter.section(heading):
+                    formatter.write_dl([(name, summary(self.get_command(ctx, name))) for name in shown])
+
+
+def summary(command: Any) -> str:
+    """Return the first sentence of a command's help."""
+    text = " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
+
+
+def shown_example(line: str) -> str:
+    """Put an example at the end of a command's help, where no line of it is broken."""
+    return f"\b\nExample:\n  {line}" if line else ""
+
+
 @dataclass(frozen=True, slots=True)
 class CommandProgram:
     """A command line program."""
@@ -101,8 +132,14 @@ class CommandProgram:
             return self._usage_or_defect(error)
 
     def _invoke(self, words: Sequence[str]) -> int:
+        command = typer.main.get_command(self.cli)
+        variable = f"_{self.name.replace('-', '_').upper()}_COMPLETE"
+        if asked := os.environ.get(variable):  # by a shell, at the key TAB
+            from typer.completion import shell_complete
+
+            return shell_complete(command, {}, self.name, variable, asked)
         try:
-            with typer.main.get_command(self.cli).make_context(self.name, list(words)) as context:
+            with command.make_context(self.name, list(words)) as context:
                 context.command.invoke(context)
         except typer.Exit as done:
             return done.exit_code

@@ -12,15 +12,17 @@ from typing import Annotated
 import typer
 
 from cvmfs_deploy.cli import add, inspect, prune, recover, sync, tools, verify
+from cvmfs_deploy.cli.examples import EXAMPLES
 from cvmfs_deploy.cli.session import session
 from engine import __version__
-from engine.terminal import CommandProgram
+from engine.terminal import CommandProgram, HelpGroup, shown_example
 
 cli = typer.Typer(
     name="cvmfs-deploy",
     help="Publishes container images on CVMFS, or in a shared directory, for jobs to run from.",
+    cls=HelpGroup,
+    epilog=shown_example(EXAMPLES[""]),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -59,7 +61,7 @@ for _function, _name in (
     (tools.command, "tools"),
     (recover.command, "recover"),
 ):
-    cli.command(_name)(_function)
+    cli.command(_name, epilog=shown_example(EXAMPLES[_name]))(_function)
 
 
 def main() -> None:

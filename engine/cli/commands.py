@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
+from engine.cli.examples import example
 from engine.errors import BadRequest
+from engine.terminal import HelpGroup, shown_example
 
 COMMANDS = {
     "submit": "submit:command",
@@ -57,6 +58,16 @@ REMOTE = {
     "files": "remote_files:files",
 }
 """The same for a daemon elsewhere (`--server`)."""
+HEADINGS = {
+    "Run": ("submit", "plan", "expand", "lint", "test", "cancel", "retry"),
+    "Look": ("list", "status", "jobs", "logs", "results", "explain"),
+    "Data and tools": ("data", "catalogue", "files", "keys", "search", "publish", "pipelines"),
+    "Administer": (
+        *("doctor", "login", "settings", "sites", "serve", "tick"),
+        *("user", "pipeline", "usage", "audit", "purge"),
+    ),
+}
+"""Where the help shows each command."""
 _INSTEAD = {
     "purge": "it is for cron on the machine of the daemon",
     "doctor": "GET /health/ready tells whether the daemon can work",
@@ -69,8 +80,10 @@ _INSTEAD = {
 """What to do where a command is not there."""
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(HelpGroup):
     """The group of all commands."""
+
+    headings = HEADINGS
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Their names, in the order of the help."""
@@ -80,22 +93,17 @@ class CommandGroup(TyperGroup):
         """One of them; None when there is no such command."""
         if cmd_name not in _table(ctx):
             return None
-        found = _found(_table(ctx)[cmd_name])
-        if isinstance(found, typer.Typer):
-            found.rich_markup_mode = None
-            command: Any = typer.main.get_group(found)
-            command.name = cmd_name
-            return command
-        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-        alone.command(cmd_name)(found)
-        return typer.main.get_command(alone)
+        command = _command(cmd_name, _found(_table(ctx)[cmd_name]))
+        _add_examples(command, cmd_name, server=_table(ctx) is REMOTE)
+        return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Resolve the command that is meant; of a misspelt one say what is like it."""
         known = _table(ctx)
-        if args and args[0] not in known:
+        unknown = args and args[0] not in known and not ctx.resilient_parsing  # so a shell asks
+        if unknown:
             _refuse(args[0], known)
-        near = get_close_matches(args[0], known, 1) if args and args[0] not in known else []
+        near = get_close_matches(args[0], known, 1) if unknown else []
         if near:
             raise BadRequest(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
         return super().resolve_command(ctx, args)
@@ -105,6 +113,33 @@ def subcommands(what: str) -> list[str]:
     """List the commands of a group of one of the tables above; none: it is no group."""
     found = _found(what)
     return list(typer.main.get_group(found).commands) if isinstance(found, typer.Typer) else []
+
+
+def _command(name: str, found: Any) -> Any:
+    if isinstance(found, typer.Typer):
+        _plain(found)
+        command: Any = typer.main.get_group(found)
+        command.name = name
+        return command
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
+def _plain(app: typer.Typer) -> None:
+    """Have a group, and those below it, print their help as all do."""
+    app.rich_markup_mode = None
+    app.info.cls = HelpGroup
+    for below in app.registered_groups:
+        if below.typer_instance is not None:
+            below.cls = HelpGroup
+            _plain(below.typer_instance)
+
+
+def _add_examples(command: Any, words: str, *, server: bool) -> None:
+    command.epilog = shown_example(example(words, server=server))
+    for name, below in getattr(command, "commands", {}).items():
+        _add_examples(below, f"{words} {name}", server=server)
 
 
 def _found(what: str) -> Any:

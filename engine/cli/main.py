@@ -14,15 +14,16 @@ import typer
 from engine import __version__
 from engine.cli import show, signals
 from engine.cli.commands import CommandGroup
+from engine.cli.examples import example
 from engine.cli.session import session
-from engine.terminal import CommandProgram
+from engine.terminal import CommandProgram, shown_example
 
 cli = typer.Typer(
     name="engine",
     cls=CommandGroup,
     help="Runs Boutiques tools in containers, on this machine or on a grid, and brings their results home.",
+    epilog=shown_example(example("")),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -10,8 +10,8 @@ import typer
 from engine.cli.remote_session import connected
 from engine.errors import BadRequest
 
-files = typer.Typer(help="Files on the platform: paths are /vip/Home/...", no_args_is_help=True)
-PathArgument = Annotated[str, typer.Argument(help="A path of the platform, /vip/Home/...")]
+files = typer.Typer(help="Files on the platform, below /vip/Home and those of groups.", no_args_is_help=True)
+PathArgument = Annotated[str, typer.Argument(help="A path of the platform, like /vip/Home/a.nii.")]
 
 
 @files.command()

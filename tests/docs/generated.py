@@ -20,6 +20,7 @@ from tests.docs.reference import (
     errors,
     examples,
     isolation,
+    man,
     pictures,
     publisher,
     schemas,
@@ -65,4 +66,4 @@ def files() -> dict[Path, str]:
     made = {page: text for page in pages() if used(text := (ROOT / page).read_text())}
     documents = {path: json.dumps(schema, indent=2) + "\n" for path, schema in schemas.files().items()}
     texts = {page: render(text) for page, text in made.items()}
-    return {**texts, **documents, **database.files(), **pictures.files()}
+    return {**texts, **documents, **database.files(), **pictures.files(), **man.files()}

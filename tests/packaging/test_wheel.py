@@ -83,7 +83,7 @@ def shipped(folder: Path) -> set[str]:
 
 def test_the_wheel_holds_the_three_packages_and_the_configuration_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        names = {name for name in archive.namelist() if ".dist-info/" not in name and ".data/" not in name}
     wanted = {f"{package}/{name}" for package in PACKAGES for name in shipped(ROOT / package)}
     assert names == wanted | {f"engine/_config/{name}" for name in shipped(ROOT / "config")}
 
@@ -93,6 +93,12 @@ def test_the_wheel_holds_what_no_import_would_miss(wheel: Path) -> None:
         names = set(archive.namelist())
     assert {"engine/store/migrations/script.py.mako", "engine/_config/engine.example.yaml"} <= names
     assert [name for name in names if name.endswith("licenses/LICENSE")]
+
+
+def test_the_wheel_has_the_manual_pages_where_man_looks_for_them(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        data = {name.partition(".data/data/")[2] for name in archive.namelist() if ".data/" in name}
+    assert data == {f"share/man/man1/{name}" for name in shipped(ROOT / "docs" / "man")}
 
 
 @pytest.mark.service

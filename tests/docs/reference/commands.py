@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-import typer
-import typer.main
-
-from cvmfs_deploy.cli.main import cli as cvmfs_deploy
 from engine.cli.commands import COMMANDS, REMOTE, subcommands
-from engine.cli.main import cli
-from tests.docs.markdown import code, sentence, table
+from tests.docs.markdown import code, table
+from tests.docs.reference import walk
+from tests.docs.reference.walk import Command, Row
 
 EXITS = {
     "submit": "0 all jobs succeeded; 1 some did not; 130 cancelled; with `--detach` 0 once it is written",
@@ -35,24 +31,72 @@ CVMFS_DEPLOY_EXITS = {
 
 
 def reference() -> str:
-    """A section for each command, in the order of `engine --help`."""
-    return _reference("engine", cli, EXITS)
+    """A section for each command, in the order of `engine --help`, and what several share once."""
+    program, _ = walk.programs()
+    many = _shared(program, "submit", "plan", "expand")
+    both = _shared(program, "submit", "plan") - many
+    shared = {
+        "Options of `submit` and `plan`": both,
+        "Options of `submit`, `plan` and `expand`": many,
+    }
+    parts = [_rows(program), _sections(program.below, EXITS, shared)]
+    for heading, rows in shared.items():
+        options = [row for row in _find(program, "submit").options if row in rows]
+        parts += [f"## {heading}\n", _table(options)]
+    return "\n".join([*parts, _sections(walk.remote_only(), {}, {})])
+
+
+def _shared(program: Command, *names: str) -> set[Row]:
+    return set.intersection(*(set(_find(program, name).options) for name in names))
+
+
+def _find(program: Command, name: str) -> Command:
+    return next(command for command in program.below if command.words[-1] == name)
 
 
 def cvmfs_deploy_reference() -> str:
     """A section for each command, in the order of `cvmfs-deploy --help`."""
-    return _reference("cvmfs-deploy", cvmfs_deploy, CVMFS_DEPLOY_EXITS)
+    _, program = walk.programs()
+    return "\n".join([_rows(program), _sections(program.below, CVMFS_DEPLOY_EXITS, {})])
 
 
-def _reference(program: str, app: typer.Typer, exits: Mapping[str, str]) -> str:
-    group = typer.main.get_command(app)
-    context = group.make_context(program, ["--help"], resilient_parsing=True)
-    commands = _commands(group)
-    parts = [_options(group, context)]
-    for name, command in commands.items():
-        section = _section(command, type(context)(command, context, name), exits.get(name, ""))
-        parts += [f"## {program} {name}\n", section]
-    return "\n".join(parts)
+def _sections(
+    commands: Sequence[Command], exits: Mapping[str, str], shared: Mapping[str, set[Row]], level: str = "##"
+) -> str:
+    parts = []
+    for command in commands:
+        exit_codes = exits.get(command.words[-1], "") if level == "##" else ""
+        example = command.example and not command.below
+        parts += [
+            f"{level} {command.name}\n",
+            f"{command.about}\n",
+            f"```\n{command.usage}\n```\n" if not command.below else "",
+            _rows(command, shared),
+            f"```console\n$ {command.example}\n```\n" if example else "",
+            f"Exit codes: {exit_codes}.\n" if exit_codes else "",
+            _sections(command.below, {}, {}, level + "#"),
+        ]
+    return "\n".join(filter(None, parts))
+
+
+def _rows(command: Command, shared: Mapping[str, set[Row]] | None = None) -> str:
+    used = {heading: rows for heading, rows in (shared or {}).items() if rows <= set(command.options)}
+    elsewhere = set[Row]().union(*used.values())
+    rows = [*command.arguments, *(row for row in command.options if row not in elsewhere)]
+    links = " and ".join(f"[{_lower(heading)}](#{_anchor(heading)})" for heading in used)
+    return "\n".join(filter(None, [_table(rows) if rows else "", f"And the {links}.\n" if links else ""]))
+
+
+def _table(rows: Iterable[Row]) -> str:
+    return table(["argument or option", "meaning"], [(code(name), meaning) for name, meaning in rows])
+
+
+def _lower(heading: str) -> str:
+    return heading[0].lower() + heading[1:]
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[`,]", "", heading.lower()).replace(" ", "-")
 
 
 def remote() -> str:
@@ -73,31 +117,7 @@ def _words(name: str, known: Mapping[str, str]) -> str:
 
 def names() -> list[str]:
     """The commands there are."""
-    return list(_commands(typer.main.get_command(cli)))
-
-
-def _commands(group: Any) -> dict[str, Any]:
-    return {name: group.get_command(None, name) for name in group.list_commands(None)}
-
-
-def _section(command: Any, context: Any, exits: str) -> str:
-    usage = " ".join(command.get_usage(context).split()).removeprefix("Usage: ")
-    words = " ".join((command.help or "").split())
-    ends = f"Exit codes: {exits}.\n" if exits else ""
-    return "\n".join(filter(None, [f"{words}\n", f"```\n{usage}\n```\n", _options(command, context), ends]))
-
-
-def _options(command: Any, context: Any) -> str:
-    params = sorted(command.get_params(context), key=lambda p: p.param_type_name)  # arguments first
-    records = [p.get_help_record(context) for p in params]
-    rows = [(code(_plain(name)), sentence(" ".join(words.split()))) for name, words in filter(None, records)]
-    rows = [row for row in rows if "--help" not in row[0]]
-    return table(["argument or option", "meaning"], rows) if rows else ""
-
-
-def _plain(name: str) -> str:
-    """`--state <list[a|b]>` as `--state <a|b>`: what may be repeated, and ranges, are told in words."""
-    return re.sub(r"<(?:list\[)?(.*?)(?: range)?\]?>", r"<\1>", name)
+    return [command.words[-1] for command in walk.programs()[0].below]
 
 
 PARTS = {"commands": reference, "remote": remote, "cvmfs-deploy": cvmfs_deploy_reference}
