@@ -30,7 +30,7 @@ class ExecutionView:
     owner: str
     state: str
     intent: str
-    """What its user wants: `run` or `cancel`."""
+    """What its user wants: `run`, `pause` or `cancel`."""
     backend: str
     jobs: int
     tally: Mapping[str, int]

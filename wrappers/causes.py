@@ -267,7 +267,7 @@ _TABLE = (
         "lost",
         "the back-end no longer knows the job, or no valid report came back",
         "the machine or the wrapper died: look into `server.log` of the spool, and for what kills processes "
-        "(memory)",
+        "(memory); at DIRAC, see its own history at the end of `engine explain`",
         again=2,
         delay=1.0,
         site=PERHAPS,

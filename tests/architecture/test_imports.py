@@ -7,135 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.source import PACKAGES, imports, python_files
-
-SHARED = {
-    "engine.__version__",
-    "engine.errors",
-    "engine.clock",
-    "engine.ids",
-    "engine.usecases",
-    "wrappers.wire",
-    "wrappers.causes",
-    "wrappers.containers",
-}
-"""Words that every part of the engine speaks."""
-
-CORE = {"engine.domain", "engine.ports"}
-
-TRANSFER_WORDS = {
-    "wrappers.transfer.checksums",
-    "wrappers.transfer.digest",
-    "wrappers.transfer.errors",
-    "wrappers.transfer.redact",
-    "wrappers.transfer.source",
-    "wrappers.transfer.tree",
-}
-"""What nodes and engine must do alike: sum bytes, read checksums, cut secrets, pack directories."""
-
-MAY_IMPORT = {
-    "wrappers": {"wrappers"},
-    # the publication tool runs without an engine: it shares the words for failures, and how images are pulled
-    "cvmfs_deploy": {
-        "cvmfs_deploy",
-        "engine.__version__",
-        "engine.errors",
-        "engine.clock",
-        "engine.terminal",
-        "wrappers.containers",
-    },
-    "engine/terminal.py": {"engine.errors", "engine.xdg"},
-    "engine/xdg.py": set(),
-    # a back-end's class says what its section of the settings holds
-    "engine/settings": {"engine.settings", "engine.plugins", "engine.xdg", "engine.errors", "engine.ports"},
-    "engine/errors.py": set(),
-    "engine/clock.py": set(),
-    "engine/ids.py": set(),
-    "engine/usecases.py": {"engine.domain", "engine.errors"},
-    "engine/ports.py": {"engine.domain", *SHARED},
-    "engine/domain": {"engine.domain", *(SHARED - {"engine.ids"})},
-    "engine/planning": {"engine.planning", "engine.domain", *SHARED},
-    "engine/store": {"engine.store", "engine.domain", *SHARED},
-    "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
-    "engine/dirac": {"engine.dirac", "engine.settings.dirac", "wrappers.dirac_bridge", *CORE, *SHARED},
-    "engine/backends": {
-        "engine.backends",
-        "engine.dirac",
-        "engine.settings",
-        "engine.xdg",
-        "wrappers.build",
-        *CORE,
-        *SHARED,
-    },
-    "engine/app": {
-        "engine.app",
-        "engine.settings",
-        "engine.planning",
-        "engine.reconcile",
-        "engine.store",
-        "engine.xdg",
-        *TRANSFER_WORDS,
-        *CORE,
-        *SHARED,
-    },
-    "engine/api": {
-        "engine.api",
-        "engine.app",
-        "engine.reconcile.context",
-        "engine.settings",
-        "engine.store",
-        *TRANSFER_WORDS,
-        *CORE,
-        *SHARED,
-    },
-    "engine/vip": {
-        "engine.vip",
-        "engine.app",
-        "engine.log",
-        "engine.planning.vip_keys",
-        "engine.reconcile.layout",
-        "engine.settings",
-        "engine.store",
-        "engine.wiring",
-        "engine.xdg",
-        "wrappers.transfer.redact",
-        *CORE,
-        *SHARED,
-    },
-    "engine/cli": {
-        "engine.cli",
-        "engine.client",
-        "engine.app",
-        "engine.log",
-        "engine.planning",  # expanding and linting need no engine
-        "engine.settings",
-        "engine.terminal",
-        "engine.wiring",
-        "engine.xdg",
-        "engine.domain",
-        *SHARED,
-    },
-    "engine/client": {"engine.client", "engine.domain.job", *SHARED},
-    "engine/storages": {"engine.storages", "engine.dirac", "wrappers.transfer", *CORE, *SHARED},
-}
-"""For each part, the prefixes of our own modules that it may import; what is not here may import all."""
-
-EXCEPTIONS = {
-    # on this machine the engine starts the serving wrapper itself and meets it in a directory
-    Path("engine/backends/local.py"): {"wrappers.serve", "wrappers.node.files"},
-    # it says how far the tables of another portal are
-    Path("engine/cli/doctor.py"): {"engine.vip.plug"},
-    # it starts and stops what answers over HTTP, and tries this machine out
-    Path("engine/cli/serve.py"): {"engine.api.parts", "engine.vip.plug", "wrappers.runtimes.choose"},
-    # commands close themselves to others of their account
-    Path("engine/cli/session.py"): {"wrappers.prctl"},
-    Path("engine/vip/__main__.py"): {"wrappers.prctl"},
-    # what nodes speak decides what may be submitted
-    Path("engine/app/access/node_files.py"): {"wrappers.transfer.schemes"},
-    # it looks at this machine with the eyes of a job
-    Path("engine/app/health/doctor.py"): {"wrappers.node.probe"},
-    Path("engine/app/health/isolation.py"): {"wrappers.runtimes.support"},
-}
+from tests.architecture.rules import EXCEPTIONS, MAY_IMPORT, PARTS
+from tests.architecture.source import PACKAGES, ROOT, imports, python_files
 
 STANDARD_LIBRARY_ONLY = (
     "wrappers",
@@ -172,6 +45,12 @@ def test_imports_point_inwards(part: str) -> None:
         if ours(name) and not within(name, MAY_IMPORT[part] | EXCEPTIONS.get(path, set()))
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_every_part_is_named() -> None:
+    parts = {path.relative_to(ROOT) for path in (ROOT / "engine").glob("[!_]*")}
+    there = {str(path) for path in parts if path.suffix in ("", ".py")}
+    assert {part for part in PARTS if part.startswith("engine/")} == there
 
 
 @pytest.mark.parametrize("part", STANDARD_LIBRARY_ONLY)

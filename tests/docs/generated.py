@@ -15,8 +15,10 @@ from pathlib import Path
 
 from tests.docs.pages import ROOT, pages
 from tests.docs.reference import (
+    architecture,
     commands,
     database,
+    dirac,
     errors,
     examples,
     isolation,
@@ -31,7 +33,9 @@ from tests.docs.reference import (
 )
 
 PARTS: Mapping[str, Callable[[], str]] = {
+    **architecture.PARTS_OF_PAGES,
     **commands.PARTS,
+    **dirac.PARTS,
     **errors.PARTS,
     **examples.PARTS,
     **isolation.PARTS,

@@ -1,0 +1,196 @@
+"""The parts of the project, and who may import whom: arrows point at the poorest place that runs the code.
+
+`docs/architecture.md` shows them as a table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PARTS = {
+    "engine/cli": "the command line: one file a command",
+    "engine/api": (
+        "what `engine serve` answers over HTTP: embedded storage, node end point, CARMIN, use cases, page"
+    ),
+    "engine/vip": "what VIP's portal reads of its engine: a process of its own, which reads rows and events",
+    "engine/client": "a daemon used from Python",
+    "engine/usecases.py": (
+        "what can be asked of executions, here or at a daemon: a protocol over plain values"
+    ),
+    "engine/app": (
+        "use cases: plan, submit, follow, explain; in packages of their own `data` (storages, copies, "
+        "results brought home), `access` (claims, tokens), `portal` (accounts, pipelines, launches), "
+        "`health` (doctor, and the *table* of sites: whether one rests is decided in "
+        "`engine/domain/site.py`)"
+    ),
+    "engine/planning": "the Boutiques compiler: a descriptor once, then any number of invocations",
+    "engine/reconcile": "the loop: reads rows, calls ports, records what it learned",
+    "engine/store": "all SQL",
+    "engine/domain": "values and rules: jobs, attempts, state tables, retry, sites",
+    "engine/ports.py": "what the engine asks of back-ends, storages and catalogues",
+    "engine/backends": "where jobs run, each with the section of the settings that is its own",
+    "engine/storages": "where files lie, one file for each family of URLs",
+    "engine/catalogues": (
+        "what knows under which URLs the file of a logical name lies, beside the engine's own"
+    ),
+    "engine/dirac": "a DIRAC client beside the engine: a process in DIRAC's own Python that is asked",
+    "engine/settings": (
+        "everything that can be set: a file of sections for each part, `tree` of all, `reading` of file "
+        "and variables"
+    ),
+    "engine/wiring.py": "puts the concrete parts together",
+    "engine/storage_registry.py": (
+        "the storages of the settings, with their credentials, as one user sees them"
+    ),
+    "engine/plugins.py": "back-ends, storages and catalogues of installed packages, by entry point",
+    "engine/testing": "what packages of others test their back-ends and storages with",
+    "engine/errors.py": "every failure that a user can meet, by what to do next",
+    "engine/clock.py": "time",
+    "engine/ids.py": "names of things",
+    "engine/holder.py": "which process holds the lease, and whether it lives",
+    "engine/log.py": "the daemon's log",
+    "engine/terminal.py": "how our programs print, and how their commands end",
+    "engine/xdg.py": "where files of a user belong",
+    "wrappers": "what runs on a worker node; the standard library of Python 3.6",
+    "cvmfs_deploy": "publishes images on CVMFS",
+}
+"""What each part is."""
+
+SHARED = {
+    "engine.__version__",
+    "engine.errors",
+    "engine.clock",
+    "engine.ids",
+    "engine.usecases",
+    "wrappers.wire",
+    "wrappers.causes",
+    "wrappers.containers",
+}
+"""Words that every part of the engine speaks."""
+
+CORE = {"engine.domain", "engine.ports"}
+
+TRANSFER_WORDS = {
+    "wrappers.transfer.checksums",
+    "wrappers.transfer.digest",
+    "wrappers.transfer.errors",
+    "wrappers.transfer.redact",
+    "wrappers.transfer.source",
+    "wrappers.transfer.tree",
+}
+"""What nodes and engine must do alike: sum bytes, read checksums, cut secrets, pack directories."""
+
+MAY_IMPORT = {
+    "wrappers": {"wrappers"},
+    # the publication tool runs without an engine: it shares the words for failures, and how images are pulled
+    "cvmfs_deploy": {
+        "cvmfs_deploy",
+        "engine.__version__",
+        "engine.errors",
+        "engine.clock",
+        "engine.terminal",
+        "wrappers.containers",
+    },
+    "engine/terminal.py": {"engine.errors", "engine.xdg"},
+    "engine/xdg.py": set(),
+    # a back-end's class says what its section of the settings holds
+    "engine/settings": {"engine.settings", "engine.plugins", "engine.xdg", "engine.errors", "engine.ports"},
+    "engine/errors.py": set(),
+    "engine/clock.py": set(),
+    "engine/ids.py": set(),
+    "engine/usecases.py": {"engine.domain", "engine.errors"},
+    "engine/ports.py": {"engine.domain", *SHARED},
+    "engine/domain": {"engine.domain", *(SHARED - {"engine.ids"})},
+    "engine/planning": {"engine.planning", "engine.domain", *SHARED},
+    "engine/store": {"engine.store", "engine.domain", *SHARED},
+    "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
+    "engine/dirac": {"engine.dirac", "engine.settings.dirac", "wrappers.dirac_bridge", *CORE, *SHARED},
+    "engine/backends": {
+        "engine.backends",
+        "engine.dirac",
+        "engine.settings",
+        "engine.xdg",
+        "wrappers.build",
+        *CORE,
+        *SHARED,
+    },
+    "engine/app": {
+        "engine.app",
+        "engine.settings",
+        "engine.planning",
+        "engine.reconcile",
+        "engine.store",
+        "engine.xdg",
+        *TRANSFER_WORDS,
+        *CORE,
+        *SHARED,
+    },
+    "engine/api": {
+        "engine.api",
+        "engine.app",
+        "engine.reconcile.context",
+        "engine.settings",
+        "engine.store",
+        *TRANSFER_WORDS,
+        *CORE,
+        *SHARED,
+    },
+    "engine/vip": {
+        "engine.vip",
+        "engine.app",
+        "engine.log",
+        "engine.planning.vip_keys",
+        "engine.reconcile.layout",
+        "engine.settings",
+        "engine.store",
+        "engine.wiring",
+        "engine.xdg",
+        "wrappers.transfer.redact",
+        *CORE,
+        *SHARED,
+    },
+    "engine/cli": {
+        "engine.cli",
+        "engine.client",
+        "engine.app",
+        "engine.log",
+        "engine.planning",  # expanding and linting need no engine
+        "engine.settings",
+        "engine.terminal",
+        "engine.wiring",
+        "engine.xdg",
+        "engine.domain",
+        *SHARED,
+    },
+    "engine/catalogues": {
+        "engine.catalogues",
+        "engine.dirac",
+        "engine.app.data.replica_map",
+        *CORE,
+        *SHARED,
+    },
+    "engine/holder.py": {"engine.ids", "wrappers.node.procfs"},
+    "engine/log.py": set(),
+    "engine/plugins.py": {"engine.errors"},
+    "engine/testing": {"engine.testing", "wrappers.transfer.checksums", *CORE, *SHARED},
+    "engine/client": {"engine.client", "engine.domain.job", *SHARED},
+    "engine/storages": {"engine.storages", "engine.dirac", "wrappers.transfer", *CORE, *SHARED},
+}
+"""For each part, the prefixes of our own modules that it may import; what is not here may import all."""
+
+EXCEPTIONS = {
+    # on this machine the engine starts the serving wrapper itself and meets it in a directory
+    Path("engine/backends/local.py"): {"wrappers.serve", "wrappers.node.files"},
+    # it says how far the tables of another portal are
+    Path("engine/cli/doctor.py"): {"engine.vip.plug"},
+    # it starts and stops what answers over HTTP, and tries this machine out
+    Path("engine/cli/serve.py"): {"engine.api.parts", "engine.vip.plug", "wrappers.runtimes.choose"},
+    # commands close themselves to others of their account
+    Path("engine/cli/session.py"): {"wrappers.prctl"},
+    Path("engine/vip/__main__.py"): {"wrappers.prctl"},
+    # what nodes speak decides what may be submitted
+    Path("engine/app/access/node_files.py"): {"wrappers.transfer.schemes"},
+    # it looks at this machine with the eyes of a job
+    Path("engine/app/health/doctor.py"): {"wrappers.node.probe"},
+    Path("engine/app/health/isolation.py"): {"wrappers.runtimes.support"},
+}
