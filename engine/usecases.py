@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
@@ -105,6 +106,26 @@ class ProductView:
     """A directory that is kept as a tar."""
 
 
+class ResultHealth(StrEnum):
+    """How a result was found."""
+
+    GOOD = "good"
+    FROM_COPY = "from copy"  # what was lost is made anew from a copy, which is the result meanwhile
+    LOST = "lost"
+    UNKNOWN = "unknown"  # its storage does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedView:
+    """A result as it was found."""
+
+    job: int
+    name: str
+    url: str
+    health: str
+    """`good`, `from copy`, `lost`, or `unknown` when its storage does not answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobHistory:
     """What happened to a job."""
@@ -161,6 +182,9 @@ class Executions(Protocol):
 
     def download(self, id_: str, into: Path) -> Iterator[ProductView]:
         """Bring the results of an execution into a directory; gives each when it is there."""
+
+    def check(self, id_: str, *, deep: bool) -> Iterator[CheckedView]:
+        """Look whether the results of an execution are where they were put; `deep`: by their checksums."""
 
     def location(self, view: ExecutionView) -> Location:
         """Say where the results of an execution are."""

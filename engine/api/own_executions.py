@@ -4,38 +4,102 @@ Who may do what is as for those of CARMIN; jobs are numbered from 1.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.api.carmin.caller import Caller
+from engine.app.application import CHECKED
 from engine.app.portal.carmin import CarminError, Code
+from engine.app.portal.executor_settings import ExecutorSettings
+from engine.app.portal.given_jobs import GivenJob
+from engine.app.portal.launch_options import LaunchOptions
 from engine.app.portal.launching import Launcher, LaunchRequest
 from engine.app.portal.shown_executions import ShownExecutions
+from engine.domain.account import Account
 from engine.domain.job import FINAL, JobState
-from engine.usecases import ExecutionView, JobHistory, JobView, ProductView
+from engine.usecases import CheckedView, ExecutionView, JobHistory, JobView, ProductView
 
 LISTED, LIMIT = 100, 500
 """Executions, and jobs or results, of one page at most."""
+PLANNED = 10_000
+"""Jobs that a plan shows at most."""
 _LARGEST = 2**31 - 1
 _OFFSETS = 10**12
 Limit = Annotated[int, Query(ge=1, le=LIMIT)]
 After = Annotated[int, Query(ge=0, le=2**62, description="`next` of the page before.")]
 
 
+class NewGivenJob(BaseModel):
+    """A job: its values, and the ids of those that are its parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    values: dict[str, Any] = Field(default_factory=dict)
+    parameters: list[str] = Field(default_factory=list, max_length=10_000)
+    repeat: int | None = Field(default=None, ge=1, le=_LARGEST)
+    stage: int = Field(default=0, ge=0, le=1)
+
+
+class OptionsModel(BaseModel):
+    """How jobs are to run; what is left out is as the platform has it, and nobody gets more than that."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    runtimes: list[str] = Field(default_factory=list, max_length=10)
+    cores: int | None = Field(default=None, ge=1, le=_LARGEST)
+    memory: int | None = Field(default=None, ge=1, le=2**62)
+    wall: float | None = Field(default=None, ge=0.001, le=_LARGEST)
+    group: int = Field(default=1, ge=1, le=1000)
+    read_only: bool = False
+    results_name: str | None = Field(default=None, max_length=1000)
+
+
 class NewOwnExecution(BaseModel):
-    """What is to run: a pipeline (`name/version`, or a DOI), or a descriptor."""
+    """What is to run: a pipeline (`name/version`, or a DOI), or a descriptor; over values in which a list for
+    an input that is no list makes many jobs, or over `jobs` that are given one by one.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     pipeline: str = Field(default="", max_length=1000)
     descriptor: dict[str, Any] | None = None
     values: dict[str, Any] = Field(default_factory=dict)
+    jobs: list[NewGivenJob] | None = Field(default=None, min_length=1, max_length=1_000_000)
+    options: OptionsModel = Field(default_factory=OptionsModel)
     title: str = Field(max_length=1000)
     results: str = Field(default="", max_length=10_000)
     key: str | None = Field(default=None, pattern=r"^[0-9A-Za-z_.-]{1,100}$")
+
+
+class NewPlan(NewOwnExecution):
+    """The same, to be shown only."""
+
+    coming: list[str] = Field(default_factory=list, max_length=1_000_000)
+    """Files of the virtual tree that would be uploaded first."""
+
+
+class SubmittedView(BaseModel):
+    """An execution that was asked for; `new` is false when it was submitted before by the same key."""
+
+    execution: ExecutionView
+    new: bool
+    warnings: list[str]
+
+
+class PlannedJobs(BaseModel):
+    """Each job as it would run."""
+
+    jobs: list[dict[str, Any]]
+    warnings: list[str]
+
+
+class DescriptorView(BaseModel):
+    """A Boutiques descriptor."""
+
+    descriptor: dict[str, Any]
 
 
 class Retried(BaseModel):
@@ -61,6 +125,23 @@ class ProductViews(BaseModel):
     next: int | None
 
 
+class CheckRequest(BaseModel):
+    """Which results are looked for, and whether their checksums are compared too."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deep: bool = False
+    after: int = Field(default=0, ge=0, le=2**62)
+    limit: int = Field(default=CHECKED, ge=1, le=CHECKED)
+
+
+class CheckedViews(BaseModel):
+    """Some results as they were found, and where the next ones begin."""
+
+    items: list[CheckedView]
+    next: int | None
+
+
 class Asked(BaseModel):
     """Whether the end was asked for; false when it was over already."""
 
@@ -71,6 +152,26 @@ class Count(BaseModel):
     """How many jobs are tried again."""
 
     jobs: int
+
+
+def _asked(
+    launcher: Launcher, caller: Account, wanted: NewOwnExecution, *, address: str = ""
+) -> LaunchRequest:
+    descriptor, pipeline = wanted.descriptor, wanted.pipeline
+    if descriptor is not None and (published := launcher.published_as(caller, descriptor)):
+        descriptor, pipeline = None, published
+    jobs = None if wanted.jobs is None else [GivenJob(**dict(one)) for one in wanted.jobs]
+    return LaunchRequest(
+        name=wanted.title,
+        pipeline=pipeline,
+        descriptor=descriptor,
+        values=wanted.values,
+        location=wanted.results,
+        key=wanted.key,
+        address=address,
+        jobs=jobs,
+        options=LaunchOptions(**dict(wanted.options)),
+    )
 
 
 def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
@@ -87,19 +188,28 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
         """List the caller's executions, newest first: older than an id, or with ids that begin so."""
         return shown.newest(caller, limit=limit, before=before.upper(), starting=starting.upper())
 
-    @router.post("/executions", response_model=ExecutionView)
-    def create(wanted: NewOwnExecution, caller: Caller, request: Request) -> ExecutionView:
-        """Start an execution. Twice with one key is once."""
-        asked = LaunchRequest(
-            name=wanted.title,
-            pipeline=wanted.pipeline,
-            descriptor=wanted.descriptor,
-            values=wanted.values,
-            location=wanted.results,
-            key=wanted.key,
-            address=request.client.host if request.client else "",
-        )
-        return shown.of(caller, launcher.launch(caller, asked))
+    @router.get("/descriptor", response_model=DescriptorView)
+    def descriptor(caller: Caller, pipeline: Annotated[str, Query(max_length=1000)]) -> DescriptorView:
+        """Return the descriptor of a pipeline that one may launch, or of a DOI."""
+        return DescriptorView(descriptor=dict(launcher.descriptor(caller, pipeline)))
+
+    @router.post("/executions", response_model=SubmittedView)
+    def create(wanted: NewOwnExecution, caller: Caller, request: Request) -> SubmittedView:
+        """Start an execution. Twice with one key is once. A descriptor that is published here is launched as
+        that pipeline.
+        """
+        address = request.client.host if request.client else ""
+        made = launcher.submit(caller, _asked(launcher, caller, wanted, address=address))
+        execution = shown.of(caller, made.launch)
+        return SubmittedView(execution=execution, new=made.new, warnings=list(made.warnings))
+
+    @router.post("/plan", response_model=PlannedJobs)
+    def plan(wanted: NewPlan, caller: Caller) -> PlannedJobs:
+        """Show each job as it would run; nothing is started."""
+        asked = _asked(launcher, caller, wanted)
+        most = ExecutorSettings(jobs=PLANNED)
+        jobs, warnings = launcher.plan(caller, replace(asked, coming=wanted.coming, settings=most))
+        return PlannedJobs(jobs=[dict(one) for one in jobs], warnings=list(warnings))
 
     @router.get("/executions/{id_}", response_model=ExecutionView)
     def status(id_: str, caller: Caller) -> ExecutionView:
@@ -154,6 +264,13 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
         """List a page of its results, in the order in which they came."""
         some, following = shown.results(caller, id_, after=after, limit=limit)
         return ProductViews(items=some, next=following)
+
+    @router.post("/executions/{id_}/check", response_model=CheckedViews)
+    def check(id_: str, caller: Caller, wanted: CheckRequest | None = None) -> CheckedViews:
+        """Look whether a page of its results are where they were put; what has a copy is mended from it."""
+        wanted = wanted or CheckRequest()
+        some, following = shown.check(caller, id_, deep=wanted.deep, after=wanted.after, limit=wanted.limit)
+        return CheckedViews(items=some, next=following)
 
     @router.post("/executions/{id_}/cancel", response_model=Asked)
     def cancel(id_: str, caller: Caller) -> Asked:

@@ -35,15 +35,16 @@ from engine.store.database import Database
 from engine.store.events import Event
 from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
-from engine.usecases import ExecutionView, JobView, ProductView, newest_of, only
+from engine.usecases import CheckedView, ExecutionView, JobView, ProductView, newest_of, only
 
 if TYPE_CHECKING:  # commands that only look at executions do without: a sixth of their time, measured
-    from engine.app.data.check import Checked
     from engine.app.planner import Plan
     from engine.app.requests import SubmitRequest
     from engine.app.submission import Also, Submissions, UploadProgress
 
 PAGE = 1000
+CHECKED = 100
+"""Results that are looked for together."""
 PIECE = 1 << 20
 """Bytes of a log that are read at a time."""
 
@@ -186,11 +187,14 @@ class Application:
         downloads = Downloads(self._storage, copies, into, progress)
         return downloads.download_all(self.products(id_), self.settings.data.parallel)
 
-    def check(self, id_: ExecutionId, *, deep: bool = False) -> Iterator[Checked]:
-        """Look whether the results of an execution are where they were put: see `engine.app.data.check`."""
+    def check(
+        self, id_: ExecutionId, *, deep: bool, after: int = 0, limit: int = CHECKED
+    ) -> tuple[list[CheckedView], int | None]:
+        """Look whether some results of an execution are where they were put: see `engine.app.data.check`."""
         from engine.app.data.check import check
 
-        return check(self._db, self._storage, id_, deep=deep, parallel=self.settings.data.parallel)
+        parallel = self.settings.data.parallel
+        return check(self._db, self._storage, id_, deep=deep, parallel=parallel, after=after, limit=limit)
 
     def execution(self, id_: ExecutionId) -> Execution:
         """Read the stored execution."""

@@ -38,7 +38,9 @@ class FileResolver:
         directory: Path | None = None,
         *,
         understand: Callable[[str], str] | None = None,
+        coming: Collection[str] = (),
     ) -> None:
+        """`understand`, `coming`: see `engine.app.requests.SubmitRequest`."""
         self._remote = remote
         self._storages = storages
         self._staging = staging
@@ -46,6 +48,7 @@ class FileResolver:
         self._travel: set[str] = set()
         self._directory = directory or Path.cwd()
         self._understand = understand
+        self._coming = coming
         self._kind = lru_cache(maxsize=_MANY)(problem_of)
         self._lacks = lru_cache(maxsize=_MANY)(lacks_content)
 
@@ -101,6 +104,8 @@ class FileResolver:
         """
         found = []
         for one in inputs:
+            if one.source in self._coming:
+                continue
             if not os.path.isabs(one.source):
                 found.append(self._remote.source(one.source))
             elif bring:
@@ -128,6 +133,8 @@ class FileResolver:
         """
         if self._understand is not None:
             value = self._understand(value)
+            if value in self._coming:
+                return value
         if url := url_of(value, self._storages):
             return self._remote.source(url).value
         if not value:

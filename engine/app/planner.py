@@ -127,13 +127,18 @@ def plan(
             *accounts.warnings(compiled.tool.command_line, options.runtimes or settings.node.runtimes),
             *(pinned.warnings if pinned else ()),
         ),
-        points=read_invocations(request.invocations, compiled.tool, request.sweep),
+        points=(
+            read_invocations(request.invocations, compiled.tool, request.sweep)
+            if request.points is None
+            else iter(request.points)
+        ),
         files=FileResolver(
             Remote(storage, catalogues, settings.storages, settings.data.parallel),
             settings.storages,
             partial(_staging, settings, offer, node_files),
             settings.data.travelling,
             understand=request.understand,
+            coming=request.coming,
         ),
         needs_staging=can.needs_staging,
         offer=offer,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engine.domain.options import GridOptions
 from engine.ids import ExecutionId
-from engine.planning import Descriptor, Sweep
+from engine.planning import Descriptor, Point, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class SubmitRequest:
     """Files, directories, `-` for standard input, or plain values; see `engine.planning`."""
     sweep: Sweep = field(default_factory=Sweep)
     """How they are multiplied."""
+    points: Sequence[Point] | None = None
+    """The jobs themselves, in place of invocations, where somebody else has multiplied them."""
     backend: str | None = None
     results: Path | None = None
     stores: Sequence[str] = ()
@@ -54,5 +56,8 @@ class SubmitRequest:
     understand: Callable[[str], str] | None = None
     """What File values mean, for users who have no business with the files of this machine: turns each into
     an absolute path or a URL, or raises BadRequest. None: they are paths and URLs."""
+    coming: Collection[str] = ()
+    """Paths and URLs, as `understand` gives them, of files that are brought only afterwards: while a request
+    is shown that nobody submits, they are not looked for."""
     network: bool = False
     """Whether a descriptor that is not in bosh's cache may be fetched from Zenodo."""

@@ -71,7 +71,7 @@ HEADINGS = {
 _INSTEAD = {
     "purge": "it is for cron on the machine of the daemon",
     "doctor": "GET /health/ready tells whether the daemon can work",
-    "plan": "engine --server URL submit checks everything before anything runs",
+    "plan": "engine --server URL submit --dry-run shows the jobs",
     "data": "engine --server URL files is for the platform's own",
     "catalogue": "engine --server URL files list shows the files of the platform",
     "pipelines": "engine pipeline list shows those of this machine",

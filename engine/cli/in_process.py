@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.domain.job import JobState
 from engine.ids import ExecutionId
-from engine.usecases import ExecutionView, JobHistory, JobView, Location, ProductView
+from engine.usecases import CheckedView, ExecutionView, JobHistory, JobView, Location, ProductView
 
 if TYPE_CHECKING:
     from engine.app.submission import Also
@@ -76,6 +76,13 @@ class InProcess:
     def download(self, id_: str, into: Path) -> Iterator[ProductView]:
         """Bring the results of an execution into a directory."""
         return self._app.download(ExecutionId(id_), into)
+
+    def check(self, id_: str, *, deep: bool) -> Iterator[CheckedView]:
+        """Look whether the results of an execution are where they were put."""
+        after: int | None = 0
+        while after is not None:
+            some, after = self._app.check(ExecutionId(id_), deep=deep, after=after)
+            yield from some
 
     def location(self, view: ExecutionView) -> Location:
         """Say where the results of an execution are, and which storages that were wanted hold some."""

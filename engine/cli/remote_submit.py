@@ -1,43 +1,219 @@
-"""`engine --server URL submit`: a pipeline of the platform or a descriptor, over files there."""
+"""`engine --server URL submit`: the same as on this machine, with the work done at a daemon. Invocations and
+sweeps are read here, and files of this machine are uploaded.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli import foreground
-from engine.cli.remote_session import daemon, document
+from engine.cli import foreground, show
+from engine.cli.remote_session import connected, daemon
+from engine.cli.request import request
 from engine.cli.session import Json, load_descriptor
+from engine.cli.shared_options import with_options
+from engine.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from engine.app.requests import SubmitRequest
+    from engine.cli.at_daemon import AtDaemon
+    from engine.cli.remote_inputs import LocalInputs
+    from engine.planning import CompiledTool, Point
 
 
+_LOOKED_AT = 100
+"""Jobs that the platform looks at before files are uploaded."""
+
+
+@with_options(request)
 def command(
-    pipeline: Annotated[
-        str, typer.Argument(help="NAME/VERSION, zenodo.N, or a descriptor file of your own.")
-    ],
-    invocation: Annotated[Path, typer.Argument(help="JSON file with the values; files are /vip/... there.")],
-    name: Annotated[str, typer.Option(help="Name of the execution.")] = "execution",
-    results: Annotated[str, typer.Option(help="Where results go.")] = "/vip/Home",
-    key: Annotated[
-        str | None, typer.Option(help="Your own key: submitting twice with it is submitting once.")
-    ] = None,
+    asked: SubmitRequest,
+    name: Annotated[str, typer.Option(help="Title of the execution at the platform.")] = "execution",
     detach: Annotated[
         bool, typer.Option("--detach", help="Return at once; the execution goes on there.")
     ] = False,
-    vip: Annotated[
-        bool, typer.Option("--vip", help="VIP's rules, as on this machine; a platform always has them.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the jobs; submit nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Run a pipeline on the platform; a list given to an input that is no list is a job for each element."""
-    own = Path(pipeline).is_file() or pipeline.endswith(".json")
-    what: str | Mapping[str, Any] = load_descriptor(pipeline, network=False).data if own else pipeline
-    view = daemon().submit(what, document(invocation), title=name, results=results, key=key)
+    """Run a pipeline of the platform (NAME/VERSION, or a DOI), or a tool, over invocations."""
+    from engine.cli.remote_inputs import LocalInputs
+
+    _refuse_local_options(asked)
+    ours, files = daemon(), LocalInputs()
+    what, compiled = _tool(ours, str(asked.descriptor))
+    jobs, place = _jobs(asked, compiled, files)
+    wanted = {
+        **what,
+        "jobs": jobs,
+        "title": name,
+        "results": _location(asked, place),
+        "options": _options(asked),
+        "key": asked.key,
+    }
+    if dry_run:
+        planned, warnings = ours.plan({**wanted, "coming": list(files.coming)})
+        _warn(warnings)
+        for job in planned:
+            show.json_line(job)
+        return
+    if files.coming:  # what is refused is refused before anything is uploaded
+        ours.plan({**wanted, "jobs": jobs[:_LOOKED_AT], "coming": list(files.coming)})
+        _upload(files)
+    view, new, warnings = ours.submit(wanted)
+    _warn(warnings)
+    if not new:
+        show.say(f"engine: key {asked.key} was submitted before, as {view.id}")
     if detach:
         foreground.detached(view, json=json)
         return
     raise typer.Exit(foreground.run(view, json=json))
+
+
+def _refuse_local_options(asked: SubmitRequest) -> None:
+    """Return if all options have a meaning at a daemon.
+
+    Raises:
+        BadRequest: one is of this machine only.
+    """
+    if asked.backend is not None:
+        raise BadRequest(
+            f"--backend {asked.backend}: a platform chooses where jobs run",
+            remedy="leave it out with --server",
+        )
+    if asked.compat:
+        raise BadRequest(
+            "--bosh-compat: a platform renders no command line that values can break",
+            remedy="leave it out with --server; engine expand --bosh-compat shows the text here",
+        )
+    if len(asked.stores) > 1 or (asked.stores and asked.results is not None):
+        raise BadRequest(
+            "--store: an execution of a platform has its results in one place",
+            remedy="name one --store, or one --results",
+        )
+
+
+def _tool(ours: AtDaemon, name: str) -> tuple[Mapping[str, Any], CompiledTool]:
+    """Find what is to run: a descriptor of this machine, or a pipeline of the platform."""
+    from engine.planning import Descriptor, compile_tool
+
+    if Path(name).is_file() or name.endswith(".json"):
+        own = load_descriptor(name, network=False)
+        return {"descriptor": dict(own.data)}, compile_tool(own)
+    theirs = Descriptor.of(ours.descriptor(name), name)
+    return {"pipeline": name}, compile_tool(theirs, check=False)
+
+
+def _jobs(
+    asked: SubmitRequest, compiled: CompiledTool, files: LocalInputs
+) -> tuple[Sequence[Mapping[str, Any]], str]:
+    """Work out every job, and where an invocation wants the results.
+
+    Raises:
+        BadRequest: an invocation is wrong.
+    """
+    from engine.planning import expand_points, read_invocations
+
+    sweep = replace(asked.sweep, vip=True, now=None, list_directory=_listed)
+    points = read_invocations(asked.invocations, compiled.tool, sweep)
+    places: dict[str, None] = {}
+    jobs = []
+    for point in expand_points(points, lambda point: _checked(compiled, point, files)):
+        if point.results:
+            places[point.results] = None
+        jobs.append(_job(compiled, point))
+    if not jobs:
+        raise BadRequest("there is no job to run: the invocations are empty")
+    if len(places) > 1:
+        raise BadRequest("results-directory: an execution of a platform has its results in one place")
+    return jobs, next(iter(places), "")
+
+
+def _listed(path: str) -> Sequence[str] | None:
+    """Name the files in a directory, of the platform or of this machine."""
+    from engine.planning.vip import list_local
+
+    if not path.startswith("/vip/"):
+        return list_local(path)
+    try:
+        with connected() as client:
+            found = client.list(path)
+    except BadRequest:
+        return None  # no directory; whether it is a file is seen at the platform
+    return [str(one["path"]).rpartition("/")[2] for one in found if not one["isDirectory"]]
+
+
+def _checked(compiled: CompiledTool, point: Point, files: LocalInputs) -> Point:
+    """Give back a point with the files of the platform in place of those of this machine.
+
+    Raises:
+        InvocationError: rules of the descriptor are broken, or files are missing.
+    """
+    from engine.planning import InvocationError
+
+    values, wrong = files.resolve(compiled.tool, point.invocation)
+    try:
+        compiled.expand(values, stage=True)
+    except InvocationError as error:
+        raise InvocationError(list(dict.fromkeys([*wrong, *error.problems]))) from None
+    if wrong:
+        raise InvocationError(wrong)
+    return replace(point, invocation=values)
+
+
+def _job(compiled: CompiledTool, point: Point) -> Mapping[str, Any]:
+    from engine.planning.points import REPEAT
+    from engine.planning.vip_keys import copied_inputs
+
+    hidden = copied_inputs(compiled.tool)
+    job: dict[str, Any] = {
+        "values": {id_: value for id_, value in point.invocation.items() if id_ not in hidden},
+        "parameters": [id_ for id_ in point.parameters if id_ != REPEAT],
+        "stage": min(point.stage, 1),
+    }
+    return {**job, "repeat": point.parameters[REPEAT]} if REPEAT in point.parameters else job
+
+
+def _location(asked: SubmitRequest, place: str) -> str:
+    """Choose where results go: a directory of the platform, or a directory of one of its storages.
+
+    Raises:
+        BadRequest: it is of this machine.
+    """
+    if asked.stores:
+        return asked.stores[0]
+    found = place if asked.results is None else str(asked.results)
+    if found and not found.startswith("/vip/") and ":" not in found:
+        raise BadRequest(
+            f"--results {found}: results are kept at the platform, below /vip/Home",
+            remedy=f"leave it out; engine results --download {found} brings them here",
+        )
+    return found
+
+
+def _options(asked: SubmitRequest) -> Mapping[str, Any]:
+    options = {
+        "runtimes": list(asked.runtimes),
+        "cores": asked.cores,
+        "memory": asked.memory,
+        "wall": asked.wall,
+        "group": asked.group,
+        "read_only": bool(asked.root),
+        "results_name": asked.results_name,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _upload(files: LocalInputs) -> None:
+    show.say(f"engine: {show.counted(len(files.coming), 'file is', 'files are')} brought to the platform")
+    with connected() as client:
+        files.upload(client)
+
+
+def _warn(warnings: Sequence[str]) -> None:
+    for line in warnings:
+        show.say(f"engine: warning: {line}")

@@ -12,7 +12,7 @@ from engine.cli import show
 from engine.cli.session import ExecutionArgument, Json, session
 
 if TYPE_CHECKING:
-    from engine.app.data.check import Checked
+    from engine.usecases import CheckedView
 
 
 def command(
@@ -25,10 +25,10 @@ def command(
     json: Json = False,
 ) -> None:
     """Show the results of an execution, bring them home, or see that they are still there."""
-    if check or deep:
-        raise typer.Exit(_check(_checked(execution, deep=deep), json=json))
     ours = session.executions
     id_ = ours.resolve(execution)
+    if check or deep:
+        raise typer.Exit(_check(ours.check(id_, deep=deep), json=json))
     rows = []
     for product in ours.products(id_) if download is None else ours.download(id_, download):
         if json:
@@ -42,25 +42,13 @@ def command(
         show.say(f"engine: {results} in {download}" if rows else "engine: there is none")
 
 
-def _checked(execution: str | None, *, deep: bool) -> Iterator[Checked]:
-    from engine.errors import BadRequest
-
-    if session.server:
-        raise BadRequest(
-            "results --check works on this machine only",
-            remedy="an administrator checks results at the platform",
-        )
-    app = session.engine.app
-    return app.check(app.resolve(execution), deep=deep)
-
-
-def _check(found: Iterator[Checked], *, json: bool) -> int:
+def _check(found: Iterator[CheckedView], *, json: bool) -> int:
     """Tell how each result was found; the exit code."""
-    from engine.app.data.check import ResultHealth
+    from engine.usecases import ResultHealth
 
     rows, worst = [], 0
     for one in found:
-        worst = max(worst, {ResultHealth.LOST: 1, ResultHealth.UNKNOWN: 3}.get(one.health, 0))
+        worst = max(worst, {ResultHealth.LOST: 1, ResultHealth.UNKNOWN: 3}.get(ResultHealth(one.health), 0))
         if json:
             show.json_line(one)
         else:

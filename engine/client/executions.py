@@ -7,15 +7,24 @@ from dataclasses import fields
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from engine.client.requests import Requests
+from engine.client.requests import WORK, Requests
 from engine.domain.job import JobState
 from engine.errors import NotFound
 from engine.ids import new_id
-from engine.usecases import ExecutionView, JobHistory, JobView, Location, ProductView, newest_of, only
+from engine.usecases import (
+    CheckedView,
+    ExecutionView,
+    JobHistory,
+    JobView,
+    Location,
+    ProductView,
+    newest_of,
+    only,
+)
 
 _WHOLE_ID = 26
 _LISTED, _PAGE = 100, 500
-_V = TypeVar("_V", ExecutionView, JobView, ProductView, JobHistory)
+_V = TypeVar("_V", ExecutionView, JobView, ProductView, CheckedView, JobHistory)
 
 
 class RemoteExecutions(Requests):
@@ -24,23 +33,35 @@ class RemoteExecutions(Requests):
     interval_s = 1.0
     goes_on = True
 
-    def submit(
-        self,
-        pipeline: str | Mapping[str, Any],
-        values: Mapping[str, Any],
-        *,
-        title: str,
-        results: str,
-        key: str | None,
-    ) -> ExecutionView:
-        """Start an execution of a pipeline (`name/version`, or a DOI) or of a descriptor.
+    def descriptor(self, pipeline: str) -> Mapping[str, Any]:
+        """Return the descriptor of a pipeline that one may launch (`name/version`), or of a DOI.
+
+        Raises:
+            BadRequest: there is none.
+        """
+        asked = urlencode({"pipeline": pipeline})
+        return dict(self._json("GET", f"engine/descriptor?{asked}")["descriptor"])
+
+    def submit(self, wanted: Mapping[str, Any]) -> tuple[ExecutionView, bool, Sequence[str]]:
+        """Start an execution: `wanted` is the document of `POST /rest/engine/executions`. Tell whether it is
+        new, and what there is to know.
 
         Raises:
             BadRequest: something is wrong with it.
         """
-        what = {"pipeline": pipeline} if isinstance(pipeline, str) else {"descriptor": dict(pipeline)}
-        wanted = {"title": title, "values": dict(values), "results": results, "key": key or new_id()}
-        return self._view(ExecutionView, self._json("POST", "engine/executions", {**what, **wanted}))
+        keyed = {**wanted, "key": wanted.get("key") or new_id()}
+        made = self._json("POST", "engine/executions", keyed, within=WORK)
+        return self._view(ExecutionView, made["execution"]), bool(made["new"]), made["warnings"]
+
+    def plan(self, wanted: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
+        """Show each job of such a document as it would run, and what there is to know. Files of the virtual
+        tree in `coming` need not be there.
+
+        Raises:
+            BadRequest: something is wrong with it.
+        """
+        made = self._json("POST", "engine/plan", wanted, within=WORK)
+        return made["jobs"], made["warnings"]
 
     def resolve(self, text: str | None) -> str:
         """Find the id that a person means."""
@@ -94,6 +115,14 @@ class RemoteExecutions(Requests):
     def products(self, id_: str) -> Iterator[ProductView]:
         """List the results of an execution."""
         return (self._view(ProductView, one) for one in self._paged(f"{_path(id_)}/results", ()))
+
+    def check(self, id_: str, *, deep: bool) -> Iterator[CheckedView]:
+        """Look whether the results of an execution are where they were put."""
+        after: int | None = 0
+        while after is not None:
+            page = self._json("POST", f"{_path(id_)}/check", {"deep": deep, "after": after}, within=WORK)
+            yield from (self._view(CheckedView, one) for one in page["items"])
+            after = page["next"]
 
     def location(self, view: ExecutionView) -> Location:
         """Say where the results of an execution are."""

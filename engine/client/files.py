@@ -40,17 +40,38 @@ class FilesClient(Requests):
         self._make_above(path)
         self._upload(source, path)
 
+    def bring(self, source: Path, path: str) -> None:
+        """Do the same, but for files that are there already with the same content; what is neither file nor
+        directory is left out.
+
+        Raises:
+            BadRequest: what came there is something else.
+        """
+        self._make_above(path)
+        try:
+            self._upload(source, path, anew=False)
+        except OSError as error:
+            raise BadRequest(f"{error.filename or source}: {error.strerror}") from None
+
     def _make_above(self, path: str) -> None:
         """Make the directories in which a path lies, where they are missing."""
         parent = path.strip("/").rpartition("/")[0]
         if parent.count("/") > 1 and not self.exists(parent):  # /vip/Home and its like are always there
             self._json("PUT", f"{_path(parent)}/")
 
-    def _upload(self, source: Path, path: str) -> None:
+    def _upload(self, source: Path, path: str, *, anew: bool = True) -> None:
         if source.is_dir():
             self._json("PUT", f"{_path(path)}/")
+            here = source.resolve()
             for each in sorted(source.iterdir()):
-                self._upload(each, f"{path.rstrip('/')}/{each.name}")
+                if each.is_symlink() and each.resolve() in (here, *here.parents):
+                    if not anew:
+                        continue
+                    raise BadRequest(f"{each}: a link to a directory that it is in", remedy="leave it out")
+                if anew or each.is_file() or each.is_dir():
+                    self._upload(each, f"{path.rstrip('/')}/{each.name}", anew=anew)
+            return
+        if not anew and self._holds(path, source):
             return
         summed = hashlib.md5(usedforsecurity=False)
 
@@ -70,6 +91,12 @@ class FilesClient(Requests):
         self._repeated("PUT", _path(path), body, headers, within=WORK)
         if self._md5(path) != summed.hexdigest():
             raise BadRequest(f"{path}: what arrived is not what was sent", remedy="upload it again")
+
+    def _holds(self, path: str, source: Path) -> bool:
+        if not self.exists(path):
+            return False
+        with source.open("rb") as file:
+            return self._md5(path) == hashlib.file_digest(file, "md5").hexdigest()
 
     def download(self, path: str, target: Path) -> None:
         """Bring a file of the virtual tree, or a directory with all it holds, here: each file verified or not

@@ -31,6 +31,12 @@ def key_problems(tool: Tool) -> list[str]:
     return [f"custom {key}: {problem}" for key, problem in _problems(tool.custom)]
 
 
+def copied_inputs(tool: Tool) -> Mapping[str, str]:
+    """Tell which hidden inputs copy another one, and which: nobody gives them, nobody is shown them."""
+    copies = tool.custom.get(OVERRIDDEN)
+    return copies if isinstance(copies, Mapping) else {}
+
+
 def unknown_inputs(tool: Tool) -> list[str]:
     """Lines about inputs that keys name and the tool has not; VIP passes over them."""
     known = {one.id for one in tool.inputs} | {RESULTS_DIRECTORY}

@@ -227,7 +227,7 @@ def test_the_remote_command_line_does_the_same(house: House) -> None:
     assert ran.code == 4
     ran = desk.run("--server", house.url, "list")
     assert (ran.code, "ENGINE_KEY" in ran.err) == (2, True)
-    assert "purge" not in engine("--help")
+    assert "  purge " not in engine("--help")
 
 
 def test_a_submit_that_is_interrupted_leaves_its_execution_at_the_daemon_alone(house: House) -> None:
@@ -241,3 +241,28 @@ def test_a_submit_that_is_interrupted_leaves_its_execution_at_the_daemon_alone(h
     assert submit.returncode == 130
     assert house.told(id_, "carl")["status"] == "Running"
     house.desk.ok("cancel", id_, variables=variables)
+
+
+def test_a_submit_that_a_platform_does_not_take_says_why_and_what_to_do(house: House) -> None:
+    variables = {"ENGINE_SERVER": house.url, "ENGINE_KEY": house.keys["bob"]}
+    desk = house.desk
+    tool, own = desk.tool("cat [FILE]", {"file": "File"}), desk.write("own.json", {"file": "own.txt"})
+    desk.write("own.txt", "mine\n")
+    before = desk.ok("list", variables=variables).out
+    house.engine("pipeline", "add", tool, "--as", "closed/1.0", "--group", "brain team")
+    for words, told in {
+        f"{tool} {own}": "engine pipeline propose",  # published, but not for bob
+        "failer/1.0 --set code=0 --backend local": "--backend local: a platform chooses",
+        "failer/1.0 --set code=0 --bosh-compat": "--bosh-compat",
+        "failer/1.0 --set code=0 --results out": "engine results --download out",
+        "failer/1.0 --set code=0 --cores 64": "--cores 64: a job of failer gets 1 here",
+        "failer/1.0 --set code=0 --runtime docker": "it is not offered here",
+        "closed/1.0 --set file=own.txt": "you may not use the pipeline",
+        "copier/1.0 --set file=none.txt": f"input file: {desk.directory}/none.txt: no such file",
+    }.items():
+        ran = desk.run("submit", *words.split(), variables=variables)
+        assert (ran.code, told in ran.err) == (2, True), (words, ran)
+    planned = desk.ok("submit", "copier/1.0", "--set", "file=own.txt", "--dry-run", variables=variables)
+    assert planned.value["inputs"][0]["from"].endswith("/own.txt")
+    assert not house.exists("/vip/Home/inputs", "bob"), "nothing is uploaded for what is refused or shown"
+    assert desk.ok("list", variables=variables).out == before

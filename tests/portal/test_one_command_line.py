@@ -9,8 +9,6 @@ from pathlib import Path
 from tests.cli.desk import Desk, Ran, desk_in
 from tests.portal.house import House
 
-HERE, THERE = "tool.json --runtime none", "tool/1.0"
-"""The only words that differ: a tool without a container is a file on this machine, a pipeline there."""
 SCRIPT = (
     "submit TOOL two.json --vip --json",  # its execution is FIRST from here on
     "status --json",
@@ -30,18 +28,28 @@ SCRIPT = (
     "results FIRST --json",
     "results FIRST --download home",
     "cancel FIRST",
-    "submit TOOL one.json",
+    "submit TOOL one.json --cores 1 --memory 2G --wall 60 --group 2 --key mine",
+    "submit TOOL one.json --cores 1 --memory 2G --wall 60 --group 2 --key mine",
     "retry FIRST:2",
+    "submit TOOL one.json table.csv --set code=0 --cross word=p,q --repeat 2 --first 5 --json",
+    "results --download second",
+    "results --check --json",
+    "submit TOOL --set code=0 --zip word=p,q --zip file=glob:?.txt --results-name {job}/{path} --dry-run",
+    "submit TOOL --bids study --set code=0",
+    "jobs --json",
+    "submit TOOL missing.json --json",
+    "submit none.json one.json",
 )
 MASKS = (
     (r"[0-9A-HJKMNP-TV-Z]{26}", "ID"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r"\d+\.\d+ s\b", "SECONDS"),
     (r'"seconds": [\d.]+', '"seconds": N'),
-    (r'"(url|results|owner)": "[^"]*"', r'"\1": "ADDRESS"'),
+    (r'"(url|results|owner|file|bids_dir|from)": "[^"]*"', r'"\1": "ADDRESS"'),
     (r"\t(root|carl)\t", r"\tOWNER\t"),
     (r"(results|provenance) in .*", "results in ADDRESS"),
     (r"(?<!\S)(/vip|/tmp|results/)[^\s,;]*", "ADDRESS"),
+    (r".*brought to the platform\n", ""),
     # a title is the platform's, and which engine looked first is chance
     (r'"title": "[^"]*"|title\texecution\n| \(execution\)', ""),
     (r".*(it runs|seen_running).*\n", ""),
@@ -53,28 +61,53 @@ def test_one_script_says_the_same_here_and_there(house: House, tmp_path: Path) -
     with desk_in(tmp_path) as here:
         for desk in (here, house.desk):
             desk.tool(
-                "echo [WORD] > out.txt; echo [WORD]; echo oh >&2; exit [CODE]",
-                {"word": "String", "code": {"type": "Number", "integer": True}},
+                "echo [WORD] > out.txt; cat [FILE] < /dev/null >> out.txt; ls [BIDS_DIR] >> out.txt"
+                "; echo [WORD]; echo oh >&2; exit [CODE]",
+                {
+                    "word": "String",
+                    "code": {"type": "Number", "integer": True},
+                    "file": "File",
+                    "bids_dir": "File",
+                    "participant_label": {"type": "String", "list": True},
+                },
                 {"out": "out.txt"},
             )
-        house.engine("pipeline", "add", "tool.json", "--as", THERE)
+        house.engine("pipeline", "add", "tool.json", "--as", "anything/1.0")  # found there by its content
         there = {"ENGINE_SERVER": house.url, "ENGINE_KEY": house.keys["carl"]}
-        said = dict(zip(SCRIPT, played(here, HERE, {}), strict=True))
-        for line, answer in zip(SCRIPT, played(house.desk, THERE, there), strict=True):
-            assert (line, answer) == (line, said[line])
-    codes = [code for code, _, _ in said.values()]
+        said = list(zip(SCRIPT, played(here, {}), strict=True))
+        for told, answer in zip(said, zip(SCRIPT, played(house.desk, there), strict=True), strict=True):
+            assert answer == told
+        for name in ("home", "second"):
+            assert contents(here.directory / name) == contents(house.desk.directory / name) != {}
+    codes = [code for _, (code, _, _) in said]
     assert (codes[0], set(codes)) == (1, {0, 1, 2}), "each kind of end is among them"
 
 
-def played(desk: Desk, tool: str, variables: Mapping[str, str]) -> Iterator[tuple[int, list[str], list[str]]]:
+def contents(directory: Path) -> dict[str, bytes]:
+    """The files below a directory."""
+    found = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in found}
+
+
+def played(desk: Desk, variables: Mapping[str, str]) -> Iterator[tuple[int, list[str], list[str]]]:
     """Run the script; gives what each command said, without what differs from run to run."""
+    desk.write("a.txt", "of a\n")
+    desk.write("b.txt", "of b\n")
+    desk.write("table.csv", "file,word\na.txt,r\n./b.txt,s\n")
+    desk.write("missing.json", [{"word": "a", "code": "x"}, {"file": "none.txt"}, {"code": 1.5}])
+    for label in ("01", "02"):
+        (desk.directory / f"study/sub-{label}/anat").mkdir(parents=True)
+        desk.write(f"study/sub-{label}/anat/sub-{label}_T1w.nii", label)
+    desk.write("study/dataset_description.json", {"Name": "study", "BIDSVersion": "1.8.0"})
     desk.write("two.json", {"word": "a", "code": [0, 3]})
     desk.write("one.json", {"word": "a", "code": 0})
     first = ""
     for line in SCRIPT:
+        tool = "tool.json --runtime none"
         ran = desk.run(*line.replace("FIRST", first).replace("TOOL", tool).split(), variables=variables)
         first = first or ran.value["id"]
-        yield masked(ran)
+        code, out, err = masked(ran)
+        yield code, sorted(out) if line.startswith("results") else out, err  # who ends first is chance
 
 
 def masked(ran: Ran) -> tuple[int, list[str], list[str]]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 
 from engine.domain.product import ProductState
@@ -15,25 +13,7 @@ from engine.ports import Storage
 from engine.store import products, replicas
 from engine.store.database import Database
 from engine.store.products import Product
-
-
-class ResultHealth(StrEnum):
-    """How a result was found."""
-
-    GOOD = "good"
-    FROM_COPY = "from copy"  # what was lost is made anew from a copy, which is the result meanwhile
-    LOST = "lost"
-    UNKNOWN = "unknown"  # its storage does not answer
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A result as it was found."""
-
-    job: int
-    name: str
-    url: str
-    health: ResultHealth
+from engine.usecases import CheckedView, ResultHealth
 
 
 def check(
@@ -43,21 +23,26 @@ def check(
     *,
     deep: bool,
     parallel: int,
-) -> Iterator[Checked]:
-    """Look for every result of an execution; `deep` compares checksums too, which may mean reading it.
+    after: int,
+    limit: int,
+) -> tuple[list[CheckedView], int | None]:
+    """Look for some results of an execution, those after a number; `deep` compares checksums too, which may
+    mean reading them. Also gives the number after which the next ones come; None: there are no more.
 
     What is lost is noted, and what has a copy is taken from it from then on.
     """
     with db.read() as connection:
-        every = products.every(connection, id_)
+        some = products.page(connection, id_, after=after, limit=limit)
         copies = replicas.of_execution(connection, id_)
+    checked = []
     with ThreadPoolExecutor(parallel) as pool:
         look = partial(_look, storage, deep)
-        found = pool.map(lambda one: look(one, copies.get(one.name, ())), every)
-        for one, (health, url) in zip(every, found, strict=True):
+        found = pool.map(lambda row: look(row[1], copies.get(row[1].name, ())), some)
+        for (_, one), (health, url) in zip(some, found, strict=True):
             if health != ResultHealth.UNKNOWN:
                 _note(db, one, health, url)
-            yield Checked(one.job_number, one.name, url, health)
+            checked.append(CheckedView(one.job_number, one.name, url, health))
+    return checked, some[-1][0] if len(some) == limit else None
 
 
 def _look(

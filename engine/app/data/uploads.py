@@ -125,6 +125,17 @@ def _reading(path: Path) -> Iterator[None]:
         raise BadRequest(f"{error.filename or path}: {error.strerror}") from None
 
 
+def digest_of(path: Path) -> str:
+    """Compute the sha256 of a file, or of a directory as it is packed.
+
+    Raises:
+        BadRequest: it cannot be read.
+    """
+    with _reading(path):
+        content = packed(str(path), ("sha256",)) if path.is_dir() else FileSource(str(path), ("sha256",))
+        return content.sums()["sha256"]
+
+
 def weight(wanted: Sequence[ExecutionSource]) -> int:
     """Bytes that these take where they travel with jobs: each has a head.
 

@@ -7,7 +7,7 @@ has not registered as a storage.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -42,9 +42,11 @@ class Inputs:
         remote: bool,
         shared: bool = False,
         url_of_id: Callable[[str, str], str | None] = lambda url, text: None,
+        coming: Collection[str] = (),
     ) -> None:
         """`remote`: jobs run on other machines. `shared`: files of `portal.shared`, and logical names, may be
         named too. `url_of_id`: (URL of a platform, text) -> the URL of what has this id there.
+        `coming`: virtual paths of files that need not be there yet.
         """
         self._account = account
         self._settings = settings
@@ -54,11 +56,14 @@ class Inputs:
         self._shared = shared
         self._url_of_id = url_of_id
         self._used: dict[str, None] = {}
+        self._paths_coming = frozenset(coming)
+        self.coming: set[str] = set()
+        """What the planner knows of these: it need not look for them."""
         self.understand = lru_cache(maxsize=_MANY)(self._understand)
         """What a File value means to the planner: an absolute path or a URL.
 
         Raises:
-            Refused: it is not there, or not for this account.
+            CarminError: it is not there, or not for this account.
         """
 
     @property
@@ -71,7 +76,7 @@ class Inputs:
         asked for several at a time.
 
         Raises:
-            Refused: the first that is not there, or not for this account.
+            CarminError: the first that is not there, or not for this account.
         """
         wanted: dict[str, str] = {}
         for id_, value in given:
@@ -98,6 +103,9 @@ class Inputs:
         location = virtual.locate_text(self._account, value)
         if location.kind is Kind.ABOVE:
             raise CarminError(Code.DATA_NOT_ALLOWED, f"{location.text} cannot be an input")
+        if value in self._paths_coming:
+            self.coming.add(self._tree.address(location.stored, remote=self._remote))
+            return self._tree.address(location.stored, remote=self._remote)
         try:
             self._tree.item(location.stored)
         except OSError:
@@ -131,7 +139,7 @@ class Inputs:
         """Find the URL of what is named by an id at a platform; None when that is no id.
 
         Raises:
-            Refused: there is nothing of this id, or it does not lie in what is registered of the platform.
+            CarminError: there is nothing of this id, or it does not lie in what is known of the platform.
         """
         base = self._settings.storages[name].url
         try:
@@ -168,7 +176,7 @@ class Inputs:
         of directories that get copies. `check` is called with what will be made, and refuses what may not be.
 
         Raises:
-            Refused: it cannot be written by this account.
+            CarminError: it cannot be written by this account.
         """
         if self._shared and location.startswith("file:"):
             return Path(self._of_shared(location)), [], []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -16,10 +18,13 @@ from engine.app.portal import sessions, values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.executor_settings import ExecutorSettings
+from engine.app.portal.given_jobs import GivenJob, merged, points_of
 from engine.app.portal.inputs import Inputs
+from engine.app.portal.launch_options import LaunchOptions, check_resources, chosen_runtimes
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.quotas import Quotas, has_no_room
 from engine.app.portal.records import Records
+from engine.app.portal.shown_messages import shown_message
 from engine.app.portal.tasks import most_running
 from engine.app.portal.tree import FileTree
 from engine.app.portal.trial import Trials
@@ -30,6 +35,8 @@ from engine.clock import Clock
 from engine.domain.access import may_launch
 from engine.domain.account import Account
 from engine.domain.execution import Intent
+from engine.domain.file_urls import to_url
+from engine.domain.urls import name_of
 from engine.errors import BadRequest
 from engine.ids import ExecutionId, new_id
 from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
@@ -65,6 +72,31 @@ class LaunchRequest:
     and files of the shared directories may be named."""
     settings: ExecutorSettings = field(default_factory=ExecutorSettings)
     """What it asks of the back-end."""
+    jobs: Sequence[GivenJob] | None = None
+    """The jobs themselves, in place of values."""
+    options: LaunchOptions = field(default_factory=LaunchOptions)
+    coming: Collection[str] = ()
+    """Files of the virtual tree that are brought only when it is submitted; for what is only planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """An execution that was asked for."""
+
+    launch: Launch
+    new: bool
+    """False: it was launched before, by the same key."""
+    warnings: Sequence[str] = ()
+    """What its user should know, without paths of this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A request, understood."""
+
+    app: Application
+    request: SubmitRequest
+    inputs: Inputs
 
 
 _APART_S = 1.1
@@ -103,28 +135,93 @@ class Launcher:
         """Start an execution, or have it wait for its turn.
 
         Raises:
-            Refused: something of the wish is wrong, or not for this account.
+            CarminError, Unavailable: see `submit`.
+        """
+        return self.submit(account, wanted).launch
+
+    def submit(self, account: Account, wanted: LaunchRequest) -> Launched:
+        """Start an execution, or have it wait for its turn; tell whether it is new, and what its user should
+        know.
+
+        Raises:
+            CarminError: something of the wish is wrong, or not for this account.
             Unavailable: a service that is needed does not answer.
+        """
+        with self._detached(account, wanted) as (wanted, id_):
+            self._check_queue(account)
+            return self._start(account, wanted, id_)
+
+    def plan(
+        self, account: Account, wanted: LaunchRequest
+    ) -> tuple[Sequence[Mapping[str, Any]], Sequence[str]]:
+        """Tell each job as it would run, and what its user should know; nothing is written.
+
+        Raises:
+            CarminError, Unavailable: as for `submit`.
+        """
+        seen = virtual.bases(account)
+
+        def said(text: str) -> str:
+            url = text if "://" in text else to_url(Path(text))
+            stored = self._tree.path_of(url)
+            found = url if stored is None else virtual.virtual_path(seen, stored)
+            return found if found and not found.startswith("file:") else f".../{name_of(url)}"
+
+        with self._detached(account, wanted, keep=False) as (wanted, id_):
+            prepared = self._prepared(account, wanted, id_)
+            try:
+                planned = prepared.app.plan(prepared.request)
+                jobs = [_shown(one, said) for one in prepared.app.dry_run(planned)]
+            except CarminError:
+                raise
+            except BadRequest as error:
+                raise self._refused(account, error) from None
+        return jobs, _told(planned.warnings)
+
+    @contextmanager
+    def _detached(
+        self, account: Account, wanted: LaunchRequest, *, keep: bool = True
+    ) -> Iterator[tuple[LaunchRequest, ExecutionId]]:
+        """Take the tokens out of what is wanted, and keep them for the execution of a new id; for good if
+        nothing is raised, and `keep` says so.
         """
         if not may_launch(account):
             raise CarminError(Code.BAD_EXECUTION, "this account may not start executions")
         values.check_name(wanted.name)
-        location = wanted.location or _text(wanted.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
-        detached = sessions.detach(wanted.values, location, self._settings.storages)
-        wanted = replace(wanted, values=detached.values, location=detached.location)
-        self._check_queue(account)
         id_, storages = ExecutionId(new_id()), self._settings.storages
+        location = wanted.location or _text(wanted.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
+        found = sessions.detach(wanted.values, location, storages)
+        wanted = replace(wanted, values=found.values, location=found.location)
+        if wanted.jobs is not None:
+            each = [sessions.detach(job.values, "", storages) for job in wanted.jobs]
+            jobs = [replace(job, values=one.values) for job, one in zip(wanted.jobs, each, strict=True)]
+            wanted = replace(wanted, jobs=jobs, values=merged(jobs))
+            for one in each:
+                found.sessions.update(one.sessions)
         keys = PlatformKeys.of(account.id, storages, id_)
-        with sessions.kept(detached.sessions, keys, storages, self._clock.now()):
-            return self._start(account, wanted, id_)
+        with sessions.kept(found.sessions, keys, storages, self._clock.now()):
+            yield wanted, id_
+        if not keep and keys.exist:
+            keys.forget()
 
-    def _start(self, account: Account, wanted: LaunchRequest, id_: ExecutionId) -> Launch:
-        location = wanted.location
+    def _prepared(self, account: Account, wanted: LaunchRequest, id_: ExecutionId) -> _Prepared:
+        """Understand a request, but for where its results go."""
         descriptor, compiled, uploaded, trusted = self._descriptor(account, wanted)
-        invocation = values.invocation(compiled.tool, wanted.values)
+        tool = compiled.tool
+        points = None if wanted.jobs is None else points_of(tool, wanted.jobs)
+        given = (
+            [values.invocation(tool, wanted.values)]
+            if points is None
+            else [point.invocation for point in points]
+        )
+        most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
+        most = min(most, wanted.settings.jobs or most)
+        if points is not None and len(points) > most:
+            words = f"the request makes more than {most} jobs"
+            raise CarminError(Code.BAD_EXECUTION, words, remedy="--first takes the first ones")
         app = self._applications(account.id, id_)
-        begun = app.now()
-        asked, backend = wanted.settings, self._backend(wanted.settings.executor)
+        asked, options, backend = wanted.settings, wanted.options, self._backend(wanted.settings.executor)
+        check_resources(options, tool, self._settings.limits)
         remote = app.needs_staging(backend)
         inputs = Inputs(
             account,
@@ -133,30 +230,50 @@ class Launcher:
             remote=remote,
             shared=wanted.trusted,
             url_of_id=app.url_of_id,
+            coming=wanted.coming,
         )
-        inputs.look_at(values.files(compiled.tool, invocation))  # refused with the code of its reason
+        # refused with the code of its reason
+        inputs.look_at(named for one in given for named in values.files(tool, one))
+        offered, usual = (
+            [one for one in some if one != "none" or not uploaded]
+            for some in (self._settings.portal.runtimes, self._settings.node_of(backend).runtimes)
+        )
+        return _Prepared(
+            app,
+            SubmitRequest(
+                descriptor=descriptor,
+                invocations=given if points is None else (),
+                points=points,
+                backend=backend,
+                environment=asked.environment,
+                retries=asked.retries,
+                grid=asked.grid,
+                cores=options.cores,
+                memory=options.memory,
+                wall=options.wall or (None if remote else asked.grid.cpu_time),
+                group=options.group,
+                root="readonly" if options.read_only else "",
+                results_name=options.results_name,
+                sweep=Sweep(vip=True, max_jobs=most, list_directory=inputs.names),
+                spare=encoded(virtual.logs_of(account.id)),  # where its user finds them
+                runtimes=chosen_runtimes(options.runtimes, offered, usual),
+                understand=inputs.understand,
+                coming=inputs.coming,
+                isolated=self._isolated(app, backend, trusted=trusted),
+                key=f"{account.id}:{wanted.key}" if wanted.key else None,
+                id=id_,
+            ),
+            inputs,
+        )
+
+    def _start(self, account: Account, wanted: LaunchRequest, id_: ExecutionId) -> Launched:
+        location = wanted.location
+        prepared = self._prepared(account, wanted, id_)
+        app, inputs = prepared.app, prepared.inputs
+        begun = app.now()
         self._check_room(account, location)
         results, stores, copies = inputs.results(location, self._records.check_writable)
-        most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
-        request = SubmitRequest(
-            descriptor=descriptor,
-            invocations=[invocation],
-            backend=backend,
-            environment=asked.environment,
-            retries=asked.retries,
-            grid=asked.grid,
-            wall=None if remote else asked.grid.cpu_time,
-            sweep=Sweep(vip=True, max_jobs=min(most, asked.jobs or most), list_directory=inputs.names),
-            results=results,
-            stores=stores,
-            copies=copies,
-            spare=encoded(virtual.logs_of(account.id)),  # where its user finds them
-            runtimes=[one for one in self._settings.portal.runtimes if one != "none" or not uploaded],
-            understand=inputs.understand,
-            isolated=self._isolated(app, backend, trusted=trusted),
-            key=f"{account.id}:{wanted.key}" if wanted.key else None,
-            id=id_,
-        )
+        request = replace(prepared.request, results=results, stores=stores, copies=copies)
         made: list[Launch] = []
 
         def also(connection: Connection, execution: Execution) -> None:
@@ -173,20 +290,22 @@ class Launcher:
             made.append(self._write(connection, account, new, execution, inputs.names_used))
 
         try:
-            view, new = app.submit(app.plan(request), also=also)
+            planned = app.plan(request)
+            view, new = app.submit(planned, also=also)
         except CarminError:
             raise
         except BadRequest as error:
             raise self._refused(account, error) from None
+        warnings = _told(planned.warnings)
         if new:
             if copies:
                 app.pause(begun + _APART_S - app.now())
-            return made[0]
+            return Launched(made[0], True, warnings)
         with self._db.read() as connection:
             earlier = launches.get(connection, view.id)
         if earlier is None:
             raise CarminError(Code.BAD_EXECUTION, "the execution of this key was purged; use another key")
-        return earlier
+        return Launched(earlier, False, warnings)
 
     def _write(
         self,
@@ -225,7 +344,7 @@ class Launcher:
         """Find the back-end that stands for an executor of GASW.
 
         Raises:
-            Refused: there is none.
+            CarminError: there is none.
         """
         usual = self._settings.backend
         kinds = {"": (), "LOCAL": ("local",), "DIRAC": ("diracx", "dirac")}[executor]
@@ -283,7 +402,11 @@ class Launcher:
         if wanted.trusted and wanted.descriptor is not None:
             return *self._looked_through(account, partial(Descriptor.of, wanted.descriptor)), False, False
         if not self._settings.portal.uploads:
-            raise CarminError(Code.PIPELINE_NOT_ALLOWED, "only published pipelines can be launched here")
+            raise CarminError(
+                Code.PIPELINE_NOT_ALLOWED,
+                "only published pipelines can be launched here",
+                remedy="engine pipelines shows them, engine pipeline propose asks for another",
+            )
         find = partial(
             load_descriptor,
             wanted.pipeline,
@@ -295,6 +418,25 @@ class Launcher:
         descriptor, compiled = self._looked_through(account, find)
         check_uploaded(compiled.tool, self._settings.portal.registries)
         return descriptor, compiled, True, False
+
+    def descriptor(self, account: Account, pipeline: str) -> Mapping[str, Any]:
+        """Return the descriptor of a pipeline that an account may launch, or of a DOI.
+
+        Raises:
+            CarminError: there is none, or it is for others.
+        """
+        if not may_launch(account):
+            raise CarminError(Code.BAD_EXECUTION, "this account may not start executions")
+        return self._descriptor(account, LaunchRequest("", pipeline))[0].data
+
+    def published_as(self, account: Account, descriptor: Mapping[str, Any]) -> str:
+        """Name the pipeline that an account may use and that has just this descriptor; "": none."""
+        try:
+            sha256 = Descriptor.of(descriptor).sha256
+        except BadRequest as error:
+            raise CarminError(Code.WRONG_DESCRIPTOR, error.message) from None
+        same = (one for one in self._pipelines.of(account) if one.descriptor_sha256 == sha256)
+        return next((one.identifier for one in same), "")
 
     def _looked_through(
         self, account: Account, find: Callable[[], Descriptor]
@@ -313,6 +455,18 @@ class Launcher:
         for base in (virtual.home_of(account.id), ()):
             text = text.replace(self._tree.address(base, remote=False), "/vip/Home" if base else "")
         return CarminError(Code.BAD_INPUT, text)
+
+
+def _told(warnings: Sequence[str]) -> list[str]:
+    return [shown_message(line, lambda url: None) for line in warnings]
+
+
+def _shown(job: Mapping[str, Any], said: Callable[[str], str]) -> Mapping[str, Any]:
+    """Tell a job that is planned, with the paths of its user in place of those of this machine."""
+    inputs = [{**one, "from": said(one["from"])} for one in job["inputs"]]
+    image = job["image"] and shown_message(job["image"], lambda url: None)
+    by = job["pinned_by"] and shown_message(job["pinned_by"], lambda url: None)
+    return {**job, "inputs": inputs, "image": image, "pinned_by": by}
 
 
 def _text(value: Any) -> str:

@@ -24,7 +24,7 @@ from engine.store import jobs, launches, products
 from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch
-from engine.usecases import ExecutionView, JobHistory, JobView, ProductView
+from engine.usecases import CheckedView, ExecutionView, JobHistory, JobView, ProductView
 
 _LARGEST = 2**31 - 1
 Said = Callable[[str], str]
@@ -120,6 +120,18 @@ class ShownExecutions:
         views = [of_product(one) for _, one in some]
         shown = [(one, shown_location(seen, self._tree.path_of(one.url), one.url)) for one in views]
         following = some[-1][0] if len(some) == limit else None
+        return [replace(one, url=where) for one, where in shown if where is not None], following
+
+    def check(
+        self, account: Account, id_: str, *, deep: bool, after: int, limit: int
+    ) -> tuple[list[CheckedView], int | None]:
+        """Look whether some results of an execution are where they were put, and note what was found; also
+        gives after which number the next ones come.
+        """
+        found = self._launches.find(account, id_, Action.CHANGE)
+        some, following = self._app(found).check(found.execution_id, deep=deep, after=after, limit=limit)
+        seen = self._launches.visible(found)
+        shown = [(one, shown_location(seen, self._tree.path_of(one.url), one.url)) for one in some]
         return [replace(one, url=where) for one, where in shown if where is not None], following
 
     def cancel(self, account: Account, id_: str) -> bool:

@@ -15,11 +15,15 @@ def check_uploaded(tool: Tool, registries: Sequence[str]) -> None:
     """Return if a user may run this descriptor.
 
     Raises:
-        Refused: it has no image, or one that is not in an allowed registry.
+        CarminError: it has no image, or one that is not in an allowed registry.
     """
     image = tool.image
     if image is None or image.type == "rootfs" or not image.image:
-        raise CarminError(Code.WRONG_DESCRIPTOR, "container-image: an image in a registry is needed")
+        raise CarminError(
+            Code.WRONG_DESCRIPTOR,
+            "container-image: an image in a registry is needed",
+            remedy="engine pipeline propose asks for its publication, which may do without",
+        )
     if IMAGE_PATH in tool.custom:
         raise CarminError(Code.WRONG_DESCRIPTOR, f"custom.{IMAGE_PATH}: only published pipelines may have it")
     try:

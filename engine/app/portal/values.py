@@ -14,7 +14,7 @@ from engine.app.portal.carmin import CarminError, Code
 from engine.domain.tool import InputType, Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.cells import value_from_text
-from engine.planning.vip_keys import OVERRIDDEN, RESULTS_DIRECTORY
+from engine.planning.vip_keys import RESULTS_DIRECTORY, copied_inputs
 
 _VALUE = re.compile(r"[\w.,+@/(): \[\]?&=-]*")
 """VIP's characters, and letters of every language: nothing that a shell could take for more than text."""
@@ -75,8 +75,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 def hidden_inputs(tool: Tool) -> frozenset[str]:
     """List inputs that copy another one (`vip:overriddenInputs`): nobody gives them, nobody is shown them."""
-    copies = tool.custom.get(OVERRIDDEN)
-    return frozenset(copies) if isinstance(copies, Mapping) else frozenset()
+    return frozenset(copied_inputs(tool))
 
 
 def _typed(one: ToolInput, value: Any) -> Any:
