@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.docs.pages import ROOT
@@ -45,9 +46,9 @@ def _without_marks(text: str) -> str:
     return _MARKED.sub(r"```\1", _FILE.sub(r'```\1 title="\2"', text))
 
 
-def build(project: Path) -> subprocess.CompletedProcess[str]:
-    """Make the site of the pages below a directory that has the configuration."""
-    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+def build(project: Path, before: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    """Make the site of the pages below a directory that has the configuration; `before` runs the program."""
+    command = [*before, sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
     made = subprocess.run(command, cwd=project, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return subprocess.CompletedProcess(command, made.returncode, _plain(made.stdout), _plain(made.stderr))
 

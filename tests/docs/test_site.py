@@ -28,22 +28,21 @@ def named(part: Any) -> Iterator[str]:
         yield from named(below)
 
 
+ALONE = ("unshare", "--map-root-user", "--net")
+"""In a network namespace without a way out."""
+
+
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the pages, the configuration, and the code that the interfaces are read from."""
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, made in a directory of its own, where no network is."""
     place = tmp_path_factory.mktemp("site")
     shutil.copyfile(CONFIGURATION, place / CONFIGURATION.name)
     for package in ("engine", "wrappers"):
         (place / package).symlink_to(ROOT / package)
     assemble(place)
-    return place
-
-
-@pytest.fixture(scope="module")
-def site(project: Path) -> Path:
-    made = build(project)
+    made = build(place, ALONE)
     assert made.returncode == 0, made.stdout + made.stderr
-    return project / "build" / "site"
+    return place / "build" / "site"
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
