@@ -22,6 +22,8 @@ from typer.core import TyperGroup
 from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
 
 _surrogate = re.compile("[\ud800-\udfff]").search  # stands for a byte that is no UTF-8
+_COMPLETION = ("--install-completion", "--show-completion")
+_SHELLS = "type this in bash, zsh, fish or PowerShell"
 _ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"}
 
 
@@ -73,6 +75,13 @@ class HelpGroup(TyperGroup):
 
     headings: ClassVar[Mapping[str, Sequence[str]]] = {}
     """Heading -> names below it; names without one come last."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Find a command; shells show its first sentence too, when they complete."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            command.short_help = summary(command)
+        return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write what each command does: the first sentence of its help."""
@@ -137,11 +146,14 @@ class CommandProgram:
         if asked := os.environ.get(variable):  # by a shell, at the key TAB
             from typer.completion import shell_complete
 
+            os.environ["COLUMNS"] = "1000"  # a sentence that is wrapped would be two completions
             return shell_complete(command, {}, self.name, variable, asked)
         try:
             with command.make_context(self.name, list(words)) as context:
                 context.command.invoke(context)
         except typer.Exit as done:
+            if done.exit_code and words and words[0] in _COMPLETION:
+                raise BadRequest("this shell has no completion", remedy=_SHELLS) from done
             return done.exit_code
         return 0
 

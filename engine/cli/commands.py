@@ -10,7 +10,7 @@ import typer
 
 from engine.cli.examples import example
 from engine.errors import BadRequest
-from engine.terminal import HelpGroup, shown_example
+from engine.terminal import HelpGroup, shown_example, summary
 
 COMMANDS = {
     "submit": "submit:command",
@@ -95,6 +95,7 @@ class CommandGroup(HelpGroup):
             return None
         command = _command(cmd_name, _found(_table(ctx)[cmd_name]))
         _add_examples(command, cmd_name, server=_table(ctx) is REMOTE)
+        command.short_help = summary(command)
         return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -136,12 +136,28 @@ def test_a_shell_completes_commands_options_and_values(desk: Desk, typed: str, o
     assert sorted(tab(desk, typed.split()[0], typed)) == offered
 
 
+def test_a_shell_that_shows_what_commands_do_shows_whole_sentences(desk: Desk) -> None:
+    for typed in ("engine ", "engine user "):
+        asked = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_TYPER_COMPLETE_ARGS": typed}
+        offered = desk.ok(variables={"_ENGINE_COMPLETE": "complete_fish", **asked}).out.splitlines()
+        assert len(offered) > 5
+        assert [line for line in offered if not line.endswith(".")] == []
+
+
 def test_completion_is_installed_into_the_home_of_its_user_and_nowhere_else(desk: Desk) -> None:
     script = f"{ENGINE} --install-completion && {ENGINE} --install-completion; exit $?"
     done = in_bash(desk, script)
     assert (done.returncode, done.stderr) == (0, "")
     assert (desk.home / ".bashrc").read_text().count("engine.sh") == 1
     assert "complete" in (desk.home / ".bash_completions" / "engine.sh").read_text()
+
+
+@pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])
+def test_a_shell_without_completion_is_told_which_have_it(desk: Desk, option: str) -> None:
+    done = in_bash(desk, f"dash -c '{ENGINE} {option}; exit $?'")
+    assert done.returncode == 2
+    assert "engine: type this in bash, zsh, fish or PowerShell" in done.stderr
+    assert list(desk.home.iterdir()) == []
 
 
 def test_manual_pages_are_made_of_requests_that_man_knows() -> None:
