@@ -21,7 +21,7 @@ from wrappers.wire import Grant, Manifest
 
 
 class Seen(StrEnum):
-    """What a place says of a submission."""
+    """What a back-end says of a submission."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -37,7 +37,7 @@ class Capabilities:
     window: int = 1000
     """Submissions that the engine may have in flight there at a time."""
     poll_interval: float = 30.0
-    """Seconds between two `observe` calls, whatever happens here or at other places."""
+    """Seconds between two `observe` calls, whatever happens here or at other back-ends."""
     visibility_delay: float = 0.0
     """Seconds after which `find` sees every earlier submission."""
     gone_after: float = 0.0
@@ -107,7 +107,7 @@ class Observation:
 
 
 class Backend(Protocol):
-    """A place where submissions run. Any call may raise `BackendUnavailable` or `CredentialExpired`."""
+    """A back-end: where submissions run. Any call may raise `BackendUnavailable` or `CredentialExpired`."""
 
     @property
     def name(self) -> str:
@@ -162,7 +162,7 @@ class KeepsHistory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are at a place, and for how long."""
+    """Who we are at a back-end, and for how long."""
 
     owner: str
     community: str
@@ -287,7 +287,7 @@ class Storage(Protocol):
         """Leave for somebody without credentials to GET or PUT this one file, for so long.
 
         Raises:
-            BadRequest: this place has no such thing.
+            BadRequest: this storage has no such thing.
         """
 
 

@@ -106,10 +106,10 @@ class Engine:
     @cached_property
     def storage(self) -> Callable[[str], Storage]:
         """Finds the storage of a URL."""
-        return self.places.storage
+        return self.storage_registry.storage
 
     @cached_property
-    def places(self) -> StorageRegistry:
+    def storage_registry(self) -> StorageRegistry:
         """Where files may lie, as the user of these settings sees it."""
         return StorageRegistry(self.settings, self.settings.owner, lambda: self.key, self.clock)
 
@@ -168,11 +168,11 @@ class Engine:
     def app_of(self, account: str, execution: str = "") -> Application:
         """Return the use cases as an account of the portal has them: its executions, its keys."""
         settings = self.settings.model_copy(update={"owner": account})
-        storage = self._places_of(account, execution).storage
+        storage = self._registry_of(account, execution).storage
         return Application(settings, self.db, self.backends, storage, self.catalogues, self.clock)
 
     @cached_property
-    def _places_of(self) -> Callable[[str, str], StorageRegistry]:
+    def _registry_of(self) -> Callable[[str, str], StorageRegistry]:
         @lru_cache(maxsize=100)
         def of(owner: str, execution: str) -> StorageRegistry:
             return StorageRegistry(self.settings, owner, lambda: self.key, self.clock, execution)
@@ -195,7 +195,7 @@ class Engine:
         from engine.app.manifests import Manifests
         from engine.app.portal.portal import open_portal
 
-        of = self._places_of
+        of = self._registry_of
         storages = NodeStorages(
             embedded=embedded_url(self.settings.api),
             storage=lambda url, owner, execution: of(owner, execution).storage(url),
@@ -246,7 +246,7 @@ class Engine:
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
             delivery_timeout=self.settings.data.delivery_timeout,
             full=lambda execution, size: self._served.full(execution, size) if self._served else "",
-            of_execution=lambda url, owner, execution: self._places_of(owner, execution).storage(url),
+            of_execution=lambda url, owner, execution: self._registry_of(owner, execution).storage(url),
         )
         turns = PortalTasks(self.db, self.settings.portal, self.trail, self.clock)
         return Driver(

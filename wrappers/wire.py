@@ -15,7 +15,7 @@ MANIFEST_VERSION = 1
 OWN = ".grid-engine-"  # names in a job's directory that begin so are the wrapper's own
 REPORT_VERSION = 1
 
-# Failure classes: they decide what is retried (engine.domain.retry).
+# Failure classes: whose fault it is. What is retried is decided by the cause (`wrappers.causes`).
 TOOL = "tool"  # the application failed, or did not write a required output
 INPUT = "input"  # an input could not be fetched, or was not what the manifest says
 IMAGE = "image"  # the image could not be had or is not the one asked for

@@ -246,8 +246,8 @@ class Application:
                 return False
             if job.state == JobState.ACTIVE:
                 busy = [a for a in attempts.of_job(connection, job.id) if not a.state.at_rest]
-                words = [lifecycle.EventNotice(a, AttemptEvent.CANCEL_REQUESTED) for a in busy]
-                finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)
+                notices = [lifecycle.EventNotice(a, AttemptEvent.CANCEL_REQUESTED) for a in busy]
+                finish_jobs(connection, lifecycle.apply_events(connection, notices, now=now), now=now)
             else:
                 jobs.move(connection, [Move(job, JobState.CANCELLED, message="cancelled")], now=now)
                 event = Event(id_, now, "cancelled", job.id, None, job.state, JobState.CANCELLED)

@@ -28,9 +28,9 @@ from wrappers.containers import (
 from wrappers.containers.reference import Reference
 from wrappers.containers.transport import RetryBudget
 
-REGISTRY_TIMEOUT_S = RetryBudget(tries=3, first_wait=0.5, timeout=10.0)
+REGISTRY_BUDGET = RetryBudget(tries=3, first_wait=0.5, timeout=10.0)
 """For a person who waits: a registry that is down is told after seconds, not after minutes."""
-CVMFS_TIMEOUT_S = RetryBudget(tries=1, timeout=5.0)
+CVMFS_BUDGET = RetryBudget(tries=1, timeout=5.0)
 """For what need not be known."""
 
 _sha256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})").fullmatch
@@ -82,7 +82,7 @@ def pin(tool: Tool, node: NodeSettings, source: str) -> Pinned | None:
         return Pinned(wire.Image(name.text, digest, path=path), str(deployed.found), notes)
     location = path if path and not warnings else _kept_here(name, node)
     try:
-        asked = _ask_registry(name, node, path, CVMFS_TIMEOUT_S if location else REGISTRY_TIMEOUT_S)
+        asked = _ask_registry(name, node, path, CVMFS_BUDGET if location else REGISTRY_BUDGET)
         return replace(asked, warnings=(*notes, *asked.warnings))
     except (errors.ImageMissing, errors.NoImage, EngineError) as error:
         if location:  # whatever the registry answers, it is not needed
@@ -124,7 +124,7 @@ def _look_at(name: Reference, node: NodeSettings, source: str) -> int | None:
     """
     try:
         logins = credentials.load(node.credentials)
-        client = registry.RegistryClient(node.mirrors, logins, CVMFS_TIMEOUT_S, authorities=node.authorities)
+        client = registry.RegistryClient(node.mirrors, logins, CVMFS_BUDGET, authorities=node.authorities)
         return _runnable(client, name).size
     except (errors.WrongPlatform, errors.NoImage) as error:
         raise BadRequest(f"{source}: container-image.image: {error}") from None

@@ -31,7 +31,7 @@ def resolve_options(
     """Resolve the options of an execution: its request's, else its descriptor's, else the settings'.
 
     Raises:
-        BadRequest: they contradict each other, or the place where it is to run.
+        BadRequest: they contradict each other, or the back-end where it is to run.
     """
     runtimes = _runtimes(request, tool.image is None, can, source)
     workdir = needs.working_directory or (tool.image.working_directory if tool.image else None) or ""

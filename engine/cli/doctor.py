@@ -28,7 +28,7 @@ def command(
     if backend:
         findings = examine_backend(engine.backends, backend, engine.db)
     else:
-        left = {one.name: one.seconds_left for one in engine.places.credentials()}
+        left = {one.name: one.seconds_left for one in engine.storage_registry.credentials()}
         ours = local_settings(engine.settings)
         local = engine.app.runs_here()
         here = examine(engine.settings, ours.node, ours.spool, left, engine.storage, local=local)

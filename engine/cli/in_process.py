@@ -53,12 +53,12 @@ class InProcess:
     def history(self, id_: str, number: int) -> JobHistory:
         """Tell what happened to a job, also what the back-end itself tells of it."""
         from engine.app.explain import history_of
-        from engine.app.health.grid import story_there
+        from engine.app.health.grid import backend_history
 
         ours, execution = self._engine, ExecutionId(id_)
         job = self._app.job(execution, number)
         history = history_of(ours.db, execution, job)
-        there = story_there(ours.db, ours.backends, self._app.execution(execution).backend, job)
+        there = backend_history(ours.db, ours.backends, self._app.execution(execution).backend, job)
         return JobHistory(history.events, [*history.summary, *there])
 
     def log(self, id_: str, number: int, stream: str, attempt: int, offset: int) -> bytes:

@@ -73,4 +73,6 @@ def _zenodo(*, token: bool = False) -> Zenodo:
             "setting zenodo_credential: a token of Zenodo is needed to publish",
             remedy="name a credential of kind key whose file holds one",
         )
-    return Zenodo(settings.zenodo, session.engine.places.token("zenodo_credential", name) if token else "")
+    return Zenodo(
+        settings.zenodo, session.engine.storage_registry.token("zenodo_credential", name) if token else ""
+    )

@@ -41,7 +41,7 @@ class Options(NamedTuple):
     compat: bool = False  # the reference library's text rules
     group: int = 1  # attempts that share one job of the back-end
     naming: str = ""  # where a result lies: {job} and {path}; "" is {path} for one job, {job}/{path} for more
-    places: List[Destination] = []  # noqa: UP006, RUF012  # in order; empty: only the execution's directory of results
+    places: List[Destination] = []  # noqa: UP006, RUF012  # destinations (the key is stored), in order; empty: only the execution's directory of results
     replicas: int = 1  # copies of each result, on different places
     copies: List[str] = []  # noqa: UP006, RUF012  # URLs of directories that get a copy of each, besides
     registered: bool = False  # results are told to the outer catalogue too

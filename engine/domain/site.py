@@ -118,15 +118,18 @@ def _blamed(ends: Sequence[SiteOutcome], good_elsewhere: Sequence[float]) -> int
     return sum(bool(one.cause) and (better or CAUSES[one.cause].site != PERHAPS) for one in ends)
 
 
-def blames(failure: str) -> bool:
+def avoids_site_after(failure: str) -> bool:
     """Say whether a failure of this class may be the site's fault, so that the job's next try goes
     elsewhere.
     """
-    return failure in BLAMED
+    return failure in CLASSES_TO_AVOID_SITE
 
 
-BLAMED: Final = frozenset({Failure.NODE, Failure.IMAGE, Failure.LOST, Failure.INPUT, Failure.OUTPUT})
-"""Classes of failures after which a job avoids the site."""
+CLASSES_TO_AVOID_SITE: Final = frozenset(
+    {Failure.NODE, Failure.IMAGE, Failure.LOST, Failure.INPUT, Failure.OUTPUT}
+)
+"""Classes of failures after which a job avoids the site. By class, for one job's next try and for the counts
+of `engine sites`; whether the site *rests* is decided by cause (`Cause.site`)."""
 
 
 def sites_to_avoid(failed: Iterable[str], resting: Iterable[str], known: Iterable[str]) -> Sequence[str]:

@@ -14,7 +14,7 @@ from engine.store.lifecycle import EventNotice
 
 PAGE = 1000
 REPEAT_INTERVAL_S = 20.0
-"""Seconds after which a place is asked again to end a submission that is still there."""
+"""Seconds after which a back-end is asked again to end a submission that is still there."""
 
 
 def follow_intent(context: TickContext) -> bool:
@@ -51,13 +51,13 @@ def cancel_due(context: TickContext) -> bool:
     with context.write() as connection:
         outbox.claim(connection, Effect.CANCEL, due, again_at=now + REPEAT_INTERVAL_S)
         held = attempts.of_submissions(connection, untried)
-        words = [
+        notices = [
             EventNotice(a, AttemptEvent.CANCEL_DONE)
             for group in held.values()
             for a in group
             if a.state == AttemptState.CANCELLING
         ]
-        finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)
+        finish_jobs(connection, lifecycle.apply_events(connection, notices, now=now), now=now)
     context.backend.cancel([d.native_id for d in due if d.native_id is not None])
     return True
 

@@ -34,8 +34,8 @@ def commit(
     """Give what a report promises its final names; a file that two outputs match is a product of each.
 
     Where a storage cannot rename, results stay where the attempt wrote them. What came home beside the
-    report (`into`) is put to the first place that takes it. Idempotent: what was moved before a crash is
-    found there.
+    report (`into`) is put to the first destination that takes it. Idempotent: what was moved before a crash
+    is found there.
 
     Raises:
         BadRequest: a result is not what the report says, or its name is taken; nothing was moved.
@@ -109,7 +109,7 @@ def _rename(
     here: Sequence[wire.DeliveredOutput],
     spare: str,
 ) -> dict[str, str]:
-    """Move results of one place from the directory `own` to their final names there; see `_move_together`."""
+    """Move results of one destination from the directory `own` to their final names there."""
     storage = context.storage(own)
     targets = {made.path: layout.final_url(destination, names[made.path], made) for made in here}
     for made in here:

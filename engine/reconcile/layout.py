@@ -7,7 +7,7 @@
 <results>/.attempts/<job>/<attempt>/   where one attempt alone writes; gone when the execution ends
 <results>/jobs/<job>/<attempt>/        the same, on storages that cannot rename: what succeeded stays there
 
-Where a place may start a job twice, each run writes to a directory of its own below those of the attempt.
+Where a back-end may start a job twice, each run writes to a directory of its own below those of the attempt.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Asking a place what it knows, and telling the attempts what is new. Level-triggered: it needs no memory."""
+"""Asking a back-end what it knows, and applying what is new to attempts: level-triggered, without memory."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def _apply_page(
         return False
     with context.write() as connection:
         held = attempts.of_submissions(connection, [*new, *gone])
-        words = [
+        notices = [
             EventNotice(a, EVENTS[o.seen], o.detail)
             for id_, o in new.items()
             for a in held[id_]
             if not _is_stale(a)
         ]
-        words += [
+        notices += [
             EventNotice(a, AttemptEvent.GONE, "the back-end no longer knows it", Failure.LOST)
             for id_ in gone
             for a in held[id_]
@@ -68,10 +68,10 @@ def _apply_page(
         submissions.set_unknown_since(connection, missed, now)
         submissions.set_unknown_since(connection, back, None)
         submissions.set_detail(connection, _details(page, new))
-        sites.record(connection, _moved(new, known))
-        finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)
+        sites.set_sites(connection, _moved(new, known))
+        finish_jobs(connection, lifecycle.apply_events(connection, notices, now=now), now=now)
     known.update({o.native_id: o for o in new.values()})
-    return bool(words)
+    return bool(notices)
 
 
 def _is_new(item: Live, seen: Mapping[str, Observation], known: Mapping[str, Observation]) -> bool:

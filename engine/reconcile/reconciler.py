@@ -25,7 +25,7 @@ from engine.store.database import Database
 from engine.store.lease import Lease
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
-"""Seconds for which a place that does not answer is left in peace: doubled each time, up to the second."""
+"""Seconds for which a back-end that does not answer is left in peace: doubled each time, up to the second."""
 
 COPY_INTERVAL_S = 0.1
 """Seconds between two rounds while copies of results are made."""
@@ -34,7 +34,7 @@ RENEWAL_INTERVAL_S = 10.0
 """Seconds between two looks for a renewed credential: they cost the back-end nothing."""
 
 LONGEST_WAIT_S = 1.0
-"""Seconds between two rounds when no place is to be asked: what users want is still heard."""
+"""Seconds between two rounds when no back-end is to be asked: what users want is still done."""
 
 
 class Reconciler:
@@ -178,7 +178,7 @@ class Reconciler:
         return any(changed)
 
     def _observe(self, context: TickContext) -> bool:
-        """Ask each place as often as it wants to be asked, whatever happens at the others."""
+        """Ask each back-end as often as it wants to be asked, whatever happens at the others."""
         if self._until_due(context.backend) > 0:
             return False
         changed = observe(context, self._known[context.backend.name])

@@ -28,10 +28,10 @@ def unpack(
     here: Sequence[wire.DeliveredOutput],
     archive: Path,
 ) -> dict[str, Destination]:
-    """Put each result from the archive to its final name at the first place that takes it; gives that place.
+    """Put each result from the archive to its final name at the first destination that takes it; gives that.
 
     Raises:
-        BadRequest: the archive does not hold what the report says, or all places refuse.
+        BadRequest: the archive does not hold what the report says, or all destinations refuse.
         Unavailable, CredentialExpired: none takes them, and one does not do so now.
     """
     left = [destination for destination in destinations if destination.url != SANDBOX]
@@ -49,7 +49,7 @@ def _put(
     made: wire.DeliveredOutput,
     packed: tarfile.TarFile,
 ) -> Destination:
-    """Put one result; places that do not take it are left out for the next."""
+    """Put one result; destinations that do not take it are left out for the next."""
     trouble: list[EngineError] = []
     with _unpacked(context, made, packed) as local:
         for destination in list(left):

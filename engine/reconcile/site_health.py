@@ -17,7 +17,7 @@ from engine.store.lifecycle import EventNotice
 
 def record_outcomes(connection: Connection, ended: Sequence[EventNotice], *, now: float) -> None:
     """Note what the ends of attempts tell about the sites where they ran."""
-    sites.note(connection, [_outcome(notice) for notice in ended], now=now)
+    sites.add_outcomes(connection, [_outcome(notice) for notice in ended], now=now)
 
 
 def avoid(

@@ -41,7 +41,7 @@ def start_ready(context: TickContext) -> bool:
         chunks = _next_chunks(connection, context.backend.name, room, now=now) if room > 0 else []
     if not chunks:
         return False
-    if _take_up(context, [j for chunk in chunks for j in chunk if j.attempts]):
+    if _resume_delivery(context, [j for chunk in chunks for j in chunk if j.attempts]):
         return True
     new: list[NewAttempt] = []
     for chunk in chunks:
@@ -57,7 +57,7 @@ def start_ready(context: TickContext) -> bool:
     return True
 
 
-def _take_up(context: TickContext, ready: Sequence[Job]) -> bool:
+def _resume_delivery(context: TickContext, ready: Sequence[Job]) -> bool:
     """Go on with attempts whose tools ran well, in place of new ones: only results are to be fetched."""
     if not ready:
         return False
@@ -211,16 +211,16 @@ def _record_answers(
     with context.write() as connection:
         # Read again: the user may have asked for the end while the back-end was answering.
         held = attempts.of_submissions(connection, [*answers, *unwanted])
-        words = []
+        notices = []
         for id_, answer in answers.items():
             for a in held[id_]:
                 if isinstance(answer, Accepted):
-                    words.append(EventNotice(a, AttemptEvent.ACCEPTED, answer.native_id))
+                    notices.append(EventNotice(a, AttemptEvent.ACCEPTED, answer.native_id))
                 else:
-                    words.append(EventNotice(a, AttemptEvent.REJECTED, answer.reason, Failure.REJECTED))
-        words += [EventNotice(a, AttemptEvent.CANCEL_DONE) for id_ in unwanted for a in held[id_]]
+                    notices.append(EventNotice(a, AttemptEvent.REJECTED, answer.reason, Failure.REJECTED))
+        notices += [EventNotice(a, AttemptEvent.CANCEL_DONE) for id_ in unwanted for a in held[id_]]
         submissions.set_native_ids(
             connection, {id_: a.native_id for id_, a in answers.items() if isinstance(a, Accepted)}
         )
         outbox.done(connection, Effect.SUBMIT, [*answers, *unwanted])
-        finish_jobs(connection, lifecycle.apply_events(connection, words, now=now), now=now)
+        finish_jobs(connection, lifecycle.apply_events(connection, notices, now=now), now=now)

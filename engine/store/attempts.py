@@ -98,7 +98,7 @@ def any_undelivered(connection: Connection, execution_id: ExecutionId) -> bool:
 
 
 def undelivered_by_backend(connection: Connection, execution_id: ExecutionId) -> list[str]:
-    """Under which names places know the submissions that left results of an execution on such a storage."""
+    """Find the back-ends' names of submissions that left results of an execution on such a storage."""
     query = (
         sa.select(submission.c.native_id)
         .join(attempt, attempt.c.submission_id == submission.c.id)

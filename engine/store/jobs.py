@@ -115,7 +115,7 @@ def ready(connection: Connection, backend: str, *, now: float, limit: int) -> li
 
 
 def _by_owner(connection: Connection, backend: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Active and ready jobs at a place, by owner."""
+    """Active and ready jobs at a back-end, by owner."""
     query = (
         sa.select(execution.c.owner, tally.c.state, sa.func.sum(tally.c.jobs))
         .join(execution, execution.c.id == tally.c.execution_id)

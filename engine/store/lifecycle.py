@@ -1,4 +1,4 @@
-"""How attempts move: `prepare` writes them, `tell` is the one way in which they go on."""
+"""How attempts move: `prepare` writes them, `apply_events` is the one way in which they go on."""
 
 from __future__ import annotations
 
@@ -86,18 +86,18 @@ def prepare(connection: Connection, backend: str, new: Sequence[NewAttempt], *, 
     )
 
 
-def apply_events(connection: Connection, words: Sequence[EventNotice], *, now: float) -> list[EventNotice]:
+def apply_events(connection: Connection, notices: Sequence[EventNotice], *, now: float) -> list[EventNotice]:
     """Apply events: new states, events and effects, all in the caller's transaction.
 
-    An event that contradicts an attempt's state quarantines that attempt and nothing else. Returns the words
-    that brought an attempt to rest.
+    An event that contradicts an attempt's state quarantines that attempt and nothing else. Returns the
+    notices that brought an attempt to rest.
 
     Raises:
         LostRace: an attempt changed since it was read; the caller's transaction must end.
     """
     steps: list[tuple[EventNotice, Transition]] = []
     strange: list[EventNotice] = []
-    for notice in words:
+    for notice in notices:
         try:
             step = transition(notice.attempt.state, notice.event)
         except IllegalTransition:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.domain.site import BLAMED, SiteOutcome, SiteRest, blames, outcome, remember, rest
+from engine.domain.site import (
+    CLASSES_TO_AVOID_SITE,
+    SiteOutcome,
+    SiteRest,
+    avoids_site_after,
+    outcome,
+    remember,
+    rest,
+)
 from engine.ids import JobId, SubmissionId
 from engine.store.rows import from_row, to_row
 from engine.store.schema import attempt, execution, site, submission
@@ -26,7 +34,7 @@ class Site:
     failed: int = 0
     """Attempts that ended with a failure that may be the site's fault."""
     in_a_row: int = 0
-    """Such failures since the last success."""
+    """Such failures since the last success: only shown; `engine.domain.site.rest` does not look at it."""
     rest_until: float = 0.0
     failure: str = ""
     """The class of the last one."""
@@ -54,8 +62,8 @@ class AttemptEnd:
     runtime: str = ""
 
 
-def record(connection: Connection, sites: Mapping[SubmissionId, str]) -> None:
-    """Note where submissions are."""
+def set_sites(connection: Connection, sites: Mapping[SubmissionId, str]) -> None:
+    """Write where submissions are."""
     if sites:
         connection.execute(
             sa.update(submission)
@@ -65,8 +73,8 @@ def record(connection: Connection, sites: Mapping[SubmissionId, str]) -> None:
         )
 
 
-def note(connection: Connection, ended: Sequence[AttemptEnd], *, now: float) -> None:
-    """Learn from attempts that ended. Those that ran on no site are passed over."""
+def add_outcomes(connection: Connection, ended: Sequence[AttemptEnd], *, now: float) -> None:
+    """Add how attempts ended to what is known of their sites. Those that ran on no site are passed over."""
     by_id = {}
     for some in slices(e.submission_id for e in ended):
         query = (
@@ -115,7 +123,11 @@ def failed_at(connection: Connection, job_ids: Sequence[JobId]) -> dict[JobId, s
         query = (
             sa.select(attempt.c.job_id, submission.c.site)
             .join(submission, submission.c.id == attempt.c.submission_id)
-            .where(attempt.c.job_id.in_(some), attempt.c.failure.in_(sorted(BLAMED)), submission.c.site != "")
+            .where(
+                attempt.c.job_id.in_(some),
+                attempt.c.failure.in_(sorted(CLASSES_TO_AVOID_SITE)),
+                submission.c.site != "",
+            )
         )
         for row in connection.execute(query):
             found.setdefault(row.job_id, set()).add(row.site)
@@ -124,7 +136,7 @@ def failed_at(connection: Connection, job_ids: Sequence[JobId]) -> dict[JobId, s
 
 def _counted(old: Site, end: AttemptEnd, now: float) -> Site:
     """Add an attempt to what `engine sites` shows."""
-    if end.failure and not blames(end.failure):
+    if end.failure and not avoids_site_after(end.failure):
         return old
     if end.failure:
         return replace(

@@ -1,4 +1,4 @@
-"""Whose an attempt is: found by the name that a place has for its job, or by the host where it ran."""
+"""Whose an attempt is: found by the name that a back-end has for its job, or by the host where it ran."""
 
 from __future__ import annotations
 

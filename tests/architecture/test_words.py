@@ -88,18 +88,27 @@ def test_a_banned_word_is_found() -> None:
 
 def durations(path: Path) -> Iterator[str]:
     """The constants of a module whose comment, or text below, says that they are seconds."""
+    yield from (name for _, name, text in constants(path) if re.match("seconds ", text, re.I))
+
+
+def is_number(node: ast.expr | None) -> bool:
+    """Whether it is made of numbers and of other constants."""
+    kinds = ast.Constant, ast.BinOp, ast.operator, ast.Name, ast.Tuple, ast.expr_context
+    return node is not None and all(isinstance(part, kinds) for part in ast.walk(node))
+
+
+def constants(path: Path) -> Iterator[tuple[ast.Assign | ast.AnnAssign, str, str]]:
+    """Each name that a module sets, and the comment beside it or the text below."""
     lines = (ROOT / path).read_text().splitlines()
     body = parsed(path).body
     for node, after in zip(body, [*body[1:], None], strict=False):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            _, _, comment = lines[node.end_lineno - 1].partition("  # ") if node.end_lineno else ("", "", "")
-            text = (
-                after.value.value
-                if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-                else ""
-            )
-            if re.match("seconds ", comment, re.I) or re.match("Seconds ", str(text)):
-                yield node.targets[0].id
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+        if isinstance(target, ast.Name):
+            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+            below = after.value.value if is_text else ""
+            yield node, target.id, lines[(node.end_lineno or 1) - 1].partition("  # ")[2] or str(below)
 
 
 @pytest.mark.parametrize("path", PACKAGES)
@@ -107,6 +116,17 @@ def test_a_constant_in_seconds_says_so_in_its_name(path: str) -> None:
     named = [(file.name, name) for file in python_files(path) for name in durations(file)]
     assert [one for one in named if one[0] != "requests.py" and not one[1].endswith("_S")] == []
     assert [one for one in named if one[1].endswith("_S")]
+
+
+@pytest.mark.parametrize("path", PACKAGES)
+def test_a_name_that_says_seconds_is_of_seconds(path: str) -> None:
+    wrong = [
+        f"{file}:{node.lineno} {name}"
+        for file in python_files(path)
+        for node, name, text in constants(file)
+        if re.search("[A-Z]_S$", name) and not (is_number(node.value) and re.match("seconds|$", text, re.I))
+    ]
+    assert wrong == []
 
 
 def test_a_class_name_means_one_thing() -> None:

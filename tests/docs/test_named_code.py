@@ -20,11 +20,11 @@ PLACEHOLDERS = {"NAME", "ATTEMPT", "DIR", "FILE", "JOB", "DAY", "COMMIT"}
 
 
 def named(page: str) -> Iterator[str]:
-    """Names of files and of code on a page, its examples left out."""
+    """Names of files and of code on a page; its examples, and where a wheel puts things, are left out."""
     text = re.sub(r"^```.*?^```", "", (ROOT / "docs" / page).read_text(), flags=re.S | re.M)
     for found in re.findall(r"`([^`\n]+)`", text):
         is_name = re.fullmatch(r"[\w./]*[A-Za-z_][\w./]*(:\w+)?(\(\))?", found)
-        if is_name and not PLACEHOLDERS & set(re.split(r"\W", found)):
+        if is_name and not PLACEHOLDERS & set(re.split(r"\W", found)) and not found.startswith("share/"):
             yield found.removesuffix("()")
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.domain.retry import Failure
 from engine.domain.site import (
-    BLAMED,
+    CLASSES_TO_AVOID_SITE,
     EACH,
     FIRST_REST_S,
     LONGEST_REST_S,
@@ -17,7 +17,7 @@ from engine.domain.site import (
     SiteOutcome,
     SiteRest,
     at_fault,
-    blames,
+    avoids_site_after,
     outcome,
     remember,
     rest,
@@ -145,8 +145,10 @@ def test_no_site_rests_for_one_user_with_one_image(
 
 
 def test_failures_of_the_tool_do_not_send_a_job_elsewhere() -> None:
-    assert not any(blames(f) for f in (Failure.TOOL, Failure.LIMIT, Failure.ENGINE, Failure.CANCELLED, ""))
-    assert {c.failure for c in CAUSES.values() if c.site == YES} <= BLAMED
+    assert not any(
+        avoids_site_after(f) for f in (Failure.TOOL, Failure.LIMIT, Failure.ENGINE, Failure.CANCELLED, "")
+    )
+    assert {c.failure for c in CAUSES.values() if c.site == YES} <= CLASSES_TO_AVOID_SITE
 
 
 @given(NAMES, NAMES, NAMES)

@@ -35,7 +35,7 @@ def tell(
 ) -> None:
     with db.write() as connection:
         connection.execute(sa.update(execution).values(owner=owner))
-        sites.note(connection, [sites.AttemptEnd(id_, failure, cause, "why", runtime)], now=now)
+        sites.add_outcomes(connection, [sites.AttemptEnd(id_, failure, cause, "why", runtime)], now=now)
 
 
 def known(db: Database) -> list[sites.Site]:
@@ -53,7 +53,7 @@ def at(db: Database, name: str, count: int = 1) -> list[SubmissionId]:
     """Submissions at a site."""
     found = submissions(db, count)
     with db.write() as connection:
-        sites.record(connection, dict.fromkeys(found, name))
+        sites.set_sites(connection, dict.fromkeys(found, name))
     return found
 
 
@@ -85,7 +85,7 @@ def test_a_registry_that_is_down_for_everybody_benches_nobody(db: Database) -> N
     ids = submissions(db, 8)
     here, there = ids[:6], ids[6:]
     with db.write() as connection:
-        sites.record(connection, {**dict.fromkeys(here, "A"), **dict.fromkeys(there, "B")})
+        sites.set_sites(connection, {**dict.fromkeys(here, "A"), **dict.fromkeys(there, "B")})
     down = {"failure": Failure.IMAGE, "cause": "registry-down"}
     for n, id_ in enumerate(here[:5]):
         tell(db, id_, **down, owner="ada" if n % 2 else "bob", now=NOW + n)

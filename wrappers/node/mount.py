@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 from wrappers.containers.timed import Limit, Look, touch
 
-_TIMEOUT_S = 3  # times the limit of a look: without an answer, while the tool does nothing either
+_LOOK_LIMITS = 3  # times the limit of a look: without an answer, while the tool does nothing either
 _IDLE_S = 0.5  # seconds of processor time that are nothing
 
 
@@ -33,7 +33,7 @@ class Mount:
             self.close()
             self._next = now + Limit.seconds
             return ""
-        timeout = _TIMEOUT_S * Limit.seconds
+        timeout = _LOOK_LIMITS * Limit.seconds
         if now - self._since < timeout:
             return ""
         used = self._processor_time()

@@ -12,7 +12,7 @@ from wrappers.transfer.url_access import TransferTools, UrlAccess
 from wrappers.transfer.webdav import compare
 
 # Without these, xrdcp waits eleven minutes for a server that accepts and never answers (measured).
-_TIMEOUT_S = {
+_TIMEOUTS = {
     "XRD_CONNECTIONWINDOW": "15",
     "XRD_CONNECTIONRETRY": "2",
     "XRD_REQUESTTIMEOUT": "120",
@@ -94,7 +94,7 @@ def address(url: str) -> Tuple[str, str]:
 
 def environment(access: Access) -> Dict[str, str]:
     """Variables for the programs: credentials never are arguments, which everybody can see."""
-    found = dict(_TIMEOUT_S)
+    found = dict(_TIMEOUTS)
     token = access.headers.get("Authorization", "")
     if token.startswith("Bearer "):
         found["BEARER_TOKEN"] = token[len("Bearer ") :]

@@ -27,7 +27,7 @@ from wrappers.transfer.redact import redact
 from wrappers.wire import Grant, Grants, Manifest, Want, Wants
 
 GRANT_LIFETIME_S = 3600.0
-"""For how long a grant is good: it is renewed as long as the attempt lives."""
+"""Seconds for which a grant is good: it is renewed as long as the attempt lives."""
 
 _VERBS = {"GET": frozenset({READ}), "PUT": frozenset({READ, WRITE, DELETE})}
 

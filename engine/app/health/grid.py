@@ -54,7 +54,7 @@ def sites_of(db: Database, now: float, backend: str = "") -> list[SiteView]:
     ]
 
 
-def story_there(db: Database, backends: Mapping[str, Backend], name: str, job: Job) -> Iterator[str]:
+def backend_history(db: Database, backends: Mapping[str, Backend], name: str, job: Job) -> Iterator[str]:
     """Yield what the back-end itself says of the last attempt of a job, a line each; nothing where it keeps
     no history.
     """

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.settings.service import IssuerSection
 
 SESSION_LIFETIME_S = 30 * 86_400.0
-"""For how long what `authenticate` gives is good."""
+"""Seconds for which what `authenticate` gives is good."""
 _SESSION = "s."
 _PURPOSE = "session"
 _PARTS = re.compile(r"s\.(?P<account>[0-9A-Z]{26})\.(?P<expires>[0-9]{1,12})\.(?P<signature>[\w-]{43})", re.A)

@@ -1,4 +1,4 @@
-"""From submissions to jobs: those that differ in nothing but name and place go as one parametric job.
+"""From submissions to jobs: those that differ in nothing but name and destination go as one parametric job.
 
 A request is taken or refused as a whole. One that is refused is repeated job by job, so that a bad one does
 not sink the others. One whose answer did not come may have arrived: its jobs are looked for by name.

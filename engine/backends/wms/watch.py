@@ -31,7 +31,7 @@ OVERLAP_S = 30.0
 """Seconds by which two questions about changes overlap."""
 FULL_INTERVAL_S = 900.0
 """Seconds between two comparisons of everything."""
-TIMEOUT_S = 3
+TOLERATED_MISMATCHES = 3
 """Cycles in which the numbers may differ before everything is compared: jobs move while we count."""
 PAGE = 5000
 """Jobs of one question, and of one page of an answer: some five megabytes."""
@@ -149,7 +149,7 @@ class JobWatch:
         cycle.mark = mark  # only now: an answer that breaks off is asked for once more
         there = self._ask.count_active(groups)
         cycle.odd = 0 if there == self._count() else cycle.odd + 1
-        if cycle.odd >= TIMEOUT_S or now - cycle.compared >= FULL_INTERVAL_S:
+        if cycle.odd >= TOLERATED_MISMATCHES or now - cycle.compared >= FULL_INTERVAL_S:
             self._compare(now, groups)
         cycle.refreshed = self._clock()  # a server that takes longer than a period is not asked without end
 
