@@ -23,6 +23,8 @@ from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
 
 _surrogate = re.compile("[\ud800-\udfff]").search  # stands for a byte that is no UTF-8
 _COMPLETION = ("--install-completion", "--show-completion")
+_NAME = 32
+"""Columns for the name of a row; an id has 26."""
 _SHELLS = "type this in bash, zsh, fish or PowerShell"
 _ESCAPES = {code: None for code in [*range(32), 127, *range(128, 160)] if chr(code) not in "\n\t"}
 
@@ -40,7 +42,9 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table on stdout; piped, it is plain text without colours or cut cells."""
+    """Print a table on stdout; piped, it is plain text without colours or cut cells. On a terminal long cells
+    are folded, but what a row is called by, its first cell, can be copied.
+    """
     if not sys.stdout.isatty():
         for row in ([c.upper() for c in columns], *rows):
             print("\t".join(cell(value) for value in row))
@@ -49,10 +53,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from rich.table import Table
 
     grid = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(cell(value) for value in row))
+    lines = [[cell(value) for value in row] for row in rows]
+    name = max((len(line[0]) for line in lines), default=0)
+    for place, column in enumerate(columns):
+        grid.add_column(column, overflow="fold", min_width=None if place else min(name, _NAME))
+    for line in lines:
+        grid.add_row(*line)
     Console().print(grid)
 
 

@@ -207,7 +207,7 @@ def test_a_job_that_is_cancelled_without_waiting_is_ended_all_the_same(desk: Des
 
 
 class Terminal:
-    """A terminal with a submit in its foreground."""
+    """A terminal with a command in its foreground."""
 
     def __init__(self, desk: Desk, words: Sequence[str]) -> None:
         self.text = ""
@@ -256,7 +256,7 @@ def _control(slave: int) -> None:
 
 @contextmanager
 def terminal(desk: Desk, *words: str) -> Iterator[Terminal]:
-    shown = Terminal(desk, ["submit", *words])
+    shown = Terminal(desk, words)
     try:
         yield shown
     finally:
@@ -267,7 +267,7 @@ def terminal(desk: Desk, *words: str) -> Iterator[Terminal]:
 
 
 def test_on_a_terminal_ctrl_c_asks_and_c_cancels(desk: Desk) -> None:
-    with terminal(desk, waiting_tool(desk), desk.write("i.json", {}), *BARE) as shown:
+    with terminal(desk, "submit", waiting_tool(desk), desk.write("i.json", {}), *BARE) as shown:
         (pid,) = pids(desk)
         shown.type("\x03")
         shown.wait_for("[g]o on? ")
@@ -285,7 +285,7 @@ def test_on_a_terminal_ctrl_c_asks_and_c_cancels(desk: Desk) -> None:
 def test_on_a_terminal_g_goes_on(desk: Desk) -> None:
     go = desk.directory / "go"
     tool = desk.tool(f"echo $$ >> pids; while [ ! -e '{go}' ]; do sleep 0.05; done; echo done")
-    with terminal(desk, tool, desk.write("i.json", {}), *BARE) as shown:
+    with terminal(desk, "submit", tool, desk.write("i.json", {}), *BARE) as shown:
         until(lambda: list(desk.spool.glob("jobs/*/started")))
         shown.type("\x03")
         shown.wait_for("[g]o on? ")
@@ -299,7 +299,7 @@ def test_on_a_terminal_g_goes_on(desk: Desk) -> None:
 def test_on_a_terminal_d_detaches_and_a_background_engine_finishes(desk: Desk) -> None:
     go = desk.directory / "go"
     tool = desk.tool(f"while [ ! -e '{go}' ]; do sleep 0.05; done; echo done > o", outputs={"o": "o"})
-    with terminal(desk, tool, desk.write("i.json", {}), *BARE) as shown:
+    with terminal(desk, "submit", tool, desk.write("i.json", {}), *BARE) as shown:
         until(lambda: list(desk.spool.glob("jobs/*/started")))
         shown.type("\x03")
         shown.wait_for("[g]o on? ")
@@ -313,7 +313,7 @@ def test_on_a_terminal_d_detaches_and_a_background_engine_finishes(desk: Desk) -
 
 
 def test_ctrl_c_at_the_question_cancels(desk: Desk) -> None:
-    with terminal(desk, waiting_tool(desk), desk.write("i.json", {}), *BARE) as shown:
+    with terminal(desk, "submit", waiting_tool(desk), desk.write("i.json", {}), *BARE) as shown:
         (pid,) = pids(desk)
         shown.type("\x03")
         shown.wait_for("[g]o on? ")
@@ -323,7 +323,7 @@ def test_ctrl_c_at_the_question_cancels(desk: Desk) -> None:
 
 
 def test_a_terminal_that_is_closed_ends_its_execution(desk: Desk) -> None:
-    with terminal(desk, waiting_tool(desk), desk.write("i.json", {}), *BARE) as shown:
+    with terminal(desk, "submit", waiting_tool(desk), desk.write("i.json", {}), *BARE) as shown:
         (pid,) = pids(desk)
         shown.close()
         assert shown.process.wait() == 130
@@ -342,7 +342,7 @@ def test_what_nohup_started_outlives_its_terminal(desk: Desk) -> None:
 
 def test_progress_is_shown_on_a_terminal(desk: Desk) -> None:
     lines = desk.lines("three.jsonl", [{"text": "quick"}] * 3)
-    with terminal(desk, waiting_tool(desk), lines, *BARE) as shown:
+    with terminal(desk, "submit", waiting_tool(desk), lines, *BARE) as shown:
         ran = shown.end()
     assert ran.code == 0
     assert "3/3" in ran.out

@@ -16,6 +16,7 @@ from cvmfs_deploy.cli.main import cli as cvmfs_deploy
 from engine.cli.commands import COMMANDS, HEADINGS, REMOTE
 from engine.cli.main import cli as engine
 from tests.cli.desk import ENGINE, Desk
+from tests.cli.test_foreground import terminal
 from tests.docs.reference import man, walk
 from tests.docs.reference.walk import Command
 
@@ -150,6 +151,13 @@ def test_completion_is_installed_into_the_home_of_its_user_and_nowhere_else(desk
     assert (done.returncode, done.stderr) == (0, "")
     assert (desk.home / ".bashrc").read_text().count("engine.sh") == 1
     assert "complete" in (desk.home / ".bash_completions" / "engine.sh").read_text()
+
+
+def test_an_id_is_shown_on_one_line_of_a_terminal_whatever_a_tool_is_called(desk: Desk) -> None:
+    tool = desk.tool("true", name="a tool with a name that takes more room than a terminal has columns")
+    done = desk.submit(tool, desk.write("i.json", {}), "--runtime", "none")
+    with terminal(desk, "list") as shown:
+        assert done.id in shown.end().out
 
 
 @pytest.mark.parametrize("option", ["--install-completion", "--show-completion"])

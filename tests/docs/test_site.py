@@ -50,6 +50,7 @@ def test_every_page_is_in_the_navigation_once() -> None:
     assert sorted(found) == sorted(map(str, pages()))
 
 
+@pytest.mark.whole
 def test_every_page_is_made_and_loads_nothing_from_elsewhere(site: Path) -> None:
     for page in pages():
         place = site / page.with_suffix(".html")
@@ -59,12 +60,14 @@ def test_every_page_is_made_and_loads_nothing_from_elsewhere(site: Path) -> None
         assert [one for one in found if "://" in one or one.startswith("//")] == []
 
 
+@pytest.mark.whole
 def test_interfaces_are_made_from_the_code(site: Path) -> None:
     made = (site / "docs" / "reference" / "api.html").read_text()
     for name in ("engine.ports.Backend.submit", "engine.usecases.ExecutionView", "wrappers.wire.Manifest"):
         assert f'id="{name}"' in made
 
 
+@pytest.mark.whole
 def test_a_link_that_leads_nowhere_ends_it(tmp_path: Path) -> None:
     settings = CONFIGURATION.read_text()
     nav = re.compile(r"^nav = \[.*?^\]$", re.M | re.S)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tests.docs.reference import walk
+from tests.docs.reference import errors, walk
 from tests.docs.reference.walk import Command, Row
 
 PLACE = Path("docs/man")
@@ -34,6 +34,7 @@ def page(command: Command) -> str:
         for below in _leaves(command):
             lines += [".SH COMMAND " + _text(" ".join(below.words[2:]).upper()), *_usage(below), ".PP"]
             lines += [_text(below.about), *_items([*below.arguments, *below.options]), *_example(below)]
+    lines += _section("EXIT STATUS", ((str(number), words) for number, words in errors.meanings().items()))
     if command.example:
         lines += [".SH EXAMPLE", *_example(command)]
     others = [one for one in _related(command) if one != name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from engine import usecases
@@ -25,7 +26,7 @@ def keys(view: type) -> str:
     return table(["key", "type", "meaning"], rows)
 
 
-PARTS = {
+PARTS: Mapping[str, Callable[[], str]] = {
     "json.version": lambda: f"This is version {usecases.VERSION} of them.",
     **{f"json.{name}": partial(keys, view) for name, view in VIEWS.items()},
 }
