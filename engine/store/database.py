@@ -14,12 +14,18 @@ from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from engine.errors import SettingsError, Unavailable
+from engine.store.schema import metadata
 
 REVISION = "0013"
 """The schema that this version of the engine reads and writes: the newest of `migrations/versions`."""
 
-_NEW_FILE = Path(__file__).parent / "migrations" / "sqlite.sql"
-"""What the migrations make of an empty file, in statements; made by `python -m tests.docs.generate`."""
+_VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+_LOCK = 0x656E67696E65  # "engine"
 
 _KINDS = "sqlite:///PATH or postgresql+psycopg://..."
 
@@ -94,7 +100,7 @@ class Database:
         with _clear_errors(self.url):
             with self._engine.connect() as connection:
                 current = revision(connection)
-            if current is None and self.sqlite:
+            if current is None:
                 current = self._create()
             if current == REVISION:
                 return
@@ -102,19 +108,25 @@ class Database:
 
             migrate.upgrade(self._engine, current, is_dead)
 
-    def _create(self) -> str | None:
-        """Make all tables at once in a new file, as the migrations do one after the other; the revision then.
-
-        Another process may have been faster: what is not empty is left alone.
-        """
+    def _create(self) -> str:
+        """Make all tables in an empty database, unless another process was faster; the revision then."""
         with (
             self._engine.connect().execution_options(immediate=True) as connection,
             connection.begin(),
         ):
-            if not connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar():
-                for statement in _NEW_FILE.read_text().rstrip(";\n").split(";\n"):
-                    connection.exec_driver_sql(statement)
-            return revision(connection)
+            lock_schema(connection)
+            current = revision(connection)
+            if current is None:
+                metadata.create_all(connection, checkfirst=False)  # tables of others are never taken for ours
+                _VERSION.create(connection)
+                connection.execute(sa.insert(_VERSION).values(version_num=REVISION))
+            return current or REVISION
+
+
+def lock_schema(connection: Connection) -> None:
+    """Have others who make or change tables wait for the end of this transaction, as SQLite does anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def afterwards(connection: Connection, act: Callable[[], None]) -> None:

@@ -14,10 +14,9 @@ from sqlalchemy import Connection, Engine
 
 from engine.clock import SystemClock
 from engine.errors import SettingsError, Unavailable
-from engine.store.database import REVISION
+from engine.store.database import REVISION, lock_schema
 
 _ONE_AT_A_TIME = threading.Lock()
-_LOCK = 0x656E67696E65  # "engine"
 
 
 def configuration() -> Config:
@@ -27,16 +26,21 @@ def configuration() -> Config:
     return config
 
 
-def upgrade(engine: Engine, current: str | None, is_dead: Callable[[str], bool] = lambda _: False) -> None:
+def upgrade(engine: Engine, current: str, is_dead: Callable[[str], bool] = lambda _: False) -> None:
     """Apply every migration that `current` does not have, in one transaction.
 
     Raises:
-        SettingsError: the database was made by a newer engine.
+        SettingsError: the database was made by a newer engine, or by one that is too old.
         Unavailable: an older engine is at work on it.
     """
     config = configuration()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
+    if current < min(known):
+        raise SettingsError(
+            f"the database has schema {current}; the oldest that this engine takes over is {min(known)}",
+            remedy="open it first with an earlier engine that knows it",
+        )
+    if current not in known:
         raise SettingsError(
             f"the database has schema {current}, newer than this engine knows ({REVISION})",
             remedy="use the newer engine; to go back to this one, restore the copy from before the upgrade",
@@ -47,10 +51,8 @@ def upgrade(engine: Engine, current: str | None, is_dead: Callable[[str], bool] 
         engine.connect().execution_options(immediate=True) as connection,
         connection.begin(),
     ):
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        if current is not None:
-            _see_that_nobody_works(connection, current, is_dead)
+        lock_schema(connection)
+        _see_that_nobody_works(connection, current, is_dead)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -1,4 +1,4 @@
-"""The tables. `migrations/` creates them; a test proves that both say the same.
+"""The tables. A new database is made from them; a test proves that `migrations/` make the same of an old one.
 
 Times are seconds since 1970-01-01 UTC. States are the words of `engine.domain`. JSON is kept as text:
 nothing is ever searched inside it.
@@ -34,6 +34,12 @@ metadata = MetaData(
 _ID = String(26)
 # SQLite numbers rows by itself only for INTEGER; PostgreSQL wants 64 bits said.
 _ROW = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _key(column: str, target: str) -> ForeignKey:
+    """Refer to a table under the name that migrations gave."""
+    return ForeignKey(target, name=f"fk_{column}_{target.partition('.')[0]}")
+
 
 descriptor = Table(
     "descriptor",
@@ -211,7 +217,7 @@ replica = Table(
     "replica",  # a further copy of a result: wanted, or there
     metadata,
     Column("id", _ROW, primary_key=True, autoincrement=True),
-    Column("product_id", _ROW, ForeignKey("product.id"), nullable=False),
+    Column("product_id", _ROW, _key("replica_product_id", "product.id"), nullable=False),
     Column("url", Text, nullable=False),
     Column("state", String(16), nullable=False),  # engine.domain.product
     Column("tries", Integer, nullable=False, default=0),
@@ -224,7 +230,12 @@ replica = Table(
 source = Table(
     "source",  # a File value of an execution that is not simply a path of the machine where its jobs run
     metadata,
-    Column("execution_id", _ID, ForeignKey("execution.id"), primary_key=True),
+    Column(
+        "execution_id",
+        _ID,
+        _key("source_execution_id", "execution.id"),
+        primary_key=True,
+    ),
     Column("value_sha256", String(64), primary_key=True),
     Column("value", Text, nullable=False),  # as invocations give it
     Column("url", Text, nullable=False),  # where jobs find it; "" until it was brought there
@@ -321,9 +332,14 @@ proposal = Table(
     "proposal",  # a pipeline that a user wishes to have published
     metadata,
     Column("id", _ID, primary_key=True),
-    Column("account_id", _ID, ForeignKey("account.id"), nullable=False),
+    Column("account_id", _ID, _key("proposal_account_id", "account.id"), nullable=False),
     Column("identifier", String(255), nullable=False),  # name/version
-    Column("descriptor_sha256", String(64), ForeignKey("descriptor.sha256"), nullable=False),
+    Column(
+        "descriptor_sha256",
+        String(64),
+        _key("proposal_descriptor_sha256", "descriptor.sha256"),
+        nullable=False,
+    ),
     Column("note", Text, nullable=False),  # the user's words
     Column("state", String(16), nullable=False),  # engine.store.proposals
     Column("answer", Text, nullable=False),  # why it was refused, or what it was published as

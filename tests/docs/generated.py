@@ -17,7 +17,6 @@ from tests.docs.pages import ROOT, pages
 from tests.docs.reference import (
     architecture,
     commands,
-    database,
     dirac,
     errors,
     examples,
@@ -70,4 +69,4 @@ def files() -> dict[Path, str]:
     made = {page: text for page in pages() if used(text := (ROOT / page).read_text())}
     documents = {path: json.dumps(schema, indent=2) + "\n" for path, schema in schemas.files().items()}
     texts = {page: render(text) for page, text in made.items()}
-    return {**texts, **documents, **database.files(), **pictures.files(), **man.files()}
+    return {**texts, **documents, **pictures.files(), **man.files()}

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 
 from engine.app.access.key import Key
 from engine.app.access.signature import is_signed
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.heads import HeadExporter
 from engine.store import audit as store
-from engine.store import migrate
 from engine.store.audit import AuditRecord, Head
 from engine.store.database import Database
 from engine.store.schema import audit, audit_head
@@ -162,14 +160,29 @@ def test_a_place_that_cannot_be_written_stops_nobody(db: Database, tmp_path: Pat
 # --- trails of older engines ----------------------------------------------------------------------
 
 
+_BACK_TO_0009 = (
+    "DROP TABLE proposal",
+    'DROP TABLE "usage"',
+    "ALTER TABLE membership DROP COLUMN issuer",
+    "ALTER TABLE account DROP COLUMN groups_told_at",
+    "DROP INDEX ix_submission_native_id",
+    "ALTER TABLE audit_head DROP COLUMN signature",
+    "ALTER TABLE launch DROP COLUMN address",
+    "ALTER TABLE account DROP COLUMN revoked_at",
+    "ALTER TABLE account DROP COLUMN session_secret",
+    "UPDATE alembic_version SET version_num = '0009'",
+)
+"""What undoes the migrations since then."""
+
+
 @pytest.fixture
 def old(url: str) -> sa.Engine:
     """A database as an engine made it that signed no heads, with three lines and two accounts."""
+    Database(url).close()
     engine = sa.create_engine(url)
-    config = migrate.configuration()
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0009")
+        for statement in _BACK_TO_0009:
+            connection.execute(sa.text(statement))
         before = store.START
         for number in (1, 2, 3):
             deed = AuditRecord(number + 0.5, "account", "launch", "running", data=("x",))

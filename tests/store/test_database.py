@@ -8,6 +8,7 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -19,36 +20,71 @@ from engine.store import database, migrate
 from engine.store.database import REVISION, Database, file_system
 from engine.store.schema import metadata
 from tests.services.unprivileged import Unprivileged
+from tests.upgrade.golden_copy import GOLDEN, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_migrations_make_the_tables_that_the_code_uses(db: Database) -> None:
+COPIES = sorted(path.name.removesuffix("-sqlite.tar.xz") for path in GOLDEN.glob("*-sqlite.tar.xz"))
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_the_migrations_make_of_an_earlier_database_what_a_new_one_is(
+    url: str, copy: str, db: Database, tmp_path: Path
+) -> None:
     with db.read() as connection:
+        new = _shape(connection)
+    db.close()
+    earlier = _earlier(url, copy, tmp_path)
+    migrated = Database(earlier)
+    with migrated.read() as connection:
         context = MigrationContext.configure(connection, opts={"target_metadata": metadata})
         assert compare_metadata(context, metadata) == []
+        assert _shape(connection) == new
+    migrated.close()
 
 
-def test_a_new_sqlite_file_is_what_the_migrations_make_of_an_empty_one(tmp_path: Path) -> None:
-    at_once = Database(f"sqlite:///{tmp_path / 'at-once.db'}")
-    migrated = sa.create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
-    migrate.upgrade(migrated, None)
-    with at_once.read() as one, migrated.connect() as other:
-        assert _content(one) == _content(other)
-    at_once.close()
-    migrated.dispose()
+def _earlier(url: str, copy: str, directory: Path) -> str:
+    """Load a golden copy in place of the database; gives its URL."""
+    sqlite = url.startswith("sqlite")
+    unpack(GOLDEN / f"{copy}-{'sqlite' if sqlite else 'postgres'}.tar.xz", directory / "copy", {})
+    dump = (directory / "copy" / "database.sql").read_text()
+    if sqlite:
+        with closing(sqlite3.connect(directory / "earlier.db")) as connection:
+            connection.executescript(dump)
+        return f"sqlite:///{directory / 'earlier.db'}"
+    with psycopg.connect(url.replace("+psycopg", "")) as server:
+        server.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        server.execute(dump.encode())
+    return url
 
 
-def _content(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Every object of an SQLite file with the statement that made it, and the rows of all tables."""
-    rows = connection.exec_driver_sql("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name").all()
-    tables = sa.inspect(connection).get_table_names()
-    return [(name, " ".join(sql.split())) for name, sql in rows] + [
-        (name, str(connection.exec_driver_sql(f'SELECT * FROM "{name}"').all())) for name in tables
-    ]
+def _shape(connection: sa.Connection) -> dict[str, dict[str, object]]:
+    """What each table is: columns, keys and indexes with their names."""
+    look = sa.inspect(connection)
+    return {
+        table: {
+            "columns": {
+                one["name"]: (str(one["type"]), one["nullable"], one["default"])
+                for one in look.get_columns(table)
+            },
+            "primary key": look.get_pk_constraint(table),
+            "foreign keys": sorted(map(str, look.get_foreign_keys(table))),
+            "unique": sorted(map(str, look.get_unique_constraints(table))),
+            "indexes": sorted(map(str, look.get_indexes(table))),
+        }
+        for table in look.get_table_names()
+    }
 
 
-def test_a_file_that_holds_tables_of_others_is_left_to_the_migrations(tmp_path: Path) -> None:
+def test_a_database_that_is_older_than_any_that_is_taken_over_is_refused(url: str, db: Database) -> None:
+    with db.write() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0006'"))
+    with pytest.raises(SettingsError, match="schema 0006; the oldest that this engine takes over is 0007"):
+        Database(url)
+
+
+def test_a_file_that_holds_tables_of_others_gets_ours_too(tmp_path: Path) -> None:
     path = tmp_path / "engine.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (it TEXT)")
