@@ -40,14 +40,7 @@ class UsageTotals:
 
     def __add__(self, other: UsageTotals) -> UsageTotals:
         """Give both together."""
-        return UsageTotals(
-            self.jobs + other.jobs,
-            self.attempts + other.attempts,
-            self.failures + other.failures,
-            self.core_hours + other.core_hours,
-            self.gpu_hours + other.gpu_hours,
-            self.bytes + other.bytes,
-        )
+        return UsageTotals(*(getattr(self, name) + getattr(other, name) for name in UsageTotals.__slots__))
 
 
 def of_attempt(

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.account import Account, Group, Membership, Quota, Role
 from engine.errors import BadRequest, NotFound
+from engine.store.rows import from_row, to_row
 from engine.store.schema import account, api_key, membership, user_group
 from engine.store.statements import insert_new
 
@@ -49,19 +50,7 @@ def add(connection: Connection, new: Account) -> None:
     Raises:
         BadRequest: the name is taken.
     """
-    row = {
-        "id": new.id,
-        "name": new.name,
-        "role": new.role,
-        "issuer": new.issuer,
-        "subject": new.subject,
-        "session_secret": secrets.token_hex(32),
-        "running": new.quota.running,
-        "waiting": new.quota.waiting,
-        "jobs": new.quota.jobs,
-        "bytes": new.quota.bytes,
-        "created_at": new.created_at,
-    }
+    row = to_row(account, new, session_secret=secrets.token_hex(32), **to_row(account, new.quota))
     if not insert_new(connection, account, row):
         raise BadRequest(f"there is a user {new.name} already")
 
@@ -211,15 +200,5 @@ def _one(connection: Connection, query: sa.Select[Any], **values: Any) -> Accoun
 
 
 def _from_row(row: Any, groups: Sequence[Membership]) -> Account:
-    return Account(
-        id=row.id,
-        name=row.name,
-        role=Role(row.role),
-        groups=tuple(groups),
-        quota=Quota(row.running, row.waiting, row.jobs, row.bytes),
-        locked=row.locked,
-        created_at=row.created_at,
-        issuer=row.issuer,
-        subject=row.subject,
-        groups_told_at=row.groups_told_at,
-    )
+    quota = from_row(Quota, row)
+    return from_row(Account, row, role=Role(row.role), groups=tuple(groups), quota=quota)

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from engine.store.rows import to_row
+from engine.store.rows import from_row, to_row
 from engine.store.schema import audit, audit_head
 from engine.store.statements import insert_new
 
@@ -106,7 +106,7 @@ def head(connection: Connection, *, lock: bool = False) -> Head:
     """Read the end of the trail."""
     query = sa.select(audit_head)
     row = connection.execute(query.with_for_update() if lock else query).first()
-    return Head(row.number, row.sha256, row.signature) if row else Head(0, START)
+    return from_row(Head, row) if row else Head(0, START)
 
 
 def migrated(connection: Connection) -> int:
@@ -131,14 +131,4 @@ def _from_row(row: Any) -> AuditLine:
         data = tuple(json.loads(row.data))
     except (ValueError, TypeError):
         data = (f"not what was written: {row.data}",)  # its hash will not fit
-    record = AuditRecord(
-        at=row.at,
-        account_id=row.account_id,
-        action=row.action,
-        status=row.status,
-        execution_id=row.execution_id,
-        pipeline=row.pipeline,
-        descriptor_sha256=row.descriptor_sha256,
-        data=data,
-    )
-    return AuditLine(row.number, record, row.sha256)
+    return AuditLine(row.number, from_row(AuditRecord, row, data=data), row.sha256)

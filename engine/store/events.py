@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.ids import AttemptId, ExecutionId, JobId
-from engine.store.rows import to_row
+from engine.store.rows import from_row, to_row
 from engine.store.schema import attempt, event
 
 
@@ -50,19 +50,4 @@ def history(connection: Connection, execution_id: ExecutionId, job_id: JobId | N
         .where(event.c.execution_id == execution_id, event.c.job_id == job_id)
         .order_by(event.c.id)
     )
-    return [
-        JobEvent(
-            Event(
-                row.execution_id,
-                row.at,
-                row.news,
-                row.job_id,
-                row.attempt_id,
-                row.state_from,
-                row.state_to,
-                row.detail,
-            ),
-            row.ordinal,
-        )
-        for row in connection.execute(query)
-    ]
+    return [JobEvent(from_row(Event, row), row.ordinal) for row in connection.execute(query)]

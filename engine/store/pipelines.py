@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from engine.store.rows import from_row, to_row
 from engine.store.schema import launch, pipeline, pipeline_group
 from engine.store.statements import insert_new
 
@@ -30,14 +31,7 @@ class Pipeline:
 
 def put(connection: Connection, new: Pipeline) -> None:
     """Write a pipeline, or replace one of that identifier."""
-    row = {
-        "identifier": new.identifier,
-        "descriptor_sha256": new.descriptor_sha256,
-        "hidden": new.hidden,
-        "created_at": new.created_at,
-        "trusted": new.trusted,
-    }
-    if not insert_new(connection, pipeline, row):
+    if not insert_new(connection, pipeline, to_row(pipeline, new)):
         connection.execute(
             sa.update(pipeline)
             .where(pipeline.c.identifier == new.identifier)
@@ -81,6 +75,4 @@ def is_used(connection: Connection, identifier: str) -> bool:
 
 
 def _from_row(row: Any, groups: Iterable[str]) -> Pipeline:
-    return Pipeline(
-        row.identifier, row.descriptor_sha256, frozenset(groups), row.hidden, row.created_at, row.trusted
-    )
+    return from_row(Pipeline, row, groups=frozenset(groups))

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from engine.store.rows import from_row, to_row
 from engine.store.schema import proposal
 
 
@@ -41,8 +42,7 @@ class Proposal:
 
 def add(connection: Connection, new: Proposal) -> None:
     """Write a proposal."""
-    row = {name: getattr(new, name) for name in Proposal.__slots__}
-    connection.execute(sa.insert(proposal).values(**row))
+    connection.execute(sa.insert(proposal).values(to_row(proposal, new)))
 
 
 def get(connection: Connection, id_: str, *, lock: bool = False) -> Proposal | None:
@@ -78,5 +78,4 @@ def decide(connection: Connection, id_: str, state: ProposalState, answer: str, 
 
 
 def _from_row(row: Any) -> Proposal:
-    fields = {name: getattr(row, name) for name in Proposal.__slots__}
-    return Proposal(**{**fields, "state": ProposalState(row.state)})
+    return from_row(Proposal, row, state=ProposalState(row.state))

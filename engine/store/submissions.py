@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.ids import ExecutionId, SubmissionId
+from engine.store.rows import from_row
 from engine.store.schema import submission
 from engine.store.statements import set_each
 
@@ -37,9 +38,7 @@ def live(connection: Connection, backend: str, *, after: str = "", limit: int = 
         .order_by(submission.c.id)
         .limit(limit)
     )
-    return [
-        Live(r.id, r.execution_id, r.native_id, r.detail, r.unknown_since) for r in connection.execute(query)
-    ]
+    return [from_row(Live, row) for row in connection.execute(query)]
 
 
 def in_flight(connection: Connection, backend: str) -> int:

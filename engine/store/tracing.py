@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from engine.store.rows import from_row
 from engine.store.schema import account, attempt, descriptor, execution, job, launch, submission
 
 CLOCKS_S = 1.0
@@ -50,7 +51,7 @@ _QUERY = (
         account.c.subject,
         launch.c.address,
         launch.c.pipeline,
-        job.c.number,
+        job.c.number.label("job"),
         attempt.c.id.label("attempt"),
         attempt.c.state,
         attempt.c.report,
@@ -94,22 +95,11 @@ def of_host(connection: Connection, host: str, at: float) -> Iterator[Trace]:
 
 def _from_row(row: Any) -> Trace:
     report = json.loads(row.report) if row.report else {}
-    return Trace(
-        execution_id=row.execution_id,
-        owner=row.owner,
-        account=row.account or "",
-        issuer=row.issuer or "",
-        subject=row.subject or "",
-        address=row.address or "",
-        pipeline=row.pipeline or "",
-        job=row.number,
-        attempt=row.attempt,
-        state=row.state,
-        backend=row.backend,
-        native_id=row.native_id or "",
-        site=row.site,
-        started=float(report.get("started") or row.created_at),
-        ended=float(report.get("ended") or row.updated_at),
-        report=report,
-        descriptor=json.loads(row.text),
-    )
+    unknown = {name: "" for name, value in row._mapping.items() if value is None}
+    made = {
+        "report": report,
+        "descriptor": json.loads(row.text),
+        "started": float(report.get("started") or row.created_at),
+        "ended": float(report.get("ended") or row.updated_at),
+    }
+    return from_row(Trace, row, **(unknown | made))

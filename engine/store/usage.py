@@ -14,6 +14,7 @@ from engine.domain.job import JobState
 from engine.domain.options import Options
 from engine.domain.usage import SUCCEEDED, Slot, UsageTotals, of_attempt
 from engine.ids import ExecutionId
+from engine.store.rows import from_row, to_row
 from engine.store.schema import account, attempt, execution, job, launch, product, submission, usage
 from wrappers import wire
 
@@ -83,7 +84,7 @@ def purged(connection: Connection) -> Iterator[tuple[Slot, UsageTotals]]:
     for row in connection.execute(sa.select(usage)):
         yield (
             Slot(row.month, row.account_id, row.user, row.pipeline, row.site, row.outcome),
-            UsageTotals(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes),
+            from_row(UsageTotals, row),
         )
 
 
@@ -97,18 +98,14 @@ def add_purged(connection: Connection, execution_id: ExecutionId) -> None:
         query = sa.select(usage).where(where).with_for_update()
         row = connection.execute(query).first()
         if row is None:
-            values = {**dict(zip(_KEY, slot, strict=True)), **_values(each)}
+            values = to_row(usage, each, **dict(zip(_KEY, slot, strict=True)))
             connection.execute(sa.insert(usage).values(values))
-            continue
-        before = UsageTotals(row.jobs, row.attempts, row.failures, row.core_hours, row.gpu_hours, row.bytes)
-        connection.execute(sa.update(usage).where(where).values(_values(before + each)))
+        else:
+            total = to_row(usage, from_row(UsageTotals, row) + each)
+            connection.execute(sa.update(usage).where(where).values(total))
 
 
 _KEY = ("month", "account_id", "user", "pipeline", "site", "outcome")
-
-
-def _values(sums: UsageTotals) -> dict[str, float]:
-    return {name: getattr(sums, name) for name in UsageTotals.__slots__}
 
 
 def _slot(row: sa.Row[tuple[object, ...]]) -> Slot:
