@@ -8,14 +8,16 @@ searches for the record instead, verifies nothing, and leaves a cut transfer in 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import BadRequest, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from engine.http import Answer
 
 ENDPOINT = "https://zenodo.org"
 TIMEOUT_S = 30.0
@@ -38,9 +40,9 @@ def fetch(number: str, endpoint: str = ENDPOINT) -> Path:
         Unavailable: Zenodo does not answer, or not what it documents.
     """
     what = f"zenodo.{number}"
-    record = _json(_get(f"{endpoint.rstrip('/')}/api/records/{number}", what), what)
+    record = _get(f"{endpoint.rstrip('/')}/api/records/{number}", what).fields()
     try:
-        file = _descriptor_of(record)
+        file = _descriptor_of(record or {})
         url, checksum, size = str(file["links"]["self"]), str(file["checksum"]), int(file["size"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise Unavailable(f"{what}: {endpoint} answers with something else than a record") from None
@@ -50,7 +52,7 @@ def fetch(number: str, endpoint: str = ENDPOINT) -> Path:
         raise Unavailable(f"{what}: {endpoint} names a file at {url}, which is not fetched")
     if size > LARGEST:
         raise BadRequest(f"{what}: its file has {size} bytes; a descriptor has at most {LARGEST}")
-    data = _get(url, what)
+    data = _get(url, what).content
     if len(data) != size:
         raise Unavailable(f"{what}: {len(data)} of {size} bytes came", remedy="try again")
     algorithm, _, digits = checksum.rpartition(":")
@@ -64,36 +66,18 @@ def _descriptor_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return next(file for file in record["files"] if str(file["key"]).lower().endswith(".json"))
 
 
-def _get(url: str, what: str) -> bytes:
-    import http.client  # not for a file: it would cost every command 10 ms
-    import urllib.error
-    import urllib.request
+def _get(url: str, what: str) -> Answer:
+    from engine import http  # not for a file: it would cost every command 10 ms
 
-    request = urllib.request.Request(url, headers={"User-Agent": "grid-engine"})  # noqa: S310 - see fetch
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see fetch
-            data: bytes = answer.read(LARGEST + 1)
-    except urllib.error.HTTPError as error:
-        error.close()
-        if error.code in (404, 410):
-            raise NotFound(f"{what}: no such record on Zenodo") from None
-        raise Unavailable(f"{what}: {url} answers with status {error.code}", remedy="try later") from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise Unavailable(f"{what} cannot be fetched from {url}: {reason}", remedy="try later") from None
-    if len(data) > LARGEST:
-        raise Unavailable(f"{what}: {url} sends more than {LARGEST} bytes")
-    return data
-
-
-def _json(data: bytes, what: str) -> Mapping[str, Any]:
-    try:
-        record = json.loads(data)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict):
-        raise Unavailable(f"{what}: Zenodo answers with something else than a record")
-    return record
+        answer = http.request(url, timeout=TIMEOUT_S, largest=LARGEST, redirects=True)
+    except http.NoAnswer as error:
+        raise Unavailable(f"{what} cannot be fetched from {url}: {error}", remedy="try later") from None
+    if answer.status in (404, 410):
+        raise NotFound(f"{what}: no such record on Zenodo")
+    if answer.status >= 300:
+        raise Unavailable(f"{what}: {url} answers with status {answer.status}", remedy="try later")
+    return answer
 
 
 def _is(data: bytes, algorithm: str, digits: str) -> bool:

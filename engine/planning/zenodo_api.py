@@ -58,37 +58,32 @@ class Zenodo:
             CredentialExpired: the token is not accepted.
             Unavailable: Zenodo does not answer, or not what it documents.
         """
-        import http.client  # not for a file: it would cost every command 10 ms
-        import urllib.error
-        import urllib.request
+        from engine import http  # not for a file: it would cost every command 10 ms
 
-        plain = isinstance(body, bytes)
-        kind = "application/octet-stream" if plain else "application/json"
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        headers = {"User-Agent": "grid-engine", "Content-Type": kind}
-        request = urllib.request.Request(self.url(path), data, headers, method=method)  # noqa: S310 - see url
-        if self._token:
-            request.add_unredirected_header("Authorization", f"Bearer {self._token}")
+        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see url
-                content = answer.read(LARGEST + 1)
-        except urllib.error.HTTPError as error:
-            with error:
-                self._refused(error.code, _read(error), what)
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
+            answer = http.request(
+                self.url(path),
+                method=method,
+                data=body if isinstance(body, bytes) or body is None else json.dumps(body).encode(),
+                headers={"Content-Type": kind},
+                credential=f"Bearer {self._token}" if self._token else "",
+                timeout=TIMEOUT_S,
+                largest=LARGEST,
+                redirects=True,
+            )
+        except http.NoAnswer as error:
             raise Unavailable(
-                f"{what}: {self.endpoint} does not answer: {self._shown(str(reason))}", remedy="try later"
+                f"{what}: {self.endpoint} does not answer: {self._shown(str(error))}", remedy="try later"
             ) from None
-        if not content:
-            return {}
-        found = _object(content)
+        found = answer.fields() if answer.content else {}
+        if answer.status >= 300:
+            self._refused(answer.status, found or {}, what)
         if found is None:
             raise Unavailable(f"{what}: {self.endpoint} answers with something else than an object")
         return found
 
-    def _refused(self, status: int, content: bytes, what: str) -> NoReturn:
-        body = _object(content) or {}
+    def _refused(self, status: int, body: Mapping[str, Any], what: str) -> NoReturn:
         words = self._shown("; ".join([str(body.get("message", "")), *_faults(body.get("errors"))]))
         if status == 401:
             raise CredentialExpired(
@@ -109,19 +104,3 @@ def _faults(errors: Any) -> list[str]:
     """List what is wrong with which field, as Zenodo says it."""
     found = errors if isinstance(errors, list) else []
     return [f"{one.get('field', '')}: {one.get('message', '')}" for one in found if isinstance(one, dict)]
-
-
-def _read(answer: Any) -> bytes:
-    try:
-        content: bytes = answer.read(LARGEST)
-    except OSError:
-        return b""
-    return content
-
-
-def _object(content: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

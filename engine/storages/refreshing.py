@@ -8,19 +8,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 from engine.clock import Clock
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
-from engine.storages.credentials import BearerToken, Expires, Kind, Secret
+from engine.http import NoAnswer, request
+from engine.storages.credentials import Expires, Kind, Secret, BearerToken
 from engine.storages.expiry import expiry_of_token
 from wrappers.transfer.trust import Trust
 
@@ -28,8 +25,6 @@ NEAR_S = 60.0
 """Seconds before its end from which on a token is made anew."""
 OFTEN_S = 240.0
 """Seconds after which a session is told, at the latest, that somebody still needs it."""
-_TIMEOUT_S = 20.0
-_LARGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +115,15 @@ class RefreshedToken:
         form = {"grant_type": "refresh_token", "refresh_token": held.refresh_token}
         if held.client_id:
             form["client_id"] = held.client_id
-        request = urllib.request.Request(self._url, urlencode(form).encode())  # noqa: S310 - of the settings
-        context: ssl.SSLContext | None = Trust(self._authorities).context()
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S, context=context) as answer:  # noqa: S310
-                found = json.loads(answer.read(_LARGEST))
-        except urllib.error.HTTPError as error:
-            error.close()
-            if error.code in (400, 401, 403):
-                raise self._ended(f"its provider answers with status {error.code}") from None
-            raise Unavailable(f"{self.name}: its provider answers with status {error.code}") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", None) or type(error).__name__
-            raise Unavailable(f"{self.name}: its provider does not answer: {reason}") from None
-        return found if isinstance(found, dict) else {}
+            answer = request(self._url, form=form, context=Trust(self._authorities).context())
+        except NoAnswer as error:
+            raise Unavailable(f"{self.name}: its provider does not answer: {error}") from None
+        if answer.status in (400, 401, 403):
+            raise self._ended(f"its provider answers with status {answer.status}")
+        if answer.status >= 300:
+            raise Unavailable(f"{self.name}: its provider answers with status {answer.status}")
+        return answer.fields() or {}
 
     def _ended(self, why: str) -> CredentialExpired:
         return CredentialExpired(

@@ -7,15 +7,13 @@ travels; and neither proxies nor passwords ever do.
 
 from __future__ import annotations
 
-import json
 import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
-from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from engine.clock import Clock
 from engine.errors import BadRequest, Unavailable
+from engine.http import NoAnswer, request
 from engine.storages.credentials import BearerToken
 from engine.storages.expiry import claims_of_token, expiry_of_token
 from engine.storages.sections import StorageSettings
@@ -24,8 +22,6 @@ from wrappers.wire import Grant
 
 _EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 _ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105 - the name of a kind
-_TIMEOUT_S = 20.0
-_LARGEST = 1 << 20
 _SCOPES = {"GET": ("storage.read",), "PUT": ("storage.modify", "storage.read")}
 _BY_ITSELF = "worker nodes show there what they have themselves"
 
@@ -104,22 +100,14 @@ def _request(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -
     """Read the JSON object at an https URL, to which a form may be sent. Redirects would take the token
     along, and are not followed.
     """
-    body = urlencode(form).encode("ascii") if form else None
-    request = urllib.request.Request(url, body, {"Accept": "application/json"})  # noqa: S310 - https, checked
-    handlers = (urllib.request.HTTPSHandler(context=secure), _RefuseRedirects())
+    host = urlsplit(url).netloc
     try:
-        with urllib.request.build_opener(*handlers).open(request, timeout=_TIMEOUT_S) as answer:
-            fields = json.loads(answer.read(_LARGEST))
-    except urllib.error.HTTPError as error:
-        error.close()
-        kind = Unavailable if error.code >= 500 or error.code == 429 else BadRequest
-        raise kind(f"{request.host}: HTTP status {error.code} for a token") from None
-    except (OSError, ValueError) as error:
-        words = getattr(error, "reason", None) or getattr(error, "strerror", None) or type(error).__name__
-        raise Unavailable(f"{request.host} gives no token: {words}") from None
-    return fields if isinstance(fields, dict) else {}
-
-
-class _RefuseRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: object) -> None:
-        """None: the redirect is an error."""
+        answer = request(url, form=form, headers={"Accept": "application/json"}, context=secure)
+    except NoAnswer as error:
+        raise Unavailable(f"{host} gives no token: {error}") from None
+    if answer.status >= 300:
+        kind = Unavailable if answer.status >= 500 or answer.status == 429 else BadRequest
+        raise kind(f"{host}: HTTP status {answer.status} for a token")
+    if (found := answer.fields()) is None:
+        raise Unavailable(f"{host} gives no token: its answer is no JSON object")
+    return found

@@ -48,8 +48,10 @@ PARTS = {
     "engine/clock.py": "time",
     "engine/ids.py": "names of things",
     "engine/holder.py": "which process holds the lease, and whether it lives",
+    "engine/http.py": "requests to services over HTTP",
     "engine/log.py": "the daemon's log",
     "engine/terminal.py": "how our programs print, and how their commands end",
+    "engine/units.py": "amounts of bytes, as people write and read them",
     "engine/xdg.py": "where files of a user belong",
     "wrappers": "what runs on a worker node; the standard library of Python 3.6",
     "cvmfs_deploy": "publishes images on CVMFS",
@@ -62,6 +64,7 @@ SHARED = {
     "engine.clock",
     "engine.ids",
     "engine.usecases",
+    "wrappers.backoff",
     "wrappers.wire",
     "wrappers.causes",
     "wrappers.containers",
@@ -74,14 +77,46 @@ TRANSFER_WORDS = {
     "wrappers.transfer.checksums",
     "wrappers.transfer.digest",
     "wrappers.transfer.errors",
+    "wrappers.transfer.proxies",
     "wrappers.transfer.redact",
     "wrappers.transfer.source",
     "wrappers.transfer.tree",
 }
-"""What nodes and engine must do alike: sum bytes, read checksums, cut secrets, pack directories."""
+"""What nodes and engine must do alike: sum bytes, know this machine, cut secrets, pack directories."""
+
+NODE_WORDS = {
+    "wrappers.backoff",
+    "wrappers.causes",
+    "wrappers.prctl",
+    "wrappers.wire",
+    "wrappers.containers.errors",
+    "wrappers.containers.programs",
+    "wrappers.containers.remote",
+    "wrappers.containers.timed",
+    "wrappers.containers.tree",
+    "wrappers.node.failure",
+    "wrappers.node.files",
+    "wrappers.node.names",
+    "wrappers.node.procfs",
+}
+"""The lowest layer of the wrapper: what it says, and how it looks at the machine that it runs on."""
+
+TRANSFER = {"wrappers.transfer", "wrappers.dirac_bridge", "wrappers.containers.directory_cache"}
+RUNTIMES = {"wrappers.runtimes", "wrappers.containers", *TRANSFER}
+NODE = {"wrappers.node", "wrappers.dirac", *RUNTIMES}
 
 MAY_IMPORT = {
     "wrappers": {"wrappers"},
+    # from the lowest layer of the wrapper to the highest
+    **{f"{name.replace('.', '/')}.py": NODE_WORDS for name in sorted(NODE_WORDS)},
+    "wrappers/dirac_bridge": {"wrappers.dirac_bridge"},  # it runs in the Python of a DIRAC client
+    "wrappers/containers/directory_cache.py": NODE_WORDS,
+    "wrappers/transfer": {*TRANSFER, *NODE_WORDS},
+    "wrappers/containers": {"wrappers.containers", *TRANSFER, *NODE_WORDS},
+    "wrappers/dirac": {"wrappers.dirac", *TRANSFER, *NODE_WORDS},
+    "wrappers/runtimes": {*RUNTIMES, *NODE_WORDS},
+    "wrappers/node": {*NODE, *NODE_WORDS},
+    "wrappers/serve": {"wrappers.serve", *NODE, *NODE_WORDS},
     # the publication tool runs without an engine: it shares the words for failures, and how images are pulled
     "cvmfs_deploy": {
         "cvmfs_deploy",
@@ -89,24 +124,28 @@ MAY_IMPORT = {
         "engine.errors",
         "engine.clock",
         "engine.terminal",
+        "engine.units",
         "wrappers.containers",
     },
     "engine/terminal.py": {"engine.errors", "engine.xdg"},
+    "engine/units.py": set(),
     "engine/xdg.py": set(),
     # a back-end's class says what its section of the settings holds
     "engine/settings": {"engine.settings", "engine.plugins", "engine.xdg", "engine.errors", "engine.ports"},
     "engine/errors.py": set(),
+    "engine/http.py": set(),
     "engine/clock.py": set(),
     "engine/ids.py": set(),
     "engine/usecases.py": {"engine.domain", "engine.errors"},
     "engine/ports.py": {"engine.domain", *SHARED},
     "engine/domain": {"engine.domain", *(SHARED - {"engine.ids"})},
-    "engine/planning": {"engine.planning", "engine.domain", *SHARED},
+    "engine/planning": {"engine.planning", "engine.domain", "engine.http", *SHARED},
     "engine/store": {"engine.store", "engine.domain", *SHARED},
     "engine/reconcile": {"engine.reconcile", "engine.store", *CORE, *SHARED},
     "engine/dirac": {"engine.dirac", "engine.settings.dirac", "wrappers.dirac_bridge", *CORE, *SHARED},
     "engine/backends": {
         "engine.backends",
+        "engine.http",
         "engine.dirac",
         "engine.settings",
         "engine.xdg",
@@ -116,6 +155,7 @@ MAY_IMPORT = {
     },
     "engine/app": {
         "engine.app",
+        "engine.http",
         "engine.settings",
         "engine.planning",
         "engine.reconcile",
@@ -157,6 +197,7 @@ MAY_IMPORT = {
         "engine.planning",  # expanding and linting need no engine
         "engine.settings",
         "engine.terminal",
+        "engine.units",
         "engine.wiring",
         "engine.xdg",
         "engine.domain",
@@ -174,7 +215,14 @@ MAY_IMPORT = {
     "engine/plugins.py": {"engine.errors"},
     "engine/testing": {"engine.testing", "wrappers.transfer.checksums", *CORE, *SHARED},
     "engine/client": {"engine.client", "engine.domain.job", *SHARED},
-    "engine/storages": {"engine.storages", "engine.dirac", "wrappers.transfer", *CORE, *SHARED},
+    "engine/storages": {
+        "engine.storages",
+        "engine.dirac",
+        "engine.http",
+        "wrappers.transfer",
+        *CORE,
+        *SHARED,
+    },
 }
 """For each part, the prefixes of our own modules that it may import; what is not here may import all."""
 

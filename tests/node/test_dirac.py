@@ -29,6 +29,7 @@ from tests.node.conftest import Site, outputs, pythons
 from tests.services.diracx import Diracx
 from tests.services.unreliable import Trouble, Way, unreliable
 from wrappers import wire
+from wrappers.containers import programs
 from wrappers.dirac import client, credential, diracx
 from wrappers.dirac.job import GridJob
 from wrappers.dirac.watchdog import NAME, Switch
@@ -339,10 +340,10 @@ def installed(site: Site) -> Path:
 
 
 def test_without_a_token_dirac_is_told_by_its_client(site: Site, installed: Path) -> None:
-    by_path = client.python_of(site.environment)
-    bundled = client.python_of({"DIRACOS": str(site.root / "client"), "PATH": "/usr/bin"})
+    by_path = programs.dirac_python(site.environment)
+    bundled = programs.dirac_python({"DIRACOS": str(site.root / "client"), "PATH": "/usr/bin"})
     assert by_path == bundled == str(site.root / "client" / "bin" / "python")
-    assert client.python_of({"PATH": "/usr/bin:/bin"}) is None
+    assert programs.dirac_python({"PATH": "/usr/bin:/bin"}) is None
     door = client.DiracClient(by_path, "42", site.environment)
     assert not door.say("running the tool")
     assert installed.read_text() == "42 grid-engine running the tool\n"

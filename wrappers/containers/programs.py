@@ -3,7 +3,7 @@
 import glob
 import os
 import shutil
-from typing import Iterable, Optional
+from typing import Iterable, Mapping, Optional
 
 from wrappers.containers.timed import at, responds
 
@@ -25,3 +25,18 @@ def newest(patterns: Iterable[str]) -> str:
         if found:
             return str(found[0])
     return ""
+
+
+def dirac_python(environment: Mapping[str, str]) -> Optional[str]:
+    """Find the Python of DIRAC's client: of its DIRACOS, or the one that its commands begin with."""
+    bundled = environment.get("DIRACOS", "")
+    if bundled and responds(bundled) and os.access(os.path.join(bundled, "bin", "python"), os.X_OK):
+        return os.path.join(bundled, "bin", "python")
+    command = which("dirac-proxy-info", environment.get("PATH", os.defpath))
+    try:
+        with open(command, "rb") as file:
+            first = file.readline(1000).decode("utf-8", "replace").strip()
+    except OSError:
+        return None
+    program = first[2:].strip() if first.startswith("#!") else ""
+    return program if "python" in os.path.basename(program) and os.access(program, os.X_OK) else None

@@ -3,12 +3,8 @@
 Signs of life are left to DIRAC's watchdog there: a client that stays would take 150 MB of the job's memory.
 """
 
-import os
 import subprocess
-from typing import Mapping, Optional
-
-from wrappers.containers.programs import which
-from wrappers.containers.timed import responds
+from typing import Mapping
 
 TIMEOUT_S = 120.0  # seconds: the client is loaded from CVMFS, and looks for its services
 
@@ -59,18 +55,3 @@ class DiracClient:
     def beat(self) -> bool:
         """DIRAC's own watchdog does that."""
         return False
-
-
-def python_of(environment: Mapping[str, str]) -> Optional[str]:
-    """Find the Python of DIRAC's client: of its DIRACOS, or the one that its commands begin with."""
-    bundled = environment.get("DIRACOS", "")
-    if bundled and responds(bundled) and os.access(os.path.join(bundled, "bin", "python"), os.X_OK):
-        return os.path.join(bundled, "bin", "python")
-    command = which("dirac-proxy-info", environment.get("PATH", os.defpath))
-    try:
-        with open(command, "rb") as file:
-            first = file.readline(1000).decode("utf-8", "replace").strip()
-    except OSError:
-        return None
-    program = first[2:].strip() if first.startswith("#!") else ""
-    return program if "python" in os.path.basename(program) and os.access(program, os.X_OK) else None

@@ -67,6 +67,7 @@ def _status_reporter(node: wire.Node, environment: Mapping[str, str]) -> Any:
 
 def _status_service(node: wire.Node, environment: Mapping[str, str]) -> Optional[Callable[[], Any]]:
     """Make the way to report to DIRAC: a token of DiracX, else DIRAC's client."""
+    from wrappers.containers.programs import dirac_python
     from wrappers.dirac import client, credential
 
     job = environment["JOBID"]
@@ -80,5 +81,5 @@ def _status_service(node: wire.Node, environment: Mapping[str, str]) -> Optional
             return DiracX(found, job, node.authorities)
 
         return make
-    python = client.python_of(environment)
+    python = dirac_python(environment)
     return (lambda: client.DiracClient(str(python), job, environment)) if python else None

@@ -8,7 +8,7 @@ from typing import Any, Dict
 from urllib.parse import unquote, urlsplit
 
 from wrappers import dirac_bridge
-from wrappers.dirac.client import python_of
+from wrappers.containers.programs import dirac_python
 from wrappers.dirac_bridge import answers
 from wrappers.dirac_bridge.line import MARK, ONCE
 from wrappers.transfer import programs
@@ -24,7 +24,7 @@ _KINDS = {answers.REFUSED: Permanent, answers.ABSENT: NotHere, answers.CREDENTIA
 
 def available() -> bool:
     """Say whether this machine has a DIRAC client."""
-    return python_of(os.environ) is not None
+    return dirac_python(os.environ) is not None
 
 
 def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
@@ -89,7 +89,7 @@ def _ask(tools: TransferTools, permit: UrlAccess, verb: str, arguments: Dict[str
     Raises:
         TransferError: what it says is wrong, or it says nothing.
     """
-    python = python_of(os.environ)
+    python = dirac_python(os.environ)
     if python is None:
         raise Permanent(f"{permit.url}: this node has no DIRAC client")
     question = json.dumps({"id": 1, "verb": verb, "arguments": arguments}) + "\n"

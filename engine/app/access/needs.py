@@ -5,15 +5,12 @@ Asked while an execution is planned: a job that could not fetch its first byte i
 
 from __future__ import annotations
 
-import http.client
-import ipaddress
-import json
-import ssl
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from engine.errors import BadRequest, SettingsError, Unavailable
 from engine.settings.service import ApiSection
+from wrappers.transfer.proxies import is_loopback
 
 SERVICE = "grid-engine"
 """What `/health` calls itself."""
@@ -24,7 +21,6 @@ _PRESIGNED = {
     "shanoir": "shanoir: URLs need fresh tokens from the engine, which keeps the user's session",
 }
 _SETTING = "set api.public_url to where worker nodes reach `engine serve`, e.g. https://engine.example.org"
-_TIMEOUT_S = 10.0
 
 
 def embedded_url(api: ApiSection) -> str:
@@ -47,7 +43,7 @@ def public_url(api: ApiSection) -> str:
         raise SettingsError(
             f"setting api.public_url: {api.public_url} is no plain http(s) URL", remedy=_SETTING
         )
-    if url.scheme == "http" and not _is_loopback(url.hostname):
+    if url.scheme == "http" and not is_loopback(url.hostname):
         raise SettingsError(
             f"setting api.public_url: {api.public_url} would have claims and tokens readable on the way",
             remedy="use https; a reverse proxy in front of `engine serve` can speak it",
@@ -103,40 +99,14 @@ def check_reachable(api: ApiSection) -> None:
         SettingsError: the URL cannot be one, or something else answers there.
         Unavailable: nothing answers.
     """
-    url = urlsplit(public_url(api))
+    from engine import http  # only where something must be asked
+
     remedy = "start `engine serve`, or see that api.public_url leads to it"
     try:
-        service = _service(url.scheme, url.netloc, f"{url.path}/health")
-    except (OSError, http.client.HTTPException) as error:
-        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise Unavailable(f"no engine answers at {api.public_url}: {words}", remedy=remedy) from None
-    if service != SERVICE:
+        answer = http.request(f"{public_url(api)}/health", timeout=10.0, within=60.0, direct=True)
+    except http.NoAnswer as error:
+        raise Unavailable(f"no engine answers at {api.public_url}: {error}", remedy=remedy) from None
+    if (answer.fields() or {}).get("service") != SERVICE:
         raise SettingsError(
             f"setting api.public_url: what answers at {api.public_url} is no engine", remedy=remedy
         )
-
-
-def _service(scheme: str, netloc: str, path: str) -> str:
-    connection = (
-        http.client.HTTPSConnection(netloc, timeout=_TIMEOUT_S, context=ssl.create_default_context())
-        if scheme == "https"
-        else http.client.HTTPConnection(netloc, timeout=_TIMEOUT_S)
-    )
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse().read(4096)
-    finally:
-        connection.close()
-    try:
-        fields = json.loads(answer)
-    except ValueError:
-        return ""
-    return str(fields.get("service", "")) if isinstance(fields, dict) else ""
-
-
-def _is_loopback(host: str) -> bool:
-    """Say whether a name or address is this machine's loopback, which nobody else hears."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")

@@ -7,14 +7,10 @@ from __future__ import annotations
 import json
 import re
 import ssl
-import time
-import urllib.error
-import urllib.request
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from http.client import HTTPResponse
 from threading import BoundedSemaphore, Lock, Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +23,7 @@ from engine.app.portal.users import Users
 from engine.clock import Clock
 from engine.domain.account import Account
 from engine.errors import Unavailable
+from engine.http import request
 from engine.settings.service import IssuerSection
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -40,8 +37,6 @@ _OLDEST_S = 86_400.0
 _TIMEOUT_S = 10.0
 _WAITING = 4
 """Requests that wait for keys at a time; others are told to come again."""
-_LARGEST = 1 << 20
-_PIECE = 64 << 10
 _SUBJECT = re.compile(r"[\x20-\x7e]{1,255}")
 """As OpenID Connect Core 1.0 has it, section 2."""
 
@@ -190,29 +185,11 @@ class _Provider:
 
     def _get(self, url: str) -> dict[str, Any]:
         context = ssl.create_default_context(cafile=self.section.authorities or None)
-        opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=context))
-        with opener.open(url, timeout=_TIMEOUT_S) as answer:
-            found = json.loads(_whole(answer, time.monotonic() + _TIMEOUT_S))
-        if not isinstance(found, dict):
-            raise TypeError("an object is needed")
+        answer = request(url, context=context, timeout=_TIMEOUT_S, within=_TIMEOUT_S)
+        found = answer.fields()
+        if answer.status != 200 or found is None:
+            raise ValueError(f"{url} answers with status {answer.status}, and an object is needed")
         return found
-
-
-def _whole(answer: HTTPResponse, until: float) -> bytes:
-    """Read a document that comes in time: byte by byte, a provider would keep a thread for ever.
-
-    Raises:
-        TimeoutError: it does not.
-        ValueError: it is too large.
-    """
-    found = bytearray()
-    while piece := answer.read1(_PIECE):
-        found += piece
-        if len(found) > _LARGEST:
-            raise ValueError("its answer is too large")
-        if time.monotonic() > until:
-            raise TimeoutError("its answer does not end")
-    return bytes(found)
 
 
 def _readable(documents: Any) -> KeySet:
@@ -229,13 +206,6 @@ def _readable(documents: Any) -> KeySet:
     if not keys:
         raise ValueError("none of its keys can be read")
     return KeySet(keys)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Keys are taken from where the provider says, not from where somebody on the way sends us."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Refuse."""
 
 
 def _issuer(token: str) -> str:
