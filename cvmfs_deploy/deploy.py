@@ -31,11 +31,11 @@ from cvmfs_deploy.published import (
     look,
 )
 from cvmfs_deploy.settings import DeploySettings
-from cvmfs_deploy.units import size_text
 from cvmfs_deploy.wanted import WantedImage
 from engine.clock import Clock, SystemClock, iso
 from engine.errors import EngineError, Unavailable
 from engine.terminal import counted
+from engine.units import size_text
 from wrappers.containers import cvmfs
 from wrappers.containers.errors import CorruptImage
 from wrappers.containers.tree import remove

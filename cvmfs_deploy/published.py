@@ -171,20 +171,8 @@ def _recovered(key: str, image: PublishedImage) -> Name:
 
 def image_of(record: ContainerRecord, grace: float = 30 * 86400.0) -> PublishedImage:
     """Make an entry of the index from a container directory's own record."""
-    return PublishedImage(
-        digest=record.digest,
-        reference=record.reference,
-        platform=record.platform,
-        source=record.source,
-        size=record.size,
-        entries=record.entries,
-        compressed=record.compressed,
-        layers=record.layers,
-        published=record.created,
-        tool=record.tool,
-        index=record.index,
-        grace=grace,
-    )
+    shared = {name: getattr(record, name) for name in PublishedImage.model_fields if hasattr(record, name)}
+    return PublishedImage(**shared, published=record.created, grace=grace)
 
 
 def adopted(seen: PublishedRepository, now: float) -> Index:

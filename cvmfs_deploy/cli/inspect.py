@@ -9,8 +9,8 @@ import typer
 from cvmfs_deploy.cli import show
 from cvmfs_deploy.cli.session import session
 from cvmfs_deploy.lock import holder
-from cvmfs_deploy.units import size_text
 from engine.clock import iso
+from engine.units import size_text
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -11,7 +11,7 @@ from cvmfs_deploy.deploy import DeployOutcome, PublishDestination, carry_out
 from cvmfs_deploy.failures import exit_code
 from cvmfs_deploy.plan import DeployPlan
 from cvmfs_deploy.published import PublishedRepository
-from cvmfs_deploy.units import size_text
+from engine.units import size_text
 
 
 def do(destination: PublishDestination, plan: DeployPlan, as_json: bool) -> None:

@@ -12,9 +12,10 @@ from cvmfs_deploy.cli.session import session
 from cvmfs_deploy.deploy import PublishDestination
 from cvmfs_deploy.index import Index
 from cvmfs_deploy.published import unknown_trees
-from cvmfs_deploy.units import seconds_of, size_text
+from cvmfs_deploy.units import seconds_of
 from cvmfs_deploy.wishlist import BY_HAND
 from engine.errors import BadRequest, NotFound
+from engine.units import size_text
 
 _TOOLS_GRACE_S = 30 * 86400.0  # seconds
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -16,10 +16,10 @@ from cvmfs_deploy.index import Index
 from cvmfs_deploy.layers import Layers
 from cvmfs_deploy.plan import DeployPlan, make
 from cvmfs_deploy.sources.registry import RegistrySource
-from cvmfs_deploy.units import size_text
 from cvmfs_deploy.wanted import resolve
 from cvmfs_deploy.wishlist import WishList, from_descriptors, load
 from engine.errors import BadRequest
+from engine.units import size_text
 
 ListArgument = Annotated[Path | None, typer.Argument(help="The wish-list, a YAML file.")]
 Descriptors = Annotated[

@@ -16,7 +16,7 @@ from pathlib import Path
 from cvmfs_deploy import log
 from cvmfs_deploy.settings import DeploySettings
 from cvmfs_deploy.sources import udocker
-from cvmfs_deploy.units import size_text
+from engine.units import size_text
 from wrappers.containers import credentials
 from wrappers.containers.blobs import Blob, scope_of
 from wrappers.containers.errors import ImageMissing, RegistryDown

@@ -21,6 +21,21 @@ class RangeReply:
     start: int
     stop: int
 
+    @property
+    def has_content(self) -> bool:
+        """Whether bytes of the file are sent."""
+        return self.status in (200, 206)
+
+    def headers(self, size: int, tag: str) -> dict[str, str]:
+        """Return what an answer says of the file and of this piece."""
+        found = {"Accept-Ranges": "bytes", **({"ETag": tag} if tag else {})}
+        if self.status in (206, 416):
+            which = f"{self.start}-{self.stop - 1}" if self.has_content else "*"
+            found["Content-Range"] = f"bytes {which}/{size}"
+        if self.has_content:
+            found["Content-Length"] = str(self.stop - self.start)
+        return found
+
 
 def etag(found: os.stat_result) -> str:
     """Name this very content."""

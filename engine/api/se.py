@@ -252,20 +252,13 @@ class StorageElement:
             piece, found = opened.piece, opened.found
             headers = {
                 **_KIND,
-                "Accept-Ranges": "bytes",
-                "ETag": ranges.etag(found),
+                **piece.headers(found.st_size, ranges.etag(found)),
                 "Last-Modified": formatdate(found.st_mtime, usegmt=True),
                 **({"Digest": opened.digest} if opened.digest else {}),
             }
-            if piece.status in (304, 412):
+            if not piece.has_content:
                 return await answer(send, Reply(piece.status, headers))
-            if piece.status == 416:
-                return await answer(
-                    send, Reply(416, {**headers, "Content-Range": f"bytes */{found.st_size}"})
-                )
-            if piece.status == 206:
-                headers["Content-Range"] = f"bytes {piece.start}-{piece.stop - 1}/{found.st_size}"
-            await begin(send, piece.status, {**headers, "Content-Length": str(piece.stop - piece.start)})
+            await begin(send, piece.status, headers)
             if request.method == "HEAD":
                 return await send({"type": "http.response.body", "body": b""})
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from engine.terminal import cell, counted, plain, say, table
+from engine.units import size_text as size
 
-__all__ = ["Warnings", "cell", "counted", "json_line", "plain", "say", "size", "table"]
+__all__ = ["Warnings", "cell", "counted", "json_line", "listing", "plain", "say", "size", "table"]
 
 
 def json_line(value: Any) -> None:
@@ -18,18 +20,19 @@ def json_line(value: Any) -> None:
     print(json.dumps(plain(value), ensure_ascii=ascii, separators=(", ", ": ")))
 
 
+def listing(
+    found: Iterable[Any], columns: Sequence[str], row: Callable[[Any], Sequence[Any]], *, json: bool
+) -> None:
+    """Print things: a line of JSON each, or a table of their rows."""
+    if not json:
+        table(columns, map(row, found))
+    for one in found if json else ():
+        json_line(one)
+
+
 class Warnings(logging.Handler):
     """The warnings of the engine's parts as lines for people; the daemon has a log instead."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Say it."""
         say(f"engine: {cell(record.getMessage())}")
-
-
-def size(number: float) -> str:
-    """Bytes for people."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvmfs_deploy.units import bytes_of, seconds_of, size_text
+from cvmfs_deploy.units import seconds_of
 from cvmfs_deploy.wishlist import WishList, WishlistEntry, load, version
 from engine.errors import BadRequest
+from engine.units import bytes_of, size_text
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config" / "images.yaml"
 

@@ -145,17 +145,10 @@ class FileBody(Response):
 
     def __init__(self, file: OpenFile, piece: ranges.RangeReply, first: bytes, executor: Executor) -> None:
         headers = {
-            "Accept-Ranges": "bytes",
-            **({"ETag": file.tag} if file.tag else {}),
+            **piece.headers(file.size, file.tag),
             "X-Content-Type-Options": "nosniff",
             "Content-Disposition": "attachment",
         }
-        if piece.status == 206:
-            headers["Content-Range"] = f"bytes {piece.start}-{piece.stop - 1}/{file.size}"
-        if piece.status == 416:
-            headers["Content-Range"] = f"bytes */{file.size}"
-        if piece.status in (200, 206):
-            headers["Content-Length"] = str(piece.stop - piece.start)
         super().__init__(status_code=piece.status, headers=headers, media_type="application/octet-stream")
         self._file, self._piece, self._first, self._executor = file, piece, first, executor
 
@@ -166,7 +159,7 @@ class FileBody(Response):
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )
-            if piece.status not in (200, 206) or scope["method"] == "HEAD":
+            if not piece.has_content or scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
             else:
                 await send_file(send, self._file.read, piece.start, piece.stop, self._first, self._executor)
