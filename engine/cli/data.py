@@ -80,24 +80,17 @@ def get(
     _copy(locations, into, force, json)
 
 
-@app.command("put")
-def put(
-    words: Annotated[list[str], typer.Argument(help="Local files and directories, and where to put them.")],
-    force: Force = False,
-    json: Json = False,
-) -> None:
-    """Bring files and directories of this machine to a storage."""
-    sources, target = _split(words)
-    _copy(sources, target, force, json)
-
-
-@app.command("cp")
+@app.command("put", help="Bring files and directories of this machine to a storage.")
+@app.command(
+    "cp",
+    help="Copy files and directories from anywhere to anywhere; between storages by way of this machine.",
+)
 def copy(
     words: Annotated[list[str], typer.Argument(help="Files and directories, and where to put them.")],
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Copy files and directories from anywhere to anywhere; between storages by way of this machine."""
+    """Copy files and directories."""
     sources, target = _split(words)
     _copy(sources, target, force, json)
 

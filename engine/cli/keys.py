@@ -45,11 +45,8 @@ def list_(json: Json = False) -> None:
         rows = [(platform, None) for platform in connected().platform_keys()]
     else:
         rows = [(found.platform, iso(found.at)) for found in _keys().all()]
-    if not json:
-        show.table(["platform", "registered"], rows)
-        return
-    for platform, at in rows:
-        show.json_line({"platform": platform, "registered": at})
+    found = [{"platform": platform, "registered": at} for platform, at in rows]
+    show.listing(found, ["platform", "registered"], lambda one: [*one.values()], json=json)
 
 
 @app.command()

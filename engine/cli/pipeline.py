@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +16,7 @@ AsOption = Annotated[
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Replace a pipeline of this name and version that was never used.")
 ]
+OFFERED = ["pipeline", "for", "trusted"]
 NoOption = Annotated[bool, typer.Option("--no", help="Trust it no more.")]
 app = typer.Typer(help="Publish Boutiques descriptors as pipelines of the portal.", no_args_is_help=True)
 
@@ -45,22 +47,21 @@ def add(
 def list_(json: Json = False) -> None:
     """Show every pipeline that is offered."""
     pipelines = session.engine.pipelines
-    found = [(one, pipelines.group_names(one)) for one in pipelines.all()]
-    for one, groups in found if json else ():
-        show.json_line(
-            {
-                "identifier": one.identifier,
-                "descriptor": one.descriptor_sha256,
-                "groups": groups,
-                "trusted": one.trusted,
-            }
-        )
-    if not json:
-        rows = [
-            (one.identifier, ", ".join(groups) or "everybody", "yes" if one.trusted else "no")
-            for one, groups in found
-        ]
-        show.table(["pipeline", "for", "trusted"], rows)
+    found = [
+        {
+            "identifier": one.identifier,
+            "descriptor": one.descriptor_sha256,
+            "groups": pipelines.group_names(one),
+            "trusted": one.trusted,
+        }
+        for one in pipelines.all()
+    ]
+    show.listing(found, OFFERED, offered, json=json)
+
+
+def offered(one: Mapping[str, Any]) -> Sequence[str]:
+    """Return the row of a pipeline."""
+    return one["identifier"], ", ".join(one["groups"]) or "everybody", "yes" if one["trusted"] else "no"
 
 
 @app.command()

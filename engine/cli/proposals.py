@@ -50,14 +50,8 @@ def proposals(
     found: Sequence[Mapping[str, Any]] = (
         _users().my_proposals() if mine else administration().proposals(decided=all_)
     )
-    for one in found if json else ():
-        show.json_line(one)
-    if not json:
-        rows = [
-            (one["id"], one["identifier"], one["state"], one.get("user", ""), one["proposed"], one["answer"])
-            for one in found
-        ]
-        show.table(_COLUMNS, rows)
+    keys = ["id", "identifier", "state", "user", "proposed", "answer"]
+    show.listing(found, _COLUMNS, lambda one: [one.get(key, "") for key in keys], json=json)
 
 
 def proposal(

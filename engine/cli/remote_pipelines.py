@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import proposals, show
-from engine.cli.pipeline import AsOption, NoOption, ReplaceOption
+from engine.cli.pipeline import OFFERED, AsOption, NoOption, ReplaceOption, offered
 from engine.cli.remote_session import connected
 from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor
 
@@ -22,11 +22,7 @@ GroupsOption = Annotated[
 
 def pipelines(json_: Json = False) -> None:
     """Show the pipelines that may be used."""
-    found = connected().pipelines()
-    for one in found if json_ else ():
-        show.json_line(one)
-    if not json_:
-        show.table(["pipeline"], [(one["identifier"],) for one in found])
+    show.listing(connected().pipelines(), ["pipeline"], lambda one: [one["identifier"]], json=json_)
 
 
 @pipeline.command()
@@ -49,15 +45,7 @@ def add(
 @pipeline.command("list")
 def pipeline_list(json_: Json = False) -> None:
     """Show every pipeline that is offered, and to whom."""
-    found = connected().published()
-    for one in found if json_ else ():
-        show.json_line(one)
-    if not json_:
-        rows = [
-            (one["identifier"], ", ".join(one["groups"]) or "everybody", "yes" if one["trusted"] else "no")
-            for one in found
-        ]
-        show.table(["pipeline", "for", "trusted"], rows)
+    show.listing(connected().published(), OFFERED, offered, json=json_)
 
 
 @pipeline.command()

@@ -17,13 +17,9 @@ def command(
 ) -> None:
     """Show where jobs ran, what worked there, and which sites rest for a while."""
     found = administration().sites(backend)
-    if json:
-        for view in found:
-            show.json_line(view)
-        return
     columns = ["backend", "site", "state", "succeeded", "failed", "runtimes", "last_failure"]
     names = [column.replace("_", " ") for column in columns]
-    show.table(names, [[one[column] for column in columns] for one in found])
+    show.listing(found, names, lambda one: [one[column] for column in columns], json=json)
 
 
 def login() -> None:

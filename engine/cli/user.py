@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -40,23 +40,13 @@ def add(
 @app.command("list")
 def list_(json: Json = False) -> None:
     """Show every account."""
-    found = administration().users()
-    if json:
-        for one in found:
-            show.json_line(one)
-        return
-    rows = [
-        (
-            one["name"],
-            one["role"],
-            _groups(one["groups"]),
-            "locked" if one["locked"] else "",
-            _identity(one),
-            one["id"],
-        )
-        for one in found
-    ]
-    show.table(["name", "role", "groups", "", "identity", "id"], rows)
+    columns = ["name", "role", "groups", "", "identity", "id"]
+    show.listing(administration().users(), columns, _row, json=json)
+
+
+def _row(one: Mapping[str, Any]) -> Sequence[str]:
+    locked = "locked" if one["locked"] else ""
+    return one["name"], one["role"], _groups(one["groups"]), locked, _identity(one), one["id"]
 
 
 @app.command()
@@ -68,11 +58,8 @@ def key(name: NameArgument, purpose: KeyOption = "key") -> None:
 @app.command()
 def keys(name: NameArgument, json: Json = False) -> None:
     """Show which keys there are; never the keys."""
-    found = administration().user_keys(name)
-    if not json:
-        show.table(["key", "made"], [(one["name"], one["made"]) for one in found])
-    for one in found if json else ():
-        show.json_line({"name": one["name"], "made": one["made"]})
+    found = [{"name": one["name"], "made": one["made"]} for one in administration().user_keys(name)]
+    show.listing(found, ["key", "made"], lambda one: [*one.values()], json=json)
 
 
 @app.command()
@@ -144,11 +131,7 @@ def group_add(name: GroupArgument) -> None:
 @group.command("list")
 def group_list(json: Json = False) -> None:
     """Show every group."""
-    found = administration().groups()
-    if not json:
-        show.table(["name", "id"], [(one["name"], one["id"]) for one in found])
-    for one in found if json else ():
-        show.json_line(one)
+    show.listing(administration().groups(), ["name", "id"], lambda one: (one["name"], one["id"]), json=json)
 
 
 @group.command("join")

@@ -56,10 +56,8 @@ def search(
     from engine.planning.zenodo_records import search as found_on
 
     found: list[dict[str, Any]] = found_on(_zenodo(), " ".join(words or ()), most=most, whole=whole or json)
-    for one in found if json else ():
-        show.json_line(one)
-    if not json:
-        show.table(["id", "title", "description", "downloads"], [tuple(one.values()) for one in found])
+    columns = ["id", "title", "description", "downloads"]
+    show.listing(found, columns, lambda one: tuple(one.values()), json=json)
 
 
 def _zenodo(*, token: bool = False) -> Zenodo:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from wrappers.backoff import Backoff
+
 
 class ProductState(StrEnum):
     """Of a result. While an attempt is still writing, its results are known by its directory only."""
@@ -26,4 +28,4 @@ RETRY_FIRST, RETRY_LONGEST = 30.0, 3600.0
 
 def retry_after(tries: int) -> float:
     """Seconds to wait after the n-th try of a copy failed."""
-    return min(RETRY_FIRST * 2.0 ** max(tries - 1, 0), RETRY_LONGEST)
+    return Backoff(RETRY_FIRST, RETRY_LONGEST).pause(max(tries - 1, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from wrappers.backoff import Backoff
 from wrappers.causes import CAUSES, Cause
 
 
@@ -39,4 +40,4 @@ def try_again(cause: Cause, earlier: int, most: int | None = None) -> float | No
     On a grid the next attempt goes elsewhere (`engine.domain.site`).
     """
     allowed = cause.again if most is None else min(cause.again, most)
-    return cause.delay * 2**earlier if earlier < allowed else None
+    return Backoff(cause.delay).pause(earlier) if earlier < allowed else None

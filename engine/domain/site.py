@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.domain.retry import Failure, cause_of
+from wrappers.backoff import Backoff
 from wrappers.causes import CAUSES, NO, PERHAPS
 
 FIRST_REST_S: Final = 300.0
@@ -93,7 +94,7 @@ def rest(old: SiteRest, here: Sequence[SiteOutcome], others: Sequence[SiteOutcom
     now = here[-1].at
     if now < old.until or not here[-1].cause:
         return old  # what still ends there was sent before it rested
-    return SiteRest(now + min(FIRST_REST_S * 2.0 ** min(old.times, 20), LONGEST_REST_S), old.times + 1)
+    return SiteRest(now + Backoff(FIRST_REST_S, LONGEST_REST_S).pause(old.times), old.times + 1)
 
 
 def at_fault(here: Sequence[SiteOutcome], others: Sequence[SiteOutcome]) -> bool:

@@ -236,18 +236,15 @@ def _placeholders(tool: Tool) -> Iterator[LintFinding]:
 
 
 def _values(tool: Tool) -> Iterator[LintFinding]:
-    for where, text in broken_defaults(tool):
-        yield LintFinding("broken-default", ERROR, where, text)
-    for where, text in empty_ranges(tool):
-        yield LintFinding("empty-range", WARNING, where, text)
-    for where, text in unknown_in_tests(tool):
-        yield LintFinding("broken-test", WARNING, where, text)
-    for where, text in lonely_defaults(tool):
-        yield LintFinding("lonely-default", WARNING, where, text)
-    for where, text in configuration_texts(tool):
-        yield LintFinding("configuration-text", WARNING, where, text)
-    for where, text in absent_texts(tool):
-        yield LintFinding("configuration-line", WARNING, where, text)
+    for rule, level, find in (
+        ("broken-default", ERROR, broken_defaults),
+        ("empty-range", WARNING, empty_ranges),
+        ("broken-test", WARNING, unknown_in_tests),
+        ("lonely-default", WARNING, lonely_defaults),
+        ("configuration-text", WARNING, configuration_texts),
+        ("configuration-line", WARNING, absent_texts),
+    ):
+        yield from (LintFinding(rule, level, where, text) for where, text in find(tool))
 
 
 def _lone_flags(tool: Tool) -> Iterator[LintFinding]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 from engine.domain.tool import (
     ContainerImage,
@@ -16,6 +17,7 @@ from engine.domain.tool import (
     ToolTest,
 )
 
+_T = TypeVar("_T")
 GIGABYTE = 10**9
 
 
@@ -27,14 +29,10 @@ def parse_tool(data: Mapping[str, Any]) -> Tool:
     """
     codes = data.get("error-codes", ())
     variables = data.get("environment-variables", ())
-    return Tool(
-        name=data["name"],
+    return _made(
+        Tool,
+        data,
         version=data["tool-version"],
-        command_line=data["command-line"],
-        description=data.get("description", ""),
-        author=data.get("author", ""),
-        doi=data.get("doi"),
-        shell=data.get("shell", "/bin/sh"),
         image=_image(data["container-image"]) if "container-image" in data else None,
         inputs=tuple(_input(one) for one in data["inputs"]),
         outputs=tuple(_output(one) for one in data.get("output-files", ())),
@@ -43,30 +41,28 @@ def parse_tool(data: Mapping[str, Any]) -> Tool:
         resources=_resources(data.get("suggested-resources", {})),
         environment=tuple((variable["name"], variable["value"]) for variable in variables),
         tests=tuple(_test(one) for one in data.get("tests", ())),
-        tags=data.get("tags", {}),
-        custom=data.get("custom", {}),
     )
 
 
+def _made(cls: type[_T], one: Mapping[str, Any], **others: Any) -> _T:
+    """Make a dataclass of the keys that are called as its fields, with dashes; `others` are fields whose keys
+    are called otherwise, or hold something else.
+    """
+    kind: Any = cls
+    names = [field.name for field in fields(kind) if field.name not in others]
+    return cls(**{name: one[key] for name in names if (key := name.replace("_", "-")) in one}, **others)
+
+
 def _input(one: Mapping[str, Any]) -> ToolInput:
-    return ToolInput(
-        id=one["id"],
+    return _made(
+        ToolInput,
+        one,
         type=InputType(one["type"]),
-        name=one["name"],
-        description=one.get("description", ""),
-        list=one.get("list", False),
-        optional=one.get("optional", False),
         value_key=one.get("value-key") or None,
         flag=one.get("command-line-flag"),
         flag_separator=one.get("command-line-flag-separator", " "),
-        list_separator=one.get("list-separator", " "),
         default=one.get("default-value"),
         choices=tuple(one.get("value-choices", ())),
-        integer=one.get("integer", False),
-        minimum=one.get("minimum"),
-        maximum=one.get("maximum"),
-        exclusive_minimum=one.get("exclusive-minimum", False),
-        exclusive_maximum=one.get("exclusive-maximum", False),
         min_entries=one.get("min-list-entries", 0),
         max_entries=one.get("max-list-entries") or None,  # bosh takes 0 as no limit
         requires=tuple(one.get("requires-inputs", ())),
@@ -80,16 +76,12 @@ def _input(one: Mapping[str, Any]) -> ToolInput:
 def _output(one: Mapping[str, Any]) -> ToolOutput:
     conditions = one.get("conditional-path-template", ())
     lines = one.get("file-template")
-    return ToolOutput(
-        id=one["id"],
-        name=one["name"],
-        description=one.get("description", ""),
-        path_template=one.get("path-template"),
+    return _made(
+        ToolOutput,
+        one,
         conditional_path_template=tuple(next(iter(condition.items())) for condition in conditions),
         stripped_extensions=tuple(one.get("path-template-stripped-extensions", ())),
         file_template=tuple(lines) if lines else None,
-        list=one.get("list", False),
-        optional=one.get("optional", False),
         value_key=one.get("value-key") or None,
         flag=one.get("command-line-flag"),
         flag_separator=one.get("command-line-flag-separator", " "),
@@ -98,27 +90,12 @@ def _output(one: Mapping[str, Any]) -> ToolOutput:
 
 
 def _group(one: Mapping[str, Any]) -> InputGroup:
-    return InputGroup(
-        id=one["id"],
-        members=tuple(one["members"]),
-        name=one.get("name", ""),
-        mutually_exclusive=one.get("mutually-exclusive", False),
-        one_is_required=one.get("one-is-required", False),
-        all_or_none=one.get("all-or-none", False),
-    )
+    return _made(InputGroup, one, members=tuple(one["members"]))
 
 
 def _image(one: Mapping[str, Any]) -> ContainerImage:
-    return ContainerImage(
-        type=one["type"],
-        image=one.get("image", ""),
-        index=one.get("index"),
-        url=one.get("url", ""),
-        hash=one.get("container-hash"),
-        options=tuple(one.get("container-opts", ())),
-        entrypoint=one.get("entrypoint", False),
-        working_directory=one.get("working-directory"),
-    )
+    options = tuple(one.get("container-opts", ()))
+    return _made(ContainerImage, one, hash=one.get("container-hash"), options=options)
 
 
 def _resources(one: Mapping[str, Any]) -> Resources:

@@ -13,6 +13,7 @@ from engine.reconcile.context import log
 from engine.store import alerts, events, outbox
 from engine.store.attempts import Attempt
 from engine.store.outbox import Due
+from wrappers.backoff import Backoff
 
 LONGEST_PAUSE_S = 300.0
 """Seconds between two tries at most."""
@@ -33,10 +34,8 @@ def note(
     """Write when each is tried again, and have everybody know what it waits for. `again` is the first pause
     in seconds; each is twice as long as the one before.
     """
-    until = {
-        item.submission_id: now + min(again * 2.0 ** min(item.tries, 16), LONGEST_PAUSE_S)
-        for item in postponed
-    }
+    pauses = Backoff(again, LONGEST_PAUSE_S)
+    until = {item.submission_id: now + pauses.pause(item.tries) for item in postponed}
     outbox.postpone(connection, Effect.COLLECT, until)
     for execution_id in {item.execution_id for item in over if item.tries} - {
         item.execution_id for item in postponed

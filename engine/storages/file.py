@@ -15,7 +15,7 @@ from typing import BinaryIO
 from engine.domain.file_urls import to_path, to_url
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ports import Progress, Stat, StorageCapabilities
-from engine.storages.files import part_name
+from engine.storages.files import arriving, part_name
 from engine.storages.holes import copy_file
 from engine.storages.sections import UNCONFIGURED, StorageSettings
 from wrappers.containers.tree import remove_all
@@ -117,7 +117,7 @@ class FileStorage:
     def put(self, data: bytes, url: str) -> None:
         """Write a small file."""
         path = to_path(url)
-        with _clear(url), _replacing(path) as part:
+        with _clear(url), arriving(path) as part:
             part.write_bytes(data)
             self._written.add(path)
 
@@ -127,7 +127,7 @@ class FileStorage:
         with _clear(url):
             path.parent.mkdir(parents=True, exist_ok=True)
             if keep or not _replaced(source, path):
-                with _replacing(path) as part:
+                with arriving(path) as part:
                     _copy(source, part, progress)
             elif progress:
                 progress(path.stat().st_size)
@@ -153,7 +153,7 @@ class FileStorage:
                 copy = partial(_copy, progress=progress, copy=_copy_whole)
                 shutil.copytree(path, into, symlinks=True, dirs_exist_ok=True, copy_function=copy)
             else:
-                with _replacing(into) as part:
+                with arriving(into) as part:
                     _copy(path, part, progress)
 
     def open(self, url: str) -> AbstractContextManager[BinaryIO]:
@@ -244,18 +244,6 @@ def _copy_across(old: Path, new: Path) -> None:
         remove_all(old)
     else:
         old.unlink()
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(part_name())
-    try:
-        yield part
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import urllib.parse
 from typing import Callable, Dict, NamedTuple, Optional
 
 from wrappers import causes
+from wrappers.backoff import Backoff
 from wrappers.containers import challenges
 from wrappers.containers.credentials import Login
 from wrappers.containers.errors import RegistryDown
@@ -86,7 +87,7 @@ class Transport:
 
     def wait(self, attempt: int, at_least: float = 0.0) -> None:
         """Pause before the try after number `attempt`; many nodes must not come back together."""
-        planned = min(self.retry_budget.first_wait * 2**attempt, self.retry_budget.longest_wait)
+        planned = Backoff(self.retry_budget.first_wait, self.retry_budget.longest_wait).pause(attempt)
         self._sleep(max(at_least, planned) * random.uniform(1.0, 1.5))  # noqa: S311 - jitter, not a secret
 
     def _once(self, url: str, scope: str, headers: Dict[str, str]) -> Answer:

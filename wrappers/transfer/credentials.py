@@ -20,8 +20,6 @@ from wrappers.transfer.url_access import UrlAccess
 
 _TLS = ("https", "davs", "roots", "xroots")
 _NO_GRANT = "only the engine can give leave for it, and gave none: that needs the setting api.public_url"
-NO_TOOL = ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "X509_USER_PROXY", "X509_USER_KEY", "X509_USER_CERT")
-"""Variables that a tool never sees."""
 
 
 class Credentials:

@@ -8,6 +8,7 @@ import time
 from typing import Callable, Dict, List, NamedTuple, Sequence, TypeVar
 
 from wrappers import wire
+from wrappers.backoff import Backoff
 from wrappers.transfer.breaker import Breaker
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.errors import OutOfTime, TransferError, Transient
@@ -25,8 +26,7 @@ class Pace(NamedTuple):
 
     def pause(self, number: int) -> float:
         """Seconds before round `number` (from 1): full jitter, so that many jobs do not come back at once."""
-        longest: float = min(_SLOWEST_S, self.base * 2.0 ** min(number - 1, 16))
-        return random.uniform(0.0, longest)  # noqa: S311 - no secret depends on it
+        return random.uniform(0.0, Backoff(self.base, _SLOWEST_S).pause(number - 1))  # noqa: S311 - no secret depends on it
 
 
 class Exhausted(TransferError):

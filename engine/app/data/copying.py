@@ -14,9 +14,9 @@ from engine.clock import Clock
 from engine.domain.file_urls import to_path
 from engine.errors import Cancelled, EngineError, Unavailable
 from engine.ports import Progress, Storage
+from wrappers.backoff import Backoff
 
-_FIRST_PAUSE_S = 2.0
-"""Seconds before the second try; twice as long before each further one."""
+_PAUSES = Backoff(2.0)
 _AHEAD = 4
 """Files that are looked for ahead, for each that is copied: a million names are not kept."""
 
@@ -81,7 +81,7 @@ class Copier:
             except Unavailable as error:
                 if turn + 1 == self._rounds or self._stopped.is_set():
                     return Copied(one.source, one.target, one.stat.size, error=error)
-                self._clock.sleep(_FIRST_PAUSE_S * 2**turn)
+                self._clock.sleep(_PAUSES.pause(turn))
             except EngineError as error:
                 return Copied(one.source, one.target, one.stat.size, error=error)
         raise AssertionError("there is at least one round")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.engine import Connection
 
@@ -93,7 +93,3 @@ def admitted(room: Mapping[str, int], waiting: Iterable[tuple[str, ExecutionId]]
             left[account] -= 1
             admitted.append(execution)
     return admitted
-
-
-Tick = Callable[[], bool]
-"""What the daemon also does in each round."""

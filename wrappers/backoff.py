@@ -1,0 +1,15 @@
+"""Pauses between the tries of something that fails: each longer than the one before, up to the longest."""
+
+from typing import NamedTuple
+
+
+class Backoff(NamedTuple):
+    """How pauses grow, in seconds."""
+
+    first: float
+    longest: float = float("inf")
+    factor: float = 2.0
+
+    def pause(self, earlier: int) -> float:
+        """Return the pause that follows so many others."""
+        return min(self.first * self.factor ** min(earlier, 64), self.longest)
