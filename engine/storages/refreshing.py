@@ -17,7 +17,7 @@ from typing import Any
 from engine.clock import Clock
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
 from engine.http import NoAnswer, request
-from engine.storages.credentials import Expires, Kind, Secret, BearerToken
+from engine.storages.credentials import BearerToken, Expires, Kind, Secret
 from engine.storages.expiry import expiry_of_token
 from wrappers.transfer.trust import Trust
 
