@@ -21,12 +21,12 @@ LARGEST = 1 << 20
 _PIECE = 64 << 10
 
 
-class NoAnswer(ConnectionError):
+class NoHttpAnswer(ConnectionError):
     """A service that does not answer, or not as it should; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What a service said, be it an error."""
 
     status: int
@@ -55,13 +55,13 @@ def request(
     largest: int = LARGEST,
     redirects: bool = False,
     direct: bool = False,
-) -> Answer:
+) -> HttpAnswer:
     """Ask a service; a form is sent by POST. `credential` is the value of `Authorization`; `timeout` are
     seconds without a byte, `within` those for all; `direct` passes by any proxy. Redirects are followed where
     `redirects` says so; else they are the answer.
 
     Raises:
-        NoAnswer: there is none, or it is too large or too slow.
+        NoHttpAnswer: there is none, or it is too large or too slow.
     """
     body = urlencode(form).encode("ascii") if form is not None else data
     handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
@@ -72,7 +72,7 @@ def request(
         fields = {"User-Agent": "grid-engine", **(headers or {})}
         asked = urllib.request.Request(url, body, fields, method=method)  # noqa: S310 - checked below
         if asked.type not in ("http", "https"):
-            raise NoAnswer(f"{asked.type} is not spoken")
+            raise NoHttpAnswer(f"{asked.type} is not spoken")
         if credential:
             asked.add_unredirected_header("Authorization", credential)
         try:
@@ -80,12 +80,12 @@ def request(
         except urllib.error.HTTPError as error:
             reply = error
         with reply:
-            return Answer(reply.status, _whole(reply, until, largest))
-    except NoAnswer:
+            return HttpAnswer(reply.status, _whole(reply, until, largest))
+    except NoHttpAnswer:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
         cause = getattr(error, "reason", None) or error
-        raise NoAnswer(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__) from None
+        raise NoHttpAnswer(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__) from None
 
 
 def _whole(reply: Any, until: float, largest: int) -> bytes:
@@ -94,9 +94,9 @@ def _whole(reply: Any, until: float, largest: int) -> bytes:
     while piece := reply.read1(_PIECE):
         found += piece
         if len(found) > largest:
-            raise NoAnswer(f"its answer has more than {largest} bytes")
+            raise NoHttpAnswer(f"its answer has more than {largest} bytes")
         if time.monotonic() > until:
-            raise NoAnswer("its answer does not end")
+            raise NoHttpAnswer("its answer does not end")
     return bytes(found)
 
 

@@ -80,11 +80,11 @@ def get(
     _copy(locations, into, force, json)
 
 
-@app.command("put", help="Bring files and directories of this machine to a storage.")
 @app.command(
     "cp",
     help="Copy files and directories from anywhere to anywhere; between storages by way of this machine.",
 )
+@app.command("put", help="Bring files and directories of this machine to a storage.")
 def copy(
     words: Annotated[list[str], typer.Argument(help="Files and directories, and where to put them.")],
     force: Force = False,

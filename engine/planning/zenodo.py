@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import BadRequest, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from engine.http import Answer
+    from engine.http import HttpAnswer
 
 ENDPOINT = "https://zenodo.org"
 TIMEOUT_S = 30.0
@@ -66,12 +66,12 @@ def _descriptor_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return next(file for file in record["files"] if str(file["key"]).lower().endswith(".json"))
 
 
-def _get(url: str, what: str) -> Answer:
+def _get(url: str, what: str) -> HttpAnswer:
     from engine import http  # not for a file: it would cost every command 10 ms
 
     try:
         answer = http.request(url, timeout=TIMEOUT_S, largest=LARGEST, redirects=True)
-    except http.NoAnswer as error:
+    except http.NoHttpAnswer as error:
         raise Unavailable(f"{what} cannot be fetched from {url}: {error}", remedy="try later") from None
     if answer.status in (404, 410):
         raise NotFound(f"{what}: no such record on Zenodo")

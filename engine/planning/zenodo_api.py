@@ -72,7 +72,7 @@ class Zenodo:
                 largest=LARGEST,
                 redirects=True,
             )
-        except http.NoAnswer as error:
+        except http.NoHttpAnswer as error:
             raise Unavailable(
                 f"{what}: {self.endpoint} does not answer: {self._shown(str(error))}", remedy="try later"
             ) from None

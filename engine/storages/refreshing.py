@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.clock import Clock
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
-from engine.http import NoAnswer, request
+from engine.http import NoHttpAnswer, request
 from engine.storages.credentials import BearerToken, Expires, Kind, Secret
 from engine.storages.expiry import expiry_of_token
 from wrappers.transfer.trust import Trust
@@ -117,7 +117,7 @@ class RefreshedToken:
             form["client_id"] = held.client_id
         try:
             answer = request(self._url, form=form, context=Trust(self._authorities).context())
-        except NoAnswer as error:
+        except NoHttpAnswer as error:
             raise Unavailable(f"{self.name}: its provider does not answer: {error}") from None
         if answer.status in (400, 401, 403):
             raise self._ended(f"its provider answers with status {answer.status}")

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from engine.clock import Clock
 from engine.errors import BadRequest, Unavailable
-from engine.http import NoAnswer, request
+from engine.http import NoHttpAnswer, request
 from engine.storages.credentials import BearerToken
 from engine.storages.expiry import claims_of_token, expiry_of_token
 from engine.storages.sections import StorageSettings
@@ -103,7 +103,7 @@ def _request(url: str, form: Mapping[str, str] | None, secure: ssl.SSLContext) -
     host = urlsplit(url).netloc
     try:
         answer = request(url, form=form, headers={"Accept": "application/json"}, context=secure)
-    except NoAnswer as error:
+    except NoHttpAnswer as error:
         raise Unavailable(f"{host} gives no token: {error}") from None
     if answer.status >= 300:
         kind = Unavailable if answer.status >= 500 or answer.status == 429 else BadRequest

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wrappers import wire
@@ -31,6 +31,7 @@ SECRETS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGH0123456789-_.~%+", min_size
 WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=40)
 
 
+@example("BEARER", "S3CRET00000000", "https", "")
 @given(WORDS, SECRETS, st.sampled_from(["https", "dav", "s3", "root", "girder"]), WORDS)
 def test_no_query_login_or_token_is_left(before: str, secret: str, scheme: str, after: str) -> None:
     for text in (

@@ -12,8 +12,9 @@ CUT = "..."
 _URL = re.compile(r"\b(?!file:)([A-Za-z][A-Za-z0-9+.-]*)://([^\s\"<>]*)")
 _LOGIN = re.compile(r"^[^/?#]*@")
 _TAIL = re.compile(r"[?#].*$")
+_HEADER = r"(?:girder-token|authorization|x-auth-token)[\"']?\s*[:=]"
 _TOKEN = re.compile(
-    r"(?i)\b(bearer\s+(?=[^\s,;\"']{8})|(?:girder-token|authorization|x-auth-token)[\"']?\s*[:=]\s*[\"']?"
+    rf"(?i)\b(bearer\s+(?!{_HEADER})(?=[^\s,;\"']{{8}})|{_HEADER}\s*[\"']?"
     r"(?:(?:bearer|basic)\s+)?)[^\s,;\"']+"
 )
 

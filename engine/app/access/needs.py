@@ -104,7 +104,7 @@ def check_reachable(api: ApiSection) -> None:
     remedy = "start `engine serve`, or see that api.public_url leads to it"
     try:
         answer = http.request(f"{public_url(api)}/health", timeout=10.0, within=60.0, direct=True)
-    except http.NoAnswer as error:
+    except http.NoHttpAnswer as error:
         raise Unavailable(f"no engine answers at {api.public_url}: {error}", remedy=remedy) from None
     if (answer.fields() or {}).get("service") != SERVICE:
         raise SettingsError(

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.backends.diracx.answers import detail_of, unavailable
 from engine.errors import CredentialExpired
-from engine.http import NoAnswer, request
+from engine.http import NoHttpAnswer, request
 
 CLIENT = "myDIRACClientID"
 """The client id that every installation knows."""
@@ -25,7 +25,7 @@ def refreshed(url: str, refresh_token: str, authorities: str, timeout: float) ->
     trusted = ssl.create_default_context(cafile=authorities or None)
     try:
         answer = request(f"{url}/api/auth/token", form=words, context=trusted, timeout=timeout)
-    except NoAnswer as error:
+    except NoHttpAnswer as error:
         raise unavailable(url, f"no new token: {error}") from None
     found = answer.fields()
     if answer.status < 300 and found is not None:
