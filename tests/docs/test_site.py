@@ -45,9 +45,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "build" / "site"
 
 
-def test_every_page_is_in_the_navigation_once() -> None:
+def test_every_page_is_in_the_navigation_once_but_decisions_which_have_a_list() -> None:
     found = list(named(tomllib.loads(CONFIGURATION.read_text())["project"]["nav"]))
-    assert sorted(found) == sorted(map(str, pages()))
+    listed = {page for page in pages() if page.parent.name == "decisions" and page.name != "README.md"}
+    assert sorted(found) == sorted(str(page) for page in pages() if page not in listed)
 
 
 @pytest.mark.whole
