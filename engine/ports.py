@@ -52,8 +52,6 @@ class Capabilities:
     """Whether jobs run on the engine's machine, under its account."""
     allows_no_container: bool = False
     """Whether `runtime: none` is accepted here."""
-    gpu: bool = True
-    """Whether jobs may find a GPU there."""
     retrievals: int = 1
     """Calls of `retrieve` at a time."""
     second_reports: bool = False

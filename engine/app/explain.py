@@ -10,7 +10,7 @@ from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.job import JobState
 from engine.domain.retry import cause_of
 from engine.ids import ExecutionId
-from engine.store import attempts, events, jobs
+from engine.store import attempts, events, jobs, submissions
 from engine.store.database import Database
 from engine.store.events import JobEvent
 from engine.store.jobs import Job
@@ -75,9 +75,12 @@ def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
         lines = list(sentences(events.history(connection, id_, job.id)))
         tries = attempts.of_job(connection, job.id)
         report = attempts.report_of(connection, tries[-1].id) if tries else None
+        site = submissions.site_of(connection, tries[-1].submission_id) if tries else ""
         skipped = job.state == JobState.SKIPPED
         before = jobs.page(connection, id_, states=_UNSUCCESSFUL, limit=_FEW + 1) if skipped else []
     summary = [f"job {job.number} is {job.state}", *_report_sentences(report or {})]
+    if site:
+        summary.insert(1, f"its last try was at the site {site}")
     if skipped:
         summary += _why_skipped(id_, job, before)
     if (report or {}).get("failure") == wire.ENGINE:

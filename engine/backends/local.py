@@ -53,7 +53,6 @@ class LocalBackend:
             needs_staging=settings.simulate_remote,
             on_this_machine=True,
             allows_no_container=True,
-            gpu=Path("/dev/nvidiactl").exists(),
         )
 
     @classmethod

@@ -31,7 +31,7 @@ class Requirements:
 
 
 class _Meaning(Enum):
-    GPU = auto()
+    GPU = auto()  # how many is not kept
     DEVICE = auto()
     RUNTIME = auto()
     VARIABLE = auto()

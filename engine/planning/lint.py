@@ -24,6 +24,7 @@ from engine.planning.lint_values import (
     empty_ranges,
     lonely_defaults,
     unknown_in_tests,
+    unused_resources,
 )
 from engine.planning.shell import Context, Scanner, top_level_separators
 from engine.planning.staging import INVOCATION_FILE
@@ -79,6 +80,10 @@ def lint(compiled: CompiledTool, data: Mapping[str, Any]) -> list[LintFinding]:
                 "values may only have letters, digits and @%+=:,./_-")
         for id in compiled.exposed
     ]  # fmt: skip
+    found += [
+        LintFinding("unused-resource", WARNING, where, text)
+        for where, text in unused_resources(data.get("suggested-resources", {}))
+    ]
     if "invocation-schema" in data:
         text = "is not used: the rules of the inputs hold, which bosh replaces by this schema"
         found.append(LintFinding("invocation-schema", WARNING, "invocation-schema", text))

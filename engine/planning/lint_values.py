@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
 from engine.planning.formats import Format, format_of
@@ -100,3 +101,16 @@ def _always_there(one: ToolInput | None) -> bool:
 
 def _is_text(one: object) -> bool:
     return not isinstance(one, ToolInput) or one.type in (InputType.STRING, InputType.FILE)
+
+
+def unused_resources(asked: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Find resources that are asked for and that nobody looks at."""
+    for name in asked:
+        if name not in _RESOURCES:
+            yield f"suggested-resources {name}", f"is not looked at: there are {', '.join(_RESOURCES)}"
+    if asked.get("nodes", 1) > 1:
+        yield "suggested-resources nodes", "is not looked at: a job has one node"
+
+
+_RESOURCES = ("cpu-cores", "ram", "disk-space", "walltime-estimate", "nodes")
+"""Keys that the schema has."""

@@ -61,7 +61,7 @@ class NodeSettings(Section):
     file_system_timeout: float = Field(default=15.0, gt=0)
     """Seconds that a file system of the node (CVMFS, NFS) may take to answer, before it is done without."""
     site: str = ""
-    """The name of the site, for the records."""
+    """A name of yours for the site of this machine, for records; DIRAC's site names are in `engine sites`."""
 
 
 class RemoteNodeSettings(NodeSettings):

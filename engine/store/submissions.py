@@ -54,6 +54,12 @@ def native_id(connection: Connection, submission_id: SubmissionId) -> str | None
     ).scalar()
 
 
+def site_of(connection: Connection, submission_id: SubmissionId) -> str:
+    """Return the site of the grid where a submission is or was; "" when it is not known."""
+    query = sa.select(submission.c.site).where(submission.c.id == submission_id)
+    return connection.execute(query).scalar() or ""
+
+
 def set_native_ids(connection: Connection, ids: Mapping[SubmissionId, str]) -> None:
     """Note under which names the back-end knows these submissions."""
     set_each(connection, submission.c.native_id, ids)

@@ -42,6 +42,7 @@ def test_a_sweep_runs_on_the_grid_and_its_results_come_home(grid: Desk, busybox_
     assert done.files("outputs") == ["1/out.txt", "2/out.txt", "3/out.txt"]
     assert done.read("outputs/2/out.txt") == "hello job 1\n"
     told = grid.ok("explain", f"{done.id}:1").out
+    assert "its last try was at the site LOCAL.Site.xx" in told.splitlines()
     assert "it ran with" in told
     assert "says JobWrapper" in told
     [site] = grid.ok("sites", "--json").values

@@ -32,6 +32,19 @@ def test_a_sound_descriptor_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "warned"),
+    [
+        ({"cpu-cores": 2, "ram": 1.5, "disk-space": 3, "walltime-estimate": 60, "nodes": 1}, False),
+        ({"gpus": 1}, True),
+        ({"memory": 4}, True),
+        ({"nodes": 2}, True),
+    ],
+)
+def test_a_resource_that_nobody_looks_at_is_told(asked: dict[str, float], warned: bool) -> None:
+    assert (("warning", "unused-resource") in rules("bet [A]", **{"suggested-resources": asked})) is warned
+
+
+@pytest.mark.parametrize(
     ("line", "rule"),
     [
         ("bet [A] &> log", "bash-syntax"),
