@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import typer
 import typer.main
 
 from cvmfs_deploy.cli.main import cli as cvmfs_deploy
-from engine.cli.commands import COMMANDS, REMOTE
 from engine.cli.main import cli as engine
 from tests.docs.markdown import sentence
 
@@ -58,8 +57,22 @@ def remote() -> Command:
 
 def remote_only() -> list[Command]:
     """The commands that are another with `--server`, or are there with it only."""
-    names = {name for name in REMOTE if REMOTE[name] != COMMANDS.get(name)}
-    return [command for command in remote().below if command.words[-1] in names]
+    here = {command.words[1:]: command for command in programs()[0].all()}
+    others = (_differing(command, here) for command in remote().below)
+    return [command for command in others if command is not None]
+
+
+def _differing(command: Command, here: Mapping[Sequence[str], Command]) -> Command | None:
+    """Leave out of a command of a daemon what is the same on this machine; None: all of it is."""
+    same = here.get(command.words[3:])
+    below = [found for one in command.below if (found := _differing(one, here)) is not None]
+    if same is not None and not below and _told(same) == _told(command):
+        return None
+    return replace(command, below=below)
+
+
+def _told(command: Command) -> tuple[object, ...]:
+    return command.about if not command.below else "", command.arguments, command.options
 
 
 def _program(name: str, app: typer.Typer, *before: str) -> Command:
