@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import ssl
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+
+from engine.jwt import claims
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.S)
 _KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----", re.S)
@@ -30,21 +30,8 @@ def expiry_of_proxy(pem: str) -> float:
 
 def expiry_of_token(token: str) -> float:
     """Return the `exp` of a JWT, in seconds since 1970; infinite for a token that is no JWT, or has none."""
-    fields = claims_of_token(token)
-    end = fields.get("exp")
+    end = claims(token).get("exp")
     return float(end) if isinstance(end, int | float) and not isinstance(end, bool) else float("inf")
-
-
-def claims_of_token(token: str) -> dict[str, object]:
-    """Read what a JWT says, unverified; nothing for a token that is no JWT."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        fields = json.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return {}
-    return fields if isinstance(fields, dict) else {}
 
 
 def _not_after(der: bytes) -> float:

@@ -14,8 +14,9 @@ from urllib.parse import quote, unquote, urlsplit
 from engine.clock import Clock
 from engine.errors import BadRequest, Unavailable
 from engine.http import NoHttpAnswer, request
+from engine.jwt import claims
 from engine.storages.credentials import BearerToken
-from engine.storages.expiry import claims_of_token, expiry_of_token
+from engine.storages.expiry import expiry_of_token
 from engine.storages.sections import StorageSettings
 from wrappers.transfer.trust import Trust
 from wrappers.wire import Grant
@@ -47,7 +48,7 @@ def scope_down(
     held = credential.current()
     assert isinstance(held, BearerToken)  # noqa: S101 - that is what its kind says
     scope = _scope(url, method, settings)
-    issuer = claims_of_token(held.value.reveal()).get("iss")
+    issuer = claims(held.value.reveal()).get("iss")
     if not isinstance(issuer, str):
         raise BadRequest(
             f"credential {credential.name} names no issuer that could scope it down; {_BY_ITSELF}"
@@ -90,7 +91,7 @@ def _checked(answer: Mapping[str, object], scope: str, issuer: str) -> str:
     token = answer.get("access_token")
     if not isinstance(token, str) or not token:
         raise BadRequest(f"{issuer} gave no token; {_BY_ITSELF}")
-    given = claims_of_token(token).get("scope", answer.get("scope"))
+    given = claims(token).get("scope", answer.get("scope"))
     if not isinstance(given, str) or not given or set(given.split()) - set(scope.split()):
         raise BadRequest(f"{issuer} gave a token for more than {scope}: it stays here; {_BY_ITSELF}")
     return token

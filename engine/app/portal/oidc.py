@@ -4,10 +4,8 @@ provider publishes, for our audience, and only with signatures that need its pri
 
 from __future__ import annotations
 
-import json
 import re
 import ssl
-from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -24,6 +22,8 @@ from engine.clock import Clock
 from engine.domain.account import Account
 from engine.errors import Unavailable
 from engine.http import request
+from engine.jwt import claims as unverified
+from engine.jwt import header
 from engine.settings.service import IssuerSection
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -56,7 +56,7 @@ class Issuers:
         Raises:
             Unavailable: the provider's keys cannot be had.
         """
-        provider = self._providers.get(_issuer(token))
+        provider = self._providers.get(str(unverified(token).get("iss", "")))
         claims = provider.claims(token) if provider else None
         if provider is None or claims is None:
             return None
@@ -103,12 +103,12 @@ class _Provider:
 
     def _may_be_good(self, token: str) -> bool:
         """Say whether anything but its signature speaks for a token."""
-        head, payload = _part(token, 0), _part(token, 1)
+        payload = unverified(token)
         try:
             self._registry().validate(payload)
         except (JoseError, ValueError, KeyError, TypeError):
             return False
-        return token.count(".") == 2 and head.get("alg") in ALGORITHMS
+        return header(token).get("alg") in ALGORITHMS
 
     def _registry(self) -> jwt.JWTClaimsRegistry:
         return jwt.JWTClaimsRegistry(
@@ -206,18 +206,3 @@ def _readable(documents: Any) -> KeySet:
     if not keys:
         raise ValueError("none of its keys can be read")
     return KeySet(keys)
-
-
-def _issuer(token: str) -> str:
-    """Whom a token claims to be from; nothing of it is believed yet."""
-    return str(_part(token, 1).get("iss", ""))
-
-
-def _part(token: str, number: int) -> dict[str, Any]:
-    """Decode a part of a token that is JSON; empty when it is none."""
-    try:
-        text = token.split(".")[number]
-        found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except (ValueError, IndexError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from engine.errors import BackendUnavailable, CredentialExpired
+from engine.jwt import claims
 
 EARLY, LAST = 300.0, 20.0
 """Seconds before its end from which a token is renewed, and until which it is good if that cannot be done."""
@@ -63,7 +64,7 @@ class Pair:
     @property
     def ends(self) -> float:
         """When nothing can be renewed any more, in seconds since 1970-01-01 UTC."""
-        return max(self.access.expires, _number(_claims(self.refresh).get("exp")))
+        return max(self.access.expires, _number(claims(self.refresh).get("exp")))
 
 
 class Refresh(Protocol):
@@ -151,7 +152,7 @@ class TokenProvider:
 
     def _renewed(self, pair: Pair, now: float, file: IO[bytes] | None) -> Pair:
         """Renew the tokens, and write them down before anybody uses them."""
-        if _number(_claims(pair.refresh).get("exp")) <= now:
+        if _number(claims(pair.refresh).get("exp")) <= now:
             if pair.access.expires - now > LAST:
                 return pair  # its last minutes
             raise CredentialExpired(f"the DiracX session in {self.file} is over", remedy=_LOGIN)
@@ -183,22 +184,12 @@ def _read(text: bytes, where: Path, written: float) -> Pair:
         refresh = data.get("refresh_token") or ""
     except (ValueError, KeyError, TypeError, AttributeError):
         raise CredentialExpired(f"{where} holds no DiracX tokens", remedy=_LOGIN) from None
-    said = _claims(access)
+    said = claims(access)
     expires = min([e for e in (expires, _number(said.get("exp"))) if e] or [0.0])
     owner, vo, group = (str(said.get(key, "")) for key in ("preferred_username", "vo", "dirac_group"))
     return Pair(
         AccessToken(str(access), expires, owner, vo, group, _number(said.get("iat")) or written), str(refresh)
     )
-
-
-def _claims(token: str) -> Mapping[str, Any]:
-    """Read what a token (RFC 7519) says, unverified."""
-    parts = token.split(".")
-    try:
-        data = json.loads(_decoded(parts[1].encode())) if len(parts) == 3 else {}
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def _decoded(text: bytes) -> bytes:
