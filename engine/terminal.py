@@ -14,11 +14,12 @@ import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from io import TextIOWrapper
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
 
+from engine import __version__
 from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
 
 _surrogate = re.compile("[\ud800-\udfff]").search  # stands for a byte that is no UTF-8
@@ -99,6 +100,31 @@ class HelpGroup(TyperGroup):
             if shown:
                 with formatter.section(heading):
                     formatter.write_dl([(name, summary(self.get_command(ctx, name))) for name in shown])
+
+
+def command_line(name: str, help: str, example: str, group: type[HelpGroup] = HelpGroup) -> typer.Typer:
+    """Make the command line of a program; commands are added to it."""
+    return typer.Typer(
+        name=name,
+        help=help,
+        cls=group,
+        epilog=shown_example(example),
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+]
 
 
 def summary(command: Any) -> str:

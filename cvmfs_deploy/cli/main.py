@@ -14,25 +14,13 @@ import typer
 from cvmfs_deploy.cli import add, inspect, prune, recover, sync, tools, verify
 from cvmfs_deploy.cli.examples import EXAMPLES
 from cvmfs_deploy.cli.session import session
-from engine import __version__
-from engine.terminal import CommandProgram, HelpGroup, shown_example
+from engine.terminal import CommandProgram, VersionOption, command_line, shown_example
 
-cli = typer.Typer(
-    name="cvmfs-deploy",
-    help="Publishes container images on CVMFS, or in a shared directory, for jobs to run from.",
-    cls=HelpGroup,
-    epilog=shown_example(EXAMPLES[""]),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+cli = command_line(
+    "cvmfs-deploy",
+    "Publishes container images on CVMFS, or in a shared directory, for jobs to run from.",
+    EXAMPLES[""],
 )
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(__version__)
-        raise typer.Exit
 
 
 @cli.callback()
@@ -41,9 +29,7 @@ def _global(
     to: Annotated[str, typer.Option(help="Where to publish: a directory, or cvmfs:REPOSITORY.")] = "",
     work: Annotated[Path | None, typer.Option(help="Directory for layers, journal and locks.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
-    ] = False,
+    version: VersionOption = False,
 ) -> None:
     session.config, session.to, session.work, session.quiet = config, to, work, quiet
 

@@ -11,29 +11,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from engine import __version__
 from engine.cli import show, signals
 from engine.cli.commands import CommandGroup
 from engine.cli.examples import example
 from engine.cli.session import session
-from engine.terminal import CommandProgram, shown_example
+from engine.terminal import CommandProgram, VersionOption, command_line
 
-cli = typer.Typer(
-    name="engine",
-    cls=CommandGroup,
-    help="Runs Boutiques tools in containers, on this machine or on a grid, and brings their results home.",
-    epilog=shown_example(example("")),
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+cli = command_line(
+    "engine",
+    "Runs Boutiques tools in containers, on this machine or on a grid, and brings their results home.",
+    example(""),
+    CommandGroup,
 )
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        print(__version__)
-        raise typer.Exit
 
 
 @cli.callback()
@@ -49,9 +38,7 @@ def _global(
             is_eager=True,  # --help after it shows what a daemon can do
         ),
     ] = None,
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
-    ] = False,
+    version: VersionOption = False,
 ) -> None:
     session.config = config
     session.server = server

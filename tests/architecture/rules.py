@@ -128,7 +128,7 @@ MAY_IMPORT = {
         "engine.units",
         "wrappers.containers",
     },
-    "engine/terminal.py": {"engine.errors", "engine.xdg"},
+    "engine/terminal.py": {"engine.__version__", "engine.errors", "engine.xdg"},
     "engine/units.py": set(),
     "engine/xdg.py": set(),
     # a back-end's class says what its section of the settings holds
