@@ -13,8 +13,8 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from engine.domain import execution, job
 from engine.domain.job import JobState
+from engine.domain.shown_states import FINAL_EXECUTIONS, FINAL_JOBS, ShownJobState
 from engine.errors import BadRequest, NotFound
 
 VERSION = 1
@@ -54,12 +54,12 @@ class ExecutionView:
     @property
     def finished(self) -> int:
         """Jobs that are final."""
-        return sum(n for state, n in self.tally.items() if state in job.FINAL)
+        return sum(n for state, n in self.tally.items() if state in FINAL_JOBS)
 
     @property
     def over(self) -> bool:
         """Whether it has ended."""
-        return self.state in execution.FINAL
+        return self.state in FINAL_EXECUTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class JobView:
     @property
     def over(self) -> bool:
         """Whether only `engine retry` moves it any more."""
-        return self.state in job.FINAL
+        return self.state in FINAL_JOBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Executions(Protocol):
     def status(self, id_: str) -> ExecutionView:
         """Show how an execution stands."""
 
-    def jobs(self, id_: str, states: Sequence[JobState] = ()) -> Iterator[JobView]:
+    def jobs(self, id_: str, states: Sequence[ShownJobState] = ()) -> Iterator[JobView]:
         """List the jobs of an execution by number, all or those in some states."""
 
     def job(self, id_: str, number: int) -> JobView:

@@ -20,6 +20,7 @@ from engine.app.portal.launching import Launcher, LaunchRequest
 from engine.app.portal.shown_executions import ShownExecutions
 from engine.domain.account import Account
 from engine.domain.job import FINAL, JobState
+from engine.domain.shown_states import ShownJobState
 from engine.usecases import CheckedView, ExecutionView, JobHistory, JobView, ProductView
 
 LISTED, LIMIT = 100, 500
@@ -222,11 +223,11 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
         caller: Caller,
         after: Annotated[int, Query(ge=0, le=_LARGEST)] = 0,
         limit: Limit = 100,
-        state: Annotated[list[JobState] | None, Query(max_length=10)] = None,
+        state: Annotated[list[ShownJobState] | None, Query(max_length=10)] = None,
     ) -> JobViews:
         """List a page of its jobs, by number."""
-        some = shown.jobs(caller, id_, state or (), after=after, limit=limit)
-        return JobViews(items=some, next=some[-1].number if len(some) == limit else None)
+        some, following = shown.jobs(caller, id_, state or (), after=after, limit=limit)
+        return JobViews(items=some, next=following)
 
     @router.get("/executions/{id_}/jobs/{number}", response_model=JobView)
     def job(id_: str, number: int, caller: Caller) -> JobView:

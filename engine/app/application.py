@@ -13,6 +13,7 @@ from engine.domain.attempt import AttemptEvent
 from engine.domain.execution import Intent
 from engine.domain.file_urls import to_path
 from engine.domain.job import JobState
+from engine.domain.shown_states import ShownJobState, stored_states
 from engine.errors import BadRequest
 from engine.ids import ExecutionId
 from engine.ports import Backend, Catalogue, Identifying, Progress, Storage
@@ -133,24 +134,44 @@ class Application:
                     trouble = f"back-end {found.backend} is not in the settings: it goes on once it is there"
                 trouble = trouble or alerts.alert_of(connection, found.backend)
                 trouble = trouble or alerts.alert_of(connection, id_)
-            return views.of_execution(found, job_counts.of(connection, id_), trouble)
+            return views.of_execution(found, *job_counts.with_running(connection, id_), trouble)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[ExecutionView]:
         """List executions, newest first."""
         with self._db.read() as connection:
             found = executions.newest(connection, limit=limit, before=before)
-            return [views.of_execution(e, job_counts.of(connection, e.id)) for e in found]
+            return [views.of_execution(e, *job_counts.with_running(connection, e.id)) for e in found]
 
-    def jobs(self, id_: ExecutionId, states: Sequence[JobState] = ()) -> Iterator[JobView]:
+    def jobs(self, id_: ExecutionId, states: Sequence[ShownJobState] = ()) -> Iterator[JobView]:
         """Yield the jobs of an execution, read a page at a time."""
-        after = 0
-        while True:
-            with self._db.read() as connection:
-                page = jobs.page(connection, id_, states=states, after=after, limit=PAGE)
-            if not page:
-                return
-            yield from map(views.of_job, page)
-            after = page[-1].number
+        after: int | None = 0
+        while after is not None:
+            page, after = self.jobs_page(id_, states, after=after, limit=PAGE)
+            yield from page
+
+    def jobs_page(
+        self, id_: ExecutionId, states: Sequence[ShownJobState], *, after: int, limit: int
+    ) -> tuple[list[JobView], int | None]:
+        """List some jobs of an execution, those with numbers above `after`; and the number after which the
+        next ones come. There may be less than `limit` before that.
+        """
+        with self._db.read() as connection:
+            stored = stored_states(states)
+            page = jobs.page(connection, id_, states=stored, after=after, limit=limit)
+            running = attempts.running_jobs(connection, [j.id for j in page if j.state == JobState.ACTIVE])
+        shown = [views.of_job(one, runs=one.id in running) for one in page]
+        wanted = [one for one in shown if not states or one.state in states]
+        return wanted, page[-1].number if len(page) == limit else None
+
+    def job_view(self, id_: ExecutionId, number: int) -> JobView:
+        """Show one job.
+
+        Raises:
+            NotFound: the execution has no such number.
+        """
+        with self._db.read() as connection:
+            found = jobs.numbered(connection, id_, number)
+            return views.of_job(found, runs=bool(attempts.running_jobs(connection, [found.id])))
 
     def job(self, id_: ExecutionId, number: int) -> Job:
         """One job.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.clock import iso
+from engine.domain import shown_states
 from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.job import JobState
 from engine.domain.retry import cause_of
@@ -62,8 +63,8 @@ def sentences(history: list[JobEvent]) -> Iterator[Mapping[str, Any]]:
             "at": iso(e.at),
             "attempt": event.ordinal,
             "event": e.news,
-            "from": e.state_from,
-            "to": e.state_to,
+            "from": shown_states.of_event(e.state_from),
+            "to": shown_states.of_event(e.state_to),
             "detail": e.detail,
             "message": message,
         }
@@ -78,7 +79,9 @@ def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
         site = submissions.site_of(connection, tries[-1].submission_id) if tries else ""
         skipped = job.state == JobState.SKIPPED
         before = jobs.page(connection, id_, states=_UNSUCCESSFUL, limit=_FEW + 1) if skipped else []
-    summary = [f"job {job.number} is {job.state}", *_report_sentences(report or {})]
+        runs = bool(attempts.running_jobs(connection, [job.id]))
+    state = shown_states.of_job(job.state, runs=runs)
+    summary = [f"job {job.number} is {state}", *_report_sentences(report or {})]
     if site:
         summary.insert(1, f"its last try was at the site {site}")
     if skipped:

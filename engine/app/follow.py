@@ -67,7 +67,7 @@ class Driver:
                 wait = self.round()
                 view = self._app.status(id_, self.alert)
                 watch(view)
-                if ExecutionState(view.state).is_final and not self._copying(id_):
+                if view.over and not self._copying(id_):
                     return view
                 self._clock.sleep(wait)
         finally:

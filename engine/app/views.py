@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.clock import iso
+from engine.domain import shown_states
 from engine.domain.job import JobState
 from engine.domain.options import SANDBOX
 from engine.ids import job_name
@@ -22,17 +23,20 @@ def image_name(image: wire.Image) -> str:
     return f"{image.reference}@{image.digest}"
 
 
-def of_execution(e: Execution, counts: Mapping[JobState, int], trouble: str = "") -> ExecutionView:
-    """Tell an execution."""
+def of_execution(
+    e: Execution, counts: Mapping[JobState, int], running: int, trouble: str = ""
+) -> ExecutionView:
+    """Tell an execution; `running` of its active jobs run."""
+    tally = shown_states.tally(counts, running)
     return ExecutionView(
         id=e.id,
         name=e.name,
         owner=e.owner,
-        state=e.state,
+        state=shown_states.of_execution(e.state, tally),
         intent=e.intent,
         backend=e.backend,
         jobs=e.jobs,
-        tally={str(state): n for state in JobState if (n := counts.get(state))},
+        tally=tally,
         results=e.results,
         stores=[p.url for p in e.options.places if not p.door and p.url not in (e.results, SANDBOX)],
         created=iso(e.created_at),
@@ -43,12 +47,12 @@ def of_execution(e: Execution, counts: Mapping[JobState, int], trouble: str = ""
     )
 
 
-def of_job(job: Job) -> JobView:
-    """Tell a job."""
+def of_job(job: Job, *, runs: bool) -> JobView:
+    """Tell a job; `runs`: it has an attempt that runs."""
     return JobView(
         id=job_name(job.execution_id, job.number),
         number=job.number,
-        state=job.state,
+        state=shown_states.of_job(job.state, runs=runs),
         attempts=job.attempts,
         failure=job.failure,
         message=job.message,

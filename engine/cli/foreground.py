@@ -134,13 +134,13 @@ def _confirm(view: ExecutionView) -> str:
 
 
 def _conclude(view: ExecutionView, *, json: bool) -> None:
-    from engine.domain.job import JobState
+    from engine.domain.shown_states import ShownJobState
 
     if json:
         show.json_line(view)
-    failed = session.executions.jobs(view.id, [JobState.FAILED, JobState.SKIPPED])
+    failed = session.executions.jobs(view.id, [ShownJobState.FAILED, ShownJobState.SKIPPED])
     for job, _ in zip(failed, range(10), strict=False):
-        how = "was skipped" if job.state == JobState.SKIPPED else f"failed ({job.failure})"
+        how = "was skipped" if job.state == ShownJobState.SKIPPED else f"failed ({job.failure})"
         show.say(f"engine: job {job.number} {how}: {show.cell(job.message)}")
     words = ", ".join(f"{n} {state}" for state, n in view.tally.items())
     show.say(f"engine: {view.state}: {words}, {view.seconds or 0:.1f} s")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.domain.job import JobState
+from engine.domain.shown_states import ShownJobState
 from engine.ids import ExecutionId
 from engine.usecases import CheckedView, ExecutionView, JobHistory, JobView, Location, ProductView
 
@@ -40,15 +41,13 @@ class InProcess:
         """Show how an execution stands."""
         return self._app.status(ExecutionId(id_))
 
-    def jobs(self, id_: str, states: Sequence[JobState] = ()) -> Iterator[JobView]:
+    def jobs(self, id_: str, states: Sequence[ShownJobState] = ()) -> Iterator[JobView]:
         """List the jobs of an execution by number."""
         return self._app.jobs(ExecutionId(id_), states)
 
     def job(self, id_: str, number: int) -> JobView:
         """Show one job."""
-        from engine.app.views import of_job
-
-        return of_job(self._app.job(ExecutionId(id_), number))
+        return self._app.job_view(ExecutionId(id_), number)
 
     def history(self, id_: str, number: int) -> JobHistory:
         """Tell what happened to a job, also what the back-end itself tells of it."""

@@ -8,12 +8,14 @@ import typer
 
 from engine.cli import show
 from engine.cli.session import ExecutionArgument, Json, session
-from engine.domain.job import JobState
+from engine.domain.shown_states import ShownJobState
 
 
 def command(
     execution: ExecutionArgument = None,
-    state: Annotated[list[JobState] | None, typer.Option(help="Only jobs in this state; repeatable.")] = None,
+    state: Annotated[
+        list[ShownJobState] | None, typer.Option(help="Only jobs in this state; repeatable.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Show the jobs of an execution."""

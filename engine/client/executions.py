@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from engine.client.requests import WORK, Requests
 from engine.domain.job import JobState
+from engine.domain.shown_states import ShownJobState
 from engine.errors import NotFound
 from engine.ids import new_id
 from engine.usecases import (
@@ -94,7 +95,7 @@ class RemoteExecutions(Requests):
         """Show how an execution stands."""
         return self._view(ExecutionView, self._json("GET", _path(id_)))
 
-    def jobs(self, id_: str, states: Sequence[JobState] = ()) -> Iterator[JobView]:
+    def jobs(self, id_: str, states: Sequence[ShownJobState] = ()) -> Iterator[JobView]:
         """List the jobs of an execution by number."""
         asked = [("state", str(state)) for state in states]
         return (self._view(JobView, one) for one in self._paged(f"{_path(id_)}/jobs", asked))

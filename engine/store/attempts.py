@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import FINAL, AttemptState
+from engine.domain.job import JobState
+from engine.domain.shown_states import RUNNING_ATTEMPTS
 from engine.ids import AttemptId, ExecutionId, JobId, SubmissionId
 from engine.store.rows import from_row
 from engine.store.schema import attempt, job, submission
@@ -131,6 +133,33 @@ def not_in(
     if after is not None:
         query = query.where(attempt.c.id > after)
     return [(AttemptId(row.id), row.number) for row in connection.execute(query)]
+
+
+def running_jobs(connection: Connection, job_ids: Iterable[JobId]) -> set[JobId]:
+    """Find which of these jobs run."""
+    return {
+        job_id
+        for some in slices(job_ids)
+        for job_id in connection.execute(
+            sa.select(attempt.c.job_id).where(
+                attempt.c.job_id.in_(some), attempt.c.state.in_(RUNNING_ATTEMPTS)
+            )
+        ).scalars()
+    }
+
+
+def count_running(connection: Connection, execution_id: ExecutionId) -> int:
+    """Return how many jobs of an execution run."""
+    query = (
+        sa.select(sa.func.count(sa.distinct(job.c.id)))
+        .join(attempt, attempt.c.job_id == job.c.id)
+        .where(
+            job.c.execution_id == execution_id,
+            job.c.state == JobState.ACTIVE,
+            attempt.c.state.in_(RUNNING_ATTEMPTS),
+        )
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def failures_of(connection: Connection, job_ids: Sequence[JobId]) -> dict[tuple[JobId, str], int]:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.execution import ExecutionState
 from engine.domain.job import JobState
 from engine.ids import ExecutionId
+from engine.store import attempts
 from engine.store.schema import execution, tally
 
 
@@ -20,6 +21,12 @@ def of(connection: Connection, execution_id: ExecutionId) -> dict[JobState, int]
     )
     counts = {JobState(state): jobs for state, jobs in rows}
     return {state: counts.get(state, 0) for state in JobState}
+
+
+def with_running(connection: Connection, execution_id: ExecutionId) -> tuple[dict[JobState, int], int]:
+    """Its jobs by state, and how many of the active ones run."""
+    counts = of(connection, execution_id)
+    return counts, attempts.count_running(connection, execution_id) if counts[JobState.ACTIVE] else 0
 
 
 def by_backend(connection: Connection) -> dict[str, tuple[int, int]]:

@@ -218,7 +218,7 @@ MAY_IMPORT = {
     "engine/log.py": set(),
     "engine/plugins.py": {"engine.errors"},
     "engine/testing": {"engine.testing", "wrappers.transfer.checksums", *CORE, *SHARED},
-    "engine/client": {"engine.client", "engine.domain.job", *SHARED},
+    "engine/client": {"engine.client", "engine.domain.job", "engine.domain.shown_states", *SHARED},
     "engine/storages": {
         "engine.storages",
         "engine.dirac",

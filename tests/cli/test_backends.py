@@ -44,7 +44,7 @@ def test_an_execution_whose_back_end_has_gone_from_the_settings_waits_and_says_s
     tool = desk.tool(f"while [ ! -e {desk.directory}/go ]; do sleep 0.1; done")
     asked = (tool, desk.write("i.json", {}), *BARE, "--backend", "small")
     engine = desk.start(*words, "submit", *asked)
-    running = until(lambda: [one for one in desk.ok("list", "--json").values if one["tally"].get("active")])
+    running = until(lambda: [one for one in desk.ok("list", "--json").values if one["tally"].get("running")])
     engine.kill()
     engine.communicate()
     id_ = running[0]["id"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from tests.cli.desk import Desk, Ran, desk_in
+from tests.cli.desk import Desk, Ran, desk_in, until
 from tests.portal.house import House
 
 SCRIPT = (
@@ -83,6 +84,47 @@ def test_one_script_says_the_same_here_and_there(house: House, tmp_path: Path) -
     assert (codes[0], set(codes)) == (1, {0, 1, 2}), "each kind of end is among them"
 
 
+def test_what_waits_is_queued_and_only_what_runs_is_running_here_and_there(
+    house: House, tmp_path: Path
+) -> None:
+    with desk_in(tmp_path) as here:
+        there = {"ENGINE_SERVER": house.url, "ENGINE_KEY": house.keys["carl"]}
+        for desk, variables in ((here, {}), (house.desk, there)):
+            gate = desk.directory / "gate"
+            desk.tool(
+                f"until [ -e '{gate}' ]; do sleep 0.05; done; echo done > out.txt",
+                {
+                    "bids_dir": "File",
+                    "participant_label": {"type": "String", "list": True},
+                    "analysis_level": {"type": "String", "value-choices": ["participant", "group"]},
+                },
+                {"out": "out.txt"},
+                name="gated",
+            )
+            if variables:
+                house.engine("pipeline", "add", "tool.json")
+            data_set(desk)
+            words = ("submit", "tool.json", "--runtime", "none", "--bids", "study", "--participants", "01")
+            id_ = desk.ok(*words, "--detach", variables=variables).out.strip()
+            status = partial(desk.ok, "status", id_, "--json", variables=variables)
+            until(lambda: status().value["tally"] == {"queued": 1, "running": 1})  # noqa: B023
+            assert status().value["state"] == "running"
+            for state, numbers in {"running": [1], "queued": [2], "succeeded": []}.items():
+                ran = desk.ok("jobs", id_, "--state", state, "--json", variables=variables)
+                assert [one["number"] for one in ran.values] == numbers
+            assert "job 2 is queued" in desk.ok("explain", f"{id_}:2", variables=variables).out
+            gate.touch()
+            until(lambda: status().value["state"] == "succeeded")  # noqa: B023
+
+
+def data_set(desk: Desk) -> None:
+    """A data set of two participants."""
+    for label in ("01", "02"):
+        (desk.directory / f"study/sub-{label}/anat").mkdir(parents=True, exist_ok=True)
+        desk.write(f"study/sub-{label}/anat/sub-{label}_T1w.nii", label)
+    desk.write("study/dataset_description.json", {"Name": "study", "BIDSVersion": "1.8.0"})
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     """The files below a directory."""
     found = (path for path in directory.rglob("*") if path.is_file())
@@ -95,10 +137,7 @@ def played(desk: Desk, variables: Mapping[str, str]) -> Iterator[tuple[int, list
     desk.write("b.txt", "of b\n")
     desk.write("table.csv", "file,word\na.txt,r\n./b.txt,s\n")
     desk.write("missing.json", [{"word": "a", "code": "x"}, {"file": "none.txt"}, {"code": 1.5}])
-    for label in ("01", "02"):
-        (desk.directory / f"study/sub-{label}/anat").mkdir(parents=True)
-        desk.write(f"study/sub-{label}/anat/sub-{label}_T1w.nii", label)
-    desk.write("study/dataset_description.json", {"Name": "study", "BIDSVersion": "1.8.0"})
+    data_set(desk)
     desk.write("two.json", {"word": "a", "code": [0, 3]})
     desk.write("one.json", {"word": "a", "code": 0})
     first = ""

@@ -50,7 +50,7 @@ def test_what_is_asked_in_a_wrong_way_is_refused(house: House, execution: str) -
     assert house.ok("GET", f"{below}/jobs/2/log?offset=1000000000000").body == b""
     assert house.ask("GET", f"{below}/jobs/2/log?stream=debug").status == 400
     house.ok("GET", f"{below}/jobs/2/log?stream=debug", user="root")
-    for wrong in ({"states": ["succeeded"]}, {"states": ["active"]}, {"number": -1}, {"other": 1}):
+    for wrong in ({"states": ["succeeded"]}, {"states": ["running"]}, {"number": -1}, {"other": 1}):
         assert house.ask("POST", f"{below}/retry", wrong).status == 400
     assert house.ok("POST", f"{below}/retry", {"number": 1}).json == {"jobs": 0}
     assert house.ok("POST", f"{below}/cancel", {}).json == {"asked": False}

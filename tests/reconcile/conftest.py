@@ -13,7 +13,6 @@ import pytest
 
 from engine import wiring
 from engine.app.requests import SubmitRequest
-from engine.domain.execution import ExecutionState
 from engine.ids import ExecutionId
 from engine.settings.reading import load
 from engine.testing.faults import Faulty
@@ -50,7 +49,7 @@ class World:
 
     def end(self, id_: ExecutionId) -> ExecutionView:
         """Let the engine do rounds until the execution is over."""
-        self.rounds(lambda: ExecutionState(self.engine.app.status(id_).state).is_final)
+        self.rounds(lambda: self.engine.app.status(id_).over)
         return self.engine.app.status(id_)
 
     def jobs(self, id_: ExecutionId) -> Sequence[JobView]:

@@ -70,7 +70,7 @@ def test_a_storage_that_does_not_answer_is_waited_for_and_status_and_explain_say
     world.rounds(lambda: "results wait for their storage" in world.engine.app.status(id_).trouble)
     story = [event["message"] for event in history_of(world.engine.db, id_, job_of(world, id_)).events]
     assert len([line for line in story if line.startswith("its results wait for a storage: ")]) == 1
-    assert world.engine.app.status(id_).state == "active"
+    assert world.engine.app.status(id_).state == "running"
     storage.program.start()
     view = world.end(id_)
     assert (view.state, view.trouble) == ("succeeded", "")
@@ -83,7 +83,7 @@ def test_meanwhile_other_work_of_the_same_place_goes_on(patient: None, storage: 
     world.rounds(lambda: bool(world.engine.app.status(waiting).trouble))
     assert world.end(world.submit("echo x > out.txt")).state == "succeeded"
     assert world.engine.driver.alert == ""
-    assert world.engine.app.status(waiting).state == "active"
+    assert world.engine.app.status(waiting).state == "running"
 
 
 def test_after_the_patience_is_over_a_retry_takes_them_up_without_running_the_tool(

@@ -15,12 +15,14 @@ from engine.app.portal.reach import shown_location
 from engine.app.portal.shown_messages import shown_message
 from engine.app.portal.tree import FileTree
 from engine.app.portal.users import Users
-from engine.app.views import of_execution, of_job, of_product
+from engine.app.views import of_execution, of_product
+from engine.domain import shown_states
 from engine.domain.access import Action
 from engine.domain.account import Account
 from engine.domain.job import JobState
+from engine.domain.shown_states import ShownJobState
 from engine.errors import NotFound
-from engine.store import jobs, launches, products
+from engine.store import job_counts, launches, products
 from engine.store.database import Database
 from engine.store.jobs import Job
 from engine.store.launches import Launch
@@ -56,11 +58,13 @@ class ShownExecutions:
         """Show a launch."""
         stands, _ = self._launches.status(found, 0)
         stored = self._app(found).execution(found.execution_id)
-        view = of_execution(stored, stands.counts, self._trouble(account, stands.state.is_final))
+        with self._db.read() as connection:
+            counts, running = job_counts.with_running(connection, found.execution_id)
+        view = of_execution(stored, counts, running, self._trouble(account, stands.state.is_final))
         owner = account if account.id == found.account_id else self._users.by_id(found.account_id)
         return replace(
             view,
-            state=stands.state,
+            state=shown_states.of_execution(stands.state, view.tally),
             owner=owner.name if owner else found.account_id,
             results=found.location,
             stores=[],
@@ -69,14 +73,15 @@ class ShownExecutions:
         )
 
     def jobs(
-        self, account: Account, id_: str, states: Sequence[JobState], *, after: int, limit: int
-    ) -> list[JobView]:
-        """List some jobs of an execution, those with numbers above `after`."""
+        self, account: Account, id_: str, states: Sequence[ShownJobState], *, after: int, limit: int
+    ) -> tuple[list[JobView], int | None]:
+        """List some jobs of an execution, those with numbers above `after`; and the number after which the
+        next ones come.
+        """
         found = self._found(account, id_)
-        with self._db.read() as connection:
-            some = jobs.page(connection, found.execution_id, states=states, after=after, limit=limit)
+        some, following = self._app(found).jobs_page(found.execution_id, states, after=after, limit=limit)
         said = self._said(found)
-        return [replace(of_job(one), message=said(one.message)) for one in some]
+        return [replace(one, message=said(one.message)) for one in some], following
 
     def job(self, account: Account, id_: str, number: int) -> JobView:
         """Show one job.
@@ -85,7 +90,8 @@ class ShownExecutions:
             NotFound: the execution has no such number.
         """
         found = self._found(account, id_)
-        view = of_job(self._job(found, number))
+        self._check_number(found, number)
+        view = self._app(found).job_view(found.execution_id, number)
         return replace(view, message=self._said(found)(view.message))
 
     def history(self, account: Account, id_: str, number: int) -> JobHistory:
@@ -148,9 +154,12 @@ class ShownExecutions:
     def _app(self, found: Launch) -> Application:
         return self._launches.application(found)
 
-    def _job(self, found: Launch, number: int) -> Job:
+    def _check_number(self, found: Launch, number: int) -> None:
         if not 0 <= number <= _LARGEST:
             raise NotFound(f"no job {number} in execution {found.execution_id}")
+
+    def _job(self, found: Launch, number: int) -> Job:
+        self._check_number(found, number)
         return self._app(found).job(found.execution_id, number)
 
     def _trouble(self, account: Account, over: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.domain import execution, retry
+from engine.domain import execution, retry, shown_states
 from engine.domain.attempt import NO_CHANGE, TRANSITIONS, AttemptEvent, AttemptState
 from engine.domain.job import MAY_BECOME, JobState
 from engine.domain.retry import Failure
@@ -89,7 +89,27 @@ def _again(cause: Cause) -> str:
 
 _SITE = {NO: "no", PERHAPS: "when it works elsewhere", YES: "yes"}
 
+
+def shown_jobs() -> str:
+    """Each state of a job that is shown, and the stored ones that it stands for."""
+    meanings = field_comments(shown_states.ShownJobState)
+    rows = [
+        (code(s), meanings.get(s.name, ""), ", ".join(map(code, shown_states.stored_states([s]))))
+        for s in shown_states.ShownJobState
+    ]
+    return table(["state", "meaning", "stored as"], rows)
+
+
+def shown_executions() -> str:
+    """Each state of an execution that is shown."""
+    meanings = field_comments(shown_states.ShownExecutionState)
+    shown = shown_states.ShownExecutionState
+    return table(["state", "meaning"], [(code(s), meanings.get(s.name, "")) for s in shown])
+
+
 PARTS = {
+    "states.shown-jobs": shown_jobs,
+    "states.shown-executions": shown_executions,
     "states.attempts": attempts,
     "states.news": news,
     "states.jobs": jobs,
