@@ -37,11 +37,12 @@ class Arrow:
 def lanes(title: str, names: Mapping[str, str], arrows: Sequence[Arrow], pitch: int = 120) -> str:
     """Draw a vertical line for each name, with what stands at its head, and the arrows from top to bottom."""
     x = {name: 70 + pitch * place for place, name in enumerate(names)}
+    wide = min(104, pitch - 8)
     width, height = max(x.values()) + 90, 70 + 34 * len(arrows)
     parts = []
     for name, head in names.items():
         parts.append(_line(x[name], 36, x[name], height - 14, "lane"))
-        parts.append(_box(x[name] - 52, 12, 104, 24))
+        parts.append(_box(x[name] - wide / 2, 12, wide, 24))
         parts.append(_text(x[name], 28, head, "head"))
     for place, arrow in enumerate(arrows):
         y = 66 + 34 * place

@@ -12,18 +12,13 @@ E = AttemptEvent
 
 
 def states() -> str:
-    """Every transition of the state table, those with the same ends in one arrow."""
-    by_ends: dict[tuple[AttemptState, AttemptState], list[str]] = {}
-    for (state, event), step in TRANSITIONS.items():
-        effects = "".join(f" → {effect}" for effect in step.effects)
-        by_ends.setdefault((state, step.to), []).append(f"{event}{effects}")
+    """Every transition of the state table, with what must then be done."""
     order = [*(s for s in AttemptState if s not in FINAL), *(s for s in AttemptState if s in FINAL)]
     arrows = [
-        Arrow(source, target, text)
-        for (source, target), texts in by_ends.items()
-        for text in texts
-    ]  # fmt: skip
-    return lanes("States of an attempt", {state: state for state in order}, arrows, pitch=132)
+        Arrow(state, step.to, " → ".join((event, *step.effects)))
+        for (state, event), step in TRANSITIONS.items()
+    ]
+    return lanes("States of an attempt", {state: state for state in order}, arrows, pitch=98)
 
 
 SEQUENCE = (
