@@ -23,8 +23,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from isal import isal_zlib
-
 from cvmfs_deploy import catalogs, history, listing
 from cvmfs_deploy.borrowed import BaseImage, first_part, image_paths, is_sound, shared
 from cvmfs_deploy.layers import Layers
@@ -43,8 +41,14 @@ from wrappers.containers.tree import remove
 
 TOOL = f"cvmfs-deploy {__version__}"
 RECORD = "record.json"
-GUNZIP = Gunzip(isal_zlib.decompressobj, cast(type[Exception], isal_zlib.error))  # twice as fast as zlib
 _PLAIN_TREE = frozenset({RECORD, TREE, history.HISTORY})
+
+
+def fast_gunzip() -> Gunzip:
+    """Give what unpacks gzip: Intel's library, twice as fast as zlib."""
+    from isal import isal_zlib  # of an extra: other commands do without it
+
+    return Gunzip(isal_zlib.decompressobj, cast(type[Exception], isal_zlib.error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,9 @@ def create(
                 base.history if base else history.History(),
                 lambda text: base is not None and text.startswith(base.token),
             )
-            extract(steps, root, readable=True, sums=sums, gunzip=GUNZIP, onto=bool(base), watch=recorder)
+            extract(
+                steps, root, readable=True, sums=sums, gunzip=fast_gunzip(), onto=bool(base), watch=recorder
+            )
         except CorruptImage:
             layers.forget(image.layers)
             raise

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from engine import __version__
 from engine.errors import BadRequest, Bug, Cancelled, EngineError, Unavailable
+from engine.extras import remedy_for
 
 _surrogate = re.compile("[\ud800-\udfff]").search  # stands for a byte that is no UTF-8
 _COMPLETION = ("--install-completion", "--show-completion")
@@ -169,6 +170,12 @@ class CommandProgram:
             where = error.filename or _subject_without_name()
             self._say(f"{where}: {error.strerror or error}" if where else f"{error.strerror or error}")
             return Unavailable.exit_code
+        except ModuleNotFoundError as error:
+            remedy = remedy_for(error.name or "")
+            if not remedy:
+                return self._usage_or_defect(error)
+            self._complain(BadRequest(f"the Python package {error.name} is not installed", remedy=remedy))
+            return BadRequest.exit_code
         except Exception as error:
             return self._usage_or_defect(error)
 

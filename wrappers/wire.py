@@ -244,7 +244,7 @@ class Node(NamedTuple):
     slots: int = 1  # attempts at a time (serving mode)
     runtimes: List[str] = ["userns", "udocker"]  # in order of preference
     scratch: str = ""  # where job directories are made; "" is next to the reports
-    cache: str = ""  # per-node image cache; "" is ~/.cache/grid-engine/images
+    cache: str = ""  # per-node image cache; "" is ~/.cache/boutiques-engine/images
     cache_size: Optional[int] = None  # bytes it should not exceed: the least recently used images go
     cvmfs: List[str] = []  # directories of pre-deployed udocker containers, in order
     mirrors: Dict[str, List[str]] = {}  # registry host -> base URLs to try in order before it

@@ -169,7 +169,7 @@ def _object(text: bytes, what: str) -> dict[str, Any]:
 
 
 def _text(status: int, text: str) -> PlainTextResponse:
-    headers = {"WWW-Authenticate": 'Basic realm="grid-engine"'} if status == 401 else {}
+    headers = {"WWW-Authenticate": 'Basic realm="boutiques-engine"'} if status == 401 else {}
     if status in (429, 503):
         headers["Retry-After"] = "5"
     return PlainTextResponse(f"{text}\n", status_code=status, headers=headers)

@@ -23,8 +23,8 @@ class LocalSection(BackendSection):
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Processor cores that jobs may use at a time on this machine, whatever the number of engines."""
     spool: Path | None = None
-    """Where engine and wrapper meet; on a local disk. Not set: `~/.local/state/grid-engine/local`, for the
-    back-end `local`; `local-NAME` beside it for others."""
+    """Where engine and wrapper meet; on a local disk. Not set: `~/.local/state/boutiques-engine/local`, for
+    the back-end `local`; `local-NAME` beside it for others."""
     idle: float = Field(default=10.0, gt=0)
     """Seconds without work after which the serving wrapper ends."""
     simulate_remote: bool = False

@@ -43,7 +43,7 @@ def record(
             "descriptor-doi": tool.doi or "",
             "descriptor-sha256": execution.descriptor_sha256,
             "date-time": iso(report.started),
-            "engine": f"grid-engine {__version__}",
+            "engine": f"boutiques-engine {__version__}",
         },
         "public-invocation": _invocation(job.invocation, report),
         "public-output": {

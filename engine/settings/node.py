@@ -68,7 +68,7 @@ class RemoteNodeSettings(NodeSettings):
     """How machines other than this one are set up: paths are theirs."""
 
     cache: str = ""
-    """The image cache of the node; empty: `~/.cache/grid-engine/images` there."""
+    """The image cache of the node; empty: `~/.cache/boutiques-engine/images` there."""
     inputs: str = ""
     """The cache of fetched inputs; empty: none."""
     packages: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """The settings of a YAML file, with `ENGINE_*` variables over them. An unknown key is an error, an
 unknown variable is not: other programs have variables with this prefix too.
 
-The file is `$ENGINE_CONFIG`, else `$XDG_CONFIG_HOME/grid-engine/engine.yaml`. Variables override it, with two
-underscores between levels: `ENGINE_BACKENDS__LOCAL__SLOTS=4`.
+The file is `$ENGINE_CONFIG`, else `$XDG_CONFIG_HOME/boutiques-engine/engine.yaml`. Variables override it,
+with two underscores between levels: `ENGINE_BACKENDS__LOCAL__SLOTS=4`.
 """
 
 from __future__ import annotations

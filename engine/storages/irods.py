@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound, SettingsError, Unavailable
+from engine.extras import remedy_for
 from engine.ports import Stat, StorageCapabilities
 from engine.storages import files
 from engine.storages.credentials import Basic
@@ -201,7 +202,7 @@ def _library() -> Connect:
         connect: Connect = import_module("irods.session").iRODSSession
     except ImportError:
         raise BadRequest(
-            "irods: the package python-irodsclient is missing", remedy="pip install 'grid-engine[irods]'"
+            "irods: the package python-irodsclient is missing", remedy=remedy_for("irods")
         ) from None
     return connect
 

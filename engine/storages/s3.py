@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from engine.clock import Clock, SystemClock
 from engine.errors import BadRequest, CredentialExpired, NotFound, SettingsError, Unavailable
+from engine.extras import remedy_for
 from engine.ports import Stat, StorageCapabilities
 from engine.storages import files, s3_tags
 from engine.storages.credentials import S3Keys
@@ -253,9 +254,7 @@ def _library() -> type[S3Store]:
     try:
         from obstore.store import S3Store
     except ImportError:
-        raise BadRequest(
-            "s3: the package obstore is missing", remedy="pip install 'grid-engine[s3]'"
-        ) from None
+        raise BadRequest("s3: the package obstore is missing", remedy=remedy_for("obstore")) from None
     return S3Store
 
 

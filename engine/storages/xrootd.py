@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, TypeAlias
 
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
+from engine.extras import remedy_for
 from engine.ports import Stat
 from engine.storages.failures import ANOTHER_CREDENTIAL
 from wrappers.transfer.redact import redact
@@ -34,9 +35,7 @@ def library(stall: float) -> Any:
     try:
         client = import_module("XRootD.client")
     except ImportError:
-        raise BadRequest(
-            "root: the package xrootd is missing", remedy="pip install 'grid-engine[xrootd]'"
-        ) from None
+        raise BadRequest("root: the package xrootd is missing", remedy=remedy_for("XRootD")) from None
     seconds = max(1, int(stall))
     for name in ("ConnectionWindow", "RequestTimeout", "StreamTimeout"):
         client.EnvPutInt(name, min(seconds, 30) if name == "ConnectionWindow" else seconds)

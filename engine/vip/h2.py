@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import SettingsError, Unavailable
+from engine.extras import remedy_for
 from engine.ids import ExecutionId
 from engine.settings.vip import VipSection
 from engine.vip.rows import Shown, VipJobRow
@@ -201,9 +202,7 @@ def _driver(jar: Path) -> Any:
         import jpype
         from jpype import dbapi2
     except ImportError:
-        raise SettingsError(
-            "setting vip: JPype is not installed", remedy="pip install 'grid-engine[vip]'"
-        ) from None
+        raise SettingsError("setting vip: JPype is not installed", remedy=remedy_for("jpype")) from None
     if not jar.is_file():
         raise SettingsError(f"setting vip.h2_jar: there is no {jar}", remedy="install libh2-java")
     if not jpype.isJVMStarted():

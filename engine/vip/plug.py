@@ -14,6 +14,7 @@ from threading import Event, Thread
 from engine.app.health.findings import FAILURE, OK, WARNING, CheckFinding
 from engine.clock import iso
 from engine.errors import EngineError, SettingsError
+from engine.extras import remedy_for
 from engine.log import logger
 from engine.settings.vip import VipSection
 
@@ -39,7 +40,7 @@ def check(settings: VipSection) -> None:
     if missing := [name for name in ("jpype", "pymysql") if find_spec(name) is None]:
         raise SettingsError(
             f"setting vip.workflows: the package {missing[0]} is not installed",
-            remedy="pip install 'grid-engine[vip]'",
+            remedy=remedy_for("jpype"),
         )
     if not settings.workflows.is_absolute():
         raise SettingsError(f"setting vip.workflows: {settings.workflows} is no absolute path")

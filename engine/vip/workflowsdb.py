@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from engine.errors import SettingsError, Unavailable
+from engine.extras import remedy_for
 from engine.vip.columns import clip, local_time, storable
 
 metadata = sa.MetaData()
@@ -84,7 +85,7 @@ class WorkflowsDb:
             )
         except (ArgumentError, ImportError) as error:
             raise SettingsError(
-                f"setting vip.database: {type(error).__name__}", remedy="pip install 'grid-engine[vip]'"
+                f"setting vip.database: {type(error).__name__}", remedy=remedy_for("pymysql")
             ) from None
         self._fits: dict[tuple[str, str], tuple[int, str]] | None = None
 

@@ -210,6 +210,6 @@ def test_results_beside_the_report_need_no_leave() -> None:
 
 def test_health_says_who_answers_and_readiness_whether_it_can_work(post: Post, tmp_path: Path) -> None:
     with post.client.request("GET", f"{post.http.url}/health", {}, None, Access()) as answer:
-        assert json.loads(answer.read())["service"] == "grid-engine"
+        assert json.loads(answer.read())["service"] == "boutiques-engine"
     with post.client.request("GET", f"{post.http.url}/health/ready", {}, None, Access()) as answer:
         assert json.loads(answer.read()) == {"ready": True}

@@ -23,7 +23,7 @@ def told(url: str) -> str | None:
         ),
         ("fetching /srv/storage/vip/users/01/home/b.", "fetching /vip/Home/b."),
         ("delivering to file:///srv/storage/vip/users/02/home/b", "delivering to .../b"),
-        ("kept in /home/engine/.local/state/grid-engine/x/job on node7", "kept in .../job on node7"),
+        ("kept in /home/engine/.local/state/boutiques-engine/x/job on node7", "kept in .../job on node7"),
         ("(/tmp/engine-1/a, '/var/b')", "(.../a, '.../b')"),
         ("https://registry.example.org/v2/a: 404", "https://registry.example.org/v2/a: 404"),
         ("docker.io/library/busybox is not there", "docker.io/library/busybox is not there"),

@@ -54,6 +54,7 @@ PARTS = {
     "engine/terminal.py": "how our programs print, and how their commands end",
     "engine/units.py": "amounts of bytes, as people write and read them",
     "engine/xdg.py": "where files of a user belong",
+    "engine/extras.py": "which extra brings a package that is missing",
     "wrappers": "what runs on a worker node; the standard library of Python 3.6",
     "cvmfs_deploy": "publishes images on CVMFS",
 }
@@ -128,9 +129,10 @@ MAY_IMPORT = {
         "engine.units",
         "wrappers.containers",
     },
-    "engine/terminal.py": {"engine.__version__", "engine.errors", "engine.xdg"},
+    "engine/terminal.py": {"engine.__version__", "engine.errors", "engine.extras", "engine.xdg"},
     "engine/units.py": set(),
     "engine/xdg.py": set(),
+    "engine/extras.py": set(),
     # a back-end's class says what its section of the settings holds
     "engine/settings": {"engine.settings", "engine.plugins", "engine.xdg", "engine.errors", "engine.ports"},
     "engine/errors.py": set(),
@@ -180,6 +182,7 @@ MAY_IMPORT = {
         *SHARED,
     },
     "engine/vip": {
+        "engine.extras",
         "engine.vip",
         "engine.app",
         "engine.log",
@@ -222,6 +225,7 @@ MAY_IMPORT = {
     "engine/storages": {
         "engine.storages",
         "engine.dirac",
+        "engine.extras",
         "engine.http",
         "engine.jwt",
         "wrappers.transfer",

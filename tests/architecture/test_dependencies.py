@@ -7,13 +7,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+from engine.extras import remedy_for
 from tests.architecture.source import PACKAGES, ROOT, imports, python_files
 from tests.services.debian import PACKAGES as DEBIAN
 
 DOCUMENT = (ROOT / "docs" / "dependencies.md").read_text()
 EXTRA = {
-    Path("engine/storages/s3.py"): {"obstore"},
-    Path("engine/vip/h2.py"): {"jpype"},
     Path("engine/testing/contracts/backend.py"): {"pytest"},
     Path("engine/testing/contracts/storage.py"): {"pytest"},
     Path("wrappers/dirac_bridge/line.py"): {"DIRAC"},
@@ -22,7 +21,15 @@ EXTRA = {
 }
 """What only an optional part needs (`testing` in pyproject.toml), or the Python of DIRAC has."""
 
-IMPORTED_AS = {"pyyaml": "yaml", "python-ulid": "ulid", "diracx-client": "diracx", "azure-core": "azure"}
+IMPORTED_AS = {
+    "azure-core": "azure",
+    "diracx-client": "diracx",
+    "jpype1": "jpype",
+    "python-irodsclient": "irods",
+    "python-ulid": "ulid",
+    "pyyaml": "yaml",
+    "xrootd": "XRootD",
+}
 
 
 def canonical(name: str) -> str:
@@ -31,9 +38,10 @@ def canonical(name: str) -> str:
 
 def declared(section: str) -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    entries = (
-        project["project"]["dependencies"] if section == "run" else project["dependency-groups"][section]
-    )
+    extras = project["project"]["optional-dependencies"]
+    optional = [one for name in extras if name not in ("all", "testing") for one in extras[name]]
+    groups = {"run": project["project"]["dependencies"], "optional": optional, **project["dependency-groups"]}
+    entries = groups[section]
     return {canonical(re.split(r"[^\w.-]", entry)[0]) for entry in entries}
 
 
@@ -52,21 +60,26 @@ def test_every_dependency_is_justified_and_nothing_else() -> None:
 
 def test_what_is_optional_is_justified_and_tested() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [
-        one for name, group in project["optional-dependencies"].items() if name != "testing" for one in group
-    ]
-    names = {canonical(re.split(r"[^\w.-]", one)[0]) for one in extras}
-    assert justified("For what is optional") == names
-    assert names <= declared("dev")
+    every = project["optional-dependencies"]
+    assert set(re.split(r"[\[\],]", every["all"][0])[1:-1]) == set(every) - {"all", "testing"}
+    assert justified("For what is optional") == declared("optional")
 
 
 def test_every_dependency_is_locked() -> None:
     locked = set(re.findall(r"^([\w.-]+)(?:\[[^]]*\])?==", (ROOT / "requirements.lock").read_text(), re.M))
-    assert declared("run") | declared("dev") <= {canonical(name) for name in locked}
+    wanted = declared("run") | declared("dev") | declared("optional")
+    assert wanted <= {canonical(name) for name in locked}
+
+
+def test_a_module_of_an_extra_is_told_from_others() -> None:
+    assert remedy_for("fastapi.routing") == "pip install 'boutiques-engine[portal]'"
+    assert remedy_for("nonesuch") == ""
+    named = {name for name in declared("optional") if remedy_for(IMPORTED_AS.get(name, name))}
+    assert declared("optional") - named == {"h11"}  # of uvicorn, which is asked for first
 
 
 def test_everything_that_is_imported_is_declared() -> None:
-    known = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in declared("run")}
+    known = {IMPORTED_AS.get(name, name.replace("-", "_")) for name in declared("run") | declared("optional")}
     wrong = [
         f"{path}:{line} imports {name}"
         for path in python_files(*PACKAGES)

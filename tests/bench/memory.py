@@ -51,7 +51,7 @@ def _peak(count: int) -> int:
 
 
 def _wait_until_running(here: Place, process: subprocess.Popen[bytes]) -> None:
-    finished = here.directory / "state/grid-engine/local/finished"
+    finished = here.directory / "state/boutiques-engine/local/finished"
     while process.poll() is None and not (finished.is_dir() and os.listdir(finished)):
         time.sleep(0.02)
 

@@ -54,7 +54,7 @@ class Place:
 
     def stop(self) -> None:
         """End the serving wrapper."""
-        noted = self.directory / "state/grid-engine/local/server.json"
+        noted = self.directory / "state/boutiques-engine/local/server.json"
         with suppress(FileNotFoundError, ProcessLookupError, ValueError):
             os.kill(json.loads(noted.read_text())["pid"], signal.SIGTERM)
 

@@ -62,8 +62,8 @@ def main() -> None:
 
 
 def _fill(here: Place, account: str) -> list[ExecutionId]:
-    db = Database(f"sqlite:///{here.directory / 'data/grid-engine/engine.db'}")
-    storage = here.directory / "data/grid-engine/storage"
+    db = Database(f"sqlite:///{here.directory / 'data/boutiques-engine/engine.db'}")
+    storage = here.directory / "data/boutiques-engine/storage"
     ids = [ExecutionId(new_id()) for _ in range(WITHOUT_RESULTS + WITH_RESULTS)]
     with db.write() as connection:
         descriptors.store(connection, _SHA, {"name": "bench"}, checked_by="", now=0.0)

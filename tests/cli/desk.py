@@ -164,12 +164,12 @@ class Desk:
     @property
     def spool(self) -> Path:
         """Where the local back-end keeps its jobs."""
-        return self.home / ".local/state/grid-engine/local"
+        return self.home / ".local/state/boutiques-engine/local"
 
     @property
     def database(self) -> Path:
         """The default database."""
-        return self.home / ".local/share/grid-engine/engine.db"
+        return self.home / ".local/share/boutiques-engine/engine.db"
 
     def rows(self, table: str) -> int:
         """Rows of a table; none when there is no database yet."""

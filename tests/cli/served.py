@@ -30,11 +30,11 @@ class Served:
 
     @property
     def storage(self) -> Path:
-        return self.desk.home / ".local/share/grid-engine/storage"
+        return self.desk.home / ".local/share/boutiques-engine/storage"
 
     @property
     def key_file(self) -> Path:
-        return self.desk.home / ".local/share/grid-engine/key"
+        return self.desk.home / ".local/share/boutiques-engine/key"
 
     def token(self) -> str:
         until(self.key_file.exists)
@@ -60,7 +60,7 @@ def answers(url: str) -> bool:
     with a_client() as client:
         try:
             with client.request("GET", f"{url}/health", {}, None, NOBODY) as answer:
-                return b"grid-engine" in answer.read()
+                return b"boutiques-engine" in answer.read()
         except TransferError:
             return False
 

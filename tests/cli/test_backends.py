@@ -17,8 +17,8 @@ def test_a_second_back_end_of_this_machine_runs_jobs_and_the_daemon_takes_them(d
     later = desk.ok(*words, "submit", *asked).value
     desk.ok(*words, "serve", "--until-idle")
     assert desk.ok(*words, "status", later["id"], "--json").value["state"] == "succeeded"
-    assert (desk.home / ".local/state/grid-engine/local-small/jobs").is_dir()
-    assert not (desk.home / ".local/state/grid-engine/local").exists()
+    assert (desk.home / ".local/state/boutiques-engine/local-small/jobs").is_dir()
+    assert not (desk.home / ".local/state/boutiques-engine/local").exists()
 
 
 def test_the_keys_of_before_are_read_with_one_line_that_names_the_new_one(desk: Desk) -> None:

@@ -23,7 +23,7 @@ def stores(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Path:
         "data": {"staging": "a", "results": ["a", "b"], "travelling": 0},
         "backends": {"local": {"simulate_remote": True}},
     }
-    config = desk.home / ".config/grid-engine/engine.yaml"
+    config = desk.home / ".config/boutiques-engine/engine.yaml"
     config.parent.mkdir(parents=True)
     config.write_text(yaml.safe_dump(settings))
     for name in ("a", "b"):

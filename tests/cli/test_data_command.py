@@ -26,7 +26,7 @@ pytestmark = pytest.mark.service
 
 def configure(desk: Desk, storages: dict[str, Any], **more: Any) -> None:
     """Write the settings file of a desk."""
-    file = desk.home / ".config/grid-engine/engine.yaml"
+    file = desk.home / ".config/boutiques-engine/engine.yaml"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(yaml.safe_dump({"storages": storages, **more}))
 

@@ -125,7 +125,7 @@ def test_it_is_told_what_a_job_on_the_grid_does_while_it_does_it(
     tool = grid.tool(behind(gate), outputs={"out": "out.txt"}, image=busybox_image)
     process = grid.start("submit", tool, grid.write("i.json", {}), "--json")
     id_ = until(lambda: grid.run("list", "--json").values)[0]["id"]
-    until(lambda: "says grid-engine" in grid.ok("explain", f"{id_}:1").out)
+    until(lambda: "says boutiques-engine" in grid.ok("explain", f"{id_}:1").out)
     gate.troubles.clear()
     out, err = process.communicate()
     assert process.returncode == 0, err

@@ -177,7 +177,7 @@ def test_a_full_disk_under_the_database_is_told_and_nothing_is_lost(desk: Desk) 
     ran = desk.run("submit", tool, lines, *BARE, before=[*small(data, "2m"), "sh", "-c", check])
     assert ran.code == 3
     first, remedy = ran.lines
-    assert first.startswith(f"engine: the database sqlite:///{data}/grid-engine/engine.db fails: ")
+    assert first.startswith(f"engine: the database sqlite:///{data}/boutiques-engine/engine.db fails: ")
     assert "full" in first
     assert remedy == "engine: free some disk space; nothing was lost"
     assert ran.out == ""  # no execution is listed

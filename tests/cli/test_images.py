@@ -152,9 +152,8 @@ def test_a_pre_deployed_image_needs_no_registry(desk: Desk, busybox_image: str) 
     cached = Path(first.record()["additional-information"]["image"]["digest"].replace(":", "-"))
     containers = desk.directory / "containers"
     name = f"{DOWN}/vip/busybox:1.0"
-    shutil.copytree(
-        desk.home / ".cache/grid-engine/images/ready" / cached, containers / ".store" / cached, symlinks=True
-    )
+    ready = desk.home / ".cache/boutiques-engine/images/ready"
+    shutil.copytree(ready / cached, containers / ".store" / cached, symlinks=True)
     (containers / cvmfs.name_for(parse(name))).symlink_to(Path(".store") / cached)
     settings = {"ENGINE_NODE__CVMFS": f'["{containers}"]'}
     other = tool(desk, {"type": "docker", "image": name})

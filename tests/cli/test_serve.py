@@ -38,7 +38,7 @@ def test_it_stops_when_it_is_told_to_and_says_so(served: Served) -> None:
 def test_without_a_public_url_nothing_listens(desk: Desk) -> None:
     ran = desk.ok("serve", "--until-idle")
     assert "http" not in json.loads(next(line for line in ran.lines if '"serving"' in line))
-    assert not (desk.home / ".local/share/grid-engine/storage").exists()
+    assert not (desk.home / ".local/share/boutiques-engine/storage").exists()
 
 
 def test_a_port_that_is_taken_is_named_with_the_setting(desk: Desk) -> None:
@@ -148,7 +148,7 @@ def test_a_keys_file_of_a_platform_is_its_owners_alone_and_never_shown(desk: Des
     listed = desk.ok(*options, "list", "--json")
     assert [found["platform"] for found in listed.values] == ["warehouse"]
     assert "k3y" not in added.out + added.err + listed.out + desk.ok(*options, "list").out
-    [file] = [p for p in (desk.home / ".local/share/grid-engine/keys").rglob("*") if p.is_file()]
+    [file] = [p for p in (desk.home / ".local/share/boutiques-engine/keys").rglob("*") if p.is_file()]
     assert file.read_text() == "k3y-that-must-not-show\n"
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     desk.ok(*options, "remove", "warehouse")

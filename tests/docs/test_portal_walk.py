@@ -29,17 +29,17 @@ for service; do :; done
 case "$service" in
 nginx) nginx -s reload 2>/dev/null || nginx ;;
 postgresql) pg_ctlcluster 15 main start ;;
-grid-engine)
-    unit=/etc/systemd/system/grid-engine.service
+boutiques-engine)
+    unit=/etc/systemd/system/boutiques-engine.service
     command=$(sed -n 's/^ExecStart=//p' $unit)
     user=$(sed -n 's/^User=//p' $unit)
     home=$(sed -n 's/^Environment=//p' $unit)
-    cd / && setsid runuser -u "$user" -- env "$home" $command </dev/null >/var/log/grid-engine.log 2>&1 &
+    cd / && setsid runuser -u "$user" -- env "$home" $command </dev/null >/var/log/boutiques-engine.log 2>&1 &
     for _ in $(seq 600); do
         curl --fail --silent http://127.0.0.1:8420/health >/dev/null && exit 0
         sleep 0.2
     done
-    cat /var/log/grid-engine.log
+    cat /var/log/boutiques-engine.log
     exit 1 ;;
 esac
 """

@@ -147,7 +147,7 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
         desk = stack.enter_context(desk_in(ordinary.directory, **become))
         if become:
             ordinary.give(desk.directory, desk.home)
-        settings = desk.home / ".config/grid-engine/engine.yaml"
+        settings = desk.home / ".config/boutiques-engine/engine.yaml"
         settings.parent.mkdir(parents=True)
         settings.write_text("owner: engine\n")
         settings.chmod(0o600)
@@ -177,7 +177,7 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
         )
         beside = start_own(house, descriptor("cat [TOOL] > out.txt; sleep 3601", image), "bob")
         [out] = until(lambda: list(desk.spool.glob("jobs/*/*/job/out.txt")))
-        cache = desk.home / ".cache/grid-engine/images"
+        cache = desk.home / ".cache/boutiques-engine/images"
         target = {
             "engine": [*map(str, _engine(desk)), str(settings)],
             "others": [str(house.storage), str(out.parent), *map(str, desk.spool.glob("jobs"))],
@@ -207,7 +207,7 @@ def look(cache: Path) -> dict[str, tuple[int, float]]:
 
 def _engine(desk: Desk) -> list[Path]:
     """The key first: a result of the tool will lead to it."""
-    return [desk.home / ".local/share/grid-engine/key", desk.database, desk.spool]
+    return [desk.home / ".local/share/boutiques-engine/key", desk.database, desk.spool]
 
 
 def _engine_at_work(house: House, desk: Desk) -> dict[int, str]:

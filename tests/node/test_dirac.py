@@ -161,11 +161,13 @@ def test_dirac_hears_what_a_job_does_and_how_it_ends(grid: Grid, python: Path) -
     manifest = grid.site.manifest(f"until test -e {go_on}; do sleep 0.1; done")
     process = subprocess.Popen(grid.site.command([manifest]), env=grid.site.environment, cwd=grid.site.root)
     until(
-        lambda: ": fetching inputs, says grid-engine" in grid.story() or ": running the tool" in grid.story()
+        lambda: (
+            ": fetching inputs, says boutiques-engine" in grid.story() or ": running the tool" in grid.story()
+        )
     )
     go_on.touch()
     assert process.wait() == 0
-    until(lambda: ": succeeded, says grid-engine" in grid.story())
+    until(lambda: ": succeeded, says boutiques-engine" in grid.story())
     until(lambda: ["succeeded" in o.detail for o in grid.backend.observe([grid.id])] == [True])
 
 
@@ -174,7 +176,7 @@ def test_a_payload_ends_when_its_last_word_was_heard(grid: Grid) -> None:
     """A word that is still on its way when the site tells the end can undo that at the server (measured)."""
     grid.way.troubles.append(Trouble(path="/api/jobs/status", times=99, delay=1.0))
     grid.run(grid.site.manifest("true"))
-    assert ": succeeded, says grid-engine" in grid.story()
+    assert ": succeeded, says boutiques-engine" in grid.story()
 
 
 @pytest.mark.service
@@ -346,7 +348,7 @@ def test_without_a_token_dirac_is_told_by_its_client(site: Site, installed: Path
     assert programs.dirac_python({"PATH": "/usr/bin:/bin"}) is None
     door = client.DiracClient(by_path, "42", site.environment)
     assert not door.say("running the tool")
-    assert installed.read_text() == "42 grid-engine running the tool\n"
+    assert installed.read_text() == "42 boutiques-engine running the tool\n"
     with pytest.raises(ValueError, match="ended with"):
         client.DiracClient(by_path, "no number", site.environment).say("anything")
 
@@ -357,7 +359,9 @@ def test_the_status_reporter_of_a_long_job_uses_it(
     monkeypatch.setattr(client.DiracClient, "pause", 0.1)
     job = GridJob(site.node, str(site.root), site.environment)
     job.phase("", "run")
-    assert until(lambda: installed.exists() and "42 grid-engine running the tool" in installed.read_text())
+    assert until(
+        lambda: installed.exists() and "42 boutiques-engine running the tool" in installed.read_text()
+    )
     job.close()
 
 

@@ -34,11 +34,13 @@ class Installed:
 
     prefix: Path
 
-    def run(self, program: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, program: str, *arguments: str, cwd: Path, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         kept = {
             name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")
         }
-        environment = {**kept, "PATH": "/usr/local/bin:/usr/bin:/bin"}
+        environment = {**kept, "PATH": "/usr/local/bin:/usr/bin:/bin", **variables}
         command = [str(self.prefix / "bin" / program), *arguments]
         return subprocess.run(
             command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
@@ -135,3 +137,32 @@ def test_the_installed_engine_runs_a_job(installed: Installed, tmp_path: Path, h
     assert done.returncode == 0, done.stderr
     (written,) = (tmp_path / "results").rglob("said.txt")
     assert written.read_text() == "hello\n"
+
+
+MOST_PACKAGES = 40
+
+
+@pytest.mark.service
+def test_the_basic_install_is_small(installed: Installed) -> None:
+    known = {path.name.partition("-")[0] for path in installed.prefix.rglob("*.dist-info")}
+    assert "boutiques_engine" in known
+    assert len(known) <= MOST_PACKAGES, sorted(known)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("words", "variables", "extra"),
+    [
+        ("engine serve --http --until-idle", {}, "portal"),
+        ("engine list", {"ENGINE_DATABASE": "postgresql+psycopg://engine@localhost/engine"}, "portal"),
+        ("engine data ls s3://bucket/", {}, "s3"),
+        ("cvmfs-deploy --to there add busybox:1.36 --docker", {}, "cvmfs"),
+    ],
+)
+def test_a_missing_extra_is_named(
+    installed: Installed, tmp_path: Path, home: Path, words: str, variables: dict[str, str], extra: str
+) -> None:
+    program, *arguments = words.split()
+    told = installed.run(program, *arguments, cwd=tmp_path, **variables)
+    assert (told.returncode, "Traceback" in told.stderr) == (2, False), told.stderr
+    assert f"pip install 'boutiques-engine[{extra}]'" in told.stderr

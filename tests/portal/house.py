@@ -170,7 +170,7 @@ class House:
     @property
     def storage(self) -> Path:
         """Where the portal's files lie."""
-        return self.desk.home / ".local/share/grid-engine/storage/vip"
+        return self.desk.home / ".local/share/boutiques-engine/storage/vip"
 
     def peak(self) -> int:
         """Bytes of memory that it has used at most."""
@@ -194,7 +194,7 @@ def portal(
         "ENGINE_PORTAL__ISOLATION": "off",  # for pipelines that need no container; see test_isolation.py
         **settings,
     }
-    key_file = desk.home / ".local/share/grid-engine/key"
+    key_file = desk.home / ".local/share/boutiques-engine/key"
     ids, keys = _settled(variables.get("ENGINE_DATABASE", f"sqlite:///{desk.database}"), key_file)
     before()
     log = desk.directory / f"serve-{port}.log"

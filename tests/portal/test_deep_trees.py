@@ -123,7 +123,7 @@ def test_an_execution_with_deep_results_of_an_older_engine_can_be_removed(house:
 
 
 def test_a_start_removes_what_was_half_removed(desk: Desk) -> None:
-    parts = desk.home / ".local/share/grid-engine/storage/.parts"
+    parts = desk.home / ".local/share/boutiques-engine/storage/.parts"
     dig(parts / "gone")
     with portal(desk):
         until(lambda: not any(parts.iterdir()))

@@ -88,7 +88,7 @@ def test_a_job_that_writes_to_the_embedded_storage_has_its_users_room(small: Hou
     id_ = small.start("waiter/1.0", wanted, user="root")
     attempt = until(lambda: _attempt(small, id_))
     below = ("vip", "users", small.ids["root"])
-    key = load_key(small.desk.home / ".local/share/grid-engine/key")
+    key = load_key(small.desk.home / ".local/share/boutiques-engine/key")
     token = mint(key, TokenScope(below, frozenset({"write", "read"}), SystemClock().now() + 600, attempt))
     shown = {"Authorization": f"Bearer {token}"}
     sizes = [MEGABYTE, 20 * MEGABYTE, *[MEGABYTE] * 9]

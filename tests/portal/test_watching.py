@@ -12,7 +12,7 @@ import pytest
 from tests.cli.desk import until
 from tests.portal.house import House
 
-UNIT = Path(__file__).resolve().parents[2] / "config" / "grid-engine.service"
+UNIT = Path(__file__).resolve().parents[2] / "config" / "boutiques-engine.service"
 
 
 def test_metrics_count_requests_executions_and_jobs(house: House) -> None:
@@ -49,7 +49,7 @@ def test_what_is_said_of_a_job_tells_no_path_of_the_machine(house: House) -> Non
 
 
 def test_health_and_readiness_are_told_to_everybody(house: House) -> None:
-    assert house.ask("GET", "/health", user="", raw=True).json["service"] == "grid-engine"
+    assert house.ask("GET", "/health", user="", raw=True).json["service"] == "boutiques-engine"
     assert house.ask("GET", "/health/ready", user="", raw=True).json == {"ready": True}
 
 
@@ -71,6 +71,6 @@ def test_the_log_has_ids_of_request_and_account_and_no_name_of_a_file(house: Hou
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
-    unit.write_text(UNIT.read_text().replace("/opt/grid-engine/bin/engine", "/bin/true"))
+    unit.write_text(UNIT.read_text().replace("/opt/boutiques-engine/bin/engine", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True)
     assert "Unknown" not in done.stderr

@@ -40,7 +40,7 @@ def made(house: House, name: str, password: bool = True) -> str:
 
 
 def test_the_key_file_alone_opens_no_account(house: House) -> None:
-    key = load_key(house.desk.home / ".local/share/grid-engine/key")
+    key = load_key(house.desk.home / ".local/share/boutiques-engine/key")
     for id_ in (made(house, "without", password=False), made(house, "with")):
         text = f"{id_}.{int(SystemClock().now()) + 1000}"
         for own in ("", " ", "  ", id_):
@@ -122,7 +122,7 @@ def test_lock_now_ends_and_revokes_all_that_an_account_has(
     made_ = house.ok("POST", "/executions", wanted, user="", apikey=key).json["identifier"]
     until(lambda: _attempt(house, made_))
     token = mint(
-        load_key(house.desk.home / ".local/share/grid-engine/key"),
+        load_key(house.desk.home / ".local/share/boutiques-engine/key"),
         TokenScope(("vip",), frozenset({"read"}), SystemClock().now() + 600, _attempt(house, made_)),
     )
     bearer = {"Authorization": f"Bearer {token}"}
@@ -156,7 +156,7 @@ def _attempt(house: House, execution: str) -> str:
 
 
 def test_the_head_is_a_line_of_a_file_after_each_change(house: House) -> None:
-    state = house.desk.home / ".local/state/grid-engine/audit-heads.jsonl"
+    state = house.desk.home / ".local/state/boutiques-engine/audit-heads.jsonl"
     head = house.engine("audit", "head").value
     assert head["signature"]
     assert head["public_key"]

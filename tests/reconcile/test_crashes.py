@@ -29,7 +29,7 @@ def trials(home: Path, tmp_path: Path) -> list[dict[str, object]]:
         env={**os.environ, "ENGINE_BACKENDS__LOCAL__IDLE": "20"},
     )
     with suppress(FileNotFoundError, ProcessLookupError):
-        noted = home / ".local/state/grid-engine/local/server.json"
+        noted = home / ".local/state/boutiques-engine/local/server.json"
         os.kill(json.loads(noted.read_text())["pid"], signal.SIGTERM)
     assert ran.returncode == 0, ran.stderr
     return [json.loads(line) for line in ran.stdout.splitlines()]

@@ -259,7 +259,7 @@ def test_a_disk_that_is_full_where_the_engine_works_leaves_the_place_in_peace(
 
 
 def test_an_engine_starts_while_others_make_and_remove_their_working_directories(world: World) -> None:
-    work = Path(os.environ["XDG_STATE_HOME"], "grid-engine", "work")
+    work = Path(os.environ["XDG_STATE_HOME"], "boutiques-engine", "work")
     work.mkdir(parents=True)
     (work / "collect-gone").symlink_to("nowhere")  # as one that is listed, and gone when it is looked at
     assert world.end(world.submit("true")).state == "succeeded"

@@ -104,7 +104,7 @@ def install_missing(programs: Iterable[str]) -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """One test process at a time: apt's own lock makes the others fail, not wait."""
-    with open(Path(tempfile.gettempdir()) / "grid-engine-tests-apt.lock", "w") as lock:
+    with open(Path(tempfile.gettempdir()) / "boutiques-engine-tests-apt.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

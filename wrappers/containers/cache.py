@@ -157,7 +157,7 @@ def directory(node: wire.Node) -> Path:
     home = os.path.expanduser("~")
     if not node.cache and not os.path.isabs(home):
         raise OSError(errno.ENOENT, "this account has no home directory")
-    return Path(node.cache or os.path.join(home, ".cache", "grid-engine", "images"))
+    return Path(node.cache or os.path.join(home, ".cache", "boutiques-engine", "images"))
 
 
 def _answering(node: wire.Node) -> Path:

@@ -16,7 +16,7 @@ from wrappers.transfer.errors import Permanent
 from wrappers.transfer.proxies import HttpProxy, InvalidProxy, proxy_for
 from wrappers.transfer.trust import Trust
 
-USER_AGENT = "grid-engine"
+USER_AGENT = "boutiques-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _NO_TUNNEL = re.compile(r"Tunnel connection failed: 4\d\d")

@@ -13,7 +13,7 @@ import sys
 import DIRAC
 DIRAC.initialize()
 from DIRAC.WorkloadManagementSystem.Client.JobReport import JobReport
-answer = JobReport(int(sys.argv[1]), "grid-engine").setApplicationStatus(sys.argv[2])
+answer = JobReport(int(sys.argv[1]), "boutiques-engine").setApplicationStatus(sys.argv[2])
 sys.exit(0 if answer["OK"] else 1)
 """
 

@@ -17,7 +17,7 @@ from wrappers.transfer.trust import Trust
 TIMEOUT_S = 20.0  # seconds for one request
 _STALE_S = 2.0  # seconds by which the Date of an answer may be too early (measured: 1.5)
 _BLUNT_S = 5.0  # seconds by which clocks may differ
-_OURS = "grid-engine"
+_OURS = "boutiques-engine"
 _EVERYONES_CLIENT = "myDIRACClientID"  # the one that every installation knows
 
 

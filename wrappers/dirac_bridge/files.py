@@ -129,7 +129,7 @@ def _transfer(
     from DIRAC.DataManagementSystem.Client.FailoverTransfer import FailoverTransfer
 
     transfer = FailoverTransfer()
-    transfer.request.RequestName = f"grid-engine-{uuid.uuid4().hex}"
+    transfer.request.RequestName = f"boutiques-engine-{uuid.uuid4().hex}"
     facts = {**facts, "GUID": makeGuid()}  # one of the content would belong to the first file that has it
     local = os.path.basename(path)
     result = transfer.transferAndRegisterFile(local, path, name, list(elements), facts)

@@ -66,7 +66,7 @@ def forget_group(name: str) -> None:
 
 
 def _directory(base: str, name: str) -> str:
-    return os.path.join(base, f"grid-engine-{name}")
+    return os.path.join(base, f"boutiques-engine-{name}")
 
 
 class ParentGroup(NamedTuple):

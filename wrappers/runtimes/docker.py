@@ -170,7 +170,7 @@ def _request(job: JobSpec, client: Any, pinned: wire.Image) -> Dict[str, Any]:
         "environment": {"HOME": str(job.directory), **job.manifest.environment},
         "working_dir": str(workdir(job)),
         "user": f"{os.geteuid()}:{os.getegid()}",
-        "labels": {"grid-engine.attempt": job.manifest.attempt},
+        "labels": {"boutiques-engine.attempt": job.manifest.attempt},
         "host_config": client.api.create_host_config(mounts=mounts, **host),
     }
 

@@ -290,7 +290,7 @@ def _read(path: Path) -> bytes:
 
 def container_name(job: JobSpec) -> str:
     """Make a name by which an engine knows the job's container; engines take fewer characters than we do."""
-    return "grid-engine-" + re.sub("[^A-Za-z0-9_.-]", "-", job.manifest.attempt)
+    return "boutiques-engine-" + re.sub("[^A-Za-z0-9_.-]", "-", job.manifest.attempt)
 
 
 def used(job: JobSpec, tree: ImageTree, name: str, mode: str) -> wire.RuntimeUsed:

@@ -18,7 +18,7 @@ _SWITCHES = (
     (
         "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
         "1",
-        "AppArmor forbids them, as on Ubuntu 24.04: install the profile config/apparmor/grid-engine",
+        "AppArmor forbids them, as on Ubuntu 24.04: install the profile config/apparmor/boutiques-engine",
     ),
 )
 

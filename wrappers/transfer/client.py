@@ -17,7 +17,7 @@ from wrappers.transfer.trust import Trust
 
 __all__ = ["NOBODY", "Access", "Body", "Bytes", "HttpClient"]
 
-_AGENT = "grid-engine"
+_AGENT = "boutiques-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 6
 _EXPECT_OVER = 1 << 20  # bytes: smaller bodies are sent unasked, which saves a round trip

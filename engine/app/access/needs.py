@@ -12,7 +12,8 @@ from engine.errors import BadRequest, SettingsError, Unavailable
 from engine.settings.service import ApiSection
 from wrappers.transfer.proxies import is_loopback
 
-SERVICE = "grid-engine"
+SERVICE = "boutiques-engine"
+FORMER_SERVICE = "grid-engine"  # what a daemon of 0.1 says, beside which this one may stand
 """What `/health` calls itself."""
 
 _PRESIGNED = {
@@ -106,7 +107,7 @@ def check_reachable(api: ApiSection) -> None:
         answer = http.request(f"{public_url(api)}/health", timeout=10.0, within=60.0, direct=True)
     except http.NoHttpAnswer as error:
         raise Unavailable(f"no engine answers at {api.public_url}: {error}", remedy=remedy) from None
-    if (answer.fields() or {}).get("service") != SERVICE:
+    if (answer.fields() or {}).get("service") not in (SERVICE, FORMER_SERVICE):
         raise SettingsError(
             f"setting api.public_url: what answers at {api.public_url} is no engine", remedy=remedy
         )

@@ -68,7 +68,7 @@ def _head(line: bytes) -> Head | None:
 
 
 def _to_system_log(head: Head) -> None:
-    text = f"<{_AUTHPRIV_NOTICE}>grid-engine: {head.signed_text} {head.signature}"
+    text = f"<{_AUTHPRIV_NOTICE}>boutiques-engine: {head.signed_text} {head.signature}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
         sending.setblocking(False)  # a log that is stuck holds up nobody
         try:

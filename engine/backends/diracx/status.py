@@ -24,7 +24,7 @@ async def change(client: DiracxClient, ids: Sequence[str], states: Sequence[str]
     for delay in (0.0, 10.0):
         now = datetime.fromtimestamp(client.server_time() + delay, UTC)
         changes = {
-            (now + timedelta(milliseconds=n)).isoformat(): {"Status": state, "Source": "grid-engine"}
+            (now + timedelta(milliseconds=n)).isoformat(): {"Status": state, "Source": "boutiques-engine"}
             for n, state in enumerate(states)
         }
         results = await _change_known(client, ids, changes)

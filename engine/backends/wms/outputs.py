@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-import zstandard
-
 LARGEST_FILE = 64 << 20
 """Bytes of one file that is taken from an output sandbox: DiracX takes sandboxes of up to 100 MiB."""
 
@@ -26,7 +24,7 @@ def unpack(data: bytes, into: Path) -> list[Path]:
     """Take reports and logs out of a sandbox; anything else in it, and anything too large, is left.
 
     Raises:
-        Unreadable: it is no archive.
+        UnreadableArchive: it is no archive.
     """
     brought = []
     try:
@@ -35,7 +33,7 @@ def unpack(data: bytes, into: Path) -> list[Path]:
                 name = entry.name.removeprefix("./")
                 if entry.isfile() and entry.size <= LARGEST_FILE and _WANTED.fullmatch(name):
                     brought.append(_write(tar, entry, into / name))
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # no room here: nothing is wrong with the archive
         raise UnreadableArchive(f"the output sandbox cannot be read: {error}") from None
@@ -47,9 +45,14 @@ def opened(data: bytes) -> Iterator[tarfile.TarFile]:
     """Open a tar, whatever it is compressed with: zstandard, or what tarfile knows itself."""
     stream: IO[bytes] = io.BytesIO(data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
+        import zstandard  # DiracX's sandboxes alone need it
+
         stream = cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(data))
-        with tarfile.open(fileobj=stream, mode="r|") as tar:
-            yield tar
+        try:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:
+                yield tar
+        except zstandard.ZstdError as error:
+            raise tarfile.ReadError(str(error)) from None
     else:
         with tarfile.open(fileobj=stream, mode="r:*") as tar:
             yield tar

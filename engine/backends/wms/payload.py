@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import zstandard
-
 from engine.backends.wms.jdl import CLAIMS, LAUNCHER, MANIFESTS, NODE
 from engine.ports import Submission
 from wrappers import build, wire
@@ -68,6 +66,8 @@ def pack(files: Mapping[str, bytes]) -> PayloadArchive:
     """Pack files so that the same files give the same bytes: sorted, without dates, owners or modes of this
     machine.
     """
+    import zstandard  # DiracX's sandboxes alone need it
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name in sorted(files):

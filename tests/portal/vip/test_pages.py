@@ -254,7 +254,7 @@ def test_a_process_that_dies_is_started_again_and_goes_on(behind: Behind, tmp_pa
     vip.sql("DELETE FROM Outputs WHERE workflow_id = %s", cleaned)
     id_ = vip.launch(WAITER, {"gate": [str(gate), "/nowhere"]})
     until(lambda: vip.states(id_) == ["RUNNING", "RUNNING"])
-    (behind.house.desk.home / ".local/state/grid-engine/vip.db").unlink()  # it remembers nothing
+    (behind.house.desk.home / ".local/state/boutiques-engine/vip.db").unlink()  # it remembers nothing
     os.kill(keeper(behind), signal.SIGKILL)
     vip.send(id_, job(vip, id_, 1).id, "KILL")
     gate.touch()
