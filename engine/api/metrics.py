@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from threading import Lock
 
 from fastapi import APIRouter, Request, Response
@@ -19,6 +20,34 @@ from engine.store.database import Database
 KIND = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 30.0, 120.0)
 
+DURATION = "http_server_request_duration_seconds"
+"""The name and labels of OpenTelemetry's semantic conventions."""
+FORMER = "engine"
+"""What names began with in 0.1; they are given for one more release."""
+
+
+@dataclass(slots=True)
+class Durations:
+    """How long requests of one kind took."""
+
+    count: int = 0
+    seconds: float = 0.0
+    within: Counter[float] = field(default_factory=Counter)
+    """How many took no longer than each bound."""
+
+    def add(self, seconds: float) -> None:
+        """Count a request."""
+        self.count += 1
+        self.seconds += seconds
+        self.within.update(bound for bound in _BOUNDS if seconds <= bound)
+
+    def copy(self) -> Durations:
+        """Return one that does not change."""
+        return Durations(self.count, self.seconds, self.within.copy())
+
+    def __add__(self, other: Durations) -> Durations:
+        return Durations(self.count + other.count, self.seconds + other.seconds, self.within + other.within)
+
 
 class Metrics:
     """What can be watched of one engine."""
@@ -26,16 +55,12 @@ class Metrics:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._lock = Lock()
-        self._requests: Counter[tuple[str, str, str]] = Counter()
-        self._within: Counter[float] = Counter()
-        self._seconds = 0.0
+        self._durations: dict[tuple[str, str, str], Durations] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         with self._lock:
-            self._requests[method, route, str(status)] += 1
-            self._seconds += seconds
-            self._within.update(bound for bound in _BOUNDS if seconds <= bound)
+            self._durations.setdefault((method, route, str(status)), Durations()).add(seconds)
 
     def routes(self, recognise: Callable[[str], Account | None]) -> APIRouter:
         """`GET /metrics`, for the API key of an administrator or a service: Prometheus sends it as a bearer
@@ -65,21 +90,34 @@ class Metrics:
         with self._db.read() as connection:
             of_executions = executions.count_by_state(connection)
             of_jobs = job_counts.jobs_by_state(connection)
-        yield from _gauges("engine_executions", "Executions by state", of_executions)
-        yield from _gauges("engine_jobs", "Jobs of executions that have not ended, by state", of_jobs)
+        for prefix in ("boutiques_engine", FORMER):
+            yield from _gauges(f"{prefix}_executions", "Executions by state", of_executions)
+            yield from _gauges(f"{prefix}_jobs", "Jobs of executions that have not ended, by state", of_jobs)
         with self._lock:
-            requests, within, seconds = dict(self._requests), dict(self._within), self._seconds
-        yield from _head("engine_http_requests_total", "counter", "Requests of the portal's interface")
-        for (method, route, status), count in sorted(requests.items()):
-            labels = _labels(method=method, route=route, status=status)
-            yield f"engine_http_requests_total{labels} {count}"
-        total = sum(requests.values())
-        yield from _head("engine_http_request_seconds", "histogram", "How long they took")
-        for bound in _BOUNDS:
-            yield f"engine_http_request_seconds_bucket{_labels(le=str(bound))} {within.get(bound, 0)}"
-        yield f"engine_http_request_seconds_bucket{_labels(le='+Inf')} {total}"
-        yield f"engine_http_request_seconds_sum {seconds}"
-        yield f"engine_http_request_seconds_count {total}"
+            durations = {labels: one.copy() for labels, one in sorted(self._durations.items())}
+        yield from _head(DURATION, "histogram", "How long requests to the HTTP interfaces took")
+        for (method, route, status), one in durations.items():
+            labels = {
+                "http_request_method": method,
+                "http_route": route,
+                "http_response_status_code": status,
+            }
+            yield from _histogram(DURATION, one, **labels)
+        yield from _head(f"{FORMER}_http_requests_total", "counter", "Requests of the portal's interface")
+        for (method, route, status), one in durations.items():
+            named = _labels(method=method, route=route, status=status)
+            yield f"{FORMER}_http_requests_total{named} {one.count}"
+        yield from _head(f"{FORMER}_http_request_seconds", "histogram", "How long they took")
+        yield from _histogram(f"{FORMER}_http_request_seconds", sum(durations.values(), Durations()))
+
+
+def _histogram(name: str, durations: Durations, **labels: str) -> Iterator[str]:
+    for bound in _BOUNDS:
+        yield f"{name}_bucket{_labels(**labels, le=str(bound))} {durations.within[bound]}"
+    yield f"{name}_bucket{_labels(**labels, le='+Inf')} {durations.count}"
+    named = _labels(**labels) if labels else ""
+    yield f"{name}_sum{named} {durations.seconds}"
+    yield f"{name}_count{named} {durations.count}"
 
 
 def _gauges(name: str, words: str, counts: Mapping[str, int]) -> Iterator[str]:

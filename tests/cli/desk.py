@@ -161,15 +161,20 @@ class Desk:
         }
         return self.write("tool.json", descriptor)
 
+    def ours(self, below: str) -> Path:
+        """The engine's directory there: of its former name, where an older engine was at work."""
+        former = self.home / below / "grid-engine"
+        return former if former.is_dir() else self.home / below / "boutiques-engine"
+
     @property
     def spool(self) -> Path:
         """Where the local back-end keeps its jobs."""
-        return self.home / ".local/state/boutiques-engine/local"
+        return self.ours(".local/state") / "local"
 
     @property
     def database(self) -> Path:
         """The default database."""
-        return self.home / ".local/share/boutiques-engine/engine.db"
+        return self.ours(".local/share") / "engine.db"
 
     def rows(self, table: str) -> int:
         """Rows of a table; none when there is no database yet."""

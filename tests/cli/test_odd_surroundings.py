@@ -187,3 +187,14 @@ def test_an_empty_place_is_no_current_directory(desk: Desk, words: tuple[str, ..
     ran = desk.run("data", *words)
     assert (ran.code, ran.lines[0]) == (2, "engine: a location is empty")
     assert kept.exists()
+
+
+def test_directories_of_the_former_name_are_used_and_told_of_once(desk: Desk) -> None:
+    former = desk.home / ".local/share/grid-engine"
+    former.mkdir(parents=True)
+    first, second = desk.ok("list"), desk.ok("list")
+    assert first.err.count(f"{former} is used while it is there") == 1
+    assert (second.err, (former / "engine.db").is_file()) == ("", True)
+    former.rename(former.with_name("boutiques-engine"))
+    assert desk.ok("list").err == ""
+    assert not former.exists()

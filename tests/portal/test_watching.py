@@ -21,7 +21,10 @@ def test_metrics_count_requests_executions_and_jobs(house: House) -> None:
     assert answer.status == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")
     text = answer.body.decode()
-    assert 'engine_executions{state="partial"}' in text
+    for name in ("boutiques_engine_executions", "engine_executions"):  # the latter for one more release
+        assert f'\n{name}{{state="partial"}}' in text
+    labels = 'http_request_method="POST",http_route="/rest/executions",http_response_status_code="200"'
+    assert f'http_server_request_duration_seconds_bucket{{{labels},le="+Inf"}}' in text
     assert 'route="/rest/executions",status="200"' in text or 'route="/executions",status="200"' in text
 
 
