@@ -69,7 +69,7 @@ def request(
     handlers += [urllib.request.ProxyHandler({})] if direct else []
     until = time.monotonic() + within
     try:
-        fields = {"User-Agent": "grid-engine", **(headers or {})}
+        fields = {"User-Agent": "boutiques-engine", **(headers or {})}
         asked = urllib.request.Request(url, body, fields, method=method)  # noqa: S310 - checked below
         if asked.type not in ("http", "https"):
             raise NoHttpAnswer(f"{asked.type} is not spoken")

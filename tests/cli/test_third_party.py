@@ -77,7 +77,7 @@ def test_a_package_that_is_damaged_is_told_by_its_name(desk: Desk, tmp_path: Pat
         ],
         "other": ["which is registered for it, has no `section` and `from_settings`", "docs/how-to/add-a-"],
         "processes": [
-            "'processes' is registered by broken and boutiques-engine-processes",
+            "'processes' is registered by boutiques-engine-processes and broken",
             "uninstall one of them",
         ],
     }

@@ -23,9 +23,9 @@ def test_metrics_count_requests_executions_and_jobs(house: House) -> None:
     text = answer.body.decode()
     for name in ("boutiques_engine_executions", "engine_executions"):  # the latter for one more release
         assert f'\n{name}{{state="partial"}}' in text
-    labels = 'http_request_method="POST",http_route="/rest/executions",http_response_status_code="200"'
+    labels = 'http_request_method="POST",http_route="/executions",http_response_status_code="200"'
     assert f'http_server_request_duration_seconds_bucket{{{labels},le="+Inf"}}' in text
-    assert 'route="/rest/executions",status="200"' in text or 'route="/executions",status="200"' in text
+    assert 'engine_http_requests_total{method="POST",route="/executions",status="200"}' in text
 
 
 @pytest.mark.parametrize("user", ["", "ann"])
