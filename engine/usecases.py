@@ -11,14 +11,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 from engine.domain.job import JobState
 from engine.domain.shown_states import FINAL_EXECUTIONS, FINAL_JOBS, ShownJobState
 from engine.errors import BadRequest, NotFound
 
-VERSION = 1
+VERSION = 2
 """Of the values below, as they are printed and sent: keys are only added within a version."""
+
+
+def schema_of(what: str) -> str:
+    """Name the schema of what is printed or sent: it is in each of them as `schema`."""
+    return f"engine/{what}/{VERSION}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class ExecutionView:
     """Why nothing moves at the moment, when a service is down."""
     title: str = ""
     """What its user called it, at a platform."""
+    schema: str = schema_of("execution")
 
     @property
     def finished(self) -> int:
@@ -80,6 +86,7 @@ class JobView:
     parameters: Mapping[str, Any]
     """Values that differ between the jobs of the execution."""
     updated: str
+    schema: str = schema_of("job")
 
     @property
     def over(self) -> bool:
@@ -104,6 +111,7 @@ class ProductView:
     directory: bool
     packed: bool = False
     """A directory that is kept as a tar."""
+    schema: str = schema_of("result")
 
 
 class ResultHealth(StrEnum):
@@ -124,6 +132,48 @@ class CheckedView:
     url: str
     health: str
     """`good`, `from copy`, `lost`, or `unknown` when its storage does not answer."""
+    schema: str = schema_of("checked")
+
+
+class PlanView(TypedDict):
+    """A job as it would run."""
+
+    job: int
+    parameters: Mapping[str, Any]
+    command: str
+    inputs: Sequence[Mapping[str, str]]
+    """Each with `id`, `from`, and `as`: its name for the tool."""
+    outputs: Sequence[Mapping[str, Any]]
+    """Each with `id`, `path`, `optional`, and `name` where results are to be named."""
+    image: str | None
+    pinned_by: str | None
+    image_size: int | None
+    runtimes: Sequence[str]
+    backend: str
+    schema: str
+
+
+EventView = TypedDict(
+    "EventView",
+    {
+        "at": str,
+        "attempt": int | None,
+        "event": str,
+        "from": str | None,
+        "to": str | None,
+        "detail": str,
+        "message": str,
+        "schema": str,
+    },
+)
+
+
+class LogView(TypedDict):
+    """A piece of a log."""
+
+    offset: int
+    text: str
+    schema: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from engine.app.planner import Plan, PlannedJob
 from engine.app.views import image_name
 from engine.domain import naming
 from engine.settings.tree import Settings
+from engine.usecases import schema_of
 
 
 def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str, Any]:
@@ -30,6 +31,7 @@ def job_summary(plan: Plan, job: PlannedJob, settings: Settings) -> Mapping[str,
         "image_size": image.size if image else None,
         "runtimes": list(plan.options.runtimes) or list(settings.node.runtimes),
         "backend": plan.backend,
+        "schema": schema_of("plan"),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.cli import show
 from engine.cli.logs import JobArgument
 from engine.cli.session import Json, job_of, session
+from engine.usecases import schema_of
 
 
 def command(job: JobArgument = None, json: Json = False) -> None:
@@ -12,7 +13,7 @@ def command(job: JobArgument = None, json: Json = False) -> None:
     history = session.executions.history(*job_of(job))
     for line in history.events:
         if json:
-            show.json_line(line)
+            show.json_line({**line, "schema": schema_of("event")})
         else:
             which = f"try {line['attempt']}: " if line["attempt"] else ""
             print(f"{line['at']}  {which}{show.cell(line['message'])}")

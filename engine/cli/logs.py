@@ -10,6 +10,7 @@ import typer
 
 from engine.cli import show
 from engine.cli.session import Json, job_of, session
+from engine.usecases import schema_of
 
 JobArgument = Annotated[
     str | None, typer.Argument(help="EXECUTION:NUMBER; the number may be left out when there is one job.")
@@ -53,7 +54,8 @@ def command(
 
 def _print(data: bytes, offset: int, *, json: bool) -> None:
     if json:
-        show.json_line({"offset": offset, "text": data.decode(errors="replace")})
+        text = data.decode(errors="replace")
+        show.json_line({"offset": offset, "text": text, "schema": schema_of("log")})
     else:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()

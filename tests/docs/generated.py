@@ -67,6 +67,7 @@ def used(text: str) -> list[str]:
 def files() -> dict[Path, str]:
     """Every file that is made from the code, wholly or in part, and what it must hold."""
     made = {page: text for page in pages() if used(text := (ROOT / page).read_text())}
-    documents = {path: json.dumps(schema, indent=2) + "\n" for path, schema in schemas.files().items()}
+    every = {**schemas.files(), **usecases.files()}
+    documents = {path: json.dumps(schema, indent=2) + "\n" for path, schema in every.items()}
     texts = {page: render(text) for page, text in made.items()}
     return {**texts, **documents, **pictures.files(), **man.files()}

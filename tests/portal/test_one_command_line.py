@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from tests.cli.desk import Desk, Ran, desk_in, until
 from tests.portal.house import House
@@ -41,6 +45,9 @@ SCRIPT = (
     "submit TOOL missing.json --json",
     "submit none.json one.json",
 )
+SCHEMAS = Path(__file__).parents[2] / "config/schema/cli"
+KINDS: set[str] = set()
+"""Of the values that were printed."""
 MASKS = (
     (r"[0-9A-HJKMNP-TV-Z]{26}", "ID"),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
@@ -80,6 +87,7 @@ def test_one_script_says_the_same_here_and_there(house: House, tmp_path: Path) -
             assert answer == told
         for name in ("home", "second"):
             assert contents(here.directory / name) == contents(house.desk.directory / name) != {}
+    assert {path.stem for path in SCHEMAS.iterdir()} == KINDS, "one of each kind was printed"
     codes = [code for _, (code, _, _) in said]
     assert (codes[0], set(codes)) == (1, {0, 1, 2}), "each kind of end is among them"
 
@@ -145,8 +153,17 @@ def played(desk: Desk, variables: Mapping[str, str]) -> Iterator[tuple[int, list
         tool = "tool.json --runtime none"
         ran = desk.run(*line.replace("FIRST", first).replace("TOOL", tool).split(), variables=variables)
         first = first or ran.value["id"]
+        if "--json" in line or "--dry-run" in line:
+            KINDS.update(map(kind_of, ran.values))
         code, out, err = masked(ran)
         yield code, sorted(out) if line.startswith("results") else out, err  # who ends first is chance
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a JSON value, which is as the schema of that kind says."""
+    kind = str(value["schema"].split("/")[1])
+    Draft202012Validator(json.loads((SCHEMAS / f"{kind}.json").read_text())).validate(value)
+    return kind
 
 
 def masked(ran: Ran) -> tuple[int, list[str], list[str]]:
