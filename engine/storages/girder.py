@@ -215,9 +215,9 @@ class GirderStorage(RemoteStorage):
             girder.fetch(self._tools, self._access(url), arriving)
 
     def _download(self, url: str, item: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-        permit = self._access(url)
-        source = f"{permit.use}/item/{item['_id']}/download"
-        answer = self._tools.client.request("GET", source, dict(headers), access=permit.access)
+        access = self._access(url)
+        source = f"{access.use}/item/{item['_id']}/download"
+        answer = self._tools.client.request("GET", source, dict(headers), access=access.access)
         if not 200 <= answer.status < 300:
             answer.close()
             raise of_status(answer.status, answer.headers, f"GET {url}")
@@ -272,8 +272,8 @@ class GirderStorage(RemoteStorage):
         Raises:
             CredentialExpired: it has.
         """
-        permit = UrlAccess(self._settings.url, self._api(self._settings.url), Access({"Girder-Token": token}))
-        expires = girder.GirderServer(self._tools, permit).json("GET", "token/current").get("expires")
+        access = UrlAccess(self._settings.url, self._api(self._settings.url), Access({"Girder-Token": token}))
+        expires = girder.GirderServer(self._tools, access).json("GET", "token/current").get("expires")
         end = datetime.fromisoformat(expires).timestamp() if isinstance(expires, str) else 0.0
         if end <= self._clock.now():
             since = f" at {iso(end)}" if end else ""

@@ -207,12 +207,12 @@ def test_a_token_of_the_environment_is_not_sent_in_clear(
 def test_a_storage_gets_credentials_of_the_environment_only_once_it_wants_some() -> None:
     offered = {"BEARER_TOKEN": "token"}
     credentials = Credentials(None, offered)
-    first = credentials.permits("https://door.example.org/x", "GET")
+    first = credentials.accesses("https://door.example.org/x", "GET")
     assert next(first).access == Access()
     assert next(first).access.headers == {"Authorization": "Bearer token"}  # it had refused
-    second = credentials.permits("https://door.example.org/y", "GET")
+    second = credentials.accesses("https://door.example.org/y", "GET")
     assert next(second).access.headers == {"Authorization": "Bearer token"}
-    assert next(credentials.permits("https://elsewhere.example.org/y", "GET")).access == Access()
+    assert next(credentials.accesses("https://elsewhere.example.org/y", "GET")).access == Access()
 
 
 def test_tokens_are_found_as_the_specification_says(tmp_path: Path) -> None:

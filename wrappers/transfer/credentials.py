@@ -38,7 +38,7 @@ class Credentials:
         if self._exchange is not None:
             self._exchange.prepare([wire.Want(url, method) for url in urls])
 
-    def permits(self, url: str, method: str) -> Iterator[UrlAccess]:
+    def accesses(self, url: str, method: str) -> Iterator[UrlAccess]:
         """Yield what to try, one after the other as each is refused.
 
         Raises:

@@ -22,7 +22,7 @@ def available() -> bool:
     return bool(programs.find("gfal-copy"))
 
 
-def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, access: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; gives its checksums.
 
     Raises:
@@ -31,18 +31,18 @@ def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]
     """
     spool = part.path + ".gfal"
     try:
-        _copy(tools, permit, permit.url, _local(spool))
-        part.begin(permit.url, "", 0)
+        _copy(tools, access, access.url, _local(spool))
+        part.begin(access.url, "", 0)
         with open(spool, "rb") as copied:
             for piece in iter(lambda: copied.read(_PIECE), b""):
                 part.write(memoryview(piece))
     finally:
         if os.path.exists(spool):
             os.unlink(spool)
-    return part.verify(permit.url)
+    return part.verify(access.url)
 
 
-def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, access: UrlAccess, source: Source) -> str:
     """Store a file; gives the name of the checksum by which the storage was seen to hold it.
 
     Raises:
@@ -50,36 +50,36 @@ def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
         OSError: the source cannot be read.
     """
     if not isinstance(source, FileSource):
-        raise Permanent(f"{permit.url}: gfal-copy takes files only, not a directory on its way into a tar")
-    _copy(tools, permit, _local(source.path), permit.url)
-    said = _program(tools, permit, "gfal-sum", *_OPTIONS, permit.url, "ADLER32").talk()
+        raise Permanent(f"{access.url}: gfal-copy takes files only, not a directory on its way into a tar")
+    _copy(tools, access, _local(source.path), access.url)
+    said = _program(tools, access, "gfal-sum", *_OPTIONS, access.url, "ADLER32").talk()
     if said.code:
-        raise error_of(said, f"gfal-sum of {permit.url}")
-    return compare(permit.url, {"adler32": said.words.split()[-1].lower().rjust(8, "0")}, source)
+        raise error_of(said, f"gfal-sum of {access.url}")
+    return compare(access.url, {"adler32": said.words.split()[-1].lower().rjust(8, "0")}, source)
 
 
-def remove(tools: TransferTools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, access: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
         TransferError: it may still be there.
     """
-    said = _program(tools, permit, "gfal-rm", *_OPTIONS, permit.url).talk()
-    error = error_of(said, f"gfal-rm {permit.url}") if said.code else None
+    said = _program(tools, access, "gfal-rm", *_OPTIONS, access.url).talk()
+    error = error_of(said, f"gfal-rm {access.url}") if said.code else None
     if error is not None and not isinstance(error, NotHere):
         raise error
 
 
-def _copy(tools: TransferTools, permit: UrlAccess, source: str, target: str) -> None:
+def _copy(tools: TransferTools, access: UrlAccess, source: str, target: str) -> None:
     seconds = str(max(1, int(tools.budget.seconds_left())))
     arguments = ["gfal-copy", "-f", "-p", "-t", seconds, "-T", seconds, *_OPTIONS, source, target]
-    said = _program(tools, permit, *arguments).talk(tools.budget.seconds_left())
+    said = _program(tools, access, *arguments).talk(tools.budget.seconds_left())
     if said.code:
-        raise error_of(said, f"gfal-copy of {permit.url}")
+        raise error_of(said, f"gfal-copy of {access.url}")
 
 
-def _program(tools: TransferTools, permit: UrlAccess, *arguments: str) -> programs.ProgramRun:
-    return programs.ProgramRun(list(arguments), tools.budget, environment(permit.access))
+def _program(tools: TransferTools, access: UrlAccess, *arguments: str) -> programs.ProgramRun:
+    return programs.ProgramRun(list(arguments), tools.budget, environment(access.access))
 
 
 def _local(path: str) -> str:

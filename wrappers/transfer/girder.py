@@ -21,63 +21,63 @@ _PIECE = 1 << 20
 _TRIES = 4  # for one chunk
 
 
-def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, access: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; `use` is the base of the REST interface, or where the file is downloaded.
 
     Raises:
         TransferError: it cannot be had, or is not what is expected.
         OSError: it cannot be written.
     """
-    use = permit.use
+    use = access.use
     if not use.endswith("/download"):
-        rest = GirderServer(tools, permit)
-        found = rest.lookup(_path(permit))
+        rest = GirderServer(tools, access)
+        found = rest.lookup(_path(access))
         if found["_modelType"] not in ("item", "file"):
-            raise Permanent(f"{permit.url} is a {found['_modelType']}, not a file")
+            raise Permanent(f"{access.url} is a {found['_modelType']}, not a file")
         if found["_modelType"] == "item":
             rest.only_file(found)
         use = f"{use.rstrip('/')}/{found['_modelType']}/{found['_id']}/download"
-    return http.fetch(tools.client, use, part, permit.access)
+    return http.fetch(tools.client, use, part, access.access)
 
 
-def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, access: UrlAccess, source: Source) -> str:
     """Store a file, making the folders above it; gives `size`.
 
     Raises:
         TransferError: it is not there, or has another size.
         OSError: the source cannot be read.
     """
-    rest = GirderServer(tools, permit)
-    path = _path(permit)
+    rest = GirderServer(tools, access)
+    path = _path(access)
     name = posixpath.basename(path)
     rest.discard(path)  # of a try that was cut, or whose answer was
     upload = rest.begin(rest.folder(posixpath.dirname(path)), name, source.size)
     stored = upload if source.size == 0 else rest.send(upload["_id"], source)
     size = rest.json("GET", f"file/{stored['_id']}").get("size")
     if size != source.size:
-        raise Mismatch(f"{permit.url}: the server holds {size} bytes of {source.size}")
+        raise Mismatch(f"{access.url}: the server holds {size} bytes of {source.size}")
     source.sums()
     return "size"
 
 
-def remove(tools: TransferTools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, access: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
         TransferError: it may still be there.
     """
-    GirderServer(tools, permit).discard(_path(permit))
+    GirderServer(tools, access).discard(_path(access))
 
 
 class GirderServer:
     """The REST interface of one server."""
 
-    def __init__(self, tools: TransferTools, permit: UrlAccess) -> None:
-        if permit.use == permit.url:
-            raise Permanent(f"{permit.url}: the engine gave no token for this Girder: is it in the settings?")
+    def __init__(self, tools: TransferTools, access: UrlAccess) -> None:
+        if access.use == access.url:
+            raise Permanent(f"{access.url}: the engine gave no token for this Girder: is it in the settings?")
         self._client = tools.client
-        self._base = permit.use.rstrip("/")
-        self._access = permit.access
+        self._base = access.use.rstrip("/")
+        self._access = access.access
 
     def json(self, method: str, what: str, body: bytes = b"", **query: Any) -> Dict[str, Any]:
         """Send a request, and return the object that answers it."""
@@ -189,5 +189,5 @@ def _chunks(source: Source) -> Iterator[bytes]:
         yield bytes(waiting)
 
 
-def _path(permit: UrlAccess) -> str:
-    return unquote(urlsplit(permit.url).path, "utf-8", "surrogateescape").rstrip("/")
+def _path(access: UrlAccess) -> str:
+    return unquote(urlsplit(access.url).path, "utf-8", "surrogateescape").rstrip("/")

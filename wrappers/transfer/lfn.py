@@ -27,7 +27,7 @@ def available() -> bool:
     return dirac_python(os.environ) is not None
 
 
-def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, access: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here, which DIRAC compares with its catalogue; gives its checksums.
 
     Raises:
@@ -35,15 +35,15 @@ def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]
         OSError: it cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix=".lfn-", dir=os.path.dirname(part.path) or ".") as scratch:
-        brought = _ask(tools, permit, "get", {"name": name_of(permit.url), "into": os.path.abspath(scratch)})
-        part.begin(permit.url, "", 0)
+        brought = _ask(tools, access, "get", {"name": name_of(access.url), "into": os.path.abspath(scratch)})
+        part.begin(access.url, "", 0)
         with open(brought, "rb") as file:
             for piece in iter(lambda: file.read(_PIECE), b""):
                 part.write(memoryview(piece))
-    return part.verify(permit.url)
+    return part.verify(access.url)
 
 
-def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, access: UrlAccess, source: Source) -> str:
     """Store and register a file; storage elements compare its size.
 
     Raises:
@@ -60,22 +60,22 @@ def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
                     file.write(piece)
         wanted = {
             "path": path,
-            "name": name_of(permit.url),
+            "name": name_of(access.url),
             "adler32": source.sum("adler32"),
             "elements": list(tools.elements),
             "failover": list(tools.failover),
         }
-        _ask(tools, permit, "put", wanted)
+        _ask(tools, access, "put", wanted)
     return "size"
 
 
-def remove(tools: TransferTools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, access: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
         TransferError: it may still be there.
     """
-    _ask(tools, permit, "remove", {"names": [name_of(permit.url)]})
+    _ask(tools, access, "remove", {"names": [name_of(access.url)]})
 
 
 def name_of(url: str) -> str:
@@ -83,7 +83,7 @@ def name_of(url: str) -> str:
     return "/" + unquote(urlsplit(url).path).lstrip("/")
 
 
-def _ask(tools: TransferTools, permit: UrlAccess, verb: str, arguments: Dict[str, Any]) -> Any:
+def _ask(tools: TransferTools, access: UrlAccess, verb: str, arguments: Dict[str, Any]) -> Any:
     """Ask a DIRAC client that is started for this one question.
 
     Raises:
@@ -91,7 +91,7 @@ def _ask(tools: TransferTools, permit: UrlAccess, verb: str, arguments: Dict[str
     """
     python = dirac_python(os.environ)
     if python is None:
-        raise Permanent(f"{permit.url}: this node has no DIRAC client")
+        raise Permanent(f"{access.url}: this node has no DIRAC client")
     question = json.dumps({"id": 1, "verb": verb, "arguments": arguments}) + "\n"
     bridge = os.path.dirname(os.path.abspath(dirac_bridge.__file__))
     with _CLIENTS:
@@ -107,7 +107,7 @@ def _ask(tools: TransferTools, permit: UrlAccess, verb: str, arguments: Dict[str
         if "trouble" in answer:
             raise _error(answer["trouble"])
     words = said.words.splitlines()
-    raise Transient(f"{permit.url}: DIRAC's client ended with {said.code}: {words[-1] if words else ''}")
+    raise Transient(f"{access.url}: DIRAC's client ended with {said.code}: {words[-1] if words else ''}")
 
 
 def _error(trouble: Dict[str, str]) -> TransferError:

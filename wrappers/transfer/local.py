@@ -12,14 +12,14 @@ from wrappers.transfer.url_access import TransferTools, UrlAccess
 _PIECE = 1 << 20
 
 
-def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, access: UrlAccess, part: Part) -> Dict[str, str]:
     """Copy a file; gives its checksums.
 
     Raises:
         TransferError: it cannot be read, or is not what is expected.
         OSError: the copy cannot be written.
     """
-    url = permit.url
+    url = access.url
     path = _path(url)
     if os.path.lexists(path) and not os.path.isfile(path):
         raise Permanent(f"{url} is not a file")
@@ -43,13 +43,13 @@ def _read(file: IO[bytes], url: str) -> bytes:
         raise Transient(f"{url}: {error.strerror}") from None
 
 
-def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, access: UrlAccess, source: Source) -> str:
     """Write a file whole or not at all, and have it on the disk; gives `size`: all that was compared.
 
     Raises:
         TransferError: it cannot be written there.
     """
-    url = permit.url
+    url = access.url
     path = _path(url)
     temporary = os.path.join(os.path.dirname(path), f".part-{os.getpid()}-{abs(hash(path)) % 10**8}")
     try:
@@ -72,10 +72,10 @@ def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
     return "size"
 
 
-def remove(tools: TransferTools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, access: UrlAccess) -> None:
     """Remove a file; nothing there is fine."""
     try:
-        os.unlink(_path(permit.url))
+        os.unlink(_path(access.url))
     except OSError:
         pass  # it was never made
 

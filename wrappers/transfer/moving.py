@@ -84,7 +84,7 @@ class Mover:
         """
 
         def attempt(url: str) -> Fetched:
-            sums = self._permitted(url, "GET", lambda way, permit: way.fetch(self._tools, permit, part))
+            sums = self._with_access(url, "GET", lambda way, access: way.fetch(self._tools, access, part))
             return Fetched(url, sums)
 
         return self._rounds.first(urls, attempt, lambda: part.received, tried)
@@ -97,13 +97,13 @@ class Mover:
         """
         failed: List[str] = []
 
-        def put(way: SchemeHandler, permit: UrlAccess) -> str:
-            failed.append(permit.url)
-            return way.store(self._tools, permit, source)
+        def put(way: SchemeHandler, access: UrlAccess) -> str:
+            failed.append(access.url)
+            return way.store(self._tools, access, source)
 
         def attempt(url: str) -> Stored:
             try:
-                how = self._permitted(url, "PUT", put)
+                how = self._with_access(url, "PUT", put)
             except Mismatch:
                 # XRootD keeps the checksum of a file that is written over within the same second.
                 self._discard(url)
@@ -115,12 +115,12 @@ class Mover:
             self._discard(url)
         return stored
 
-    def _permitted(self, url: str, method: str, act: Callable[[SchemeHandler, UrlAccess], _T]) -> _T:
+    def _with_access(self, url: str, method: str, act: Callable[[SchemeHandler, UrlAccess], _T]) -> _T:
         """Do it with the first credential that is accepted."""
         denied: Optional[Denied] = None
-        for permit in self._credentials.permits(url, method):
+        for access in self._credentials.accesses(url, method):
             try:
-                return act(handler_of(permit), permit)
+                return act(handler_of(access), access)
             except Denied as error:
                 denied = error
         raise denied or Permanent(f"{url}: nobody may use it")
@@ -129,6 +129,6 @@ class Mover:
         """Remove what a failed try may have left; the engine clears up what stays."""
         try:
             if self._breaker.wait(url) <= 0:
-                self._permitted(url, "PUT", lambda way, permit: way.remove(self._tools, permit))
+                self._with_access(url, "PUT", lambda way, access: way.remove(self._tools, access))
         except TransferError:
             pass  # it did not work before either

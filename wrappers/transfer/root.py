@@ -31,50 +31,50 @@ def available() -> bool:
     return bool(programs.find("xrdcp") and programs.find("xrdfs"))
 
 
-def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, access: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; gives its checksums.
 
     Raises:
         TransferError: it cannot be had, or is not what is expected.
         OSError: it cannot be written.
     """
-    server, path = address(permit.url)
-    part.begin(permit.url, "", 0)
+    server, path = address(access.url)
+    part.begin(access.url, "", 0)
     how = _WHOLE if part.expected.sums else {}  # the server may tell none
-    said = _program(tools, permit, "xrdcp", "-s", f"{server}/{path}", "-", **how).read(part.write)
+    said = _program(tools, access, "xrdcp", "-s", f"{server}/{path}", "-", **how).read(part.write)
     if said.code:
-        raise error_of(said, f"xrdcp from {permit.url}")
-    sums = {} if part.expected.sums else _checksum(tools, permit)
-    return part.verify(permit.url, sums)
+        raise error_of(said, f"xrdcp from {access.url}")
+    sums = {} if part.expected.sums else _checksum(tools, access)
+    return part.verify(access.url, sums)
 
 
-def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, access: UrlAccess, source: Source) -> str:
     """Store a file; gives the name of the checksum by which the server was seen to hold it.
 
     Raises:
         TransferError: it is not there, or not what was sent.
         OSError: the source cannot be read.
     """
-    server, path = address(permit.url)
-    program = _program(tools, permit, "xrdcp", "-s", "-f", "-", f"{server}/{path}", **_WHOLE)
+    server, path = address(access.url)
+    program = _program(tools, access, "xrdcp", "-s", "-f", "-", f"{server}/{path}", **_WHOLE)
     said = program.feed(source.pieces())
     if said.code:
-        raise error_of(said, f"xrdcp to {permit.url}")
-    sums = _checksum(tools, permit)
+        raise error_of(said, f"xrdcp to {access.url}")
+    sums = _checksum(tools, access)
     if not sums:
-        raise Permanent(f"{permit.url}: the server computes no checksum")
-    return compare(permit.url, sums, source)
+        raise Permanent(f"{access.url}: the server computes no checksum")
+    return compare(access.url, sums, source)
 
 
-def remove(tools: TransferTools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, access: UrlAccess) -> None:
     """Remove a file; nothing there is fine.
 
     Raises:
         TransferError: it may still be there.
     """
-    server, path = address(permit.url)
-    said = _program(tools, permit, "xrdfs", server, "rm", path).talk()
-    error = error_of(said, f"xrdfs rm {permit.url}") if said.code else None
+    server, path = address(access.url)
+    said = _program(tools, access, "xrdfs", server, "rm", path).talk()
+    error = error_of(said, f"xrdfs rm {access.url}") if said.code else None
     if error is not None and not isinstance(error, NotHere):
         raise error
 
@@ -114,19 +114,19 @@ def error_of(said: programs.Said, doing: str) -> TransferError:
 
 
 def _program(
-    tools: TransferTools, permit: UrlAccess, *arguments: str, **variables: str
+    tools: TransferTools, access: UrlAccess, *arguments: str, **variables: str
 ) -> programs.ProgramRun:
-    return programs.ProgramRun(list(arguments), tools.budget, {**environment(permit.access), **variables})
+    return programs.ProgramRun(list(arguments), tools.budget, {**environment(access.access), **variables})
 
 
-def _checksum(tools: TransferTools, permit: UrlAccess) -> Dict[str, str]:
+def _checksum(tools: TransferTools, access: UrlAccess) -> Dict[str, str]:
     """Ask for the server's own checksum; none when it computes none."""
-    server, path = address(permit.url)
-    said = _program(tools, permit, "xrdfs", server, "query", "checksum", path).talk()
+    server, path = address(access.url)
+    said = _program(tools, access, "xrdfs", server, "query", "checksum", path).talk()
     words = said.words.split()
     if said.code == 0 and len(words) == 2:
         return {words[0].lower(): words[1].lower().rjust(8, "0")}
-    error = error_of(said, f"checksum of {permit.url}")
+    error = error_of(said, f"checksum of {access.url}")
     if isinstance(error, Transient):
         raise error
     if isinstance(error, NotHere):

@@ -10,17 +10,17 @@ from wrappers.transfer.url_access import TransferTools, UrlAccess
 from wrappers.transfer.webdav import compare
 
 
-def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, access: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring an object here by its presigned URL; gives its checksums.
 
     Raises:
         TransferError: it cannot be had, or is not what is expected.
         OSError: it cannot be written.
     """
-    return http.fetch(tools.client, _presigned(permit), part)
+    return http.fetch(tools.client, _presigned(access), part)
 
 
-def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, access: UrlAccess, source: Source) -> str:
     """Store an object by its presigned URL; gives `md5` when the ETag says that, else `size`.
 
     S3 writes an object whole or not at all; it tells its md5 as the ETag, but not where a bucket is encrypted
@@ -30,23 +30,23 @@ def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
         TransferError: it is not there, or not what was sent.
         OSError: the source cannot be read.
     """
-    with tools.client.request("PUT", _presigned(permit), body=source) as answer:
+    with tools.client.request("PUT", _presigned(access), body=source) as answer:
         status, headers = answer.status, answer.headers
     if not 200 <= status < 300:
-        raise of_status(status, headers, f"PUT {permit.url}")
+        raise of_status(status, headers, f"PUT {access.url}")
     sums = digest.of_etag(headers)
     if sums:
-        return compare(permit.url, sums, source)
+        return compare(access.url, sums, source)
     if not headers.get("etag"):
-        raise Transient(f"PUT {permit.url}: the answer has no ETag, so this is no S3 that has the object")
+        raise Transient(f"PUT {access.url}: the answer has no ETag, so this is no S3 that has the object")
     return "size"
 
 
-def remove(tools: TransferTools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, access: UrlAccess) -> None:
     """Nothing: what is not whole is not there."""
 
 
-def _presigned(permit: UrlAccess) -> str:
-    if permit.use == permit.url:
-        raise Permanent(f"{permit.url}: the engine gave no presigned URL, and a node has no keys for S3")
-    return permit.use
+def _presigned(access: UrlAccess) -> str:
+    if access.use == access.url:
+        raise Permanent(f"{access.url}: the engine gave no presigned URL, and a node has no keys for S3")
+    return access.use

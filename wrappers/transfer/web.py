@@ -8,16 +8,16 @@ from wrappers.transfer.source import Source
 from wrappers.transfer.url_access import TransferTools, UrlAccess
 
 
-def fetch(tools: TransferTools, permit: UrlAccess, part: Part) -> Dict[str, str]:
+def fetch(tools: TransferTools, access: UrlAccess, part: Part) -> Dict[str, str]:
     """Bring a file here; gives its checksums."""
-    return http.fetch(tools.client, permit.use, part, permit.access)
+    return http.fetch(tools.client, access.use, part, access.access)
 
 
-def store(tools: TransferTools, permit: UrlAccess, source: Source) -> str:
+def store(tools: TransferTools, access: UrlAccess, source: Source) -> str:
     """Store a file; gives how that was verified."""
-    return tools.uploader.store(permit.use, source, permit.access)
+    return tools.uploader.store(access.use, source, access.access)
 
 
-def remove(tools: TransferTools, permit: UrlAccess) -> None:
+def remove(tools: TransferTools, access: UrlAccess) -> None:
     """Remove a file."""
-    tools.uploader.remove(permit.use, permit.access)
+    tools.uploader.remove(access.use, access.access)
