@@ -53,7 +53,7 @@ def fast_gunzip() -> Gunzip:
 
 @dataclass(frozen=True, slots=True)
 class ContainerRecord:
-    """What `record.json` says of a container directory."""
+    """The `record.json` of a container directory."""
 
     digest: str
     reference: str

@@ -47,7 +47,7 @@ _ROOM = (
 
 @dataclass(frozen=True, slots=True)
 class PublishDestination:
-    """Where this run publishes."""
+    """The destination of this run."""
 
     settings: DeploySettings
     publisher: Publisher
@@ -115,7 +115,7 @@ class PublishDestination:
 
 @dataclass(slots=True)
 class DeployOutcome:
-    """What a run did."""
+    """The outcome of a run."""
 
     published: list[ContainerRecord] = field(default_factory=list)
     changes: list[Changes] = field(default_factory=list)

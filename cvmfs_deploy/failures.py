@@ -15,7 +15,7 @@ SOME_FAILED = 1
 
 @dataclass(frozen=True, slots=True)
 class ImageFailure:
-    """One image that was not done."""
+    """The failure of one image."""
 
     what: str
     error: EngineError

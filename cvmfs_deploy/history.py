@@ -26,7 +26,7 @@ _NOBODY = -1
 
 
 class ReplacedPath(NamedTuple):
-    """Something of a layer that a later one replaced or removed. Paths are below the root of the image."""
+    """A path of a layer that a later one replaced or removed. Paths are below the root of the image."""
 
     path: bytes
     kind: str
@@ -42,7 +42,7 @@ class ReplacedPath(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What was made by which layer."""
+    """The record of which layer made what."""
 
     origins: Mapping[bytes, int] = field(default_factory=dict)
     """The layer that made what is there, by path below the root of the image."""
@@ -63,7 +63,7 @@ class History:
 
 
 class Recorder(ExtractionObserver):
-    """Writes a history while layers are unpacked onto what an earlier one tells of."""
+    """A writer of a history while layers are unpacked onto what an earlier one holds."""
 
     def __init__(self, root: bytes, before: History, stands_in: Callable[[bytes], bool]) -> None:
         """`stands_in` tells of the text of a link whether that is in place of a file."""

@@ -46,7 +46,7 @@ class PublishedImage(_Part):
 
 
 class Name(_Part):
-    """What a readable name means."""
+    """The meaning of a readable name."""
 
     digest: str
     reference: str
@@ -74,7 +74,7 @@ class UdockerTools(_Part):
 
 
 class Index(_Part):
-    """All of it."""
+    """The whole index."""
 
     version: int = 1
     generation: str = ""

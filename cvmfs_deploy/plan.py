@@ -19,7 +19,7 @@ from wrappers.containers.reference import parse
 
 @dataclass(frozen=True, slots=True)
 class DeployPlan:
-    """What is to be done. Nothing in it is done yet."""
+    """A plan of what is to be done. Nothing in it is done yet."""
 
     create: tuple[WantedImage, ...] = ()
     """Images whose trees are not there, each once."""

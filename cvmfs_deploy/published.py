@@ -52,7 +52,7 @@ class PublishTree:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What one publication does. Paths are relative to the top of the repository."""
+    """The changes of one publication. Paths are relative to the top of the repository."""
 
     trees: tuple[PublishTree, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)

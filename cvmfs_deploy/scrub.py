@@ -18,7 +18,7 @@ _SHOWN = 20  # examples of a kind of change in a record
 
 @dataclass(frozen=True, slots=True)
 class TreeDifference:
-    """Something that is in the image and not in the published tree, or not as it was."""
+    """A difference between the image and the published tree."""
 
     what: str
     count: int

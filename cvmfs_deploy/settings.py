@@ -28,7 +28,7 @@ def _work() -> Path:
 
 
 class CvmfsSection(DocumentSection):
-    """How `cvmfs_server` is used on this machine."""
+    """The use of `cvmfs_server` on this machine."""
 
     program: str = "cvmfs_server"
     """The program; it must be run as the owner of the repository, or as root."""
@@ -47,7 +47,7 @@ class CvmfsSection(DocumentSection):
 
 
 class DeploySettings(DocumentSection):
-    """Everything that is not about single images."""
+    """The settings that are not about single images."""
 
     to: str = ""
     """Where to: a directory, `cvmfs:REPOSITORY`, or `cvmfs:REPOSITORY/PATH` where a gateway leases PATH."""

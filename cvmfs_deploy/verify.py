@@ -21,7 +21,7 @@ from wrappers.containers.reference import parse
 
 @dataclass(frozen=True, slots=True)
 class VerifyFinding:
-    """What was found of one image or name."""
+    """A finding about one image or name."""
 
     what: str
     digest: str

@@ -33,7 +33,7 @@ class WantedImage:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedList:
-    """What a list means today."""
+    """The meaning of a list today."""
 
     wanted: tuple[WantedImage, ...]
     failures: tuple[ImageFailure, ...] = ()

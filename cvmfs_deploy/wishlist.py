@@ -27,7 +27,7 @@ _MAGIC = re.compile(r"[*?\[]")
 
 
 class WishlistEntry(DocumentSection):
-    """One image, or all tags of an image that fit a pattern."""
+    """An image, or all tags of an image that fit a pattern."""
 
     image: str
     registry: str = ""
@@ -74,7 +74,7 @@ class WishlistEntry(DocumentSection):
 
 
 class WishList(DocumentSection):
-    """All of them, with what holds when an entry does not say."""
+    """The entries of the file, with what holds when one does not say."""
 
     name: str = ""
     registry: str = ""

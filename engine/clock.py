@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the engine needs of time."""
+    """A source of time."""
 
     def now(self) -> float:
         """Seconds since 1970-01-01 UTC."""

@@ -52,7 +52,7 @@ class BadRequest(EngineError):
 
 
 class NotFound(BadRequest):
-    """What was named does not exist."""
+    """A name that stands for nothing."""
 
 
 class SettingsError(BadRequest):

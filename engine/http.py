@@ -27,7 +27,7 @@ class NoHttpAnswer(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What a service said, be it an error."""
+    """An answer of a service, be it an error."""
 
     status: int
     content: bytes

@@ -21,7 +21,7 @@ from wrappers.wire import Grant, Manifest
 
 
 class Seen(StrEnum):
-    """What a back-end says of a submission."""
+    """The state of a submission, as a back-end has it."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -30,7 +30,7 @@ class Seen(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a back-end can do, and how it wants to be asked."""
+    """The abilities of a back-end, and how it wants to be asked."""
 
     batch_size: int = 100
     """Submissions that one `submit` takes."""
@@ -60,7 +60,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One job of a back-end: one attempt or, for short jobs, several."""
+    """A job of a back-end: one attempt or, for short jobs, several."""
 
     key: str
     """Ours, unique for ever, and found again by `find`."""
@@ -94,7 +94,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What is known now of one submission."""
+    """An observation of one submission."""
 
     native_id: str
     seen: Seen
@@ -160,7 +160,7 @@ class KeepsHistory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who we are at a back-end, and for how long."""
+    """Our identity at a back-end, and how long it holds."""
 
     owner: str
     community: str
@@ -199,7 +199,7 @@ class Stat:
 
 @dataclass(frozen=True, slots=True)
 class StorageCapabilities:
-    """What a storage can do."""
+    """The abilities of a storage."""
 
     rename: bool = True
     """Whether `move` is a rename there: results are committed by it. Otherwise what an attempt wrote stays
@@ -221,7 +221,7 @@ Progress = Callable[[int], None]
 
 
 class Storage(Protocol):
-    """What holds files. URLs are below the one it was configured with, percent-encoded.
+    """A storage of files. URLs are below the one it was configured with, percent-encoded.
 
     Any call may raise `Unavailable` (the storage does not answer, or fails: try later), `CredentialExpired`
     or `BadRequest` (the storage refuses, and would refuse again).
@@ -290,7 +290,7 @@ class Storage(Protocol):
 
 
 class Catalogue(Protocol):
-    """Where files are known by logical names. The engine's own tables are the truth of a run; a catalogue
+    """A catalogue of files by logical names. The engine's own tables are the truth of a run; a catalogue
     is told of what they hold, and asked about inputs. Bulk; what is not known is not in the answer.
     """
 

@@ -115,7 +115,7 @@ class ProductView:
 
 
 class ResultHealth(StrEnum):
-    """How a result was found."""
+    """The state in which a result was found."""
 
     GOOD = "good"
     FROM_COPY = "from copy"  # what was lost is made anew from a copy, which is the result meanwhile
@@ -178,7 +178,7 @@ class LogView(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    """What happened to a job."""
+    """The history of a job."""
 
     events: Sequence[Mapping[str, Any]]
     """Each with `at`, `try`, `news`, `from`, `to`, `detail` and `words`."""
@@ -188,7 +188,7 @@ class JobHistory:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the results of an execution that has ended are, for people."""
+    """The location of the results of an execution that has ended, for people."""
 
     path: str
     """Shown on standard output."""

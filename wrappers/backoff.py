@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Backoff(NamedTuple):
-    """How pauses grow, in seconds."""
+    """A rule by which pauses grow, in seconds."""
 
     first: float
     longest: float = float("inf")

@@ -14,7 +14,7 @@ NO, PERHAPS, YES = "no", "perhaps", "yes"  # whether a failure is the site's fau
 
 
 class Cause(NamedTuple):
-    """One row."""
+    """A row of the table of causes."""
 
     name: str  # as a report has it
     failure: str  # the class

@@ -95,7 +95,7 @@ class Image(NamedTuple):
 
 
 class Transfers(NamedTuple):
-    """How files are moved. Patience is bounded by the budget, not by timeouts of single steps."""
+    """The way in which files are moved. The budget bounds the time, not timeouts of single steps."""
 
     parallel: int = 8  # connections at a time
     rounds: int = 3  # times that all replicas, or all destinations, are tried
@@ -108,7 +108,7 @@ class Transfers(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What the job may use; None is no limit."""
+    """The limits of a job; None is no limit."""
 
     cores: int = 1  # slots of the machine that it takes
     memory: Optional[int] = None  # bytes of resident memory of the whole process group
@@ -120,7 +120,7 @@ class Limits(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """Everything a node needs to run one attempt."""
+    """The instructions for a node to run one attempt."""
 
     attempt: str  # the attempt's id; names its report and logs
     job: str  # EXECUTION:NUMBER, for people
@@ -150,7 +150,7 @@ class Manifest(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """One step of an attempt."""
+    """A step of an attempt."""
 
     name: str  # probe, inputs, image, run, outputs, deliver
     start: float  # seconds since 1970-01-01 UTC
@@ -158,7 +158,7 @@ class Phase(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """One try to move a file, as it went."""
+    """A try to move a file, as it went."""
 
     url: str  # without anything secret
     seconds: float  # how long it took
@@ -196,7 +196,7 @@ class DeliveredOutput(NamedTuple):
 
 
 class RuntimeUsed(NamedTuple):
-    """How the tool was run."""
+    """The runtime that ran the tool, and how."""
 
     name: str  # userns, udocker, apptainer, singularity, podman, docker, none
     mode: str = ""  # e.g. "overlay", "P1 copy", "P1 readonly"
@@ -211,7 +211,7 @@ class RuntimeUsed(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What happened, told by the wrapper. Only a verified report ends a job."""
+    """The report of the wrapper on an attempt. Only a verified report ends a job."""
 
     attempt: str  # the attempt's id
     manifest_sha256: str  # of the manifest's canonical JSON: which manifest was carried out
@@ -239,7 +239,7 @@ class Report(NamedTuple):
 
 
 class Node(NamedTuple):
-    """How a node is set up: the same for all jobs that are sent there. Holds paths, never secrets."""
+    """The set-up of a node: the same for all jobs that are sent there. Holds paths, never secrets."""
 
     slots: int = 1  # attempts at a time (serving mode)
     runtimes: List[str] = ["userns", "udocker"]  # in order of preference
@@ -271,7 +271,7 @@ class Node(NamedTuple):
 
 
 class Want(NamedTuple):
-    """What a node wants to do with a URL."""
+    """A node's wish to do something with a URL."""
 
     url: str  # as the manifest names it
     method: str  # GET or PUT (which stands for all that writing needs)

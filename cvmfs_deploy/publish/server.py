@@ -55,7 +55,7 @@ class Revision:
 
 
 class RepositoryServer:
-    """One repository of this machine."""
+    """A repository of this machine."""
 
     def __init__(self, settings: CvmfsSection, repository: str, output: Path, lease: str = "") -> None:
         """`lease` is the path that is leased where upstream is a gateway; "" is the whole repository."""

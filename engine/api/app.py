@@ -31,7 +31,7 @@ log = structlog.stdlib.get_logger("engine.api")
 
 
 class RoutingApplication:
-    """Gives requests for the embedded storage to it as they come, and everything else to FastAPI: its routes
+    """Router of requests: those for the embedded storage go to it as they come, others to FastAPI: its routes
     are not made for bodies of gigabytes and names of any characters.
     """
 

@@ -136,7 +136,7 @@ class AcceptedConnection(socket.socket):
 
 
 class AcceptedConnections:
-    """Those of one server. Used by its thread only."""
+    """The connections of one server. Used by its thread only."""
 
     def __init__(self, most: int, stall: float, least_rate: int, refused: Refused) -> None:
         self.most = most

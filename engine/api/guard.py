@@ -10,7 +10,7 @@ from engine.app.access.tokens import TokenScope
 
 
 class TokenGuard:
-    """Reads tokens; those of attempts are worth something only while their attempt lives."""
+    """Reader of tokens; those of attempts are worth something only while their attempt lives."""
 
     def __init__(self, key: Key, now: Callable[[], float], alive: Callable[[str], bool]) -> None:
         self._key = key

@@ -28,7 +28,7 @@ FORMER = "engine"
 
 @dataclass(slots=True)
 class Durations:
-    """How long requests of one kind took."""
+    """Durations of requests of one kind."""
 
     count: int = 0
     seconds: float = 0.0
@@ -50,7 +50,7 @@ class Durations:
 
 
 class Metrics:
-    """What can be watched of one engine."""
+    """The figures of one engine."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

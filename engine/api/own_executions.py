@@ -45,7 +45,7 @@ class NewGivenJob(BaseModel):
 
 
 class OptionsModel(BaseModel):
-    """How jobs are to run; what is left out is as the platform has it, and nobody gets more than that."""
+    """The options of jobs; what is left out is as the platform has it, and nobody gets more than that."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,8 +59,8 @@ class OptionsModel(BaseModel):
 
 
 class NewOwnExecution(BaseModel):
-    """What is to run: a pipeline (`name/version`, or a DOI), or a descriptor; over values in which a list for
-    an input that is no list makes many jobs, or over `jobs` that are given one by one.
+    """A request to run a pipeline (`name/version`, or a DOI), or a descriptor, over values in which a list
+    for an input that is no list makes many jobs, or over `jobs` that are given one by one.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -76,7 +76,7 @@ class NewOwnExecution(BaseModel):
 
 
 class NewPlan(NewOwnExecution):
-    """The same, to be shown only."""
+    """A request for a plan: the same fields, and nothing is run."""
 
     coming: list[str] = Field(default_factory=list, max_length=1_000_000)
     """Files of the virtual tree that would be uploaded first."""
@@ -150,7 +150,7 @@ class Asked(BaseModel):
 
 
 class Count(BaseModel):
-    """How many jobs are tried again."""
+    """The number of jobs that are tried again."""
 
     jobs: int
 

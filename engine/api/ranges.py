@@ -14,7 +14,7 @@ _ONE = re.compile(r"bytes=\s*+(\d*+)\s*+-\s*+(\d*+)\s*+", re.I | re.A)
 
 @dataclass(frozen=True, slots=True)
 class RangeReply:
-    """What is sent of a file."""
+    """The part of a file that is sent."""
 
     status: int
     """200 whole, 206 a part, 304 the client has it, 412 it is another file, 416 there is no such part."""

@@ -161,7 +161,7 @@ def _bind(listen: str, connections: AcceptedConnections, *, beyond_loopback: boo
 
 
 class _Quiet(logging.Filter):
-    """What a client can make the server say: once a minute, and nothing of offers that are not taken."""
+    """A filter for what clients can make the server say: once a minute, and no offers that are not taken."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no wait fo
 
 @dataclass(frozen=True, slots=True)
 class TreeEntry:
-    """Something in the tree."""
+    """An entry of the tree."""
 
     name: str
     found: os.stat_result

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Wait:
-    """How long a client was waited for in one window of time, and how many bytes there were when it began."""
+    """The time for which a client was waited for in one window, and the bytes that had come before."""
 
     since: float | None = None
     """Since when it is waited for now; None: it is not."""

@@ -51,7 +51,7 @@ PIECE = 1 << 20
 
 
 class Application:
-    """Everything that can be asked of the engine, on one database."""
+    """The use cases of the engine, on one database."""
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ _MANY = 100_000  # inputs of a sweep that are looked at once only
 
 
 class FileResolver:
-    """Turns File values into absolute paths and URLs.
+    """Resolver of File values into absolute paths and URLs.
 
     Relative paths resolve against `directory`, the current one by default. Jobs that run elsewhere take local
     files of `travelling` bytes along, all together; `staging` tells the storage for more, or refuses.

@@ -32,7 +32,7 @@ IDLE_INTERVAL_S = 0.2
 
 
 class Driver:
-    """One engine's part in reconciling a database."""
+    """The loop of one engine that reconciles a database."""
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a submit would do; its jobs are read from `points` one by one."""
+    """The plan of a submit; its jobs are read from `points` one by one."""
 
     request: SubmitRequest
     descriptor: Descriptor
@@ -73,7 +73,7 @@ class Plan:
 
 @dataclass(slots=True)
 class PlannedJob:
-    """One job, checked: what is stored of it, and what it will look like."""
+    """A checked job: what is stored of it, and what it will look like."""
 
     new: NewJob
     expansion: Expansion

@@ -34,7 +34,7 @@ Also = Callable[[Connection, Execution], None]
 
 
 class Submissions:
-    """Makes executions of plans."""
+    """The step that makes executions of plans."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ OLD_S = 30 * 86_400.0
 
 
 class LocalBackend:
-    """Implements `engine.ports.Backend` on this machine."""
+    """`engine.ports.Backend` on this machine."""
 
     section = LocalSection
 
@@ -291,7 +291,7 @@ def _start(argv: list[str], log: str) -> int:
 
 
 class _SpoolErrors:
-    """Turns the file system's trouble with the spool into the back-end's own words."""
+    """Context that translates errors of the spool's file system into the back-end's own."""
 
     def __init__(self, spool: str, name: str) -> None:
         self._spool = spool

@@ -18,7 +18,7 @@ from wrappers import wire
 
 
 class LocalSection(BackendSection):
-    """This machine. How it is set up, `node` says."""
+    """The section of this machine. How it is set up, `node` says."""
 
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Processor cores that jobs may use at a time on this machine, whatever the number of engines."""
@@ -33,7 +33,7 @@ class LocalSection(BackendSection):
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """Where the spool lies, and how this machine is set up."""
+    """The location of the spool, and the set-up of this machine."""
 
     spool: Path
     node: wire.Node

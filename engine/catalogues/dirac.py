@@ -17,7 +17,7 @@ _TIMEOUT_S = 300.0
 
 
 class DiracCatalogue:
-    """Implements `engine.ports.Catalogue` on `dfc:`. What is stored at `lfn:` is registered by that."""
+    """`engine.ports.Catalogue` on `dfc:`. What is stored at `lfn:` is registered by that."""
 
     def __init__(self, bridge: DiracBridge) -> None:
         self._bridge = bridge

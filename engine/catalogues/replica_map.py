@@ -15,7 +15,7 @@ from engine.errors import Unavailable
 
 
 class ReplicaMapCatalogue:
-    """Implements `engine.ports.Catalogue` on `replica-map:///path/to/map.json`."""
+    """`engine.ports.Catalogue` on `replica-map:///path/to/map.json`."""
 
     def __init__(self, url: str) -> None:
         self._path = Path(unquote(urlsplit(url).path))

@@ -26,7 +26,7 @@ def administration() -> Here | Client:
 
 
 class Here:
-    """This machine's own; see `engine.client.administration` for what each does."""
+    """Administration of this machine's own database; see `engine.client.administration` for each method."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AtDaemon(RemoteExecutions):
-    """Implements `engine.usecases.Executions`."""
+    """`engine.usecases.Executions` at a daemon."""
 
     def download(self, id_: str, into: Path) -> Iterator[ProductView]:
         """Bring the results of an execution into a directory."""

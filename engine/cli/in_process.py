@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """Implements `engine.usecases.Executions`."""
+    """`engine.usecases.Executions` in this process."""
 
     interval_s = 0.3
     goes_on = False

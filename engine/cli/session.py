@@ -36,7 +36,7 @@ ExecutionArgument = Annotated[
 
 @dataclass
 class Session:
-    """One run of the command line."""
+    """The state of one run of the command line."""
 
     config: Path | None = None
     server: str | None = None

@@ -30,7 +30,7 @@ RUNNING = "Running"
 
 
 class Client(FilesClient, PipelinesClient, Proposals, Platforms, AdministrationClient):
-    """Speaks CARMIN to a daemon. Threads have a client each."""
+    """A client of a daemon, which speaks CARMIN. Threads have a client each."""
 
     def submit(
         self,

@@ -12,7 +12,7 @@ _PAGE = 1000
 
 
 class AdministrationClient(Requests):
-    """For administrators; others are refused. NotFound is raised for a name that nobody has."""
+    """Requests for administrators; others are refused. NotFound is raised for a name that nobody has."""
 
     def users(self) -> list[Mapping[str, Any]]:
         """Every account: `id`, `name`, `role`, `groups`, `quota`, `locked`, `created_at`, `issuer`,

@@ -29,7 +29,7 @@ _V = TypeVar("_V", ExecutionView, JobView, ProductView, CheckedView, JobHistory)
 
 
 class RemoteExecutions(Requests):
-    """Implements `engine.usecases.Executions`, but for what brings files. Threads have one each."""
+    """`engine.usecases.Executions` but for what brings files. Threads have one each."""
 
     interval_s = 1.0
     goes_on = True

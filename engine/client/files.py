@@ -15,7 +15,7 @@ from engine.ids import new_id
 
 
 class FilesClient(Requests):
-    """What lies below `/vip`."""
+    """Requests for files below `/vip`."""
 
     def exists(self, path: str) -> bool:
         """Say whether something lies at a path of the virtual tree."""

@@ -10,7 +10,7 @@ from engine.client.requests import Requests
 
 
 class Platforms(Requests):
-    """One's own keys; jobs get short-lived tokens made from them."""
+    """Requests for one's own keys; jobs get short-lived tokens made from them."""
 
     def platforms(self) -> list[Mapping[str, Any]]:
         """Storages from which files can be taken: `identifier`, `url`."""

@@ -30,7 +30,7 @@ logger = logging.getLogger("engine.client")
 
 
 class _Refused(Unavailable):
-    """It answers that it does nothing now."""
+    """A refusal by a daemon that does nothing now."""
 
 
 class Requests:

@@ -110,7 +110,7 @@ class DiracBridge:
 
 
 class _Process:
-    """One run of the process that is asked."""
+    """A run of the process that is asked."""
 
     def __init__(self, command: list[str], variables: Mapping[str, str]) -> None:
         self.owner = os.getpid()

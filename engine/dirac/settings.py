@@ -10,7 +10,7 @@ from engine.settings.dirac import DiracClientSection
 
 @dataclass(frozen=True, slots=True)
 class DiracClientSettings:
-    """How a DIRAC client is started."""
+    """The settings by which a DIRAC client is started."""
 
     command: tuple[str, ...] = ()
     """DIRAC's own Python, with arguments; empty: `python`, in the environment of `diracosrc`."""
@@ -28,7 +28,7 @@ def dirac_client_settings(section: DiracClientSection) -> DiracClientSettings:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueSettings:
-    """What files at `lfn:` need."""
+    """The settings of files at `lfn:`."""
 
     client: DiracClientSettings
     elements: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from engine.domain.account import Account, Role
 
 
 class Action(StrEnum):
-    """What is done with an execution."""
+    """An action on an execution."""
 
     SUMMARY = "summary"  # how it stands
     READ = "read"  # its values, logs and results

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What an account is for."""
+    """The role of an account."""
 
     USER = "user"
     ADMIN = "admin"  # manages accounts, groups and pipelines, and sees every execution
@@ -35,7 +35,7 @@ class Membership(Group):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """How much one account may have; None leaves it to the settings."""
+    """The limits of one account; None leaves one to the settings."""
 
     running: int | None = None
     """Executions that run at a time; further ones wait for their turn."""

@@ -14,7 +14,7 @@ from engine.errors import IllegalTransition
 
 
 class AttemptState(StrEnum):
-    """Where an attempt is."""
+    """The state of an attempt."""
 
     PREPARED = "prepared"
     SUBMITTING = "submitting"
@@ -45,7 +45,7 @@ FINAL: Final = frozenset(
 
 
 class AttemptEvent(StrEnum):
-    """What was learned, or asked for, about an attempt."""
+    """An event of an attempt: what was learned of it, or asked for."""
 
     SUBMIT_REQUESTED = "submit_requested"
     ACCEPTED = "accepted"
@@ -64,7 +64,7 @@ class AttemptEvent(StrEnum):
 
 
 class Effect(StrEnum):
-    """What must then be done in the outside world; each is a row of the outbox."""
+    """An effect on the outside world; each is a row of the outbox."""
 
     SUBMIT = "submit"
     COLLECT = "collect"
@@ -74,7 +74,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """Where an event leads, and what must be done."""
+    """The state to which an event leads, and what must be done."""
 
     to: AttemptState
     effects: tuple[Effect, ...] = ()

@@ -10,7 +10,7 @@ from engine.domain.job import JobState
 
 
 class Intent(StrEnum):
-    """What the user wants; the reconciler makes the state follow."""
+    """The user's intent; the reconciler makes the state follow."""
 
     RUN = "run"
     PAUSE = "pause"
@@ -18,7 +18,7 @@ class Intent(StrEnum):
 
 
 class ExecutionState(StrEnum):
-    """Where an execution is."""
+    """The state of an execution."""
 
     PLANNING = "planning"  # its jobs are being written; nothing runs yet
     ACTIVE = "active"

@@ -8,7 +8,7 @@ from typing import Final
 
 
 class JobState(StrEnum):
-    """Where a job is."""
+    """The state of a job."""
 
     BLOCKED = "blocked"  # waits for other jobs
     READY = "ready"

@@ -11,7 +11,7 @@ SANDBOX = wire.SANDBOX
 
 
 class Destination(NamedTuple):
-    """Where an execution may have its results."""
+    """A place where an execution may have its results."""
 
     url: str  # of the execution's own directory there, or SANDBOX
     rename: bool = True  # results are renamed to their final names; else they stay where they were written
@@ -19,7 +19,7 @@ class Destination(NamedTuple):
 
 
 class GridOptions(NamedTuple):
-    """What the jobs of one execution ask of a grid, beside the settings of the back-end."""
+    """The wishes of one execution's jobs to a grid, beside the settings of the back-end."""
 
     sites: List[str] = []  # noqa: UP006, RUF012  # where they may run; empty: where the settings say
     banned: List[str] = []  # noqa: UP006, RUF012  # where they must not, beside those of the settings

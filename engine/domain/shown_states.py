@@ -14,7 +14,7 @@ from engine.domain.job import JobState
 
 
 class ShownJobState(StrEnum):
-    """Where a job is, in words for users."""
+    """The state of a job, in words for users."""
 
     QUEUED = "queued"  # waits for other jobs, for its turn, for another try, or in the queue of the back-end
     RUNNING = "running"  # its tool was seen running; until its report and its results are taken over
@@ -25,7 +25,7 @@ class ShownJobState(StrEnum):
 
 
 class ShownExecutionState(StrEnum):
-    """Where an execution is, in words for users."""
+    """The state of an execution, in words for users."""
 
     QUEUED = "queued"  # none of its jobs has run yet
     RUNNING = "running"  # from its first job that runs until its last has ended

@@ -38,7 +38,7 @@ _SHOWS_NOTHING: Final = {c.name for c in CAUSES.values() if c.site == NO} - {
 
 @dataclass(frozen=True, slots=True)
 class SiteOutcome:
-    """How an attempt ended at a site."""
+    """The end of an attempt at a site."""
 
     at: float
     user: str

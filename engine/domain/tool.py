@@ -22,7 +22,7 @@ class InputType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ToolInput:
-    """One entry of `inputs`."""
+    """An entry of `inputs`."""
 
     id: str
     type: InputType
@@ -53,7 +53,7 @@ class ToolInput:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """One entry of `output-files`."""
+    """An entry of `output-files`."""
 
     id: str
     name: str = ""
@@ -74,7 +74,7 @@ class ToolOutput:
 
 @dataclass(frozen=True, slots=True)
 class InputGroup:
-    """One entry of `groups`: a rule about several inputs."""
+    """An entry of `groups`: a rule about several inputs."""
 
     id: str
     members: tuple[str, ...]
@@ -113,7 +113,7 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class ToolTest:
-    """One entry of `tests`."""
+    """An entry of `tests`."""
 
     name: str
     invocation: Mapping[str, Any]

@@ -13,7 +13,7 @@ DIMENSIONS = ("user", "group", "pipeline", "site", "class", "month")
 
 
 class Slot(NamedTuple):
-    """What sums are kept for."""
+    """The key of a sum."""
 
     month: str  # of the end, YYYY-MM in UTC
     account: str  # its id; "": not of the portal
@@ -25,7 +25,7 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class UsageTotals:
-    """What was done and taken."""
+    """Totals of usage."""
 
     jobs: int = 0
     """That came to an end."""

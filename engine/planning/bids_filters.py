@@ -34,7 +34,7 @@ _SHOWN = 5
 
 @dataclass(slots=True)
 class Filters:
-    """What is asked of file names, and what the tool is told of it."""
+    """The filters of file names, and the names that the tool is given for them."""
 
     values: dict[str, Any] = field(default_factory=dict)
     """Input values."""

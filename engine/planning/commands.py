@@ -24,7 +24,7 @@ class Mark(NamedTuple):
 
 
 class CommandReader:
-    """Reads simple commands, each once."""
+    """Reader of simple commands, each once."""
 
     def __init__(
         self,

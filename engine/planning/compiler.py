@@ -23,7 +23,7 @@ from engine.planning.template import Keys
 
 
 class Expansion(NamedTuple):
-    """One invocation, worked out."""
+    """An invocation, worked out."""
 
     invocation: dict[str, Any]
     """With defaults; what a job finds as input_params.json when it was expanded with `stage`."""

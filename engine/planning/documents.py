@@ -33,7 +33,7 @@ class _RefusedValue(ValueError):
 
 
 class BinaryStream(Protocol):
-    """What is needed of a binary stream."""
+    """A binary stream, as far as it is needed."""
 
     def readline(self, size: int, /) -> bytes:
         """Read the next line, or at most `size` bytes of it."""

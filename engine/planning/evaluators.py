@@ -39,7 +39,7 @@ _any_code_option = re.compile(r"-[a-zA-Z]*[cer]|--(?:eval|command|expression|exe
 
 
 class _ReaderState(NamedTuple):
-    """How far a program has read."""
+    """The position of a program in its arguments."""
 
     program: ProgramSyntax
     operands: int = 0
@@ -62,7 +62,7 @@ class _ReaderState(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a command makes of its words."""
+    """The meaning that a command gives its words."""
 
     roles: list[WordRole]
     shell_code: set[int]

@@ -110,7 +110,7 @@ def _first(texts: Sequence[str]) -> str:
 
 
 class Exposure(NamedTuple):
-    """What becomes of a value."""
+    """The fate of a value: data, or code that runs."""
 
     role: WordRole
     quote: str

@@ -8,7 +8,7 @@ ERROR, WARNING = "error", "warning"
 
 
 class LintFinding(NamedTuple):
-    """One trap."""
+    """A trap in a descriptor."""
 
     rule: str
     level: str

@@ -27,7 +27,7 @@ class OutputFile(NamedTuple):
 
 
 class _Path(NamedTuple):
-    """One path template of an output."""
+    """A path template of an output."""
 
     condition: Condition | None
     plain: Template

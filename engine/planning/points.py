@@ -32,7 +32,7 @@ REPEAT = "$repeat"
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """How invocations are multiplied, besides what they say themselves."""
+    """The rules by which invocations are multiplied, besides what they say themselves."""
 
     cross: Sequence[str] = ()
     """`id=values`, each a dimension of its own."""
@@ -56,7 +56,7 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One numbered invocation."""
+    """A numbered invocation."""
 
     index: int
     """From 0, without gaps, in an order that the request alone determines."""

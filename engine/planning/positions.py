@@ -22,7 +22,7 @@ _spaces = re.compile(r"([ \t]+)")
 
 
 class Position(NamedTuple):
-    """Where a value of one input or output stands."""
+    """The position of an input's or output's value."""
 
     context: Context
     separator: str = ""

@@ -11,7 +11,7 @@ VALUE, EXPANSION = "\0", "\1"
 
 
 class WordRole(IntEnum):
-    """What a program makes of a word. The higher, the more dangerous."""
+    """The role of a word in a command. The higher, the more dangerous."""
 
     DATA = 0
     OPERAND = 1
@@ -22,7 +22,7 @@ class WordRole(IntEnum):
 
 
 class ProgramSyntax(NamedTuple):
-    """How a program reads its arguments. Options are letters, or whole words with their dashes."""
+    """The syntax of a program's arguments. Options are letters, or whole words with their dashes."""
 
     code: str = ""
     """Letters of options whose argument is code."""

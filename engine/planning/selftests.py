@@ -13,7 +13,7 @@ _CHUNK = 1 << 20
 
 
 class ToolTestOutcome(NamedTuple):
-    """How a run of the tool ended."""
+    """The end of a test run of the tool."""
 
     exit_code: int | None
     """Of the tool; None when it never started."""

@@ -18,7 +18,7 @@ from engine.planning.shell import quote
 
 
 class _Absent(Enum):
-    """What becomes of a key without a value."""
+    """The treatment of a key without a value."""
 
     REMOVE = "remove"
     KEEP = "keep"

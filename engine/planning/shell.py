@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Context(Enum):
-    """Where a value stands."""
+    """The context of a value in a shell command."""
 
     BARE = "bare"
     SINGLE = "in single quotes"
@@ -59,7 +59,7 @@ class _Frame(NamedTuple):
 
 
 class Scanner:
-    """Reads a command piece by piece; `context` tells where the next value would stand."""
+    """Scanner of a command, piece by piece; `context` is where the next value would stand."""
 
     def __init__(self) -> None:
         self._stack: list[_Frame] = []

@@ -19,7 +19,7 @@ MAX_ARRAY = 64 * MEBIBYTE
 
 
 class SourcedInvocation(NamedTuple):
-    """One invocation as it was read."""
+    """An invocation with its source."""
 
     invocation: dict[str, Any]
     where: str

@@ -20,7 +20,7 @@ _separator = re.compile(r'"?sep=([,;\t|])"?\r?\n?').fullmatch
 
 
 class TableRow(NamedTuple):
-    """One row of a table."""
+    """A row of a table."""
 
     line: int
     values: dict[str, Any]

@@ -39,7 +39,7 @@ AT_A_TIME = 8
 
 @dataclass(slots=True)
 class AttemptVerdict:
-    """What became of one attempt, ready to be written."""
+    """The outcome of one attempt, ready to be written."""
 
     notice: EventNotice
     products: list[Product] = field(default_factory=list)

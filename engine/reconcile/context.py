@@ -44,7 +44,7 @@ MakeClaim = Callable[[AttemptId], str]
 
 @dataclass(slots=True)
 class TickContext:
-    """Everything a step of the reconciler may touch."""
+    """The values that a step of the reconciler may touch."""
 
     db: Database
     lease: Lease

@@ -23,7 +23,7 @@ AT_A_TIME = 4
 
 
 class Replicator:
-    """Makes the copies that are wanted."""
+    """The step that makes the copies that are wanted."""
 
     def __init__(
         self,

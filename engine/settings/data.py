@@ -11,7 +11,7 @@ from engine.settings.section import Section
 
 
 class CredentialSection(Section):
-    """Something to show to a storage. Secrets are in files, never in the settings."""
+    """A credential for a storage. Secrets are in files, never in the settings."""
 
     kind: Literal["proxy", "token", "basic", "s3", "key"]
     """`proxy`: X.509 proxy or certificate with key (PEM); `token`: bearer token; `basic`: JSON
@@ -44,7 +44,7 @@ class StorageSection(Section):
 
 
 class DataSection(Section):
-    """Where files go, and how."""
+    """The destinations of files, and how they are moved."""
 
     results: tuple[str, ...] = ()
     """Storages for the results of jobs that run elsewhere, in order; the first that takes them has them."""

@@ -13,7 +13,7 @@ from engine.settings.section import RuntimeName, Section
 
 
 class NodeSettings(Section):
-    """How a machine that runs jobs is set up."""
+    """The set-up of a machine that runs jobs."""
 
     runtimes: tuple[RuntimeName, ...] = ("userns", "udocker")
     """Container runtimes in order of preference; `none` is never a fallback and must be asked for."""
@@ -65,7 +65,7 @@ class NodeSettings(Section):
 
 
 class RemoteNodeSettings(NodeSettings):
-    """How machines other than this one are set up: paths are theirs."""
+    """The set-up of machines other than this one: paths are theirs."""
 
     cache: str = ""
     """The image cache of the node; empty: `~/.cache/boutiques-engine/images` there."""
@@ -78,7 +78,7 @@ class RemoteNodeSettings(NodeSettings):
 
 
 class LimitSettings(Section):
-    """What a job may use when its descriptor does not say."""
+    """The limits of a job whose descriptor does not say."""
 
     cores: int = Field(default=1, ge=1)
     """Processor cores."""

@@ -35,7 +35,7 @@ _ALIKE = 0.8
 
 @dataclass(frozen=True)
 class _SettingSource:
-    """What was set, as it was written."""
+    """A setting as it was written."""
 
     file: Path
     tree: Mapping[str, Any]

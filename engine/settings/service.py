@@ -15,7 +15,7 @@ GroupName = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class ApiSection(Section):
-    """What `engine serve` offers over HTTP."""
+    """The HTTP interfaces of `engine serve`."""
 
     listen: str = "127.0.0.1:8420"
     """Address and port; port 0 is any that is free."""

@@ -26,7 +26,7 @@ def _user() -> str:
 
 
 class Settings(Section):
-    """Everything that can be set."""
+    """The settings of an engine."""
 
     database: str = Field(
         default_factory=lambda: f"sqlite:///{xdg.directory('XDG_DATA_HOME', '.local/share') / 'engine.db'}"

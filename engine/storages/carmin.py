@@ -38,7 +38,7 @@ _POLL_INTERVAL_S = 0.2
 
 
 class CarminStorage(RemoteStorage):
-    """Implements `engine.ports.Storage` over the REST interface of another platform."""
+    """`engine.ports.Storage` over the REST interface of another platform."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
         self._settings = settings

@@ -92,7 +92,7 @@ Credential = X509Proxy | BearerToken | Basic | S3Keys | ApiKey
 
 
 class CredentialSource(Protocol):
-    """Where a storage has its credential from."""
+    """The source of a storage's credential."""
 
     name: str
     kind: Kind

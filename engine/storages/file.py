@@ -29,7 +29,7 @@ _BATCH = 16
 
 
 class FileStorage:
-    """Implements `engine.ports.Storage` on directories. Writes are a temporary name and a rename."""
+    """`engine.ports.Storage` on directories. Writes are a temporary name and a rename."""
 
     capabilities = StorageCapabilities()
 

@@ -51,7 +51,7 @@ _TOPS = {"/": ("collection", "user"), "/collection": None, "/user": None}
 
 
 class GirderStorage(RemoteStorage):
-    """Implements `engine.ports.Storage`. A file is an item with one file of the same name in it."""
+    """`engine.ports.Storage` on Girder. A file is an item with one file of the same name in it."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED, clock: Clock | None = None) -> None:
         self._settings = settings

@@ -25,7 +25,7 @@ from wrappers.transfer.source import Source
 
 
 class HttpStorage(RemoteStorage):
-    """Implements `engine.ports.Storage` over HTTP. Writes are a temporary name, a comparison and a MOVE."""
+    """`engine.ports.Storage` over HTTP. Writes are a temporary name, a comparison and a MOVE."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._dav = WebDav(settings)

@@ -39,7 +39,7 @@ Connect = Callable[..., Any]
 
 
 class IrodsStorage(RemoteStorage):
-    """Implements `engine.ports.Storage`. Writes are a temporary name, a comparison and a rename."""
+    """`engine.ports.Storage` on iRODS. Writes are a temporary name, a comparison and a rename."""
 
     _sums = ("sha256",)
 

@@ -27,7 +27,7 @@ TRANSFER_TIMEOUT_S = 4 * 3600.0
 
 
 class LfnStorage(RemoteFiles):
-    """Implements `engine.ports.Storage`."""
+    """`engine.ports.Storage` on DIRAC's catalogue."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._settings = settings

@@ -23,7 +23,7 @@ _CHECKSUMS = ("adler32", "md5")
 
 
 class RootStorage(RemoteStorage):
-    """Implements `engine.ports.Storage`. Writes are a temporary name, a comparison and a rename."""
+    """`engine.ports.Storage` on XRootD. Writes are a temporary name, a comparison and a rename."""
 
     _sums = ("adler32",)
 

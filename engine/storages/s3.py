@@ -44,7 +44,7 @@ _SIGNED_S = 60.0
 
 
 class S3Storage(RemoteStorage):
-    """Implements `engine.ports.Storage` over obstore; imported on first use."""
+    """`engine.ports.Storage` over obstore; imported on first use."""
 
     _sums = ()
     """The service compares what arrives with checksums of the library's own."""

@@ -14,7 +14,7 @@ from engine.storages.credentials import CredentialSource
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """What a storage is made from: its section of the settings. The default is an unconfigured one."""
+    """The settings of a storage: its section. The default is an unconfigured one."""
 
     url: str = ""
     """What all of its URLs begin with; empty: any URL of the scheme."""

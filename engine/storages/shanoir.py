@@ -33,7 +33,7 @@ NONE = "-"
 
 
 class ShanoirStorage(RemoteStorage):
-    """Implements `engine.ports.Storage` as far as Shanoir lets it."""
+    """`engine.ports.Storage` as far as Shanoir lets it."""
 
     def __init__(self, settings: StorageSettings = UNCONFIGURED) -> None:
         self._settings = settings

@@ -19,7 +19,7 @@ from engine.store.statements import insert_new
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """That there is a key; the key itself is nowhere."""
+    """The row of a key; the key itself is nowhere."""
 
     account_id: str
     name: str

@@ -29,7 +29,7 @@ Sign = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """Who did what. Neither names of files nor values are in it: they can carry a patient's name."""
+    """A record of who did what, without names of files or values: they can carry a patient's name."""
 
     at: float
     account_id: str

@@ -15,7 +15,7 @@ from engine.store.schema import attempt, event
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that was learned or decided."""
+    """An event: what was learned or decided."""
 
     execution_id: ExecutionId
     at: float

@@ -26,7 +26,7 @@ LONGEST = 255
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One submit, as it is stored."""
+    """An execution, as it is stored."""
 
     id: ExecutionId
     owner: str

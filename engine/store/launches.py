@@ -20,7 +20,7 @@ from engine.store.schema import execution, launch
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One request of a portal's user."""
+    """A request of a portal's user."""
 
     execution_id: ExecutionId
     account_id: str

@@ -30,7 +30,7 @@ class NewAttempt:
 
 @dataclass(frozen=True, slots=True)
 class EventNotice:
-    """One event of one attempt."""
+    """An event of one attempt, to be applied."""
 
     attempt: Attempt
     event: AttemptEvent

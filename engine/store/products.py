@@ -19,7 +19,7 @@ from engine.store.statements import slices
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One result file or directory."""
+    """A result file or directory."""
 
     execution_id: ExecutionId
     job_id: JobId

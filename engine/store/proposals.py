@@ -14,7 +14,7 @@ from engine.store.schema import proposal
 
 
 class ProposalState(StrEnum):
-    """What has become of a proposal."""
+    """The state of a proposal."""
 
     OPEN = "open"
     PUBLISHED = "published"

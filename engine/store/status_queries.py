@@ -20,7 +20,7 @@ from engine.store.schema import execution, job, tally
 
 @dataclass(frozen=True, slots=True)
 class JobStatusRow:
-    """How one job stands."""
+    """The state of one job."""
 
     number: int
     state: JobState
@@ -31,7 +31,7 @@ class JobStatusRow:
 
 @dataclass(frozen=True, slots=True)
 class JobRow(JobStatusRow):
-    """The same, with what tells it from the others."""
+    """The state of one job, with what tells it from the others."""
 
     attempts: int
     parameters: Mapping[str, Any]
@@ -40,7 +40,7 @@ class JobRow(JobStatusRow):
 
 @dataclass(frozen=True, slots=True)
 class StatusSummary:
-    """How an execution stands."""
+    """The state of an execution."""
 
     state: ExecutionState
     created_at: float

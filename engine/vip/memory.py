@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS behind (one INTEGER PRIMARY KEY, executions INTEGER N
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the tables are."""
+    """The progress of the tables."""
 
     trouble: dict[str, tuple[str, float]]
     """Place -> what is wrong there, and since when."""

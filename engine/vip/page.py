@@ -30,7 +30,7 @@ Written = Sequence[tuple[Job, Sequence[Try]]]
 
 
 class WorkflowPage:
-    """One execution."""
+    """The page of one execution."""
 
     def __init__(self, db: Database, id_: ExecutionId) -> None:
         self._db = db

@@ -36,7 +36,7 @@ _UNCLAIMED_S = 600.0
 
 
 class PortalReader:
-    """Everything that the portal sees of this engine."""
+    """Reader of all that the portal sees of this engine."""
 
     def __init__(
         self,

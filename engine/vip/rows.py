@@ -50,7 +50,7 @@ class VipJobRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Everything of one attempt that the portal can see."""
+    """The view of one attempt that the portal has."""
 
     row: VipJobRow
     phases: tuple[tuple[str, datetime], ...]

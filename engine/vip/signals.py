@@ -21,7 +21,7 @@ from engine.vip.states import SignalAction
 
 
 class Signals:
-    """What is done when the portal has written signals."""
+    """The handler of signals that the portal has written."""
 
     def __init__(self, app: Application, db: Database, trail: AuditTrail, memory: Memory) -> None:
         self._app = app

@@ -81,7 +81,7 @@ _EXIT_CODES: Final[Mapping[str, int]] = {
 
 
 class SignalAction(StrEnum):
-    """What a signal asks for."""
+    """The action that a signal asks for."""
 
     CANCEL = "cancel"
     RESCHEDULE = "reschedule"

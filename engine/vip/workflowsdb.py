@@ -68,7 +68,7 @@ _OURS = ("Running", "Queued", "Unknown", "Completed", "Failed", "Killed")
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """What the portal has written of an execution."""
+    """The portal's record of an execution."""
 
     status: str
     finished: bool

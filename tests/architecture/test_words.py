@@ -136,3 +136,21 @@ def test_a_class_name_means_one_thing() -> None:
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(f"{path}:{node.lineno}")
     assert not {name: places for name, places in found.items() if len(places) > 1}
+
+
+NO_NOUN = re.compile(
+    r"(One|What|Where|When|How|Who|Something|Somebody|Whatever|Those|It|That|This|Everything|Implements|"
+    r"Reads|Makes|Speaks|Gives|Writes|Brings|Turns|Finds|Keeps|Answers|Runs|Stores|Asks|Tells|Looks|For|By)\b"
+)
+"""Openings that are clauses, or say what a class does before what it is."""
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_docstring_of_a_class_begins_with_a_noun(package: str) -> None:
+    classes = [
+        (f"{path}:{node.lineno}", ast.get_docstring(node) or "")
+        for path in python_files(package)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert [f"{where}: {text.splitlines()[0]}" for where, text in classes if NO_NOUN.match(text)] == []

@@ -37,7 +37,7 @@ class ContainerDirectory(NamedTuple):
 
 
 class PullSummary(NamedTuple):
-    """What a pull did."""
+    """The summary of a pull."""
 
     received: int
     warnings: List[str]

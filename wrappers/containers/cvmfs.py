@@ -46,7 +46,7 @@ def name_for(reference: Reference, made_for: str = USUAL_PLATFORM) -> str:
 
 
 class Search(NamedTuple):
-    """What a search for a pre-deployed container gave."""
+    """The result of a search for a pre-deployed container."""
 
     found: Optional[Path]
     troubles: List[str]  # what is wrong with directories that were asked before it was found

@@ -48,19 +48,19 @@ class Distrusted(RegistryDown):
 
 
 class CorruptImage(ContainerError):
-    """What came is not what the digest says, or is no image that we can unpack."""
+    """Content that is not what the digest says, or no image that we can unpack."""
 
     cause = "image-damaged"
 
 
 class NoImage(CorruptImage):
-    """What is there, whole and verified, is no container image that could run anywhere."""
+    """A document, whole and verified, that is no container image that could run anywhere."""
 
     cause = "image-missing"
 
 
 class UnsuitableNode(ContainerError):
-    """This machine lacks something (space, a program, a writable cache): another may do."""
+    """A lack of this machine (space, a program, a writable cache): another may do."""
 
     cause = "node"
 

@@ -32,7 +32,7 @@ _XATTR = "SCHILY.xattr."  # how pax headers name extended attributes
 
 
 class Findings(NamedTuple):
-    """What was unpacked, and what could not be kept as it was. Paths are as the layers name them."""
+    """The findings of an extraction: what could not be kept as it was. Paths are as the layers name them."""
 
     files: int
     size: int  # bytes of the files' contents
@@ -52,7 +52,7 @@ class Findings(NamedTuple):
 
 
 class ExtractionObserver:
-    """What is told of an extraction while it goes on: nothing is done with it here. Paths are full ones."""
+    """An observer of an extraction while it goes on: nothing is done with it here. Paths are full ones."""
 
     def made(self, path: bytes) -> None:
         """Take note of a directory that was only implied."""

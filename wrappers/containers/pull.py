@@ -17,7 +17,7 @@ _TRANSFERS = 3  # at a time, of one image: enough to fill a line, few enough to 
 
 
 class Pulled(NamedTuple):
-    """What a pull did."""
+    """The result of a pull."""
 
     received: int  # bytes from the network
     findings: Findings

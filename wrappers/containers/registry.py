@@ -39,7 +39,7 @@ _T = TypeVar("_T")
 
 
 class RegistryClient:
-    """Reads images from registries and their mirrors. Cheap to make; threads may share one."""
+    """A reader of images from registries and their mirrors. Cheap to make; threads may share one."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ _SIGNS = ("bin", "usr", "sbin", "lib")  # what a root file system has, and a `do
 
 
 class Unpacked(NamedTuple):
-    """What unpacking did."""
+    """The result of unpacking."""
 
     received: int  # bytes from the network
     findings: Findings

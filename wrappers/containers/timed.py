@@ -20,20 +20,20 @@ _PIECE = 1 << 16
 
 
 class Limit:
-    """How long file systems may take to answer: a fact of the machine, told once (`wire.Node.patience`)."""
+    """The time that file systems may take to answer: a fact of the machine (`wire.Node.patience`)."""
 
     seconds = 15.0  # a client may take as long to mount a repository that nobody used yet
 
 
 class NoAnswer(OSError):
-    """It was not done in time: the file system does not answer."""
+    """A file system that does not answer in time."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(errno.ETIMEDOUT, f"no answer in {seconds:.0f} s")
 
 
 class Look:
-    """Something that a child does, whose end may be asked for without waiting."""
+    """A call in a child process, whose end may be asked for without waiting."""
 
     def __init__(self, action: Callable[[Callable[[], None]], Any]) -> None:
         """Begin `action`. Work that takes long calls what it is given, whenever it has come on a little.

@@ -81,7 +81,7 @@ class Visitor:
 
 
 class ServiceAnswer(Exception):
-    """What the token service answers in place of a token; it may think better of it."""
+    """An answer of the token service in place of a token; it may think better of it."""
 
     def __init__(self, host: str, answer: Answer) -> None:
         super().__init__(f"token service {host}")

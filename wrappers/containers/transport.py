@@ -25,7 +25,7 @@ _BUSY = (408, 429, 500, 502, 503, 504)
 
 
 class RetryBudget(NamedTuple):
-    """How long to go on trying."""
+    """A limit of tries and pauses."""
 
     tries: int = 6
     first_wait: float = 1.0  # seconds; doubled each time

@@ -23,7 +23,7 @@ _INDEX = "index.json"
 
 
 class ImageConfig(NamedTuple):
-    """What an image says about how to run it."""
+    """The part of an image's configuration that says how to run it."""
 
     environment: Dict[str, str]
     entrypoint: List[str]

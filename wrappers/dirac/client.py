@@ -19,8 +19,8 @@ sys.exit(0 if answer["OK"] else 1)
 
 
 class DiracClient:
-    """One job, by the client that is installed here. To start it takes two seconds of processor time: a job
-    that is over within a minute says nothing, and of longer ones DIRAC itself tells the end.
+    """A job at DIRAC, by the client that is installed here. To start it takes two seconds of processor time: a
+    job that is over within a minute says nothing, and of longer ones DIRAC itself tells the end.
     """
 
     pause = 60.0

@@ -31,7 +31,7 @@ class CurrentToken(NamedTuple):
 
 
 class TokenSource(NamedTuple):
-    """Where tokens are read, and the server that takes them."""
+    """The file in which tokens are read, and the server that takes them."""
 
     url: str
     file: str

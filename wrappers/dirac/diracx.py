@@ -22,7 +22,7 @@ _EVERYONES_CLIENT = "myDIRACClientID"  # the one that every installation knows
 
 
 class DiracX:
-    """One job at one server."""
+    """A job at one DiracX server."""
 
     pause = 10.0
     patient = False

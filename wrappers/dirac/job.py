@@ -16,8 +16,8 @@ WORDS: Mapping[str, str] = {
 
 
 class GridJob:
-    """What DIRAC is to know of each phase. The whole VO reads application statuses: nothing of a user's is
-    in them.
+    """The notices that DIRAC gets of each phase. The whole VO reads application statuses: nothing of a user's
+    is in them.
     """
 
     def __init__(self, node: wire.Node, directory: str, environment: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ _DENIED = (1, 13)  # EPERM, EACCES
 
 
 class BridgeError(Exception):
-    """Something was not done; the text is one line."""
+    """A request that was not done; the text is one line."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(" ".join(str(message).split())[:500])

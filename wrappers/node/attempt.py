@@ -70,7 +70,7 @@ def run_attempt(
 
 
 class _Attempt:
-    """What is known of an attempt while it is carried out."""
+    """The known facts of an attempt while it is carried out."""
 
     def __init__(
         self,

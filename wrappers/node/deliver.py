@@ -12,7 +12,7 @@ from wrappers.node.outputs import OutputMatch
 
 
 class Delivered(NamedTuple):
-    """What went where."""
+    """The results of a delivery: what went where."""
 
     products: List[wire.DeliveredOutput]
     left_out: List[str]  # sentences for everything inside directories that was left out

@@ -21,7 +21,7 @@ class AttemptFailed(Exception):
 
 
 class CancelRequested(BaseException):
-    """Somebody asked for the end. Not an Exception, so that no `except Exception` swallows it."""
+    """A request for the end. Not an Exception, so that no `except Exception` swallows it."""
 
 
 class CarriedOut(Exception):

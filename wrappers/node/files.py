@@ -32,7 +32,7 @@ class File(NamedTuple):
 
 
 class ListedTree(NamedTuple):
-    """What a directory holds, links replaced by what they point to but for those that are kept."""
+    """The content of a directory, links replaced by what they point to but for those that are kept."""
 
     directories: List[str]  # relative, parents first
     files: List[File]  # sorted by name

@@ -81,7 +81,7 @@ def tree_of(one: OutputMatch, within: Optional[str]) -> Optional[files.ListedTre
 
 
 class _LocalResult:
-    """One result on its way to a directory of this machine."""
+    """A result on its way to a directory of this machine."""
 
     def __init__(self, one: OutputMatch, root: str, here: bool) -> None:
         self._source = one.real

@@ -16,7 +16,7 @@ from wrappers.node.staged import EarlierMatches, has_wildcard
 
 
 class OutputMatch(NamedTuple):
-    """One match of an output, in the job directory."""
+    """A match of an output, in the job directory."""
 
     id: str
     name: str  # relative to the job directory, as Python knows it

@@ -28,7 +28,7 @@ _OURS = 2  # of our own processes in a tool's namespaces
 
 
 class ToolExit(NamedTuple):
-    """How the tool ended."""
+    """The end of the tool."""
 
     exit_code: Optional[int]  # as a shell says it: 128 + the signal that ended it; None: never started
     signal: Optional[int]
@@ -83,7 +83,7 @@ def _counts_by_namespace() -> bool:
 
 
 class _RunningTool:
-    """One running tool."""
+    """A running tool."""
 
     def __init__(
         self, pid: int, launch: ToolStart, limits: wire.Limits, stop: Stop, room: Optional[Room]

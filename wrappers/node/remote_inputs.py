@@ -48,7 +48,7 @@ def fetch(
 
 
 class _Fetch:
-    """One input on its way."""
+    """An input on its way."""
 
     def __init__(
         self, mover: Mover, cache: Optional[InputCache], wanted: wire.Input, target: str, scratch: str

@@ -27,7 +27,7 @@ _MOST_TRIES = 100  # that are told of one file
 
 
 class _RemoteResult:
-    """One result on its way."""
+    """A result on its way."""
 
     def __init__(self, name: str, source: Source, packed: bool) -> None:
         self.name = portable(name) + (SUFFIX if packed else "")
@@ -140,7 +140,7 @@ class _Sandbox:
 
 
 class _Delivery:
-    """Brings results to the first place that takes each, and waits when none does."""
+    """A delivery of results to the first destination that takes each, which waits when none does."""
 
     def __init__(self, mover: Mover, destinations: List[str], box: Optional[_Sandbox]) -> None:
         self._mover = mover

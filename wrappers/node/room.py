@@ -21,7 +21,7 @@ class _Amount(NamedTuple):
 
 
 class Room:
-    """What a job has written, and may write."""
+    """The disk space that a job has written, and may write."""
 
     def __init__(self, top: str, logs: List[str], space: int, files: Optional[int]) -> None:
         self.space = space

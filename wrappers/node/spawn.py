@@ -17,7 +17,7 @@ _LONGEST_START_MS = 1000  # milliseconds
 
 
 class Bounds(NamedTuple):
-    """What the kernel keeps a tool from having more of; None is as it was."""
+    """The limits of a tool that the kernel enforces; None is as it was."""
 
     group: Optional[ControlGroup] = None
     processes: Optional[int] = None  # in its user namespace

@@ -28,7 +28,7 @@ class _EntryState(NamedTuple):
 
 
 class EarlierMatches:
-    """What matches templates with wildcards before the tool starts, and all that is below it."""
+    """The matches of templates with wildcards before the tool starts, and all that is below them."""
 
     def __init__(self, directory: str, names: Iterable[str], sums: Mapping[str, str], now: int) -> None:
         """`names` are relative to the directory; `sums` are the checksums that are known of files, by such

@@ -7,7 +7,7 @@ from wrappers import wire
 
 
 class Unusable(Exception):
-    """This runtime cannot run this job here; the text says why. The next in the order is tried."""
+    """A runtime that cannot run this job here; the text says why. The next in the order is tried."""
 
     def __init__(self, message: str, cause: str = "no-runtime") -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class UnreadableImage(Exception):
 
 
 class JobSpec(NamedTuple):
-    """What a runtime must know of the job to start."""
+    """The facts of a job that a runtime must know to start it."""
 
     manifest: wire.Manifest
     directory: Path  # writable, holds the inputs; the tool's current directory, same path inside
@@ -37,7 +37,7 @@ class JobSpec(NamedTuple):
 
 
 class ToolStart(NamedTuple):
-    """How to start the tool: the caller forks, calls `enter` in the child, then executes `argv`.
+    """The way to start the tool: the caller forks, calls `enter` in the child, then executes `argv`.
 
     `enter` may itself fork (a process that relays the exit status stays behind). The exit status of
     the child is exactly the tool's: its code, or death by the signal that ended it.

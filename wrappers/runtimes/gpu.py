@@ -25,7 +25,7 @@ _LIBRARIES = (
 
 
 class Gpu(NamedTuple):
-    """What to show inside."""
+    """The files and devices of a GPU driver to show inside."""
 
     devices: List[str]  # names below /dev
     files: Dict[str, str]  # host path -> path inside

@@ -53,7 +53,7 @@ def find(node: wire.Node, scratch: Path) -> str:
 
 
 class ProotExit(NamedTuple):
-    """How a process under proot ended."""
+    """The end of a process under proot."""
 
     pid: str  # "1" is the first, for a proot that counts them (since 5.1.107)
     code: int

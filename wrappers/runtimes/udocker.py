@@ -206,7 +206,7 @@ def _run(plan: _Plan) -> None:
 
 
 class _Listener:
-    """Keeps what udocker, proot and the prelude say, apart from how processes other than the tool ended."""
+    """A reader of what udocker, proot and the prelude say, and of how processes other than the tool ended."""
 
     def __init__(self, log: Path) -> None:
         self.tool = ""  # its process id

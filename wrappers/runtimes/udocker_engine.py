@@ -13,7 +13,7 @@ from wrappers.runtimes.base import Unusable
 
 
 class UdockerOptions(NamedTuple):
-    """What udocker is asked to run."""
+    """The options of one run by udocker."""
 
     top: str  # directory with `containers`
     container: str  # name below it

@@ -30,7 +30,7 @@ BURIALS = 100  # cancelled submissions ended between two looks at the rest
 
 
 class SpoolServer:
-    """One server's work, from taking over to being idle."""
+    """The work of one server, from taking over to being idle."""
 
     def __init__(self, spool: Spool, who: HostIdentity, lock: int) -> None:
         self._spool = spool

@@ -53,7 +53,7 @@ class Worker:
 
 
 class Workers:
-    """All processes at work for this spool, by process id."""
+    """The processes at work for this spool, by process id."""
 
     def __init__(self, spool: Spool, who: HostIdentity, close: Callable[[], None]) -> None:
         self._spool = spool

@@ -10,7 +10,7 @@ _REST_S = 15.0  # seconds
 
 
 class Breaker:
-    """What is known of the storages that are used. Shared by threads."""
+    """The known state of the storages in use. Shared by threads."""
 
     def __init__(self, failures: int = _FAILURES, rest: float = _REST_S) -> None:
         self._limit = failures

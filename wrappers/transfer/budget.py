@@ -9,7 +9,7 @@ _CONNECT_S = 30.0  # seconds at most for a connection to be made
 
 
 class Budget:
-    """How long all may take, and how long nothing may happen. Shared by threads."""
+    """The time that all may take, and for which nothing may happen. Shared by threads."""
 
     def __init__(self, seconds: float, stall: float = 60.0) -> None:
         self._deadline = time.monotonic() + seconds

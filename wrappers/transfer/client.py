@@ -31,7 +31,7 @@ _REPEATABLE = ("GET", "HEAD", "PUT", "DELETE", "MKCOL", "PROPFIND", "OPTIONS")
 
 
 class Body(abc.ABC):
-    """What is sent: it can be sent again from its start."""
+    """The body of a request: it can be sent again from its start."""
 
     size: int
 
@@ -53,7 +53,7 @@ class Bytes(Body):
 
 
 class HttpClient:
-    """Makes requests. Shared by threads; each connection is used by one at a time."""
+    """A maker of requests. Shared by threads; each connection is used by one at a time."""
 
     def __init__(self, budget: Budget, trust: Optional[Trust] = None) -> None:
         self.budget = budget

@@ -15,7 +15,7 @@ _KEPT = 16  # idle connections to one server
 
 
 class Connections:
-    """Makes and keeps connections to any number of servers. Shared by threads."""
+    """Connections to any number of servers, kept for the next request. Shared by threads."""
 
     def __init__(self, budget: Budget, trust: Trust) -> None:
         self._budget = budget

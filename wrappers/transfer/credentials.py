@@ -23,7 +23,7 @@ _NO_GRANT = "only the engine can give leave for it, and gave none: that needs th
 
 
 class Credentials:
-    """What is there for each URL. Shared by threads."""
+    """The credentials for each URL. Shared by threads."""
 
     def __init__(
         self, exchange: Optional[ExchangeClient] = None, environment: Optional[Mapping[str, str]] = None

@@ -34,7 +34,7 @@ class TransferError(Exception):
 
 
 class Transient(TransferError):
-    """It may go well later. `retry_after` is what the storage asked for, in seconds."""
+    """A failure that may go well later. `retry_after` is what the storage asked for, in seconds."""
 
     def __init__(self, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class Mismatch(Transient):
 
 
 class Permanent(TransferError):
-    """It would fail here again."""
+    """A failure that would come again here."""
 
 
 class NotHere(Permanent):

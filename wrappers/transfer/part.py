@@ -8,7 +8,7 @@ from wrappers.transfer.errors import Transient
 
 
 class Expected(NamedTuple):
-    """What a file should be, as far as it is known."""
+    """The expected size and checksums of a file, as far as they are known."""
 
     size: Optional[int] = None
     sums: Dict[str, str] = {}  # algorithm -> hexadecimal

@@ -19,7 +19,7 @@ _PIPE = 1031  # fcntl F_SETPIPE_SZ (Linux)
 
 
 class Said(NamedTuple):
-    """How a program ended."""
+    """The end of a program."""
 
     code: int
     words: str  # the end of what it printed
@@ -31,7 +31,7 @@ def find(*names: str) -> str:
 
 
 class ProgramRun:
-    """One run of a program, given as a list of arguments."""
+    """A run of a program, given as a list of arguments."""
 
     def __init__(self, arguments: List[str], budget: Budget, environment: Dict[str, str]) -> None:
         self._arguments = arguments

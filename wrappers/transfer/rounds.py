@@ -19,7 +19,7 @@ _SLOWEST_S = 60.0  # seconds: the longest pause of our own choice
 
 
 class Pace(NamedTuple):
-    """How often, and with which pauses."""
+    """The number of rounds, and the pauses between them."""
 
     rounds: int = 3
     base: float = 2.0  # seconds: pauses are drawn from 0 to base * 2**round

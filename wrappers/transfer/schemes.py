@@ -17,8 +17,8 @@ _GFAL = ("srm", "gsiftp")  # untried
 
 
 class SchemeHandler(NamedTuple):
-    """What the module for one family of URLs does. Each may raise `TransferError`, and `OSError` for files
-    of this machine.
+    """The functions of the module for one family of URLs. Each may raise `TransferError`, and `OSError` for
+    files of this machine.
     """
 
     # a file, whole and as expected: its checksums

@@ -67,7 +67,7 @@ class TarSource(Source):
 
 
 class Content(NamedTuple):
-    """What a directory would give as an input."""
+    """The content that a directory would give as an input."""
 
     files: int
     left_out: List[str]  # sentences: what is neither file nor directory, or a link that leads nowhere

@@ -10,7 +10,7 @@ from wrappers.transfer.webdav import WebdavUploader
 
 
 class UrlAccess(NamedTuple):
-    """How a URL may be used."""
+    """The way in which a URL may be used."""
 
     url: str  # as manifests name it
     use: str  # in its place: a presigned URL, the base of a REST interface, or the same
@@ -19,7 +19,7 @@ class UrlAccess(NamedTuple):
 
 
 class TransferTools(NamedTuple):
-    """What the handlers share: connections, and what was learnt of servers."""
+    """The tools that handlers share: connections, and what was learnt of servers."""
 
     client: HttpClient
     uploader: WebdavUploader

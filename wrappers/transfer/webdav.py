@@ -18,7 +18,7 @@ _PREFERRED = ("sha256", "adler32", "md5")
 
 
 class WebdavUploader:
-    """Stores files, and remembers what it learnt of the servers. Shared by threads."""
+    """An uploader of files, which remembers what it learnt of the servers. Shared by threads."""
 
     def __init__(self, client: HttpClient, read_back: int) -> None:
         """Files of more than `read_back` bytes are compared by size where a server tells no checksum."""

@@ -69,7 +69,7 @@ class ExportedHeads(BaseModel):
 
 
 class TrailVerdict(BaseModel):
-    """How the trail was found, or ten thousand lines of it."""
+    """The result of checking the trail, or ten thousand lines of it."""
 
     lines: int
     problems: list[str]

@@ -38,7 +38,7 @@ class MembershipModel(GroupModel):
 
 
 class QuotaModel(_Document):
-    """How much an account may have; null is as the settings say."""
+    """The limits of an account; null is as the settings say."""
 
     running: Count = None
     waiting: Count = None
@@ -82,7 +82,7 @@ class MadeAccount(AccountModel):
 
 
 class AccountChange(_Document):
-    """What is to be changed of an account; what is left out, or null, stays as it is."""
+    """A change of an account; what is left out, or null, stays as it is."""
 
     role: Role | None = None
     locked: bool | None = None
@@ -94,13 +94,13 @@ class AccountChange(_Document):
 
 
 class NewName(_Document):
-    """What a key or a group is to be called."""
+    """The name that a key or a group is to have."""
 
     name: Name
 
 
 class KeyTold(_Document):
-    """That there is a key."""
+    """The record of a key, without the key."""
 
     name: str
     made: str

@@ -22,7 +22,7 @@ _TOGETHER = 8
 
 
 class CarminExecutions:
-    """Tells executions."""
+    """Executions in CARMIN's terms."""
 
     def __init__(self, launches: Launches, tree: FileTree) -> None:
         self._launches = launches

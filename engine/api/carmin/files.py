@@ -45,7 +45,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class TreeFiles:
-    """What lies in the tree, with all that moving it needs."""
+    """The files of the tree, with all that moving them needs."""
 
     tree: FileTree
     quotas: Quotas

@@ -47,7 +47,7 @@ Observe = Callable[[str, str, int, float], None]
 
 @dataclass(slots=True)
 class _Answered:
-    """What is known of the answer."""
+    """The known facts of an answer."""
 
     status: int = 0
     started: float = field(default_factory=time.perf_counter)

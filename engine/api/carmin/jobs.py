@@ -40,14 +40,14 @@ class JobPage(BaseModel):
 
 
 class NodePhase(BaseModel):
-    """What a node did, and how long that took."""
+    """A step of a node, with its duration."""
 
     name: str
     seconds: float
 
 
 class EventModel(BaseModel):
-    """Something that happened."""
+    """An event of a job."""
 
     at: str
     message: str
@@ -61,7 +61,7 @@ class JobDetail(JobLine):
 
 
 class BackendLoad(BaseModel):
-    """How much a back-end has."""
+    """The load of a back-end."""
 
     name: str
     active: int
@@ -69,7 +69,7 @@ class BackendLoad(BaseModel):
 
 
 class PlatformHealth(BaseModel):
-    """How the platform stands."""
+    """The state of the platform."""
 
     backends: list[BackendLoad]
     trouble: str

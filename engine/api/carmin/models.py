@@ -19,7 +19,7 @@ class ErrorCode(Error):
 
 
 class PlatformProperties(BaseModel):
-    """What the platform is and can do."""
+    """The properties of the platform."""
 
     platformName: str
     APIErrorCodesAndMessages: list[ErrorCode]
@@ -75,7 +75,7 @@ class PipelineModel(BaseModel):
 
 
 class JobModel(BaseModel):
-    """How one job stands."""
+    """The state of one job."""
 
     status: str
     exitCode: int | None
@@ -102,7 +102,7 @@ class ExecutionModel(BaseModel):
 
 
 class NewExecution(BaseModel):
-    """What is asked to be run; further fields are ignored, as VIP ignores them."""
+    """A request to run a pipeline; further fields are ignored, as VIP ignores them."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -118,7 +118,7 @@ class NewExecution(BaseModel):
 
 
 class ChangedExecution(BaseModel):
-    """What may be changed of an execution: its name."""
+    """The change that an execution may have: its name."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -127,13 +127,13 @@ class ChangedExecution(BaseModel):
 
 
 class Deletion(BaseModel):
-    """How an execution is deleted."""
+    """The way in which an execution is deleted."""
 
     deleteFiles: bool
 
 
 class PathProperties(BaseModel):
-    """What lies at a path."""
+    """The properties of a path."""
 
     path: str
     platformPath: str
@@ -193,7 +193,7 @@ class ExternalKey(BaseModel):
 
 
 class ExternalKeyTold(BaseModel):
-    """That there is a key."""
+    """The record of a key for a storage, without the key."""
 
     storageIdentifier: str
     userEmail: str

@@ -62,7 +62,7 @@ class ExaminedProposal(ProposalModel):
 
 
 class Publication(BaseModel):
-    """How a proposal is published."""
+    """The way in which a proposal is published."""
 
     model_config = ConfigDict(extra="ignore")
 

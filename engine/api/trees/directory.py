@@ -38,7 +38,7 @@ class LocalFile:
 
 
 class DirectoryTree:
-    """Implements `engine.app.portal.tree.FileTree` on `engine.api.tree.Tree`."""
+    """`engine.app.portal.tree.FileTree` on `engine.api.tree.Tree`."""
 
     def __init__(self, tree: directory.Tree, settings: ApiSection) -> None:
         self._tree = tree

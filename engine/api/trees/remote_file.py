@@ -16,7 +16,7 @@ _LARGEST = 8 << 20
 
 
 class RemoteFile:
-    """Implements `engine.app.portal.tree.OpenFile`.
+    """An `engine.app.portal.tree.OpenFile` at a storage.
 
     From its beginning on it is one stream. Pieces from its middle are asked for in blocks, each twice as long
     as the one before; so is what is left when a stream breaks, as when a client took too long over a piece.

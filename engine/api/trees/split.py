@@ -13,7 +13,7 @@ from engine.app.portal.virtual import is_record
 
 
 class SplitTree:
-    """Implements `engine.app.portal.tree.FileTree` by two others."""
+    """`engine.app.portal.tree.FileTree` made of two others."""
 
     def __init__(self, far: StorageTree, near: DirectoryTree) -> None:
         self._far = far

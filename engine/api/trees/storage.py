@@ -36,7 +36,7 @@ _Take = Callable[[Path, Segments, Mapping[str, str]], int]
 
 
 class StorageTree:
-    """What `engine.app.portal.tree.FileTree` asks for files, on `engine.ports.Storage`."""
+    """The part of `engine.app.portal.tree.FileTree` that concerns files, on `engine.ports.Storage`."""
 
     def __init__(self, storage: Storage, site: TreeStorage, parts: Tree, clock: Clock | None = None) -> None:
         """`parts` holds what is received."""

@@ -26,7 +26,7 @@ def is_stable(found: Stat, now: float) -> bool:
 
 @dataclass(slots=True, eq=False)
 class TreeChange:
-    """Something that this engine changes."""
+    """A change that this engine makes."""
 
     paths: Sequence[Segments]
     alone: bool = True
@@ -35,7 +35,7 @@ class TreeChange:
 
 
 class ChecksumCache:
-    """By path, with size and date of what was summed; a change that this engine makes itself drops them."""
+    """Checksums by path, size and date of the file; a change that this engine makes itself drops them."""
 
     def __init__(self) -> None:
         self._lock = Lock()

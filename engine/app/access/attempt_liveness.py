@@ -19,7 +19,7 @@ CACHED_S = 1.0
 
 
 class AttemptLiveness:
-    """Asks the database, and remembers the answer for a moment."""
+    """A cache of which attempts are alive, filled from the database for a moment."""
 
     def __init__(self, db: Database, clock: Clock, longest: float) -> None:
         """`longest`: seconds after which an attempt counts as dead whatever its state."""

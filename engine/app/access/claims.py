@@ -13,7 +13,7 @@ _PURPOSE = "claim"
 
 
 class Claims:
-    """Makes and recognises claims."""
+    """Maker and verifier of claims."""
 
     def __init__(self, key: Key) -> None:
         self._key = key

@@ -53,7 +53,7 @@ class NodeStorages:
 
 
 class GrantExchange:
-    """Answers nodes."""
+    """The service that gives nodes their grants."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ def public_url(api: ApiSection) -> str:
 
 
 class NodeServices:
-    """What the engine offers to worker nodes over HTTP, as far as one plan needs it."""
+    """The services that the engine offers to worker nodes over HTTP, as far as one plan needs them."""
 
     def __init__(self, api: ApiSection, presigned: Callable[[str], bool] = lambda url: False) -> None:
         """Check what nodes can reach. `presigned` tells which further URLs the engine must presign.

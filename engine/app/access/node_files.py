@@ -19,7 +19,7 @@ _STORE = "keep results on another storage; engine data cp copies them there"
 
 
 class NodeFiles:
-    """What nodes can do with a URL."""
+    """The abilities of nodes with URLs."""
 
     def __init__(self, storage: Callable[[str], Storage], storages: Mapping[str, StorageSection]) -> None:
         self._storage = storage

@@ -23,7 +23,7 @@ Segments = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class TokenScope:
-    """What a token allows."""
+    """The permissions of a token."""
 
     below: Segments
     """The path itself, and everything below it."""

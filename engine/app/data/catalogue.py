@@ -14,7 +14,7 @@ from engine.store.products import Product
 
 
 class InternalCatalogue:
-    """Implements `engine.ports.Catalogue` on the engine's database."""
+    """`engine.ports.Catalogue` on the engine's database."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

@@ -22,14 +22,14 @@ PARALLEL = 1000
 
 
 class ResultSource(Protocol):
-    """Where results are, as far as they are brought from there: a storage, or a platform."""
+    """A source of results, as far as they are brought from there: a storage, or a platform."""
 
     def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
         """Bring a file, or a directory with all it holds, here: see `engine.ports.Storage`."""
 
 
 class Downloads:
-    """Brings results of one execution into a directory."""
+    """The downloads of results of one execution into a directory."""
 
     def __init__(
         self,

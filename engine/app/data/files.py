@@ -24,7 +24,7 @@ __all__ = ["ALGORITHMS", "Data", "FoundFile", "CopyRequest"]
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """What lies at a URL."""
+    """A file at a URL."""
 
     name: str
     """Relative to what was asked about."""

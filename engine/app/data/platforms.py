@@ -31,7 +31,7 @@ _LONGEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """That there is a key; never the key."""
+    """The record of a registered key; never the key."""
 
     platform: str
     at: float

@@ -47,7 +47,7 @@ def staging(settings: Settings) -> str:
 
 
 class ResultUploader:
-    """Brings files to one storage, or to the directory of results, from where they travel with jobs."""
+    """Uploader of files to one storage, or to the directory of results, from where they travel with jobs."""
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ _LONGEST = 255
 
 
 class Administration(AuditedActions):
-    """Changes of accounts and groups. NotFound is raised for a name that nobody has."""
+    """The use cases of accounts and groups. NotFound is raised for a name that nobody has."""
 
     def add_user(self, name: str, role: Role = Role.USER, groups: Sequence[str] = ()) -> tuple[Account, str]:
         """Make an account; gives it with its first API key, which is shown now and never again.

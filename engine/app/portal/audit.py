@@ -29,7 +29,7 @@ START = Head(0, audit.START)
 
 
 class AuditTrail:
-    """Who did what, append-only."""
+    """The append-only list of who did what."""
 
     def __init__(
         self, db: Database, key: Callable[[], Key], clock: Clock, heads: HeadExporter | None = None

@@ -25,7 +25,7 @@ _PRIORITIES = range(11)
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """What the settings of a submission ask for."""
+    """The wishes of a submission's own settings."""
 
     executor: str = ""
     """LOCAL or DIRAC; "": the engine's own back-end."""
@@ -39,7 +39,7 @@ class ExecutorSettings:
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """What becomes of one key."""
+    """The rule for one key."""
 
     effect: str
     """For the reference page."""

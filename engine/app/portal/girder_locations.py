@@ -17,7 +17,7 @@ _START = "girder:/"
 
 
 class GirderLocation(NamedTuple):
-    """What such a location names."""
+    """The parts of such a location."""
 
     platform: str
     """The name of the storage in the settings."""

@@ -19,7 +19,7 @@ from engine.planning.vip_keys import copied_inputs
 
 @dataclass(frozen=True, slots=True)
 class GivenJob:
-    """One job."""
+    """A job as it was given."""
 
     values: Mapping[str, Any]
     parameters: Sequence[str] = ()

@@ -28,7 +28,7 @@ def default_path() -> Path:
 
 
 class HeadExporter:
-    """Writes heads, and reads those that were written to files."""
+    """Writer of heads to files and syslog, and reader of those in files."""
 
     def __init__(self, directories: Sequence[str]) -> None:
         """`directories`: `file`, `syslog`, or paths of files."""

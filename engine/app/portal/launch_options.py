@@ -17,7 +17,7 @@ _LEAVE_OUT = "ask for less, or leave the option out; an administrator can publis
 
 @dataclass(frozen=True, slots=True)
 class LaunchOptions:
-    """How jobs are to run; None and nothing leave it to the platform."""
+    """The options of jobs; None and nothing leave them to the platform."""
 
     runtimes: Sequence[str] = ()
     cores: int | None = None

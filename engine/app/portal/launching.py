@@ -52,7 +52,7 @@ DEFAULT_LOCATION = "/vip/Home"
 
 @dataclass(frozen=True, slots=True)
 class LaunchRequest:
-    """What a client asks to have run."""
+    """A client's request to run something."""
 
     name: str
     pipeline: str = ""

@@ -69,7 +69,7 @@ class Issuers:
 
 
 class _Provider:
-    """One provider, and its keys as they were last read. They are read in a thread of their own: a provider
+    """A provider with its keys as they were last read. They are read in a thread of their own: a provider
     that hangs holds up a few who wait for them, and nobody for longer than `_TIMEOUT_S`.
     """
 

@@ -21,7 +21,7 @@ from engine.store.pipelines import Pipeline
 
 
 class Publishing(AuditedActions):
-    """Changes of what is offered."""
+    """The use cases that change what is offered."""
 
     def add(
         self,

@@ -15,7 +15,7 @@ class QuotaExceeded(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Measuring:
-    """Somebody looks how much lies there; others who want to know wait for the same answer."""
+    """A measurement of how much lies there; others who want to know wait for the same answer."""
 
     result: Future[int] = field(default_factory=Future)
     came: int = 0

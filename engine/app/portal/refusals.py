@@ -53,7 +53,7 @@ class RecordedRefusal:
 
 
 class Minutes:
-    """What has a line now, and what is counted. Pure: told the time, it does nothing by itself."""
+    """The lines and counts of refusals in each minute. Pure: given the time, it does nothing by itself."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
@@ -84,7 +84,7 @@ class Minutes:
 
 
 class Refusals:
-    """Writes refusals to the trail, in a thread of its own: many at a time, in one transaction."""
+    """Writer of refusals to the trail, in a thread of its own: many at a time, in one transaction."""
 
     def __init__(self, trail: AuditTrail, clock: Clock) -> None:
         self._trail = trail

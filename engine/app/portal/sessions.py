@@ -43,7 +43,7 @@ _LONGEST = 20_000
 
 @dataclass(slots=True)
 class Detached:
-    """What a request names, without the tokens that it carried."""
+    """A request without the tokens that it carried."""
 
     values: dict[str, Any]
     location: str

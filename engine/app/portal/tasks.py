@@ -20,7 +20,7 @@ INTERVAL_S = 0.5
 
 
 class PortalTasks:
-    """What the daemon does for the portal beside reconciling."""
+    """The tasks of the daemon for the portal, beside reconciling."""
 
     def __init__(self, db: Database, settings: PortalSection, trail: AuditTrail, clock: Clock) -> None:
         self._db = db

@@ -18,7 +18,7 @@ from engine.store.executions import Execution
 
 @dataclass(frozen=True, slots=True)
 class FileItem:
-    """Something in the tree."""
+    """An item of the tree."""
 
     name: str
     directory: bool

@@ -34,7 +34,7 @@ _KEPT = ("PATH", "PYTHONPATH", "LANG", "LC_ALL")
 
 
 class Trials:
-    """Looks at descriptors, a few of an account at a time."""
+    """Examinations of descriptors, a few of an account at a time."""
 
     def __init__(self, db: Database) -> None:
         self._db = db

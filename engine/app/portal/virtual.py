@@ -28,7 +28,7 @@ _RECORDS = "executions"
 
 
 class Kind(StrEnum):
-    """What a place in the tree is."""
+    """The kind of a path in the tree."""
 
     ABOVE = "above"  # / and /vip: they hold the roots, and nothing can be put there
     ROOT = "root"  # Home, Trash, a group: it cannot be replaced or removed
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VirtualTarget:
-    """Where a virtual path leads."""
+    """The target of a virtual path."""
 
     path: Segments
     """The virtual path, `vip` first."""

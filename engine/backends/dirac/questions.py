@@ -15,7 +15,7 @@ PAGE, CHANGES = 500, 100
 
 
 class DiracQuestions:
-    """Implements `engine.backends.wms.watch.Questions`, and asks the rest."""
+    """`engine.backends.wms.watch.Questions` by a DIRAC client, and the other questions."""
 
     def __init__(self, bridge: DiracBridge) -> None:
         self._bridge = bridge

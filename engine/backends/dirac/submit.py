@@ -23,7 +23,7 @@ TIMEOUT_S = 180.0
 
 @dataclass(frozen=True, slots=True)
 class DescribedJobs:
-    """One description, and the keys of its jobs."""
+    """A job description, and the keys of its jobs."""
 
     keys: tuple[str, ...]
     group: str

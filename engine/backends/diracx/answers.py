@@ -29,7 +29,7 @@ class Unauthorised(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DiracxAnswer:
-    """What the server said."""
+    """An answer of the server."""
 
     data: Any
     at: float

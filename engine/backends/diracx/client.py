@@ -28,7 +28,7 @@ TIMEOUT_S = 20.0
 
 
 class DiracxClient:
-    """One server, as one user. May be used by several threads."""
+    """A client of one server, as one user. May be used by several threads."""
 
     def __init__(
         self,

@@ -68,7 +68,7 @@ class Pair:
 
 
 class Refresh(Protocol):
-    """Asks the server for the next tokens."""
+    """The request for the next tokens."""
 
     def __call__(self, refresh_token: str) -> Mapping[str, Any]:
         """Return the server's answer.
@@ -80,7 +80,7 @@ class Refresh(Protocol):
 
 
 class TokenProvider:
-    """Gives tokens that are good for a while, from a file or a proxy."""
+    """Provider of tokens that are good for a while, from a file or a proxy."""
 
     def __init__(self, file: Path, refresh: Refresh, *, proxy: bool = False) -> None:
         self.file = file

@@ -89,7 +89,7 @@ class RequestPipeline:
 
 
 class _Library:
-    """What is used of diracx-client; loading it takes a third of a second, so it waits until it is needed."""
+    """The parts of diracx-client in use; loading it takes a third of a second: it waits until it is used."""
 
     def __init__(self) -> None:
         from azure.core.exceptions import AzureError

@@ -17,7 +17,7 @@ STATUSES = 200
 
 
 class DiracxQuestions:
-    """Implements `engine.backends.wms.watch.Questions`."""
+    """`engine.backends.wms.watch.Questions` over HTTP."""
 
     def __init__(self, client: DiracxClient) -> None:
         self._client = client

@@ -35,7 +35,7 @@ class Described:
 
 @dataclass(slots=True)
 class SubmitOutcome:
-    """What became of each, by key. Whoever is missing has no answer, because of `trouble`."""
+    """The answers of a submit, by key. Whoever is missing has no answer, because of `trouble`."""
 
     answers: dict[str, Accepted | Rejected] = field(default_factory=dict)
     at: float = 0.0

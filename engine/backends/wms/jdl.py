@@ -37,7 +37,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class JobRequirements:
-    """Where and how jobs are to run: settings of the back-end, and sites that this job had better avoid."""
+    """The requirements of jobs: settings of the back-end, and sites that a job had better avoid."""
 
     sites: tuple[str, ...] = ()
     banned: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ _WANTED = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\.(report\.json|out|err|debu
 
 
 class UnreadableArchive(Exception):
-    """It is no archive."""
+    """The sandbox is no archive."""
 
 
 def unpack(data: bytes, into: Path) -> list[Path]:

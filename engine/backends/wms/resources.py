@@ -15,7 +15,7 @@ MARGIN_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How resources are counted at an installation."""
+    """The rates by which an installation counts resources."""
 
     power: float = 10.0
     """HEP-SPEC06 of one core: DIRAC counts CPU time in seconds of a machine that has 1."""

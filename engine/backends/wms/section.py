@@ -14,7 +14,7 @@ from engine.settings.section import GRID_NAME, GridName
 
 
 class GridNodeSettings(RemoteNodeSettings):
-    """How the worker nodes of a grid behind DIRAC are set up."""
+    """The set-up of the worker nodes of a grid behind DIRAC."""
 
     heartbeat: float = Field(default=300.0, ge=0)
     """Seconds between two signs of life of a running job to DIRAC, which is also told what the job does; 0:

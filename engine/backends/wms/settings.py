@@ -12,7 +12,7 @@ from wrappers import wire
 
 @dataclass(frozen=True, slots=True)
 class GridSettings:
-    """As whom we work there, how jobs are described, and how often is asked."""
+    """The identity, job description and polling of a back-end behind DIRAC."""
 
     node: wire.Node
     vo: str = ""

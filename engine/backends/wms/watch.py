@@ -46,7 +46,7 @@ class AnswerPage(NamedTuple):
 
 
 class Questions(Protocol):
-    """What is asked of the server. Times are by its own clock, in seconds since 1970-01-01 UTC."""
+    """The questions to the server. Times are by its own clock, in seconds since 1970-01-01 UTC."""
 
     def changed(self, groups: Sequence[str], since: float) -> Iterator[AnswerPage]:
         """Jobs of these groups that have changed since then; one page at least."""
@@ -71,7 +71,7 @@ class Questions(Protocol):
 
 
 class _JobState(NamedTuple):
-    """What is said of a job."""
+    """The state of a job, as the server has it."""
 
     seen: Seen
     words: str
@@ -80,7 +80,7 @@ class _JobState(NamedTuple):
 
 @dataclass(slots=True)
 class _Cycle:
-    """When what was asked, by our own clock but for `mark`."""
+    """The times of one cycle of questions, by our own clock but for `mark`."""
 
     refreshed: float
     compared: float
@@ -89,7 +89,7 @@ class _Cycle:
 
 
 class JobWatch:
-    """What is known of the jobs that somebody asked about."""
+    """The known states of the jobs that somebody asked about."""
 
     def __init__(self, ask: Questions, clock: Callable[[], float], period: float) -> None:
         self._ask = ask

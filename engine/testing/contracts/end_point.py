@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class EndPoint(NamedTuple):
-    """Where it answers, and the claims that came there, in order."""
+    """The URL of an end point, and the claims that came there, in order."""
 
     url: str
     claims: list[str]
