@@ -19,7 +19,7 @@ sys.exit(0 if answer["OK"] else 1)
 
 
 class DiracClient:
-    """A job at DIRAC, by the client that is installed here. To start it takes two seconds of processor time: a
+    """A job at DIRAC, by the client that is installed here. To start it takes two seconds of a processor: a
     job that is over within a minute says nothing, and of longer ones DIRAC itself tells the end.
     """
 
