@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.cli.option_decorator import with_options
 from engine.cli.session import DescriptorArgument, InvocationsArgument, NetworkOption, load_descriptor
-from engine.cli.shared_options import with_options
 from engine.cli.sweep_options import sweep_from
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.cli import show
+from engine.cli.option_decorator import with_options
 from engine.cli.request import request
 from engine.cli.session import Json, session
-from engine.cli.shared_options import with_options
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli import foreground, show
+from engine.cli.option_decorator import with_options
 from engine.cli.remote_session import connected, daemon
 from engine.cli.request import request
 from engine.cli.session import Json, load_descriptor
-from engine.cli.shared_options import with_options
 from engine.errors import BadRequest
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.cli.option_decorator import with_options
 from engine.cli.session import DescriptorArgument, InvocationsArgument, NetworkOption, RuntimeOption
-from engine.cli.shared_options import with_options
 from engine.cli.sweep_options import sweep_from
 from engine.cli.units import bytes_of
 

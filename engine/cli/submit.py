@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli import foreground, show
+from engine.cli.option_decorator import with_options
 from engine.cli.request import request
 from engine.cli.session import Json, session
-from engine.cli.shared_options import with_options
 
 if TYPE_CHECKING:
     from engine.app.requests import SubmitRequest

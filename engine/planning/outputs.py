@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.domain.tool import InputType, Tool, ToolInput, ToolOutput
 from engine.planning.conditions import Condition, compile_condition
-from engine.planning.configuration import Configuration
+from engine.planning.file_templates import Configuration
 from engine.planning.staging import no_option
 from engine.planning.template import Keys, Slot, Template, first_of, text_of
 
