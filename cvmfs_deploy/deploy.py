@@ -63,7 +63,7 @@ class PublishDestination:
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
-        """Be the only run for the block, at a place that is ready.
+        """Be the only run for the block, at a destination that is ready.
 
         Raises:
             Unavailable: another run is at work, or the destination is out of order.

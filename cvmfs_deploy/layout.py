@@ -31,7 +31,7 @@ _SAFE = re.compile(r"[A-Za-z0-9._@+-]+")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The places below the top of a repository."""
+    """The paths below the top of a repository."""
 
     root: str
     """The directory of udocker containers."""

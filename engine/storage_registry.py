@@ -37,7 +37,7 @@ def grid(settings: Settings) -> CatalogueSettings | None:
 
 
 class StorageRegistry:
-    """Every place where files may lie, as one user sees them."""
+    """The storages where files may lie, as one user sees them."""
 
     def __init__(
         self, settings: Settings, owner: str, key: Callable[[], Key], clock: Clock, execution: str = ""

@@ -1,4 +1,4 @@
-"""What the program asks of a place where images are published."""
+"""What the program asks of a destination of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ContentRefused(Unavailable):
 
 
 class Publisher(Protocol):
-    """A place. Whoever calls `check`, `publish` or `recover` holds the lock `lock`."""
+    """A destination. Whoever calls `check`, `publish` or `recover` holds the lock `lock`."""
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from wrappers.containers.reference import Reference
 
 
 class ImageSource(Protocol):
-    """A place with images. May be asked by several threads. Raises ContainerErrors."""
+    """A source of images. May be asked by several threads. Raises ContainerErrors."""
 
     @property
     def name(self) -> str:

@@ -125,7 +125,7 @@ class Driver:
 
     @contextmanager
     def _beating(self, lease: Lease) -> Iterator[None]:
-        """Keep the lease while a round lasts: a place far away may answer late."""
+        """Keep the lease while a round lasts: a back-end far away may answer late."""
         over = threading.Event()
         beat = threading.Thread(target=self._beat, args=(lease, over), name="lease", daemon=True)
         beat.start()
@@ -146,7 +146,7 @@ class Driver:
 
     @property
     def alert(self) -> str:
-        """Why nothing moves, when a place does not answer."""
+        """Why nothing moves, when a back-end does not answer."""
         return "; ".join(f"{name}: {text}" for name, text in self._reconciler.trouble.items())
 
     def release(self) -> None:

@@ -98,7 +98,7 @@ class Manifests:
 
 
 def _needs_transfers(inputs: Sequence[Input], destinations: Sequence[str]) -> bool:
-    """Say whether anything comes from or goes to another place than files of the node's machine."""
+    """Say whether anything comes from or goes to anything but files of the node's machine."""
     urls = [*destinations, *(url for one in inputs for url in (one.url, *one.replicas))]
     return any(not url.startswith(("file:", SANDBOX)) for url in urls)
 

@@ -31,7 +31,7 @@ class SubmitRequest:
     copies: Sequence[str] = ()
     """URLs of directories that get a copy of each result, under its name with _ for /."""
     spare: str = ""
-    """Directory of the embedded storage for what no other place takes, percent-encoded; "": its top."""
+    """Directory of the embedded storage for what no other destination takes, percent-encoded; "": its top."""
     key: str | None = None
     id: ExecutionId | None = None
     """The new id that the execution is to have; None: any."""

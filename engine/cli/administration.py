@@ -127,7 +127,7 @@ class Here:
         return self._engine.trail.published_head()
 
     def who(self, what: str, time: str) -> Sequence[Told]:
-        """Return whose a job of a place was, or what ran on a host at a time."""
+        """Return whose a job of a back-end was, or what ran on a host at a time."""
         from engine.app.portal.tracing import who
 
         return who(self._engine.db, what, time)

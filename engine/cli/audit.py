@@ -55,11 +55,11 @@ def list_(after: Annotated[int, typer.Option(min=0, help="Only lines after this 
 
 @app.command()
 def who(
-    what: Annotated[str, typer.Argument(metavar="BACKEND:ID|HOST", help="A job of a place, or a host.")],
+    what: Annotated[str, typer.Argument(metavar="BACKEND:ID|HOST", help="A job of a back-end, or a host.")],
     time: Annotated[str, typer.Argument(help="With a host: when, like 2026-03-01T12:00:00Z.")] = "",
     json: Json = False,
 ) -> None:
-    """Name who is behind a job of a place, or behind what ran on a host at a time."""
+    """Name who is behind a job of a back-end, or behind what ran on a host at a time."""
     for one in administration().who(what, time):
         if json:
             show.json_line(one)

@@ -107,7 +107,7 @@ class AdministrationClient(Requests):
         return dict(self._json("GET", "admin/audit/head"))
 
     def who(self, what: str, time: str = "") -> list[Mapping[str, Any]]:
-        """Return whose a job of a place (`BACKEND:ID`) was, or what ran on a host at a time.
+        """Return whose a job of a back-end (`BACKEND:ID`) was, or what ran on a host at a time.
 
         Raises:
             NotFound: nothing is known of it.

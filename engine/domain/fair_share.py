@@ -1,4 +1,4 @@
-"""Fair shares: whose jobs start next, when several users wait at the same place."""
+"""Fair shares: whose jobs start next, when several users wait for the same back-end."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ from wrappers import wire
 from wrappers.wire import Image, Limits, Transfers
 
 SANDBOX = wire.SANDBOX
-"""The place beside the report: small results travel home with it, where nothing else will do."""
+"""The destination beside the report: small results travel home with it, where nothing else will do."""
 
 
 class Destination(NamedTuple):
-    """A place where an execution may have its results."""
+    """A storage where an execution may have its results."""
 
     url: str  # of the execution's own directory there, or SANDBOX
     rename: bool = True  # results are renamed to their final names; else they stay where they were written
@@ -42,7 +42,7 @@ class Options(NamedTuple):
     group: int = 1  # attempts that share one job of the back-end
     naming: str = ""  # where a result lies: {job} and {path}; "" is {path} for one job, {job}/{path} for more
     places: List[Destination] = []  # noqa: UP006, RUF012  # destinations (the key is stored), in order; empty: only the execution's directory of results
-    replicas: int = 1  # copies of each result, on different places
+    replicas: int = 1  # copies of each result, at different destinations
     copies: List[str] = []  # noqa: UP006, RUF012  # URLs of directories that get a copy of each, besides
     registered: bool = False  # results are told to the outer catalogue too
     exchange: str = ""  # where nodes exchange claims for grants

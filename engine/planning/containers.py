@@ -1,4 +1,4 @@
-"""What a descriptor's `container-opts` ask of the place where its jobs run.
+"""What a descriptor's `container-opts` ask of the machine where its jobs run.
 
 They are options of `docker run` or `singularity exec`, written for one machine. Here each is understood, or
 ignored with a warning, or an error while a submit is planned: nothing is passed on unread.

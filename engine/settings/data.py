@@ -21,7 +21,7 @@ class CredentialSection(Section):
 
 
 class StorageSection(Section):
-    """A place where files lie."""
+    """A storage where files lie."""
 
     url: str
     """The URL that all of its files begin with; its scheme says how it is spoken to."""

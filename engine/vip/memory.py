@@ -26,7 +26,7 @@ class Progress:
     """The progress of the tables."""
 
     trouble: dict[str, tuple[str, float]]
-    """Place -> what is wrong there, and since when."""
+    """Target -> what is wrong there, and since when."""
     behind: int
     """Executions of which something is still to be written."""
 
@@ -76,7 +76,7 @@ class Memory:
         return Progress({target: (words, since) for target, words, since in rows}, behind[0] if behind else 0)
 
     def note(self, target: str, words: str, *, now: float) -> None:
-        """Remember what is wrong at a place; "" is nothing."""
+        """Remember what is wrong at a target; "" is nothing."""
         with self._begun() as connection:
             if not words:
                 connection.execute("DELETE FROM trouble WHERE place = ?", (target,))

@@ -23,7 +23,7 @@ from engine.vip.workflowsdb import CLEANED, WorkflowsDb
 
 _PAGE = 1000
 H2, DATABASE, FILES = "H2", "workflowsdb", "files"
-PLACES = (FILES, H2, DATABASE)
+TARGETS = (FILES, H2, DATABASE)
 """What is written, in order: each may be away by itself."""
 
 Written = Sequence[tuple[Job, Sequence[Try]]]
@@ -35,8 +35,8 @@ class WorkflowPage:
     def __init__(self, db: Database, id_: ExecutionId) -> None:
         self._db = db
         self.id = id_
-        self.dirty: dict[str, set[JobId] | None] = dict.fromkeys(PLACES)
-        """Place -> the jobs that are to be written there, None is all; without an entry it is up to date."""
+        self.dirty: dict[str, set[JobId] | None] = dict.fromkeys(TARGETS)
+        """Target -> the jobs that are to be written there, None is all; without an entry it is up to date."""
         self.begun = False
         """Whether its database was written by this process."""
         self.not_before = 0.0
@@ -46,7 +46,7 @@ class WorkflowPage:
 
     def changed(self, job_ids: set[JobId] | None) -> None:
         """Note that jobs have changed; None: any may have."""
-        for target in PLACES:
+        for target in TARGETS:
             earlier = self.dirty.get(target, set())
             self.dirty[target] = None if job_ids is None or earlier is None else earlier | job_ids
 

@@ -18,7 +18,7 @@ from engine.store.launches import Launch
 from engine.vip.files import WorkflowFiles
 from engine.vip.h2 import Databases
 from engine.vip.memory import Memory
-from engine.vip.page import DATABASE, FILES, H2, PLACES, WorkflowPage
+from engine.vip.page import DATABASE, FILES, H2, TARGETS, WorkflowPage
 from engine.vip.signals import Signals
 from engine.vip.workflowsdb import CLEANED, Workflow, WorkflowsDb
 
@@ -28,7 +28,7 @@ _EVENTS = 10_000
 _FULL_INTERVAL_S = 60.0
 """Seconds between two looks at all executions."""
 _FIRST_PAUSE_S = 2.0
-"""Seconds for which a place that is away is left in peace: the first time, doubled up to `vip.timeout`."""
+"""Seconds for which a target that is away is left in peace: the first time, doubled up to `vip.timeout`."""
 _ASIDE_S = 300.0
 """Seconds for which an execution that we cannot show is left aside."""
 _UNCLAIMED_S = 600.0
@@ -61,7 +61,7 @@ class PortalReader:
         self._seen: set[int] = set()
         self._all_at = float("-inf")
         self._away: dict[str, tuple[float, float]] = {}
-        """Place -> until when it is left in peace, and for how long."""
+        """Target -> until when it is left in peace, and for how long."""
         self._noted: dict[str, str] = {}
         self._behind = -1
 
@@ -147,7 +147,7 @@ class PortalReader:
             H2: lambda: page.write_h2(self._h2, execution, launch),
             DATABASE: lambda: page.write_database(self._database, execution, launch),
         }
-        for target in PLACES:
+        for target in TARGETS:
             if target in page.dirty and self._try(target, steps[target]):
                 del page.dirty[target]
         if DATABASE not in page.dirty and (written or execution.state.is_final):
@@ -184,7 +184,7 @@ class PortalReader:
         self._pages.pop(page.id, None)
 
     def _try(self, target: str, act: Callable[[], object]) -> bool:
-        """Do something at a place, unless it is left in peace; one that is away never stops the others."""
+        """Do something at a target, unless it is left in peace; one that is away never stops the others."""
         now = self._clock.now()
         until, pause = self._away.get(target, (0.0, 0.0))
         if now < until:

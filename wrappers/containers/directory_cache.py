@@ -34,7 +34,7 @@ class HeldDirectory(NamedTuple):
 
 
 class DirectoryCache:
-    """A place for such directories."""
+    """A cache of such directories."""
 
     def __init__(self, top: Path) -> None:
         self._ready, self._locks, self._staging = (top / name for name in ("ready", "locks", "staging"))

@@ -1,4 +1,4 @@
-"""Which places are not on this machine's own disks, found out without touching what may not answer."""
+"""Which paths are not on this machine's own disks, found out without touching what may not answer."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Looks at places that may never answer: a mount of CVMFS or NFS whose server is gone holds whoever looks.
+"""Looks at file systems that may never answer: a mount of CVMFS or NFS without its server holds whoever looks.
 
 Such a process is in the kernel, where no signal but SIGKILL reaches it, and sometimes not even that. So a
 child looks, and is given up when it takes too long. It is nobody's child, and keeps nothing of ours open, so
@@ -113,13 +113,13 @@ def in_time(action: Callable[[Callable[[], None]], Any], limit: Optional[float] 
         look.close()
 
 
-_silent: Dict[str, float] = {}  # places that did not answer, and when
-_believed: Dict[str, float] = {}  # places that did, and until when that is taken for granted
+_silent: Dict[str, float] = {}  # directories that did not answer, and when
+_believed: Dict[str, float] = {}  # directories that did, and until when that is taken for granted
 _REMEMBERED_S = 60.0  # seconds: they are asked again then
 
 
 def at(path: str, action: Callable[[Callable[[], None]], Any]) -> Any:
-    """Do something at a place in time (`in_time`). One that did not answer is not asked again for a minute.
+    """Do something in a directory in time (`in_time`). One without an answer is not asked again for a minute.
 
     Raises:
         NoAnswer: it does not answer. Exception: what `action` raises.
@@ -156,7 +156,7 @@ def why_unreadable(path: str) -> str:
 
 
 def responds(path: str) -> bool:
-    """Say whether a place answers, be it that nothing is there. One that did so lately is not asked."""
+    """Say whether a path answers, be it that nothing is there. One that did so lately is not asked."""
     now = time.monotonic()
     if now < _believed.get(path, now) or not is_remote(path):
         return True

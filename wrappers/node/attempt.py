@@ -152,7 +152,7 @@ class _Attempt:
             try:
                 done = deliver(found, workdir.job, self._delivered_to(), self._node, self._into, self._claim)
             except AttemptFailed as failure:
-                self._keep = failure.kind != wire.TOOL  # no place would ever take it
+                self._keep = failure.kind != wire.TOOL  # no destination would ever take it
                 raise
             self._keep = False
             self._known["products"] = done.products

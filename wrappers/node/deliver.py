@@ -1,4 +1,4 @@
-"""Delivering results: each whole or not at all, verified, and never lost while there is a place for them."""
+"""Delivering results: each whole or not at all, verified, and never lost while any destination takes them."""
 
 import os
 from typing import List, NamedTuple, Optional
@@ -28,7 +28,7 @@ def deliver(
     exchange wants.
 
     Raises:
-        Failure: (output) no place takes them; (tool) a result has too many levels.
+        Failure: (output) no destination takes them; (tool) a result has too many levels.
     """
     if not found:
         return Delivered([], [])

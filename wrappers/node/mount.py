@@ -11,7 +11,7 @@ _IDLE_S = 0.5  # seconds of processor time that are nothing
 
 
 class Mount:
-    """A place on it."""
+    """A path on it."""
 
     def __init__(self, path: str, processor_time: Callable[[], float]) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Inputs that lie elsewhere, or at several places: fetched several at a time, through the node's cache."""
+"""Inputs that lie elsewhere, or at several storages: fetched several at a time, through the node's cache."""
 
 import os
 from typing import Dict, List, Optional, Tuple

@@ -1,4 +1,4 @@
-"""Results for storages: several at a time, from place to place, and if need be beside the report."""
+"""Results for storages: several at a time, by one destination after the other, at last beside the report."""
 
 import io
 import os
@@ -22,7 +22,7 @@ from wrappers.transfer.tree import SUFFIX, TarSource
 
 SANDBOX = wire.SANDBOX
 PACKED_RESULTS = ".results.tar"
-_LONGEST_WAIT_S = 60.0  # seconds between two series of rounds, once no place took a file
+_LONGEST_WAIT_S = 60.0  # seconds between two series of rounds, once no destination took a file
 _MOST_TRIES = 100  # that are told of one file
 
 
@@ -56,7 +56,7 @@ def deliver(
     Gives the products and a sentence for everything inside directories that was left out.
 
     Raises:
-        Failure: (output) no place takes one of them, within the time for all of them.
+        Failure: (output) no destination takes one of them, within the time for all of them.
     """
     left_out = [f"{portable(one.name)}/{line}" for one, tree in found if tree for line in tree.left_out]
     try:
@@ -175,7 +175,7 @@ class _Delivery:
             item.hopeless = isinstance(error, OutOfTime) or (isinstance(error, Exhausted) and error.hopeless)
 
     def _wait(self, pending: List[_RemoteResult]) -> None:
-        """Wait a while before all places are tried again: what a tool has computed is worth it."""
+        """Wait a while before all destinations are tried again: what a tool has computed is worth it."""
         hopeless = [item for item in pending if item.hopeless]
         if not hopeless:
             try:

@@ -24,7 +24,7 @@ _LOOKING = wire.Transfers(parallel=1, rounds=1, stall=10.0, budget=20.0)
 
 
 def check(manifest: wire.Manifest, node: wire.Node, into: str, claim: str) -> None:
-    """Look for the report of an earlier run. A place that does not answer has none.
+    """Look for the report of an earlier run. A destination that does not answer has none.
 
     Raises:
         CarriedOut: there is one.
@@ -55,7 +55,7 @@ def _fetched(
 
 
 def _urls(manifest: wire.Manifest, into: str) -> List[str]:
-    """Return where it may be, in the order of the attempt's places."""
+    """Return where it may be, in the order of the attempt's destinations."""
     name = os.path.basename(reports.path(manifest.attempt, into))
     named = (manifest.outputs_to, *manifest.outputs_also)
     return [below(destination, name) for destination in named if destination != SANDBOX]
@@ -74,8 +74,8 @@ def apart(manifest: wire.Manifest, run: str) -> wire.Manifest:
 
 
 def send(manifest: wire.Manifest, node: wire.Node, into: str, claim: str) -> None:
-    """Bring it to the first of the attempt's own places that takes it: one try each, and no word of it when
-    none does.
+    """Bring it to the first of the attempt's own destinations that takes it: one try each, and no word of it
+    when none does.
     """
     urls = _urls(manifest, into)
     try:

@@ -1,6 +1,6 @@
 """Images that a site keeps as files or directories: by VIP's names, or where a descriptor says.
 
-Nothing says which bytes they are, so the report warns. A place is looked at only below the directory that
+Nothing says which bytes they are, so the report warns. A path is looked at only below the directory that
 the setting `images` names, or below /cvmfs: a descriptor must not choose among the node's own files.
 """
 

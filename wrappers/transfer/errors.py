@@ -4,7 +4,7 @@
     ├── Transient     try again later, here or elsewhere (5xx, 408, 409, 423, 425, 429, reset, mismatch)
     │   ├── Cut       the connection was lost
     │   └── Mismatch  the storage holds something else than was sent to it
-    ├── Permanent     not here any more (400 401 403 404 405 410 507, TLS): another replica or place may do
+    ├── Permanent     not here any more (400 401 403 404 405 410 507, TLS): another URL may do
     │   ├── NotHere   there is no such file
     │   └── Denied    the credential is not accepted: a fresh one may be
     └── OutOfTime     the budget is spent, or the end was asked for: stop everything

@@ -1,4 +1,4 @@
-"""Files of this machine as one of several places: read for a replica, written whole or not at all."""
+"""Files of this machine as one of several storages: read for a replica, written whole or not at all."""
 
 import os
 from typing import IO, Dict

@@ -1,4 +1,4 @@
-"""Trying all replicas of a file, or all places for it: one try each, then again after a pause.
+"""Trying all replicas of a file, or all destinations for it: one try each, then again after a pause.
 
 Breadth first: with one dead and one good replica that takes one stall, not as many as there are rounds.
 """

@@ -106,7 +106,7 @@ def trail_routes(
         what: Annotated[str, Query(max_length=255)],
         time: Annotated[str, Query(max_length=40)] = "",
     ) -> list[Traced]:
-        """Return who is behind a job of a place (`BACKEND:ID`), or behind what ran on a host at a time."""
+        """Return who is behind a job of a back-end (`BACKEND:ID`), or behind what ran on a host at a time."""
         return [Traced(**one) for one in who(what, time)]
 
     @router.post("/audit/verify", response_model=TrailVerdict)

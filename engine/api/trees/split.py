@@ -1,4 +1,4 @@
-"""The virtual tree on two places: files of users lie on a storage, records of executions on this machine."""
+"""The virtual tree made of two: files of users lie on a storage, records of executions on this machine."""
 
 from __future__ import annotations
 

@@ -121,8 +121,8 @@ class GrantExchange:
 
 
 def named(manifest: Manifest, want: Want) -> bool:
-    """Say whether the manifest names what is wanted: an input to read, or something below a place to write
-    to.
+    """Say whether the manifest names what is wanted: an input to read, or something below a destination to
+    write to.
     """
     if want.method not in _VERBS:
         return False

@@ -72,7 +72,7 @@ class NodeServices:
         return f"{public_url(self._api)}/node/exchange" if self._embedded else ""
 
     def require(self, urls: Iterable[str]) -> None:
-        """Return if nodes can use these, as inputs or as places for results.
+        """Return if nodes can use these, as inputs or as destinations of results.
 
         Raises:
             BadRequest: one needs the engine, and `api.public_url` is not set.

@@ -27,7 +27,7 @@ def destinations_of(
     alone.
 
     `home` is the URL of that directory where jobs can write to it; "" when they run elsewhere. `spare` is the
-    directory of the embedded storage that has what no other place takes.
+    directory of the embedded storage that has what no other destination takes.
 
     Raises:
         BadRequest: a storage is unknown, cannot be written, or none is configured.

@@ -1,6 +1,6 @@
 """Files on storages, for people: look, copy, rename, remove.
 
-A place is `storage:path`, a URL or a local path.
+A location is `storage:path`, a URL or a local path.
 """
 
 from __future__ import annotations

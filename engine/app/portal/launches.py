@@ -79,7 +79,7 @@ class Launches:
         tree: FileTree,
         trouble: Callable[[], str],
     ) -> None:
-        """`trouble` tells why nothing moves, when a place does not answer."""
+        """`trouble` tells why nothing moves, when a back-end does not answer."""
         self._db = db
         self._trail = trail
         self._applications = applications
@@ -166,7 +166,7 @@ class Launches:
         return replace(job, message=shown_message(job.message, virtual_paths)), events_, report or {}
 
     def backends(self) -> Mapping[str, tuple[int, int]]:
-        """Active and ready jobs at each place."""
+        """Active and ready jobs at each back-end."""
         with self._db.read() as connection:
             return job_counts.by_backend(connection)
 
@@ -206,7 +206,7 @@ class Launches:
         return lambda url: _shown(seen, self._tree.path_of(url))
 
     def who(self, what: str, time: str) -> list[Mapping[str, Any]]:
-        """Return whose a job of a place was, or what ran on a host at a time."""
+        """Return whose a job of a back-end was, or what ran on a host at a time."""
         return who(self._db, what, time)
 
     # --- changing ---------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ class Launches:
             kept = kept_in(self._tree, executions.get(connection, found.execution_id))
             check_kept(connection, found, kept)
         for path in kept:
-            with suppress(FileNotFoundError):  # of several places for results most were not needed
+            with suppress(FileNotFoundError):  # of several destinations most were not needed
                 discard(self._tree, path, found.account_id)
 
 

@@ -18,7 +18,7 @@ from engine.store.launches import Launch
 
 
 def check_again(connection: Connection, found: Launch) -> None:
-    """Return if the owner could still launch it: its pipeline, its inputs and the place of its results.
+    """Return if the owner could still launch it: its pipeline, its inputs and its destination.
 
     Raises:
         Refused: something of it is not for the owner any more.

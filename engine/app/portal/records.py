@@ -1,4 +1,4 @@
-"""What the engine writes of an execution (logs, provenance, the places where attempts write) lies in the
+"""What the engine writes of an execution (logs, provenance, the directories where attempts write) lies in the
 directory of its results, which may be a user's own. Users read it; only the results are theirs to change. On
 a storage that cannot rename these lie where they were written, among what other attempts left.
 """

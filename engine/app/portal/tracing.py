@@ -1,4 +1,4 @@
-"""Who was it: from a job of a place, or a host and a time, to the account, the image and the address."""
+"""Who was it: from a job of a back-end, or a host and a time, to the account, the image and the address."""
 
 from __future__ import annotations
 
