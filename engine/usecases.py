@@ -184,6 +184,8 @@ class JobHistory:
     """Each with `at`, `try`, `news`, `from`, `to`, `detail` and `words`."""
     summary: Sequence[str]
     """Where it stands, and what its last report says."""
+    phases: Sequence[Mapping[str, Any]] = ()
+    """Of its last report, each with `name` and `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,13 @@ class Retried(BaseModel):
     number: int | None = Field(default=None, ge=0, le=_LARGEST)
 
 
+class RequestView(BaseModel):
+    """Pipeline and values with which an execution was asked for."""
+
+    pipeline: str
+    values: dict[str, Any]
+
+
 class JobViews(BaseModel):
     """Some jobs, and where the next ones begin."""
 
@@ -216,6 +223,12 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
     def status(id_: str, caller: Caller) -> ExecutionView:
         """Show how an execution stands."""
         return shown.execution(caller, id_)
+
+    @router.get("/executions/{id_}/request", response_model=RequestView)
+    def request(id_: str, caller: Caller) -> RequestView:
+        """Tell what was asked for; no pipeline: a descriptor of its user's own."""
+        found = shown.request(caller, id_)
+        return RequestView(pipeline=found.pipeline, values=dict(found.inputs))
 
     @router.get("/executions/{id_}/jobs", response_model=JobViews)
     def jobs(

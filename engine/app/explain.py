@@ -88,7 +88,10 @@ def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
         summary += _why_skipped(id_, job, before)
     if (report or {}).get("failure") == wire.ENGINE:
         summary.append(f"a defect of ours; where: engine logs --debug {id_}:{job.number}")
-    return JobHistory(lines, summary)
+    phases = [
+        {"name": one["name"], "seconds": one.get("seconds", 0.0)} for one in (report or {}).get("phases", [])
+    ]
+    return JobHistory(lines, summary, phases)
 
 
 def _why_skipped(id_: ExecutionId, job: Job, before: list[Job]) -> Iterator[str]:

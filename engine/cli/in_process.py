@@ -58,7 +58,7 @@ class InProcess:
         job = self._app.job(execution, number)
         history = history_of(ours.db, execution, job)
         there = backend_history(ours.db, ours.backends, self._app.execution(execution).backend, job)
-        return JobHistory(history.events, [*history.summary, *there])
+        return JobHistory(history.events, [*history.summary, *there], history.phases)
 
     def log(self, id_: str, number: int, stream: str, attempt: int, offset: int) -> bytes:
         """Read a piece of what an attempt of a job printed."""

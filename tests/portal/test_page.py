@@ -50,14 +50,14 @@ def test_a_user_logs_in_watches_looks_at_jobs_and_fetches_a_result(
     keep(browser, "list")
     browser.shows("one that waits")
     browser.click("one that waits")
-    browser.shows("1 RUNNING")
+    browser.shows("1 running")
     keep(browser, "running")
     gate.touch()
-    browser.shows("Finished")
+    browser.shows("succeeded")
     house.ended(id_)
     browser.click("Executions")
     browser.click("a sweep of words")
-    browser.shows("60 COMPLETED")
+    browser.shows("60 succeeded")
     browser.shows("word=w0")
     assert "word=w59" not in browser.text()
     browser.click("Next jobs")
@@ -65,7 +65,7 @@ def test_a_user_logs_in_watches_looks_at_jobs_and_fetches_a_result(
     browser.click("Show results")
     browser.shows("out.txt")
     keep(browser, "execution")
-    browser.click("59")
+    browser.click("60")
     browser.shows("printed")
     browser.shows("its report is valid")
     keep(browser, "job")
@@ -88,7 +88,7 @@ def test_it_can_be_used_with_the_keyboard_alone(house: House, browser: Browser) 
             break
         browser.press(TAB)
     browser.press(ENTER)
-    browser.shows("1 ERROR")
+    browser.shows("1 failed")
     browser.shows("exit 3")
     assert browser.run("return document.activeElement.id") == "main"
 
@@ -105,7 +105,7 @@ def test_what_tools_and_users_write_is_text_and_nothing_else(house: House, brows
     house.engine("pipeline", "add", house.desk.write("evil.json", evil))
     id_ = house.run("<img src=x onerror=alert(1)>/1.0", {})["identifier"]
     logged_in(house, browser)
-    browser.open(f"{house.url}/#/{id_}/0")
+    browser.open(f"{house.url}/#/{id_}/1")
     browser.shows("onerror")
     assert browser.run("return document.images.length") == 0
     assert browser.run("return document.title") != "1"
@@ -115,9 +115,9 @@ def test_it_is_readable_on_a_phone_in_light_and_dark(house: House, browser: Brow
     id_ = house.run("failer/1.0", {"code": ["0", "3", "0"]}, name="a study on a phone")["identifier"]
     browser.resize(390, 844)
     logged_in(house, browser)
-    for path, name in (("", "phone-list"), (id_, "phone-execution"), (f"{id_}/1", "phone-job")):
+    for path, name in (("", "phone-list"), (id_, "phone-execution"), (f"{id_}/2", "phone-job")):
         browser.open(f"{house.url}/#/{path}")
-        browser.shows("ERROR" if path else "a study on a phone")
+        browser.shows("failed" if path else "a study on a phone")
         keep(browser, name)
         wide = browser.run("return document.documentElement.scrollWidth > innerWidth")
         assert not wide, name
@@ -127,15 +127,15 @@ def test_a_hundred_thousand_jobs_are_watched_as_easily_as_ten(house: House, brow
     id_ = write_many(house, "ann", 100_000)
     logged_in(house, browser)
     browser.open(f"{house.url}/#/{id_}")
-    browser.shows("98000 QUEUED")
-    browser.shows("997 COMPLETED")
+    browser.shows("99000 queued")
+    browser.shows("997 succeeded")
     browser.shows("subject=sub-000000")
     keep(browser, "many")
     assert browser.run("return document.querySelectorAll('tbody tr').length") == 50
     browser.click("Next jobs")
     browser.shows("subject=sub-000050")
     browser.run(
-        "const choose = document.querySelector('select'); choose.value = 'ERROR';"
+        "const choose = document.querySelector('select'); choose.value = 'failed';"
         "choose.dispatchEvent(new Event('change'))"
     )
     browser.shows("cannot read the header")

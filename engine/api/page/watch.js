@@ -32,7 +32,7 @@ function make(tag, fields = {}, ...inside) {
 }
 
 const state = (word) => make("span", { className: `state ${word}` }, word);
-const when = (ms) => ms ? new Date(ms).toLocaleString() : "";
+const when = (time) => time ? new Date(time).toLocaleString() : "";
 const size = (bytes) => {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let at = 0;
@@ -52,16 +52,18 @@ function table(columns, rows) {
     })))));
 }
 
-function bar(summary) {
-  const total = Object.values(summary).reduce((sum, one) => sum + one, 0);
-  const words = Object.entries(summary).map(([word, count]) => `${count} ${word}`).join(", ");
+const STATES = ["succeeded", "failed", "skipped", "cancelled", "running", "queued"];
+
+function bar(tally) {
+  const total = Object.values(tally).reduce((sum, one) => sum + one, 0);
+  const words = Object.entries(tally).map(([word, count]) => `${count} ${word}`).join(", ");
   const made = make("div", { className: "bar" });
   made.setAttribute("role", "img");
   made.setAttribute("aria-label", words);
-  for (const word of ["COMPLETED", "ERROR", "CANCELLED", "RUNNING", "QUEUED"]) {
-    if (!summary[word]) continue;
+  for (const word of STATES) {
+    if (!tally[word]) continue;
     const part = make("i", { className: word });
-    part.style.width = `${100 * summary[word] / total}%`;
+    part.style.width = `${100 * tally[word] / total}%`;
     made.append(part);
   }
   return make("div", {}, made, make("p", { className: "quiet" }, words));
@@ -74,79 +76,82 @@ function pages(first, more, turn) {
 }
 
 async function listing() {
-  const at = position.list || 0;
-  const [found, count] = await Promise.all([ask(`executions?limit=${PAGE}&offset=${at * PAGE}`), ask("executions/count")]);
-  const rows = found.map((one) => [
-    make("a", { href: `#/${one.identifier}` }, one.name), state(one.status), one.pipelineIdentifier || "own descriptor", when(one.startDate)]);
+  const before = position.list ||= [""];
+  const found = await ask(`engine/executions?limit=${PAGE + 1}&before=${before[before.length - 1]}`);
+  const rows = found.slice(0, PAGE).map((one) => [make("a", { href: `#/${one.id}` }, one.title), state(one.state), one.name, when(one.created)]);
+  const turn = (by) => { by > 0 ? before.push(found[PAGE - 1].id) : before.pop(); show(); };
   return [
     make("h1", {}, "Executions"),
-    rows.length ? table(["name", "status", "pipeline", "started"], rows) : make("p", {}, "There is no execution yet."),
-    Number(count) > PAGE ? pages(at > 0, (at + 1) * PAGE < Number(count), (by) => { position.list = at + by; show(); }) : null,
+    rows.length ? table(["name", "state", "tool", "started"], rows) : make("p", {}, "There is no execution yet."),
+    before.length > 1 || found.length > PAGE ? pages(before.length > 1, found.length > PAGE, turn) : null,
   ];
 }
 
 async function execution(id) {
-  const at = position[id] ||= { after: [0], status: "" };
+  const at = position[id] ||= { after: [0], state: "" };
   const after = at.after[at.after.length - 1];
-  const [one, jobs, results] = await Promise.all([
-    ask(`executions/${id}`),
-    ask(`executions/${id}/jobs?limit=${PAGE}&after=${after}${at.status ? `&status=${at.status}` : ""}`),
-    at.results ? ask(`executions/${id}/results?limit=${MOST + 1}`) : null]);
+  const below = `engine/executions/${id}`;
+  const [one, wanted, jobs, results] = await Promise.all([
+    ask(below), ask(`${below}/request`),
+    ask(`${below}/jobs?limit=${PAGE}&after=${after}${at.state ? `&state=${at.state}` : ""}`),
+    at.results ? ask(`${below}/results?limit=${MOST}`) : null]);
   const act = (words, verb, question) => make("button", { type: "button", onclick: async () => {
     if (question && !confirm(question)) return;
-    await ask(`executions/${id}/${verb}`, { method: "PUT" });
+    await ask(`${below}/${verb}`, { method: "POST" });
     show();
   } }, words);
-  const rows = jobs.jobs.map((job) => [
-    make("a", { href: `#/${id}/${job.number}`, className: "number" }, job.number), state(job.status),
-    values(job.parameters), job.attempts, [job.exitCode === null ? "" : `exit ${job.exitCode}`, job.exitMessage || ""].join(" ").trim()]);
-  const choose = make("select", { onchange: (event) => { position[id] = { ...at, after: [0], status: event.target.value }; show(); } },
-    ...["", "QUEUED", "RUNNING", "COMPLETED", "ERROR", "CANCELLED"].map((word) => make("option", { value: word, selected: word === at.status }, word || "all")));
+  const rows = jobs.items.map((job) => [
+    make("a", { href: `#/${id}/${job.number}`, className: "number" }, job.number), state(job.state),
+    values(job.parameters), job.attempts, [job.exit_code === null ? "" : `exit ${job.exit_code}`, job.message || job.failure].join(" ").trim()]);
+  const choose = make("select", { onchange: (event) => { position[id] = { ...at, after: [0], state: event.target.value }; show(); } },
+    ...["", ...STATES].map((word) => make("option", { value: word, selected: word === at.state }, word || "all")));
   return [
-    make("h1", {}, one.name, " ", state(one.status)),
-    make("p", { className: "quiet" }, `${one.pipelineIdentifier || "own descriptor"}, started ${when(one.startDate)}${one.endDate ? `, ended ${when(one.endDate)}` : ""}, ${id}`),
-    bar(one.jobsSummary),
+    make("h1", {}, one.title, " ", state(one.state)),
+    make("p", { className: "quiet" }, `${wanted.pipeline || "own descriptor"}, started ${when(one.created)}${one.ended ? `, ended ${when(one.ended)}` : ""}, ${id}`),
+    bar(one.tally),
     make("div", { className: "row" },
-      one.status === "Running" ? act("Stop", "kill", "Stop this execution?") : null,
-      ["ExecutionFailed", "Killed"].includes(one.status) ? act("Run again what failed", "restart") : null),
+      ["queued", "running"].includes(one.state) ? act("Stop", "cancel", "Stop this execution?") : null,
+      ["partial", "failed", "cancelled"].includes(one.state) ? act("Run again what failed", "retry") : null),
     make("h2", {}, "Jobs"),
     make("label", { className: "row" }, "Show", choose),
-    table(["job", "status", "parameters", "tries", "end"], rows),
+    table(["job", "state", "parameters", "tries", "end"], rows),
     jobs.next !== null || at.after.length > 1 ? make("nav", { className: "row" },
       make("button", { type: "button", disabled: at.after.length < 2, onclick: () => { at.after.pop(); show(); } }, "Previous jobs"),
       make("button", { type: "button", disabled: jobs.next === null, onclick: () => { at.after.push(jobs.next); show(); } }, "Next jobs")) : null,
     make("h2", {}, "Results"),
-    results === null ? make("button", { type: "button", onclick: () => { at.results = true; show(); } }, "Show results") : resultsTable(results, id),
+    results === null ? make("button", { type: "button", onclick: () => { at.results = true; show(); } }, "Show results") : resultsTable(results),
     make("h2", {}, "Inputs"),
-    make("pre", {}, JSON.stringify(one.inputValues, null, 2)),
+    make("pre", {}, JSON.stringify(wanted.values, null, 2)),
   ];
 }
 
-function resultsTable(results, id) {
-  if (!results.length) return make("p", {}, "There is no result yet.");
-  const rows = results.slice(0, MOST).map((one) => [
-    one.path.startsWith("/vip/")
-      ? make("a", { href: `/rest/path${one.path.split("/").map(encodeURIComponent).join("/")}?action=content`, download: one.path.split("/").pop() + (one.isDirectory ? ".tar" : "") }, one.name)
-      : one.path,
+function resultsTable(results) {
+  if (!results.items.length) return make("p", {}, "There is no result yet.");
+  const rows = results.items.map((one) => [
+    one.url.startsWith("/vip/")
+      ? make("a", { href: `/rest/path${one.url.split("/").map(encodeURIComponent).join("/")}?action=content`, download: one.url.split("/").pop() + (one.directory ? ".tar" : "") }, one.name)
+      : one.url,
     make("span", { className: "number" }, size(one.size))]);
-  return make("div", {}, table(["file", "size"], rows), results.length > MOST ? make("p", { className: "quiet" }, `These are the first ${MOST}; a client fetches them all.`) : null);
+  return make("div", {}, table(["file", "size"], rows), results.next !== null ? make("p", { className: "quiet" }, `These are the first ${MOST}; a client fetches them all.`) : null);
 }
 
 async function job(id, number) {
-  const [one, out, err] = await Promise.all([
-    ask(`executions/${id}/jobs/${number}`), ask(`executions/${id}/jobs/${number}/stdout`), ask(`executions/${id}/jobs/${number}/stderr`)]);
-  const longest = Math.max(...one.phases.map((phase) => phase.seconds), 0.001);
+  const below = `engine/executions/${id}/jobs/${number}`;
+  const one = await ask(below);
+  const log = (stream) => ask(`${below}/log?stream=${stream}&attempt=${Math.max(one.attempts, 1)}`);
+  const [history, out, err] = await Promise.all([ask(`${below}/history`), log("out"), log("err")]);
+  const longest = Math.max(...history.phases.map((phase) => phase.seconds), 0.001);
   const phases = make("div", { className: "phases" });
-  for (const phase of one.phases) {
+  for (const phase of history.phases) {
     phases.append(make("span", {}, phase.name), make("progress", { max: longest, value: phase.seconds, ariaLabel: phase.name }), make("span", { className: "number" }, seconds(phase.seconds)));
   }
   return [
     make("p", {}, make("a", { href: `#/${id}` }, "back to the execution")),
-    make("h1", {}, `Job ${number} `, state(one.status)),
+    make("h1", {}, `Job ${number} `, state(one.state)),
     make("p", { className: "quiet" }, values(one.parameters)),
-    one.phases.length ? make("h2", {}, "Phases") : null, one.phases.length ? phases : null,
+    history.phases.length ? make("h2", {}, "Phases") : null, history.phases.length ? phases : null,
     make("h2", {}, "What happened"),
-    table(["time", "what happened"], one.history.map((event) => [make("span", { className: "number" }, event.at), event.message])),
+    table(["time", "what happened"], history.events.map((event) => [make("span", { className: "number" }, event.at), event.message])),
     make("h2", {}, "Output"), make("pre", { tabIndex: 0 }, out || "nothing"),
     make("h2", {}, "Errors"), make("pre", { tabIndex: 0 }, err || "nothing"),
   ];
@@ -170,8 +175,8 @@ function tell(error) {
 
 async function health() {
   const told = await ask("health").catch(() => null);
-  const places = told ? told.backends.map((one) => `${one.name}: ${one.active} active, ${one.ready} ready`).join("; ") : "";
-  document.getElementById("health").textContent = told ? [places, told.trouble].filter(Boolean).join(" - ") : "";
+  const backends = told ? told.backends.map((one) => `${one.name}: ${one.active} at the back-end, ${one.ready} waiting`).join("; ") : "";
+  document.getElementById("health").textContent = told ? [backends, told.trouble].filter(Boolean).join(" - ") : "";
 }
 
 async function show(moved = false) {

@@ -100,7 +100,11 @@ class ShownExecutions:
         said = self._said(found)
         history = history_of(self._db, found.execution_id, self._job(found, number))
         events = [_event(one, said) for one in history.events]
-        return JobHistory(events, [said(line) for line in history.summary])
+        return JobHistory(events, [said(line) for line in history.summary], history.phases)
+
+    def request(self, account: Account, id_: str) -> Launch:
+        """Tell what was asked for: pipeline and values."""
+        return self._found(account, id_)
 
     def log(self, account: Account, id_: str, number: int, stream: str, attempt: int, offset: int) -> bytes:
         """Read a piece of what an attempt of a job printed; nothing where there is no such attempt.
