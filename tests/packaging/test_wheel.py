@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
-import sys
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.services import installed as services
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("engine", "wrappers", "cvmfs_deploy")
@@ -48,34 +47,13 @@ class Installed:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(directory)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    (built,) = directory.glob("*.whl")
-    return built
+def wheel() -> Path:
+    return services.wheel()
 
 
 @pytest.fixture(scope="session")
-def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    directory = tmp_path_factory.mktemp("installed")
-    constraints = directory / "constraints.txt"
-    # versions only: pip wants the hash of every package or of none, and the wheel just built has none
-    constraints.write_text("\n".join(re.findall(r"^[^\s#]+==\S+(?: ; [^\\\n]+)?", _lock(), re.M)))
-    venv = directory / "venv"
-    _run([sys.executable, "-m", "venv", "--without-pip", venv])
-    pip = [sys.executable, "-m", "pip", "--python", venv, "--disable-pip-version-check", "-qq"]
-    # what is compiled is what is used, at its first use: all of it takes longer than all tests of this file
-    _run([*pip, "install", "--only-binary=:all:", "--no-compile", "-c", constraints, wheel])
-    return Installed(venv)
-
-
-def _lock() -> str:
-    return (ROOT / "requirements.lock").read_text()
-
-
-def _run(command: Sequence[str | Path]) -> None:
-    subprocess.run(command, check=True, cwd="/", stdin=subprocess.DEVNULL)
+def installed(wheel: Path) -> Installed:
+    return Installed(services.ENVIRONMENT)
 
 
 def shipped(folder: Path) -> set[str]:

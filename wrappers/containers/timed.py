@@ -1,4 +1,4 @@
-"""Looks at file systems that may never answer: a mount of CVMFS or NFS without its server holds whoever looks.
+"""Looks at mounts that may never answer: a mount of CVMFS or NFS without its server holds whoever looks.
 
 Such a process is in the kernel, where no signal but SIGKILL reaches it, and sometimes not even that. So a
 child looks, and is given up when it takes too long. It is nobody's child, and keeps nothing of ours open, so
