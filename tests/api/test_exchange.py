@@ -31,7 +31,7 @@ def storage_of(url: str, owner: str, execution: str) -> Storage:
     raise BadRequest(f"no storage for {url}")
 
 
-def doors(url: str, clock: Clock) -> NodeStorages:
+def node_storages(url: str, clock: Clock) -> NodeStorages:
     def scoped(url: str, method: str, owner: str, execution: str, seconds: float) -> Grant:
         return scope_down(url, method, seconds, None, clock)
 
@@ -44,7 +44,7 @@ def post(tmp_path: Path, clock: FakeClock) -> Iterator[Post]:
         return [f"{url}/se/inputs/file", "https://se.example.org/vo/file", "s3://bucket/file"]
 
     place = "https://se.example.org/vo/out"
-    with serving(tmp_path, clock, lambda url: doors(url, clock), inputs, place) as post:
+    with serving(tmp_path, clock, lambda url: node_storages(url, clock), inputs, place) as post:
         yield post
 
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.service
 WEEK = 7 * 86_400.0
 
 
-def doors_of(settings: Settings, clock: FakeClock, url: str) -> NodeStorages:
+def node_storages_of(settings: Settings, clock: FakeClock, url: str) -> NodeStorages:
     """The storages as `engine serve` has them, for whoever owns the execution."""
 
     @lru_cache
@@ -64,7 +64,7 @@ def with_bucket(bucket: Settings, tmp_path: Path, clock: FakeClock, moto: S3) ->
         return [f"s3://{moto.bucket}/input"]
 
     with serving(
-        tmp_path, clock, lambda url: doors_of(bucket, clock, url), inputs, f"s3://{moto.bucket}/out"
+        tmp_path, clock, lambda url: node_storages_of(bucket, clock, url), inputs, f"s3://{moto.bucket}/out"
     ) as post:
         yield post
 
@@ -116,7 +116,7 @@ def with_girder(warehouse: Settings, tmp_path: Path, clock: FakeClock, girder: G
         return [f"girder://{girder.host}/collection/tests/data/input"]
 
     place = f"girder://{girder.host}/collection/tests/out"
-    with serving(tmp_path, clock, lambda url: doors_of(warehouse, clock, url), inputs, place) as post:
+    with serving(tmp_path, clock, lambda url: node_storages_of(warehouse, clock, url), inputs, place) as post:
         yield post
 
 

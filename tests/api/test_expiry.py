@@ -42,10 +42,12 @@ class Slow(Part):
 def engine(directory: Path, clock: FakeClock, storage: Callable[[str], str]) -> Iterator[Post]:
     """A running engine with one input; `storage` is given its URL, and says where nodes find its storage."""
 
-    def doors(url: str) -> NodeStorages:
+    def storages_of(url: str) -> NodeStorages:
         return NodeStorages(storage(url), _no_storage, _no_credential)
 
-    with serving(directory, clock, doors, lambda url: [f"{storage(url)}/inputs/file"], "sandbox:") as post:
+    with serving(
+        directory, clock, storages_of, lambda url: [f"{storage(url)}/inputs/file"], "sandbox:"
+    ) as post:
         (directory / "storage/inputs").mkdir()
         (directory / "storage/inputs/file").write_bytes(DATA)
         yield post

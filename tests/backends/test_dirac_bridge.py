@@ -55,127 +55,127 @@ def source(tmp_path: Path) -> Source:
 
 
 @pytest.fixture
-def door(source: Source) -> Iterator[DiracBridge]:
+def bridge(source: Source) -> Iterator[DiracBridge]:
     made = DiracBridge(DiracClientSettings((sys.executable,), source()))
     yield made
     made.close()
 
 
-def rows(door: DiracBridge, group: str, patience: float = ALWAYS) -> Any:
-    return door.ask("active", timeout=patience, groups=[group], states=["Waiting"])
+def rows(bridge: DiracBridge, group: str, patience: float = ALWAYS) -> Any:
+    return bridge.ask("active", timeout=patience, groups=[group], states=["Waiting"])
 
 
 # --- how it is started ----------------------------------------------------------------------------------
 
 
 def test_a_python_without_dirac_is_told_with_the_setting() -> None:
-    door = DiracBridge(DiracClientSettings((sys.executable,)))
+    bridge = DiracBridge(DiracClientSettings((sys.executable,)))
     with pytest.raises(
         SettingsError, match=r"setting command of a dirac back-end: this Python .* has no DIRAC"
     ):
-        door.ask("whoami")
+        bridge.ask("whoami")
 
 
 def test_a_program_that_is_not_there_is_told_with_the_setting() -> None:
-    door = DiracBridge(DiracClientSettings(("/nowhere/python",)))
+    bridge = DiracBridge(DiracClientSettings(("/nowhere/python",)))
     with pytest.raises(
         SettingsError, match=r"setting command of a dirac back-end: /nowhere/python cannot be started"
     ):
-        door.ask("whoami")
+        bridge.ask("whoami")
 
 
 def test_a_file_to_source_that_is_not_there_is_told_with_the_setting(tmp_path: Path) -> None:
-    door = DiracBridge(DiracClientSettings((sys.executable,), tmp_path / "diracosrc"))
+    bridge = DiracBridge(DiracClientSettings((sys.executable,), tmp_path / "diracosrc"))
     with pytest.raises(SettingsError, match=r"setting diracosrc of a dirac back-end: .* is no file"):
-        door.ask("whoami")
+        bridge.ask("whoami")
 
 
 def test_a_file_to_source_that_fails_is_told_with_its_words(tmp_path: Path) -> None:
     file = tmp_path / "diracosrc"
     file.write_text("echo cvmfs is not mounted >&2\nreturn 4\n")
-    door = DiracBridge(DiracClientSettings((sys.executable,), file))
+    bridge = DiracBridge(DiracClientSettings((sys.executable,), file))
     with pytest.raises(SettingsError, match="cannot be sourced: cvmfs is not mounted"):
-        door.ask("whoami")
+        bridge.ask("whoami")
 
 
 def test_the_environment_is_that_of_the_file_and_not_ours(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STAND_IN_START", "denied")
-    door = DiracBridge(DiracClientSettings((sys.executable,), source()))
+    bridge = DiracBridge(DiracClientSettings((sys.executable,), source()))
     try:
-        assert door.version() == "8.0.stand-in"
+        assert bridge.version() == "8.0.stand-in"
     finally:
-        door.close()
+        bridge.close()
 
 
 def test_without_a_proxy_whoever_asks_learns_how_to_log_in(source: Source) -> None:
-    door = DiracBridge(DiracClientSettings((sys.executable,), source(STAND_IN_START="denied")))
+    bridge = DiracBridge(DiracClientSettings((sys.executable,), source(STAND_IN_START="denied")))
     with pytest.raises(CredentialExpired, match=r"no proxy was found.*engine login"):
-        door.ask("whoami")
+        bridge.ask("whoami")
 
 
 def test_a_client_that_dies_at_its_start_leaves_its_last_words(source: Source) -> None:
-    door = DiracBridge(DiracClientSettings((sys.executable,), source(STAND_IN_START="dies")))
+    bridge = DiracBridge(DiracClientSettings((sys.executable,), source(STAND_IN_START="dies")))
     with pytest.raises(Unavailable, match=r"exit code 3: Fatal: cannot open libstand_in\.so"):
-        door.ask("whoami")
+        bridge.ask("whoami")
 
 
 # --- how it answers -------------------------------------------------------------------------------------
 
 
-def test_what_dirac_prints_is_no_answer(door: DiracBridge) -> None:
-    assert door.ask("whoami")["owner"] == "alice"
-    assert rows(door, "quiet") == []
+def test_what_dirac_prints_is_no_answer(bridge: DiracBridge) -> None:
+    assert bridge.ask("whoami")["owner"] == "alice"
+    assert rows(bridge, "quiet") == []
 
 
-def test_a_question_that_hangs_does_not_hold_up_the_others(door: DiracBridge) -> None:
+def test_a_question_that_hangs_does_not_hold_up_the_others(bridge: DiracBridge) -> None:
     with ThreadPoolExecutor(1) as pool:
-        hung = pool.submit(rows, door, "hangs", 10.0)
-        assert rows(door, "quiet") == []
+        hung = pool.submit(rows, bridge, "hangs", 10.0)
+        assert rows(bridge, "quiet") == []
         with pytest.raises(Unavailable, match="took more than 10 s"):
             hung.result()
-    assert rows(door, "quiet") == []
+    assert rows(bridge, "quiet") == []
 
 
-def test_a_client_that_says_nothing_any_more_is_started_again(door: DiracBridge) -> None:
-    assert rows(door, "quiet") == []
+def test_a_client_that_says_nothing_any_more_is_started_again(bridge: DiracBridge) -> None:
+    assert rows(bridge, "quiet") == []
     with pytest.raises(Unavailable, match="took more than 1 s"):
-        rows(door, "hangs", 1.0)
-    assert rows(door, "quiet") == []
+        rows(bridge, "hangs", 1.0)
+    assert rows(bridge, "quiet") == []
 
 
-def test_a_client_that_dies_over_a_question_is_started_again(door: DiracBridge) -> None:
+def test_a_client_that_dies_over_a_question_is_started_again(bridge: DiracBridge) -> None:
     with pytest.raises(Unavailable, match="has ended with exit code 9"):
-        rows(door, "dies")
-    assert rows(door, "quiet") == []
+        rows(bridge, "dies")
+    assert rows(bridge, "quiet") == []
 
 
-def test_a_client_that_is_killed_is_started_again(door: DiracBridge) -> None:
-    door.version()
-    process = door._process
+def test_a_client_that_is_killed_is_started_again(bridge: DiracBridge) -> None:
+    bridge.version()
+    process = bridge._process
     assert process is not None
     os.killpg(process._process.pid, signal.SIGKILL)
     process._process.wait()
     with pytest.raises(Unavailable):
         while True:  # until it is noticed: a request may be written to a pipe that nobody reads
-            rows(door, "dies")
-    assert rows(door, "quiet") == []
+            rows(bridge, "dies")
+    assert rows(bridge, "quiet") == []
 
 
-def test_what_dirac_raises_is_told(door: DiracBridge) -> None:
+def test_what_dirac_raises_is_told(bridge: DiracBridge) -> None:
     with pytest.raises(Unavailable, match="active: KeyError: 'Value'"):
-        rows(door, "raises")
+        rows(bridge, "raises")
 
 
-def test_who_is_not_allowed_learns_how_to_log_in(door: DiracBridge) -> None:
+def test_who_is_not_allowed_learns_how_to_log_in(bridge: DiracBridge) -> None:
     with pytest.raises(CredentialExpired, match="Unauthorized query"):
-        rows(door, "unauthorised")
+        rows(bridge, "unauthorised")
 
 
-def test_a_service_that_cannot_be_reached_is_for_later(door: DiracBridge) -> None:
+def test_a_service_that_cannot_be_reached_is_for_later(bridge: DiracBridge) -> None:
     with pytest.raises(Unavailable, match="Cannot connect"):
-        rows(door, "away")
+        rows(bridge, "away")
 
 
 @pytest.mark.parametrize(

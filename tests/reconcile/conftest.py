@@ -27,7 +27,7 @@ class World:
 
     directory: Path
     engine: wiring.Engine
-    place: Faulty
+    backend: Faulty
 
     def submit(
         self, command: str, jobs: int = 1, outputs: Mapping[str, str] = OUT, **options: object
@@ -90,14 +90,14 @@ def database(tmp_path: Path) -> str:
 
 @pytest.fixture
 def world(home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """An engine, and the place that it works with."""
+    """An engine, and the back-end that it works with."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ENGINE_DATABASE", database)
     monkeypatch.setenv("ENGINE_BACKENDS__LOCAL__SLOTS", "2")
     engine = wiring.build(load())
-    place = Faulty(engine.backends["local"])
-    engine.backends["local"] = place
-    yield World(tmp_path, engine, place)
+    backend = Faulty(engine.backends["local"])
+    engine.backends["local"] = backend
+    yield World(tmp_path, engine, backend)
     engine.driver.release()
     engine.db.close()
 

@@ -49,7 +49,7 @@ def come_home(storages: tuple[Nginx, Nginx], world: World, **options: object) ->
     stores = tuple(f"{one.url}/results" for one in storages)
     command = f"{wait}; echo [N] | tee -a {world.directory}/ran > a.txt; echo b > b.txt"
     id_ = world.submit(command, 1, outputs, stores=stores, **options)
-    world.rounds(lambda: len(world.place.submitted) == 1)
+    world.rounds(lambda: len(world.backend.submitted) == 1)
     for storage in storages:
         storage.program.stop()
     (world.directory / "go").touch()

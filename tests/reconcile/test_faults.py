@@ -26,19 +26,19 @@ from tests.reconcile.conftest import World
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave a place in trouble in peace for moments only."""
+    """Leave a back-end in trouble in peace for moments only."""
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 0.05)
 
 
 def test_a_reply_that_is_lost_after_the_work_was_done_does_not_do_it_again(world: World) -> None:
-    world.place.reply_lost = BackendUnavailable("the line went dead")
+    world.backend.reply_lost = BackendUnavailable("the line went dead")
     id_ = world.submit(f"echo [N] >> '{world.directory}/ran'", jobs=3)
-    world.rounds(lambda: "submit" in world.place.calls)
+    world.rounds(lambda: "submit" in world.backend.calls)
     assert "the line went dead" in world.engine.driver.alert
-    world.place.reply_lost = None
+    world.backend.reply_lost = None
     assert world.end(id_).state == "succeeded"
-    assert "find" in world.place.calls
-    assert world.place.calls.count("submit") == 1
+    assert "find" in world.backend.calls
+    assert world.backend.calls.count("submit") == 1
     assert sorted(world.lines("ran")) == ["1", "2", "3"]
 
 
@@ -46,8 +46,8 @@ def test_a_job_that_the_place_forgot_is_lost_and_tried_once_more(world: World) -
     gate = world.directory / "gate"
     id_ = world.submit(f"while [ ! -e '{gate}' ]; do sleep 0.05; done")
     world.rounds(lambda: world.engine.app.status(id_).tally.get("running", 0) == 1)
-    first = list(world.place.inner.find("", _keys(world, id_)))
-    world.place.forgets.update(first)
+    first = list(world.backend.inner.find("", _keys(world, id_)))
+    world.backend.forgets.update(first)
     gate.touch()
     view = world.end(id_)
     [job] = world.jobs(id_)
@@ -62,7 +62,7 @@ def test_a_job_that_is_lost_three_times_has_failed_and_says_so(world: World) -> 
         def __contains__(self, _: object) -> bool:
             return True
 
-    world.place.forgets = Everything()
+    world.backend.forgets = Everything()
     id_ = world.submit("true")
     view = world.end(id_)
     [job] = world.jobs(id_)
@@ -71,10 +71,10 @@ def test_a_job_that_is_lost_three_times_has_failed_and_says_so(world: World) -> 
 
 
 def test_a_submission_that_is_refused_fails_its_job_and_no_other(world: World) -> None:
-    world.place.rejects = "no room at the inn"
+    world.backend.rejects = "no room at the inn"
     refused = world.submit("true")
     assert world.end(refused).state == "failed"
-    world.place.rejects = ""
+    world.backend.rejects = ""
     assert world.end(world.submit("true")).state == "succeeded"
     [job] = world.jobs(refused)
     assert (job.failure, job.message) == ("rejected", "no room at the inn")
@@ -82,18 +82,21 @@ def test_a_submission_that_is_refused_fails_its_job_and_no_other(world: World) -
 
 @pytest.mark.parametrize(
     "trouble",
-    [BackendUnavailable("the place is down"), CredentialExpired("the proxy has expired", remedy="renew it")],
+    [
+        BackendUnavailable("it is down"),
+        CredentialExpired("the proxy has expired", remedy="renew it"),
+    ],
 )
 def test_a_place_in_trouble_is_left_in_peace_and_its_jobs_go_on_afterwards(
     world: World, trouble: BackendUnavailable | CredentialExpired
 ) -> None:
     id_ = world.submit(f"sleep 0.2; echo once >> '{world.directory}/ran'", jobs=2)
-    world.rounds(lambda: "observe" in world.place.calls)
-    world.place.down = trouble
+    world.rounds(lambda: "observe" in world.backend.calls)
+    world.backend.down = trouble
     world.rounds(lambda: bool(world.engine.driver.alert))
     assert world.engine.driver.alert == f"local: {trouble}"
     assert world.engine.app.status(id_).state in ("queued", "running")
-    world.place.down = None
+    world.backend.down = None
     assert world.end(id_).state == "succeeded"
     assert world.engine.driver.alert == ""
     assert world.lines("ran") == ["once"] * 2
@@ -110,7 +113,7 @@ def test_a_place_in_trouble_is_left_in_peace_and_its_jobs_go_on_afterwards(
     ],
 )
 def test_only_a_believable_report_ends_a_job(world: World, spoil, words: str) -> None:  # type: ignore[no-untyped-def]
-    world.place.spoils = lambda path: spoil(path) if path.name.endswith(".report.json") else None
+    world.backend.spoils = lambda path: spoil(path) if path.name.endswith(".report.json") else None
     id_ = world.submit("true")
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)
@@ -124,7 +127,7 @@ def _change(path: Path, **values: object) -> None:
 
 def test_a_result_that_is_not_where_the_report_says_fails_the_job(world: World) -> None:
     id_ = world.submit("echo x > out.txt")
-    world.place.spoils = lambda path: [p.unlink() for p in world.directory.rglob(".attempts/*/*/out.txt")]  # type: ignore[assignment,func-returns-value]
+    world.backend.spoils = lambda path: [p.unlink() for p in world.directory.rglob(".attempts/*/*/out.txt")]  # type: ignore[assignment,func-returns-value]
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)
     assert job.failure == "output"
@@ -139,31 +142,31 @@ def test_a_result_of_another_size_than_reported_fails_the_job(world: World) -> N
         for path in world.directory.rglob(".attempts/*/*/out.txt"):
             path.write_text("tampered with")
 
-    world.place.spoils = grow
+    world.backend.spoils = grow
     assert world.end(id_).state == "failed"
     assert "13 bytes where the report says 2" in world.jobs(id_)[0].message
 
 
 def test_of_several_copies_that_arrived_the_oldest_stays_and_the_others_end(world: World) -> None:
     id_ = world.submit("sleep 0.5")
-    world.place.reply_lost = BackendUnavailable("the line went dead")
-    world.rounds(lambda: "submit" in world.place.calls)
+    world.backend.reply_lost = BackendUnavailable("the line went dead")
+    world.rounds(lambda: "submit" in world.backend.calls)
     [key] = _keys(world, id_)
-    world.place.reply_lost = None
-    world.place.copies[key] = [key, "a-copy"]
+    world.backend.reply_lost = None
+    world.backend.copies[key] = [key, "a-copy"]
     assert world.end(id_).state == "succeeded"
-    assert "cancel" in world.place.calls
+    assert "cancel" in world.backend.calls
 
 
 def test_what_was_never_handed_over_is_cancelled_without_a_call(world: World) -> None:
     id_ = world.submit("true", jobs=5)
-    world.place.down = BackendUnavailable("down")
+    world.backend.down = BackendUnavailable("down")
     world.engine.driver.round()
-    world.place.down = None
-    world.place.calls.clear()
+    world.backend.down = None
+    world.backend.calls.clear()
     world.engine.app.cancel(id_)
     assert world.end(id_).state == "cancelled"
-    assert "submit" not in world.place.calls
+    assert "submit" not in world.backend.calls
 
 
 def test_a_cancelled_execution_keeps_what_had_succeeded_and_the_logs_of_what_had_not(world: World) -> None:
@@ -207,11 +210,11 @@ def test_an_execution_ends_although_the_place_went_down_right_after_its_last_rep
     id_ = world.submit("true")
 
     def fail_from_now_on(_: Path) -> None:
-        world.place.down = BackendUnavailable("down")
+        world.backend.down = BackendUnavailable("down")
 
-    world.place.spoils = fail_from_now_on
+    world.backend.spoils = fail_from_now_on
     world.rounds(lambda: bool(world.engine.driver.alert))
-    world.place.down = world.place.spoils = None
+    world.backend.down = world.backend.spoils = None
     assert world.end(id_).state == "succeeded"
 
 
@@ -251,10 +254,10 @@ def test_a_disk_that_is_full_where_the_engine_works_leaves_the_place_in_peace(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     id_ = world.submit("true")
-    world.place.spoils = fail
+    world.backend.spoils = fail
     world.rounds(lambda: bool(world.engine.driver.alert))
     assert "No space left" in world.engine.driver.alert
-    world.place.spoils = None
+    world.backend.spoils = None
     assert world.end(id_).state == "succeeded"
 
 
@@ -266,12 +269,12 @@ def test_an_engine_starts_while_others_make_and_remove_their_working_directories
 
 
 def test_what_was_taken_runs_once_although_a_later_engine_would_give_other_orders(world: World) -> None:
-    world.place.reply_lost = BackendUnavailable("the line went dead")
+    world.backend.reply_lost = BackendUnavailable("the line went dead")
     id_ = world.submit(f"echo [N] >> '{world.directory}/ran'")
-    world.rounds(lambda: "submit" in world.place.calls)
+    world.rounds(lambda: "submit" in world.backend.calls)
     with world.engine.db.write() as connection:
         connection.exec_driver_sql("""UPDATE job SET invocation = '{"n": 2}'""")
-    world.place.reply_lost = None
+    world.backend.reply_lost = None
     assert world.end(id_).state == "succeeded"
     assert world.lines("ran") == ["1"]
 
@@ -294,7 +297,7 @@ def test_a_job_that_is_ended_from_outside_is_tried_again_since_nobody_asked_for_
 
 
 class Slow(Faulty):
-    """A place that wants to be asked seldom."""
+    """A back-end that wants to be asked seldom."""
 
     interval = 3600.0
 
@@ -303,27 +306,27 @@ class Slow(Faulty):
         return replace(self.inner.capabilities, poll_interval=self.interval)
 
 
-def test_a_place_is_asked_no_more_often_than_it_wants_and_users_are_still_heard(world: World) -> None:
-    place = world.engine.backends["local"] = Slow(world.place.inner)
+def test_a_back_end_is_asked_no_more_often_than_it_wants_and_users_are_still_heard(world: World) -> None:
+    backend = world.engine.backends["local"] = Slow(world.backend.inner)
     id_ = world.submit("sleep 60")
-    world.rounds(lambda: "submit" in place.calls)
+    world.rounds(lambda: "submit" in backend.calls)
     for _ in range(5):
         assert 0 < world.engine.driver.round() <= reconciler.LONGEST_WAIT_S
-    assert place.calls.count("observe") == 1
+    assert backend.calls.count("observe") == 1
     world.engine.app.cancel(id_)
-    world.rounds(lambda: "cancel" in place.calls)
-    assert place.calls.count("observe") == 1
-    place.interval = 0.02
+    world.rounds(lambda: "cancel" in backend.calls)
+    assert backend.calls.count("observe") == 1
+    backend.interval = 0.02
     assert world.end(id_).state == "cancelled"
 
 
 def test_a_busy_place_does_not_have_another_asked_more_often(world: World) -> None:
-    far = Slow(world.place.inner)
+    far = Slow(world.backend.inner)
     far.name = "far"
     world.engine.backends["far"] = far
     id_ = world.submit("true", jobs=5)
     assert world.end(id_).state == "succeeded"
-    assert world.place.calls.count("observe") > 1
+    assert world.backend.calls.count("observe") > 1
     assert far.calls.count("observe") <= 1
 
 
@@ -332,7 +335,7 @@ def test_a_retry_of_the_user_brings_automatic_ones_with_it(world: World) -> None
         def __contains__(self, _: object) -> bool:
             return True
 
-    world.place.forgets = Everything()
+    world.backend.forgets = Everything()
     id_ = world.submit("true")
     assert world.end(id_).state == "failed"
     assert world.jobs(id_)[0].attempts == 3
@@ -360,10 +363,10 @@ def test_a_key_whose_planner_died_can_be_used_again(world: World, monkeypatch: p
 
 def test_whoever_asks_how_things_stand_is_told_of_trouble_until_it_is_over(world: World) -> None:
     id_ = world.submit("true")
-    world.place.down = CredentialExpired("the session is over", remedy="log in")
+    world.backend.down = CredentialExpired("the session is over", remedy="log in")
     world.rounds(lambda: world.engine.app.status(id_).trouble != "")
     assert world.engine.app.status(id_).trouble == "the session is over (log in)"
-    world.place.down = None
+    world.backend.down = None
     world.rounds(lambda: world.engine.app.status(id_).trouble == "")
     assert world.end(id_).state == "succeeded"
 
@@ -376,10 +379,10 @@ def test_what_a_holder_left_half_done_is_taken_over_though_the_place_is_in_troub
 
     monkeypatch.setattr(collect, "RETRY_INTERVAL_S", 3600.0)  # before that, only who takes over tries again
     monkeypatch.setattr(reconciler, "FIRST_PAUSE", 2.0)
-    world.place.spoils = cut_off
+    world.backend.spoils = cut_off
     id_ = world.submit("true")
     world.rounds(lambda: bool(world.engine.driver.alert))
     world.engine.driver.release()
-    world.engine.driver.round()  # the first of a new holder, and the place is left in peace in it
-    world.place.spoils = None
+    world.engine.driver.round()  # the first of a new holder, and the back-end is left in peace in it
+    world.backend.spoils = None
     assert world.end(id_).state == "succeeded"

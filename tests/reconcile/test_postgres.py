@@ -33,7 +33,7 @@ def test_jobs_run_fail_and_are_retried_on_postgresql(world: World) -> None:
 
 def test_a_cancelled_execution_ends_on_postgresql(world: World) -> None:
     id_ = world.submit("sleep 600", jobs=3)
-    world.rounds(lambda: "observe" in world.place.calls)
+    world.rounds(lambda: "observe" in world.backend.calls)
     world.engine.app.cancel(id_)
     assert world.end(id_).state == "cancelled"
 

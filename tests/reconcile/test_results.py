@@ -24,7 +24,7 @@ def spoil_reports(world: World, change: Callable[[dict[str, Any]], object]) -> N
             change(report)
             path.write_text(json.dumps(report))
 
-    world.place.spoils = spoil
+    world.backend.spoils = spoil
 
 
 def test_a_result_whose_name_is_no_utf8_fails_its_job_and_no_other(world: World) -> None:
@@ -47,13 +47,13 @@ def test_a_name_that_is_no_utf8_is_not_believed_of_a_node_either(world: World) -
 
 
 def test_reports_come_home_several_at_a_time_where_the_place_takes_that(world: World) -> None:
-    world.place.retrievals = 2
+    world.backend.retrievals = 2
     id_ = world.submit(f"while [ ! -e {world.directory}/go ]; do sleep 0.05; done; echo > out.txt", jobs=2)
-    world.rounds(lambda: len(world.place.submitted) == 2)
+    world.rounds(lambda: len(world.backend.submitted) == 2)
     (world.directory / "go").touch()
     until(lambda: world.finished() == 2)
     together = threading.Barrier(2)
-    world.place.spoils = lambda path: path.name.endswith(".report.json") and together.wait(60)
+    world.backend.spoils = lambda path: path.name.endswith(".report.json") and together.wait(60)
     assert world.end(id_).state == "succeeded"
 
 
@@ -146,10 +146,10 @@ def test_what_is_refused_leaves_no_result_behind_and_can_be_tried_again(world: W
         for path in world.directory.rglob(".attempts/*/*/b.txt"):
             path.unlink()
 
-    world.place.spoils = lose
+    world.backend.spoils = lose
     assert world.end(id_).state == "failed"
     assert list(world.directory.rglob("outputs/*")) == []
-    world.place.spoils = None
+    world.backend.spoils = None
     assert world.engine.app.retry(id_, [JobState.FAILED]) == 1
     assert world.end(id_).state == "succeeded"
 
@@ -167,7 +167,7 @@ def test_results_that_could_not_be_delivered_are_kept_and_their_place_is_told(wo
 
 def test_a_descriptor_that_a_later_engine_cannot_expand_does_not_stop_what_runs(world: World) -> None:
     id_ = world.submit("echo x > out.txt")
-    world.rounds(lambda: "submit" in world.place.calls)
+    world.rounds(lambda: "submit" in world.backend.calls)
     with world.engine.db.write() as connection:
         connection.exec_driver_sql("""UPDATE job SET invocation = '{"m": 1}'""")
     assert world.end(id_).state == "succeeded"

@@ -21,7 +21,7 @@ from tests.reconcile.conftest import World
 def wrappers_as_on_a_grid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """They send a second report; trouble is over soon."""
     local = wiring.local_settings(world.engine.settings)
-    inner = world.place.inner
+    inner = world.backend.inner
     assert isinstance(inner, LocalBackend)
     inner._node = local.node._replace(second_report=True)
     inner.capabilities = replace(inner.capabilities, second_reports=True)
@@ -41,7 +41,7 @@ def spoil(path: Path) -> None:
 
 @pytest.mark.parametrize("spoils", [lose, spoil])
 def test_a_report_that_does_not_come_home_is_found_beside_the_results(world: World, spoils: object) -> None:
-    world.place.spoils = spoils  # type: ignore[assignment]
+    world.backend.spoils = spoils  # type: ignore[assignment]
     id_ = world.submit(f"echo [N] | tee -a '{world.directory}/ran' > out.txt", jobs=2)
     assert world.end(id_).state == "succeeded"
     assert sorted(world.lines("ran")) == ["1", "2"]
@@ -51,7 +51,7 @@ def test_a_report_that_does_not_come_home_is_found_beside_the_results(world: Wor
 
 
 def test_failures_are_told_by_it_as_well(world: World) -> None:
-    world.place.spoils = lose
+    world.backend.spoils = lose
     id_ = world.submit("exit 3")
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)
@@ -61,7 +61,7 @@ def test_failures_are_told_by_it_as_well(world: World) -> None:
 def test_one_that_is_not_of_these_orders_is_not_believed(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.place.spoils = lose
+    world.backend.spoils = lose
     read = FileStorage.read
 
     def forged(self: FileStorage, url: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -75,7 +75,7 @@ def test_one_that_is_not_of_these_orders_is_not_believed(
 
 
 def test_a_storage_that_does_not_answer_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.place.spoils = lose
+    world.backend.spoils = lose
     read, asked = FileStorage.read, []
 
     def down(self: FileStorage, url: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -91,7 +91,7 @@ def test_a_storage_that_does_not_answer_is_waited_for(world: World, monkeypatch:
 
 
 def test_but_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.place.spoils = lose
+    world.backend.spoils = lose
     monkeypatch.setattr(second_report, "LONGEST_WAIT_S", 0.2)
 
     def down(self: FileStorage, url: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -105,7 +105,7 @@ def test_but_not_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_of_two_runs_of_one_attempt_the_results_of_the_report_are_committed(world: World) -> None:
     id_ = world.submit("echo mine > out.txt; mkdir d; echo mine > d/x", outputs={"out": "out.txt", "d": "d"})
-    world.rounds(lambda: len(world.place.submitted) == 1)
+    world.rounds(lambda: len(world.backend.submitted) == 1)
     until(lambda: world.finished() == 1)
     [own] = (path for path in (world.directory / "results").rglob(".attempts/1/*/*") if path.is_dir())
     other = own.with_name("0" * 16)
@@ -129,7 +129,7 @@ def test_a_report_cannot_name_a_directory_elsewhere(world: World, run: str) -> N
                 made["url"] = made["url"].replace(report["run"], run)
             path.write_text(json.dumps({**report, "run": run}))
 
-    world.place.spoils = forge
+    world.backend.spoils = forge
     id_ = world.submit("echo x > out.txt")
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)

@@ -51,7 +51,7 @@ def delivered_to(storage: Nginx, world: World, jobs: int = 1) -> ExecutionId:
     wait = f"while [ ! -e {world.directory}/go ]; do sleep 0.05; done"
     command = f"{wait}; echo [N] | tee -a {world.directory}/ran > out.txt"
     id_ = world.submit(command, jobs, stores=(f"{storage.url}/results",))
-    world.rounds(lambda: len(world.place.submitted) == jobs)
+    world.rounds(lambda: len(world.backend.submitted) == jobs)
     (world.directory / "go").touch()
     until(lambda: world.finished() == jobs)
     return id_

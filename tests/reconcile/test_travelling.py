@@ -43,13 +43,13 @@ def waiting(world: World) -> list[Path]:
 
 
 def test_each_content_waits_once_and_is_there_for_a_retry(world: World) -> None:
-    world.place.rejects = "no room at the inn"
+    world.backend.rejects = "no room at the inn"
     id_ = submitted(world, {"a": "same", "b": "same", "c": "other"})
     assert len(waiting(world)) == 2
     assert world.end(id_).state == "failed"
     for name in ("a", "b", "c"):
         (world.directory / name).unlink()
-    world.place.rejects = ""
+    world.backend.rejects = ""
     world.engine.app.retry(id_, [JobState.FAILED])
     assert world.end(id_).state == "succeeded"
     [result] = (world.directory / "store").rglob("out.txt")
@@ -66,13 +66,13 @@ def test_what_is_not_the_same_any_more_is_refused(world: World) -> None:
 
 
 def test_a_file_that_is_damaged_on_its_way_is_noticed_on_the_node(world: World) -> None:
-    held = world.place.inner.submit
+    held = world.backend.inner.submit
 
     def damaging(batch):  # type: ignore[no-untyped-def]
         files = {name: data.replace(b"h", b"j") for item in batch for name, data in item.files.items()}
         return held([replace(item, files=files) for item in batch])
 
-    world.place.inner.submit = damaging  # type: ignore[method-assign]
+    world.backend.inner.submit = damaging  # type: ignore[method-assign]
     id_ = submitted(world, {"a": "hello"})
     assert world.end(id_).state == "failed"
     [job] = world.jobs(id_)
