@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from tests.bench.figures import ROOT, begin, end
+
 ALL = (
     "expansion",
     "planning",
@@ -26,11 +28,17 @@ ALL = (
 )
 
 
+FILES = ROOT / ".cache" / "bench"
+
+
 def main() -> None:
     """Run those that are named, or all."""
     for name in sys.argv[1:] or ALL:
         print(f"-- {name}", flush=True)
+        run = begin(name)
         import_module(f"tests.bench.{name}").main()
+        end(run, FILES)
+    print(f"the last runs are in {FILES / 'figures.md'}")
 
 
 if __name__ == "__main__":

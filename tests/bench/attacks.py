@@ -17,7 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
-from tests.bench.place import ENGINE, Place, place, row
+from tests.bench.figures import row
+from tests.bench.place import ENGINE, Place, place
 from tests.services.registry import free_port
 
 REQUESTS = 400

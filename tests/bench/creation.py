@@ -22,7 +22,8 @@ from cvmfs_deploy.create import ContainerRecord, create
 from cvmfs_deploy.layers import Layers
 from cvmfs_deploy.settings import DeploySettings
 from cvmfs_deploy.sources.registry import RegistrySource
-from tests.bench.place import Place, median, place, row
+from tests.bench.figures import row
+from tests.bench.place import Place, median, place
 from tests.services.images import push
 from tests.services.registry import start_registry
 from wrappers.containers.platforms import platform

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.planning import InvocationError, compile_tool, read_invocations
+from tests.bench.figures import row
 from tests.planning.conformance import Key, descriptors, key_of, tools, vectors
 from tests.planning.reference import reference
 from tests.planning.samples import expansions, file, number, text, tool_of
@@ -135,7 +136,7 @@ def show(what: str, figures: list[float], unit: str) -> None:
     """A line of the table."""
     ordered = sorted(figures)
     high = ordered[int(len(ordered) * 0.95)]
-    print(f"{what:<44} median {statistics.median(ordered):>9.1f} {unit}   95 % {high:>9.1f} {unit}")
+    row(what, f"{statistics.median(ordered):.1f} {unit} (95 %: {high:.1f})")
 
 
 def main(jobs: int = 1_000_000) -> None:
@@ -147,13 +148,14 @@ def main(jobs: int = 1_000_000) -> None:
     show("some of them, in turns with the reference", ours, "µs")
     show("the same by the reference library", its, "µs")
     ratios = sorted(its[place] / ours[place] for place in range(len(ours)))
-    print(f"the reference takes {ratios[len(ratios) // 2]:,.0f} times as long (median of {len(ratios)})")
+    row("the reference's time by ours", f"{ratios[len(ratios) // 2]:,.0f}")
     show("compiling a descriptor that is known", compilation(check=False), "ms")
     show("compiling and validating a new one", compilation(check=True), "ms")
     with get_context("spawn").Pool(1) as alone:
         took, usual, grown = alone.apply(streaming, (jobs,))
-    print(f"{jobs:,} JSON lines read, checked and rendered: {took:.1f} s ({jobs / took:,.0f} jobs/s)")
-    print(f"memory: {usual:.0f} MB after {WARM:,} of them, {grown:+.1f} MB for all the others")
+    row(f"{jobs:,} JSON lines read, checked and rendered", f"{took:.1f} s, {jobs / took:,.0f} jobs/s")
+    row(f"memory after {WARM:,} of them", f"{usual:.0f} MB")
+    row("what all the others add", f"{grown:+.1f} MB")
 
 
 if __name__ == "__main__":

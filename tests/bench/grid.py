@@ -29,7 +29,8 @@ from engine.ports import Accepted, Observation, Submission
 from engine.store import attempts, descriptors, executions, jobs, lifecycle, plans, submissions
 from engine.store.database import Database
 from engine.store.lifecycle import EventNotice, NewAttempt
-from tests.bench.place import median, row
+from tests.bench.figures import row
+from tests.bench.place import median
 from tests.services.diracx import Diracx, start_diracx
 from wrappers.wire import Manifest, Node
 

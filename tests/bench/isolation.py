@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.place import Place, median, place, row, tool
+from tests.bench.figures import row
+from tests.bench.place import Place, median, place, tool
 from tests.services.images import push_busybox
 from tests.services.registry import start_registry
 

@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench.place import ENGINE, Place, place, row, tool
+from tests.bench.figures import row
+from tests.bench.place import ENGINE, Place, place, tool
 
 SMALL, LARGE = 1_000, 100_000
 WATCH = 8.0

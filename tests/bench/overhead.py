@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.place import Place, median, place, row, tool
+from tests.bench.figures import row
+from tests.bench.place import Place, median, place, tool
 from tests.services.images import push_busybox
 from tests.services.proot import proot_for_tests
 from tests.services.registry import Registry, start_registry

@@ -100,8 +100,3 @@ def tool(command: str, *, image: str = "", outputs: Sequence[Mapping[str, object
 def median(values: Sequence[float]) -> float:
     """The figure to quote on a noisy machine."""
     return statistics.median(values)
-
-
-def row(what: str, figure: str, wanted: str, good: bool) -> None:
-    """One line of the table."""
-    print(f"{'ok  ' if good else 'MISS'}  {what:62} {figure:>22}   wanted {wanted}", flush=True)

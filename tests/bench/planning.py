@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 
-from tests.bench.place import Place, median, place, row, tool
+from tests.bench.figures import row
+from tests.bench.place import Place, median, place, tool
 
 ROUNDS = 5
 _PROGRAM = """

@@ -25,7 +25,8 @@ from engine.store.jobs import Move, NewJob
 from engine.store.launches import Launch
 from engine.store.lifecycle import NewAttempt
 from engine.store.products import Product
-from tests.bench.place import ENGINE, Place, median, place, row
+from tests.bench.figures import row
+from tests.bench.place import ENGINE, Place, median, place
 from tests.services.debian import require
 from tests.services.nginx import start_nginx
 from tests.services.registry import free_port

@@ -15,7 +15,8 @@ from cvmfs_deploy.layers import Layers
 from cvmfs_deploy.settings import DeploySettings
 from cvmfs_deploy.sources.registry import RegistrySource
 from tests.bench.creation import layers_of_files
-from tests.bench.place import median, place, row
+from tests.bench.figures import row
+from tests.bench.place import median, place
 from tests.services.images import one_file_layer, push
 from tests.services.registry import start_registry
 from wrappers.containers.listing import ListingEntry, read_tree

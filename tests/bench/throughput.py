@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.bench.place import median, place, row, tool
+from tests.bench.figures import row
+from tests.bench.place import median, place, tool
 
 JOBS, ROUNDS = 1000, 5
 OUTPUT = {"id": "out", "name": "out", "path-template": "out.txt"}

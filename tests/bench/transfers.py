@@ -26,7 +26,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.bench.place import median, row
+from tests.bench.figures import row
+from tests.bench.place import median
 from tests.services.debian import require
 from tests.services.nginx import start_nginx
 from tests.services.wan import far_away

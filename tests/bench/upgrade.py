@@ -13,7 +13,7 @@ import psycopg
 import sqlalchemy as sa
 
 from engine.store.database import Database
-from tests.bench.place import row
+from tests.bench.figures import row
 from tests.services.postgres import start_postgres
 from tests.upgrade.golden_copy import GOLDEN, unpack
 
