@@ -149,7 +149,7 @@ def plan(
 def _staging(settings: Settings, offer: NodeServices, node_files: NodeFiles) -> str:
     """Find the storage for files of this machine, from which nodes can fetch them."""
     url = staging(settings)
-    node_files.check_staging(url)
+    node_files.check_source("setting data.staging", url)
     offer.require([url])
     return url
 

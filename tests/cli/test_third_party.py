@@ -184,7 +184,7 @@ from wrappers.wire import Grant
 VERBS = ("stat", "list", "move", "delete", "put", "send", "read", "get", "open", "checksum")
 
 class Shared:
-    capabilities = StorageCapabilities(presign=True)
+    capabilities = StorageCapabilities(presign="SERVER" in os.environ)
 
     def __init__(self, settings):
         self._files = FileStorage(settings)
@@ -272,3 +272,12 @@ def test_a_storage_of_another_package_feeds_jobs_and_has_their_results_by_urls_t
             assert (tmp_path / "files" / "out" / done.id / "outputs/out.txt").read_text() == "A"
         texts = [path for path in done.results.rglob("*") if path.is_file()]
         assert [path for path in texts if b"verysecret" in path.read_bytes()] == []
+
+
+def test_doctor_tells_that_jobs_cannot_fetch_what_users_of_a_portal_have(
+    tmp_path: Path, shared: dict[str, str]
+) -> None:
+    del shared["SERVER"]  # it presigns nothing then
+    with desk_in(tmp_path, environment={**shared, "ENGINE_PORTAL__TREE": "shared:///tree"}) as desk:
+        told = desk.run("doctor").out
+        assert "failure  files of the portal: shared:///tree: worker nodes cannot fetch shared: files" in told

@@ -41,14 +41,14 @@ class NodeFiles:
             if not any(_is_spoken(url) or self._is_presigned(url) for url in (one.url, *one.replicas)):
                 raise BadRequest(f"{one.value}: {_problem('fetch', one.url)}", remedy=_FETCH)
 
-    def check_staging(self, url: str) -> None:
-        """Return if nodes can fetch from the storage for files of this machine.
+    def check_source(self, what: str, url: str) -> None:
+        """Return if nodes can fetch what lies below a directory; `what` is said of it in an error.
 
         Raises:
             BadRequest: they cannot.
         """
         if not self._reaches(url):
-            raise BadRequest(f"setting data.staging: {_problem('fetch', url)}", remedy="name another storage")
+            raise BadRequest(f"{what}: {_problem('fetch', url)}", remedy="name another storage")
 
     def check_destinations(self, urls: Sequence[str], replicas: int) -> None:
         """Return if nodes can store at each; at one of them where the engine makes further copies.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 from engine.app.access.needs import check_reachable
+from engine.app.access.node_files import NodeFiles
 from engine.app.health.findings import FAILURE, OK, WARNING, CheckFinding
 from engine.app.portal.provided import missing_groups
 from engine.app.portal.site import site_of
@@ -47,6 +48,7 @@ def tree(settings: Settings, storage: Callable[[str], Storage]) -> CheckFinding:
         if site is None:
             return CheckFinding(check, OK, f"in {settings.api.root} (api.root)")
         target = storage(site.url)
+        NodeFiles(storage, settings.storages).check_source(site.url, site.url)
         target.stat(site.url)
         if target.capabilities.write:
             _try_out(target, site.url)
