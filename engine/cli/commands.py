@@ -46,12 +46,14 @@ COMMANDS = {
 """Name -> module of this package and what it holds there: a function, or a group of commands."""
 
 _ANYWHERE = (
+    *("expand", "lint"),  # they need no engine
     *("list", "status", "jobs", "logs", "results", "explain", "cancel", "retry"),
     *("keys", "sites", "usage", "user", "audit"),
 )
 """Commands that are the same, whichever engine does the work."""
 REMOTE = {
     "submit": "remote_submit:command",
+    "plan": "remote_submit:plan",
     **{name: COMMANDS[name] for name in _ANYWHERE},
     "pipelines": "remote_pipelines:pipelines",
     "pipeline": "remote_pipelines:pipeline",
@@ -71,7 +73,6 @@ HEADINGS = {
 _INSTEAD = {
     "purge": "it is for cron on the machine of the daemon",
     "doctor": "GET /health/ready tells whether the daemon can work",
-    "plan": "engine --server URL submit --dry-run shows the jobs",
     "data": "engine --server URL files is for the platform's own",
     "catalogue": "engine --server URL files list shows the files of the platform",
     "pipelines": "engine pipeline list shows those of this machine",

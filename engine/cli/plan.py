@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from engine.cli import show
 from engine.cli.option_decorator import with_options
@@ -20,7 +21,12 @@ def command(asked: SubmitRequest, json: Json = False) -> None:
     planned = app.plan(asked)
     for line in planned.warnings:
         show.say(f"engine: warning: {line}")
-    for job in app.dry_run(planned):
+    print_jobs(app.dry_run(planned), json=json)
+
+
+def print_jobs(jobs: Iterable[Mapping[str, Any]], *, json: bool) -> None:
+    """Print each job as it would run."""
+    for job in jobs:
         if json:
             show.json_line(job)
             continue

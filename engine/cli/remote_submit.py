@@ -12,6 +12,7 @@ import typer
 
 from engine.cli import foreground, show
 from engine.cli.option_decorator import with_options
+from engine.cli.plan import print_jobs
 from engine.cli.remote_session import connected, daemon
 from engine.cli.request import request
 from engine.cli.session import Json, load_descriptor
@@ -41,28 +42,12 @@ def command(
     json: Json = False,
 ) -> None:
     """Run a pipeline of the platform (NAME/VERSION, or a DOI), or a tool, over invocations."""
-    from engine.cli.remote_inputs import LocalInputs
-
-    _refuse_local_options(asked)
-    ours, files = daemon(), LocalInputs()
-    what, compiled = _tool(ours, str(asked.descriptor))
-    jobs, place = _jobs(asked, compiled, files)
-    wanted = {
-        **what,
-        "jobs": jobs,
-        "title": name,
-        "results": _location(asked, place),
-        "options": _options(asked),
-        "key": asked.key,
-    }
     if dry_run:
-        planned, warnings = ours.plan({**wanted, "coming": list(files.coming)})
-        _warn(warnings)
-        for job in planned:
-            show.json_line(job)
+        _plan(asked, json=True)
         return
+    ours, wanted, files = _request(asked, name)
     if files.coming:  # what is refused is refused before anything is uploaded
-        ours.plan({**wanted, "jobs": jobs[:_LOOKED_AT], "coming": list(files.coming)})
+        ours.plan({**wanted, "jobs": wanted["jobs"][:_LOOKED_AT], "coming": list(files.coming)})
         _upload(files)
     view, new, warnings = ours.submit(wanted)
     _warn(warnings)
@@ -72,6 +57,44 @@ def command(
         foreground.detached(view, json=json)
         return
     raise typer.Exit(foreground.run(view, json=json))
+
+
+@with_options(request)
+def plan(asked: SubmitRequest, json: Json = False) -> None:
+    """Show command line, inputs, outputs and runtime of each job at the platform; submit nothing."""
+    _plan(asked, json=json)
+
+
+def _plan(asked: SubmitRequest, *, json: bool) -> None:
+    ours, wanted, files = _request(asked)
+    planned, warnings = ours.plan({**wanted, "coming": list(files.coming)})
+    _warn(warnings)
+    print_jobs(planned, json=json)
+
+
+def _request(
+    asked: SubmitRequest, title: str = "execution"
+) -> tuple[AtDaemon, Mapping[str, Any], LocalInputs]:
+    """Make the request to the daemon, and tell which files of this machine it needs.
+
+    Raises:
+        BadRequest: an option is of this machine only, or an invocation is wrong.
+    """
+    from engine.cli.remote_inputs import LocalInputs
+
+    _refuse_local_options(asked)
+    ours, files = daemon(), LocalInputs()
+    what, compiled = _tool(ours, str(asked.descriptor))
+    jobs, place = _jobs(asked, compiled, files)
+    wanted = {
+        **what,
+        "jobs": jobs,
+        "title": title,
+        "results": _location(asked, place),
+        "options": _options(asked),
+        "key": asked.key,
+    }
+    return ours, wanted, files
 
 
 def _refuse_local_options(asked: SubmitRequest) -> None:

@@ -60,6 +60,8 @@ def test_a_key_of_ones_own_makes_two_submits_one(house: House, client: Client) -
     values = {"code": "0"}
     first = client.submit("failer/1.0", values, key="once")
     assert client.submit("failer/1.0", values, key="once") == first
+    with pytest.raises(BadRequest, match=r"^key once was submitted before, as .* with another request"):
+        client.submit("failer/1.0", {"code": "3"}, key="once")
     with Client(house.url, house.keys["bob"]) as other:
         assert other.submit("failer/1.0", values, key="once") != first
         with pytest.raises(NotFound):

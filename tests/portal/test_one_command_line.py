@@ -36,6 +36,7 @@ SCRIPT = (
     "submit TOOL one.json --cores 1 --memory 2G --wall 60 --group 2 --key mine",
     "submit TOOL one.json --cores 1 --memory 2G --wall 60 --group 2 --key mine",
     "retry FIRST:2",
+    "plan TOOL one.json --cross word=p,q --first 1",
     "submit TOOL one.json table.csv --set code=0 --cross word=p,q --repeat 2 --first 5 --json",
     "results --download second",
     "results --check --json",

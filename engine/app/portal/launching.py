@@ -452,6 +452,7 @@ class Launcher:
     def _refused(self, account: Account, error: BadRequest) -> CarminError:
         """Translate a refusal for a user: nothing of this machine is said."""
         text = error.problems[0] if error.problems else error.message
+        text = text.replace(f"key {account.id}:", "key ")
         for base in (virtual.home_of(account.id), ()):
             text = text.replace(self._tree.address(base, remote=False), "/vip/Home" if base else "")
         return CarminError(Code.BAD_INPUT, text)
