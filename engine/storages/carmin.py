@@ -109,15 +109,6 @@ class CarminStorage(RemoteStorage):
 
     # --- reading ----------------------------------------------------------------------------------
 
-    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Read a piece of a file."""
-        found = self.stat(url)
-        if found is None or found.directory or offset >= found.size:
-            return b""
-        with self.open(url) as file:
-            files.skip(file, offset)
-            return file.read(found.size if length is None else length)
-
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
         """Open a file as a stream."""

@@ -94,15 +94,6 @@ class LfnStorage(RemoteFiles):
         if not keep:
             source.unlink(missing_ok=True)
 
-    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Read a piece of a file: all of it is fetched for that."""
-        found = self.stat(url)
-        if found is None or found.directory or offset >= found.size:
-            return b""
-        with self.open(url) as file:
-            files.skip(file, offset)
-            return file.read() if length is None else file.read(length)
-
     @contextmanager
     def open(self, url: str) -> Iterator[BinaryIO]:
         """Open a file as a stream."""

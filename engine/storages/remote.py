@@ -48,16 +48,21 @@ class RemoteFiles(ABC):
         """Bring a file there."""
 
     @abstractmethod
-    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
-        """Read a piece of a file."""
-
-    @abstractmethod
     def open(self, url: str) -> AbstractContextManager[BinaryIO]:
         """Open a file as a stream."""
 
     def list(self, url: str) -> Sequence[str]:
         """Names directly under a directory."""
         return sorted(self.entries(url))
+
+    def read(self, url: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a piece of a file; what is before it is passed over."""
+        found = self.stat(url)
+        if found is None or found.directory or offset >= found.size:
+            return b""
+        with self.open(url) as file:
+            files.skip(file, offset)
+            return file.read(found.size if length is None else length)
 
     def get(self, url: str, into: Path, progress: Progress | None = None) -> None:
         """Bring a file or directory to this machine."""
