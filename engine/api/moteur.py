@@ -20,7 +20,7 @@ from engine.api.passwords import Passwords
 from engine.app.portal import executor_settings
 from engine.app.portal.carmin import CarminError
 from engine.app.portal.documents import loads
-from engine.app.portal.launching import LaunchRequest
+from engine.app.portal.launch_request import LaunchRequest
 from engine.app.portal.portal import Portal
 from engine.domain.access import Action
 from engine.domain.account import Account, Role

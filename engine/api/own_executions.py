@@ -16,7 +16,8 @@ from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.executor_settings import ExecutorSettings
 from engine.app.portal.given_jobs import GivenJob
 from engine.app.portal.launch_options import LaunchOptions
-from engine.app.portal.launching import Launcher, LaunchRequest
+from engine.app.portal.launch_request import LaunchRequest
+from engine.app.portal.launching import Launcher
 from engine.app.portal.shown_executions import ShownExecutions
 from engine.domain.account import Account
 from engine.domain.job import FINAL, JobState
@@ -166,7 +167,7 @@ def _asked(
     launcher: Launcher, caller: Account, wanted: NewOwnExecution, *, address: str = ""
 ) -> LaunchRequest:
     descriptor, pipeline = wanted.descriptor, wanted.pipeline
-    if descriptor is not None and (published := launcher.published_as(caller, descriptor)):
+    if descriptor is not None and (published := launcher.descriptors.published_as(caller, descriptor)):
         descriptor, pipeline = None, published
     jobs = None if wanted.jobs is None else [GivenJob(**dict(one)) for one in wanted.jobs]
     return LaunchRequest(
@@ -199,7 +200,7 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
     @router.get("/descriptor", response_model=DescriptorView)
     def descriptor(caller: Caller, pipeline: Annotated[str, Query(max_length=1000)]) -> DescriptorView:
         """Return the descriptor of a pipeline that one may launch, or of a DOI."""
-        return DescriptorView(descriptor=dict(launcher.descriptor(caller, pipeline)))
+        return DescriptorView(descriptor=dict(launcher.descriptors.data(caller, pipeline)))
 
     @router.post("/executions", response_model=SubmittedView)
     def create(wanted: NewOwnExecution, caller: Caller, request: Request) -> SubmittedView:

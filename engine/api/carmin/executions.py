@@ -20,8 +20,9 @@ from engine.api.carmin.models import (
 )
 from engine.api.carmin.platform import LIMIT
 from engine.app.portal.carmin import CarminError, Code
+from engine.app.portal.launch_request import LaunchRequest
 from engine.app.portal.launches import Launches
-from engine.app.portal.launching import Launcher, LaunchRequest
+from engine.app.portal.launching import Launcher
 from engine.domain.access import Action, may_touch_execution
 from engine.store.launches import Launch
 

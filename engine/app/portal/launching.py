@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from engine.app.data.platforms import PlatformKeys
 from engine.app.portal import sessions, values, virtual
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.carmin import CarminError, Code
-from engine.app.portal.executor_settings import ExecutorSettings
-from engine.app.portal.given_jobs import GivenJob, merged, points_of
+from engine.app.portal.given_jobs import merged, points_of
 from engine.app.portal.inputs import Inputs
-from engine.app.portal.launch_options import LaunchOptions, check_resources, chosen_runtimes
+from engine.app.portal.launch_descriptors import LaunchDescriptors
+from engine.app.portal.launch_options import check_resources, chosen_runtimes
+from engine.app.portal.launch_request import Launched, LaunchRequest
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.quotas import Quotas, has_no_room
 from engine.app.portal.records import Records
@@ -28,7 +28,6 @@ from engine.app.portal.shown_messages import shown_message
 from engine.app.portal.tasks import most_running
 from engine.app.portal.tree import FileTree
 from engine.app.portal.trial import Trials
-from engine.app.portal.uploads import check_uploaded
 from engine.app.portal.virtual import owner_of
 from engine.app.requests import SubmitRequest
 from engine.clock import Clock
@@ -39,7 +38,7 @@ from engine.domain.file_urls import to_url
 from engine.domain.urls import name_of
 from engine.errors import BadRequest
 from engine.ids import ExecutionId, new_id
-from engine.planning import CompiledTool, Descriptor, Sweep, compile_tool, is_published, load_descriptor
+from engine.planning import Sweep
 from engine.planning.vip_keys import RESULTS_DIRECTORY
 from engine.settings.tree import Settings
 from engine.store import accounts, executions, launches
@@ -48,46 +47,6 @@ from engine.store.executions import Execution
 from engine.store.launches import Launch
 
 DEFAULT_LOCATION = "/vip/Home"
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchRequest:
-    """A client's request to run something."""
-
-    name: str
-    pipeline: str = ""
-    """`name/version`, or the DOI of a descriptor (`zenodo.N`)."""
-    descriptor: Mapping[str, Any] | None = None
-    """A descriptor of the user's own, in place of a pipeline."""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    location: str = ""
-    """Where results go: a directory of the virtual tree, or a directory of a registered storage."""
-    study: str = ""
-    key: str | None = None
-    """The client's: the same key again is the execution of then."""
-    address: str = ""
-    """Of the client."""
-    trusted: bool = False
-    """Whether another portal asks, which has checked its users: its descriptor is as good as a published one,
-    and files of the shared directories may be named."""
-    settings: ExecutorSettings = field(default_factory=ExecutorSettings)
-    """What it asks of the back-end."""
-    jobs: Sequence[GivenJob] | None = None
-    """The jobs themselves, in place of values."""
-    options: LaunchOptions = field(default_factory=LaunchOptions)
-    coming: Collection[str] = ()
-    """Files of the virtual tree that are brought only when it is submitted; for what is only planned."""
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """An execution that was asked for."""
-
-    launch: Launch
-    new: bool
-    """False: it was launched before, by the same key."""
-    warnings: Sequence[str] = ()
-    """What its user should know, without paths of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +81,12 @@ class Launcher:
     ) -> None:
         self._db = db
         self._settings = settings
-        self._pipelines = pipelines
+        self.descriptors = LaunchDescriptors(settings, pipelines, trials)
         self._trail = trail
         self._applications = applications
         self._tree = tree
         self._records = records
         self._quotas = quotas
-        self._trials = trials
         self._clock = clock
 
     def launch(self, account: Account, wanted: LaunchRequest) -> Launch:
@@ -206,7 +164,7 @@ class Launcher:
 
     def _prepared(self, account: Account, wanted: LaunchRequest, id_: ExecutionId) -> _Prepared:
         """Understand a request, but for where its results go."""
-        descriptor, compiled, uploaded, trusted = self._descriptor(account, wanted)
+        descriptor, compiled, uploaded, trusted = self.descriptors.find(account, wanted)
         tool = compiled.tool
         points = None if wanted.jobs is None else points_of(tool, wanted.jobs)
         given = (
@@ -387,67 +345,6 @@ class Launcher:
                 remedy="remove files, also from /vip/Trash",
                 status=413,
             )
-
-    def _descriptor(
-        self, account: Account, wanted: LaunchRequest
-    ) -> tuple[Descriptor, CompiledTool, bool, bool]:
-        """Find the descriptor, compiled; tell whether it is the user's own, and whether it is trusted."""
-        if wanted.descriptor is None and "/" in wanted.pipeline and not is_published(wanted.pipeline):
-            found = self._pipelines.get(account, wanted.pipeline)
-            return found.descriptor, found.compiled, False, found.pipeline.trusted
-        if wanted.descriptor is None and not is_published(wanted.pipeline):
-            raise CarminError(
-                Code.BAD_PIPELINE_IDENTIFIER, "a pipeline is needed: name/version, or a DOI of Zenodo"
-            )
-        if wanted.trusted and wanted.descriptor is not None:
-            return *self._looked_through(account, partial(Descriptor.of, wanted.descriptor)), False, False
-        if not self._settings.portal.uploads:
-            raise CarminError(
-                Code.PIPELINE_NOT_ALLOWED,
-                "only published pipelines can be launched here",
-                remedy="engine pipelines shows them, engine pipeline propose asks for another",
-            )
-        find = partial(
-            load_descriptor,
-            wanted.pipeline,
-            network=self._settings.portal.zenodo,
-            endpoint=self._settings.zenodo,
-        )
-        if wanted.descriptor is not None:
-            find = partial(Descriptor.of, wanted.descriptor)
-        descriptor, compiled = self._looked_through(account, find)
-        check_uploaded(compiled.tool, self._settings.portal.registries)
-        return descriptor, compiled, True, False
-
-    def descriptor(self, account: Account, pipeline: str) -> Mapping[str, Any]:
-        """Return the descriptor of a pipeline that an account may launch, or of a DOI.
-
-        Raises:
-            CarminError: there is none, or it is for others.
-        """
-        if not may_launch(account):
-            raise CarminError(Code.BAD_EXECUTION, "this account may not start executions")
-        return self._descriptor(account, LaunchRequest("", pipeline))[0].data
-
-    def published_as(self, account: Account, descriptor: Mapping[str, Any]) -> str:
-        """Name the pipeline that an account may use and that has just this descriptor; "": none."""
-        try:
-            sha256 = Descriptor.of(descriptor).sha256
-        except BadRequest as error:
-            raise CarminError(Code.WRONG_DESCRIPTOR, error.message) from None
-        same = (one for one in self._pipelines.of(account) if one.descriptor_sha256 == sha256)
-        return next((one.identifier for one in same), "")
-
-    def _looked_through(
-        self, account: Account, find: Callable[[], Descriptor]
-    ) -> tuple[Descriptor, CompiledTool]:
-        """Compile a descriptor of somebody else's, if that does not take long."""
-        try:
-            descriptor = find()
-            self._trials.check(account.id, descriptor.data)
-            return descriptor, compile_tool(descriptor)
-        except BadRequest as error:
-            raise CarminError(Code.WRONG_DESCRIPTOR, error.message) from None
 
     def _refused(self, account: Account, error: BadRequest) -> CarminError:
         """Translate a refusal for a user: nothing of this machine is said."""
