@@ -85,14 +85,14 @@ class Layers:
     def _fetch(self, source: ImageSource, image: Resolved, blob: Blob, part: Path) -> None:
         seen = part.stat().st_size
 
-        def heard(size: int) -> None:
+        def count(size: int) -> None:
             nonlocal seen
             if self._stop:
                 raise InterruptedError("the run has ended")
             self._progress(size - seen)
             seen = size
 
-        received = source.fetch(image, blob, part, heard)
+        received = source.fetch(image, blob, part, count)
         self._progress(blob.size - seen)
         with self._lock:
             self.received += received
@@ -116,7 +116,7 @@ def trim(directory: Path, most: int) -> int:
     with _alone(directory) as alone:
         if not alone:
             return 0
-        remove(directory / udocker.PLACE)  # of a run that was killed
+        remove(directory / udocker.DIRECTORY)  # of a run that was killed
         files = sorted(directory.glob("sha256-*"), key=lambda path: path.stat().st_mtime)
         excess = sum(path.stat().st_size for path in files) - most
         removed = 0

@@ -57,8 +57,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     grid = Table(box=None, header_style="bold", pad_edge=False)
     lines = [[cell(value) for value in row] for row in rows]
     name = max((len(line[0]) for line in lines), default=0)
-    for place, column in enumerate(columns):
-        grid.add_column(column, overflow="fold", min_width=None if place else min(name, _NAME))
+    for index, column in enumerate(columns):
+        grid.add_column(column, overflow="fold", min_width=None if index else min(name, _NAME))
     for line in lines:
         grid.add_row(*line)
     Console().print(grid)

@@ -34,7 +34,7 @@ class DirectoryPublisher:
 
     def check(self) -> None:
         """Make the directories, and remove what a run that was killed left."""
-        with self._told():
+        with self._explained():
             self.staging.mkdir(parents=True, exist_ok=True)
             self.staging.chmod(0o700)
             for entry in list(os.scandir(self.staging)):
@@ -42,7 +42,7 @@ class DirectoryPublisher:
 
     def publish(self, changes: Changes) -> None:
         """Rename trees, then links, then the index; then remove."""
-        with self._told():
+        with self._explained():
             if changes.trees:
                 effects.sync(self.staging)
             for tree in changes.trees:
@@ -78,7 +78,7 @@ class DirectoryPublisher:
             remove(discarded)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

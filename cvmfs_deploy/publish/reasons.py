@@ -8,7 +8,7 @@ _SHOWN = 3  # lines
 _LONGEST = 200  # characters of a line
 _FRAME = re.compile(r"\S+\s*(?:\([^()]*\))?\s*\[0x[0-9a-f]+\]$")
 """A line of `backtrace_symbols`: the real program prints its stack whenever it throws."""
-_TELLS = re.compile(
+_INFORMATIVE = re.compile(
     r"error|fail|fatal|panic|cannot|can't|could not|unable|unavailable|denied|refused|invalid|expired|busy"
     r"|not in a |not a |no such|no space|larger than|more than|exists|missing|terminat|file descriptors"
     r"|working directory|it took more",
@@ -19,10 +19,10 @@ _TELLS = re.compile(
 def reason(said: str, ending: str = "") -> str:
     """Keep the lines that say what: no stack frames, commands or progress. `ending` is ours, and stays."""
     lines = _without_noise([line.strip() for line in said.splitlines()])
-    telling = [line for line in lines if _TELLS.search(line)] or lines
-    if len(telling) > _SHOWN:  # the first is the cause, the last ones are what came of it
-        telling = [telling[0], *telling[1 - _SHOWN :]]
-    return "; ".join([line[:_LONGEST] for line in [*telling, ending] if line])
+    informative = [line for line in lines if _INFORMATIVE.search(line)] or lines
+    if len(informative) > _SHOWN:  # the first is the cause, the last ones are what came of it
+        informative = [informative[0], *informative[1 - _SHOWN :]]
+    return "; ".join([line[:_LONGEST] for line in [*informative, ending] if line])
 
 
 def remedy(said: str) -> str:

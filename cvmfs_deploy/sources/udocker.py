@@ -19,7 +19,7 @@ from pathlib import Path
 from wrappers.containers.blobs import Blob
 from wrappers.containers.tree import remove
 
-PLACE = "udocker"
+DIRECTORY = "udocker"
 """The directory, beside the layers, where it works."""
 _CHUNK = 1 << 20
 _POLL_INTERVAL_S = 0.2  # seconds between two looks at how much has come
@@ -31,7 +31,7 @@ def fetch(base: str, repository: str, blob: Blob, into: Path, progress: Callable
     `base` is the address of the registry; `progress` is called with the bytes that came, and may raise to
     end it.
     """
-    directory = into.parent / PLACE / into.name
+    directory = into.parent / DIRECTORY / into.name
     remove(directory)  # of a run that was killed
     directory.mkdir(parents=True)
     layer = directory / "layers" / blob.digest

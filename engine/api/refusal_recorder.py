@@ -26,9 +26,9 @@ _REST, _DRIVEN, _NODES = "/rest", ("/submit", "/status/", "/kill"), ("/se", "/no
 class RefusalRecorder:
     """An ASGI application around another, which tells of what that one refuses."""
 
-    def __init__(self, app: Any, tell: Record) -> None:
+    def __init__(self, app: Any, record: Record) -> None:
         self._app = app
-        self._tell = tell
+        self._record = record
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -56,7 +56,7 @@ class RefusalRecorder:
             stalled = bool(state.get(STALLED))
             shown = 408 if stalled else status
             if 400 <= shown < 500 and (stalled or not gone) and _counts(scope, shown):
-                self._tell(_refusal(scope, state, shown))
+                self._record(_refusal(scope, state, shown))
 
 
 def of_connection(client: Any, status: int) -> RecordedRefusal:

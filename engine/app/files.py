@@ -78,13 +78,13 @@ class FileResolver:
         Of inputs without a value, only those named by `defaults` get theirs: a default that is written
         down would count as the user's choice, and no longer yield to another.
         """
-        settled, problems = dict(invocation), []
+        resolved, problems = dict(invocation), []
         for wanted in tool.inputs:
             value = invocation.get(wanted.id, wanted.default if wanted.id in defaults else None)
             if wanted.type != InputType.FILE or not isinstance(value, (str, list)):
                 continue  # absent, or of a type that expansion refuses in better words
             try:
-                settled[wanted.id] = (
+                resolved[wanted.id] = (
                     [self.absolute(one) if isinstance(one, str) else one for one in value]
                     if isinstance(value, list)
                     else self.absolute(value)
@@ -92,8 +92,8 @@ class FileResolver:
             except BadRequest as error:
                 problems.append(f"input {wanted.id}: {error}")
         if not problems and self._understand is None:
-            problems += participants(tool, settled, self._lacks)
-        return settled, problems
+            problems += participants(tool, resolved, self._lacks)
+        return resolved, problems
 
     def sources(self, inputs: Sequence[InputFile], *, bring: bool) -> list[ExecutionSource]:
         """Return where jobs find these, unless it is simply their path; local files are to be brought, if

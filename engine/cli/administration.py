@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from engine.client import Client
     from engine.wiring import Engine
 
-Told = Mapping[str, Any]
+Fields = Mapping[str, Any]
 
 
 def administration() -> Here | Client:
@@ -31,18 +31,18 @@ class Here:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def users(self) -> Sequence[Told]:
+    def users(self) -> Sequence[Fields]:
         """Every account."""
         return [plain(one) for one in self._engine.users.all()]
 
-    def add_user(self, name: str, role: str, groups: Sequence[str]) -> Told:
+    def add_user(self, name: str, role: str, groups: Sequence[str]) -> Fields:
         """Make an account, with a first key."""
         from engine.domain.account import Role
 
         made, key = self._engine.administration.add_user(name, Role(role), groups)
         return {**plain(made), "key": key}
 
-    def user_keys(self, name: str) -> Sequence[Told]:
+    def user_keys(self, name: str) -> Sequence[Fields]:
         """Return which API keys an account has."""
         from engine.clock import iso
 
@@ -83,7 +83,7 @@ class Here:
         """Set a password."""
         self._engine.administration.change_user(name, password=password)
 
-    def groups(self) -> Sequence[Told]:
+    def groups(self) -> Sequence[Fields]:
         """Every group."""
         return [plain(one) for one in self._engine.users.groups()]
 
@@ -99,11 +99,11 @@ class Here:
         """End a membership."""
         self._engine.administration.remove_member(group, name)
 
-    def proposals(self, *, decided: bool = False) -> Sequence[Told]:
+    def proposals(self, *, decided: bool = False) -> Sequence[Fields]:
         """List the proposals of everybody."""
         return self._engine.proposing.all(decided=decided)
 
-    def proposal(self, id_: str) -> Told:
+    def proposal(self, id_: str) -> Fields:
         """One proposal, looked through."""
         return self._engine.proposing.examine(id_)
 
@@ -118,33 +118,33 @@ class Here:
         """Refuse what was proposed."""
         self._engine.proposing.refuse(id_, why)
 
-    def audit_lines(self, after: int) -> Iterable[Told]:
+    def audit_lines(self, after: int) -> Iterable[Fields]:
         """List the lines of the audit trail."""
         return self._engine.trail.lines(after)
 
-    def audit_head(self) -> Told:
+    def audit_head(self) -> Fields:
         """Its end."""
         return self._engine.trail.published_head()
 
-    def who(self, what: str, time: str) -> Sequence[Told]:
+    def who(self, what: str, time: str) -> Sequence[Fields]:
         """Return whose a job of a back-end was, or what ran on a host at a time."""
         from engine.app.portal.tracing import who
 
         return who(self._engine.db, what, time)
 
-    def audit_problems(self, heads: Sequence[Told]) -> Iterable[str]:
+    def audit_problems(self, heads: Sequence[Fields]) -> Iterable[str]:
         """List what is wrong with it."""
         from engine.app.portal.audit import head_of
 
         return self._engine.trail.problems([head_of(one) for one in heads])
 
-    def usage(self, by: Sequence[str], since: str, until: str) -> Sequence[Told]:
+    def usage(self, by: Sequence[str], since: str, until: str) -> Sequence[Fields]:
         """Sum up what the work of users has taken."""
         from engine.app.usage import usage_of
 
         return usage_of(self._engine.db, by, since, until)
 
-    def sites(self, backend: str) -> Sequence[Told]:
+    def sites(self, backend: str) -> Sequence[Fields]:
         """Return where jobs ran."""
         from engine.app.health.grid import sites_of
 

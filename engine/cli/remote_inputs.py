@@ -38,20 +38,20 @@ class LocalInputs:
 
     def resolve(self, tool: Tool, invocation: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Name the files of an invocation as the platform does, and list what is wrong with them."""
-        settled, problems = dict(invocation), []
+        resolved, problems = dict(invocation), []
         for one in tool.inputs:
             value = invocation.get(one.id)
             if one.type != InputType.FILE or not isinstance(value, (str, list)):
                 continue
             try:
-                settled[one.id] = (
+                resolved[one.id] = (
                     [self._platform_path(each) if isinstance(each, str) else each for each in value]
                     if isinstance(value, list)
                     else self._platform_path(value)
                 )
             except BadRequest as error:
                 problems.append(f"input {one.id}: {error}")
-        return settled, problems
+        return resolved, problems
 
     def upload(self, files: FilesClient) -> None:
         """Bring all of them that are not there yet.

@@ -22,12 +22,12 @@ def command(
     """Show how an execution stands."""
     ours = session.executions
     id_ = ours.resolve(execution)
-    told = None
+    shown = None
     while True:
         view = ours.status(id_)
-        if view != told:
+        if view != shown:
             _print(view, json=json)
-            told = view
+            shown = view
         if not watch or view.over:
             return
         time.sleep(ours.interval_s)

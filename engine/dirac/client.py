@@ -170,7 +170,7 @@ class _Process:
             _, marked, text = line.decode(errors="replace").rpartition(MARK)
             with suppress(ValueError):  # what else is printed there is no answer
                 if marked and isinstance(answer := json.loads(text), dict):
-                    self._hear(answer)
+                    self._read_answers(answer)
         self.alive = False
         with self._lock:
             futures = [*self._waiting.values(), self.hello]
@@ -182,7 +182,7 @@ class _Process:
             if not future.done():
                 future.set_exception(self._gone())
 
-    def _hear(self, answer: Mapping[str, Any]) -> None:
+    def _read_answers(self, answer: Mapping[str, Any]) -> None:
         self.answers_seen += 1
         future: Future[Any] | None
         if "id" in answer:

@@ -112,10 +112,10 @@ def at_fault(here: Sequence[SiteOutcome], others: Sequence[SiteOutcome]) -> bool
     return several and failures >= LEAST and len(blaming) >= SHARE * len(voices)
 
 
-def _blamed(ends: Sequence[SiteOutcome], good_elsewhere: Sequence[float]) -> int:
+def _blamed(ends: Sequence[SiteOutcome], good_at_others: Sequence[float]) -> int:
     """Count the failures of one user's one image that are laid on the site."""
     first = min((one.at for one in ends if one.cause), default=0.0)
-    better = any(at >= first for at in good_elsewhere)
+    better = any(at >= first for at in good_at_others)
     return sum(bool(one.cause) and (better or CAUSES[one.cause].site != PERHAPS) for one in ends)
 
 

@@ -117,7 +117,7 @@ def filters_of(texts: Sequence[str], tool: Tool) -> Filters:
                     f"--bids-filter {text}: {tool.name} has no input for a filter file ({_FILTER_FILE[0]})",
                     remedy="name an entity, as task=rest",
                 )
-            filters.mentioned += _told_by(text)
+            filters.mentioned += _entities_in(text)
             filters.values[file.id] = [text] if file.list else text
     return filters
 
@@ -142,7 +142,7 @@ def _ids(names: Mapping[str, None]) -> Iterator[str]:
             yield name + end
 
 
-def _told_by(name: str) -> Iterator[tuple[str, str]]:
+def _entities_in(name: str) -> Iterator[tuple[str, str]]:
     """Yield the labels in a filter file: objects of entities by kinds of data. Wildcards are no labels."""
     try:
         with Path(name).open("rb") as file:

@@ -67,19 +67,19 @@ class CompiledTool:
         files = self._staging.files(values)
         if stage:
             files = self._stage(values, files)
-        settled = dict(values)
+        resolved = dict(values)
         outputs = self._outputs.files(values, stage=stage)
         configs = {} if self._compat else self._outputs.config_files(values)
         if stage:
             _refuse_escapes(outputs)
         if self._compat:
-            command, outputs, configs = render_like_bosh(self.tool, settled, outputs)
+            command, outputs, configs = render_like_bosh(self.tool, resolved, outputs)
         else:
             command = self._render(values, stage=stage)
-        environment = self._environment.values(settled)
-        if stage and (problems := size_problems(command, environment, settled)):
+        environment = self._environment.values(resolved)
+        if stage and (problems := size_problems(command, environment, resolved)):
             raise InvocationError(problems)
-        return Expansion(settled, command, outputs, configs, environment, files)
+        return Expansion(resolved, command, outputs, configs, environment, files)
 
     def _stage(self, values: dict[str, Any], files: list[InputFile]) -> list[InputFile]:
         nameless = [f"input {file.id}: {file.source!r} has no file name" for file in files if not file.name]

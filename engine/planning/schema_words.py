@@ -62,11 +62,11 @@ def specific(errors: Iterable[Violation]) -> list[Violation]:
     found = list(errors)
     plain = [tuple(one.absolute_path) for one in found if one.validator not in ("anyOf", "oneOf")]
 
-    def is_told(one: Violation) -> bool:
+    def is_covered(one: Violation) -> bool:
         path = tuple(one.absolute_path)
         return any(other[: len(path)] == path for other in plain)
 
-    return [one for one in found if one.validator not in ("anyOf", "oneOf") or not is_told(one)]
+    return [one for one in found if one.validator not in ("anyOf", "oneOf") or not is_covered(one)]
 
 
 def _type(error: Violation) -> str:

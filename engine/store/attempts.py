@@ -63,7 +63,7 @@ def unfinished(
     connection: Connection, execution_id: ExecutionId, backend: str, *, limit: int
 ) -> list[Attempt]:
     """List attempts of an execution that nobody has asked to end and that are not final."""
-    settled = [*FINAL, AttemptState.CANCELLING, AttemptState.FINALISING, AttemptState.STRANDED]
+    decided = [*FINAL, AttemptState.CANCELLING, AttemptState.FINALISING, AttemptState.STRANDED]
     query = (
         _select()
         .where(
@@ -71,7 +71,7 @@ def unfinished(
             submission.c.live.is_(True),
             # An expression, so that SQLite takes the index of the few that are live.
             sa.func.coalesce(submission.c.execution_id, "") == execution_id,
-            attempt.c.state.not_in(settled),
+            attempt.c.state.not_in(decided),
         )
         .order_by(attempt.c.id)
         .limit(limit)

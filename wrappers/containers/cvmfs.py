@@ -65,7 +65,7 @@ def find(directories: Iterable[str], reference: Reference, digest: str) -> Searc
         name_for(reference),
         name_for(reference, here),
     ]
-    return search(directories, list(dict.fromkeys(names)), lambda place: stands_for(place, digest))
+    return search(directories, list(dict.fromkeys(names)), lambda path: stands_for(path, digest))
 
 
 def search(directories: Iterable[str], names: List[str], ask: Callable[[Path], Any]) -> Search:

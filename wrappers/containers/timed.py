@@ -41,14 +41,14 @@ class Look:
         Raises:
             OSError: no process could be made.
         """
-        self._hear, tell = os.pipe()
+        self._reader, writer = os.pipe()
         try:
-            self._pid = _start(action, tell)
+            self._pid = _start(action, writer)
         except BaseException:
-            os.close(self._hear)
+            os.close(self._reader)
             raise
         finally:
-            os.close(tell)
+            os.close(writer)
         self._said = b""
         self._last_answer = time.monotonic()
 
@@ -59,10 +59,10 @@ class Look:
     def ended(self, wait: float = 0.0) -> bool:
         """Say whether it has ended; waits at most so many seconds."""
         poll = select.poll()
-        poll.register(self._hear, select.POLLIN)
+        poll.register(self._reader, select.POLLIN)
         if not poll.poll(wait * 1000):
             return False
-        piece = os.read(self._hear, _PIECE)
+        piece = os.read(self._reader, _PIECE)
         self._last_answer = time.monotonic()
         self._said = (self._said + piece).lstrip(_ALIVE)
         return not piece
@@ -84,7 +84,7 @@ class Look:
 
     def close(self) -> None:
         """Give it up, if it has not ended."""
-        os.close(self._hear)
+        os.close(self._reader)
         try:
             if not self._said.startswith(_RESULT):
                 os.kill(self._pid, signal.SIGKILL)
@@ -185,44 +185,44 @@ def touch(path: str) -> None:
             file.read(1)
 
 
-def _start(action: Callable[[Callable[[], None]], Any], tell: int) -> int:
+def _start(action: Callable[[Callable[[], None]], Any], writer: int) -> int:
     """Start the child of a child, whom nobody must wait for; gives its process id."""
     import pickle  # noqa: F401 - for the child: most jobs need none, and nothing is imported after a fork
 
-    hear, number = os.pipe()
+    reader, number = os.pipe()
     first = os.fork()
     if first == 0:
         try:
             second = os.fork()
             if second == 0:
-                _work(action, tell)
+                _work(action, writer)
             os.write(number, str(second).encode())
         finally:
             os._exit(0)
     os.close(number)
     try:
         os.waitpid(first, 0)
-        return int(os.read(hear, 100) or b"0") or _no_process()
+        return int(os.read(reader, 100) or b"0") or _no_process()
     finally:
-        os.close(hear)
+        os.close(reader)
 
 
 def _no_process() -> NoReturn:
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
-def _work(action: Callable[[Callable[[], None]], Any], tell: int) -> NoReturn:
+def _work(action: Callable[[Callable[[], None]], Any], writer: int) -> NoReturn:
     said: Optional[bytes] = None
     try:
         for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(kind, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        _let_go(tell)
-        said = _value_of((True, action(lambda: _write_answer(tell, _ALIVE))))
+        _let_go(writer)
+        said = _value_of((True, action(lambda: _write_answer(writer, _ALIVE))))
     except BaseException as error:
         said = _value_of((False, error))
     finally:
-        _write_answer(tell, said or b"")
+        _write_answer(writer, said or b"")
         os._exit(0)
 
 
@@ -232,9 +232,9 @@ def _value_of(answer: Tuple[bool, Any]) -> bytes:
     return _RESULT + pickle.dumps(answer)
 
 
-def _write_answer(tell: int, what: bytes) -> None:
+def _write_answer(writer: int, what: bytes) -> None:
     while what:
-        what = what[os.write(tell, what) :]
+        what = what[os.write(writer, what) :]
 
 
 def _let_go(kept: int) -> None:

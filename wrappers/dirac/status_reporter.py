@@ -34,13 +34,13 @@ class StatusReporter:
         Raises:
             OSError: no process can be made.
         """
-        hear, self._pipe = os.pipe()
+        reader, self._pipe = os.pipe()
         self._lives, alive = os.pipe()  # nothing is ever written: its end is the signal
         os.set_blocking(self._pipe, False)
         try:
-            self._start(hear, make, period)
+            self._start(reader, make, period)
         finally:
-            os.close(hear)
+            os.close(reader)
             os.close(alive)
 
     def report(self, text: str) -> None:
@@ -58,7 +58,7 @@ class StatusReporter:
         select.select([self._lives], [], [], _LAST_S)
         os.close(self._lives)
 
-    def _start(self, hear: int, make: Callable[[], StatusService], period: float) -> None:
+    def _start(self, reader: int, make: Callable[[], StatusService], period: float) -> None:
         us = os.getpid(), procfs.start_time(os.getpid())
         child = os.fork()
         if child == 0:
@@ -66,7 +66,7 @@ class StatusReporter:
                 if os.fork() == 0:
                     os.close(self._pipe)
                     os.close(self._lives)
-                    _ReporterProcess(hear, make, period, us).live()
+                    _ReporterProcess(reader, make, period, us).live()
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
@@ -75,8 +75,10 @@ class StatusReporter:
 class _ReporterProcess:
     """The process's side."""
 
-    def __init__(self, hear: int, make: Callable[[], StatusService], period: float, wrapper: Process) -> None:
-        self._hear = hear
+    def __init__(
+        self, reader: int, make: Callable[[], StatusService], period: float, wrapper: Process
+    ) -> None:
+        self._reader = reader
         self._make = make
         self._period = period
         self._wrapper = wrapper
@@ -126,9 +128,9 @@ class _ReporterProcess:
 
     def _listen(self, seconds: float) -> None:
         """Wait for words; the last ones count."""
-        if self._over or not select.select([self._hear], [], [], max(0.0, seconds))[0]:
+        if self._over or not select.select([self._reader], [], [], max(0.0, seconds))[0]:
             return
-        piece = os.read(self._hear, 1 << 16)
+        piece = os.read(self._reader, 1 << 16)
         if not piece:
             self._over = True
             return

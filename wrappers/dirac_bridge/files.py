@@ -60,7 +60,7 @@ def stat(name: str) -> Any:
         return None
     found = _files([name]).get(name)
     if found is not None:
-        return _told(found)
+        return _described(found)
     there = _each(_catalogue().isDirectory([name]), "directory").get(name)
     return {"size": 0, "modified": 0.0, "adler32": "", "directory": True} if there else None
 
@@ -73,7 +73,7 @@ def entries(name: str) -> Dict[str, Any]:
     directory = {"size": 0, "modified": 0.0, "adler32": "", "directory": True}
     found = {os.path.basename(one): directory for one in listing.get("SubDirs", {})}
     for one, facts in listing.get("Files", {}).items():
-        found[os.path.basename(one)] = _told(facts.get("MetaData", facts))
+        found[os.path.basename(one)] = _described(facts.get("MetaData", facts))
     return found
 
 
@@ -228,7 +228,7 @@ def _each(result: Any, doing: str) -> Dict[str, Any]:
     return dict(value(result, doing)["Successful"])
 
 
-def _told(facts: Dict[str, Any]) -> Dict[str, Any]:
+def _described(facts: Dict[str, Any]) -> Dict[str, Any]:
     return {
         "size": int(facts["Size"]),
         "modified": _seconds(facts.get("ModificationDate")),

@@ -53,7 +53,7 @@ def start(launch: ToolStart, out: str, err: str, bounds: Bounds) -> Tuple[int, i
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     descriptors = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)]
-    trouble, tell = os.pipe()
+    trouble, writer = os.pipe()
     os.set_blocking(trouble, False)
     try:
         descriptors.append(os.open(out, flags, 0o644))
@@ -62,14 +62,14 @@ def start(launch: ToolStart, out: str, err: str, bounds: Bounds) -> Tuple[int, i
         # with us: only the bare tools of a serving wrapper, which looks after orphans, are started so.
         bare = launch.used.name == "none" and launch.enter is None and bounds == Bounds()
         if bare and execute.SPAWNS:
-            pid = _spawn(launch, descriptors, tell)
+            pid = _spawn(launch, descriptors, writer)
         else:
-            pid = _fork(launch, descriptors, tell, bounds)
+            pid = _fork(launch, descriptors, writer, bounds)
     except OSError:
         os.close(trouble)
         raise
     finally:
-        for descriptor in descriptors + [tell]:
+        for descriptor in descriptors + [writer]:
             os.close(descriptor)
     if launch.enter is None:  # else the runtime sees to this
         _await_execution(trouble)
@@ -84,27 +84,27 @@ def _await_execution(trouble: int) -> None:
     end.poll(_LONGEST_START_MS)
 
 
-def _spawn(launch: ToolStart, descriptors: List[int], tell: int) -> int:
+def _spawn(launch: ToolStart, descriptors: List[int], writer: int) -> int:
     here = os.getcwd()
     os.chdir(str(launch.cwd))
     try:
         return execute.spawn_apart(launch.argv, launch.environment, descriptors)
     except (NotImplementedError, OSError):
         # Before Linux with glibc 2.26 there is no `setsid`; and what cannot be executed is told by `_fork`.
-        return _fork(launch, descriptors, tell, Bounds())
+        return _fork(launch, descriptors, writer, Bounds())
     finally:
         os.chdir(here)
 
 
-def _fork(launch: ToolStart, descriptors: List[int], tell: int, bounds: Bounds) -> int:
+def _fork(launch: ToolStart, descriptors: List[int], writer: int, bounds: Bounds) -> int:
     us = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _become(launch, descriptors, tell, us, bounds)
+        _become(launch, descriptors, writer, us, bounds)
     return pid
 
 
-def _become(launch: ToolStart, descriptors: List[int], tell: int, parent: int, bounds: Bounds) -> NoReturn:
+def _become(launch: ToolStart, descriptors: List[int], writer: int, parent: int, bounds: Bounds) -> NoReturn:
     """In the child: turn into the tool, or tell why not."""
     try:
         os.setsid()
@@ -124,6 +124,6 @@ def _become(launch: ToolStart, descriptors: List[int], tell: int, parent: int, b
         execute.become(launch.argv, launch.environment)
     except BaseException as error:
         cause = causes.of_limit(error) or getattr(error, "cause", "")
-        os.write(tell, f"{cause}\n{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
+        os.write(writer, f"{cause}\n{type(error).__name__}: {error}".encode("utf-8", "replace")[:4000])
     finally:
         os._exit(125)

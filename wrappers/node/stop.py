@@ -19,10 +19,10 @@ class Stop:
     def install(self) -> None:
         """Take over the signals; they may be blocked until now."""
         for number in SIGNALS:
-            signal.signal(number, self._heard)
+            signal.signal(number, self._on_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
-    def _heard(self, number: int, frame: Any) -> None:
+    def _on_signal(self, number: int, frame: Any) -> None:
         self.requested = True
         if self._armed:
             self._armed = False  # once: what cleans up afterwards must not be interrupted again

@@ -53,12 +53,12 @@ def _make_all() -> Tuple[List[IdMap], str]:
 
 def _open(write: Callable[[str], None]) -> int:
     """Open a new user namespace, whose maps must be written from outside; the process that made it ends."""
-    entered, tell = os.pipe()
+    entered, writer = os.pipe()
     hold, leave = os.pipe()
     child = os.fork()
     if child == 0:
-        _make(tell, hold, leave)
-    os.close(tell)
+        _make(writer, hold, leave)
+    os.close(writer)
     os.close(hold)
     try:
         trouble = os.read(entered, 1000).decode()
@@ -72,16 +72,16 @@ def _open(write: Callable[[str], None]) -> int:
         os.waitpid(child, 0)
 
 
-def _make(tell: int, hold: int, leave: int) -> NoReturn:
+def _make(writer: int, hold: int, leave: int) -> NoReturn:
     """In the child: be in a new user namespace until the parent lets go."""
     os.close(leave)
     try:
         namespaces.unshare(namespaces.CLONE_NEWUSER)
         prctl.allow_inspection()
-        os.close(tell)  # the parent reads nothing: all is well
+        os.close(writer)  # the parent reads nothing: all is well
         os.read(hold, 1)
     except OSError as error:
-        os.write(tell, str(error).encode())
+        os.write(writer, str(error).encode())
     finally:
         os._exit(0)
 

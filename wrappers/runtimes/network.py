@@ -137,7 +137,7 @@ def _hint_of_device() -> str:
 
 def _connect(user: int, namespace: int) -> Network:
     """Connect a namespace to the outside."""
-    hear, ready = os.pipe()
+    reader, ready = os.pipe()
     alive, hold = os.pipe()
     words = [
         PROGRAM,
@@ -166,7 +166,7 @@ def _connect(user: int, namespace: int) -> Network:
     os.close(alive)
 
     network = Network(namespace, process, hold)
-    with open(hear, "rb", buffering=0) as answer:
+    with open(reader, "rb", buffering=0) as answer:
         if answer.read(1) != b"1":
             said = process.stderr.read().decode("utf-8", "replace") if process.stderr is not None else ""
             process.kill()

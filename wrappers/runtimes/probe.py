@@ -18,19 +18,19 @@ def once(question: Tuple[object, ...], action: Callable[[], None]) -> str:
 
 
 def _attempt(action: Callable[[], None]) -> str:
-    hear, tell = os.pipe()
+    reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(hear)
+        os.close(reader)
         try:
             action()  # may fork in its turn: whoever returns or fails ends here
             os._exit(0)
         except BaseException as error:
-            os.write(tell, str(error).encode("utf-8", "replace")[:4000] or b"failed")
+            os.write(writer, str(error).encode("utf-8", "replace")[:4000] or b"failed")
         finally:
             os._exit(1)
-    os.close(tell)
-    with os.fdopen(hear, "rb", buffering=0) as stream:
+    os.close(writer)
+    with os.fdopen(reader, "rb", buffering=0) as stream:
         said = _all(stream, child).decode("utf-8", "replace")
     status = os.waitpid(child, 0)[1]
     if status == 0:

@@ -54,14 +54,14 @@ def enter(
         namespaces.join(network, namespaces.CLONE_NEWNET)
     namespaces.unshare(flags | namespaces.CLONE_NEWPID)
     alive, hold = os.pipe()  # ends when the relay dies
-    status, tell = os.pipe()  # the tool's wait status
+    status, writer = os.pipe()  # the tool's wait status
     namespaces.die_with_parent(signal.SIGKILL)  # again: a change of credentials has cleared it
     if os.getppid() != parent:
         os._exit(125)
     init = os.fork()
     if init:
         os.close(alive)
-        os.close(tell)
+        os.close(writer)
         _relay(init, status)
     os.close(status)
     os.close(hold)
@@ -70,7 +70,7 @@ def enter(
     namespaces.new_keyring()
     make_world()
     ignore_signals()
-    _collect(start(), tell, at_end)
+    _collect(start(), writer, at_end)
 
 
 def _check_parent(alive: int) -> None:
@@ -94,12 +94,12 @@ def _relay(init: int, status: int) -> NoReturn:
     end_like(None, os.WEXITSTATUS(ended))
 
 
-def _collect(tool: int, tell: int, at_end: Optional[Callable[[], None]]) -> NoReturn:
+def _collect(tool: int, writer: int, at_end: Optional[Callable[[], None]]) -> NoReturn:
     """Process 1: wait for orphans too, until the tool itself ends."""
     pid = status = 0
     while pid != tool:
         pid, status = os.waitpid(-1, 0)
-    os.write(tell, _STATUS.pack(status))
+    os.write(writer, _STATUS.pack(status))
     try:
         if at_end is not None:
             _end_the_others()

@@ -7,6 +7,7 @@ the setting `images` names, or below /cvmfs: a descriptor must not choose among 
 import json
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterator, Optional, TypeVar
 
@@ -23,12 +24,13 @@ T = TypeVar("T")
 
 def find(image: wire.Image, node: wire.Node) -> Optional[Path]:
     """Find the first that is there."""
-    return next((path for path in _places(image, node) if _answer(path, path.exists, False)), None)
+    return next((path for path in _candidates(image, node) if _answer(path, path.exists, False)), None)
 
 
 def find_tree(image: wire.Image, node: wire.Node) -> Optional[Path]:
     """Find the first that is an unpacked image."""
-    return next((path for path in _places(image, node) if _answer(path, lambda: _is_tree(path), False)), None)  # noqa: B023
+    found = (path for path in _candidates(image, node) if _answer(path, partial(_is_tree, path), False))
+    return next(found, None)
 
 
 def warning(path: Path, image: wire.Image) -> str:
@@ -63,7 +65,7 @@ def _is_tree(path: Path) -> bool:
     return any((path / sign).is_dir() for sign in _SIGNS)
 
 
-def _places(image: wire.Image, node: wire.Node) -> Iterator[Path]:
+def _candidates(image: wire.Image, node: wire.Node) -> Iterator[Path]:
     images = Path(os.path.normpath(node.images)) if node.images else None
     if image.path:
         wanted = Path(os.path.normpath(os.path.join(str(images or ""), image.path)))

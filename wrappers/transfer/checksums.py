@@ -53,7 +53,7 @@ class BackgroundHasher(Hasher):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._settle()
+        self._wait_for_all()
 
     def update(self, piece: bytes) -> None:
         """Take the next piece."""
@@ -68,10 +68,10 @@ class BackgroundHasher(Hasher):
 
     def results(self) -> Dict[str, str]:
         """Algorithm -> hexadecimal, of all that was taken so far."""
-        self._settle()
+        self._wait_for_all()
         return super().results()
 
-    def _settle(self) -> None:
+    def _wait_for_all(self) -> None:
         if self._thread is not None:
             self._pieces.put(None)
             self._thread.join()

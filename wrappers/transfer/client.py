@@ -72,7 +72,7 @@ class HttpClient:
         with self._lock:
             self._silent.add(origin_of(normal(url)))
 
-    def tells_no_checksum(self, url: str) -> bool:
+    def gives_no_checksum(self, url: str) -> bool:
         """Say whether that is known of the server."""
         return origin_of(normal(url)) in self._silent
 

@@ -57,7 +57,7 @@ class WebdavUploader:
 
     def _verify(self, url: str, source: Source, access: Access) -> str:
         small = source.size <= self._most
-        if small and self._client.tells_no_checksum(url):
+        if small and self._client.gives_no_checksum(url):
             return self._read_back(url, source, access)
         with self._client.request("HEAD", url, dict(digest.ASK), access=access) as answer:
             status, headers, size = answer.status, answer.headers, answer.length

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from engine.api.carmin.caller import Caller
-from engine.api.carmin.models import ExternalKey, ExternalKeyTold, ExternalPlatform
+from engine.api.carmin.models import ExternalKey, ExternalKeyModel, ExternalPlatform
 from engine.app.data.platforms import PlatformKeys, default_root
 from engine.settings.tree import Settings
 
@@ -32,11 +32,11 @@ def account_routes(settings: Settings) -> APIRouter:
             for name, section in settings.storages.items()
         ]
 
-    @router.get("/user/externalKeys", response_model=list[ExternalKeyTold])
-    def keys(caller: Caller) -> list[ExternalKeyTold]:
+    @router.get("/user/externalKeys", response_model=list[ExternalKeyModel])
+    def keys(caller: Caller) -> list[ExternalKeyModel]:
         """Return for which platforms there are keys; never the keys."""
         return [
-            ExternalKeyTold(storageIdentifier=one.platform, userEmail="", apiKey=None)
+            ExternalKeyModel(storageIdentifier=one.platform, userEmail="", apiKey=None)
             for one in keys_of(caller.id).all()
         ]
 

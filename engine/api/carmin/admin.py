@@ -64,7 +64,7 @@ def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) 
     """`/admin/pipelines...`. `publishing` does things in the name of an account."""
     router = APIRouter(prefix="/admin", tags=[TAG])
 
-    def told(one: Pipeline, warnings: list[str] | None = None) -> PublishedPipeline:
+    def model(one: Pipeline, warnings: list[str] | None = None) -> PublishedPipeline:
         return PublishedPipeline(
             identifier=one.identifier,
             descriptor=one.descriptor_sha256,
@@ -76,7 +76,7 @@ def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) 
     @router.get("/pipelines", response_model=list[PublishedPipeline])
     def every(caller: Administrator) -> list[PublishedPipeline]:
         """Every pipeline that is offered, and to whom."""
-        return [told(one) for one in pipelines.all()]
+        return [model(one) for one in pipelines.all()]
 
     @router.post("/pipelines", response_model=PublishedPipeline, status_code=201)
     def add(wanted: NewPipeline, caller: Administrator) -> PublishedPipeline:
@@ -84,7 +84,7 @@ def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) 
         made, found = publishing(caller.id).add_document(
             wanted.descriptor, wanted.groups, identifier=wanted.identifier, replace=wanted.replace
         )
-        return told(made, [f"{one.where}: {one.message}" for one in found])
+        return model(made, [f"{one.where}: {one.message}" for one in found])
 
     @router.put("/pipelines/{identifier:path}", response_model=PublishedPipeline)
     def change(identifier: str, wanted: PipelineChange, caller: Administrator) -> PublishedPipeline:
@@ -94,7 +94,7 @@ def admin_routes(pipelines: Pipelines, publishing: Callable[[str], Publishing]) 
         if wanted.trusted is not None:
             changed = mine.trust(identifier, trusted=wanted.trusted)
         assert changed is not None  # noqa: S101 - the model has seen to it
-        return told(changed)
+        return model(changed)
 
     @router.delete("/pipelines/{identifier:path}", status_code=204)
     def withdraw(identifier: str, caller: Administrator) -> Response:

@@ -99,7 +99,7 @@ class NewName(_Document):
     name: Name
 
 
-class KeyTold(_Document):
+class KeyModel(_Document):
     """The record of a key, without the key."""
 
     name: str
@@ -152,11 +152,11 @@ def user_routes(
             end_all(changed.id, caller.id)
         return AccountModel.model_validate(changed)
 
-    @router.get("/{name}/keys", response_model=list[KeyTold])
-    def keys(name: str, caller: Administrator) -> list[KeyTold]:
+    @router.get("/{name}/keys", response_model=list[KeyModel])
+    def keys(name: str, caller: Administrator) -> list[KeyModel]:
         """Return which API keys an account has; never the keys."""
         found = administration(caller.id).user_keys(name)
-        return [KeyTold(name=one.name, made=iso(one.created_at)) for one in found]
+        return [KeyModel(name=one.name, made=iso(one.created_at)) for one in found]
 
     @router.post("/{name}/keys", response_model=MadeKey, status_code=201)
     def new_key(name: str, wanted: NewName, caller: Administrator) -> MadeKey:

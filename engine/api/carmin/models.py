@@ -192,7 +192,7 @@ class ExternalKey(BaseModel):
     apiKey: str = Field(max_length=4096)
 
 
-class ExternalKeyTold(BaseModel):
+class ExternalKeyModel(BaseModel):
     """The record of a key for a storage, without the key."""
 
     storageIdentifier: str

@@ -83,10 +83,10 @@ class StorageTree:
         found = self._file(path)
         known = self._sums.of(path, found)
         if known is None:
-            settled = is_stable(found, self._clock.now())
+            stable = is_stable(found, self._clock.now())
             with as_os_errors():
                 known = self._storage.checksum(self._url(path), "md5")
-            if settled:
+            if stable:
                 self._sums.store(path, found, known)
         return known
 

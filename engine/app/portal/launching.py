@@ -134,7 +134,7 @@ class Launcher:
                 raise
             except BadRequest as error:
                 raise self._refused(account, error) from None
-        return jobs, _told(planned.warnings)
+        return jobs, _warning_texts(planned.warnings)
 
     @contextmanager
     def _detached(
@@ -254,7 +254,7 @@ class Launcher:
             raise
         except BadRequest as error:
             raise self._refused(account, error) from None
-        warnings = _told(planned.warnings)
+        warnings = _warning_texts(planned.warnings)
         if new:
             if copies:
                 app.pause(begun + _APART_S - app.now())
@@ -355,7 +355,7 @@ class Launcher:
         return CarminError(Code.BAD_INPUT, text)
 
 
-def _told(warnings: Sequence[str]) -> list[str]:
+def _warning_texts(warnings: Sequence[str]) -> list[str]:
     return [shown_message(line, lambda url: None) for line in warnings]
 
 

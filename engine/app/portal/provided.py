@@ -18,7 +18,7 @@ from engine.store.audit import AuditRecord
 from engine.store.database import Database
 
 log = logging.getLogger("engine.portal")
-JOIN, LEAVE, TOLD = "group.join", "group.leave", "provider"
+JOIN, LEAVE, PROVIDER = "group.join", "group.leave", "provider"
 
 
 class ProvidedGroups:
@@ -94,7 +94,7 @@ class ProvidedGroups:
         }
 
     def _records(self, action: str, id_: str, groups: set[str]) -> list[AuditRecord]:
-        return [self._trail.entry(id_, action, TOLD, data=(id_, group)) for group in sorted(groups)]
+        return [self._trail.entry(id_, action, PROVIDER, data=(id_, group)) for group in sorted(groups)]
 
     def _doubt(self, section: IssuerSection, wrong: str) -> None:
         """Tell once what is wrong with a claim, without what is in it."""
