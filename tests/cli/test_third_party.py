@@ -258,7 +258,9 @@ def shared(tmp_path: Path) -> Iterator[dict[str, str]]:
 def test_a_storage_of_another_package_feeds_jobs_and_has_their_results_by_urls_that_it_presigns(
     tmp_path: Path, shared: dict[str, str]
 ) -> None:
-    with desk_in(tmp_path, environment=shared) as desk:
+    config = {"ENGINE_CONFIG": "engine.yaml", "PYTHONPATH": f"{shared['PYTHONPATH']}:{examples()}"}
+    with desk_in(tmp_path, environment={**shared, **config}) as desk:
+        desk.write("engine.yaml", f"backends:\n  here: {{kind: processes, top: {tmp_path}/top}}\n")
         desk.ok("data", "put", desk.write("a.txt", "A"), "shared:///in/a.txt")
         tool = desk.tool("cat [A] > out.txt", {"a": "File"}, {"out": "out.txt"})
         asked = (tool, desk.write("i.json", {"a": "shared:///in/a.txt"}), *NONE, "--store", "shared:///out")
@@ -266,8 +268,10 @@ def test_a_storage_of_another_package_feeds_jobs_and_has_their_results_by_urls_t
         words = "shared: URLs are presigned by the engine: api.public_url is not set"
         assert (told.code, told.lines[0].endswith(words)) == (2, True)
         with serving(desk) as served:
-            done = desk.submit(*asked, variables=served.variables)
+            for variables in (served.variables, {**served.variables, "ENGINE_BACKEND": "here"}):
+                done = desk.submit(*asked, variables=variables)
             [product] = desk.ok("results", done.id, "--json", variables=served.variables).values
+            assert desk.ok("status", done.id, "--json", variables=variables).value["backend"] == "here"
             assert product["url"] == f"shared:///out/{done.id}/outputs/out.txt"
             assert (tmp_path / "files" / "out" / done.id / "outputs/out.txt").read_text() == "A"
         texts = [path for path in done.results.rglob("*") if path.is_file()]
