@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tests.runtimes.worker import Worker
 from tests.services.debian import require
 from tests.services.registry import Registry
 
 
-def use_podman(account: Worker, registry: Registry) -> None:
+@contextmanager
+def podman_for(account: Worker, registry: Registry) -> Iterator[None]:
     """Let podman, run by this account, keep its images in the account's directory and trust the registry."""
-    require("podman")
+    program = require("podman")
     settings = account.directory / ".config" / "containers"
     settings.mkdir(parents=True, exist_ok=True)
     place = account.directory / "podman"
@@ -20,3 +25,8 @@ def use_podman(account: Worker, registry: Registry) -> None:
         f'[[registry]]\nlocation = "{registry.host}"\ninsecure = true\n'
     )
     account.give(account.directory / ".config")
+    try:
+        yield
+    finally:  # ends the process that keeps the account's user namespace for the next call
+        command = ["env", f"HOME={account.directory}", program, "system", "migrate"]
+        subprocess.run(account.command(command), cwd="/", check=True)

@@ -6,14 +6,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.runtimes.conftest import USERS
-from tests.runtimes.podman import use_podman
+from tests.runtimes.podman import podman_for
 from tests.runtimes.worker import Result, Worker
 from tests.services.registry import Registry
 from wrappers import wire
@@ -39,11 +39,18 @@ def runtime(case: tuple[str, str]) -> str:
     return case[0]
 
 
+@pytest.fixture(scope="module")
+def with_podman(workers: dict[str, Worker], registry: Registry) -> Iterator[Worker]:
+    """The ordinary user, with podman set up."""
+    with podman_for(workers["nobody"], registry):
+        yield workers["nobody"]
+
+
 @pytest.fixture
-def account(case: tuple[str, str], workers: dict[str, Worker], registry: Registry) -> Worker:
-    if case[0] == "podman":
-        use_podman(workers[case[1]], registry)
-    return workers[case[1]]
+def account(case: tuple[str, str], workers: dict[str, Worker], request: pytest.FixtureRequest) -> Worker:
+    found = request.getfixturevalue("with_podman") if case[0] == "podman" else workers[case[1]]
+    assert isinstance(found, Worker)
+    return found
 
 
 @pytest.fixture
