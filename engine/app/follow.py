@@ -62,10 +62,13 @@ class Driver:
 
         May be interrupted anywhere and called again: whatever is half done is found in the rows.
         """
+        said = ""
         try:
             while True:
                 wait = self.round()
                 view = self._app.status(id_, self.alert)
+                if self._lease is None and view.trouble not in ("", said):  # ours are said when we meet them
+                    log.warning("%s", said := view.trouble)
                 watch(view)
                 if view.over and not self._copying(id_):
                     return view

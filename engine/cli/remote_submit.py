@@ -219,6 +219,7 @@ def _location(asked: SubmitRequest, place: str) -> str:
 
 
 def _options(asked: SubmitRequest) -> Mapping[str, Any]:
+    """Give the options as the daemon takes them."""
     options = {
         "runtimes": list(asked.runtimes),
         "cores": asked.cores,

@@ -87,7 +87,7 @@ def remember(known: Iterable[SiteOutcome], new: SiteOutcome) -> list[SiteOutcome
 
 def rest(old: SiteRest, here: Sequence[SiteOutcome], others: Sequence[SiteOutcome]) -> SiteRest:
     """Decide whether a site rests, once the last of the outcomes `here` is known; `others` are those of the
-    other sites of its grid.
+    other sites of its grid. While it rests, nothing makes the rest longer, not even failures of more users.
     """
     if not at_fault(here, others):
         return SiteRest()

@@ -20,7 +20,7 @@ from engine.reconcile.observe import observe
 from engine.reconcile.register import Registrar
 from engine.reconcile.replication import Replicator
 from engine.reconcile.submit import start_ready, submit_due
-from engine.store import alerts, outbox
+from engine.store import alerts, executions, outbox
 from engine.store.database import Database
 from engine.store.lease import Lease
 
@@ -32,6 +32,9 @@ COPY_INTERVAL_S = 0.1
 
 RENEWAL_INTERVAL_S = 10.0
 """Seconds between two looks for a renewed credential: they cost the back-end nothing."""
+
+MISSING_INTERVAL_S = 10.0
+"""Seconds between two looks for executions whose back-end this engine does not have."""
 
 LONGEST_WAIT_S = 1.0
 """Seconds between two rounds when no back-end is to be asked: what users want is still done."""
@@ -81,6 +84,7 @@ class Reconciler:
         """Back-end -> when it was last asked how its jobs are."""
         self._fences: dict[str, int] = {}
         """Back-end -> under which fencing number it was taken over."""
+        self._looked_for_missing = float("-inf")
         self._noted: dict[str, str] = {}
         """Back-end -> the trouble that the database knows; "" is none."""
         self.trouble: dict[str, str] = {}
@@ -99,6 +103,7 @@ class Reconciler:
             if self._clock.now() < until:
                 continue
             changed = self._visit(lease, backend) or changed
+        self._note_missing(lease)
         changed = self._replicator.tick(lease) or changed
         if self._registrar is not None:
             changed = self._registrar.tick(lease) or changed
@@ -148,6 +153,24 @@ class Reconciler:
         self.trouble.pop(backend.name, None)
         self._note(context, "")
         return changed
+
+    def _note_missing(self, lease: Lease) -> None:
+        """Have those who wait at other back-ends know that this engine does not visit them."""
+        now = self._clock.now()
+        if 0 <= now - self._looked_for_missing < MISSING_INTERVAL_S:
+            return
+        self._looked_for_missing = now
+        with self._db.read() as connection:
+            missing = executions.backends_waited_for(connection, self._backends)
+        words = (
+            "the engine at work has no such back-end in its settings; it goes on once it has, or has ended"
+        )
+        if new := [name for name in missing if self._noted.get(name) != words]:
+            context = self._context(lease=lease, backend=next(iter(self._backends.values())))
+            with context.write() as connection:
+                for name in new:
+                    alerts.note(connection, name, words, now=now)
+            self._noted.update(dict.fromkeys(new, words))
 
     def _note(self, context: TickContext, words: str) -> None:
         """Have everybody know that the back-end is in trouble, or is not any more."""

@@ -150,6 +150,12 @@ def in_state(
     return [_from_row(row) for row in connection.execute(query)]
 
 
+def backends_waited_for(connection: Connection, known: Collection[str]) -> list[str]:
+    """Name the back-ends of executions that have not ended, but for the known ones."""
+    query = sa.select(execution.c.backend).distinct().where(execution.c.state.not_in(FINAL))
+    return sorted(connection.execute(query.where(execution.c.backend.not_in(known))).scalars())
+
+
 def to_cancel(connection: Connection, backend: str) -> list[ExecutionId]:
     """Active executions that the user wants to end."""
     query = sa.select(execution.c.id).where(

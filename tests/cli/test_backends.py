@@ -38,6 +38,27 @@ def test_a_back_end_that_no_setting_names_is_refused_with_those_there_are(desk: 
     assert (told.code, told.lines) == (2, ["engine: no back-end egi", "engine: there is local"])
 
 
+def test_a_submit_to_a_back_end_that_the_daemon_lacks_says_so_and_goes_on_after_the_daemon(
+    desk: Desk,
+) -> None:
+    desk.write("engine.yaml", "backends:\n  small: {kind: local, slots: 1}\n")
+    desk.ok("list")
+    daemon = desk.start("serve", "--no-http")
+    until(lambda: desk.rows("lease"))
+    tool, invocation = desk.tool("true"), desk.write("i.json", {})
+    waiting = desk.start("--config", "engine.yaml", "submit", tool, invocation, *BARE, "--backend", "small")
+    lacks = "the engine at work has no such back-end in its settings"
+    until(lambda: [one for one in desk.ok("list", "--json").values if lacks in told_of(desk, one["id"])])
+    daemon.terminate()
+    daemon.communicate()
+    assert lacks in (err := waiting.communicate()[1]), err
+    assert waiting.returncode == 0, err
+
+
+def told_of(desk: Desk, id_: str) -> str:
+    return desk.ok("--config", "engine.yaml", "status", id_).out
+
+
 def test_an_execution_whose_back_end_has_gone_from_the_settings_waits_and_says_so(desk: Desk) -> None:
     desk.write("engine.yaml", "backends:\n  small: {kind: local, slots: 1}\n")
     words = ("--config", "engine.yaml")
