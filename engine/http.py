@@ -65,7 +65,7 @@ def request(
     """
     body = urlencode(form).encode("ascii") if form is not None else data
     handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
-    handlers += [] if redirects else [_NoRedirects()]
+    handlers.append(_WebRedirects() if redirects else _NoRedirects())
     handlers += [urllib.request.ProxyHandler({})] if direct else []
     until = time.monotonic() + within
     try:
@@ -98,6 +98,13 @@ def _whole(reply: Any, until: float, largest: int) -> bytes:
         if time.monotonic() > until:
             raise NoHttpAnswer("its answer does not end")
     return bytes(found)
+
+
+class _WebRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *given: Any) -> urllib.request.Request | None:
+        """Follow it, unless it leads to something else than HTTP: then it is the answer."""
+        following = super().redirect_request(*given)
+        return following if following is not None and following.type in ("http", "https") else None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

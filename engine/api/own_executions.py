@@ -8,9 +8,11 @@ from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, TypeAdapter, ValidationError
 
 from engine.api.carmin.caller import Caller
+from engine.api.long_work import LongWork
 from engine.app.application import CHECKED
 from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.executor_settings import ExecutorSettings
@@ -26,6 +28,10 @@ from engine.usecases import CheckedView, ExecutionView, JobHistory, JobView, Pro
 
 LISTED, LIMIT = 100, 500
 """Executions, and jobs or results, of one page at most."""
+JOBS = 100_000
+"""Jobs of one request at most, and files that would be uploaded: reading more would hold up others."""
+_THREADS = 8
+"""For each kind of work that may take long."""
 PLANNED = 10_000
 """Jobs that a plan shows at most."""
 _LARGEST = 2**31 - 1
@@ -69,7 +75,8 @@ class NewOwnExecution(BaseModel):
     pipeline: str = Field(default="", max_length=1000)
     descriptor: dict[str, Any] | None = None
     values: dict[str, Any] = Field(default_factory=dict)
-    jobs: list[NewGivenJob] | None = Field(default=None, min_length=1, max_length=1_000_000)
+    jobs: Annotated[list[NewGivenJob] | None, SkipValidation] = None
+    """Looked at apart (`_given_jobs`): there may be many."""
     options: OptionsModel = Field(default_factory=OptionsModel)
     title: str = Field(max_length=1000)
     results: str = Field(default="", max_length=10_000)
@@ -79,7 +86,7 @@ class NewOwnExecution(BaseModel):
 class NewPlan(NewOwnExecution):
     """A request for a plan: the same fields, and nothing is run."""
 
-    coming: list[str] = Field(default_factory=list, max_length=1_000_000)
+    coming: list[str] = Field(default_factory=list, max_length=JOBS, fail_fast=True)
     """Files of the virtual tree that would be uploaded first."""
 
 
@@ -163,13 +170,24 @@ class Count(BaseModel):
     jobs: int
 
 
+_JOBS = TypeAdapter(Annotated[list[NewGivenJob], Field(min_length=1, max_length=JOBS, fail_fast=True)])
+
+
+def _given_jobs(jobs: Any) -> list[GivenJob]:
+    try:
+        return [GivenJob(**dict(one)) for one in _JOBS.validate_python(jobs)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RequestValidationError([{**first, "loc": ("body", "jobs", *first["loc"])}]) from None
+
+
 def _asked(
     launcher: Launcher, caller: Account, wanted: NewOwnExecution, *, address: str = ""
 ) -> LaunchRequest:
     descriptor, pipeline = wanted.descriptor, wanted.pipeline
     if descriptor is not None and (published := launcher.descriptors.published_as(caller, descriptor)):
         descriptor, pipeline = None, published
-    jobs = None if wanted.jobs is None else [GivenJob(**dict(one)) for one in wanted.jobs]
+    jobs = None if wanted.jobs is None else _given_jobs(wanted.jobs)
     return LaunchRequest(
         name=wanted.title,
         pipeline=pipeline,
@@ -186,6 +204,9 @@ def _asked(
 def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
     """Make the routes `/engine/executions...`."""
     router = APIRouter(prefix="/engine", tags=["the engine's own"])
+    submits = LongWork("submits", threads=_THREADS, each=_THREADS // 2)
+    plans = LongWork("plans", threads=_THREADS, each=2)
+    checks = LongWork("checks of results", threads=_THREADS, each=1)
 
     @router.get("/executions", response_model=list[ExecutionView])
     def newest(
@@ -203,22 +224,31 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
         return DescriptorView(descriptor=dict(launcher.descriptors.data(caller, pipeline)))
 
     @router.post("/executions", response_model=SubmittedView)
-    def create(wanted: NewOwnExecution, caller: Caller, request: Request) -> SubmittedView:
+    async def create(wanted: NewOwnExecution, caller: Caller, request: Request) -> SubmittedView:
         """Start an execution. Twice with one key is once. A descriptor that is published here is launched as
         that pipeline.
         """
         address = request.client.host if request.client else ""
-        made = launcher.submit(caller, _asked(launcher, caller, wanted, address=address))
-        execution = shown.of(caller, made.launch)
-        return SubmittedView(execution=execution, new=made.new, warnings=list(made.warnings))
+
+        def submitted() -> SubmittedView:
+            made = launcher.submit(caller, _asked(launcher, caller, wanted, address=address))
+            execution = shown.of(caller, made.launch)
+            return SubmittedView(execution=execution, new=made.new, warnings=list(made.warnings))
+
+        return await submits.do(caller.id, submitted)
 
     @router.post("/plan", response_model=PlannedJobs)
-    def plan(wanted: NewPlan, caller: Caller) -> PlannedJobs:
+    async def plan(wanted: NewPlan, caller: Caller) -> Response:
         """Show each job as it would run; nothing is started."""
-        asked = _asked(launcher, caller, wanted)
-        most = ExecutorSettings(jobs=PLANNED)
-        jobs, warnings = launcher.plan(caller, replace(asked, coming=wanted.coming, settings=most))
-        return PlannedJobs(jobs=[dict(one) for one in jobs], warnings=list(warnings))
+
+        def planned() -> Response:
+            asked = _asked(launcher, caller, wanted)
+            most = ExecutorSettings(jobs=PLANNED)
+            jobs, warnings = launcher.plan(caller, replace(asked, coming=wanted.coming, settings=most))
+            made = PlannedJobs(jobs=[dict(one) for one in jobs], warnings=list(warnings))
+            return Response(made.model_dump_json(), media_type="application/json")
+
+        return await plans.do(caller.id, planned)
 
     @router.get("/executions/{id_}", response_model=ExecutionView)
     def status(id_: str, caller: Caller) -> ExecutionView:
@@ -281,11 +311,15 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
         return ProductViews(items=some, next=following)
 
     @router.post("/executions/{id_}/check", response_model=CheckedViews)
-    def check(id_: str, caller: Caller, wanted: CheckRequest | None = None) -> CheckedViews:
+    async def check(id_: str, caller: Caller, wanted: CheckRequest | None = None) -> CheckedViews:
         """Look whether a page of its results are where they were put; what has a copy is mended from it."""
-        wanted = wanted or CheckRequest()
-        some, following = shown.check(caller, id_, deep=wanted.deep, after=wanted.after, limit=wanted.limit)
-        return CheckedViews(items=some, next=following)
+        page = wanted or CheckRequest()
+
+        def checked() -> CheckedViews:
+            some, following = shown.check(caller, id_, deep=page.deep, after=page.after, limit=page.limit)
+            return CheckedViews(items=some, next=following)
+
+        return await checks.do(caller.id, checked)
 
     @router.post("/executions/{id_}/cancel", response_model=Asked)
     def cancel(id_: str, caller: Caller) -> Asked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from engine.app.data.destinations import destinations_of
 from engine.app.data.uploads import ResultUploader, size_of, weight
-from engine.app.planner import Plan, PlannedJob, planned_jobs, results_of, validator
+from engine.app.planner import Plan, planned_jobs, results_of, validator
 from engine.app.repeated import asks_the_same
 from engine.clock import Clock
 from engine.domain.execution import ExecutionState, Intent
@@ -22,6 +22,8 @@ from engine.settings.tree import Settings
 from engine.store import descriptors, executions, jobs, plans, sources
 from engine.store.database import Database
 from engine.store.executions import Execution
+from engine.store.jobs import NewJob
+from engine.store.sources import ExecutionSource
 from wrappers.containers.tree import remove
 
 PAGE = 1000
@@ -132,9 +134,9 @@ class Submissions:
         return new
 
     def _write_jobs(self, new: Execution, planned: Plan) -> int:
-        page, count = list[PlannedJob](), 0
+        page, count = list[tuple[NewJob, Sequence[ExecutionSource]]](), 0
         for job in planned_jobs(planned):
-            page.append(job)
+            page.append((job.new, job.sources))  # not its command line, which may be long
             if len(page) >= PAGE:
                 count += self._write_page(new, page)
         count += self._write_page(new, page)
@@ -142,11 +144,11 @@ class Submissions:
             raise BadRequest("there is no job to run: the invocations are empty")
         return count
 
-    def _write_page(self, new: Execution, page: list[PlannedJob]) -> int:
+    def _write_page(self, new: Execution, page: list[tuple[NewJob, Sequence[ExecutionSource]]]) -> int:
         with self._db.write() as connection:
             plans.touch(connection, new.id, now=self._clock.now())
-            jobs.add(connection, new.id, [job.new for job in page], now=self._clock.now())
-            sources.add(connection, new.id, [source for job in page for source in job.sources])
+            jobs.add(connection, new.id, [job for job, _ in page], now=self._clock.now())
+            sources.add(connection, new.id, [source for _, files in page for source in files])
         written = len(page)
         page.clear()
         return written

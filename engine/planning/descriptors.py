@@ -15,7 +15,7 @@ from engine.planning import zenodo
 from engine.planning.dialects import standard
 from engine.planning.documents import printable, read_json
 
-_ZENODO = re.compile(r"(?:https?://doi\.org/|doi:)?(?:10\.5281/)?zenodo\.(\d+)", re.IGNORECASE)
+_ZENODO = re.compile(r"(?:https?://doi\.org/|doi:)?(?:10\.5281/)?zenodo\.([0-9]{1,12})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,12 @@ def expiry_of_proxy(pem: str) -> float:
 def expiry_of_token(token: str) -> float:
     """Return the `exp` of a JWT, in seconds since 1970; infinite for a token that is no JWT, or has none."""
     end = claims(token).get("exp")
-    return float(end) if isinstance(end, int | float) and not isinstance(end, bool) else float("inf")
+    if isinstance(end, bool) or not isinstance(end, int | float):
+        return float("inf")
+    try:
+        return float(end)
+    except OverflowError:  # an integer of hundreds of digits
+        return float("inf")
 
 
 def _not_after(der: bytes) -> float:

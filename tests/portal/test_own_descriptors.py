@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -101,3 +102,33 @@ def test_no_container_is_no_choice_for_a_descriptor_of_ones_own(house: House, tm
     bare = {key: value for key, value in own("x").items() if key != "container-image"}
     wanted = {"name": "own", "descriptor": bare, "inputValues": {"word": "x"}}
     assert house.ask("POST", "/executions", wanted).code == 2002
+
+
+def test_what_could_use_up_what_others_need_is_refused_before_it_is_made(
+    house: House, busybox_image: str
+) -> None:
+    asked = {"title": "many", "descriptor": own(busybox_image)}
+    many = house.ask("POST", "/engine/executions", {**asked, "jobs": [{}] * 100_001})
+    assert (many.status, "100000" in many.json["errorMessage"]) == (400, True), many
+    wrong = house.ask("POST", "/engine/plan", {**asked, "jobs": [0] * 50_000})
+    assert (wrong.status, wrong.code) == (400, 8009), wrong
+    long = {**own(busybox_image), "command-line": "echo [WORD] [WORD] [WORD] [WORD] > out.txt"}
+    words = {"word": ["x" * 4_000 + str(n) for n in range(1_100)]}
+    large = house.ask("POST", "/engine/plan", {**asked, "descriptor": long, "values": words})
+    assert (large.status, "16 MB" in large.json["errorMessage"]) == (400, True), large
+
+
+def test_keys_for_vip_that_are_wrong_are_the_descriptors_fault_for_given_jobs_too(
+    house: House, busybox_image: str
+) -> None:
+    wrong = {**own(busybox_image), "custom": {"vip:overriddenInputs": {"word": ["x"]}}}
+    asked = {"title": "wrong", "descriptor": wrong, "jobs": [{"values": {"word": "x"}}]}
+    for path in ("/engine/plan", "/engine/executions"):
+        answer = house.ask("POST", path, asked)
+        assert (answer.status, answer.code) == (400, 2002), answer
+
+
+def test_a_number_at_zenodo_that_is_none_is_refused(house: House) -> None:
+    for digits in ("1" * 300, "\u0661"):
+        answer = house.ask("GET", f"/engine/descriptor?pipeline=zenodo.{quote(digits)}")
+        assert answer.status == 400, answer

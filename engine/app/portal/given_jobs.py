@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.app.portal import values
-from engine.app.portal.carmin import CarminError
+from engine.app.portal.carmin import CarminError, Code
 from engine.domain.tool import Tool
 from engine.planning import Point
 from engine.planning.points import REPEAT
-from engine.planning.vip_keys import copied_inputs
+from engine.planning.vip_keys import copied_inputs, key_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,10 @@ def points_of(tool: Tool, jobs: Iterable[GivenJob]) -> list[Point]:
     """Make the points of an execution.
 
     Raises:
-        CarminError: a value of one cannot be one.
+        CarminError: a value of one cannot be one, or the descriptor's keys for VIP are wrong.
     """
+    if wrong := key_problems(tool):
+        raise CarminError(Code.WRONG_DESCRIPTOR, wrong[0])
     return [_point(tool, number, job) for number, job in enumerate(jobs)]
 
 

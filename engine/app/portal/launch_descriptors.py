@@ -82,5 +82,7 @@ class LaunchDescriptors:
             descriptor = find()
             self._trials.check(account.id, descriptor.data)
             return descriptor, compile_tool(descriptor)
+        except CarminError:
+            raise
         except BadRequest as error:
             raise CarminError(Code.WRONG_DESCRIPTOR, error.message) from None

@@ -47,6 +47,8 @@ from engine.store.executions import Execution
 from engine.store.launches import Launch
 
 DEFAULT_LOCATION = "/vip/Home"
+LARGEST_PLAN = 16 << 20
+"""Characters of a plan that is shown: each job has its command line, which may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Launcher:
             Unavailable: a service that is needed does not answer.
         """
         with self._detached(account, wanted) as (wanted, id_):
-            self._check_queue(account)
+            with self._db.read() as connection:
+                self._check_queue(connection, account)
             return self._start(account, wanted, id_)
 
     def plan(
@@ -120,7 +123,7 @@ class Launcher:
         seen = virtual.bases(account)
 
         def said(text: str) -> str:
-            url = text if "://" in text else to_url(Path(text))
+            url = to_url(Path(text)) if text.startswith("/") else text
             stored = self._tree.path_of(url)
             found = url if stored is None else virtual.virtual_path(seen, stored)
             return found if found and not found.startswith("file:") else f".../{name_of(url)}"
@@ -129,7 +132,13 @@ class Launcher:
             prepared = self._prepared(account, wanted, id_)
             try:
                 planned = prepared.app.plan(prepared.request)
-                jobs = [_shown(one, said) for one in prepared.app.dry_run(planned)]
+                jobs, left = list[Mapping[str, Any]](), LARGEST_PLAN
+                for one in prepared.app.dry_run(planned):
+                    jobs.append(_shown(one, said))
+                    left -= len(str(jobs[-1]))
+                    if left < 0:
+                        words = f"the plan is larger than {LARGEST_PLAN >> 20} MB of text"
+                        raise CarminError(Code.BAD_EXECUTION, words, remedy="--first N shows the first ones")
             except CarminError:
                 raise
             except BadRequest as error:
@@ -146,16 +155,18 @@ class Launcher:
         if not may_launch(account):
             raise CarminError(Code.BAD_EXECUTION, "this account may not start executions")
         values.check_name(wanted.name)
+        self._check_number(account, wanted)
         id_, storages = ExecutionId(new_id()), self._settings.storages
         location = wanted.location or _text(wanted.values.get(RESULTS_DIRECTORY)) or DEFAULT_LOCATION
         found = sessions.detach(wanted.values, location, storages)
         wanted = replace(wanted, values=found.values, location=found.location)
         if wanted.jobs is not None:
-            each = [sessions.detach(job.values, "", storages) for job in wanted.jobs]
-            jobs = [replace(job, values=one.values) for job, one in zip(wanted.jobs, each, strict=True)]
-            wanted = replace(wanted, jobs=jobs, values=merged(jobs))
-            for one in each:
+            jobs = []
+            for job in wanted.jobs:
+                one = sessions.detach(job.values, "", storages)
+                jobs.append(replace(job, values=one.values))
                 found.sessions.update(one.sessions)
+            wanted = replace(wanted, jobs=jobs, values=merged(jobs))
         keys = PlatformKeys.of(account.id, storages, id_)
         with sessions.kept(found.sessions, keys, storages, self._clock.now()):
             yield wanted, id_
@@ -172,11 +183,6 @@ class Launcher:
             if points is None
             else [point.invocation for point in points]
         )
-        most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
-        most = min(most, wanted.settings.jobs or most)
-        if points is not None and len(points) > most:
-            words = f"the request makes more than {most} jobs"
-            raise CarminError(Code.BAD_EXECUTION, words, remedy="--first takes the first ones")
         app = self._applications(account.id, id_)
         asked, options, backend = wanted.settings, wanted.options, self._backend(wanted.settings.executor)
         check_resources(options, tool, self._settings.limits)
@@ -196,6 +202,8 @@ class Launcher:
             [one for one in some if one != "none" or not uploaded]
             for some in (self._settings.portal.runtimes, self._settings.node_of(backend).runtimes)
         )
+        if tool.image is not None:  # nobody takes a tool out of its container
+            usual = [one for one in usual if one != "none"]
         return _Prepared(
             app,
             SubmitRequest(
@@ -212,7 +220,7 @@ class Launcher:
                 group=options.group,
                 root="readonly" if options.read_only else "",
                 results_name=options.results_name,
-                sweep=Sweep(vip=True, max_jobs=most, list_directory=inputs.names),
+                sweep=Sweep(vip=True, max_jobs=self._most_jobs(account, wanted), list_directory=inputs.names),
                 spare=encoded(virtual.logs_of(account.id)),  # where its user finds them
                 runtimes=chosen_runtimes(options.runtimes, offered, usual),
                 understand=inputs.understand,
@@ -280,7 +288,7 @@ class Launcher:
         current = accounts.by_id(connection, account.id)
         if current is None or not may_launch(current):  # since planning began
             raise CarminError(Code.BAD_CREDENTIALS, "this account is locked", status=401)
-        running, _ = launches.in_progress(connection, account.id)
+        running = self._check_queue(connection, account)  # others of the same account may have come first
         waits = running >= most_running(account, self._settings.portal)
         new = replace(new, waiting=waits)
         launches.add(connection, new)
@@ -321,9 +329,24 @@ class Launcher:
         """Say whether a tool must be kept apart from the engine; elsewhere the site keeps users apart."""
         return self._settings.portal.isolation == "required" and app.runs_here(backend) and not trusted
 
-    def _check_queue(self, account: Account) -> None:
-        with self._db.read() as connection:
-            running, waiting = launches.in_progress(connection, account.id)
+    def _most_jobs(self, account: Account, wanted: LaunchRequest) -> int:
+        most = account.quota.jobs if account.quota.jobs is not None else self._settings.portal.jobs
+        return min(most, wanted.settings.jobs or most)
+
+    def _check_number(self, account: Account, wanted: LaunchRequest) -> None:
+        """See that there are not too many jobs, before anything is made of each."""
+        most = self._most_jobs(account, wanted)
+        if wanted.jobs is not None and len(wanted.jobs) > most:
+            words = f"the request makes more than {most} jobs"
+            raise CarminError(Code.BAD_EXECUTION, words, remedy="--first takes the first ones")
+
+    def _check_queue(self, connection: Connection, account: Account) -> int:
+        """Return how many executions of an account run.
+
+        Raises:
+            CarminError: no more may wait either.
+        """
+        running, waiting = launches.in_progress(connection, account.id)
         quota, usual = account.quota, self._settings.portal
         most = quota.waiting if quota.waiting is not None else usual.waiting
         if running >= most_running(account, usual) and waiting >= most:
@@ -332,6 +355,7 @@ class Launcher:
                 f"{running} executions of yours run and {waiting} wait: no more can be taken now",
                 remedy="wait for the end of some, or kill some",
             )
+        return running
 
     def _check_room(self, account: Account, location: str) -> None:
         """Where results and logs will lie there must be room for them."""

@@ -184,6 +184,8 @@ class Sessions:
                     self._look(owner)
                 except (EngineError, OSError) as error:
                     log.warning("sessions of %s: %s", owner, error)
+                except Exception:  # a defect with what one user keeps must not end the work for all
+                    log.exception("sessions of %s", owner)
 
     def _look(self, owner: str) -> None:
         of_all = PlatformKeys.of(owner, self._storages)
