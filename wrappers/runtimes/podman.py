@@ -71,7 +71,9 @@ def prepare(job: JobSpec, node: wire.Node, image: JobImage) -> ToolStart:
 def options(job: JobSpec, pull: bool) -> List[str]:
     """List podman's options for a job, those of `podman run` before the image."""
     given = job.manifest
-    words = ["--rm", "--pull=" + ("missing" if pull else "never"), "--log-driver=none", "--user=0:0"]
+    # Not --rm: once conmon has removed the container, podman looks for its exit code in its events, for
+    # 20 seconds. `cleanup` removes it.
+    words = ["--pull=" + ("missing" if pull else "never"), "--log-driver=none", "--user=0:0"]
     words.append("--network=" + ("none" if given.network == wire.NETWORK_NONE else "host"))
     words += ["--cap-drop=NET_RAW", "--security-opt=no-new-privileges"]  # as with the Docker engine
     words.append("--oom-score-adj=500")
