@@ -88,7 +88,8 @@ def test_methods_that_somebody_invents_are_one_label_and_no_text_of_the_log(hous
     key = house.keys["root"]
     numbers = house.ask("GET", "/metrics", user="", raw=True, Authorization=f"Bearer {key}").body
     assert b"INVENTED" not in numbers
-    assert numbers.count(b'method="other"') == 1
+    assert numbers.count(b'\nengine_http_requests_total{method="other"') == 1
+    assert numbers.count(b'\nhttp_server_request_duration_seconds_count{http_request_method="other"') == 1
     assert "INVENTED" not in Path(house.log).read_text()
 
 

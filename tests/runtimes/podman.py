@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,5 +29,13 @@ def podman_for(account: Worker, registry: Registry) -> Iterator[None]:
     try:
         yield
     finally:  # ends the process that keeps the account's user namespace for the next call
-        command = ["env", f"HOME={account.directory}", program, "system", "migrate"]
+        command = [
+            "env",
+            "-i",
+            f"PATH={os.defpath}",
+            f"HOME={account.directory}",
+            program,
+            "system",
+            "migrate",
+        ]
         subprocess.run(account.command(command), cwd="/", check=True)
