@@ -153,7 +153,7 @@ def in_state(
 def backends_waited_for(connection: Connection, known: Collection[str]) -> list[str]:
     """Name the back-ends of executions that have not ended, but for the known ones."""
     query = sa.select(execution.c.backend).distinct().where(execution.c.state.not_in(FINAL))
-    return sorted(connection.execute(query.where(execution.c.backend.not_in(known))).scalars())
+    return sorted(connection.execute(query.where(execution.c.backend.not_in(sorted(known)))).scalars())
 
 
 def to_cancel(connection: Connection, backend: str) -> list[ExecutionId]:
