@@ -107,6 +107,12 @@ def test_what_runs_the_tool_does_not_count_as_its_memory(run: Run) -> None:
     assert (result.out, result.told["stopped"]) == ("12000000\n", ""), result.told
 
 
+def test_a_tool_that_outgrows_its_memory_is_ended(run: Run) -> None:
+    greedy = "x=$(head -c 60000000 /dev/zero | tr '\\0' x); sleep 60; echo ${#x}"
+    told = run(greedy, limits=wire.Limits(memory=32 << 20)).told
+    assert (told["stopped"], "of memory; 32 MiB are allowed" in told["why"]) == (wire.LIMIT, True), told
+
+
 def test_output_and_errors_come_out_apart_and_unchanged(run: Run) -> None:
     result = run("printf 'Größe \\377 λ\\n'; echo trouble >&2")
     assert (result.place / "out").read_bytes() == "Größe ".encode() + b"\xff" + " λ\n".encode()

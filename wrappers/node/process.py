@@ -97,6 +97,7 @@ class _RunningTool:
         self._cpu = 0.0
         self._peak = 0
         self._alone = False  # no child is left
+        self._exceeds = False  # the last look found too much memory
         self._mount = Mount(launch.mount, lambda: procfs.processor_time(self._below()))
 
     def to_the_end(self, trouble: int) -> ToolExit:
@@ -185,10 +186,14 @@ class _RunningTool:
         self._peak = max(self._peak, used)
         limit = self._limits.memory
         if limit is None or used <= limit:
+            self._exceeds = False
             return ""
         # Forked workers share pages, which counts them several times: look closer before killing.
         used = procfs.proportional(self._of_the_tool(pids))
-        if used <= limit:
+        by_podman, begun = self._launch.used.name == "podman", self._launch.started
+        # What starts a tool for podman is for a moment where the tool will be: twice is no moment.
+        known, self._exceeds = self._exceeds, used > limit and (begun is None or begun())
+        if used <= limit or (by_podman and not (known and self._exceeds)):
             return ""
         return f"the tool used {_mebibytes(used)} of memory; {_mebibytes(limit)} are allowed"
 
