@@ -22,6 +22,29 @@ from engine.store.sources import ExecutionSource
 _MANY = 100_000  # inputs of a sweep that are looked at once only
 
 
+def resolve_files(
+    tool: Tool,
+    invocation: Mapping[str, Any],
+    resolve: Callable[[str], str],
+    defaults: Collection[str] = (),
+) -> tuple[dict[str, Any], list[str]]:
+    """Put what `resolve` gives in the place of each File value, and list what it refuses (BadRequest)."""
+    resolved, problems = dict(invocation), []
+    for wanted in tool.inputs:
+        value = invocation.get(wanted.id, wanted.default if wanted.id in defaults else None)
+        if wanted.type != InputType.FILE or not isinstance(value, (str, list)):
+            continue  # absent, or of a type that expansion refuses in better words
+        try:
+            resolved[wanted.id] = (
+                [resolve(one) if isinstance(one, str) else one for one in value]
+                if isinstance(value, list)
+                else resolve(value)
+            )
+        except BadRequest as error:
+            problems.append(f"input {wanted.id}: {error}")
+    return resolved, problems
+
+
 class FileResolver:
     """Resolver of File values into absolute paths and URLs.
 
@@ -78,19 +101,7 @@ class FileResolver:
         Of inputs without a value, only those named by `defaults` get theirs: a default that is written
         down would count as the user's choice, and no longer yield to another.
         """
-        resolved, problems = dict(invocation), []
-        for wanted in tool.inputs:
-            value = invocation.get(wanted.id, wanted.default if wanted.id in defaults else None)
-            if wanted.type != InputType.FILE or not isinstance(value, (str, list)):
-                continue  # absent, or of a type that expansion refuses in better words
-            try:
-                resolved[wanted.id] = (
-                    [self.absolute(one) if isinstance(one, str) else one for one in value]
-                    if isinstance(value, list)
-                    else self.absolute(value)
-                )
-            except BadRequest as error:
-                problems.append(f"input {wanted.id}: {error}")
+        resolved, problems = resolve_files(tool, invocation, self.absolute, defaults)
         if not problems and self._understand is None:
             problems += participants(tool, resolved, self._lacks)
         return resolved, problems

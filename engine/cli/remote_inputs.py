@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from engine.app.data.locations import path_of
 from engine.app.data.unfetched import problem_of
 from engine.app.data.uploads import digest_of
-from engine.domain.tool import InputType, Tool
+from engine.app.files import resolve_files
+from engine.domain.tool import Tool
 from engine.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -38,20 +39,7 @@ class LocalInputs:
 
     def resolve(self, tool: Tool, invocation: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Name the files of an invocation as the platform does, and list what is wrong with them."""
-        resolved, problems = dict(invocation), []
-        for one in tool.inputs:
-            value = invocation.get(one.id)
-            if one.type != InputType.FILE or not isinstance(value, (str, list)):
-                continue
-            try:
-                resolved[one.id] = (
-                    [self._platform_path(each) if isinstance(each, str) else each for each in value]
-                    if isinstance(value, list)
-                    else self._platform_path(value)
-                )
-            except BadRequest as error:
-                problems.append(f"input {one.id}: {error}")
-        return resolved, problems
+        return resolve_files(tool, invocation, self._platform_path)
 
     def upload(self, files: FilesClient) -> None:
         """Bring all of them that are not there yet.
