@@ -9,7 +9,7 @@ PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Set, every start of a program would compile it anew: a fifth of the computing of all tests, measured.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup services lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip docs wheel lock clean
+.PHONY: help setup services services-dirac lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip docs wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,9 +39,11 @@ test-storage: setup ## Storage elements as a grid has them: VOMS proxies, tokens
 	@$(BIN)/python -m tests.services grid
 	$(PYTEST) -m storage_grid
 
-test-dirac: setup ## A whole DIRAC 9, DiracX beside it, and a whole DIRAC 8: database, services, storage elements, pilots
+services-dirac: setup ## Install what test-dirac needs: Debian packages, DIRAC 8 and DIRAC 9
 	@$(BIN)/python -m tests.services dirac docker-registry proot
 	@$(BIN)/python -m tests.services.legacy.environment 8 9
+
+test-dirac: services-dirac ## A whole DIRAC 9, DiracX beside it, and a whole DIRAC 8: database, services, storage elements, pilots
 	$(PYTEST) -m dirac_grid
 
 dirac-up: setup ## Start such a DIRAC, say how to use it, and keep it until Ctrl-C

@@ -7,7 +7,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import processes_at, processes_of
+from tests.services import preloaded
+from tests.services.preloaded import ENGINE
 
-ENGINE = str(Path(sys.executable).with_name("engine"))
 Command = Sequence[str | os.PathLike[str]]
 
 
@@ -88,7 +88,7 @@ class Desk:
     def start(self, *words: str | Path, before: Command = (), **options: Any) -> subprocess.Popen[str]:
         """Begin `engine WORDS`; `before` is a program that runs it."""
         extra = options.pop("variables", {})
-        process = subprocess.Popen(
+        process = preloaded.start(
             self.become([*before, ENGINE, *words]),
             **{
                 "cwd": self.directory,

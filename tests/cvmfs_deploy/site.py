@@ -6,7 +6,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.desk import Ran, ended
+from tests.services import preloaded
 from tests.services.cvmfs import NAME, Cvmfs
 from tests.services.images import add
 from wrappers.containers import cvmfs
@@ -57,9 +57,9 @@ class Site:
 
     def start(self, *words: str | Path, **options: Any) -> subprocess.Popen[str]:
         """Begin `cvmfs-deploy WORDS`."""
-        command = [sys.executable, "-m", "cvmfs_deploy", "--config", self.home / "config.yaml", *words]
+        command = [preloaded.CVMFS_DEPLOY, "--config", self.home / "config.yaml", *words]
         before = [*self.become, *options.pop("before", [])]
-        return subprocess.Popen(
+        return preloaded.start(
             [*before, *(os.fspath(word) for word in command)],
             **{
                 "cwd": self.home,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NOBODY = 65534
+BECOME = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
+"""What is put before a command so that it runs as an ordinary user."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,7 @@ class Unprivileged:
         words = [os.fspath(word) for word in argv]
         if os.geteuid() != 0:
             return words
-        become = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"]
-        return ["setpriv", *become, *words]
+        return [*BECOME, *words]
 
     def run(
         self,
