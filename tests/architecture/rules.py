@@ -149,6 +149,7 @@ MAY_IMPORT = {
     "engine/dirac": {"engine.dirac", "engine.settings.dirac", "wrappers.dirac_bridge", *CORE, *SHARED},
     "engine/backends": {
         "engine.backends",
+        "engine.extras",
         "engine.http",
         "engine.jwt",
         "engine.dirac",

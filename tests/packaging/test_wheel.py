@@ -118,6 +118,8 @@ def test_the_installed_engine_runs_a_job(installed: Installed, tmp_path: Path, h
 
 
 MOST_PACKAGES = 40
+NOT_LOGGED_IN = {"ENGINE_BACKENDS__DIRACX__URL": "https://diracx.example.org"}
+"""A grid, for which there is no credential: what is missing here is told before what is asked of the user."""
 
 
 @pytest.mark.service
@@ -135,12 +137,16 @@ def test_the_basic_install_is_small(installed: Installed) -> None:
         ("engine list", {"ENGINE_DATABASE": "postgresql+psycopg://engine@localhost/engine"}, "portal"),
         ("engine data ls s3://bucket/", {}, "s3"),
         ("cvmfs-deploy --to there add busybox:1.36 --docker", {}, "cvmfs"),
+        ("engine submit contained.json invocation.json", {"ENGINE_BACKEND": "diracx"}, "diracx"),
     ],
 )
 def test_a_missing_extra_is_named(
     installed: Installed, tmp_path: Path, home: Path, words: str, variables: dict[str, str], extra: str
 ) -> None:
+    image = {"type": "docker", "image": f"localhost:1/say@sha256:{'0' * 64}"}
+    (tmp_path / "contained.json").write_text(json.dumps({**DESCRIPTOR, "container-image": image}))
+    (tmp_path / "invocation.json").write_text('{"text": "hello"}')
     program, *arguments = words.split()
-    told = installed.run(program, *arguments, cwd=tmp_path, **variables)
+    told = installed.run(program, *arguments, cwd=tmp_path, **NOT_LOGGED_IN, **variables)
     assert (told.returncode, "Traceback" in told.stderr) == (2, False), told.stderr
     assert f"pip install 'boutiques-engine[{extra}]'" in told.stderr

@@ -17,7 +17,7 @@ from engine.backends.diracx.answers import (
     unavailable,
 )
 from engine.backends.diracx.credentials import AccessToken, TokenProvider
-from engine.backends.diracx.pipeline import RequestPipeline
+from engine.backends.diracx.pipeline import RequestPipeline, require_library
 from engine.backends.diracx.renewal import refreshed
 from engine.errors import CredentialExpired
 
@@ -65,7 +65,13 @@ class DiracxClient:
         return self.run(self.request(method, path, body, repeat=True, **query))
 
     def token(self) -> AccessToken:
-        """Return who we are there."""
+        """Return who we are there.
+
+        Raises:
+            BadRequest: what asks the server is not installed; a credential would not help.
+            CredentialExpired, BackendUnavailable: as for `TokenProvider.token`.
+        """
+        require_library()
         return self.credentials.token()
 
     def server_time(self) -> float:

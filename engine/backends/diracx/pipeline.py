@@ -11,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.backends.diracx.answers import unavailable
-from engine.errors import BackendUnavailable
+from engine.errors import BackendUnavailable, BadRequest
+from engine.extras import remedy_for
 
 if TYPE_CHECKING:
     from diracx.client.aio import AsyncDiracClient
@@ -101,6 +103,16 @@ class _Library:
         self.HttpRequest = HttpRequest
         self.AsyncDiracClient = AsyncDiracClient
         self.DiracxPreferences = DiracxPreferences
+
+
+def require_library() -> None:
+    """See that diracx-client is installed, without the time that loading it takes.
+
+    Raises:
+        BadRequest: it is not.
+    """
+    if find_spec("diracx") is None:
+        raise BadRequest("diracx: the package diracx-client is missing", remedy=remedy_for("diracx"))
 
 
 @cache
