@@ -18,7 +18,7 @@ class JsonRows:
     columns are texts, integers, times (seconds since 1970) and booleans, each of a name of its own.
     """
 
-    def __init__(self, query: sa.Select[Any]) -> None:
+    def __init__(self, query: sa.Select[*tuple[Any, ...]]) -> None:
         """Read the columns of the query.
 
         Raises:

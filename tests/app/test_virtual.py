@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from engine.app.portal.carmin import CarminError
 from engine.app.portal.virtual import Kind, bases, home_of, locate, locate_text, virtual_path
-from engine.domain.account import Account, Group
+from engine.domain.account import Account, Membership
 
-ANN = Account("A" * 26, "ann", groups=(Group("G" * 26, "brain team"),))
+ANN = Account("A" * 26, "ann", groups=(Membership("G" * 26, "brain team"),))
 OWN = (
     home_of(ANN.id),
     ("vip", "users", ANN.id, "trash"),

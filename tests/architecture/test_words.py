@@ -133,9 +133,10 @@ def constants(path: Path) -> Iterator[tuple[ast.Assign | ast.AnnAssign, str, str
             continue
         target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
         if isinstance(target, ast.Name):
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            below = after.value.value if is_text else ""
-            yield node, target.id, lines[(node.end_lineno or 1) - 1].partition("  # ")[2] or str(below)
+            below = ""
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                below = str(after.value.value)
+            yield node, target.id, lines[(node.end_lineno or 1) - 1].partition("  # ")[2] or below
 
 
 @pytest.mark.parametrize("path", PACKAGES)

@@ -16,12 +16,13 @@ entries = st.one_of(
     names.map(lambda name: ListingEntry(name, "dir", 0o755)),
     st.tuples(names, names).map(lambda both: ListingEntry(both[0], "link", 0o777, link=both[1])),
     st.builds(
-        lambda *words, sha256: ListingEntry(*words, sha256=sha256),
+        ListingEntry,
         names,
         st.just("file"),
         st.integers(0, 0o7777),
         st.integers(0, 2**60),
         st.integers(0, 2**33),
+        link=st.just(b""),
         sha256=st.text("0123456789abcdef", min_size=64, max_size=64),
     ),
 )

@@ -39,7 +39,8 @@ OUTCOMES = st.lists(
 
 def fails(*who: str, cause: str = "no-space", at: float = 0.0) -> list[SiteOutcome]:
     """Failures of `user/image`, a second after each other."""
-    return [SiteOutcome(at + n, *name.split("/"), cause) for n, name in enumerate(who)]
+    pairs = [name.split("/") for name in who]
+    return [SiteOutcome(at + n, user, image, cause) for n, (user, image) in enumerate(pairs)]
 
 
 def works(*who: str, at: float = 0.0) -> list[SiteOutcome]:

@@ -11,7 +11,10 @@ Json = Mapping[str, Any]
 
 
 def descriptor_of(line: str, *inputs: Json, outputs: Sequence[Json] = (), **more: Any) -> Descriptor:
-    """A descriptor of a command line and inputs; names and what else the schema demands are filled in."""
+    """A descriptor of a command line and inputs; names and what else the schema demands are filled in.
+
+    Keys of `more` have `_` for the `-` of Boutiques.
+    """
     data: dict[str, Any] = {
         "name": "sample",
         "description": "A sample.",
@@ -19,7 +22,7 @@ def descriptor_of(line: str, *inputs: Json, outputs: Sequence[Json] = (), **more
         "schema-version": "0.5",
         "command-line": line,
         "inputs": [{"name": one["id"], **one} for one in inputs],
-        **more,
+        **{key.replace("_", "-"): value for key, value in more.items()},
     }
     if outputs:
         data["output-files"] = [{"name": one["id"], **one} for one in outputs]

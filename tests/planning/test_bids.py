@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,18 +100,16 @@ def test_what_is_no_label_is_no_participant(data: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sweep"),
     [
-        (["participant_label=01"], {}),
-        (["session_label=a"], {}),
-        (["bids_dir=/elsewhere"], {}),
-        ([], {"cross": ["participant_label=01,02"]}),
-        ([], {"zip": ["session_label=a"]}),
-        ([], {"cross": ["analysis_level=participant,group"]}),
+        (["participant_label=01"], Sweep()),
+        (["session_label=a"], Sweep()),
+        (["bids_dir=/elsewhere"], Sweep()),
+        ([], Sweep(cross=["participant_label=01,02"])),
+        ([], Sweep(zip=["session_label=a"])),
+        ([], Sweep(cross=["analysis_level=participant,group"])),
     ],
 )
-def test_what_contradicts_the_data_set_is_refused(
-    data: Path, settings: list[str], sweep: dict[str, list[str]]
-) -> None:
-    found = list(read_invocations([], APP.tool, Sweep(bids=Dataset(str(data)), set=settings, **sweep)))
+def test_what_contradicts_the_data_set_is_refused(data: Path, settings: list[str], sweep: Sweep) -> None:
+    found = list(read_invocations([], APP.tool, replace(sweep, bids=Dataset(str(data)), set=settings)))
     assert [point.problem.startswith("input ") for point in found] == [True]
     given = dict(setting.split("=") for setting in settings)
     if given and "bids_dir" not in given:

@@ -29,7 +29,7 @@ def place(tmp_path: Path, home: Path) -> Path:
         file("infile"),
         number("frac", optional=True, maximum=1),
         outputs=[{"id": "brain", "path-template": "[INFILE]_brain"}],
-        **{"container-image": IMAGE},
+        container_image=IMAGE,
     )
     (tmp_path / "bet.json").write_text(json.dumps(bet.data))
     return tmp_path

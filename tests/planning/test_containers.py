@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from engine.domain.tool import ContainerImage, Tool
 from engine.planning import Requirements, container_requirements
 
 
-def requirements(*options: str, type: str = "docker", family: str = "docker", **custom: Any) -> Requirements:
+def requirements(
+    *options: str, type: str = "docker", family: str = "docker", custom: Mapping[str, Any] = {}
+) -> Requirements:
     image = ContainerImage(type, "host/image:1", options=options)
     return container_requirements(Tool("n", "1", "c", image=image, custom=custom), family)
 
@@ -119,6 +122,6 @@ def test_a_working_directory_and_a_user_are_understood() -> None:
 
 def test_other_runtimes_take_the_alternative_options() -> None:
     alternative = {"vip:altContainerOpts": ["--gpus", "all"]}
-    assert requirements("-B /x", type="singularity", **alternative) == Requirements(gpu=True)
-    assert requirements("-B /x", type="singularity", family="singularity", **alternative).errors
+    assert requirements("-B /x", type="singularity", custom=alternative) == Requirements(gpu=True)
+    assert requirements("-B /x", type="singularity", family="singularity", custom=alternative).errors
     assert container_requirements(Tool("n", "1", "c")) == Requirements()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_all_problems_are_told_at_once() -> None:
 @pytest.mark.parametrize(
     "change", [{"inputs": []}, {"inputs": 3}, {"command-line": None}, {"groups": {}}, {"x": 1}]
 )
-def test_a_broken_descriptor_is_refused_and_never_crashes(change: dict[str, object]) -> None:
+def test_a_broken_descriptor_is_refused_and_never_crashes(change: dict[str, Any]) -> None:
     descriptor = descriptor_of("tool [A]", text("a"), **change)
     with pytest.raises(BadRequest, match=r"sample\.json: not a valid descriptor"):
         compile_tool(descriptor)
@@ -86,8 +87,8 @@ def test_an_unchecked_descriptor_that_is_broken_is_refused_too(missing: str) -> 
 
 
 def test_descriptors_on_which_the_reference_validator_falls_over_are_valid() -> None:
-    rootfs = {"container-image": {"type": "rootfs", "url": "https://example.org/root.tar"}}
-    assert bosh.problems(descriptor_of("tool [A]", text("a"), **rootfs).data) == []
+    rootfs = {"type": "rootfs", "url": "https://example.org/root.tar"}
+    assert bosh.problems(descriptor_of("tool [A]", text("a"), container_image=rootfs).data) == []
     conditional = [{"id": "o", "conditional-path-template": [{"a": "[A]"}, {"default": "x"}]}]
     assert bosh.problems(descriptor_of("tool [A]", text("a"), outputs=conditional).data) == []
 
@@ -121,15 +122,13 @@ def test_a_descriptor_becomes_plain_values() -> None:
             shell="/bin/bash",
             tags={"domain": ["neuro"]},
             custom={"vip:dot": ["a"]},
-            **{
-                "container-image": {
-                    "type": "singularity", "image": "o/i:1", "index": "docker://", "entrypoint": True,
-                    "container-opts": ["--nv"], "working-directory": "/w", "container-hash": "h",
-                },
-                "error-codes": [{"code": 2, "description": "no such file"}],
-                "suggested-resources": {"cpu-cores": 2, "ram": 1.5, "walltime-estimate": 60},
-                "environment-variables": [{"name": "X", "value": "[A]"}],
+            container_image={
+                "type": "singularity", "image": "o/i:1", "index": "docker://", "entrypoint": True,
+                "container-opts": ["--nv"], "working-directory": "/w", "container-hash": "h",
             },
+            error_codes=[{"code": 2, "description": "no such file"}],
+            suggested_resources={"cpu-cores": 2, "ram": 1.5, "walltime-estimate": 60},
+            environment_variables=[{"name": "X", "value": "[A]"}],
         )
     ).tool  # fmt: skip
     assert tool.image is not None

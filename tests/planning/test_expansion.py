@@ -186,9 +186,7 @@ def test_a_variable_may_hold_values_and_is_not_set_without_them() -> None:
         {"name": "PART", "value": "v-[N]/[A]"},
         {"name": "NONE", "value": "[B]"},
     ]
-    compiled = tool_of(
-        "tool", text("a"), number("n"), text("b", **OPTIONAL), **{"environment-variables": variables}
-    )
+    compiled = tool_of("tool", text("a"), number("n"), text("b", **OPTIONAL), environment_variables=variables)
     found = compiled.expand({"a": "x'; touch y; '", "n": 2})
     assert found.environment == {"FIXED": "x", "ONE": "x'; touch y; '", "PART": "v-2/x'; touch y; '"}
 
@@ -271,7 +269,7 @@ def run_as_a_job(compiled: CompiledTool, job: Path, start: Path, **invocation: A
 
 def test_files_are_found_when_the_tool_starts_in_a_directory_of_its_image(tmp_path: Path) -> None:
     image = {"type": "docker", "image": "i", "working-directory": "/opt"}
-    compiled = tool_of("pwd && cat [A]", file("a"), **{"container-image": image})
+    compiled = tool_of("pwd && cat [A]", file("a"), container_image=image)
     job, start = tmp_path / "my job", tmp_path / "opt"
     for directory in (job, start):
         directory.mkdir()
@@ -280,7 +278,7 @@ def test_files_are_found_when_the_tool_starts_in_a_directory_of_its_image(tmp_pa
 
 def test_a_variable_of_the_container_may_hold_the_jobs_directory(tmp_path: Path) -> None:
     image = {"type": "docker", "image": "i", "container-opts": ["-e", "HOME=$PWD", "-e", "D=a b/${PWD}/c;d"]}
-    compiled = tool_of('echo $HOME "$D"', **{"container-image": image})
+    compiled = tool_of('echo $HOME "$D"', container_image=image)
     job = tmp_path / "job"
     job.mkdir()
     assert run_as_a_job(compiled, job, job) == f"{job} a b/{job}/c;d\n"

@@ -19,7 +19,7 @@ RESULT = {"id": "o", "path-template": "[A]_out"}
 
 def rules(line: str, *inputs: Any, outputs: Any = (RESULT,), **more: Any) -> set[tuple[str, str]]:
     descriptor = descriptor_of(
-        line, *(inputs or (file("a"),)), outputs=outputs, **{"container-image": IMAGE, **more}
+        line, *(inputs or (file("a"),)), outputs=outputs, **{"container_image": IMAGE, **more}
     )
     return {(found.level, found.rule) for found in lint(compile_tool(descriptor), descriptor.data)}
 
@@ -41,7 +41,7 @@ def test_a_sound_descriptor_is_left_alone() -> None:
     ],
 )
 def test_a_resource_that_nobody_looks_at_is_told(asked: dict[str, float], warned: bool) -> None:
-    assert (("warning", "unused-resource") in rules("bet [A]", **{"suggested-resources": asked})) is warned
+    assert (("warning", "unused-resource") in rules("bet [A]", suggested_resources=asked)) is warned
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_an_output_with_a_key_or_a_wildcard_is_not_constant(path: str) -> None:
     ],
 )
 def test_a_trap_of_the_image_is_found(image: Any, finding: tuple[str, str]) -> None:
-    assert finding in rules("bet [A]", **{"container-image": {**IMAGE, **image}})
+    assert finding in rules("bet [A]", container_image={**IMAGE, **image})
 
 
 def test_traps_of_inputs_are_found() -> None:
@@ -112,7 +112,7 @@ def test_traps_of_inputs_are_found() -> None:
     assert ("warning", "unused-input") in rules("bet [A]", file("a"), {"id": "b", "type": "String"})
     spaced = number("n", optional=True, **{"command-line-flag": "-n "})
     assert ("warning", "spaces") in rules("bet [A] [N]", file("a"), spaced)
-    assert ("warning", "invocation-schema") in rules("bet [A]", **{"invocation-schema": {"type": "object"}})
+    assert ("warning", "invocation-schema") in rules("bet [A]", invocation_schema={"type": "object"})
     assert ("warning", "exposed-value") in rules("sh -c [T]", text("t"), outputs=())
 
 
@@ -237,8 +237,7 @@ def test_what_can_never_run_is_told(line: str, more: dict[str, Any], expected: t
 
 
 def test_a_key_of_no_input_that_looks_like_one_is_told() -> None:
-    loose = text("b", optional=True)
-    del loose["value-key"]
+    loose = {key: value for key, value in text("b", optional=True).items() if key != "value-key"}
     assert ("warning", "placeholder") in rules("bet [A] [B]", file("a"), loose)
 
 

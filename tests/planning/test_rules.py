@@ -185,7 +185,7 @@ def test_a_default_yields_to_what_the_user_chose() -> None:
 
 
 def test_an_embedded_invocation_schema_cannot_switch_the_rules_off() -> None:
-    compiled = tool_of("tool [A]", number("a", maximum=1), **{"invocation-schema": {"type": "object"}})
+    compiled = tool_of("tool [A]", number("a", maximum=1), invocation_schema={"type": "object"})
     assert refusal(compiled, a=2) == ("input a: 2 is above the maximum 1",)
 
 

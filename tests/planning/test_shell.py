@@ -21,7 +21,7 @@ from tests.planning.conformance import key_of, tools, vectors
 from tests.planning.samples import number, text, tool_of
 
 SHELLS = ("dash", "bash")
-TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=30)
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 
 
 def printed(shell: str, line: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, BinaryIO
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -73,7 +73,7 @@ class Documented:
             data_objects=[self.get(f"{path}/{item.name}") for item in below if item.is_file()],
         )
 
-    def open(self, path: str, mode: str) -> BinaryIO:
+    def open(self, path: str, mode: str) -> IO[bytes]:
         return self._at(path).open(mode + "b")
 
     def unlink(self, path: str, force: bool = False) -> None:

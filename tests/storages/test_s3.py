@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -115,7 +115,8 @@ class TestMoto(S3Contract):
 def test_a_wrong_secret_is_told_as_such_and_not_shown(rclone_s3: S3, tmp_path: Path) -> None:
     storage = S3Storage(keys_of(rclone_s3, tmp_path, secret="swordfish1234"))
     url = f"s3://{rclone_s3.bucket}/{new_id()}/a"
-    for act in (lambda: storage.stat(url), lambda: storage.put(b"x", url)):
+    acts: Sequence[Callable[[], object]] = (lambda: storage.stat(url), lambda: storage.put(b"x", url))
+    for act in acts:
         with pytest.raises(CredentialExpired) as told:
             act()
         assert "swordfish" not in str(told.value)

@@ -212,7 +212,7 @@ def test_a_token_that_has_run_out_is_not_exchanged(issuer: Issuer, tmp_path: Pat
 
 def test_proxies_and_passwords_never_travel(tmp_path: Path, clock: FakeClock) -> None:
     for kind in ("proxy", "basic", "s3", "key"):
-        held = storage(tmp_path, clock, kind, "never even read")  # type: ignore[arg-type]
+        held = storage(tmp_path, clock, kind, "never even read")
         with pytest.raises(BadRequest, match=f"a {kind} never travels"):
             scope_down(f"{SE}/a", "GET", 3600, held, clock)
 

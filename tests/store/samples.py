@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.domain.execution import ExecutionState, Intent
+from engine.domain.job import JobState
 from engine.domain.options import Options
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.store import descriptors, executions, jobs, lifecycle, plans
@@ -50,6 +51,6 @@ def attempts_of(db: Database, execution: Execution, together: int = 1) -> list[S
                 NewAttempt(AttemptId(new_id()), j.id, ids[-1], execution.id, j.attempts + 1)
                 for j in ready[at : at + together]
             ]
-        jobs.move(connection, [jobs.Move(j, jobs.JobState.ACTIVE) for j in ready], now=NOW, started=True)
+        jobs.move(connection, [jobs.Move(j, JobState.ACTIVE) for j in ready], now=NOW, started=True)
         lifecycle.prepare(connection, execution.backend, new, now=NOW)
     return ids

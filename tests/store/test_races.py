@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import AttemptEvent, Effect
-from engine.ids import ExecutionId, JobId, new_id
+from engine.ids import AttemptId, ExecutionId, JobId, SubmissionId, new_id
 from engine.store import (
     attempts,
     descriptors,
@@ -133,8 +134,8 @@ def test_news_of_more_attempts_than_a_statement_takes_is_told(
     execution = an_execution(db, 8)
     with db.write() as connection:
         found = jobs.page(connection, execution.id)
-        submission = attempts.SubmissionId(new_id())
-        new = [NewAttempt(attempts.AttemptId(new_id()), j.id, submission, execution.id, 1) for j in found]
+        submission = SubmissionId(new_id())
+        new = [NewAttempt(AttemptId(new_id()), j.id, submission, execution.id, 1) for j in found]
         lifecycle.prepare(connection, "place", new, now=NOW)
         [held] = attempts.of_submissions(connection, [submission]).values()
         ended = lifecycle.apply_events(
@@ -176,7 +177,7 @@ def test_a_lease_that_was_taken_before_the_clock_was_set_back_does_not_stop_ever
 def test_what_every_round_asks_never_looks_at_all_rows(
     tmp_path: Path, ask: Callable[[Connection], object], index: str
 ) -> None:
-    db, asked = Database(f"sqlite:///{tmp_path / 'engine.db'}"), list[tuple[str, object]]()
+    db, asked = Database(f"sqlite:///{tmp_path / 'engine.db'}"), list[tuple[str, Any]]()
     with db.read() as connection:
         sa.event.listen(
             connection, "before_cursor_execute", lambda _c, _k, text, values, *_: asked.append((text, values))

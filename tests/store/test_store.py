@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -32,6 +33,7 @@ from engine.store import (
     submissions,
 )
 from engine.store.database import Database
+from engine.store.executions import Execution
 from engine.store.lifecycle import EventNotice
 from engine.store.products import Product
 from engine.store.schema import outbox as outbox_table
@@ -330,17 +332,20 @@ def test_of_many_engines_that_ask_at_once_exactly_one_gets_the_lease(url: str, d
 
 @pytest.mark.parametrize("field", ["key", "owner"])
 def test_a_text_that_is_too_long_for_the_database_is_refused_in_words(db: Database, field: str) -> None:
+    def new(text: str) -> Execution:
+        named: dict[str, Any] = {field: text}
+        return replace(known, id=ExecutionId(new_id()), **named)
+
     known = an_execution(db, 1)
-    new = replace(known, id=ExecutionId(new_id()), **{field: "é" * 256})
     with (
         pytest.raises(BadRequest, match=f"{field}: 256 characters; 255 are possible"),
         db.write() as connection,
     ):
-        executions.create(connection, new)
+        executions.create(connection, new("é" * 256))
     with db.write() as connection:
-        executions.create(connection, replace(new, **{field: "é" * 255}))
+        executions.create(connection, new("é" * 255))
     with pytest.raises(BadRequest, match="no text that a database can hold"), db.write() as connection:
-        executions.create(connection, replace(new, **{field: "a\0"}))
+        executions.create(connection, new("a\0"))
 
 
 @pytest.mark.parametrize("name", ["é" * 300, "a\0b", "\udcff", "plain"])

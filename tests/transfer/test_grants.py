@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.faulty_storage import FaultyStorage, redirect
+from tests.services.faulty_storage import FaultyStorage, redirect, status
 from tests.services.granting import CLAIM, Granting, granting
 from tests.transfer.conftest import DATA, Hands, LateSource
 from wrappers import wire
@@ -110,7 +110,7 @@ def test_a_token_that_ends_while_a_file_is_sent_is_renewed_and_the_file_verified
 def test_a_token_that_stays_refused_ends_it(hands: Hands, storage: FaultyStorage, tokens: Tokens) -> None:
     hands.exchange_at(tokens.point.url, CLAIM)
     hands.mover.prepare([storage.url + "/data"], "GET")
-    storage.next_fault = lambda method: setattr(storage, "tokens", set())  # type: ignore[method-assign,func-returns-value,assignment]
+    storage.always["GET"] = status(401)
     with pytest.raises(Exhausted, match="status 401"):
         hands.fetch(storage.url + "/data")
     assert len(tokens.given) == 2

@@ -44,7 +44,8 @@ def schema(what: str) -> dict[str, Any]:
     """The JSON Schema of a value. Unknown keys are allowed: they are added within a version."""
     view = VIEWS[what]
     if is_typeddict(view):  # pydantic wants the other kind before Python 3.12
-        view = typing_extensions.TypedDict(view.__name__, get_type_hints(view))  # type: ignore[operator]
+        kind: Any = typing_extensions.TypedDict
+        view = kind(view.__name__, get_type_hints(view))
     made = TypeAdapter(view).json_schema(mode="serialization")
     properties = made["properties"]
     properties["schema"] = {"const": usecases.schema_of(what)}
