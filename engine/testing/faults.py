@@ -28,7 +28,7 @@ class Faulty:
         """Native ids that it knows nothing of any more."""
         self.copies: dict[str, list[str]] = {}
         """Key -> native ids that `find` gives instead of the true one."""
-        self.spoils: Callable[[Path], None] | None = None
+        self.spoils: Callable[[Path], object] | None = None
         """Applied to every file that `retrieve` brought."""
         self.retrievals: int = 1
         """Calls of `retrieve` that it takes at a time."""

@@ -150,7 +150,7 @@ class TestLfn(StorageContract):
             self.ODD_NAMES = tuple(name for name in type(self).ODD_NAMES if "'" not in name)
 
     @pytest.mark.parametrize("dirac", [9], indirect=True)
-    def test_a_directory_may_have_an_odd_name(self, dirac: Dirac, storage: Storage, base: str) -> None:
+    def test_a_directory_may_have_an_odd_name(self, storage: Storage, base: str) -> None:
         super().test_a_directory_may_have_an_odd_name(storage, base)
 
     @pytest.mark.parametrize("dirac", [8], indirect=True)

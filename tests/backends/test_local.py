@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.backends.local import LocalBackend, LocalSettings
+from engine.backends.local import LocalBackend
+from engine.backends.local_section import LocalSettings
 from engine.domain.file_urls import to_url
 from engine.errors import BackendUnavailable
 from engine.ports import Backend, Seen

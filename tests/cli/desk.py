@@ -19,6 +19,8 @@ from tests.services import preloaded
 from tests.services.preloaded import ENGINE
 
 Command = Sequence[str | os.PathLike[str]]
+Described = str | Mapping[str, Any]
+"""The type of an input or the path template of an output; or all that Boutiques says of one."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,14 @@ class Desk:
     def tool(
         self,
         command: str,
-        inputs: Mapping[str, str | Mapping[str, Any]] = {"text": "String"},
-        outputs: Mapping[str, str | Mapping[str, Any]] = {},
+        inputs: Mapping[str, Described] = {"text": "String"},
+        outputs: Mapping[str, Described] = {},
         **more: Any,
     ) -> str:
-        """A descriptor: input `text` is optional and replaces [TEXT], output `o` has a path template."""
+        """A descriptor: input `text` is optional and replaces [TEXT], output `o` has a path template.
+
+        Keys of `more` have `_` for the `-` of Boutiques.
+        """
         ins = []
         for id_, kind in inputs.items():
             wanted = {"type": kind} if isinstance(kind, str) else kind
@@ -157,7 +162,7 @@ class Desk:
             "inputs": ins,
             **({"output-files": outs} if outs else {}),
             **({"container-image": {"type": "docker", "image": image}} if image else {}),
-            **more,
+            **{key.replace("_", "-"): value for key, value in more.items()},
         }
         return self.write("tool.json", descriptor)
 

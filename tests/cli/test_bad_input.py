@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import Desk, Ran
+from tests.cli.desk import Described, Desk, Ran
 from tests.services.registry import Registry, free_port
 
 BARE = ("--runtime", "none")
@@ -61,7 +62,11 @@ def test_a_descriptor_that_is_not_there_is_refused(desk: Desk) -> None:
 def test_an_invocation_is_refused_by_file_and_input(
     desk: Desk, invocation: dict[str, object], line: str
 ) -> None:
-    inputs = {"must": {"type": "String", "optional": False}, "number": "Number", "file": "File"}
+    inputs: Mapping[str, Described] = {
+        "must": {"type": "String", "optional": False},
+        "number": "Number",
+        "file": "File",
+    }
     tool = desk.tool("echo [MUST]", inputs)
     told = refused(desk, tool, desk.write("i.json", invocation), *BARE)
     assert told == [line.format(directory=desk.directory)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli.desk import Described, Desk
 
-INPUTS = {
+INPUTS: Mapping[str, Described] = {
     "bids_dir": "File",
     "analysis_level": {"type": "String", "value-choices": ["participant", "group"]},
     "participant_label": {"type": "String", "list": True},

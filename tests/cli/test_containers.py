@@ -126,7 +126,7 @@ def test_the_environment_of_the_descriptor_reaches_the_tool(
         'echo "$GREETING" > o',
         {"text": "a b"},
         outputs={"o": "o"},
-        **{"environment-variables": variables},
+        environment_variables=variables,
     )
     assert done.read("outputs/o") == "it's a b\n"
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import shlex
 import socket
+from collections.abc import Mapping
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
 from tests.cli.anywhere import Anywhere
-from tests.cli.desk import Desk
+from tests.cli.desk import Described, Desk
 
 pytestmark = pytest.mark.service
 
 BARE = ("--runtime", "none")
 KEY = ".git/annex/objects/Jx/5z/MD5E-s9--0f.nii.gz/MD5E-s9--0f.nii.gz"
-BIDS = {
+BIDS: Mapping[str, Described] = {
     "bids_dir": "File",
     "participant_label": {"type": "String", "list": True},
     "session_label": {"type": "String", "list": True},

@@ -49,7 +49,7 @@ def test_the_exit_code_of_a_tool_comes_out_of_the_docker_engine(anywhere: Anywhe
 @both_users
 def test_the_memory_that_a_user_allows_is_watched_by_the_docker_engine(anywhere: Anywhere) -> None:
     resources = {"ram": 0.064}
-    done = anywhere.run("a=x; while true; do a=$a$a; done", code=1, **{"suggested-resources": resources})
+    done = anywhere.run("a=x; while true; do a=$a$a; done", code=1, suggested_resources=resources)
     assert "(limit)" in done.ran.err
 
 
@@ -82,7 +82,7 @@ def test_an_image_that_the_engine_lacks_is_not_pulled_where_that_is_forbidden(
     client = docker.DockerClient(base_url=docker_host)
     try:
         for image in client.images.list():
-            client.images.remove(image.id, force=True)
+            image.remove(force=True)
     finally:
         client.close()
     tool = desk.tool("true", image=busybox_image)

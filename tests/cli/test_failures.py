@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,8 @@ def test_a_limit_ends_its_job_and_no_other(
 
 
 def test_the_descriptors_wall_time_is_obeyed_and_the_users_comes_first(desk: Desk) -> None:
-    resources = {"suggested-resources": {"walltime-estimate": 1}}
-    tool = desk.tool("sleep 1.5; echo done > o", outputs={"o": "o"}, **resources)
+    resources = {"walltime-estimate": 1}
+    tool = desk.tool("sleep 1.5; echo done > o", outputs={"o": "o"}, suggested_resources=resources)
     i = desk.write("i.json", {})
     assert "wall time of 1 s" in desk.submit(tool, i, *BARE, code=1).ran.err
     assert desk.submit(tool, i, *BARE, "--wall", "60").files("outputs") == ["o"]
@@ -94,7 +95,7 @@ def test_a_job_whose_process_was_killed_is_tried_twice_more(desk: Desk, times: i
         (wrapper,) = until(lambda: _wrappers(desk) - killed)
         if len(killed) + 1 == times == 1:
             flag.touch()
-        until(lambda wrapper=wrapper: list(Path(f"/proc/{wrapper}/task").glob("*/children")))
+        until(partial(_children, wrapper))
         os.kill(wrapper, signal.SIGKILL)
         killed.add(wrapper)
     _, err = submit.communicate()
@@ -105,6 +106,11 @@ def test_a_job_whose_process_was_killed_is_tried_twice_more(desk: Desk, times: i
     else:
         assert (submit.returncode, job["state"], job["failure"], job["attempts"]) == (1, "failed", "lost", 3)
     assert [path for path in desk.spool.glob("jobs/*/*") if path.is_dir()] == []
+
+
+def _children(process: int) -> list[Path]:
+    """Where the kernel names the processes that it has started, while it is there."""
+    return list(Path(f"/proc/{process}/task").glob("*/children"))
 
 
 def _wrappers(desk: Desk) -> set[int]:

@@ -37,8 +37,9 @@ def push_index(
         made[mark] = images.push(registry.url, f"{repository}:{mark}", [layer, mark_layer], oci=True)
         entry: dict[str, Any] = {"mediaType": f"{OCI}.manifest.v1+json", "digest": made[mark], "size": 1000}
         manifests.append({**entry, **({"platform": platform} if platform is not None else {})})
-    body = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": manifests}
-    images.put_manifest(registry.url, repository, tag, body["mediaType"], json.dumps(body).encode())
+    kind = f"{OCI}.index.v1+json"
+    body = json.dumps({"schemaVersion": 2, "mediaType": kind, "manifests": manifests}).encode()
+    images.put_manifest(registry.url, repository, tag, kind, body)
     return made
 
 

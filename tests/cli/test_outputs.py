@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
 from tests.cli.anywhere import Anywhere
-from tests.cli.desk import Desk
+from tests.cli.desk import Described, Desk
 
 pytestmark = pytest.mark.service
 
@@ -99,7 +100,10 @@ def test_an_input_that_a_template_names_is_a_result(desk: Desk, name: str) -> No
 
 def test_an_optional_output_that_only_inputs_match_is_absent(desk: Desk) -> None:
     give(desk)
-    outputs = {"o": "made", "more": {"path-template": "*.txt", "optional": True, "list": True}}
+    outputs: Mapping[str, Described] = {
+        "o": "made",
+        "more": {"path-template": "*.txt", "optional": True, "list": True},
+    }
     tool = desk.tool("touch made # [FILE]", FILE, outputs)
     done = desk.submit(tool, desk.write("i.json", {"file": "in.txt"}), *BARE)
     assert done.files("outputs") == ["made"]

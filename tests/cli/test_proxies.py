@@ -123,7 +123,7 @@ def test_udockers_tools_and_a_root_file_system_come_by_the_proxy(
     }
     url = "https://files.example.org/root.tar.gz"
     image = {"type": "rootfs", "url": url, "container-hash": hashes["root.tar.gz"]}
-    tool = desk.tool("busybox | head -1 > o", outputs={"o": "o"}, **{"container-image": image})
+    tool = desk.tool("busybox | head -1 > o", outputs={"o": "o"}, container_image=image)
     tools = {
         "ENGINE_NODE__TOOLS": "http://files.example.org/tools.tar.gz",
         "ENGINE_NODE__TOOLS_SHA256": hashes["tools.tar.gz"],

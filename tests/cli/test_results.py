@@ -100,7 +100,7 @@ def test_a_missing_optional_output_is_nothing_to_speak_of(desk: Desk) -> None:
 
 def test_the_descriptor_says_what_an_exit_code_means(desk: Desk) -> None:
     codes = [{"code": 3, "description": "The image has no voxels"}]
-    done = one(desk, "exit 3", code=1, **{"error-codes": codes})
+    done = one(desk, "exit 3", code=1, error_codes=codes)
     words = "The image has no voxels (the tool ended with exit code 3; its outputs were not delivered)"
     assert f"engine: job 1 failed (tool): {words}" in done.ran.lines
     assert desk.ok("jobs", "--json").value["message"] == words
@@ -231,7 +231,7 @@ def test_logs_can_be_followed_while_the_job_runs(desk: Desk) -> None:
 def test_what_a_tool_calls_itself_does_not_reach_the_terminal(desk: Desk) -> None:
     evil = "\x1b]0;owned\x07\x1b[2Jtool"
     codes = [{"code": 3, "description": f"{evil} is broken"}]
-    done = one(desk, "exit 3", code=1, name=evil, **{"error-codes": codes})
+    done = one(desk, "exit 3", code=1, name=evil, error_codes=codes)
     shown = [done.ran.err, *(desk.ok(*words).out for words in (["list"], ["status"], ["jobs"], ["explain"]))]
     assert not [text for text in shown if "\x1b" in text or "\x07" in text]
     assert "tool is broken" in shown[0]

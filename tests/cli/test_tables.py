@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli.desk import Described, Desk
 
-INPUTS = {"n": {"type": "Number", "integer": True}, "s": "String"}
+INPUTS: Mapping[str, Described] = {"n": {"type": "Number", "integer": True}, "s": "String"}
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
-from tests.cli.desk import Desk
+from tests.cli.desk import Described, Desk
 
 BARE = ("--runtime", "none")
 
@@ -20,7 +22,7 @@ BARE = ("--runtime", "none")
 def test_an_argument_of_a_script_reaches_it_whatever_it_holds(each_desk: Desk, command: str) -> None:
     each_desk.write("run.py", "import sys\nprint(sys.argv[2])\n")
     value = "a b; touch PWNED $(touch PWNED) 'x' \"y\""
-    inputs = {"a": "String", "run": {"type": "File", "default-value": "run.py"}}
+    inputs: Mapping[str, Described] = {"a": "String", "run": {"type": "File", "default-value": "run.py"}}
     tool = each_desk.tool(command, inputs, {"o": "o"})
     done = each_desk.submit(tool, each_desk.write("i.json", {"a": value}), *BARE)
     assert done.read("outputs/o") == value + "\n"
@@ -54,7 +56,7 @@ def test_a_value_of_128_kib_is_refused_before_anything_runs_and_one_below_runs(e
 
 def test_names_that_begin_with_a_dash_are_no_options(each_desk: Desk) -> None:
     (each_desk.directory / "-rf").write_text("data\n")
-    inputs = {"file": "File", "text": "String"}
+    inputs: Mapping[str, Described] = {"file": "File", "text": "String"}
     outputs = {"o": {"path-template": "[TEXT].out", "value-key": "[OUT]"}}
     tool = each_desk.tool("cat [FILE] > o && cp o [OUT] && cat input_params.json", inputs, outputs)
     done = each_desk.submit(tool, each_desk.write("i.json", {"file": "-rf", "text": "-n"}), *BARE)

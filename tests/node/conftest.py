@@ -28,7 +28,7 @@ def pythons() -> list[Path]:
     places = [Path(place) for place in os.environ.get("PATH", "").split(":") if place]
     pyenv = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
     places += map(Path, sorted(glob.glob(f"{pyenv}/versions/3.*/bin")))
-    found = {}
+    found: dict[str, Path] = {}
     for place in places:
         for path in map(Path, sorted(glob.glob(f"{place}/python3.*"))):
             if path.name.removeprefix("python3.").isdigit() and os.access(path, os.X_OK):

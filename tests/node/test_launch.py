@@ -186,8 +186,8 @@ def test_libraries_of_somebody_else_in_the_environment_are_left_out(
     foreign.mkdir()
     (foreign / library).write_bytes(b"for another system")
     leaking = {variable: str(foreign if variable == "LD_LIBRARY_PATH" else foreign / library)}
-    begins = {"env": {"PATH": os.defpath, **leaking}, "stderr": subprocess.DEVNULL}
-    probe = subprocess.run([*shell, "-c", "exit 3"], **begins)
+    environment = {"PATH": os.defpath, **leaking}
+    probe = subprocess.run([*shell, "-c", "exit 3"], env=environment, stderr=subprocess.DEVNULL)
     if probe.returncode != 3:
         pytest.skip(f"{shell[0]} itself does not start with this {library}")
     manifest = site.manifest("echo hello")

@@ -20,7 +20,7 @@ from tests.node.conftest import Site, outputs
 from tests.node.test_process import PATIENCE, alive
 from wrappers import wire
 from wrappers.serve.queue import Queue
-from wrappers.serve.spool import Spool
+from wrappers.serve.spool import Process, Spool
 
 
 class Engine:
@@ -92,6 +92,9 @@ class Engine:
     def until_finished(self, *keys: str) -> None:
         self.until(lambda: self.finished() >= set(keys))
 
+    def until_gone(self, process: Process) -> None:
+        self.until(lambda: not process.alive())
+
     def end(self) -> None:
         """End whatever still runs for this spool."""
         for server in self.servers:
@@ -101,7 +104,7 @@ class Engine:
             process = self.spool.claimed_by(key)
             if process is not None and process.alive():
                 os.kill(process.pid, signal.SIGTERM)
-                self.until(lambda process=process: not process.alive())
+                self.until_gone(process)
 
 
 @pytest.fixture

@@ -151,7 +151,7 @@ def submit_and_follow(boundaries: Boundaries) -> None:
     """What a user does; a key makes the second time the same execution."""
     made = engine_of(boundaries)
     storage = Guarded(FileStorage(), boundaries)
-    made.storage = lambda _: storage  # type: ignore[assignment,return-value]
+    made.storage = lambda _: storage
     request = SubmitRequest("tool.json", ("jobs.jsonl",), key="the one", runtimes=("none",))
     view, _ = made.app.submit(made.app.plan(request))
     made.driver.follow(ExecutionId(view.id), lambda _: None)

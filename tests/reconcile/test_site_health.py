@@ -22,7 +22,7 @@ class _Everywhere(dict[str, str]):
     def __init__(self, site: str) -> None:
         self._site = site
 
-    def get(self, key: str, default: object = None) -> str:  # type: ignore[override]
+    def get(self, key: str, default: object = None) -> str:
         return self._site
 
 

@@ -30,7 +30,7 @@ def main(request: str) -> None:
     (place / "result.json").write_text(json.dumps(run(job, wire.from_json(wire.Node, asked["node"]), place)))
 
 
-def run(job, node, place):
+def run(job: JobSpec, node: wire.Node, place: Path) -> "dict[str, object]":
     try:
         launch = prepare(job, node)
     except (Unusable, ImageError) as error:
@@ -47,7 +47,8 @@ def run(job, node, place):
         "started": launch.started is None or launch.started(),
         "used": wire.to_json(launch.used),
     }
-    launch.cleanup()
+    if launch.cleanup is not None:
+        launch.cleanup()
     files.remove(str(job.private))  # as the wrapper does: nothing there may withstand it
     return answer
 

@@ -34,7 +34,7 @@ class Result:
     @property
     def code(self) -> int | None:
         assert "error" not in self.told, self.told
-        return self.told["code"] if self.told["signal"] is None else None  # type: ignore[no-any-return]
+        return self.told["code"] if self.told["signal"] is None else None
 
     @property
     def signal(self) -> int | None:

@@ -54,10 +54,9 @@ def _within(seen: Request, allowed: Request) -> bool:
     return seen == allowed or seen == allowed._replace(body=None)
 
 
-def head(start: str, *lines: bytes | str) -> bytes:
-    """The beginning of a request; lines are fields without their end."""
-    fields = [line if isinstance(line, bytes) else line.encode("latin-1") for line in lines]
-    return b"\r\n".join([start.encode("latin-1"), b"Host: x", *fields, b"", b""])
+def head(start: str, *lines: str) -> bytes:
+    """The beginning of a request; lines are fields without their end, a character a byte."""
+    return "\r\n".join([start, "Host: x", *lines, "", ""]).encode("latin-1")
 
 
 def post(body: bytes) -> Request:
@@ -166,10 +165,10 @@ def _encodings() -> Iterator[Case]:
         "chunked not last": "Transfer-Encoding: chunked, identity",
         "identity": "Transfer-Encoding: identity",
         "quoted": 'Transfer-Encoding: "chunked"',
-        "a vertical tab": b"Transfer-Encoding: \x0bchunked",
-        "a form feed": b"Transfer-Encoding: chunked\x0c",
-        "a NUL": b"Transfer-Encoding: chunked\x00",
-        "a high byte": b"Transfer-Encoding: \xffchunked",
+        "a vertical tab": "Transfer-Encoding: \x0bchunked",
+        "a form feed": "Transfer-Encoding: chunked\x0c",
+        "a NUL": "Transfer-Encoding: chunked\x00",
+        "a high byte": "Transfer-Encoding: \xffchunked",
         "an empty one": "Transfer-Encoding:",
         "space before the colon": "Transfer-Encoding : chunked",
         "tab before the colon": "Transfer-Encoding\t: chunked",
@@ -236,13 +235,13 @@ def _line_ends() -> Iterator[Case]:
     )
     yield Case(
         "LF: a field within a field",
-        (head(POST, b"X: a\nTransfer-Encoding: chunked", LENGTH) + chunked(SMUGGLED), LAST),
+        (head(POST, "X: a\nTransfer-Encoding: chunked", LENGTH) + chunked(SMUGGLED), LAST),
         ((post(SMUGGLED),),),
     )
     yield Case("LF: the empty line", (head(POST, LENGTH)[:-2] + b"\n" + SMUGGLED + LAST,), (READ,))
     yield Case(
         "CR: within a value",
-        (head(POST, b"X: a\rTransfer-Encoding: chunked", LENGTH) + SMUGGLED + LAST,),
+        (head(POST, "X: a\rTransfer-Encoding: chunked", LENGTH) + SMUGGLED + LAST,),
         (READ,),
     )
     yield Case(
@@ -250,7 +249,7 @@ def _line_ends() -> Iterator[Case]:
         (b"POST /first HTTP/1.1\rHost: x\r\n" + length + b"\r\n\r\n" + SMUGGLED, LAST),
         (),
     )
-    yield Case("CR: twice", (head(POST, b"X: a\r", LENGTH) + SMUGGLED + LAST,), (READ,))
+    yield Case("CR: twice", (head(POST, "X: a\r", LENGTH) + SMUGGLED + LAST,), (READ,))
     yield Case("CR: the empty line", (head(POST, LENGTH)[:-2] + b"\r\r\n" + SMUGGLED, LAST), ())
     yield Case("empty lines before a request", (b"\r\n" + head(POST, LENGTH) + SMUGGLED + LAST,), (READ,))
 
@@ -331,7 +330,7 @@ def _lengths() -> Iterator[Case]:
         "hexadecimal": (f"Content-Length: {number:#x}",),
         "an underscore": ("Content-Length: 3_7",),
         "a space within": ("Content-Length: 3 7",),
-        "other digits": (b"Content-Length: \xb2",),
+        "other digits": ("Content-Length: \xb2",),
         "empty": ("Content-Length:",),
         "a fraction": (f"Content-Length: {number}.0",),
         "space before the colon": (f"Content-Length : {number}",),
@@ -469,7 +468,7 @@ def _fields() -> Iterator[Case]:
         "two hosts": head(POST, "Host: y", LENGTH) + SMUGGLED,
         "no colon": head(POST, "X", LENGTH) + SMUGGLED,
         "no name": head(POST, ": x", LENGTH) + SMUGGLED,
-        "a NUL in a value": head(POST, b"X: a\x00b", LENGTH) + SMUGGLED,
+        "a NUL in a value": head(POST, "X: a\x00b", LENGTH) + SMUGGLED,
         "a space in a name": head(POST, "X Y: z", LENGTH) + SMUGGLED,
         "a line of spaces": head(POST, " ", LENGTH) + SMUGGLED,
     }.items():
