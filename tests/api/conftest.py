@@ -63,13 +63,24 @@ class House:
         """A token for everything below a path."""
         return tokens.mint(self.key, TokenScope(below, verbs, self.now + seconds, attempt))
 
-    def ask(self, method: str, path: str, body: bytes | None = None, token: str = "", **more: str) -> Answer:
-        """One request; `path` goes over the wire as it is written here."""
-        headers = {name.replace("_", "-"): value for name, value in more.items()}
-        headers["Authorization"] = f"Bearer {token or self.token()}"
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        token: str = "",
+        headers: Mapping[str, str] = {},
+        **more: str,
+    ) -> Answer:
+        """One request; `path` goes over the wire as it is written here.
+
+        `more` are headers too, with `_` for `-` in their names.
+        """
+        sent = {name.replace("_", "-"): value for name, value in {**headers, **more}.items()}
+        sent["Authorization"] = f"Bearer {token or self.token()}"
         connection = http.client.HTTPConnection(urlsplit(self.server.url).netloc, timeout=60)
         try:
-            connection.request(method, f"/se/{path}", body, headers)
+            connection.request(method, f"/se/{path}", body, sent)
             response = connection.getresponse()
             found = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, found, response.read())

@@ -116,16 +116,16 @@ def test_a_download_goes_on_only_with_the_same_file(house: House) -> None:
 def test_a_directory_is_moved_as_a_whole_and_nothing_is_replaced_unasked(house: House) -> None:
     house.ask("PUT", "e/1/a/x/file", b"one")
     to = {"Destination": f"{house.url}/e/outputs/x", "Overwrite": "F"}
-    assert house.ask("MOVE", "e/1/a/x", **to).status == 201
+    assert house.ask("MOVE", "e/1/a/x", headers=to).status == 201
     assert house.ask("GET", "e/outputs/x/file").body == b"one"
     house.ask("PUT", "e/1/a/x/file", b"two")
-    assert house.ask("MOVE", "e/1/a/x", **to).status == 412
+    assert house.ask("MOVE", "e/1/a/x", headers=to).status == 412
     to["Destination"] += "/file"
-    assert house.ask("MOVE", "e/1/a/x/file", **to).status == 412
+    assert house.ask("MOVE", "e/1/a/x/file", headers=to).status == 412
     assert house.ask("GET", "e/outputs/x/file").body == b"one"
-    assert house.ask("MOVE", "e/1/a/x/file", **{**to, "Overwrite": "T"}).status == 201
+    assert house.ask("MOVE", "e/1/a/x/file", headers={**to, "Overwrite": "T"}).status == 201
     assert house.ask("GET", "e/outputs/x/file").body == b"two"
-    assert house.ask("MOVE", "e/nothing", **to).status == 404
+    assert house.ask("MOVE", "e/nothing", headers=to).status == 404
 
 
 def test_a_directory_cannot_be_moved_into_itself(house: House) -> None:

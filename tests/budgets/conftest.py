@@ -14,11 +14,14 @@ from tests.portal.house import House, portal
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A portal with room for 60 connections, as if they were a thousand, and little patience."""
+    settings = {
+        "ENGINE_API__CONNECTIONS": "60",
+        "ENGINE_API__STALL": "5",
+        "ENGINE_API__LEAST_RATE": "1000",
+    }
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(
-            desk, ENGINE_API__CONNECTIONS="60", ENGINE_API__STALL="5", ENGINE_API__LEAST_RATE="1000"
-        ) as house,
+        portal(desk, settings) as house,
     ):
         yield house
 

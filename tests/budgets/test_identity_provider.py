@@ -58,7 +58,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, provider: Silent) -> Iterato
     issuers = json.dumps({"silent": {"url": provider.url, "audience": "engine"}})
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(desk, ENGINE_PORTAL__ISSUERS=issuers) as house,
+        portal(desk, {"ENGINE_PORTAL__ISSUERS": issuers}) as house,
     ):
         yield house
 

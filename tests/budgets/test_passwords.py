@@ -28,7 +28,7 @@ def known(house: House) -> House:
 
 def log_in(house: House, name: str, password: str, **headers: str) -> Answer:
     fields = {"username": name, "password": password}
-    return house.ask("POST", "/authenticate", fields, user="", **headers)
+    return house.ask("POST", "/authenticate", fields, user="", headers=headers)
 
 
 def basic(house: House, name: str, password: str) -> Answer:

@@ -54,7 +54,7 @@ def main() -> None:
             "ENGINE_VIP__DATABASE": maria.url("workflowsdb"),
             "ENGINE_VIP__H2": f"127.0.0.1:{h2.port}",
         }
-        with portal(desk, port=port, **variables) as house:
+        with portal(desk, variables, port=port) as house:
             house.engine("user", "add", "user", "--role", "service")
             with (home / "word").open() as file:
                 desk.ok("user", "password", "user", stdin=file, variables=variables)

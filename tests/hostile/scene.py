@@ -168,7 +168,7 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
         shm = _hold(stack, desk, f"/dev/shm/engine-hostile-{os.getpid()}")
         port = _listen(stack, public)
         give = (lambda: ordinary.give(desk.home)) if become else (lambda: None)
-        house = stack.enter_context(portal(desk, before=give, **variables))
+        house = stack.enter_context(portal(desk, variables, before=give))
         for user, name in product(("ann", "bob"), ("tool", "target")):
             house.put(f"/vip/Home/{name}", SECRET.encode(), user=user)
         assert (

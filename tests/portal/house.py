@@ -25,7 +25,7 @@ from tests.cli.desk import Desk, until
 from tests.cli.served import answers
 from tests.services.registry import free_port
 
-COPIER = {
+COPIER: dict[str, Any] = {
     "name": "copier",
     "description": "Copies a file and adds a word",
     "tool-version": "1.0",
@@ -101,10 +101,20 @@ class House:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def ask(
-        self, method: str, path: str, body: Any = None, user: str = "ann", raw: bool = False, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        user: str = "ann",
+        raw: bool = False,
+        headers: Mapping[str, str] = {},
+        **more: str,
     ) -> Answer:
-        """One request below `/rest`; what is not bytes is sent as JSON. `path` is sent as it is."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        """One request below `/rest`; what is not bytes is sent as JSON. `path` is sent as it is.
+
+        `more` are headers too, with `_` for `-` in their names.
+        """
+        sent = {name.replace("_", "-"): value for name, value in {**headers, **more}.items()}
         if user:
             sent["apikey"] = self.keys[user]
         if body is not None and not isinstance(body, bytes):
@@ -121,7 +131,7 @@ class House:
 
     def ok(self, method: str, path: str, body: Any = None, user: str = "ann", **headers: str) -> Answer:
         """One request that must succeed."""
-        answer = self.ask(method, path, body, user, **headers)
+        answer = self.ask(method, path, body, user, headers=headers)
         assert answer.status < 300, answer
         return answer
 
@@ -180,11 +190,15 @@ class House:
 
 @contextmanager
 def portal(
-    desk: Desk, *, port: int | None = None, before: Callable[[], object] = lambda: None, **settings: str
+    desk: Desk,
+    settings: Mapping[str, str] = {},
+    *,
+    port: int | None = None,
+    before: Callable[[], object] = lambda: None,
 ) -> Iterator[House]:
     """A portal with ann, bob and the administrator root; ann and carl are in the group `brain team`.
 
-    `before` is done when there are accounts, and no daemon yet.
+    `settings` are variables of its environment. `before` is done when there are accounts, and no daemon yet.
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ def inputs(number: int) -> list[dict[str, Any]]:
     return [{"id": one, "name": one, "type": "String", "value-key": f"[{one}]"} for one in names]
 
 
-COSTLY = {
+COSTLY: Mapping[str, dict[str, Any]] = {
     "nested loops": {"command-line": "for i in [A]; do " * 1000 + "echo $i" + "; done" * 1000},
     "values": {"command-line": "echo " + "[A] " * 100_000},
     "inputs": {"inputs": inputs(8000), "command-line": "".join(f"[a{n}]" for n in range(8000))},

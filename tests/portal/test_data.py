@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
@@ -39,10 +39,12 @@ class TestDirectory(DataContract):
 
 
 @contextmanager
-def house_on(tree: str, directory: pytest.TempPathFactory, **settings: str) -> Iterator[House]:
+def house_on(
+    tree: str, directory: pytest.TempPathFactory, settings: Mapping[str, str] = {}
+) -> Iterator[House]:
     with (
         desk_in(directory.mktemp("portal")) as desk,
-        portal(desk, ENGINE_PORTAL__TREE=tree, **settings) as house,
+        portal(desk, {"ENGINE_PORTAL__TREE": tree, **settings}) as house,
     ):
         yield house
         log = house.log.read_text()
@@ -64,7 +66,7 @@ def on_xrootd(xrootd: XRootD, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def on_s3(rclone_s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     settings = with_bucket(rclone_s3, tmp_path_factory.mktemp("keys"))
-    with house_on(f"bucket:{new_id()}", tmp_path_factory, **settings) as house:
+    with house_on(f"bucket:{new_id()}", tmp_path_factory, settings) as house:
         yield house
 
 

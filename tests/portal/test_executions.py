@@ -221,8 +221,8 @@ def test_a_descriptor_of_ones_own_needs_an_image_of_an_allowed_registry(house: H
 
 
 def test_what_a_descriptor_names_by_default_is_no_file_of_the_server(house: House) -> None:
-    inputs = [{**COPIER["inputs"][0], "default-value": "/etc/passwd", "optional": True}]  # type: ignore[index]
-    sneaky = {**COPIER, "name": "sneaky", "inputs": [*inputs, COPIER["inputs"][1]]}  # type: ignore[index]
+    inputs = [{**COPIER["inputs"][0], "default-value": "/etc/passwd", "optional": True}]
+    sneaky = {**COPIER, "name": "sneaky", "inputs": [*inputs, COPIER["inputs"][1]]}
     house.engine("pipeline", "add", house.desk.write("sneaky.json", sneaky))
     answer = house.launch("sneaky/1.0", {"word": "x"})
     assert answer.status == 400
@@ -250,7 +250,7 @@ def narrow(desk: Desk) -> Iterator[House]:
         "ENGINE_PORTAL__FAILURES": "3",
         "ENGINE_BACKENDS__LOCAL__SLOTS": "4",
     }
-    with portal(desk, **settings) as house:
+    with portal(desk, settings) as house:
         yield house
 
 

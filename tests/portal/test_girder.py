@@ -6,6 +6,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +39,21 @@ def house(tmp_path_factory: pytest.TempPathFactory, girder: Girder) -> Iterator[
     platform = {"url": f"girder://{girder.host}", "api": girder.api}
     ours = {"url": f"girder://{girder.host}/collection/tests/ours", "api": girder.api, "credential": "girder"}
     storages = {"pilotGirder": platform, "ours": ours}
-    credentials = {"girder": {"kind": "key", "file": str(key)}}
+    settings = {
+        "ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "ENGINE_STORAGES": json.dumps(storages),
+        "ENGINE_CREDENTIALS": json.dumps({"girder": {"kind": "key", "file": str(key)}}),
+    }
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(
-            desk,
-            port=port,
-            ENGINE_API__PUBLIC_URL=f"http://127.0.0.1:{port}",
-            ENGINE_STORAGES=json.dumps(storages),
-            ENGINE_CREDENTIALS=json.dumps(credentials),
-        ) as house,
+        portal(desk, settings, port=port) as house,
     ):
         desk.ok("user", "add", "user", "--role", "service", variables=dict(house.variables))
         (desk.directory / "word").write_text(PASSWORD)
         with (desk.directory / "word").open() as file:
             desk.ok("user", "password", "user", stdin=file, variables=dict(house.variables))
-        key = {"storageIdentifier": "pilotGirder", "apiKey": girder.key}
-        assert house.ask("PUT", "/user/externalKeys", key).status < 300
+        ours_there = {"storageIdentifier": "pilotGirder", "apiKey": girder.key}
+        assert house.ask("PUT", "/user/externalKeys", ours_there).status < 300
         yield house
         assert girder.key not in house.log.read_text()
 
@@ -126,6 +125,10 @@ def asked_by_vip(house: House, method: str, path: str, body: Any = None) -> Answ
     return house.ask(method, path, body, user="", raw=True, Authorization=f"Basic {basic}")
 
 
+def _is_over(house: House, id_: str) -> bool:
+    return asked_by_vip(house, "GET", f"/status/{id_}").body != b"RUNNING"
+
+
 def test_vips_portal_launches_for_users_of_girder_with_the_token_of_each(
     house: House, warehouse: Warehouse
 ) -> None:
@@ -143,7 +146,7 @@ def test_vips_portal_launches_for_users_of_girder_with_the_token_of_each(
         assert answer.status == 200, answer
         started.append(answer.body.decode())
     for id_, token, name in zip(started, tokens, ("one", "two"), strict=True):
-        until(lambda id_=id_: asked_by_vip(house, "GET", f"/status/{id_}").body != b"RUNNING")
+        until(partial(_is_over, house, id_))
         assert asked_by_vip(house, "GET", f"/status/{id_}").body == b"COMPLETE"
         assert warehouse.read(f"vip-{name}") == {"out.txt": f"{name}\nw\n".encode()}
         assert token not in house.log.read_text()
@@ -211,7 +214,7 @@ session.run_session(nb_runs=2, refresh_time=1)
     runs = warehouse.storage.list(child(warehouse.top, "experiment"))
     assert len(list(runs)) == 2
     for run in runs:
-        found = until(lambda run=run: warehouse.read(f"experiment/{run}"))
+        found = until(partial(warehouse.read, f"experiment/{run}"))
         assert sorted(found.values()) == [b"one\nw\n", b"two\nw\n"]
         told = warehouse.meta(f"runs/experiment/{run}")
         assert (told["experiment_id"], told["workflow_status"]) == ("E1", "Finished")

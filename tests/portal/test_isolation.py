@@ -27,7 +27,7 @@ def house(
         "ENGINE_PORTAL__ISOLATION": "required",
         "ENGINE_PORTAL__RUNTIMES": "[]",
     }
-    with desk_in(tmp_path_factory.mktemp("apart")) as desk, portal(desk, **settings) as house:
+    with desk_in(tmp_path_factory.mktemp("apart")) as desk, portal(desk, settings) as house:
         yield house
 
 

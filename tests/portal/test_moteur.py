@@ -30,7 +30,7 @@ def engine(desk: Desk, tmp_path: Path) -> Iterator[House]:
         "ENGINE_PORTAL__SHARED": json.dumps([str(shared)]),
         "ENGINE_PORTAL__EXECUTOR_CONFIGS": str(configs),
     }
-    with portal(desk, **variables) as house:
+    with portal(desk, variables) as house:
         house.desk.ok("user", "add", "user", "--role", "service", variables=dict(house.variables))
         for user in ("watcher", "ann", "user"):
             word = desk.directory / "word"

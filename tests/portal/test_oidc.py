@@ -29,8 +29,8 @@ KEY = Key(b"k" * 32)
 
 
 @pytest.fixture
-def provider() -> Iterator[Provider]:
-    provider = Provider(FakeClock())
+def provider(clock: FakeClock) -> Iterator[Provider]:
+    provider = Provider(clock)
     yield provider
     provider.stop()
 
@@ -149,7 +149,7 @@ def test_a_token_without_a_signature_opens_nothing(provider: Provider, users: Us
 
 
 def test_new_keys_of_the_provider_are_found_and_it_is_not_asked_at_every_turn(
-    provider: Provider, users: Users
+    provider: Provider, users: Users, clock: FakeClock
 ) -> None:
     door = issuers(provider, users)
     assert door.account(provider.token())
@@ -157,7 +157,7 @@ def test_new_keys_of_the_provider_are_found_and_it_is_not_asked_at_every_turn(
     for _ in range(3):
         assert door.account(provider.token()) is None
     assert provider.asked == 2
-    provider.clock.advance(120)
+    clock.advance(120)
     assert door.account(provider.token())
 
 

@@ -48,7 +48,7 @@ def house(
         "ENGINE_PORTAL__RUNTIMES": '["userns", "none"]',
         "ENGINE_ZENODO": zenodo.url,
     }
-    with desk_in(tmp_path_factory.mktemp("own")) as desk, portal(desk, **settings) as house:
+    with desk_in(tmp_path_factory.mktemp("own")) as desk, portal(desk, settings) as house:
         yield house
 
 

@@ -28,7 +28,7 @@ def test_own_executions_are_shown_and_those_of_others_are_not(house: House, exec
         *(("POST", f"{below}/{deed}") for deed in ("cancel", "retry")),
     ]
     for method, path in asked:
-        body = {} if method == "POST" else None
+        body: dict[str, str] | None = {} if method == "POST" else None
         for user in ("bob", "watcher"):
             refused = house.ask(method, path, body, user)
             assert (refused.status, refused.code) == (400, 8015), (path, user)

@@ -153,13 +153,13 @@ def test_a_cookie_is_for_the_page_alone(house: House, browser: Browser) -> None:
     assert browser.run("return document.cookie") == ""
     key = house.keys["ann"]
     with_cookie = {"Cookie": f"engine-session={key}"}
-    assert house.ask("GET", "/executions", user="", **with_cookie).status == 200
-    assert house.ask("PUT", "/executions/x/kill", user="", **with_cookie).code == 8003
+    assert house.ask("GET", "/executions", user="", headers=with_cookie).status == 200
+    assert house.ask("PUT", "/executions/x/kill", user="", headers=with_cookie).code == 8003
     page = house.ask("GET", "/", user="", raw=True)
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     browser.click("Log out")
     browser.shows("API key")
     assert house.ask("GET", "/page/../app.py", user="", raw=True).status == 404
     stale = {"Cookie": "engine-session=revoked"}
-    assert house.ask("POST", "/session", {"apikey": key}, user="", **stale).status == 204
+    assert house.ask("POST", "/session", {"apikey": key}, user="", headers=stale).status == 204
     assert house.ask("POST", "/session", {"apikey": "wrong"}, user="").code == 8002

@@ -19,7 +19,7 @@ def test_several_users_work_at_the_same_time_and_the_trail_is_whole(desk: Desk, 
         "ENGINE_PORTAL__RUNNING": "2",
         "ENGINE_BACKENDS__LOCAL__SLOTS": "2",
     }
-    with portal(desk, **settings) as house:
+    with portal(desk, settings) as house:
         for user in ("ann", "bob", "carl"):
             house.put("/vip/Home/in.txt", f"{user}\n".encode(), user=user)
         wanted = [user for _ in range(4) for user in ("ann", "bob", "carl")]
@@ -39,7 +39,7 @@ def test_several_users_work_at_the_same_time_and_the_trail_is_whole(desk: Desk, 
 
 
 def test_text_that_a_database_cannot_hold_is_refused_and_not_a_defect(desk: Desk, postgres_url: str) -> None:
-    with portal(desk, ENGINE_DATABASE=postgres_url) as house:
+    with portal(desk, {"ENGINE_DATABASE": postgres_url}) as house:
         for answer in (
             house.ask("GET", "/executions/%00"),
             house.ask("GET", "/executions?studyIdentifier=%00"),

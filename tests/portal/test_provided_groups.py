@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -42,7 +42,7 @@ def issuers(provider: Provider, **groups: Any) -> str:
 def house(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[House]:
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(desk, ENGINE_PORTAL__ISSUERS=issuers(provider, map=MAP)) as house,
+        portal(desk, {"ENGINE_PORTAL__ISSUERS": issuers(provider, map=MAP)}) as house,
     ):
         for name in ("biomed", "admins"):
             house.engine("user", "group", "add", name)
@@ -202,14 +202,18 @@ def test_a_map_to_a_group_that_is_not_there_is_told_and_works_once_it_is(house: 
 
 
 def test_a_group_that_is_mapped_no_more_ends_at_the_start(desk: Desk, provider: Provider) -> None:
-    settings = {"claim": "groups", "map": {"/biomed": "biomed", "/other": GROUP}}
-    with portal(desk, ENGINE_PORTAL__ISSUERS=issuers(provider, **settings)) as house:
+    mapped = {"/biomed": "biomed", "/other": GROUP}
+
+    def settings() -> Mapping[str, str]:
+        return {"ENGINE_PORTAL__ISSUERS": issuers(provider, claim="groups", map=mapped)}
+
+    with portal(desk, settings()) as house:
         house.engine("user", "group", "add", "biomed")
         zoe = Person(house, provider)
         assert zoe.groups(None, groups=["/biomed", "/other", "other"]) == {"biomed", GROUP}
         key = house.engine("user", "key", zoe.name).out.strip()
-    settings["map"].pop("/biomed")
-    with portal(desk, ENGINE_PORTAL__ISSUERS=issuers(provider, **settings)) as house:
+    del mapped["/biomed"]
+    with portal(desk, settings()) as house:
         told = house.ask("GET", "/path/vip?action=list", user="", apikey=key).json
         assert [one["path"] for one in told if "group" in one["path"]] == [f"/vip/{GROUP} (group)"]
 

@@ -39,7 +39,7 @@ def told(house: House) -> bool:
 @pytest.fixture
 def short(desk: Desk) -> Iterator[House]:
     """A portal that keeps executions for a thousandth of a second."""
-    with portal(desk, ENGINE_PORTAL__RETENTION="0.001") as house:
+    with portal(desk, {"ENGINE_PORTAL__RETENTION": "0.001"}) as house:
         yield house
 
 
@@ -68,7 +68,7 @@ def test_what_is_over_goes_with_all_its_rows_and_files(short: House) -> None:
 
 
 def test_nothing_goes_before_the_end_of_its_retention(desk: Desk) -> None:
-    with portal(desk, ENGINE_PORTAL__RETENTION="3600") as house:
+    with portal(desk, {"ENGINE_PORTAL__RETENTION": "3600"}) as house:
         id_ = house.run("failer/1.0", {"code": "0"})["identifier"]
         until(lambda: told(house))
         assert house.engine("purge", "--older-than", "0").out == ""

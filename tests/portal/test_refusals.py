@@ -36,10 +36,8 @@ Line = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A portal with little patience."""
-    with (
-        desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(desk, ENGINE_API__STALL=str(STALL), ENGINE_API__LEAST_RATE="1000") as house,
-    ):
+    settings = {"ENGINE_API__STALL": str(STALL), "ENGINE_API__LEAST_RATE": "1000"}
+    with desk_in(tmp_path_factory.mktemp("portal")) as desk, portal(desk, settings) as house:
         yield house
 
 
@@ -61,7 +59,7 @@ class Person:
     key: str
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        return self.house.ask(method, path, body, user="", apikey=self.key, **headers)
+        return self.house.ask(method, path, body, user="", headers=headers, apikey=self.key)
 
     def lines(self) -> list[Line]:
         return [
@@ -245,7 +243,7 @@ def strangers(db: Database, action: str, status: str) -> list[Line]:
 def test_strangers_leave_a_line_with_a_hash_of_where_they_came_from(
     house: House, db: Database, method: str, path: str, headers: dict[str, str], status: str
 ) -> None:
-    answer = house.ask(method, path, None, user="", raw=True, **headers)
+    answer = house.ask(method, path, None, user="", raw=True, headers=headers)
     assert str(answer.status) == status.split()[0], answer
     words = path.split("?")[0].split("/")[1:]
     known = {"rest": words[1] if words[-1] in ("executions",) and status[:3] == "401" else "-"}

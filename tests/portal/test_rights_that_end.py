@@ -132,7 +132,7 @@ def test_what_is_being_launched_when_an_account_is_locked_does_not_start(desk: D
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/data"
     try:
-        with portal(desk, ENGINE_STORAGES__SLOW__URL=url) as house, ThreadPoolExecutor(1) as threads:
+        with portal(desk, {"ENGINE_STORAGES__SLOW__URL": url}) as house, ThreadPoolExecutor(1) as threads:
             launched = threads.submit(house.launch, "copier/1.0", {"file": "slow:a.txt"}, "carl")
             assert Slow.asked.wait(60)
             house.engine("user", "lock", "carl", "--now")

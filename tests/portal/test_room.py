@@ -33,7 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     most = str(5 * MEGABYTE)
     with (
         desk_in(tmp_path_factory.mktemp("small")) as desk,
-        portal(desk, ENGINE_PORTAL__BYTES=most) as house,
+        portal(desk, {"ENGINE_PORTAL__BYTES": most}) as house,
     ):
         house.ok("POST", "/admin/pipelines", {"descriptor": FILLER}, user="root")
         yield house
@@ -93,7 +93,7 @@ def test_a_job_that_writes_to_the_embedded_storage_has_its_users_room(small: Hou
     shown = {"Authorization": f"Bearer {token}"}
     sizes = [MEGABYTE, 20 * MEGABYTE, *[MEGABYTE] * 9]
     statuses = [
-        small.ask("PUT", f"/se/{'/'.join(below)}/home/x{n}", bytes(size), "", raw=True, **shown).status
+        small.ask("PUT", f"/se/{'/'.join(below)}/home/x{n}", bytes(size), "", raw=True, headers=shown).status
         for n, size in enumerate(sizes)
     ]
     assert statuses[:3] == [201, 507, 201]

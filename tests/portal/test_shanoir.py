@@ -40,16 +40,15 @@ def shanoir(provider: Provider) -> Iterator[Shanoir]:
 def house(tmp_path_factory: pytest.TempPathFactory, provider: Provider, shanoir: Shanoir) -> Iterator[House]:
     port = free_port()
     storage = {"url": "shanoir://shanoir.example.org", "api": shanoir.url, "refresh": f"{provider.url}/token"}
+    settings = {
+        "ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "ENGINE_PORTAL__ISSUERS": json.dumps({"it": {"url": provider.url, "audience": "engine"}}),
+        "ENGINE_PORTAL__RUNNING": "1",
+        "ENGINE_STORAGES": json.dumps({"local": storage}),
+    }
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(
-            desk,
-            port=port,
-            ENGINE_API__PUBLIC_URL=f"http://127.0.0.1:{port}",
-            ENGINE_PORTAL__ISSUERS=json.dumps({"it": {"url": provider.url, "audience": "engine"}}),
-            ENGINE_PORTAL__RUNNING="1",
-            ENGINE_STORAGES=json.dumps({"local": storage}),
-        ) as house,
+        portal(desk, settings, port=port) as house,
     ):
         yield house
         assert "Traceback" not in house.log.read_text()

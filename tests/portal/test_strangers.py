@@ -22,7 +22,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     origins = json.dumps([PAGE])
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(desk, ENGINE_PORTAL__ORIGINS=origins) as house,
+        portal(desk, {"ENGINE_PORTAL__ORIGINS": origins}) as house,
     ):
         yield house
 

@@ -22,10 +22,13 @@ pytestmark = pytest.mark.service
 def house(rclone_s3: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     port = free_port()
     settings = with_bucket(rclone_s3, tmp_path_factory.mktemp("keys"))
-    settings |= {"ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    settings |= {
+        "ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "ENGINE_PORTAL__TREE": f"bucket:{new_id()}",
+    }
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(desk, port=port, ENGINE_PORTAL__TREE=f"bucket:{new_id()}", **settings) as house,
+        portal(desk, settings, port=port) as house,
     ):
         yield house
         log = house.log.read_text()

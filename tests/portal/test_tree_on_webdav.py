@@ -26,10 +26,13 @@ def top() -> str:
 
 @pytest.fixture(scope="module")
 def house(nginx: Nginx, top: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    storages = {"se": {"url": nginx.url}}
+    settings = {
+        "ENGINE_PORTAL__TREE": f"se:{top}",
+        "ENGINE_STORAGES": json.dumps({"se": {"url": nginx.url}}),
+    }
     with (
         desk_in(tmp_path_factory.mktemp("portal")) as desk,
-        portal(desk, ENGINE_PORTAL__TREE=f"se:{top}", ENGINE_STORAGES=json.dumps(storages)) as house,
+        portal(desk, settings) as house,
     ):
         yield house
         log = house.log.read_text()
@@ -83,9 +86,10 @@ def test_records_that_an_execution_keeps_beside_its_results_are_left_alone(house
     records = f"/vip/Executions/{told['identifier']}"
     assert house.read(f"{records}/logs/1.1.out") == b"printed\n"
     assert house.ask("GET", f"/path{records}/logs/1.1.out?action=content", user="bob").code == 8000
-    wrong = (("PUT", f"{place}/new"), ("PUT", f"{place}/1.1/"), ("DELETE", f"{place}/1.1"))
-    wrong += (("PUT", f"{records}/logs/1.1.out"), ("PUT", "/vip/Executions/new"), ("DELETE", records))
-    for method, path in wrong:
+    for method, path in (
+        *(("PUT", f"{place}/new"), ("PUT", f"{place}/1.1/"), ("DELETE", f"{place}/1.1")),
+        *(("PUT", f"{records}/logs/1.1.out"), ("PUT", "/vip/Executions/new"), ("DELETE", records)),
+    ):
         answer = house.ask(method, f"/path{path}", b"x" if method == "PUT" else None)
         assert (answer.status, answer.code) == (400, 8013), answer
     [path] = told["returnedFiles"]["copy"]
@@ -129,7 +133,7 @@ def test_while_the_server_is_away_results_stay_here_and_users_find_them(
                 "ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true",
                 "ENGINE_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
             }
-        with portal(desk, port=port, **settings) as house:
+        with portal(desk, settings, port=port) as house:
             gate = tmp_path / "gate"
             id_ = house.start("waiter/1.0", {"gate": str(gate)})
             until(lambda: house.told(id_)["jobs"]["0"]["status"] == "RUNNING")

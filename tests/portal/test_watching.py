@@ -31,7 +31,7 @@ def test_metrics_count_requests_executions_and_jobs(house: House) -> None:
 @pytest.mark.parametrize("user", ["", "ann"])
 def test_metrics_are_not_for_strangers_nor_for_users(house: House, user: str) -> None:
     shown = {"Authorization": f"Bearer {house.keys[user]}"} if user else {}
-    answer = house.ask("GET", "/metrics", user=user, raw=True, **shown)
+    answer = house.ask("GET", "/metrics", user=user, raw=True, headers=shown)
     assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert b"engine_" not in answer.body
 

@@ -126,7 +126,7 @@ def test_lock_now_ends_and_revokes_all_that_an_account_has(
         TokenScope(("vip",), frozenset({"read"}), SystemClock().now() + 600, _attempt(house, made_)),
     )
     bearer = {"Authorization": f"Bearer {token}"}
-    assert house.ask("PROPFIND", "/se/vip", user="", raw=True, **bearer).status == 207
+    assert house.ask("PROPFIND", "/se/vip", user="", raw=True, headers=bearer).status == 207
     if remote:
         variables = {"ENGINE_SERVER": house.url, "ENGINE_KEY": house.keys["root"]}
         house.desk.ok("user", "lock", name, "--now", variables=variables)
@@ -134,7 +134,7 @@ def test_lock_now_ends_and_revokes_all_that_an_account_has(
         house.engine("user", "lock", name, "--now")
     assert is_refused(house, key)
     assert is_refused(house, session)
-    until(lambda: house.ask("PROPFIND", "/se/vip", user="", raw=True, **bearer).status == 401)
+    until(lambda: house.ask("PROPFIND", "/se/vip", user="", raw=True, headers=bearer).status == 401)
     until(lambda: house.told(made_, "root")["status"] == "Killed")
     house.engine("user", "unlock", name)
     assert status(house, key) == 200

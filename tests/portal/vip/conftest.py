@@ -47,7 +47,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
             "ENGINE_VIP__EVERY": "0.1",
             "ENGINE_VIP__TIMEOUT": "2",
         }
-        with portal(desk, **variables) as house:
+        with portal(desk, variables) as house:
             house.engine("user", "add", "user", "--role", "service")
             with word.open() as file:
                 desk.ok("user", "password", "user", stdin=file, variables=dict(house.variables))

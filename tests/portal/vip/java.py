@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 
@@ -40,7 +41,7 @@ def main(jar: str) -> None:
         answer = http.send(request.build(), handler)
         return int(answer.statusCode()), str(answer.body())
 
-    acts = {"sql": sql, "call": call}
+    acts: dict[str, Callable[..., object]] = {"sql": sql, "call": call}
     for line in sys.stdin:
         act, values = json.loads(line)
         try:

@@ -192,7 +192,7 @@ class VipPortal:
             if "not found" in str(error):
                 return []
             raise
-        found = [Task(*row[:9], row[9].split(" "), PHASES.get(row[10] or "", -1)) for row in rows]
+        found = [Task(*(*row[:9], row[9].split(" "), PHASES.get(row[10] or "", -1))) for row in rows]
         assert {one.status for one in found} <= STATES
         assert len({one.id for one in found}) == len(found)
         return found
