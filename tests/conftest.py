@@ -42,7 +42,7 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-WHOLE = (
+WHOLE: tuple[str, ...] = (
     "cli/",
     "reconcile/",
     "node/",

@@ -461,7 +461,7 @@ def test_a_job_that_arrived_twice_runs_once(backend: DiracxBackend, settings: Di
 
 
 def test_a_server_without_an_optimizer_leaves_jobs_received(tmp_path: Path) -> None:
-    with start_diracx(tmp_path / "server", LOCALSITE_OPTIMIZER="no") as server:
+    with start_diracx(tmp_path / "server", variables={"LOCALSITE_OPTIMIZER": "no"}) as server:
         backend = DiracxBackend(
             "diracx", DiracxSettings(server.url, server.credential(), GridSettings(Node()))
         )

@@ -45,10 +45,10 @@ CYCLES, LOOK = 5, 3.0
 def main() -> None:
     """Print the three lines."""
     with tempfile.TemporaryDirectory(prefix="engine-bench-") as directory:
-        with start_diracx(Path(directory) / "submit", LOCALSITE_OPTIMIZER="no") as server:
+        with start_diracx(Path(directory) / "submit", variables={"LOCALSITE_OPTIMIZER": "no"}) as server:
             submission(server, directory)
         for count, what in ((10_000, "monitoring"), (100_000, "memory")):
-            with start_diracx(Path(directory) / what, LOCALSITE_OPTIMIZER="no") as server:
+            with start_diracx(Path(directory) / what, variables={"LOCALSITE_OPTIMIZER": "no"}) as server:
                 group = new_id()
                 ids = fill(server, group, count)
                 arguments = (server.url, server.credential(), str(server.directory), group, ids, directory)
@@ -134,7 +134,7 @@ async def bare_loop(server: Diracx) -> float:
     from diracx.core.preferences import DiracxPreferences
 
     items = [item() for _ in range(BATCH)]
-    preferences = DiracxPreferences(url=server.url, credentials_path=server.credential())  # type: ignore[arg-type]
+    preferences = DiracxPreferences(url=server.url, credentials_path=server.credential())
     client = DiracxClient(server.url, server.credential())
     client.call("GET", "/api/auth/userinfo")
     async with AsyncDiracClient(diracx_preferences=preferences) as api:

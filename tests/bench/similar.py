@@ -50,19 +50,19 @@ def main() -> None:
                 made = create(source, image, platform(), layers, into, "now", base=found)
                 return time.perf_counter() - start, made
 
-            whole, similar = [], []
-            for number in range(ROUNDS):
-                seconds, _ = timed(second, None, here.directory / f"whole-{number}")
+            whole, similar, records = [], [], []
+            for turn in range(ROUNDS):
+                directories = here.directory / f"whole-{turn}", here.directory / f"similar-{turn}"
+                seconds, _ = timed(second, None, directories[0])
                 whole.append(seconds)
-                seconds, part = timed(second, published, here.directory / f"similar-{number}")
+                seconds, made = timed(second, published, directories[1])
                 similar.append(seconds)
-                assert _root(here.directory / f"whole-{number}") == _root(
-                    here.directory / f"similar-{number}"
-                )
-                shutil.rmtree(here.directory / f"whole-{number}")
+                records.append(made.record)
+                assert _root(directories[0]) == _root(directories[1])
+                shutil.rmtree(directories[0])
         ratio = median(whole) / median(similar)
-        size, number = part.record.size / 1e6, part.record.entries
-        what = f"create an image like a published one, {size:.0f} MB, {number} files"
+        megabytes, files_in_it = records[-1].size / 1e6, records[-1].entries
+        what = f"create an image like a published one, {megabytes:.0f} MB, {files_in_it} files"
         row(
             f"{what}: {median(similar):.1f} s",
             f"{ratio:.1f} x less than from its layers",

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -51,14 +51,14 @@ def main() -> None:
     with _memory() as directory:
         large = _files(directory / "large", 1, LARGE)
         with start_nginx() as nginx, start_xrootd() as xrootd:
-            got = {"curl": _curl_get, "curl and sha256": _curl_get_and_hash}
-            put = {"curl": _curl_put, "curl and sha256": _hashed(_curl_put)}
+            got: dict[str, Move] = {"curl": _curl_get, "curl and sha256": _curl_get_and_hash}
+            put: dict[str, Move] = {"curl": _curl_put, "curl and sha256": _hashed(_curl_put)}
             _large("nginx", f"{nginx.url}/large", large, {"put": put, "get": got})
             put = {"curl": _curl_put_and_ask, "curl and sha256": _hashed(_curl_put_and_ask)}
             _large("XRootD http", f"{xrootd.http}/large", large, {"put": put, "get": got})
-            put, get = {"xrdcp": _xrdcp_put}, {"xrdcp": _xrdcp_get}
-            put[NO_PAGES], get[NO_PAGES] = _without_pages(_xrdcp_put), _without_pages(_xrdcp_get)
-            _large("XRootD root", f"{xrootd.root}/large", large, {"put": put, "get": get})
+            put = {"xrdcp": _xrdcp_put, NO_PAGES: _without_pages(_xrdcp_put)}
+            got = {"xrdcp": _xrdcp_get, NO_PAGES: _without_pages(_xrdcp_get)}
+            _large("XRootD root", f"{xrootd.root}/large", large, {"put": put, "get": got})
             shutil.rmtree(large)
             small = _files(directory / "small", MANY, SMALL)
             for windows in (False, True):
@@ -90,9 +90,9 @@ def _many(base: str, directory: Path, suffix: str) -> None:
     sample = sorted(directory.iterdir())[:SAMPLE]
     figures: dict[str, list[float]] = {"put": [], "get": [], "tar": []}
     for _ in range(ROUNDS):
-        put = _timed(lambda: [_curl_put(path, f"{base}/{path.name}") for path in sample]) * MANY / SAMPLE
+        put = _timed(lambda: _each(_curl_put, sample, base)) * MANY / SAMPLE
         figures["put"].append(put / _ours("put", base, directory))
-        get = _timed(lambda: [_curl_get(path, f"{base}/{path.name}") for path in sample]) * MANY / SAMPLE
+        get = _timed(lambda: _each(_curl_get, sample, base)) * MANY / SAMPLE
         figures["get"].append(get / _ours("get", base, directory))
         figures["tar"].append((put + get) / _ours("tar", base, directory))
         shutil.rmtree(f"{directory}.unpacked")
@@ -102,6 +102,11 @@ def _many(base: str, directory: Path, suffix: str) -> None:
         what = "directory as tar, both ways" if how == "tar" else how
         words = f"1000 x 100 KB, 30 ms away{suffix}, {what}"
         _row(words, f"{ratio:.0f} x one curl per file", ratio, wanted)
+
+
+def _each(move: Move, paths: Iterable[Path], base: str) -> None:
+    for path in paths:
+        move(path, f"{base}/{path.name}")
 
 
 def _row(what: str, figure: str, ratio: float, wanted: float | None) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +25,14 @@ pytestmark = pytest.mark.service
 
 
 @contextmanager
-def server(directory: Path, **lives: str) -> Iterator[Diracx]:
+def server(directory: Path, lives: Mapping[str, str] = {}) -> Iterator[Diracx]:
     """A server at which one can log in: its identity provider agrees to all."""
     with identity_provider() as provider:
         users = json.loads(json.dumps(registry(GROUPS)))
         users[VO]["IdP"]["URL"] = provider
-        with start_diracx(directory / "server", configuration={"Registry": users}, **lives) as running:
+        with start_diracx(
+            directory / "server", configuration={"Registry": users}, variables=lives
+        ) as running:
             yield running
 
 
@@ -127,7 +129,7 @@ def test_a_session_ends_when_the_server_said_and_its_last_token_is_used_up(
     file: Path, tmp_path: Path
 ) -> None:
     lives = {f"DIRACX_SERVICE_AUTH_{kind}_TOKEN_EXPIRE_MINUTES": "1" for kind in ("ACCESS", "REFRESH")}
-    with server(tmp_path, **lives) as hasty:
+    with server(tmp_path, lives) as hasty:
         dirac_login([VO], hasty.url, file)
         client = DiracxClient(hasty.url, file)
         seen = {file.read_text()}

@@ -44,7 +44,7 @@ def main() -> None:
         start_nginx() as second,
         start_xrootd() as third,
     ):
-        storages = {
+        storages: dict[str, dict[str, Any]] = {
             "inputs": {"url": f"{first.http.replace('http', 'dav')}/demo", "aliases": [f"{first.root}/demo"]},
             "results": {"url": f"{second.url}/demo"},
             "spare": {"url": f"{third.http}/demo"},

@@ -80,7 +80,7 @@ def python() -> Path:
         if not (stamp.exists() and stamp.read_text() == wanted):
             shutil.rmtree(VENV, ignore_errors=True)
             run_installer([sys.executable, "-m", "venv", "--without-pip", VENV])
-            pip = [sys.executable, "-m", "pip", "--python", VENV, "install", "-q", "--no-deps"]
+            pip = [sys.executable, "-m", "pip", "--python", str(VENV), "install", "-q", "--no-deps"]
             # Python compiles what the server uses when it first does, a third of all that is there
             run_installer([*pip, "--no-compile", "-r", REQUIREMENTS])
             stamp.write_text(wanted)
@@ -142,7 +142,7 @@ def start_diracx(
     key: str = "",
     application: Path = MATCHER,
     configuration: Mapping[str, object] | None = None,
-    **variables: str,
+    variables: Mapping[str, str] = {},
 ) -> Iterator[Diracx]:
     """Run a server until the end of the block.
 

@@ -37,6 +37,6 @@ def _is_there(wanted: str) -> bool:
 def _make() -> None:
     shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", _ENVIRONMENT], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", _ENVIRONMENT]
+    pip = [sys.executable, "-m", "pip", "--python", str(_ENVIRONMENT)]
     pip += ["--disable-pip-version-check", "-qq", "--no-input"]
     run_installer([*pip, "install", "--require-hashes", "-r", _LOCK])

@@ -140,9 +140,9 @@ def start_redirector() -> Iterator[str]:
             _directories(own, "admin", "run", "files")
             text = _MEMBER.format(directory=own, role=role, port=port, own_cmsd=own_cmsd, cmsd=manager_cmsd)
             (own / "cluster.cfg").write_text(text)
-            for program in (xrootd, cmsd):
-                log = str(own / Path(program).name)
-                words = [program, "-c", str(own / "cluster.cfg"), "-n", role, "-l", log, "-I", "v4"]
+            for daemon in (xrootd, cmsd):
+                log = str(own / Path(daemon).name)
+                words = [daemon, "-c", str(own / "cluster.cfg"), "-n", role, "-l", log, "-I", "v4"]
                 commands.append(ordinary(words))
             give(own)
         program = Program(

@@ -20,7 +20,8 @@ def run_installer(
     Raises:
         RuntimeError: it failed each time.
     """
-    for pause in (*PAUSES, None):
+    pauses = iter(PAUSES)
+    while True:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -31,8 +32,8 @@ def run_installer(
         if not done.returncode:
             return done.stdout
         words = f"{' '.join(map(str, command[:4]))}: {done.stderr.strip()[-1500:]}"
+        pause = next(pauses, None)
         if pause is None:
-            break
+            raise RuntimeError(words)
         print(f"Trying again in {pause:.0f} s: {words}", file=sys.stderr, flush=True)
         time.sleep(pause)
-    raise RuntimeError(words)

@@ -280,7 +280,7 @@ def dump_postgres(url: str) -> str:
     parts = sa.make_url(url)
     # the server's own version of it: Debian's wrapper on PATH looks for another cluster
     program = max(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))
-    words = [program, "--inserts", "--no-owner", "--no-privileges", "--username", parts.username or ""]
+    words = [str(program), "--inserts", "--no-owner", "--no-privileges", "--username", parts.username or ""]
     dumped = subprocess.run(
         [*words, "--host", str(parts.query["host"]), parts.database or ""],
         check=True,

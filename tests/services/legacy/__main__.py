@@ -48,6 +48,7 @@ def main() -> None:
 
 
 def _how(dirac: Dirac, seconds: float) -> str:
+    assert dirac.diracx is not None  # it is of generation 9
     return _HOW.format(
         seconds=seconds,
         vo=VO,

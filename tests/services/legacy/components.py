@@ -70,7 +70,8 @@ def pilot(it: systems.Installation, shell: Mapping[str, str], python: Path, numb
         "X509_USER_PROXY": str(it.directory / "pilot.pem"),
     }
     log = it.directory / "logs" / f"pilot{number}.log"
-    command = [python, _HERE / "agent.py", systems.PILOT, "0", "--cfg", file, "-o", "LogLevel=INFO"]
+    options = ["--cfg", str(file), "-o", "LogLevel=INFO"]
+    command = [str(python), str(_HERE / "agent.py"), systems.PILOT, "0", *options]
     return Process(f"pilot{number}", command, log, lambda it: "is at work" in it.said(), environment, root)
 
 

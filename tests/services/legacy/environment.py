@@ -69,8 +69,8 @@ def _make(place: Path, packages: Path) -> None:
     run_installer([sys.executable, "-m", "venv", "--copies", place])
     python = place / "bin" / "python"
     run_installer([python, "-m", "pip", "--disable-pip-version-check", "-q", "--no-input", "install", _UV])
-    install = ["pip", "install", "-q", "--python", python, "--no-deps", "--require-hashes"]
-    options = ["--compile-bytecode", "--cache-dir", _DOWNLOADS, "-r", packages]
+    install = ["pip", "install", "-q", "--python", str(python), "--no-deps", "--require-hashes"]
+    options = ["--compile-bytecode", "--cache-dir", str(_DOWNLOADS), "-r", str(packages)]
     run_installer([place / "bin" / "uv", *install, *options], _compiling())
 
 

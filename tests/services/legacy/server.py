@@ -150,8 +150,7 @@ def _start_diracx(it: systems.Installation, database: Database, port: int) -> It
         key=it.exchange_key,
         application=_HERE / "shared_databases.py",
         configuration={"Operations": operations, "Registry": registry(groups)},
-        DIRACX_SANDBOX_STORE_SE_NAME=systems.SANDBOXES,
-        **urls,
+        variables={"DIRACX_SANDBOX_STORE_SE_NAME": systems.SANDBOXES, **urls},
     ) as diracx:
         yield diracx
 
