@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.desk import ENGINE, Desk, until
+from tests.cli.desk import Desk, until
+from tests.services.preloaded import ENGINE
 
 BARE = ("--runtime", "none")
 

@@ -15,10 +15,11 @@ import typer
 from cvmfs_deploy.cli.main import cli as cvmfs_deploy
 from engine.cli.commands import COMMANDS, HEADINGS, REMOTE
 from engine.cli.main import cli as engine
-from tests.cli.desk import ENGINE, Desk
+from tests.cli.desk import Desk
 from tests.cli.test_foreground import terminal
 from tests.docs.reference import man, walk
 from tests.docs.reference.walk import Command
+from tests.services.preloaded import ENGINE
 
 
 def commands() -> Iterator[Command]:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.desk import ENGINE, Desk, Ran
+from tests.cli.desk import Desk, Ran
+from tests.services.preloaded import ENGINE
 
 BARE = ("--runtime", "none")
 ODD = os.fsdecode(b"a\xff")
