@@ -1,7 +1,8 @@
 """Ctrl-C, SIGTERM and the loss of the terminal: three ways to ask a command to end, heard as one.
 
 Each is a KeyboardInterrupt, and the first is the only one until `listen_again`: what batch systems and
-terminals like to send twice must not cut off the clean end that the first one began.
+terminals like to send twice must not cut off the clean end that the first one began. It comes at the end of a
+transaction, see `engine.interrupts`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import signal
 import stat
 from types import FrameType
+
+from engine import interrupts
 
 _listening = False
 
@@ -32,9 +35,9 @@ def _handle(number: int, _frame: FrameType | None) -> None:
     global _listening
     if number == signal.SIGHUP:
         _forget_terminal()
-    if _listening:
+    if _listening or interrupts.is_overdue():
         _listening = False
-        raise KeyboardInterrupt
+        interrupts.interrupt()
 
 
 def _forget_terminal() -> None:

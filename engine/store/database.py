@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from engine.errors import SettingsError, Unavailable
+from engine.interrupts import Uninterrupted
 from engine.store.schema import metadata
 
 REVISION = "0013"
@@ -69,7 +70,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give the view of one moment; nothing may be written through it."""
-        with _clear_errors(self.url), self._engine.connect() as connection:
+        with Uninterrupted(), _clear_errors(self.url), self._engine.connect() as connection:
             if not self.sqlite:  # by default each statement of PostgreSQL sees another moment
                 connection = connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -85,12 +86,13 @@ class Database:
         would be refused instead of waiting.
         """
         afterwards: list[Callable[[], None]] = []
-        with _clear_errors(self.url), self._engine.connect() as connection:
-            connection = connection.execution_options(immediate=True, afterwards=afterwards)
-            with connection.begin():
-                yield connection
-        for act in afterwards:
-            act()
+        with Uninterrupted():
+            with _clear_errors(self.url), self._engine.connect() as connection:
+                connection = connection.execution_options(immediate=True, afterwards=afterwards)
+                with connection.begin():
+                    yield connection
+            for act in afterwards:
+                act()
 
     def close(self) -> None:
         """Give back the connections."""

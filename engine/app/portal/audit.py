@@ -85,22 +85,14 @@ class AuditTrail:
         return {**asdict(found), "public_key": self._signer.public, "unsigned": unsigned}
 
     def lines(self, after: int = 0) -> Iterator[Mapping[str, Any]]:
-        """Yield the lines as they are published."""
-        with self._db.read() as connection:
-            for line in audit.lines(connection, after):
-                record = line.record
-                yield {
-                    "number": line.number,
-                    "at": iso(record.at),
-                    "account": record.account_id,
-                    "action": record.action,
-                    "status": record.status,
-                    "execution": record.execution_id,
-                    "pipeline": record.pipeline,
-                    "descriptor": record.descriptor_sha256,
-                    "data": list(record.data),
-                    "sha256": line.sha256,
-                }
+        """Yield the lines as they are published, a page from each transaction: who reads them may be slow."""
+        while True:
+            with self._db.read() as connection:
+                page = list(islice(audit.lines(connection, after), _MANY))
+            yield from map(_published, page)
+            if len(page) < _MANY:
+                return
+            after = page[-1].number
 
     def problems(self, anchors: Iterable[Head] = ()) -> Iterator[str]:
         """Yield what is wrong with the trail, a line each; nothing when it is whole.
@@ -198,3 +190,19 @@ def head_of(fields: Mapping[str, Any]) -> Head:
 
 def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode("utf-8", "replace"))
+
+
+def _published(line: AuditLine) -> Mapping[str, Any]:
+    record = line.record
+    return {
+        "number": line.number,
+        "at": iso(record.at),
+        "account": record.account_id,
+        "action": record.action,
+        "status": record.status,
+        "execution": record.execution_id,
+        "pipeline": record.pipeline,
+        "descriptor": record.descriptor_sha256,
+        "data": list(record.data),
+        "sha256": line.sha256,
+    }
