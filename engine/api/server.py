@@ -134,7 +134,7 @@ def _as_many_as_files(most: int) -> int:
 def _bind(listen: str, connections: AcceptedConnections, *, beyond_loopback: bool) -> Listener:
     host, colon, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not port.isdigit() or int(port) > 65_535:
+    if not colon or not port.isdecimal() or int(port) > 65_535:
         raise SettingsError(f"setting api.listen: {listen} is no ADDRESS:PORT", remedy="e.g. 127.0.0.1:8420")
     try:
         [(family, _, _, _, address), *_] = socket.getaddrinfo(

@@ -13,6 +13,7 @@ from engine.ports import Stat
 from wrappers.transfer.errors import Transient
 
 _DAV = "{DAV:}"
+_NUMBER = re.compile(r"[0-9]{1,19}")
 _NOT_IN_URLS = re.compile(r"[^!#-;=?-\[\]_a-~]")
 """What an escaped URL cannot hold: space, quotes, letters beyond ASCII."""
 
@@ -64,7 +65,7 @@ def _responses(root: ET.Element) -> Iterator[Resource]:
         modified = seconds(_text(found.get(f"{_DAV}getlastmodified")))
         yield Resource(
             href.strip("\r\n"),
-            Stat(int(size) if size.isdigit() and not directory else 0, modified, directory),
+            Stat(int(size) if _NUMBER.fullmatch(size) and not directory else 0, modified, directory),
         )
 
 
@@ -85,5 +86,5 @@ def seconds(text: str) -> float:
     """Parse a date of HTTP to seconds since 1970; 0.0 when it is none."""
     try:
         return parsedate_to_datetime(text).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0

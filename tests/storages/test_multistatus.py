@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.ports import Stat
@@ -52,6 +54,20 @@ def test_entities_do_not_grow_without_end() -> None:
         multistatus.parse(bomb.encode(), "http://x/n")
 
 
-@given(st.text())
-def test_any_date_is_a_date_or_none(text: str) -> None:
-    assert multistatus.seconds(text) >= 0.0 or text
+@given(st.integers(-(10**9), 10**11))
+def test_a_date_is_its_moment(seconds: int) -> None:
+    assert multistatus.seconds(formatdate(seconds, usegmt=True)) == seconds
+
+
+@given(st.text(st.characters(exclude_categories=["Nd"])))
+@example("Sat, 21 Nov 99999999999999999999 14:05:24 GMT")
+@example(f"Sat, 21 Nov 2026 14:05:24 +{'9' * 20}")
+@example("Sat, 31 Feb 2026 14:05:24 GMT")
+def test_what_is_no_date_is_none(text: str) -> None:
+    assert multistatus.seconds(text) == 0.0
+
+
+@pytest.mark.parametrize("size", ["²", "-5", "9" * 5000])
+def test_what_is_no_size_is_none(size: str) -> None:
+    _, file = multistatus.parse(NGINX.replace(b">5<", f">{size}<".encode()), "http://x/n")
+    assert file.stat.size == 0

@@ -18,7 +18,15 @@ from wrappers.transfer import cache, digest
 from wrappers.transfer.breaker import Breaker, storage_of
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.checksums import BackgroundHasher, Hasher
-from wrappers.transfer.errors import NotHere, OutOfTime, Permanent, TransferError, Transient, of_status
+from wrappers.transfer.errors import (
+    NotHere,
+    OutOfTime,
+    Permanent,
+    TransferError,
+    Transient,
+    of_status,
+    retry_after,
+)
 from wrappers.transfer.http import content_range
 from wrappers.transfer.part import Expected, Part
 from wrappers.transfer.redact import redact
@@ -218,6 +226,7 @@ def test_statuses_have_their_kinds() -> None:
     date = of_status(503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, "x")
     assert isinstance(date, Transient)
     assert date.retry_after == 0.0
+    assert retry_after("\u00b2") == 0.0  # a digit to Python, and no number
 
 
 def test_a_storage_that_keeps_failing_is_left_alone_by_all_files() -> None:

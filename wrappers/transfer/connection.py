@@ -92,7 +92,7 @@ class Connection:
             self._rest += received
         lines = io.BytesIO(self._rest)
         version, _, status = lines.readline().decode("latin-1").partition(" ")
-        if not version.startswith("HTTP/1.") or not status[:3].isdigit():
+        if not version.startswith("HTTP/1.") or not status[:3].isdecimal():
             raise Transient(f"{self._host} does not answer in HTTP")
         try:
             headers = {key.lower(): value for key, value in http.client.parse_headers(lines).items()}

@@ -86,7 +86,7 @@ def _of_status(status: int, headers: Mapping[str, str], message: str) -> Transfe
 def retry_after(text: str) -> float:
     """Seconds that a Retry-After header asks for: a number or a date (RFC 9110, 10.2.3)."""
     text = text.strip()
-    if text.isdigit():
+    if text.isdecimal():  # to `isdigit` a superscript is a digit too
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())

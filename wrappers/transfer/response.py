@@ -136,4 +136,5 @@ class Response:
 
 
 def _length(text: Optional[str]) -> Optional[int]:
-    return int(text) if text is not None and text.strip().isdigit() else None
+    text = (text or "").strip()
+    return int(text) if text.isdecimal() and len(text) < 20 else None

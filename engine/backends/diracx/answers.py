@@ -111,12 +111,12 @@ def detail_of(text: str) -> str:
 def _date(text: str) -> float:
     try:
         return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return time.time()
 
 
 def _seconds(text: str) -> float:
     """Retry-After (RFC 9110, 10.2.3)."""
-    if text.isdigit():
+    if text.isdecimal():  # to `isdigit` a superscript is a digit too
         return float(text)
     return max(0.0, _date(text) - time.time()) if text else 0.0
