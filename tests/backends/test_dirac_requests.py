@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -45,10 +45,9 @@ def storage(dirac: Dirac) -> LfnStorage:
 
 
 @pytest.fixture
-def base(dirac: Dirac, storage: LfnStorage) -> Iterator[str]:
-    url = f"lfn:{dirac.home}/{uuid.uuid4().hex}"
-    yield url
-    storage.delete(url)
+def base(dirac: Dirac) -> str:
+    """A directory that no other test has; it goes with the installation."""
+    return f"lfn:{dirac.home}/{uuid.uuid4().hex}"
 
 
 def test_a_file_reaches_its_storage_element_when_that_is_back(
