@@ -45,12 +45,14 @@ class TestLocal(BackendContract):
     def test_jobs_go_on_when_the_server_is_killed_and_are_not_run_twice(
         self, backend: LocalBackend, spool: Path, outputs: str, tmp_path: Path
     ) -> None:
-        counter = tmp_path / "counter"
-        item = self.item(outputs, f"echo once >> '{counter}'; sleep 1.5")
+        counter, gate = tmp_path / "counter", tmp_path / "gate"
+        held = f"echo once >> '{counter}'; until [ -e '{gate}' ]; do sleep 0.02; done"
+        item = self.item(outputs, held)
         queued = [self.item(outputs, f"echo once >> '{counter}'") for _ in range(5)]
         ids = [self.start(backend, i) for i in (item, *queued)]
         self.wait(backend, ids[0], Seen.RUNNING)
         os.kill(json.loads((spool / "server.json").read_text())["pid"], signal.SIGKILL)
+        gate.touch()
         for id_ in ids:
             self.wait(backend, id_, Seen.FINISHED)
         assert counter.read_text() == "once\n" * 6

@@ -206,13 +206,17 @@ def test_a_second_server_of_a_spool_gives_way(engine: Engine) -> None:
 
 def test_a_waiting_submission_can_be_cancelled(engine: Engine) -> None:
     engine.configure(slots=1)
-    job(engine, "a", "sleep 1")
+    gate = engine.site.root / "gate"
+    os.mkfifo(gate)
+    job(engine, "a", f"read line < '{gate}'")
     engine.submit("b", *(engine.site.manifest("touch /never", attempt=f"b{n}") for n in range(2)))
     engine.start_server()
     engine.cancel("b")
     engine.until_finished("b")
     assert [engine.report("b", f"b{n}").failure for n in range(2)] == [wire.CANCELLED] * 2
     assert "a" not in engine.finished()
+    gate.write_text("go\n")
+    engine.until_finished("a")
 
 
 def test_a_running_submission_can_be_cancelled(engine: Engine) -> None:

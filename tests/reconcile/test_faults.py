@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,13 +89,14 @@ def test_a_submission_that_is_refused_fails_its_job_and_no_other(world: World) -
 def test_a_place_in_trouble_is_left_in_peace_and_its_jobs_go_on_afterwards(
     world: World, trouble: BackendUnavailable | CredentialExpired
 ) -> None:
-    id_ = world.submit(f"sleep 0.2; echo once >> '{world.directory}/ran'", jobs=2)
+    id_ = world.submit(f"{world.held()}; echo once >> '{world.directory}/ran'", jobs=2)
     world.rounds(lambda: "observe" in world.backend.calls)
     world.backend.down = trouble
     world.rounds(lambda: bool(world.engine.driver.alert))
     assert world.engine.driver.alert == f"local: {trouble}"
     assert world.engine.app.status(id_).state in ("queued", "running")
     world.backend.down = None
+    world.let_go()
     assert world.end(id_).state == "succeeded"
     assert world.engine.driver.alert == ""
     assert world.lines("ran") == ["once"] * 2
@@ -152,14 +152,15 @@ def test_a_result_of_another_size_than_reported_fails_the_job(world: World) -> N
 
 
 def test_of_several_copies_that_arrived_the_oldest_stays_and_the_others_end(world: World) -> None:
-    id_ = world.submit("sleep 0.5")
+    id_ = world.submit(world.held())
     world.backend.reply_lost = BackendUnavailable("the line went dead")
     world.rounds(lambda: "submit" in world.backend.calls)
     [key] = _keys(world, id_)
     world.backend.reply_lost = None
     world.backend.copies[key] = [key, "a-copy"]
+    world.rounds(lambda: "cancel" in world.backend.calls)
+    world.let_go()
     assert world.end(id_).state == "succeeded"
-    assert "cancel" in world.backend.calls
 
 
 def test_what_was_never_handed_over_is_cancelled_without_a_call(world: World) -> None:
@@ -290,11 +291,12 @@ def test_jobs_of_a_group_share_submissions_however_little_room_there_is(world: W
 
 
 def test_a_job_that_is_ended_from_outside_is_tried_again_since_nobody_asked_for_its_end(world: World) -> None:
-    id_ = world.submit("sleep 0.8; echo x > out.txt")
-    world.rounds(lambda: bool(list(world.directory.rglob("jobs/*/started"))))
+    id_ = world.submit(f"echo once >> '{world.directory}/ran'; {world.held()}; echo x > out.txt")
+    world.rounds(lambda: world.lines("ran") == ["once"])
     [note] = world.directory.rglob("jobs/*/started")
-    time.sleep(0.2)
     os.kill(json.loads(note.read_text())["pid"], signal.SIGTERM)
+    world.rounds(lambda: world.lines("ran") == ["once"] * 2)
+    world.let_go()
     view = world.end(id_)
     [job] = world.jobs(id_)
     assert (view.state, job.attempts) == ("succeeded", 2)
