@@ -407,7 +407,9 @@ def places_of(line: str) -> list[Position]:
 
 @pytest.mark.parametrize("line", DATA)
 def test_arguments_of_programs_are_no_code(line: str) -> None:
-    assert all(place.context is not Context.EXPOSED and not place.is_command for place in places_of(line))
+    places = places_of(line)
+    assert places
+    assert all(place.context is not Context.EXPOSED and not place.is_command for place in places)
 
 
 @pytest.mark.parametrize("line", CODE)

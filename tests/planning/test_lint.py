@@ -211,11 +211,14 @@ def test_commands_after_a_semicolon_are_counted(command: str, count: int) -> Non
 
 
 def test_every_conformance_descriptor_can_be_linted() -> None:
+    rules = set()
     for key, compiled in tools().items():
         for found in lint(compiled, descriptors()[key].data):
+            rules.add(found.rule)
             assert found.level in ("error", "warning")
             assert found.message
             assert "\n" not in found.message
+    assert len(rules) > 15
 
 
 @pytest.mark.parametrize(

@@ -225,8 +225,8 @@ def test_what_a_descriptor_names_by_default_is_no_file_of_the_server(house: Hous
     sneaky = {**COPIER, "name": "sneaky", "inputs": [*inputs, COPIER["inputs"][1]]}
     house.engine("pipeline", "add", house.desk.write("sneaky.json", sneaky))
     answer = house.launch("sneaky/1.0", {"word": "x"})
-    assert answer.status == 400
-    assert "/etc/passwd" not in answer.json["errorMessage"] or answer.code in (8009, 8013)
+    assert (answer.status, answer.code) == (400, 8009)
+    assert "/etc/passwd" not in answer.json["errorMessage"]
 
 
 def test_a_used_pipeline_is_never_changed(house: House) -> None:
