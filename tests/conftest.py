@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from engine.testing.clock import FakeClock
 from tests.services.diracx import Diracx, start_diracx, start_site
-from tests.services.docker_engine import start_docker_engine
+from tests.services.docker_engine import remove_containers, start_docker_engine
 from tests.services.girder import Girder, start_girder
 from tests.services.images import push_busybox, push_dcm2niix
 from tests.services.legacy.server import Dirac, start_dirac
@@ -187,6 +187,13 @@ def docker_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip("a Docker engine is started by root only")
     with start_docker_engine(tmp_path_factory.mktemp("docker")) as address:
         yield address
+
+
+@pytest.fixture
+def own_containers(docker_host: str) -> Iterator[None]:
+    """What a failed test leaves in the Docker engine fails no test that looks whether it is empty."""
+    yield
+    remove_containers(docker_host)
 
 
 @pytest.fixture(scope="session")

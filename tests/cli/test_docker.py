@@ -14,10 +14,10 @@ import pytest
 from tests.cli.anywhere import Anywhere
 from tests.cli.desk import Desk, ended, until
 from tests.services import images
-from tests.services.docker_engine import containers
+from tests.services.docker_engine import containers, remove_containers
 from tests.services.registry import Registry
 
-pytestmark = pytest.mark.service
+pytestmark = [pytest.mark.service, pytest.mark.usefixtures("own_containers")]
 both_users = pytest.mark.parametrize("anywhere", ["root-docker", "user-docker"], indirect=True)
 DOCKER = ("--runtime", "docker")
 
@@ -51,6 +51,16 @@ def test_the_memory_that_a_user_allows_is_watched_by_the_docker_engine(anywhere:
     resources = {"ram": 0.064}
     done = anywhere.run("a=x; while true; do a=$a$a; done", code=1, suggested_resources=resources)
     assert "(limit)" in done.ran.err
+
+
+def test_what_a_failed_test_leaves_is_removed(busybox_image: str, docker_host: str) -> None:
+    client = docker.DockerClient(base_url=docker_host)
+    client.images.pull(busybox_image)
+    client.containers.run(busybox_image, "sleep 600", detach=True, network_mode="none")
+    client.close()
+    assert len(containers(docker_host)) == 1
+    remove_containers(docker_host)
+    assert containers(docker_host) == []
 
 
 def test_ctrl_c_leaves_no_container(desk: Desk, busybox_image: str, docker_host: str) -> None:

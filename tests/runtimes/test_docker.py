@@ -22,6 +22,7 @@ from wrappers import wire
 
 pytestmark = [
     pytest.mark.service,
+    pytest.mark.usefixtures("own_containers"),
     pytest.mark.skipif(os.geteuid() != 0, reason="a Docker engine is started by root only"),
 ]
 

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -51,6 +51,17 @@ def containers(address: str) -> list[str]:
     client = docker.DockerClient(base_url=address)
     try:
         return [found["Names"][0] for found in client.api.containers(all=True)]
+    finally:
+        client.close()
+
+
+def remove_containers(address: str) -> None:
+    """End and remove every container of an engine."""
+    client = docker.DockerClient(base_url=address)
+    try:
+        for found in client.api.containers(all=True):
+            with suppress(docker.errors.NotFound):  # it removes itself at its end
+                client.api.remove_container(found["Id"], force=True)
     finally:
         client.close()
 
