@@ -80,8 +80,8 @@ def test_every_match_of_a_pattern_is_returned(desk: Desk) -> None:
     assert [p["output"] for p in desk.ok("results", "--json").values] == ["o", "o", "o"]
 
 
-def test_a_directory_may_be_a_result(desk: Desk) -> None:
-    done = one(desk, "mkdir -p d/e; echo 1 > d/a; echo 2 > d/e/b", outputs={"o": "d"})
+def test_a_directory_may_be_a_result(each_desk: Desk) -> None:
+    done = one(each_desk, "mkdir -p d/e; echo 1 > d/a; echo 2 > d/e/b", outputs={"o": "d"})
     assert done.files("outputs") == ["d/a", "d/e/b"]
 
 
@@ -115,19 +115,19 @@ def test_a_tool_that_a_signal_ended_is_reported_so(desk: Desk) -> None:
     assert done.record()["public-output"]["signal"] == 11
 
 
-def test_some_failed_is_1_and_the_others_keep_their_results(desk: Desk) -> None:
-    lines = desk.lines("three.jsonl", [{"text": text} for text in ("a", "bad", "c")])
-    tool = desk.tool("[ [TEXT] != bad ] && echo [TEXT] > o", outputs={"o": "o"})
-    done = desk.submit(tool, lines, *BARE, code=1)
+def test_some_failed_is_1_and_the_others_keep_their_results(each_desk: Desk) -> None:
+    lines = each_desk.lines("three.jsonl", [{"text": text} for text in ("a", "bad", "c")])
+    tool = each_desk.tool("[ [TEXT] != bad ] && echo [TEXT] > o", outputs={"o": "o"})
+    done = each_desk.submit(tool, lines, *BARE, code=1)
     assert done.ran.value["state"] == "partial"
     assert done.files("outputs") == ["1/o", "3/o"]
-    jobs = desk.ok("jobs", "--json").values
+    jobs = each_desk.ok("jobs", "--json").values
     assert [(job["state"], job["parameters"]) for job in jobs] == [
         ("succeeded", {"text": "a"}),
         ("failed", {"text": "bad"}),
         ("succeeded", {"text": "c"}),
     ]
-    assert [job["number"] for job in desk.ok("jobs", "--state", "failed", "--json").values] == [2]
+    assert [job["number"] for job in each_desk.ok("jobs", "--state", "failed", "--json").values] == [2]
 
 
 def test_the_provenance_record_tells_everything(desk: Desk) -> None:
@@ -190,18 +190,18 @@ def test_what_the_engine_read_is_in_the_record_even_when_the_file_changed_later(
 # --- asking afterwards
 
 
-def test_results_are_listed_and_brought_home(desk: Desk) -> None:
-    lines = desk.lines("two.jsonl", [{"text": "a"}, {"text": "b"}])
-    done = desk.submit(desk.tool("echo [TEXT] > o", outputs={"o": "o"}), lines, *BARE)
-    table = desk.ok("results", done.id[:20].lower()).out.splitlines()
+def test_results_are_listed_and_brought_home(each_desk: Desk) -> None:
+    lines = each_desk.lines("two.jsonl", [{"text": "a"}, {"text": "b"}])
+    done = each_desk.submit(each_desk.tool("echo [TEXT] > o", outputs={"o": "o"}), lines, *BARE)
+    table = each_desk.ok("results", done.id[:20].lower()).out.splitlines()
     assert table[0].split("\t") == ["JOB", "OUTPUT", "NAME", "SIZE", "SHA256"]
     # in the order in which they were committed: either job may end first
     assert sorted(line.split("\t")[:4] for line in table[1:]) == [
         ["1", "o", "1/o", "2 B"],
         ["2", "o", "2/o", "2 B"],
     ]
-    ran = desk.ok("results", "--download", "copy")
-    assert (desk.directory / "copy/2/o").read_text() == "b\n"
+    ran = each_desk.ok("results", "--download", "copy")
+    assert (each_desk.directory / "copy/2/o").read_text() == "b\n"
     assert "2 results are in copy" in ran.err
 
 
@@ -292,23 +292,23 @@ def test_the_key_of_another_request_is_refused(desk: Desk, words: tuple[str, ...
     ]
 
 
-def test_retry_runs_what_failed_and_nothing_else(desk: Desk) -> None:
-    counter, mended = desk.directory / "counter", desk.directory / "mended"
-    tool = desk.tool(
+def test_retry_runs_what_failed_and_nothing_else(each_desk: Desk) -> None:
+    counter, mended = each_desk.directory / "counter", each_desk.directory / "mended"
+    tool = each_desk.tool(
         f"echo [TEXT] >> '{counter}'; [ [TEXT] = good ] || [ -e '{mended}' ] && echo [TEXT] > o",
         outputs={"o": "o"},
     )
-    lines = desk.lines("three.jsonl", [{"text": text} for text in ("good", "bad", "good")])
-    done = desk.submit(tool, lines, *BARE, code=1)
+    lines = each_desk.lines("three.jsonl", [{"text": text} for text in ("good", "bad", "good")])
+    done = each_desk.submit(tool, lines, *BARE, code=1)
     mended.touch()
-    ran = desk.ok("retry", "--failed", "--json")
+    ran = each_desk.ok("retry", "--failed", "--json")
     assert "1 job(s) are tried again" in ran.err
     assert ran.value["state"] == "succeeded"
     assert sorted(counter.read_text().split()) == ["bad", "bad", "good", "good"]
     assert done.files("outputs") == ["1/o", "2/o", "3/o"]
-    assert "the user asked to retry" in desk.ok("explain", ":2").out
-    assert desk.ok("logs", ":2", "--try", "1").out == ""
-    assert "nothing to try again" in desk.ok("retry").err
+    assert "the user asked to retry" in each_desk.ok("explain", ":2").out
+    assert each_desk.ok("logs", ":2", "--try", "1").out == ""
+    assert "nothing to try again" in each_desk.ok("retry").err
 
 
 def test_what_was_skipped_runs_when_what_it_waited_for_is_mended(desk: Desk) -> None:
