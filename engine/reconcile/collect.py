@@ -164,7 +164,8 @@ def _message(context: TickContext, execution: Execution, report: Report) -> str:
     message = storable(report.message)
     if report.failure == Failure.TOOL and report.exit_code:
         meaning = context.describe(execution).error_codes.get(report.exit_code)
-        message = f"{meaning} ({message})" if meaning else message
+        if meaning:
+            message = f"{meaning} ({message})" if message else meaning
     if report.kept:
         message += f"; what the tool wrote is kept in {storable(report.kept)} on {storable(_host(report))}"
     return message
