@@ -71,6 +71,18 @@ WHOLE += (
 """Where tests run whole programs: seconds each, and so not part of `make check`."""
 
 
+IN_PROCESS = (
+    "api/test_admin_routes",
+    "api/test_answers",
+    "cvmfs_deploy/test_directory_publisher",
+    "node/test_inputs",
+    "node/test_reports_here",
+    "node/test_results_here",
+    "transfer/test_input_cache",
+)
+"""What runs no program there, and is part of `make check`."""
+
+
 FIRST = (
     "reconcile/test_crashes",
     "backends/test_diracx.py",  # without test_diracx_faults.py, which would wait for the same installation
@@ -87,7 +99,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     tests = Path(__file__).parent
     paths = {item: item.path.relative_to(tests).as_posix() for item in items}
     for item, path in paths.items():
-        if path.startswith(WHOLE):
+        if path.startswith(WHOLE) and not path.startswith(IN_PROCESS):
             item.add_marker("whole")
     items.sort(key=lambda item: [not paths[item].startswith(first) for first in FIRST])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from engine.errors import BadRequest, EngineError, NotFound, Unavailable
 from engine.planning import load_descriptor
-from engine.planning.zenodo import cached
+from engine.planning.zenodo import LARGEST, cached
 from tests.planning.samples import descriptor_of, text
 from tests.services.zenodo_stand_in import StandIn, start_zenodo
 
@@ -64,11 +65,52 @@ def test_a_cut_transfer_leaves_nothing_behind(zenodo: StandIn) -> None:
     assert "zenodo.7" in refused(zenodo, Unavailable)
 
 
-def test_bytes_that_are_not_what_the_checksum_says_are_refused(zenodo: StandIn) -> None:
-    zenodo.publish(7, DESCRIPTOR, checksum="md5:" + "0" * 32)
-    assert "what came is not what its checksum md5:0000" in refused(zenodo, Unavailable)
-    zenodo.publish(7, DESCRIPTOR, size=len(DESCRIPTOR) + 1)
-    assert f"{len(DESCRIPTOR)} of {len(DESCRIPTOR) + 1} bytes came" in refused(zenodo, Unavailable)
+MD5, SHA256 = hashlib.md5(DESCRIPTOR).hexdigest(), hashlib.sha256(DESCRIPTOR).hexdigest()
+
+
+@pytest.mark.parametrize("checksum", [f"md5:{MD5}", f"sha256:{SHA256}", MD5, f":{MD5}", f"md5:{MD5.upper()}"])
+def test_each_kind_of_checksum_that_zenodo_gives_is_compared(zenodo: StandIn, checksum: str) -> None:
+    """Without it, the tools of a new kind of record could not be fetched, or would not be verified."""
+    zenodo.publish(7, DESCRIPTOR, checksum=checksum)
+    assert load(zenodo) == json.loads(DESCRIPTOR)
+
+
+@pytest.mark.parametrize(
+    "checksum",
+    [
+        "md5:" + "0" * 32,
+        "sha256:" + "0" * 64,
+        "0" * 32,
+        f"sha256:{MD5}",
+        f"md5:{SHA256}",
+        f"sha1:{hashlib.sha1(DESCRIPTOR).hexdigest()}",
+        "md5:",
+        "",
+    ],
+)
+def test_bytes_that_are_not_what_the_checksum_says_are_refused(zenodo: StandIn, checksum: str) -> None:
+    zenodo.publish(7, DESCRIPTOR, checksum=checksum)
+    assert f"what came is not what its checksum {checksum} says" in refused(zenodo, Unavailable)
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_bytes_that_are_more_or_fewer_than_the_record_says_are_refused(zenodo: StandIn, more: int) -> None:
+    size = len(DESCRIPTOR) + more
+    zenodo.publish(7, DESCRIPTOR, size=size)
+    assert f"{len(DESCRIPTOR)} of {size} bytes came" in refused(zenodo, Unavailable)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_record_that_is_gone_is_not_found(zenodo: StandIn, status: int) -> None:
+    zenodo.answers["/api/records/7"] = (status, b"")
+    assert refused(zenodo, NotFound) == "zenodo.7: no such record on Zenodo"
+
+
+@pytest.mark.parametrize(("size", "asked"), [(LARGEST, 2), (LARGEST + 1, 1)])
+def test_the_largest_descriptor_is_fetched_and_no_larger_one(zenodo: StandIn, size: int, asked: int) -> None:
+    zenodo.publish(7, DESCRIPTOR, size=size)
+    refused(zenodo, EngineError)
+    assert len(zenodo.asked) == asked
 
 
 @pytest.mark.parametrize(
