@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.leftovers import SERVERS, nothing_left
 from tests.services import images
 from tests.services.faults import Faults, faulty
 from tests.services.registry import Registry
@@ -44,8 +46,12 @@ def faults(registry: Registry) -> Iterator[Faults]:
 
 
 @pytest.fixture
-def node(tmp_path: Path, home: Path) -> wire.Node:
-    return wire.Node(cache=str(tmp_path / "cache"))
+def node(tmp_path: Path, home: Path) -> Iterator[wire.Node]:
+    """A node with an empty cache, in which nothing may be left half made, whatever a test did."""
+    with nothing_left(tmp_path, SERVERS):
+        yield wire.Node(cache=str(tmp_path / "cache"))
+        gc.collect()
+    assert list(tmp_path.glob("cache/staging/*")) == []
 
 
 @pytest.fixture
@@ -71,8 +77,11 @@ def test_an_image_is_pulled_once_and_then_found(image: wire.Image, node: wire.No
     assert (first.path / "ROOT/bin/sh").is_symlink()
     assert (first.path / "ROOT/data/big").stat().st_size == 3_000_000
     asked = faults.requests
-    assert cache.ensure(image, node)[:3] == (first.path, "cache", 0)
+    again = cache.ensure(image, node)
+    assert again[:3] == (first.path, "cache", 0)
     assert faults.requests == asked
+    first.release()
+    again.release()
 
 
 def test_forty_who_ask_at_once_cost_one_pull(image: wire.Image, node: wire.Node, faults: Faults) -> None:
@@ -99,6 +108,7 @@ def test_a_pull_killed_at_any_moment_is_mended_by_the_next(image: wire.Image, no
         process.communicate()
     found = cache.ensure(image, node)
     assert hashlib.sha256((found.path / "ROOT/data/big").read_bytes()).digest() == big()
+    found.release()
     assert os.listdir(Path(node.cache, "staging")) == []
 
 
@@ -196,7 +206,9 @@ class TestPredeployed:
         self, deployed: Path, image: wire.Image, node: wire.Node
     ) -> None:
         (cvmfs.path_for(deployed, image.digest) / "manifest.json").write_text("{}")
-        assert cache.ensure(image, node._replace(cvmfs=[str(deployed)])).origin == "pulled"
+        found = cache.ensure(image, node._replace(cvmfs=[str(deployed)]))
+        assert found.origin == "pulled"
+        found.release()
 
 
 def test_a_directory_without_metadata_is_no_container(tmp_path: Path) -> None:

@@ -125,3 +125,57 @@ def test_a_shelf_that_cannot_be_written_still_gives_what_it_has(unprivileged: Un
     done = unprivileged.run(["/usr/bin/python3", "-c", code, ROOT, shelf])
     assert done.stdout == f"{shelf}/ready/it\n"
     assert "Permission denied" in done.stderr
+
+
+def test_what_is_removed_takes_no_room_any_more(tmp_path: Path) -> None:
+    """Without it, a node's disk is full of images that it counts as gone."""
+    cache = DirectoryCache(tmp_path)
+
+    def make(into: Path) -> None:
+        into.mkdir()
+        (into / "large").write_bytes(b"x" * 100)
+        (into / "closed").mkdir(mode=0o500)
+
+    cache.take("it", make).release()
+    assert cache.remove("it")
+    assert [
+        path for path in tmp_path.rglob("*") if path.parent.name != "locks" and path.parent != tmp_path
+    ] == []
+    assert not cache.remove("it"), "it is not there any more"
+
+
+def test_what_is_in_use_is_not_removed_and_may_be_once_it_is_released(tmp_path: Path) -> None:
+    cache = DirectoryCache(tmp_path)
+    one, other = (cache.take("it", make_empty) for _ in range(2))
+    one.release()
+    assert not cache.remove("it")
+    assert other.path.is_dir()
+    other.release()
+    assert cache.remove("it")
+    assert cache.names() == []
+
+
+def test_the_names_come_in_the_order_of_their_last_use(tmp_path: Path) -> None:
+    cache = DirectoryCache(tmp_path)
+    for number, name in enumerate(["b", "a", "c", "b"]):
+        cache.take(name, make_empty).release()
+        os.utime(tmp_path / "locks" / name, (number, number))
+    assert cache.names() == ["a", "c", "b"]
+    (tmp_path / "locks" / "c").unlink()
+    assert cache.names() == ["c", "a", "b"], "of which nothing is known goes first"
+
+
+def test_what_a_maker_that_fails_leaves_is_removed_and_its_error_is_handed_on(tmp_path: Path) -> None:
+    cache = DirectoryCache(tmp_path)
+
+    def fail(into: Path) -> None:
+        into.mkdir()
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError, match="no"):
+        cache.take("it", fail)
+    assert cache.names() == []
+    assert list((tmp_path / "staging").iterdir()) == []
+    taken = cache.take("it", make_empty)
+    assert taken.made == "made", "and the lock is free"
+    taken.release()

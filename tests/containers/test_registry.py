@@ -270,6 +270,36 @@ def test_a_mirror_never_sees_the_credentials_of_the_host(faults: Faults, registr
         assert {header for _, header in mirror.seen} == {""}
 
 
+@pytest.mark.parametrize("below", ["", "/vip"])
+def test_a_mirror_gets_its_own_credentials_and_the_host_its_own(
+    faults: Faults, registry: Registry, below: str
+) -> None:
+    """Without it, a site whose mirror wants a login pulls every image over the wide network, or none."""
+    with faulty(registry.host) as mirror:
+        mirror.login = "site:its-own-password"
+        faults.login = f"me:{SECRET}"
+        logins = Logins(
+            {f"{mirror.host}{below}": Login("site", "its-own-password"), faults.host: Login("me", SECRET)}
+        )
+        client = RegistryClient(mirrors={faults.host: [mirror.url]}, logins=logins)
+        client.resolve(asked(faults))
+        assert (faults.requests, mirror.requests > 0) == (0, True)
+        mirror.missing = True
+        client.config(client.resolve(asked(faults)))
+        sent = {header for _, header in faults.seen if header}
+        assert sent == {Login("me", SECRET).basic()}
+        assert {header for _, header in mirror.seen if header} == {Login("site", "its-own-password").basic()}
+
+
+def test_a_transfer_that_is_not_wanted_any_more_ends_at_once(
+    faults: Faults, client: RegistryClient, tmp_path: Path
+) -> None:
+    image = client.resolve(asked(faults))
+    with pytest.raises(RegistryDown, match="not wanted any more"):
+        client.fetch(image.reference, image.layers[0], tmp_path / "layer", wanted=lambda: False)
+    assert (tmp_path / "layer").stat().st_size == 0
+
+
 def test_other_hosts_are_only_asked_by_https() -> None:
     client = RegistryClient(retry_budget=RetryBudget(tries=1))
     with pytest.raises(ContainerError) as refused:

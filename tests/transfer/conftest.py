@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.leftovers import SERVERS, nothing_left
 from tests.services.faulty_storage import FaultyStorage, faulty_storage
 from wrappers import wire
 from wrappers.transfer.moving import Fetched, Mover, Stored
@@ -121,6 +122,7 @@ def hands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hands]:
     for name in ("BEARER_TOKEN", "BEARER_TOKEN_FILE", "X509_USER_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    hands = Hands(quick_mover(), tmp_path)
-    yield hands
-    hands.mover.stop()
+    with nothing_left(tmp_path, SERVERS):  # whatever went wrong
+        hands = Hands(quick_mover(), tmp_path)
+        yield hands
+        hands.mover.stop()
