@@ -9,7 +9,7 @@ PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Set, every start of a program would compile it anew: a fifth of the computing of all tests, measured.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup services services-dirac lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip docs wheel lock clean
+.PHONY: help setup services services-dirac lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip docs wheel bundle audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,12 @@ docs: setup ## Make a site of all pages in build/site, without network; a broken
 
 wheel: setup ## Build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
+
+bundle: setup ## An archive to install from without internet: [KEY=SSH-KEY] [TOOLS=TARBALL] [EXTRAS=portal,s3]
+	@$(BIN)/python -m tests.packaging.bundle $(if $(KEY),--key "$(KEY)") $(if $(TOOLS),--tools "$(TOOLS)") $(if $(EXTRAS),--extras "$(EXTRAS)")
+
+audit: setup ## Compare requirements.lock with known vulnerabilities (needs internet; exit code 3 without)
+	@$(BIN)/python -m tests.packaging.audit
 
 lock: ## Write requirements.lock anew after a change of dependencies (.ci/lock --upgrade: newest ones)
 	@.ci/lock

@@ -55,6 +55,7 @@ def test_every_dependency_is_justified_and_nothing_else() -> None:
     assert justified("To run the engine") == declared("run")
     assert justified("To build and test") == declared("dev")
     assert justified("To make the site") == declared("docs")
+    assert justified("To release") == declared("release")
     assert not [package for package in DEBIAN.values() if package not in DOCUMENT]
 
 

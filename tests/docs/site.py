@@ -23,7 +23,7 @@ SHOWN = (
 )
 """What pages are, and what they lead to."""
 _FILE = re.compile(r"^```(\w+) +(?:walk|file)=(\S+)$", re.M)
-_MARKED = re.compile(r"^```(\w+) +(?:runnable|walk)$", re.M)
+_MARKED = re.compile(r"^```(\w+) +(?:bundle|runnable|walk)$", re.M)
 
 
 def assemble(project: Path) -> None:

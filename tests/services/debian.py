@@ -35,6 +35,7 @@ PACKAGES = {
     "podman": "podman",
     "proot": "proot",
     "slirp4netns": "slirp4netns",
+    "ssh-keygen": "openssh-client",
     "wrk": "wrk",
     "xrdcp": "xrootd-client",
     "xrootd": "xrootd-server",
