@@ -1,6 +1,7 @@
 """`make services`: install what the tests need, or say what to type. With names: only those programs.
 Without, the environments of servers from PyPI, the packages of `docs/examples`, the wheel in an environment
-of its own, a bundle and the image of dcm2niix are made too: nothing is installed while tests run.
+of its own, a bundle, a Debian 13 with that and the image of dcm2niix are made too: nothing is installed while
+tests run.
 
 `grid` stands for what `make test-storage` needs besides, `dirac` for what `make test-dirac` needs.
 """
@@ -10,7 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.services import bundled, diracx, examples, installed
+from tests.services import bundled, debian13, diracx, examples, installed
 from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, install_missing, require
 from tests.services.environment import server_program
 from tests.services.images import dcm2niix_layer
@@ -27,9 +28,12 @@ def main(programs: list[str]) -> int:
         environments = [pool.submit(make) for make in makers]
         code = _require([])
         if code == 0:
+            environments.append(pool.submit(debian13.extract))
             dcm2niix_layer(CACHE)  # of packages: apt does one thing at a time
         for one in environments:
             one.result()
+    if code == 0:
+        debian13.install()
     return code
 
 

@@ -29,6 +29,7 @@ PACKAGES = {
     "java": "default-jre-headless",
     "mariadb-install-db": "mariadb-server-core",
     "mariadbd": "mariadb-server-core",
+    "mmdebstrap": "mmdebstrap",
     "my_print_defaults": "mariadb-client-core",
     "newuidmap": "uidmap",
     "nginx": "nginx-light",
