@@ -24,6 +24,7 @@ from cvmfs_deploy import listing
 from cvmfs_deploy.create import scan
 from engine.errors import BadRequest, Unavailable
 from wrappers.containers.listing import TREE
+from wrappers.containers.members import opened, pieces_of
 
 _LARGEST = 200 << 20  # bytes
 _TIMEOUT_S = 60.0  # seconds without a byte
@@ -97,18 +98,18 @@ def _unpack(archive: Path, into: Path, name: str) -> None:
     for folder in ("bin", "lib"):
         (into / folder).mkdir()
     try:
-        with tarfile.open(archive) as tar:
+        with opened(str(archive)) as tar:
             for member in tar:
                 folder, base = posixpath.split(posixpath.normpath(member.name))
                 if posixpath.basename(folder) not in ("bin", "lib") or base in ("", ".", ".."):
                     continue
                 target = into / posixpath.basename(folder) / base
-                if member.isfile() and (content := tar.extractfile(member)):
-                    with content, open(target, "wb") as file:
-                        shutil.copyfileobj(content, file)
+                if member.isfile():
+                    with open(target, "wb") as file:
+                        file.writelines(pieces_of(tar, member))
                 elif member.issym() and "/" not in member.linkname:
                     target.symlink_to(member.linkname)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, OSError) as error:
         raise BadRequest(f"{name}: cannot be read as a tools tarball: {error}") from None
 
 

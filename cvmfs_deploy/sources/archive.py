@@ -12,7 +12,6 @@ import os
 import posixpath
 import tarfile
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +27,7 @@ from wrappers.containers.manifests import (
     read_document,
     read_image,
 )
+from wrappers.containers.members import DAMAGE
 from wrappers.containers.reference import Reference, parse
 
 _LARGEST_DOCUMENT = 16 << 20  # bytes
@@ -49,7 +49,7 @@ class ArchiveSource:
         try:
             self._tar = tarfile.open(path)  # noqa: SIM115 - kept open for layers, see `close`
             self._members = {posixpath.normpath(member.name): member for member in self._tar}
-        except (OSError, tarfile.TarError, EOFError) as error:
+        except (OSError, *DAMAGE) as error:
             raise UnsuitableNode(f"{path} cannot be read as an archive of images: {error}") from None
         self._oci = "index.json" in self._members
         if not self._oci and "manifest.json" not in self._members:
@@ -216,7 +216,7 @@ def _read_well(path: Path, name: str) -> Iterator[None]:
     """Trouble with reading a member is the archive's."""
     try:
         yield
-    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+    except (OSError, *DAMAGE) as error:
         raise CorruptImage(f"{path}: {name} is damaged: {error}") from None
 
 

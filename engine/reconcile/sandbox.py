@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from engine.domain.options import SANDBOX, Destination
 from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
@@ -16,9 +15,9 @@ from engine.reconcile import layout
 from engine.reconcile.context import TickContext, log
 from engine.reconcile.reports import storable
 from wrappers import wire
+from wrappers.containers.members import opened, pieces_of
 
 PACKED_RESULTS = ".results.tar"
-_CHUNK = 1 << 20
 
 
 def unpack(
@@ -36,7 +35,7 @@ def unpack(
     """
     left = [destination for destination in destinations if destination.url != SANDBOX]
     try:
-        with tarfile.open(archive) as packed:
+        with opened(str(archive)) as packed:
             return {made.path: _put(context, left, names[made.path], made, packed) for made in here}
     except (OSError, tarfile.TarError) as error:
         raise BadRequest(f"results beside the report cannot be read: {storable(str(error))}") from None
@@ -81,11 +80,8 @@ def _unpacked(context: TickContext, made: wire.DeliveredOutput, packed: tarfile.
     with tempfile.NamedTemporaryFile(dir=context.workspace, delete=False) as file:
         local = Path(file.name)
         try:
-            found = _member(packed, member)
-            if found is None:
-                raise BadRequest(f"result {made.path} is not beside the report")
             hashed = hashlib.sha256()
-            while piece := found.read(_CHUNK):
+            for piece in pieces_of(packed, _member(packed, member)):
                 hashed.update(piece)
                 file.write(piece)
             file.flush()
@@ -96,8 +92,8 @@ def _unpacked(context: TickContext, made: wire.DeliveredOutput, packed: tarfile.
             local.unlink(missing_ok=True)
 
 
-def _member(packed: tarfile.TarFile, name: str) -> IO[bytes] | None:
+def _member(packed: tarfile.TarFile, name: str) -> tarfile.TarInfo:
     try:
-        return packed.extractfile(name)
+        return packed.getmember(name)
     except KeyError:
-        return None
+        raise BadRequest(f"result {name} is not beside the report") from None

@@ -94,6 +94,7 @@ NODE_WORDS = {
     "wrappers.prctl",
     "wrappers.wire",
     "wrappers.containers.errors",
+    "wrappers.containers.members",
     "wrappers.containers.programs",
     "wrappers.containers.remote",
     "wrappers.containers.timed",

@@ -18,6 +18,7 @@ from engine.reconcile.context import TickContext
 from engine.store.lease import Lease
 from tests.rounds.conftest import Rounds
 from tests.rounds.storage import RecordedStorage
+from wrappers.containers import members
 from wrappers.wire import DeliveredOutput
 
 Unpack = Callable[..., dict[str, Destination]]
@@ -171,15 +172,14 @@ def test_a_directory_in_place_of_a_file_is_refused(unpack: Unpack, tmp_path: Pat
 def test_an_archive_that_cannot_be_read_is_refused(
     unpack: Unpack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoiled: bytes | None
 ) -> None:
-    real: Any = tarfile.open
+    real = members.opened
 
-    def spoil(path: Path, *mode: str) -> Any:
-        if not mode:
-            path.unlink()
-            if spoiled is not None:
-                path.write_bytes(spoiled)
-        return real(path, *mode)
+    def spoil(path: str) -> Any:
+        Path(path).unlink()
+        if spoiled is not None:
+            Path(path).write_bytes(spoiled)
+        return real(path)
 
-    monkeypatch.setattr(tarfile, "open", spoil)
+    monkeypatch.setattr(sandbox, "opened", spoil)
     with pytest.raises(BadRequest, match="results beside the report cannot be read"):
         unpack({"a.txt": b"a"})

@@ -9,6 +9,7 @@ import stat
 import tarfile
 from typing import Any, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
+from wrappers.containers.members import opened, parts_of, pieces_of
 from wrappers.node.files import Held, TooDeep, is_within, walk
 from wrappers.node.names import native, portable
 from wrappers.transfer.errors import Permanent, Transient
@@ -127,9 +128,11 @@ def unpack(path: str, target: str) -> Held:
     links: List[Tuple[str, str]] = []
     total = 0
     try:
-        with tarfile.open(path, "r:*", encoding="utf-8", errors="surrogateescape") as packed:
+        with opened(path) as packed:
             for entry in packed:
-                name = _safe(entry)
+                name = "/".join(parts_of(entry.name))
+                if not (entry.isdir() or entry.isreg() or entry.issym()):
+                    raise ValueError(f"{entry.name!r} is neither a file nor a directory")
                 if not name:
                     continue
                 target_path = os.path.join(target, native(name))
@@ -143,18 +146,9 @@ def unpack(path: str, target: str) -> Held:
                 sums.append((native(name), _write(packed, entry, target_path)))
                 total += entry.size
         _make_links(links, target)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, ValueError) as error:
         raise Transient(f"the tar cannot be unpacked: {error}") from None
     return Held(sums, total)
-
-
-def _safe(entry: tarfile.TarInfo) -> str:
-    parts = [part for part in entry.name.split("/") if part not in ("", ".")]
-    if entry.name.startswith("/") or ".." in parts or "\0" in entry.name:
-        raise ValueError(f"{entry.name!r} leads out of it")
-    if not (entry.isdir() or entry.isreg() or entry.issym()):
-        raise ValueError(f"{entry.name!r} is neither a file nor a directory")
-    return "/".join(parts)
 
 
 def _make_links(links: Sequence[Tuple[str, str]], target: str) -> None:
@@ -176,18 +170,12 @@ def _make_links(links: Sequence[Tuple[str, str]], target: str) -> None:
 def _write(packed: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> str:
     mode = 0o755 if entry.mode & stat.S_IXUSR else 0o644
     hashed = hashlib.sha256()
-    content = packed.extractfile(entry)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except FileExistsError:
         raise ValueError(f"{entry.name!r} is in it twice") from None
     with open(descriptor, "wb") as file:
-        left = entry.size
-        while left and content is not None:
-            piece = content.read(min(_PIECE, left))
-            if not piece:
-                raise EOFError("it ends too early")
+        for piece in pieces_of(packed, entry):
             hashed.update(piece)
             file.write(piece)
-            left -= len(piece)
     return hashed.hexdigest()

@@ -17,6 +17,7 @@ from engine.app.access.paths import DEEPEST, LONGEST
 from engine.app.access.tokens import Segments
 from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.names import is_text
+from wrappers.containers.members import parts_of
 
 MOST = 10_000
 """Entries of an archive."""
@@ -124,13 +125,15 @@ def _of_tar(info: tarfile.TarInfo) -> ArchiveMember:
 
 
 def _path(name: str) -> Segments:
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    bad = name.startswith("/") or "\\" in name or "\0" in name or ".." in parts
-    if bad or any(len(part.encode("utf-8", "surrogateescape")) > LONGEST for part in parts):
+    try:
+        parts = parts_of(name)
+    except tarfile.TarError:
+        raise CarminError(Code.GENERIC, "the archive holds a name that leads elsewhere") from None
+    if "\\" in name or any(len(part.encode("utf-8", "surrogateescape")) > LONGEST for part in parts):
         raise CarminError(Code.GENERIC, "the archive holds a name that leads elsewhere")
     if not is_text(name):
         raise CarminError(Code.GENERIC, "the archive holds a name that is not UTF-8")
-    return tuple(parts)
+    return parts
 
 
 def _checked(entries: Iterator[ArchiveMember], levels: int) -> list[ArchiveMember]:

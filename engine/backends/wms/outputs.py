@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from wrappers.containers.members import opened, pieces_of
+
 LARGEST_FILE = 64 << 20
 """Bytes of one file that is taken from an output sandbox: DiracX takes sandboxes of up to 100 MiB."""
 
@@ -28,20 +30,20 @@ def unpack(data: bytes, into: Path) -> list[Path]:
     """
     brought = []
     try:
-        with opened(data) as tar:
+        with output_sandbox(data) as tar:
             for entry in tar:
                 name = entry.name.removeprefix("./")
                 if entry.isfile() and entry.size <= LARGEST_FILE and _WANTED.fullmatch(name):
-                    brought.append(_write(tar, entry, into / name))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # no room here: nothing is wrong with the archive
+                    brought.append(into / name)
+                    with brought[-1].open("wb") as file:
+                        file.writelines(pieces_of(tar, entry))
+    except tarfile.TarError as error:
         raise UnreadableArchive(f"the output sandbox cannot be read: {error}") from None
     return brought
 
 
 @contextmanager
-def opened(data: bytes) -> Iterator[tarfile.TarFile]:
+def output_sandbox(data: bytes) -> Iterator[tarfile.TarFile]:
     """Open a tar, whatever it is compressed with: zstandard, or what tarfile knows itself."""
     stream: IO[bytes] = io.BytesIO(data)
     if data.startswith(b"\x28\xb5\x2f\xfd"):
@@ -49,18 +51,10 @@ def opened(data: bytes) -> Iterator[tarfile.TarFile]:
 
         stream = cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(data))
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
+            with opened(stream, "r|") as tar:
                 yield tar
         except zstandard.ZstdError as error:
             raise tarfile.ReadError(str(error)) from None
     else:
-        with tarfile.open(fileobj=stream, mode="r:*") as tar:
+        with opened(stream) as tar:
             yield tar
-
-
-def _write(tar: tarfile.TarFile, entry: tarfile.TarInfo, target: Path) -> Path:
-    content = tar.extractfile(entry)
-    with target.open("wb") as file:
-        while content is not None and (piece := content.read(1 << 20)):
-            file.write(piece)
-    return target

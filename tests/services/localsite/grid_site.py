@@ -29,7 +29,7 @@ from engine.backends.diracx import sandbox
 from engine.backends.diracx.answers import DiracxRefused
 from engine.backends.diracx.client import DiracxClient
 from engine.backends.diracx.search import one_of
-from engine.backends.wms.outputs import opened
+from engine.backends.wms.outputs import output_sandbox
 from engine.backends.wms.payload import pack
 from engine.errors import EngineError
 from wrappers.containers.tree import remove
@@ -212,7 +212,7 @@ class _Job:
 
 def fetch(client: DiracxClient, name: str, into: Path) -> None:
     """Unpack an input sandbox: plain files only."""
-    with opened(client.run(sandbox.download(client, name))) as tar:
+    with output_sandbox(client.run(sandbox.download(client, name))) as tar:
         for entry in tar:
             content = tar.extractfile(entry)
             if entry.isfile() and content is not None:
