@@ -23,7 +23,7 @@ from wrappers.containers.errors import ImageMissing, RegistryDown
 from wrappers.containers.manifests import Resolved
 from wrappers.containers.reference import Reference
 from wrappers.containers.registry import RegistryClient
-from wrappers.containers.transport import CONNECTION_ERRORS, RetryBudget, reason
+from wrappers.containers.transport import RetryBudget, TransferError
 
 _LARGEST_LIST = 8 << 20  # bytes of one page of tags
 _MOST_PAGES = 1000
@@ -87,17 +87,17 @@ class RegistrySource:
         found: list[str] = []
         for _ in range(_MOST_PAGES):
             answer = transport.get(path, scope_of(reference))
-            with answer.body as body:
+            with answer:
                 if answer.status != 200:
                     name = f"{reference.host}/{reference.repository}"
                     raise ImageMissing(f"image {name} does not exist (registry {transport.host})")
                 try:
-                    found += json.loads(body.read(_LARGEST_LIST))["tags"] or []
-                except CONNECTION_ERRORS as error:
-                    raise RegistryDown(f"registry {transport.host} breaks off: {reason(error)}") from None
+                    found += json.loads(answer.read(_LARGEST_LIST))["tags"] or []
+                except TransferError as error:
+                    raise RegistryDown(f"registry {transport.host} breaks off: {error}") from None
                 except (ValueError, KeyError, TypeError):
                     raise RegistryDown(f"registry {transport.host} sends no list of tags") from None
-            following = _next(answer.headers.get("Link", ""))
+            following = _next(answer.headers.get("link", ""))
             if not following:
                 return sorted(set(map(str, found)))
             path = following

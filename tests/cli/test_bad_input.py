@@ -160,7 +160,7 @@ def test_a_registry_that_is_down_is_a_service_to_try_later(desk: Desk) -> None:
     host = f"127.0.0.1:{free_port()}"
     told = refused(desk, desk.tool("echo", image=f"{host}/x:1"), desk.write("i.json", {}), code=3)
     assert told == [
-        f"registry {host} cannot be reached: Connection refused",
+        f"registry {host} cannot be reached: connecting to {host}: Connection refused",
         f"try later, name the image by its digest ({host}/x@sha256:...), or set a mirror in node.mirrors",
     ]
 

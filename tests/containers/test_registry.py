@@ -96,7 +96,7 @@ def test_an_image_that_does_not_exist_is_named(
 
 def test_a_registry_that_is_down_is_asked_several_times(client: RegistryClient, waits: list[float]) -> None:
     with pytest.raises(
-        RegistryDown, match=r"registry 127\.0\.0\.1:\d+ cannot be reached: Connection refused"
+        RegistryDown, match=r"registry (127\.0\.0\.1:\d+) cannot be reached: .*\1: Connection refused"
     ):
         client.resolve(parse(f"127.0.0.1:{free_port()}/a/b"))
     assert len(waits) == 5
@@ -231,7 +231,7 @@ def test_credentials_do_not_follow_a_redirect_to_another_host(
 def test_relative_redirects_are_followed(faults: Faults, client: RegistryClient) -> None:
     faults.redirect_to = "/elsewhere"
     image = client.resolve(asked(faults))
-    with pytest.raises(RegistryDown, match="redirects in a circle"):
+    with pytest.raises(RegistryDown, match=r"cannot be reached: .*more than 6 redirects"):
         client.config(image)
     assert faults.seen[-1][0].startswith("/elsewhere/elsewhere/")
 

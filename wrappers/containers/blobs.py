@@ -8,7 +8,8 @@ from typing import IO, Callable, NamedTuple
 from wrappers import causes
 from wrappers.containers.errors import CorruptImage, ImageMissing, RegistryDown, UnsuitableNode
 from wrappers.containers.reference import Reference
-from wrappers.containers.transport import CONNECTION_ERRORS, Answer, Transport, reason
+from wrappers.containers.transport import TransferError, Transport
+from wrappers.transfer.response import Response
 
 _CHUNK = 1 << 18
 
@@ -109,38 +110,37 @@ class _Download:
                 raise RegistryDown(f"registry {self._transport.host} breaks off every transfer: {trouble}")
             self._transport.wait(fruitless)
 
-    def _ask(self) -> Answer:
+    def _ask(self) -> Response:
         path = f"/v2/{self._reference.repository}/blobs/{self._blob.digest}"
         headers = {"Range": f"bytes={self._done}-"} if self._done else {}
         answer = self._transport.get(path, scope_of(self._reference), headers)
         if answer.status == 404:
-            answer.body.close()
+            answer.close()
             where = self._transport.host
             raise ImageMissing(
                 f"image {self._reference.text} lacks layer {self._blob.digest} (registry {where})"
             )
         if answer.status == 416:
-            answer.body.close()
+            answer.close()
             self._restart()
             return self._ask()
         if self._done and answer.status != 206:  # this server knows no ranges
             self._restart()
         return answer
 
-    def _take(self, answer: Answer) -> str:
+    def _take(self, answer: Response) -> str:
         """Write what comes; says why it ended."""
-        with answer.body as body:
-            while self._done <= self._blob.size:
-                try:
-                    chunk = body.read(_CHUNK)
-                except CONNECTION_ERRORS as error:
-                    return reason(error)
-                if not chunk:
-                    break
-                self._write(chunk)
+        try:
+            with answer:
+                for piece in answer.pieces():
+                    self._write(piece)
+                    if self._done > self._blob.size:
+                        break
+        except TransferError as error:
+            return str(error)
         return "it ends too early"
 
-    def _write(self, chunk: bytes) -> None:
+    def _write(self, chunk: memoryview) -> None:
         if not self._wanted():
             raise RegistryDown("the transfer is not wanted any more")
         try:

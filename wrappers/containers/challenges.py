@@ -5,7 +5,7 @@ commas separate both parameters and challenges.
 """
 
 import re
-from typing import Dict, Iterable, List, NamedTuple
+from typing import Dict, List, NamedTuple
 
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(
@@ -24,17 +24,10 @@ class Challenge(NamedTuple):
     parameters: Dict[str, str]
 
 
-def parse(headers: Iterable[str]) -> List[Challenge]:
-    """Parse the challenges of all WWW-Authenticate headers of an answer, in order, but for what is
-    malformed.
+def parse(header: str) -> List[Challenge]:
+    """Parse the challenges of the WWW-Authenticate headers of an answer, joined by commas, in order, but for
+    what is malformed.
     """
-    found: List[Challenge] = []
-    for header in headers:
-        found.extend(_challenges(header))
-    return found
-
-
-def _challenges(header: str) -> List[Challenge]:
     found: List[Challenge] = []
     at = 0
     while at < len(header):

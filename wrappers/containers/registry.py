@@ -30,8 +30,10 @@ from wrappers.containers.manifests import (
 )
 from wrappers.containers.platforms import platform
 from wrappers.containers.reference import DOCKER_HUB, Reference, is_digest
-from wrappers.containers.transport import CONNECTION_ERRORS, Answer, RetryBudget, Transport
+from wrappers.containers.transport import RetryBudget, Transport
+from wrappers.transfer.errors import Permanent, Transient
 from wrappers.transfer.proxies import is_loopback
+from wrappers.transfer.response import Response
 from wrappers.transfer.trust import Trust
 
 _LARGEST_DOCUMENT = 16 << 20  # bytes; the specification asks registries to take manifests of 4 MiB
@@ -146,7 +148,7 @@ class RegistryClient:
         self, transport: Transport, path: str, headers: Dict[str, str], reference: Reference, digest: str
     ) -> bytes:
         data, answer = self._small(transport, path, headers, reference)
-        stated = digest or answer.headers.get("Docker-Content-Digest", "")
+        stated = digest or answer.headers.get("docker-content-digest", "")
         if is_digest(stated) and sha256_of(data) != stated:
             raise CorruptImage(
                 f"registry {transport.host} sends something else than {stated} for image {reference.text}"
@@ -155,26 +157,19 @@ class RegistryClient:
 
     def _small(
         self, transport: Transport, path: str, headers: Dict[str, str], reference: Reference
-    ) -> Tuple[bytes, Answer]:
+    ) -> Tuple[bytes, Response]:
         for attempt in range(transport.retry_budget.tries):
             answer = transport.get(path, scope_of(reference), headers)
             if answer.status != 200:
-                answer.body.close()
+                answer.close()
                 raise ImageMissing(f"image {reference.text} does not exist (registry {transport.host})")
             try:
-                with answer.body as body:
-                    data = body.read(_LARGEST_DOCUMENT + 1)
-            except CONNECTION_ERRORS:
+                with answer:
+                    return answer.read(_LARGEST_DOCUMENT), answer
+            except Transient:
                 transport.wait(attempt)
-                continue
-            if len(data) > _LARGEST_DOCUMENT:
-                raise CorruptImage(
-                    f"the manifest of image {reference.text} is larger than {_LARGEST_DOCUMENT} bytes"
-                )
-            stated = answer.headers.get("Content-Length")
-            if stated is None or len(data) == int(stated):
-                return data, answer
-            transport.wait(attempt)
+            except Permanent as error:
+                raise CorruptImage(f"the manifest of image {reference.text}: {error}") from None
         raise RegistryDown(f"registry {transport.host} breaks off in the middle of a manifest")
 
 

@@ -5,15 +5,16 @@ import json
 import os
 import urllib.parse
 from pathlib import Path
-from typing import IO, Callable, NamedTuple, Optional
+from typing import Iterable, NamedTuple, Union
 
 from wrappers import wire
 from wrappers.containers import udocker_format
-from wrappers.containers.errors import CorruptImage, ImageMissing, RegistryDown, UnsuitableNode, of_os
+from wrappers.containers.errors import CorruptImage, ImageMissing, RegistryDown, of_os
 from wrappers.containers.layers import Findings, extract
 from wrappers.containers.reference import DOCKER_HUB, Reference
 from wrappers.containers.tarstream import Layer
-from wrappers.containers.transport import CONNECTION_ERRORS, RetryBudget, Transport, reason
+from wrappers.containers.transport import RetryBudget, Transport
+from wrappers.transfer.errors import TransferError
 from wrappers.transfer.trust import Trust
 
 _CHUNK = 1 << 18
@@ -65,11 +66,9 @@ def _copy(image: wire.Image, into: Path) -> int:
     path = urllib.parse.unquote(urllib.parse.urlsplit(image.url).path)
     try:
         with open(path, "rb") as file:
-            return _write(image, into, file.read)
+            return _write(image, into, iter(lambda: file.read(_CHUNK), b""))
     except (FileNotFoundError, PermissionError) as error:
         raise ImageMissing(f"image {image.url}: {error.strerror}") from None
-    except _Cut as error:
-        raise UnsuitableNode(f"image {image.url} cannot be read: {error}") from None
 
 
 def _download(image: wire.Image, into: Path, retry_budget: RetryBudget, trust: Trust) -> int:
@@ -79,14 +78,12 @@ def _download(image: wire.Image, into: Path, retry_budget: RetryBudget, trust: T
     for attempt in range(retry_budget.tries):
         answer = transport.get(path, "")
         if answer.status != 200:
-            answer.body.close()
+            answer.close()
             raise ImageMissing(f"image {image.url} does not exist (status {answer.status})")
-        body: IO[bytes] = answer.body
-        wanted = answer.headers.get("Content-Length")
         try:
-            with body:
-                return _write(image, into, body.read, int(wanted) if wanted else None)
-        except _Cut as error:
+            with answer:
+                return _write(image, into, answer.pieces())
+        except TransferError as error:
             if attempt + 1 == retry_budget.tries:
                 raise RegistryDown(
                     f"{transport.host} breaks off every transfer of {image.url}: {error}"
@@ -95,29 +92,17 @@ def _download(image: wire.Image, into: Path, retry_budget: RetryBudget, trust: T
     raise RegistryDown(f"{transport.host} does not answer")
 
 
-class _Cut(Exception):
-    pass
-
-
-def _write(image: wire.Image, into: Path, read: Callable[[int], bytes], wanted: Optional[int] = None) -> int:
+def _write(image: wire.Image, into: Path, pieces: Iterable[Union[bytes, memoryview]]) -> int:
     """Bytes into a file, verified on the way."""
     digest, size = hashlib.sha256(), 0
     try:
         with open(str(into), "wb") as file:
-            while True:
-                try:
-                    chunk = read(_CHUNK)
-                except CONNECTION_ERRORS as error:
-                    raise _Cut(reason(error)) from None
-                if not chunk:
-                    break
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
+            for piece in pieces:
+                file.write(piece)
+                digest.update(piece)
+                size += len(piece)
     except OSError as error:
-        raise of_os(error, f"image {image.url} cannot be written to {into}: {error.strerror}") from None
-    if wanted is not None and size < wanted:
-        raise _Cut(f"{size} of {wanted} bytes came")
+        raise of_os(error, f"image {image.url} cannot be copied to {into}: {error.strerror}") from None
     if "sha256:" + digest.hexdigest() != image.digest:
         raise CorruptImage(f"image {image.url} has sha256 {digest.hexdigest()}, not {image.digest}")
     return size

@@ -11,9 +11,13 @@ from typing import Dict, List, Optional
 from wrappers.containers.challenges import Challenge
 from wrappers.containers.credentials import Login
 from wrappers.containers.errors import AccessDenied
-from wrappers.containers.web import USER_AGENT, Answer, Web
+from wrappers.transfer.addresses import NOBODY, Access
+from wrappers.transfer.client import AGENT, Bytes, HttpClient
+from wrappers.transfer.response import Response
 
 _LARGEST_TOKEN = 1 << 20
+_CLOSE = {"Connection": "close"}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded", **_CLOSE}
 _REFUSED = (400, 401, 403)
 _UNKNOWN = (404, 405)  # to a service that takes no POST
 
@@ -21,28 +25,28 @@ _UNKNOWN = (404, 405)  # to a service that takes no POST
 class Visitor:
     """Shows one registry or mirror who we are."""
 
-    def __init__(self, web: Web, base: str, login: Optional[Login]) -> None:
-        self._web = web
+    def __init__(self, client: HttpClient, base: str, login: Optional[Login]) -> None:
+        self._client = client
         self._base = base
         self._host = urllib.parse.urlsplit(base).netloc
         self._login = login
 
-    def answer(self, challenges: List[Challenge], scope: str) -> str:
+    def answer(self, challenges: List[Challenge], scope: str) -> Access:
         """Return the Authorization header that one of the challenges asks for.
 
         Raises:
             AccessDenied: credentials are missing or refused.
             ServiceAnswer: the token service answers, with no token.
-            RegistryDown, OSError, HTTPException: see Web.get.
+            TransferError: there is no answer.
         """
         for challenge in challenges:
             if challenge.scheme == "bearer" and challenge.parameters.get("realm"):
                 token = self._token(challenge.parameters, scope)
                 if token:
-                    return "Bearer " + token
+                    return Access({"Authorization": f"Bearer {token}"})
         login = self._login
         if login and login.password and any(challenge.scheme == "basic" for challenge in challenges):
-            return login.basic()
+            return Access({"Authorization": login.basic()})
         raise self.denied()
 
     def denied(self) -> AccessDenied:
@@ -68,34 +72,37 @@ class Visitor:
         if challenge.get("service"):
             query["service"] = challenge["service"]
         if login and login.identity_token:
-            form = dict(query, grant_type="refresh_token", refresh_token=login.identity_token)
-            answer = self._web.request(realm, {}, dict(form, client_id=USER_AGENT))
+            form = dict(
+                query, grant_type="refresh_token", refresh_token=login.identity_token, client_id=AGENT
+            )
+            body = Bytes(urllib.parse.urlencode(form).encode("ascii"))
+            # not followed: the form holds a secret
+            answer = self._client.request("POST", realm, _FORM, body, follow=False)
             token = "" if answer.status in _UNKNOWN else _read(answer, realm)
             if token or not login.password:
                 return token
         separator = "&" if "?" in realm else "?"
-        authorization = login.basic() if login and login.password else ""
-        return _read(
-            self._web.get(realm + separator + urllib.parse.urlencode(query), {}, authorization), realm
-        )
+        access = Access({"Authorization": login.basic()}) if login and login.password else NOBODY
+        url = realm + separator + urllib.parse.urlencode(query)
+        return _read(self._client.request("GET", url, _CLOSE, access=access), realm)
 
 
 class ServiceAnswer(Exception):
     """An answer of the token service in place of a token; it may think better of it."""
 
-    def __init__(self, host: str, answer: Answer) -> None:
+    def __init__(self, host: str, answer: Response) -> None:
         super().__init__(f"token service {host}")
         self.answer = answer
 
 
-def _read(answer: Answer, realm: str) -> str:
-    with answer.body as body:
+def _read(answer: Response, realm: str) -> str:
+    with answer:
         if answer.status in _REFUSED:
             return ""
         if answer.status != 200:
             raise ServiceAnswer(urllib.parse.urlsplit(realm).netloc, answer)
         try:
-            document = json.loads(body.read(_LARGEST_TOKEN).decode("utf-8"))
+            document = json.loads(answer.read(_LARGEST_TOKEN).decode("utf-8"))
             return str(document.get("token") or document["access_token"])
         except (ValueError, KeyError, AttributeError):
             return ""

@@ -7,17 +7,17 @@ see the host and fails on what udocker asks of it (`-k`), so the probe passes it
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import tarfile
 import urllib.parse
 from pathlib import Path
-from typing import IO, NamedTuple, Optional
+from typing import Iterator, NamedTuple, Optional, Union
 
 from wrappers import wire
 from wrappers.containers.cache import directory
 from wrappers.containers.directory_cache import DirectoryCache
 from wrappers.containers.errors import ContainerError
+from wrappers.containers.members import opened, pieces_of
 from wrappers.containers.programs import which
 from wrappers.runtimes import programs
 from wrappers.runtimes.base import Unusable
@@ -100,7 +100,7 @@ def _from_tools(node: wire.Node, scratch: Path) -> str:
             own = scratch / "tools"
             _unpack(node, own)
             return _pick(own)
-    except (OSError, tarfile.TarError, EOFError, ContainerError) as error:
+    except (OSError, tarfile.TarError, ContainerError) as error:
         raise Unusable(f"udocker's tools cannot be had from {node.tools}: {error}") from None
     taken.release()  # tools are never removed
     return _pick(taken.path)
@@ -118,44 +118,48 @@ def _unpack(node: wire.Node, into: Path) -> None:
     into.mkdir()
     archive = into / "tools.tar.gz"
     digest = hashlib.sha256()
-    with _opened(node) as stream, open(str(archive), "wb") as file:
-        for chunk in iter(lambda: stream.read(1 << 18), b""):
-            digest.update(chunk)
-            file.write(chunk)
+    with open(str(archive), "wb") as file:
+        for piece in _pieces(node):
+            digest.update(piece)
+            file.write(piece)
             if file.tell() > _LARGEST_TARBALL:
                 raise OSError("it is larger than any tools tarball")
     if node.tools_sha256 and digest.hexdigest() != node.tools_sha256.lower():
         raise OSError("it is not what `tools_sha256` says")
     (into / "bin").mkdir()
-    with tarfile.open(str(archive)) as tar:
+    with opened(str(archive)) as tar:
         for member in tar:
             name = os.path.basename(member.name)
-            content = tar.extractfile(member) if member.isfile() and name.startswith("proot") else None
-            if content is not None:
+            if member.isfile() and name.startswith("proot"):
                 with open(str(into / "bin" / name), "wb") as program:
-                    shutil.copyfileobj(content, program)
+                    program.writelines(pieces_of(tar, member))
                 os.chmod(str(into / "bin" / name), 0o755)  # noqa: S103 - a program
     archive.unlink()
 
 
-def _opened(node: wire.Node) -> IO[bytes]:
-    """Open the tarball of udocker's tools."""
-    if "://" not in node.tools:
-        return open(node.tools, "rb")
+def _pieces(node: wire.Node) -> Iterator[Union[bytes, memoryview]]:
+    """Read the tarball of udocker's tools."""
     parts = urllib.parse.urlsplit(node.tools)
-    if parts.scheme == "file":
-        return open(urllib.parse.unquote(parts.path), "rb")
+    is_url = "://" in node.tools
+    if not is_url or parts.scheme == "file":
+        with open(urllib.parse.unquote(parts.path) if is_url else node.tools, "rb") as file:
+            yield from iter(lambda: file.read(1 << 18), b"")
+        return
     if parts.scheme not in ("http", "https"):
         raise OSError(f"{parts.scheme}: cannot be fetched")
     from wrappers.containers.transport import Transport  # slow to load, and needed once on a node
+    from wrappers.transfer.errors import TransferError
 
     base = f"{parts.scheme}://{parts.netloc}"
     transport = Transport(base, trust=Trust(node.authorities), kind="server")
     answer = transport.get(parts.path + ("?" + parts.query if parts.query else ""), "")
-    if answer.status != 200:
-        answer.body.close()
-        raise OSError(f"status {answer.status}")
-    return answer.body
+    with answer:
+        if answer.status != 200:
+            raise OSError(f"status {answer.status}")
+        try:
+            yield from answer.pieces()
+        except TransferError as error:
+            raise OSError(str(error)) from None
 
 
 def _pick(top: Path) -> str:

@@ -11,10 +11,11 @@ _CONNECT_S = 30.0  # seconds at most for a connection to be made
 class Budget:
     """The time that all may take, and for which nothing may happen. Shared by threads."""
 
-    def __init__(self, seconds: float, stall: float = 60.0) -> None:
+    def __init__(self, seconds: float, stall: float = 60.0, connect: float = _CONNECT_S) -> None:
         self._deadline = time.monotonic() + seconds
         self._seconds = seconds
         self._stall = stall
+        self._connect = connect
         self._stopped = threading.Event()
 
     def seconds_left(self) -> float:
@@ -56,7 +57,7 @@ class Budget:
         Raises:
             OutOfTime: the time is over.
         """
-        return min(_CONNECT_S, self.read_timeout())
+        return min(self._connect, self.read_timeout())
 
     def pause(self, seconds: float) -> None:
         """Wait; a `stop` ends it early.

@@ -17,7 +17,7 @@ from wrappers.transfer.trust import Trust
 
 __all__ = ["NOBODY", "Access", "Body", "Bytes", "HttpClient"]
 
-_AGENT = "boutiques-engine"
+AGENT = "boutiques-engine"
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 6
 _EXPECT_OVER = 1 << 20  # bytes: smaller bodies are sent unasked, which saves a round trip
@@ -55,8 +55,10 @@ class Bytes(Body):
 class HttpClient:
     """A maker of requests. Shared by threads; each connection is used by one at a time."""
 
-    def __init__(self, budget: Budget, trust: Optional[Trust] = None) -> None:
+    def __init__(self, budget: Budget, trust: Optional[Trust] = None, keep_tls: bool = False) -> None:
+        """Make no connection yet. With `keep_tls` a redirect from https to http is refused."""
         self.budget = budget
+        self._keep_tls = keep_tls
         self._connections = Connections(budget, trust or Trust())
         self._asks: Set[Origin] = set()  # servers that want to be asked before a body is sent
         self._silent: Set[Origin] = set()  # servers that tell no checksums
@@ -83,8 +85,10 @@ class HttpClient:
         headers: Optional[Dict[str, str]] = None,
         body: Optional[Body] = None,
         access: Access = NOBODY,
+        follow: bool = True,
     ) -> Response:
-        """Return the final answer, whatever its status, after redirects: these keep the method.
+        """Return the final answer, whatever its status, after redirects: these keep the method and the body,
+        which must hold no secret when they are followed.
 
         Raises:
             TransferError: there is no answer.
@@ -95,13 +99,15 @@ class HttpClient:
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._with_reconnect(method, target, given, body, shown)
             location = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or not location:
+            if not follow or answer.status not in _REDIRECTS or not location:
                 return answer
             answer.close()
             if body is not None:
                 with self._lock:
                     self._asks.add(origin_of(target))
-            target = normal(urljoin(target, location))
+            before, target = target, normal(urljoin(target, location))
+            if self._keep_tls and before.startswith("https:") and not target.startswith("https:"):
+                raise Permanent(f"{before}: redirects to http://, which is not followed")
             shown = carried(wanted, target, access)
         raise Permanent(f"{url}: more than {_MOST_REDIRECTS} redirects")
 
@@ -164,7 +170,8 @@ class HttpClient:
             one.used += 1
             if "Want-Digest" in headers and found.get("server", "").startswith("XrootD/"):
                 one.rests_until = time.monotonic() + _REST_S
-            self._connections.give(one, reuse and not unsent)
+            asked_to_close = headers.get("Connection") == "close"  # not every server says that it will
+            self._connections.give(one, reuse and not unsent and not asked_to_close)
 
         return Response(url, status, found, connection, release, method == "HEAD")
 
@@ -189,7 +196,7 @@ def _head(
     parts = urlsplit(url)
     target = f"{parts.path}{'?' + parts.query if parts.query else ''}"
     lines = [f"{method} {url if proxy else target} HTTP/1.1"]
-    fields = {"Host": parts.netloc, "User-Agent": _AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
+    fields = {"Host": parts.netloc, "User-Agent": AGENT, "Accept": "*/*", "Accept-Encoding": "identity"}
     if proxy and proxy.authorization:
         fields["Proxy-Authorization"] = proxy.authorization
     fields.update(headers)

@@ -6,6 +6,7 @@ By hand, not by http.client: that one takes a body which was cut for a whole one
 
 import http.client
 import io
+import re
 import select
 import socket
 import ssl
@@ -13,14 +14,24 @@ import time
 from contextlib import contextmanager
 from typing import Any, Dict, Iterator, Optional, Tuple
 
+from wrappers import causes
 from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
-from wrappers.transfer.errors import Cut, Denied, Permanent, Transient, of_status
+from wrappers.transfer.errors import (
+    Cut,
+    Denied,
+    Permanent,
+    TransferError,
+    Transient,
+    UntrustedServer,
+    of_status,
+)
 from wrappers.transfer.proxies import HttpProxy
 
 PIECE = 1 << 20
 _HEAD = 1 << 16  # bytes of a head at most
 _READ = 1 << 16
+_CHALLENGES = "www-authenticate"
 
 Head = Tuple[int, Dict[str, str]]
 """Status, and headers by their names in small letters."""
@@ -95,9 +106,12 @@ class Connection:
         if not version.startswith("HTTP/1.") or not status[:3].isdecimal():
             raise Transient(f"{self._host} does not answer in HTTP")
         try:
-            headers = {key.lower(): value for key, value in http.client.parse_headers(lines).items()}
+            found = http.client.parse_headers(lines)
         except http.client.HTTPException as error:
             raise Transient(f"{self._host} sends a malformed head: {error}") from None
+        headers = {key.lower(): value for key, value in found.items()}
+        if _CHALLENGES in headers:  # a server may have several, in one header or in as many
+            headers[_CHALLENGES] = ", ".join(found.get_all(_CHALLENGES, ()))
         self._rest = lines.read()
         if version == "HTTP/1.0":
             headers.setdefault("connection", "close")
@@ -139,8 +153,14 @@ class Connection:
             raise network_error(error, f"{self._host}: {doing}") from None
 
 
-def network_error(error: OSError, doing: str) -> Exception:
+def network_error(error: OSError, doing: str) -> TransferError:
     """Translate trouble with a socket into a transfer error."""
+    translated = _network_error(error, doing)
+    translated.limit = causes.of_limit(error)
+    return translated
+
+
+def _network_error(error: OSError, doing: str) -> TransferError:
     if isinstance(error, socket.timeout):
         return Transient(f"{doing}: nothing happened for too long")
     reason = error.strerror or str(error) or type(error).__name__
@@ -150,11 +170,19 @@ def network_error(error: OSError, doing: str) -> Exception:
         said = (error.reason or str(error)).lower().replace("_", " ")
         if "alert" in said and ("certificate" in said or "unknown ca" in said or "access denied" in said):
             return Denied(f"{doing}: the server does not accept our certificate ({said})")
-        return Permanent(f"{doing}: TLS: {said}")
+        return UntrustedServer(f"{doing}: TLS: {_tls(error)}")
     lost = isinstance(error, (ConnectionError, ssl.SSLError)) and not isinstance(
         error, ConnectionRefusedError
     )
     return (Cut if lost else Transient)(f"{doing}: {reason}")
+
+
+def _tls(error: ssl.SSLError) -> str:
+    """Say what is wrong with TLS, without the line of OpenSSL's source, and what helps."""
+    said = re.sub(r"^\[SSL[^\]]*\]\s*|\s*\(_ssl\.c:\d+\)", "", error.strerror or str(error))
+    if "verify failed" in said and "ostname" not in said and "expired" not in said:
+        said += ": name its certificate authority in the setting `authorities`"
+    return said
 
 
 def connect(
@@ -189,7 +217,7 @@ def connect(
         raise network_error(error, f"connecting to {where}") from None
     except ValueError as error:  # Python 3.6: a certificate for another host
         made.close()
-        raise Permanent(f"connecting to {where}: TLS: {error}") from None
+        raise UntrustedServer(f"connecting to {where}: TLS: {error}") from None
     except BaseException:
         made.close()
         raise

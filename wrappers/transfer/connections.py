@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Set
 from wrappers.transfer.addresses import Origin
 from wrappers.transfer.budget import Budget
 from wrappers.transfer.connection import Connection, Key, connect, named
-from wrappers.transfer.errors import Permanent
+from wrappers.transfer.errors import NodeMisconfigured
 from wrappers.transfer.proxies import HttpProxy, InvalidProxy, proxy_for
 from wrappers.transfer.trust import Trust
 
@@ -79,7 +79,7 @@ def _proxy_for(origin: Origin) -> Optional[HttpProxy]:
     try:
         return proxy_for(f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/")
     except InvalidProxy as error:
-        raise Permanent(str(error)) from None
+        raise NodeMisconfigured(str(error)) from None
 
 
 def _rested(kept: List[Connection]) -> Optional[Connection]:

@@ -4,9 +4,11 @@
     ├── Transient     try again later, here or elsewhere (5xx, 408, 409, 423, 425, 429, reset, mismatch)
     │   ├── Cut       the connection was lost
     │   └── Mismatch  the storage holds something else than was sent to it
-    ├── Permanent     not here any more (400 401 403 404 405 410 507, TLS): another URL may do
+    ├── Permanent     not here any more (400 401 403 404 405 410 507): another URL may do
     │   ├── NotHere   there is no such file
-    │   └── Denied    the credential is not accepted: a fresh one may be
+    │   ├── Denied    the credential is not accepted: a fresh one may be
+    │   ├── UntrustedServer     its certificate, or how it speaks TLS, is not accepted
+    │   └── NodeMisconfigured   the authorities or proxies of this machine are set wrongly
     └── OutOfTime     the budget is spent, or the end was asked for: stop everything
 
 Trouble with files of this machine stays an OSError: it says nothing about a storage.
@@ -28,6 +30,7 @@ class TransferError(Exception):
     """A transfer failed; the text is one line without anything secret."""
 
     status = 0  # of the HTTP answer that said so, if one did
+    limit = ""  # of this machine, by its name in `wrappers.causes`, if one was met
 
     def __init__(self, message: str) -> None:
         super().__init__(redact(" ".join(message.split()))[:500])
@@ -61,16 +64,28 @@ class Denied(Permanent):
     """The storage does not accept the credential, or wants one."""
 
 
+class UntrustedServer(Permanent):
+    """The certificate of a server, or how it speaks TLS, is not what we accept."""
+
+
+class NodeMisconfigured(Permanent):
+    """The authorities or proxies of this machine are set wrongly."""
+
+
 class OutOfTime(TransferError):
     """The time for all transfers together is over."""
 
 
 def of_status(status: int, headers: Mapping[str, str], doing: str) -> TransferError:
     """Choose the error that an HTTP status means; `doing` names method and URL."""
-    by = f" by the {headers[PROXY]}" if PROXY in headers else ""
-    error = _of_status(status, headers, f"{doing}: status {status}{by}")
+    error = _of_status(status, headers, f"{doing}: status {status}{by_proxy(headers)}")
     error.status = status
     return error
+
+
+def by_proxy(headers: Mapping[str, str]) -> str:
+    """Name the proxy that an answer came through, as errors do; "" without one."""
+    return f" by the {headers[PROXY]}" if PROXY in headers else ""
 
 
 def _of_status(status: int, headers: Mapping[str, str], message: str) -> TransferError:

@@ -4,7 +4,7 @@ from typing import Callable, Dict, Iterator, Optional
 
 from wrappers.transfer.checksums import IN_USE
 from wrappers.transfer.connection import PIECE, Connection
-from wrappers.transfer.errors import Cut, Permanent, Transient
+from wrappers.transfer.errors import Cut, Permanent, Transient, by_proxy
 
 _DRAIN = 1 << 20  # bytes that are read to keep a connection; for more, a new one is cheaper
 
@@ -51,6 +51,11 @@ class Response:
     @property
     def _unframed(self) -> bool:
         return self._left is None and not self._chunked
+
+    @property
+    def by(self) -> str:
+        """The proxy that it came through, as errors name it; "" without one."""
+        return by_proxy(self.headers)
 
     @property
     def framed(self) -> bool:

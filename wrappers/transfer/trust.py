@@ -7,7 +7,7 @@ import threading
 from typing import Dict, Optional, Tuple
 
 from wrappers.containers.timed import responds
-from wrappers.transfer.errors import Permanent
+from wrappers.transfer.errors import NodeMisconfigured
 
 # Where grid nodes keep the certificate authorities of the IGTF.
 _GRID = ("/etc/grid-security/certificates", "/cvmfs/grid.cern.ch/etc/grid-security/certificates")
@@ -28,7 +28,7 @@ class Trust:
         """Make what a connection needs; `certificate` is a file with a proxy or certificate and its key.
 
         Raises:
-            Permanent: a file cannot be read.
+            NodeMisconfigured: a file cannot be read.
         """
         try:
             key = (certificate, os.stat(certificate).st_mtime_ns if certificate else 0)
@@ -39,7 +39,8 @@ class Trust:
         except OSError as error:  # ssl.SSLError is one
             reason = error.strerror or str(error)
             what = certificate or self._authorities or "the certificate authorities"
-            raise Permanent(f"TLS: {what} cannot be used: {reason}") from None
+            helps = "" if certificate else ": correct the setting `authorities`"
+            raise NodeMisconfigured(f"TLS: {what} cannot be used: {reason}{helps}") from None
 
     def _make(self, certificate: str) -> ssl.SSLContext:
         context = ssl.create_default_context()
