@@ -1,6 +1,6 @@
-"""Accounts, groups, the audit trail and sites for the commands about them: of this machine's database, or of
-a daemon elsewhere (`--server`), in the same words. Access is decided by the daemon; whoever may write the
-database of this machine needs no leave.
+"""Accounts, groups, pipelines, the audit trail and sites for the commands about them: of this machine's
+database, or of a daemon elsewhere (`--server`), in the same words. Access is decided by the daemon; whoever
+may write the database of this machine needs no leave.
 """
 
 from __future__ import annotations
@@ -98,6 +98,40 @@ class Here:
     def remove_member(self, group: str, name: str) -> None:
         """End a membership."""
         self._engine.administration.remove_member(group, name)
+
+    def published(self) -> Sequence[Fields]:
+        """List every pipeline that is offered."""
+        return [self._published(one) for one in self._engine.pipelines.all()]
+
+    def _published(self, one: Any, warnings: Sequence[str] = ()) -> Fields:
+        return {
+            "identifier": one.identifier,
+            "descriptor": one.descriptor_sha256,
+            "groups": self._engine.pipelines.group_names(one),
+            "trusted": one.trusted,
+            "warnings": list(warnings),
+        }
+
+    def publish(
+        self, descriptor: Fields, groups: Sequence[str] = (), *, identifier: str = "", replace: bool = False
+    ) -> Fields:
+        """Offer a descriptor."""
+        made, found = self._engine.publishing.add_document(
+            descriptor, groups, identifier=identifier, replace=replace
+        )
+        return self._published(made, [f"{one.where}: {one.message}" for one in found])
+
+    def share(self, identifier: str, groups: Sequence[str]) -> None:
+        """Say who may use a pipeline."""
+        self._engine.publishing.share(identifier, groups)
+
+    def trust(self, identifier: str, *, trusted: bool) -> None:
+        """Trust a pipeline, or do so no more."""
+        self._engine.publishing.trust(identifier, trusted=trusted)
+
+    def withdraw(self, identifier: str) -> None:
+        """Offer a pipeline no more."""
+        self._engine.publishing.withdraw(identifier)
 
     def proposals(self, *, decided: bool = False) -> Sequence[Fields]:
         """List the proposals of everybody."""

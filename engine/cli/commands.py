@@ -48,15 +48,14 @@ COMMANDS = {
 _ANYWHERE = (
     *("expand", "lint"),  # they need no engine
     *("list", "status", "jobs", "logs", "results", "explain", "cancel", "retry"),
-    *("keys", "sites", "usage", "user", "audit"),
+    *("keys", "sites", "usage", "user", "pipeline", "audit"),
 )
 """Commands that are the same, whichever engine does the work."""
 REMOTE = {
     "submit": "remote_submit:command",
     "plan": "remote_submit:plan",
     **{name: COMMANDS[name] for name in _ANYWHERE},
-    "pipelines": "remote_pipelines:pipelines",
-    "pipeline": "remote_pipelines:pipeline",
+    "pipelines": "pipeline:pipelines",
     "files": "remote_files:files",
 }
 """The same for a daemon elsewhere (`--server`)."""

@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import typer
+
 from engine.cli import show, signals
 from engine.cli.session import session
 
@@ -56,8 +58,17 @@ def run(view: ExecutionView, *, json: bool) -> int:
     return CANCELLED if stopped else EXIT_CODES[view.state]
 
 
-def detached(view: ExecutionView, *, json: bool) -> None:
-    """Leave an execution that was submitted to whoever goes on with it, and say so."""
+def go_on(view: ExecutionView, earlier: str | None, *, detach: bool, json: bool) -> None:
+    """Follow an execution that was submitted, or leave it to whoever goes on with it; `earlier` is its key
+    where that was submitted before.
+
+    Raises:
+        typer.Exit: it is over.
+    """
+    if earlier:
+        show.say(f"engine: key {earlier} was submitted before, as {view.id}")
+    if not detach:
+        raise typer.Exit(run(view, json=json))
     session.executions.leave()
     show.json_line(view) if json else print(view.id)
     jobs = show.counted(view.jobs, "job goes on", "jobs go on")

@@ -19,8 +19,7 @@ def command(asked: SubmitRequest, json: Json = False) -> None:
     """Show command line, inputs, outputs, image and runtime of each job; submit nothing."""
     app = session.engine.app
     planned = app.plan(asked)
-    for line in planned.warnings:
-        show.say(f"engine: warning: {line}")
+    show.warn(planned.warnings)
     print_jobs(app.dry_run(planned), json=json)
 
 

@@ -3,36 +3,64 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from engine.cli import show
 from engine.cli.administration import administration
 from engine.cli.session import DescriptorArgument, Json, NetworkOption, load_descriptor, session
+from engine.errors import BadRequest
+
+if TYPE_CHECKING:
+    from engine.planning import Descriptor
 
 IdArgument = Annotated[str, typer.Argument(help="Id of a proposal.")]
+OwnNameOption = Annotated[
+    str, typer.Option("--as", help="NAME/VERSION, in place of the descriptor's own name and tool-version.")
+]
 AsOption = Annotated[str, typer.Option("--as", help="NAME/VERSION, in place of what was proposed.")]
+GroupsOption = Annotated[
+    list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Replace a pipeline of this name and version that was never used.")
+]
+_UNNAMED = re.compile("^descriptor: ")
 _COLUMNS = ["id", "pipeline", "state", "user", "proposed", "answer"]
 
 
 def propose(
     descriptor: DescriptorArgument,
-    as_: Annotated[
-        str,
-        typer.Option("--as", help="NAME/VERSION, in place of the descriptor's own name and tool-version."),
-    ] = "",
+    as_: OwnNameOption = "",
     note: Annotated[str, typer.Option(help="Words for the administrator.")] = "",
     network: NetworkOption = False,
     json: Json = False,
 ) -> None:
     """Propose a descriptor to the administrators of a platform, who publish or refuse it."""
     loaded = load_descriptor(descriptor, network=network)
-    made = _users().propose(loaded.data, as_, note)
-    for warning in made["warnings"]:
-        show.say(f"engine: warning: {show.cell(warning)}")
-    show.json_line(made) if json else print(made["id"])
+    with named(loaded):
+        made = _users().propose(loaded.data, as_, note)
+    print_made(made, "id", json=json)
+
+
+@contextmanager
+def named(descriptor: Descriptor) -> Iterator[None]:
+    """Have errors name the file of a descriptor, which is read elsewhere as one without a name."""
+    try:
+        yield
+    except BadRequest as error:
+        lines = [_UNNAMED.sub(f"{descriptor.source}: ", line) for line in (error.message, *error.problems)]
+        raise BadRequest(lines[0], remedy=error.remedy, problems=lines[1:]) from None
+
+
+def print_made(made: Mapping[str, Any], name: str, *, json: bool) -> None:
+    """Print what was published or proposed: its name alone, or all as JSON."""
+    show.warn(made["warnings"])
+    show.json_line(made) if json else print(made[name])
 
 
 def unpropose(id_: IdArgument) -> None:
@@ -74,14 +102,9 @@ def proposal(
 
 def accept(
     id_: IdArgument,
-    groups: Annotated[
-        list[str] | None, typer.Option("--group", help="Who may use it; everybody if left out.")
-    ] = None,
+    groups: GroupsOption = None,
     as_: AsOption = "",
-    replace: Annotated[
-        bool,
-        typer.Option("--replace", help="Replace a pipeline of this name and version that was never used."),
-    ] = False,
+    replace: ReplaceOption = False,
 ) -> None:
     """Publish what was proposed."""
     print(administration().publish_proposal(id_, groups or (), identifier=as_, replace=replace))
@@ -102,7 +125,6 @@ def add_to(app: typer.Typer) -> None:
 def _users() -> Any:
     """Return the platform on which somebody is a user; on this machine nobody is."""
     from engine.cli.remote_session import connected
-    from engine.errors import BadRequest
 
     if not session.server:
         raise BadRequest(

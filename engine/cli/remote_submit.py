@@ -50,13 +50,8 @@ def command(
         ours.plan({**wanted, "jobs": wanted["jobs"][:_LOOKED_AT], "coming": list(files.coming)})
         _upload(files)
     view, new, warnings = ours.submit(wanted)
-    _warn(warnings)
-    if not new:
-        show.say(f"engine: key {asked.key} was submitted before, as {view.id}")
-    if detach:
-        foreground.detached(view, json=json)
-        return
-    raise typer.Exit(foreground.run(view, json=json))
+    show.warn(warnings)
+    foreground.go_on(view, "" if new else asked.key, detach=detach, json=json)
 
 
 @with_options(request)
@@ -68,7 +63,7 @@ def plan(asked: SubmitRequest, json: Json = False) -> None:
 def _plan(asked: SubmitRequest, *, json: bool) -> None:
     ours, wanted, files = _request(asked)
     planned, warnings = ours.plan({**wanted, "coming": list(files.coming)})
-    _warn(warnings)
+    show.warn(warnings)
     print_jobs(planned, json=json)
 
 
@@ -236,8 +231,3 @@ def _upload(files: LocalInputs) -> None:
     show.say(f"engine: {show.counted(len(files.coming), 'file is', 'files are')} brought to the platform")
     with connected() as client:
         files.upload(client)
-
-
-def _warn(warnings: Sequence[str]) -> None:
-    for line in warnings:
-        show.say(f"engine: warning: {line}")

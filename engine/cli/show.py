@@ -30,6 +30,12 @@ def listing(
         json_line(one)
 
 
+def warn(lines: Iterable[str]) -> None:
+    """Say what is doubtful."""
+    for line in lines:
+        say(f"engine: warning: {cell(line)}")
+
+
 class Warnings(logging.Handler):
     """The warnings of the engine's parts as lines for people; the daemon has a log instead."""
 

@@ -27,16 +27,10 @@ def command(
     """Run a tool over invocations, to the end, and say where the results are."""
     engine = session.engine
     planned = engine.app.plan(asked)
-    for line in planned.warnings:
-        show.say(f"engine: warning: {line}")
+    show.warn(planned.warnings)
     if dry_run:
         for job in engine.app.dry_run(planned):
             show.json_line(job)
         return
     view, new = engine.app.submit(planned)
-    if not new:
-        show.say(f"engine: key {asked.key} was submitted before, as {view.id}")
-    if detach:
-        foreground.detached(view, json=json)
-        return
-    raise typer.Exit(foreground.run(view, json=json))
+    foreground.go_on(view, "" if new else asked.key, detach=detach, json=json)

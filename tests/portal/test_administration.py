@@ -219,6 +219,9 @@ def test_the_same_commands_say_the_same_here_and_elsewhere(house: House, name: s
         ["user", "keys", "ann", "--json"],
         ["user", "group", "list", "--json"],
         ["pipeline", "list"],
+        ["pipeline", "list", "--json"],
+        ["pipeline", "share", "packer/1.0"],
+        ["pipeline", "withdraw", "none/1.0"],
         ["audit", "head"],
         ["sites", "--json"],
         ["sites"],
@@ -235,6 +238,13 @@ def test_the_same_commands_say_the_same_here_and_elsewhere(house: House, name: s
     assert there(house, "audit", "verify", "--head", head).code == 0
     forged = house.desk.write("forged.json", {"number": 1, "sha256": "0" * 64})
     assert [run(house, "audit", "verify", "--head", forged).code for run in (here, there)] == [1, 1]
+
+
+def test_a_descriptor_that_cannot_be_offered_is_named_here_and_elsewhere(house: House) -> None:
+    file = house.desk.write("wrong.json", {"name": "x", "command-line": "x [Y]", "inputs": 7})
+    said = [run(house, "pipeline", "add", file) for run in (here, there)]
+    assert [ran.code for ran in said] == [2, 2]
+    assert all("engine: wrong.json: not a valid descriptor: " in ran.err for ran in said), said
 
 
 def test_an_administrator_trusts_a_pipeline_from_elsewhere(house: House) -> None:
