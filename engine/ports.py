@@ -11,13 +11,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 from engine.domain.catalogue import CatalogueEntry
 from engine.domain.options import GridOptions
 from engine.domain.urls import child, leaves, name_of
 from engine.errors import BadRequest
 from wrappers.wire import Grant, Manifest
+
+CredentialKind = Literal["proxy", "token", "basic", "s3", "key"]
+"""A credential for a storage: X.509 proxy, bearer token, name and password, keys of S3, API key."""
 
 
 class Seen(StrEnum):
@@ -64,8 +67,8 @@ class Submission:
 
     key: str
     """Ours, unique for ever, and found again by `find`."""
-    group: str
-    """The execution it belongs to."""
+    execution: str
+    """The execution it belongs to: the back-end finds its submissions by it."""
     manifests: Sequence[Manifest]
     claims: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Attempt id -> the claim that its node exchanges for grants: the only secret that travels with a job,
@@ -123,7 +126,7 @@ class Backend(Protocol):
     def submit(self, batch: Sequence[Submission]) -> Sequence[Accepted | Rejected]:
         """Start each item; answer in order. May be called again with the same keys after a crash."""
 
-    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, execution: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Native ids, oldest first, of earlier submissions that carry these keys. A key may be absent."""
 
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:

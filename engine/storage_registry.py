@@ -16,10 +16,10 @@ from engine.app.data.platforms import WITH_KEYS, WITH_SESSIONS, PlatformKeys
 from engine.clock import Clock
 from engine.dirac.settings import CatalogueSettings, dirac_client_settings
 from engine.errors import BadRequest, SettingsError
-from engine.ports import Storage
+from engine.ports import CredentialKind, Storage
 from engine.settings.data import StorageSection
 from engine.settings.tree import Settings
-from engine.storages.credentials import ApiKey, BearerToken, CredentialFile, CredentialSource, Kind, MadeToken
+from engine.storages.credentials import ApiKey, BearerToken, CredentialFile, CredentialSource, MadeToken
 from engine.storages.scoping import scope_down
 from engine.storages.sections import UNCONFIGURED, StorageSettings, scheme_of, storage_of
 from wrappers.wire import Grant
@@ -100,7 +100,7 @@ class StorageRegistry:
                 name, file, section.refresh, self._settings.data.authorities, self._clock
             )
             return self._sessions[name]
-        kind: Kind = "token" if self._keys.came_with_launch(name) else "key"
+        kind: CredentialKind = "token" if self._keys.came_with_launch(name) else "key"
         return CredentialFile(name, kind, file, self._clock)
 
     def credentials(self) -> list[CredentialSource]:

@@ -82,7 +82,7 @@ class LocalBackend:
             self._wake()
         return answers
 
-    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, execution: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Keys are native ids here."""
         return {key: [key] for key in keys if self._job(key).is_dir()}
 

@@ -7,13 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from engine.ports import CredentialKind
 from engine.settings.section import Section
 
 
 class CredentialSection(Section):
     """A credential for a storage. Secrets are in files, never in the settings."""
 
-    kind: Literal["proxy", "token", "basic", "s3", "key"]
+    kind: CredentialKind
     """`proxy`: X.509 proxy or certificate with key (PEM); `token`: bearer token; `basic`: JSON
     `{"username", "password"}`; `s3`: JSON `{"access_key_id", "secret_access_key"}`; `key`: API key."""
     file: Path

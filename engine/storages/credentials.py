@@ -12,13 +12,13 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NewType, Protocol
+from typing import NewType, Protocol
 
 from engine.clock import Clock, iso
 from engine.errors import CredentialExpired, SettingsError
+from engine.ports import CredentialKind
 from engine.storages.expiry import expiry_of_proxy, expiry_of_token
 
-Kind = Literal["proxy", "token", "basic", "s3", "key"]
 Expires = NewType("Expires", float)
 FOR_EVER = Expires(float("inf"))
 _LARGEST = 1 << 20
@@ -95,7 +95,7 @@ class CredentialSource(Protocol):
     """The source of a storage's credential."""
 
     name: str
-    kind: Kind
+    kind: CredentialKind
 
     def current(self) -> Credential:
         """Return the credential, good at this moment.
@@ -111,7 +111,7 @@ class CredentialSource(Protocol):
 class MadeToken:
     """A token that the engine makes itself, anew when it nears its end."""
 
-    kind: Kind = "token"
+    kind: CredentialKind = "token"
 
     def __init__(self, name: str, make: Callable[[], tuple[str, float]], clock: Clock) -> None:
         self.name = name
@@ -134,7 +134,7 @@ class MadeToken:
 class CredentialFile:
     """A credential as it is in its file now."""
 
-    def __init__(self, name: str, kind: Kind, file: Path, clock: Clock) -> None:
+    def __init__(self, name: str, kind: CredentialKind, file: Path, clock: Clock) -> None:
         self.name = name
         self.kind = kind
         self.file = file.expanduser()
@@ -253,21 +253,21 @@ def _text(value: object) -> str:
     return value
 
 
-_PARSERS: dict[Kind, Callable[[Path, str], Credential]] = {
+_PARSERS: dict[CredentialKind, Callable[[Path, str], Credential]] = {
     "proxy": _proxy,
     "token": _token,
     "basic": _basic,
     "s3": _s3,
     "key": _key,
 }
-_WANTED: dict[Kind, str] = {
+_WANTED: dict[CredentialKind, str] = {
     "proxy": "PEM with a certificate and its key",
     "token": "one token and nothing else",
     "basic": 'JSON {"username": ..., "password": ...}',
     "s3": 'JSON {"access_key_id": ..., "secret_access_key": ...}',
     "key": "one API key and nothing else",
 }
-_RENEW: dict[Kind, str] = {
+_RENEW: dict[CredentialKind, str] = {
     "proxy": "make a new one, e.g. with voms-proxy-init or dirac-proxy-init",
     "token": "get a new one, e.g. with oidc-token or htgettoken",
     "basic": "see docs/reference/storages.md",

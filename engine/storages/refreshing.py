@@ -17,7 +17,8 @@ from typing import Any
 from engine.clock import Clock
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
 from engine.http import NoHttpAnswer, request
-from engine.storages.credentials import BearerToken, Expires, Kind, Secret
+from engine.ports import CredentialKind
+from engine.storages.credentials import BearerToken, Expires, Secret
 from engine.storages.expiry import expiry_of_token
 from wrappers.transfer.trust import Trust
 
@@ -41,7 +42,7 @@ class _Held:
 class RefreshedToken:
     """A credential that renews itself; see `CredentialSource`."""
 
-    kind: Kind = "token"
+    kind: CredentialKind = "token"
 
     def __init__(self, name: str, file: Path, url: str, authorities: str, clock: Clock) -> None:
         """`url`: the token end point of the provider."""

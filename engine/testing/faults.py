@@ -58,10 +58,10 @@ class Faulty:
             raise self.reply_lost
         return answers
 
-    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, execution: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Find them, with the copies that the network made."""
         self._enter("find")
-        found = self.inner.find(group, keys)
+        found = self.inner.find(execution, keys)
         return {**found, **{k: v for k, v in self.copies.items() if k in keys}}
 
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:

@@ -76,7 +76,7 @@ class TestDirac(BackendContract):
 
     def test_another_client_finds_jobs_and_knows_their_story(self, dirac: Dirac, outputs: str) -> None:
         first, second = (DiracBackend("dirac", settings(dirac)) for _ in range(2))
-        items = [self.item(outputs, "true", group="story") for _ in range(3)]
+        items = [self.item(outputs, "true", execution="story") for _ in range(3)]
         answers = first.submit(items)
         found = second.find("story", [item.key for item in items])
         assert [found[i.key] for i in items] == [[a.native_id] for a in answers if isinstance(a, Accepted)]

@@ -258,7 +258,7 @@ def test_jobs_whose_answer_was_lost_are_found_and_confirmed(backend: DiracBacken
 
 def test_jobs_whose_sandbox_is_refused_are_refused_and_no_others(backend: DiracBackend) -> None:
     [small] = items("small")
-    large = replace(small, key="large", group="h", files={"large": b""})
+    large = replace(small, key="large", execution="h", files={"large": b""})
     answers = backend.submit([large, small])
     assert [type(answer) for answer in answers] == [Rejected, Accepted]
     assert "Size over the limit" in getattr(answers[0], "reason", "")

@@ -157,7 +157,7 @@ def test_a_submission_that_failed_with_503_is_not_repeated_behind_our_back(
     with pytest.raises(BackendUnavailable):
         backend.submit(batch)
     assert way.count(f"POST {JDL}") == 1
-    assert names(diracx, batch[0].group) == []
+    assert names(diracx, batch[0].execution) == []
 
 
 def test_jobs_whose_answer_was_cut_off_are_found_and_not_doubled(
@@ -167,7 +167,7 @@ def test_jobs_whose_answer_was_cut_off_are_found_and_not_doubled(
     batch = items(25)
     ids = accepted(backend, batch)
     assert len(set(ids)) == 25
-    assert names(diracx, batch[0].group) == sorted(item.key for item in batch)
+    assert names(diracx, batch[0].execution) == sorted(item.key for item in batch)
 
 
 def test_when_even_looking_for_them_fails_the_next_engine_finds_them(
@@ -178,8 +178,8 @@ def test_when_even_looking_for_them_fails_the_next_engine_finds_them(
     with pytest.raises(BackendUnavailable):
         backend.submit(batch)
     other = DiracxBackend("diracx", settings)
-    found = other.find(batch[0].group, [item.key for item in batch])
-    assert sorted(found) == names(diracx, batch[0].group) == sorted(item.key for item in batch)
+    found = other.find(batch[0].execution, [item.key for item in batch])
+    assert sorted(found) == names(diracx, batch[0].execution) == sorted(item.key for item in batch)
     other.close()
 
 
@@ -195,7 +195,7 @@ def test_every_success_is_one_whatever_the_version_of_the_server(
 ) -> None:
     way.troubles.append(Trouble(JDL, becomes=status))
     batch = items()
-    assert len(accepted(backend, batch)) == len(names(diracx, batch[0].group)) == 3
+    assert len(accepted(backend, batch)) == len(names(diracx, batch[0].execution)) == 3
 
 
 # --- what the server refuses ------------------------------------------------------------------------

@@ -100,11 +100,13 @@ class MemoryBackend:
             raise self.reply_lost
         return [Accepted(f"native-{one.key}") for one in batch]
 
-    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, execution: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Find what was taken under these keys."""
         self._enter("find", *keys)
         return {
-            key: [id_ for id_, one in self.submissions.items() if one.key == key and one.group == group]
+            key: [
+                id_ for id_, one in self.submissions.items() if one.key == key and one.execution == execution
+            ]
             for key in keys
         }
 

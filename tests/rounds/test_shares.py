@@ -14,7 +14,7 @@ from wrappers import wire
 
 def executions(rounds: Rounds, *ids: ExecutionId) -> list[int]:
     """How many jobs of each execution the back-end was given."""
-    counts = Counter(one.group for one in rounds.backend.submitted)
+    counts = Counter(one.execution for one in rounds.backend.submitted)
     return [counts[id_] for id_ in ids]
 
 

@@ -12,8 +12,8 @@ import pytest
 from engine.clock import SystemClock
 from engine.errors import BadRequest, Unavailable
 from engine.ids import new_id
-from engine.ports import Storage
-from engine.storages.credentials import CredentialFile, Kind
+from engine.ports import CredentialKind, Storage
+from engine.storages.credentials import CredentialFile
 from engine.testing.contracts.storage import StorageContract
 from tests.services.lines import Line, line_to, nobody_answers
 from tests.services.registry import free_port
@@ -136,7 +136,7 @@ class RemoteContract(StorageContract):
         assert path.exists()
 
 
-def credential(directory: Path, kind: Kind, text: str) -> CredentialFile:
+def credential(directory: Path, kind: CredentialKind, text: str) -> CredentialFile:
     """A credential in a file of its own."""
     file = directory / f"{kind}-{new_id()}"
     file.touch(0o600)

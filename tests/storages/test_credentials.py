@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import CredentialExpired, EngineError, SettingsError
+from engine.ports import CredentialKind
 from engine.storages.credentials import (
     ApiKey,
     Basic,
     BearerToken,
     CredentialFile,
-    Kind,
     MadeToken,
     S3Keys,
     Secret,
@@ -52,7 +52,7 @@ def certificate(directory: Path, days: int = 2) -> str:
     return (directory / "cert").read_text() + (directory / "key").read_text()
 
 
-TEXTS: dict[Kind, str] = {
+TEXTS: dict[CredentialKind, str] = {
     "token": SECRET,
     "basic": json.dumps({"username": "alice", "password": SECRET}),
     "s3": json.dumps({"access_key_id": "AK", "secret_access_key": SECRET}),
@@ -77,7 +77,7 @@ def test_each_kind_is_read_from_its_file(tmp_path: Path, clock: FakeClock) -> No
 
 
 @pytest.mark.parametrize("kind", TEXTS)
-def test_no_secret_shows_itself(kind: Kind, tmp_path: Path, clock: FakeClock) -> None:
+def test_no_secret_shows_itself(kind: CredentialKind, tmp_path: Path, clock: FakeClock) -> None:
     file = CredentialFile("c", kind, own(tmp_path / "c", TEXTS[kind]), clock)
     credential = file.current()
     shown = [repr(file), str(file), repr(credential), str(credential), f"{credential}", repr(vars(file))]
@@ -86,7 +86,7 @@ def test_no_secret_shows_itself(kind: Kind, tmp_path: Path, clock: FakeClock) ->
 
 @pytest.mark.parametrize("kind", ["basic", "s3", "token", "key", "proxy"])
 def test_a_file_with_something_else_is_refused_without_quoting_it(
-    kind: Kind, tmp_path: Path, clock: FakeClock
+    kind: CredentialKind, tmp_path: Path, clock: FakeClock
 ) -> None:
     for text in (
         f"{SECRET} {SECRET}",

@@ -12,8 +12,8 @@ import pytest
 from engine.clock import SystemClock
 from engine.errors import CredentialExpired, EngineError
 from engine.ids import new_id
-from engine.ports import Storage
-from engine.storages.credentials import CredentialFile, Kind
+from engine.ports import CredentialKind, Storage
+from engine.storages.credentials import CredentialFile
 from engine.storages.http import HttpStorage
 from engine.storages.root import RootStorage
 from engine.storages.sections import StorageSettings
@@ -56,7 +56,7 @@ def redirector() -> Iterator[str]:
         yield url
 
 
-def settings(element: Element, kind: Kind, file: Path, url: str = "") -> StorageSettings:
+def settings(element: Element, kind: CredentialKind, file: Path, url: str = "") -> StorageSettings:
     held = CredentialFile("test", kind, file, SystemClock())
     return StorageSettings(
         url=url or element.https, credential=held, stall=10.0, authorities=str(element.pki.authorities)

@@ -17,7 +17,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from engine.errors import BadRequest, CredentialExpired, Unavailable
-from engine.storages.credentials import CredentialFile, Kind
+from engine.ports import CredentialKind
+from engine.storages.credentials import CredentialFile
 from engine.storages.scoping import scope_down
 from engine.storages.sections import StorageSettings
 from engine.testing.clock import FakeClock
@@ -117,7 +118,9 @@ def place(issuer: Issuer, tmp_path: Path, clock: FakeClock, **fields: object) ->
     return storage(tmp_path, clock, "token", token, issuer.authorities)
 
 
-def storage(tmp_path: Path, clock: FakeClock, kind: Kind, text: str, trusted: str = "") -> StorageSettings:
+def storage(
+    tmp_path: Path, clock: FakeClock, kind: CredentialKind, text: str, trusted: str = ""
+) -> StorageSettings:
     file = tmp_path / "credential"
     file.write_text(text)
     file.chmod(0o600)

@@ -81,7 +81,7 @@ class Processes:
         (directory / "pid").write_text(str(process.pid))
         return Accepted(item.key)
 
-    def find(self, group, keys):
+    def find(self, execution, keys):
         return {key: [key] for key in keys if (self._top / key).is_dir()}
 
     def observe(self, native_ids):

@@ -70,8 +70,8 @@ class GridBackend(ABC):
         """Upload one sandbox for each execution, then hand over the descriptions."""
         answers = self._taken.answers(batch)
         described = list[Described]()
-        fresh = sorted((i for i in batch if i.key not in answers), key=attrgetter("group"))
-        for group, some in groupby(fresh, key=attrgetter("group")):
+        fresh = sorted((i for i in batch if i.key not in answers), key=attrgetter("execution"))
+        for execution, some in groupby(fresh, key=attrgetter("execution")):
             items = list(some)
             files, ranges = payload.manifest_files(items)
             sandbox = self._upload({**self._common, **files})
@@ -79,7 +79,7 @@ class GridBackend(ABC):
                 answers |= {item.key: sandbox for item in items}
                 continue
             described += [
-                self._describe(job_group(group), item, sandbox, files_range)
+                self._describe(job_group(execution), item, sandbox, files_range)
                 for item, files_range in zip(items, ranges, strict=True)
             ]
         if described:
@@ -92,9 +92,9 @@ class GridBackend(ABC):
                 raise outcome.trouble
         return [answers[item.key] for item in batch]
 
-    def find(self, group: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    def find(self, execution: str, keys: Sequence[str]) -> Mapping[str, Sequence[str]]:
         """Look for jobs by group and name."""
-        return self._ask.find(job_group(group), keys)
+        return self._ask.find(job_group(execution), keys)
 
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
         """Return what the last look at the server showed; a new one is made when it is time."""
@@ -141,7 +141,7 @@ class GridBackend(ABC):
         return Described(
             item.key,
             group,
-            attributes(item.key, item.group, [sandbox], files_range, needed, requirements),
+            attributes(item.key, item.execution, [sandbox], files_range, needed, requirements),
             files_range,
         )
 

@@ -42,7 +42,7 @@ class BackendContract(ABC):
     def outputs(self, tmp_path: Path) -> str:
         """URL of a directory to which the jobs may write."""
 
-    def item(self, outputs: str, *commands: str, key: str = "", group: str = "contract") -> Submission:
+    def item(self, outputs: str, *commands: str, key: str = "", execution: str = "contract") -> Submission:
         """Make a submission with one attempt for each command line."""
         manifests = [
             Manifest(
@@ -56,7 +56,7 @@ class BackendContract(ABC):
             )
             for n, command in enumerate(commands)
         ]
-        return Submission(key or new_id(), group, manifests)
+        return Submission(key or new_id(), execution, manifests)
 
     def start(self, backend: Backend, item: Submission) -> str:
         """Submit one item; its native id."""
@@ -150,7 +150,10 @@ class BackendContract(ABC):
         item = self.item(outputs, "true")
         native_id = self.start(backend, item)
         deadline = time.monotonic() + backend.capabilities.visibility_delay
-        while item.key not in (found := backend.find(item.group, [item.key])) and time.monotonic() < deadline:
+        while (
+            item.key not in (found := backend.find(item.execution, [item.key]))
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.5)
         assert list(found[item.key]) == [native_id]
 

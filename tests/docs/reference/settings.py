@@ -12,6 +12,7 @@ from unittest import mock
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from engine.ports import CredentialKind
 from engine.settings.backends import LOCAL, kind_named
 from engine.settings.node import NodeSettings
 from engine.settings.section import RuntimeName, Section
@@ -99,6 +100,7 @@ def _type(text: str) -> str:
     names = ", ".join(get_args(RuntimeName))
     return {
         "str": "text",
+        "CredentialKind": f"one of {', '.join(get_args(CredentialKind))}",
         "Annotated[str, AfterValidator(_is_installed)]": "text",
         "int": "whole number",
         "float": "number",
