@@ -13,3 +13,7 @@ class Backoff(NamedTuple):
     def pause(self, earlier: int) -> float:
         """Return the pause that follows so many others."""
         return min(self.first * self.factor ** min(earlier, 64), self.longest)
+
+    def after(self, pause: float) -> float:
+        """Return the pause that follows one of so many seconds; the first one after 0."""
+        return min(max(pause * self.factor, self.first), self.longest)

@@ -14,10 +14,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from engine.clock import Clock, SystemClock
 from engine.errors import BadRequest, CredentialExpired, NotFound, Unavailable
+from wrappers.backoff import Backoff
 
 PIECE = 1 << 20
 """Bytes that are moved at a time."""
-_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_PAUSES = Backoff(0.2, 10.0)
 _TIMEOUT = 120.0
 WORK = 4 * 3600.0
 """Seconds for an answer for which the daemon itself must move or read a whole file."""
@@ -131,7 +132,7 @@ class Requests:
         if size is not None:
             sent["Content-Length"] = str(len(size))
         until: float | None = None
-        pauses, announced = iter(_PAUSES), False
+        pause = 0.0
         while True:
             connection = None
             try:
@@ -154,15 +155,15 @@ class Requests:
                     raise self._unavailable(
                         f" does not answer: {words}", "the work goes on there; ask again later"
                     ) from None
-                if not announced:
+                if not pause:
                     logger.warning(
                         "%s does not answer: %s; it is asked again for %.0f s",
                         self._parts.netloc,
                         words,
                         left,
                     )
-                    announced = True
-                self._clock.sleep(min(left, next(pauses, _PAUSES[-1])))
+                pause = _PAUSES.after(pause)
+                self._clock.sleep(min(left, pause))
 
     def _once(
         self,

@@ -23,6 +23,7 @@ from engine.reconcile.submit import start_ready, submit_due
 from engine.store import alerts, executions, outbox
 from engine.store.database import Database
 from engine.store.lease import Lease
+from wrappers.backoff import Backoff
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 """Seconds for which a back-end that does not answer is left in peace: doubled each time, up to the second."""
@@ -222,7 +223,7 @@ class Reconciler:
     def _back_off(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))
         longest = RENEWAL_INTERVAL_S if isinstance(error, CredentialExpired) else LONGEST_PAUSE
-        wait = min(max(last * 2, FIRST_PAUSE), longest)
+        wait = Backoff(FIRST_PAUSE, longest).after(last)
         wait = max(wait, min(getattr(error, "again_in", 0.0), LONGEST_PAUSE))
         self._paused[name] = (self._clock.now() + wait, wait)
         self.trouble[name] = str(error)

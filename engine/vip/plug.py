@@ -17,12 +17,11 @@ from engine.errors import EngineError, SettingsError
 from engine.extras import remedy_for
 from engine.log import logger
 from engine.settings.vip import VipSection
+from wrappers.backoff import Backoff
 
 _DRIVER = "mysql+pymysql://"
-_PAUSES_S = (2.0, 300.0)
-"""Seconds after which the process is started again when it has ended by itself: doubled each time, up to the
-second.
-"""
+_PAUSES = Backoff(2.0, 300.0)
+"""Before the process is started again when it has ended by itself."""
 _NO_VERSION = bytes(8)
 """What a client of H2 begins with, the versions of the protocol that it speaks: none, which is answered."""
 _TIMEOUT_S = 10.0
@@ -71,7 +70,7 @@ def beside(settings: VipSection, config: Path | None) -> Iterator[None]:
 
 
 def _keep(words: list[str], stop: Event) -> None:
-    pause = _PAUSES_S[0]
+    pause = _PAUSES.first
     while True:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
         while process.poll() is None and not stop.wait(0.2):
@@ -82,7 +81,7 @@ def _keep(words: list[str], stop: Event) -> None:
         logger().warning("VIP's tables: the process has ended; it is started again", code=process.returncode)
         if stop.wait(pause):
             return
-        pause = min(pause * 2, _PAUSES_S[1])
+        pause = _PAUSES.after(pause)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -21,6 +21,7 @@ from engine.vip.memory import Memory
 from engine.vip.page import DATABASE, FILES, H2, TARGETS, WorkflowPage
 from engine.vip.signals import Signals
 from engine.vip.workflowsdb import CLEANED, Workflow, WorkflowsDb
+from wrappers.backoff import Backoff
 
 _OVERLAP = 1000
 """Events that are looked at again: on PostgreSQL a lower number may become visible after a higher one."""
@@ -194,7 +195,7 @@ class PortalReader:
         except LostRace:  # a job went on while it was ended: the next round looks again
             return False
         except EngineError as error:
-            pause = max(min(pause * 2, self._longest), _FIRST_PAUSE_S)
+            pause = Backoff(_FIRST_PAUSE_S, self._longest).after(pause)
             self._away[target] = (self._clock.now() + pause, pause)
             if target == H2:
                 self._h2.close_all()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.backends.wms import payload, states
-from engine.backends.wms.jdl import JobRequirements, banned, describe, job_group, render
+from engine.backends.wms.jdl import JobRequirements, attributes, banned, job_group, render
 from engine.backends.wms.resources import Rates, needs, tags
 from engine.errors import Bug
 from engine.ids import new_id
@@ -39,7 +39,7 @@ def manifest(limits: Limits | None = None, **more: Any) -> Manifest:
 def test_a_description_says_what_dirac_must_know_and_no_more() -> None:
     key, group = new_id(), new_id()
     wishes = JobRequirements(("A.B.fr",), ("C.D.it",), ("GPU",), 3, "User")
-    jdl = read(describe(key, group, [PFN], (7, 2), {"CPUTime": 86_400, "MaxRAM": 2048}, wishes))
+    jdl = read(render(attributes(key, group, [PFN], (7, 2), {"CPUTime": 86_400, "MaxRAM": 2048}, wishes)))
     texts = ("JobName", "JobGroup", "Executable", "Arguments")
     assert [jdl.getAttributeString(name) for name in texts] == [
         key,
@@ -67,13 +67,11 @@ def test_any_text_is_either_refused_or_read_back_as_it_was(text: str) -> None:
 @given(st.text(alphabet=string.printable, min_size=1, max_size=40))
 def test_a_key_that_could_break_out_is_refused(key: str) -> None:
     if re.fullmatch(r"[A-Za-z0-9_.-]+", key):
-        assert (
-            read(describe(key, "x", [PFN], (0, 1), {}, JobRequirements())).getAttributeString("JobName")
-            == key
-        )
+        jdl = read(render(attributes(key, "x", [PFN], (0, 1), {}, JobRequirements())))
+        assert jdl.getAttributeString("JobName") == key
     else:
         with pytest.raises(Bug):
-            describe(key, "x", [PFN], (0, 1), {}, JobRequirements())
+            render(attributes(key, "x", [PFN], (0, 1), {}, JobRequirements()))
 
 
 @given(st.text(max_size=100))

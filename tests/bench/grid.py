@@ -19,7 +19,7 @@ from engine.backends.diracx import sandbox
 from engine.backends.diracx.backend import DiracxBackend, DiracxSettings
 from engine.backends.diracx.client import DiracxClient
 from engine.backends.wms import payload
-from engine.backends.wms.jdl import JobRequirements, describe
+from engine.backends.wms.jdl import JobRequirements, attributes, render
 from engine.backends.wms.settings import GridSettings
 from engine.clock import SystemClock
 from engine.domain.execution import ExecutionState, Intent
@@ -144,7 +144,7 @@ async def bare_loop(server: Diracx) -> float:
         archive = payload.pack({**payload.common(Node()), **files})
         name = client.run(sandbox.upload(client, archive))
         jdls = [
-            describe(i.key, i.group, [name], place, NEEDS, JobRequirements())
+            render(attributes(i.key, i.execution, [name], place, NEEDS, JobRequirements()))
             for i, place in zip(items, places, strict=True)
         ]
         room = asyncio.Semaphore(AT_ONCE)

@@ -70,23 +70,6 @@ def adapted(
     return replace(asked, banned=banned(asked, avoid))
 
 
-def describe(
-    key: str,
-    group: str,
-    sandboxes: Sequence[str],
-    files_range: tuple[int, int],
-    needs: Mapping[str, int],
-    requirements: JobRequirements,
-) -> str:
-    """Render the JDL of one submission; `files_range`: its first manifest in the sandbox's file, and how
-    many.
-
-    Raises:
-        Bug: a value has a character that is not known to be harmless.
-    """
-    return render(attributes(key, group, sandboxes, files_range, needs, requirements))
-
-
 def attributes(
     key: str,
     group: str,
@@ -95,7 +78,8 @@ def attributes(
     needs: Mapping[str, int],
     requirements: JobRequirements,
 ) -> dict[str, Value]:
-    """Compute what `describe` says, by its names.
+    """Compute what the JDL of one submission says, by its names; `files_range`: its first manifest in the
+    sandbox's file, and how many.
 
     Raises:
         Bug: key or group cannot be one.
