@@ -24,7 +24,7 @@ from tests.services.s3 import S3, start_moto, start_rclone_s3
 from tests.services.unprivileged import Unprivileged, ordinary_user
 from tests.services.xrootd import XRootD, start_xrootd
 
-pytest_plugins = ["tests.debris", "tests.time_limits"]
+pytest_plugins = ["tests.debris", "tests.time_limits", "tests.whole"]
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "tests"
@@ -42,47 +42,6 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-WHOLE: tuple[str, ...] = (
-    "cli/",
-    "reconcile/",
-    "node/",
-    "backends/",
-    "runtimes/",
-    "demo/",
-    "packaging/",
-    "services/",
-    "portal/",
-    "upgrade/",
-    "transfer/",
-    "api/",
-    "smuggling/",
-    "budgets/",
-    "storages/",
-    "cvmfs_deploy/",
-)
-WHOLE += (
-    "docs/test_how_to",
-    "docs/test_pages",
-    "docs/test_results",
-    "cvmfs_deploy/whole/",
-    "planning/test_shell",
-    "planning/test_reference",
-)
-"""Where tests run whole programs: seconds each, and so not part of `make check`."""
-
-
-IN_PROCESS = (
-    "api/test_admin_routes",
-    "api/test_answers",
-    "cvmfs_deploy/test_directory_publisher",
-    "node/test_inputs",
-    "node/test_reports_here",
-    "node/test_results_here",
-    "transfer/test_input_cache",
-)
-"""What runs no program there, and is part of `make check`."""
-
-
 FIRST = (
     "reconcile/test_crashes",
     "backends/test_diracx.py",  # without test_diracx_faults.py, which would wait for the same installation
@@ -95,12 +54,9 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that run whole programs, and put those first that take longest."""
+    """Put those tests first that take longest."""
     tests = Path(__file__).parent
     paths = {item: item.path.relative_to(tests).as_posix() for item in items}
-    for item, path in paths.items():
-        if path.startswith(WHOLE) and not path.startswith(IN_PROCESS):
-            item.add_marker("whole")
     items.sort(key=lambda item: [not paths[item].startswith(first) for first in FIRST])
 
 

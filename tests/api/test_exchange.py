@@ -26,6 +26,8 @@ from wrappers.transfer.source import FileSource
 from wrappers.transfer.webdav import WebdavUploader
 from wrappers.wire import Grant, Manifest, Want
 
+pytestmark = pytest.mark.whole
+
 
 def storage_of(url: str, owner: str, execution: str) -> Storage:
     raise BadRequest(f"no storage for {url}")

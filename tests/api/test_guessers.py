@@ -18,6 +18,8 @@ from engine.app.portal.users import Users
 from engine.clock import SystemClock
 from engine.store.database import Database
 
+pytestmark = pytest.mark.whole
+
 KEY = Key(b"k" * 32)
 PASSWORD = "correct horse battery"
 

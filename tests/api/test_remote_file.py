@@ -19,6 +19,8 @@ from tests.services.lines import line_to
 from tests.services.nginx import Nginx
 from tests.storages.remote import port_of
 
+pytestmark = pytest.mark.whole
+
 PIECE = 1 << 20
 CONTENT = os.urandom(10 * PIECE + 17)
 

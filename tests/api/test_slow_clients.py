@@ -14,6 +14,8 @@ import pytest
 from engine.api.asgi import Message, Receive, Reply, Send, answer, begin
 from engine.api.server import HttpServer
 
+pytestmark = pytest.mark.whole
+
 STALL = 2.0
 LEAST = 1
 LARGE, PIECE = 32 << 20, 1 << 20

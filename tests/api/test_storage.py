@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from engine.ids import new_id
 from tests.api.conftest import House, start_house
 
+pytestmark = pytest.mark.whole
+
 
 def adler32(data: bytes) -> str:
     return f"adler32={zlib.adler32(data):08x}"

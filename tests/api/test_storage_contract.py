@@ -13,6 +13,8 @@ from engine.testing.clock import FakeClock
 from tests.api.conftest import House
 from tests.storages.remote import Make, RemoteContract, port_of
 
+pytestmark = pytest.mark.whole
+
 
 class TestEmbedded(RemoteContract):
     @pytest.fixture

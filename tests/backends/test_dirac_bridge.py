@@ -32,6 +32,8 @@ from engine.ports import Accepted, Rejected, Seen, Submission
 from wrappers.dirac_bridge.answers import kind_of
 from wrappers.wire import Manifest, Node
 
+pytestmark = pytest.mark.whole
+
 STAND_IN = Path(__file__).resolve().parents[1] / "services" / "dirac_stand_in"
 ALWAYS = 300.0
 """Seconds: more than a loaded machine needs."""

@@ -21,6 +21,8 @@ from engine.ports import Backend, Seen
 from engine.testing.contracts.backend import BackendContract
 from wrappers.wire import Node
 
+pytestmark = pytest.mark.whole
+
 
 def stop_server(spool: Path) -> None:
     """End the serving wrapper of a test."""

@@ -14,6 +14,8 @@ from tests.cli.desk import Desk, until
 from tests.portal.house import House
 from tests.smuggling.cases import head
 
+pytestmark = pytest.mark.whole
+
 
 def connected(house: House, stack: ExitStack) -> socket.socket:
     host, _, port = urlsplit(house.url).netloc.rpartition(":")

@@ -11,6 +11,8 @@ from tests.budgets.test_connections import connected
 from tests.portal.house import House
 from tests.smuggling.cases import head
 
+pytestmark = pytest.mark.whole
+
 
 def chunked(house: House, path: str, user: str, kind: str, pieces: Iterable[bytes]) -> bytes:
     """The beginning of the answer to a body without a length."""

@@ -13,6 +13,8 @@ import pytest
 from tests.cli.desk import desk_in, until
 from tests.portal.house import House, portal
 
+pytestmark = pytest.mark.whole
+
 TOKENS = 60
 FAR = 2**40
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.portal.house import Answer, House
 
+pytestmark = pytest.mark.whole
+
 PASSWORD = "correct horse battery"
 GUESSERS = 12
 

@@ -13,6 +13,8 @@ from engine.api.carmin.guard import REFUSALS
 from tests.portal.house import House
 from tests.smuggling.cases import head
 
+pytestmark = pytest.mark.whole
+
 REFUSED = {
     "no key": [],
     "a wrong key": ["apikey: x"],

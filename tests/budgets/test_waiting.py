@@ -11,6 +11,8 @@ from tests.budgets.test_connections import connected, lines
 from tests.portal.house import House
 from tests.smuggling.cases import head
 
+pytestmark = pytest.mark.whole
+
 CONNECTIONS = 60
 BODY = b'{"apikey": "ge_x", "username": "x", "password": "x", "name": "x"}'
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.desk import Desk, until
+
+pytestmark = pytest.mark.whole
 
 BARE = ("--runtime", "none")
 

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.desk import Described, Desk, Ran
 from tests.services.registry import Registry, free_port
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 HINT = "with --vip a list is a job for each entry"
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.desk import Described, Desk
 
+pytestmark = pytest.mark.whole
+
 INPUTS: Mapping[str, Described] = {
     "bids_dir": "File",
     "analysis_level": {"type": "String", "value-choices": ["participant", "group"]},

@@ -10,6 +10,8 @@ import yaml
 
 from tests.cli.desk import Desk
 
+pytestmark = pytest.mark.whole
+
 ELSEWHERE = {"ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true"}
 TRAVELLING = {"ENGINE_DATA__STAGING": "", "ENGINE_DATA__TRAVELLING": "1048576"}
 

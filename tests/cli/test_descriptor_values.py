@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.desk import Desk
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 Inputs = dict[str, str | Mapping[str, Any]]
 DEFAULTS: dict[str, tuple[dict[str, Any], str]] = {

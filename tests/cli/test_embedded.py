@@ -15,6 +15,8 @@ import pytest
 from tests.cli.desk import Desk, until
 from tests.cli.served import Served, serving
 
+pytestmark = pytest.mark.whole
+
 ELSEWHERE = {"ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true"}
 
 

@@ -16,6 +16,8 @@ import pytest
 from tests.cli.desk import Desk, until
 from tests.services.preloaded import ENGINE
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 
 HOG = """python3 -c 'import time; hoard = b"x" * 200_000_000; time.sleep(600)'"""

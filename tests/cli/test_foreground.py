@@ -17,6 +17,8 @@ import pytest
 
 from tests.cli.desk import Desk, Ran, ended, until
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 UNFINISHED = ("queued", "running")
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

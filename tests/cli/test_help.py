@@ -21,6 +21,8 @@ from tests.docs.reference import man, walk
 from tests.docs.reference.walk import Command
 from tests.services.preloaded import ENGINE
 
+pytestmark = pytest.mark.whole
+
 
 def commands() -> Iterator[Command]:
     for program in (*walk.programs(), walk.remote()):

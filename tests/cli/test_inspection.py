@@ -9,6 +9,8 @@ import pytest
 from tests.cli.desk import Desk, desk_in
 from tests.services.unprivileged import Unprivileged
 
+pytestmark = pytest.mark.whole
+
 ABOVE = "above() { sed -n 's/^PPid:[[:space:]]*//p' /proc/$1/status; }"
 LOOK = """
 look() {

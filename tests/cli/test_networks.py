@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.desk import Desk
 
+pytestmark = pytest.mark.whole
+
 ASK = """
 import os
 from wrappers.runtimes import idmap, networks

@@ -12,6 +12,8 @@ import pytest
 from tests.cli.desk import Desk
 from tests.planning.conformance import descriptors, key_of, vectors
 
+pytestmark = pytest.mark.whole
+
 DATA = Path(__file__).resolve().parents[1] / "data" / "niwrap"
 FILES = sorted(DATA.rglob("boutiques.json"))
 BARE = ("--runtime", "none")

@@ -12,6 +12,8 @@ import pytest
 from tests.cli.desk import Desk, Ran
 from tests.services.preloaded import ENGINE
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 ODD = os.fsdecode(b"a\xff")
 """A name of bytes that are no UTF-8."""

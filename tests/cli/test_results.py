@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.desk import Desk, Execution
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 
 

@@ -17,6 +17,8 @@ from tests.cli.desk import Desk, ended, until
 from tests.cli.served import Served, a_client, answers, serving
 from wrappers.transfer.client import NOBODY, Access, Bytes
 
+pytestmark = pytest.mark.whole
+
 PIECE = bytes(range(256)) * 4096
 
 

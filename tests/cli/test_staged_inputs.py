@@ -6,6 +6,8 @@ import pytest
 
 from tests.cli.desk import Desk
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 
 

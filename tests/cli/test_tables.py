@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.desk import Described, Desk
 
+pytestmark = pytest.mark.whole
+
 INPUTS: Mapping[str, Described] = {"n": {"type": "Number", "integer": True}, "s": "String"}
 
 

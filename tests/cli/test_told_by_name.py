@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from tests.cli.desk import Desk
+
+pytestmark = pytest.mark.whole
 
 BARE = ("--runtime", "none")
 

@@ -6,7 +6,11 @@ import csv
 import io
 from typing import Any
 
+import pytest
+
 from tests.cli.desk import Desk
+
+pytestmark = pytest.mark.whole
 
 TOOL = {
     "name": "=counter",

@@ -8,6 +8,8 @@ import pytest
 
 from tests.cli.desk import Described, Desk
 
+pytestmark = pytest.mark.whole
+
 BARE = ("--runtime", "none")
 
 

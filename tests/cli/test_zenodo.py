@@ -13,6 +13,8 @@ import pytest
 from tests.cli.desk import Desk, Ran
 from tests.services.zenodo_stand_in import TOKEN, StandIn, start_zenodo
 
+pytestmark = pytest.mark.whole
+
 TOOL = {
     "name": "Copier of files",
     "description": "Copies a file",

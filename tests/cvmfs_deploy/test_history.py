@@ -22,6 +22,8 @@ from wrappers.containers.layers import extract
 from wrappers.containers.listing import ListingEntry
 from wrappers.containers.tarstream import Layer
 
+pytestmark = pytest.mark.whole
+
 Adds = Callable[[tarfile.TarFile], object]
 
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from cvmfs_deploy.listing import ListingEntry, differences, read, scan, write
 
+pytestmark = pytest.mark.whole
+
 names = st.binary(min_size=1, max_size=20).filter(lambda name: b"/" not in name and b"\0" not in name)
 entries = st.one_of(
     names.map(lambda name: ListingEntry(name, "dir", 0o755)),

@@ -11,6 +11,8 @@ import pytest
 
 from tests.demo.portal import LINES
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.mark.service
 def test_the_demo_converts_every_series_and_leaves_its_provenance(tmp_path: Path, home: Path) -> None:

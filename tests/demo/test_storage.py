@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.mark.service
 def test_every_result_arrives_though_a_storage_is_killed(tmp_path: Path, home: Path) -> None:

@@ -11,6 +11,8 @@ from tests.docs import record
 from tests.docs.pages import ROOT, links, matches, pages, runnable
 from tests.docs.reader import follow
 
+pytestmark = pytest.mark.whole
+
 RUNNABLE = [page for page in runnable() if "how-to" not in page.parts]  # those have a file of their own
 
 

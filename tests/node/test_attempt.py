@@ -12,6 +12,8 @@ import pytest
 from tests.node.conftest import Site, file_input, outputs
 from wrappers import wire
 
+pytestmark = pytest.mark.whole
+
 ODD_NAMES = [
     "plain.nii",
     "two words.nii",

@@ -16,6 +16,8 @@ import pytest
 from tests.node.conftest import Site, outputs, pythons
 from wrappers import build, wire
 
+pytestmark = pytest.mark.whole
+
 SOURCES = Path(build.__file__).resolve().parent
 
 

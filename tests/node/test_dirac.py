@@ -35,6 +35,8 @@ from wrappers.dirac.job import GridJob
 from wrappers.dirac.watchdog import NAME, Switch
 from wrappers.transfer.errors import Permanent
 
+pytestmark = pytest.mark.whole
+
 STATUS, HEARTBEAT, TOKEN = "PATCH /api/jobs/status", "PATCH /api/jobs/heartbeat", "POST /api/auth/token"
 
 

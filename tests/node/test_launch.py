@@ -17,6 +17,8 @@ from tests.node.conftest import Site
 from tests.services.fuse import Mount, mounted
 from wrappers import wire
 
+pytestmark = pytest.mark.whole
+
 LAUNCH = Path(wire.__file__).resolve().parent / "launch.sh"
 SHELLS = [shell for shell in (["dash"], ["busybox", "sh"], ["bash", "--posix"]) if shutil.which(shell[0])]
 

@@ -16,7 +16,10 @@ from tests.services.fuse import Mount, mounted
 from wrappers import wire
 from wrappers.containers.remote import is_remote
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system for all users")
+pytestmark = [
+    pytest.mark.whole,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system for all users"),
+]
 
 
 @pytest.fixture

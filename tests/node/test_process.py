@@ -14,6 +14,8 @@ import pytest
 from tests.node.conftest import Site, outputs, small_disk
 from wrappers import wire
 
+pytestmark = pytest.mark.whole
+
 MEBIBYTE = 1 << 20
 PATIENCE = 30.0  # seconds that a test waits for what must happen
 

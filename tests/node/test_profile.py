@@ -12,6 +12,8 @@ import pytest
 
 from wrappers.node.profile import READ
 
+pytestmark = pytest.mark.whole
+
 SHELLS = {"dash": ["/bin/dash"], "bash": ["/bin/bash", "--posix"], "busybox": ["/bin/busybox", "sh"]}
 
 

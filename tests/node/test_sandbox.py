@@ -14,6 +14,8 @@ from tests.node.conftest import Site, outputs
 from tests.services.nginx import Nginx
 from wrappers import wire
 
+pytestmark = pytest.mark.whole
+
 ROOM = 1_000_000
 
 

@@ -22,6 +22,8 @@ from wrappers import wire
 from wrappers.serve.queue import Queue
 from wrappers.serve.spool import Process, Spool
 
+pytestmark = pytest.mark.whole
+
 
 class Engine:
     """What an engine does with a spool."""

@@ -14,6 +14,8 @@ from tests.node.conftest import Site, file_input, outputs
 from wrappers import wire
 from wrappers.node.staged import has_wildcard
 
+pytestmark = pytest.mark.whole
+
 letters = st.text(alphabet="ab[]*?!-^", max_size=8)
 
 

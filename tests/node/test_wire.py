@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from wrappers import wire
 
+pytestmark = pytest.mark.whole
+
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 
 text = st.text(st.characters(exclude_categories=()), max_size=20)

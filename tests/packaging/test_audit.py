@@ -12,6 +12,8 @@ from tests.packaging.audit import verdict
 from tests.packaging.lock import ROOT
 from tests.packaging.test_bundle import ALONE
 
+pytestmark = pytest.mark.whole
+
 GOOD = {"name": "good", "version": "1.0", "vulns": []}
 BAD = {"name": "bad", "version": "2.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["2.1"]}]}
 HOPELESS = {"name": "worse", "version": "3.0", "vulns": [{"id": "PYSEC-2", "fix_versions": []}]}

@@ -13,6 +13,8 @@ import pytest
 
 from tests.services import installed as services
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("engine", "wrappers", "cvmfs_deploy")
 

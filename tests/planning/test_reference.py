@@ -14,6 +14,8 @@ from engine.planning.parsing import parse_tool
 from tests.planning.reference import Text, reference
 from tests.planning.samples import descriptor_of
 
+pytestmark = pytest.mark.whole
+
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORDS = st.text("ab /.'\"$;*\\-=é", max_size=8)
 """No brackets: a value that holds a key is where the reference library is wrong."""

@@ -20,6 +20,8 @@ from tests.planning.attack import Victim, hostile, payloads
 from tests.planning.conformance import key_of, tools, vectors
 from tests.planning.samples import number, text, tool_of
 
+pytestmark = pytest.mark.whole
+
 SHELLS = ("dash", "bash")
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.desk import until
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 OPEN = {
     ("GET", "/rest/platform"),
     ("PUT", "/rest/platform"),

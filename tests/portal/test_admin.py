@@ -11,6 +11,8 @@ from engine.client import Client
 from engine.errors import BadRequest, NotFound
 from tests.portal.house import COPIER, FAILER, House
 
+pytestmark = pytest.mark.whole
+
 
 def descriptor(name: str, **more: Any) -> dict[str, Any]:
     return {**FAILER, "name": name, **more}

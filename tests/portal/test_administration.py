@@ -20,6 +20,8 @@ from engine.terminal import CommandProgram
 from tests.cli.desk import Ran, ended, until
 from tests.portal.house import GROUP, House
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def client(house: House) -> Iterator[Client]:

@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from tests.cli.served import Served
 from tests.portal.house import FAILER, Answer, House
 
+pytestmark = pytest.mark.whole
+
 NESTED = b'{"a":' * 50_000 + b"1" + b"}" * 50_000
 READ: dict[Path, int] = {}
 """How far each log was looked at."""

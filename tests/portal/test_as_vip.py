@@ -6,6 +6,8 @@ import pytest
 
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 
 def test_a_pipeline_can_be_asked_for_by_a_parameter(house: House) -> None:
     one = house.ok("GET", "/pipelines?pipelineId=copier%2F1.0").json

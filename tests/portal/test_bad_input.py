@@ -11,6 +11,8 @@ import pytest
 
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 GIGABYTE = 1 << 30
 
 

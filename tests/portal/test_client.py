@@ -17,6 +17,8 @@ from engine.testing.clock import FakeClock
 from tests.cli.desk import Desk, Ran, until
 from tests.portal.house import House, portal
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def client(house: House) -> Iterator[Client]:

@@ -9,6 +9,8 @@ import pytest
 
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 
 def descriptor(**more: Any) -> dict[str, Any]:
     return {

@@ -18,6 +18,8 @@ from tests.services.nginx import Nginx
 from tests.services.s3 import S3
 from tests.services.xrootd import XRootD
 
+pytestmark = pytest.mark.whole
+
 
 class TestDirectory(DataContract):
     def test_planted_links_are_neither_listed_nor_read_nor_packed(self, house: House) -> None:

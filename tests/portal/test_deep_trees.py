@@ -20,6 +20,8 @@ from tests.cli.desk import Desk, desk_in, until
 from tests.portal.house import House, portal
 from tests.services.unprivileged import Unprivileged
 
+pytestmark = pytest.mark.whole
+
 LEVELS = 3000
 DIGGER = {
     "name": "digger",

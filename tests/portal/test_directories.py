@@ -18,6 +18,8 @@ from tests.cli.desk import Desk
 from tests.portal.client import with_vip_client
 from tests.portal.house import COPIER, House
 
+pytestmark = pytest.mark.whole
+
 MAKER = {
     **COPIER,
     "name": "maker",

@@ -11,6 +11,8 @@ import pytest
 from tests.cli.desk import Desk, until
 from tests.portal.house import COPIER, House, portal
 
+pytestmark = pytest.mark.whole
+
 KEYS = {
     "identifier",
     "name",

@@ -13,6 +13,8 @@ import pytest
 from tests.cli.desk import Desk, until
 from tests.portal.house import COPIER, FAILER, WAITER, Answer, House, portal
 
+pytestmark = pytest.mark.whole
+
 PASSWORD = "what the portal knows"
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 INPUTS = [{"id": "x", "name": "x", "type": "String", "optional": True, "value-key": "[X]"}]
 MAKER = {
     "name": "maker",

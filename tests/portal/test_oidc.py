@@ -25,6 +25,8 @@ from engine.store.database import Database
 from engine.testing.clock import FakeClock
 from tests.portal.provider import Provider
 
+pytestmark = pytest.mark.whole
+
 KEY = Key(b"k" * 32)
 
 

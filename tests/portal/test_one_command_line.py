@@ -9,10 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 
 from tests.cli.desk import Desk, Ran, desk_in, until
 from tests.portal.house import House
+
+pytestmark = pytest.mark.whole
 
 SCRIPT = (
     "submit TOOL two.json --vip --json",  # its execution is FIRST from here on

@@ -6,6 +6,8 @@ import pytest
 
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def execution(house: House) -> str:

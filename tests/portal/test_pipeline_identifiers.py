@@ -13,6 +13,8 @@ from tests.cli.desk import Ran
 from tests.portal.client import with_vip_client
 from tests.portal.house import COPIER, FAILER, House
 
+pytestmark = pytest.mark.whole
+
 UNREACHABLE = ["..", ".", "h#", "q?x", "100%", "a%2Fb", "a\\b", " a", "a ", "a\tb", "e\u0301", ""]
 UNREACHABLE_VERSIONS = ["..", ".", "1#", "1?", "1/2", "boutiquesdescriptor", "v.json", "1 ", "1%20", ""]
 

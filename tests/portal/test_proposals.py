@@ -10,6 +10,8 @@ import pytest
 from tests.cli.desk import Ran
 from tests.portal.house import COPIER, GROUP, House
 
+pytestmark = pytest.mark.whole
+
 DIGEST = "sha256:" + "ab" * 32
 TOOL = {
     **COPIER,

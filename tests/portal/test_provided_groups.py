@@ -16,6 +16,8 @@ from tests.cli.desk import Desk, desk_in, until
 from tests.portal.house import COPIER, GROUP, House, portal
 from tests.portal.provider import Provider
 
+pytestmark = pytest.mark.whole
+
 MEMBER = "urn:mace:egi.eu:group:biomed:role=member"
 MAP = {
     MEMBER: "biomed",

@@ -12,6 +12,8 @@ import pytest
 from tests.cli.desk import Desk, until
 from tests.portal.house import House, portal
 
+pytestmark = pytest.mark.whole
+
 TABLES = (
     "execution",
     "launch",

@@ -7,6 +7,8 @@ import pytest
 from tests.portal.data_contract import ENVELOPE, envelope, zipped
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 RAW = "application/octet-stream"
 
 

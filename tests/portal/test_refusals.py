@@ -28,6 +28,8 @@ from tests.cli.desk import desk_in, until
 from tests.portal.house import Answer, House, portal
 from tests.portal.test_bad_input import LINKER
 
+pytestmark = pytest.mark.whole
+
 KEY = Key(b"k" * 32)
 STALL = 5.0
 Line = Mapping[str, Any]

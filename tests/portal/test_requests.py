@@ -16,6 +16,8 @@ from engine.client import Client
 from engine.errors import Unavailable
 from engine.testing.clock import FakeClock
 
+pytestmark = pytest.mark.whole
+
 Act = Callable[[], bytes]
 MD5_OF_X = "9dd4e461268c8034f5c8564e155c67a6"
 

@@ -14,6 +14,8 @@ import pytest
 from tests.cli.desk import Desk
 from tests.portal.house import GROUP, House, portal
 
+pytestmark = pytest.mark.whole
+
 SHARED = f"/vip/{GROUP} (group)"
 READER = {
     "name": "reader",

@@ -15,6 +15,8 @@ from engine.clock import SystemClock
 from tests.cli.desk import desk_in, until
 from tests.portal.house import House, portal
 
+pytestmark = pytest.mark.whole
+
 MEGABYTE = 1 << 20
 FILLER = {
     "name": "filler",

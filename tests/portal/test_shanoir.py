@@ -22,6 +22,8 @@ from tests.portal.provider import Provider
 from tests.services.registry import free_port
 from tests.services.shanoir_stand_in import Shanoir, start_shanoir
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def provider() -> Iterator[Provider]:

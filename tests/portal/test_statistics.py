@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.portal.house import GROUP, House
+
+pytestmark = pytest.mark.whole
 
 
 def test_usage_is_told_by_user_group_and_pipeline_to_administrators_alone(house: House) -> None:

@@ -13,6 +13,8 @@ import pytest
 from tests.cli.desk import desk_in
 from tests.portal.house import House, portal
 
+pytestmark = pytest.mark.whole
+
 PAGE = "https://portal.example.org"
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.cli.desk import until
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 UNIT = Path(__file__).resolve().parents[2] / "config" / "boutiques-engine.service"
 
 

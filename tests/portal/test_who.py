@@ -14,6 +14,8 @@ from engine.clock import SystemClock
 from tests.cli.desk import until
 from tests.portal.house import House
 
+pytestmark = pytest.mark.whole
+
 PASSWORD = "a password of some length"
 
 

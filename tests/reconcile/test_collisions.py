@@ -9,6 +9,8 @@ from engine.errors import BadRequest
 from engine.planning import OutputFile
 from tests.reconcile.conftest import World
 
+pytestmark = pytest.mark.whole
+
 
 def out(path: str, id: str = "out") -> OutputFile:
     """A result to look for."""

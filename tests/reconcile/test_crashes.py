@@ -14,6 +14,8 @@ import pytest
 
 from tests.reconcile.crash_driver import JOBS
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

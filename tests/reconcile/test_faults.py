@@ -22,6 +22,8 @@ from engine.store import lease
 from engine.testing.faults import Faulty
 from tests.reconcile.conftest import World
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ import pytest
 from engine import holder
 from tests.services.unprivileged import Unprivileged
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[2]
 NAMED = [sys.executable, "-c", "from engine import holder; print(holder.this_process(), flush=True); input()"]
 

@@ -14,6 +14,8 @@ from engine.domain.job import JobState
 from tests.cli.desk import until
 from tests.reconcile.conftest import World
 
+pytestmark = pytest.mark.whole
+
 
 def spoil_reports(world: World, change: Callable[[dict[str, Any]], object]) -> None:
     """Have every report changed on its way."""

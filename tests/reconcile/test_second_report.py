@@ -16,6 +16,8 @@ from engine.storages.file import FileStorage
 from tests.cli.desk import until
 from tests.reconcile.conftest import World
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(autouse=True)
 def wrappers_as_on_a_grid(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from engine.app.health.grid import sites_of
 from engine.store.schema import execution
 from tests.reconcile.conftest import World
+
+pytestmark = pytest.mark.whole
 
 
 def run_at(world: World, site: str, command: str = "true") -> None:

@@ -14,6 +14,8 @@ from engine.errors import BadRequest
 from engine.ids import ExecutionId
 from tests.reconcile.conftest import World, descriptor
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

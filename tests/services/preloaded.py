@@ -77,6 +77,7 @@ class _Forked(subprocess.Popen[str]):
         streams = [pipe if pipe >= 0 else usual for usual, pipe in enumerate(pipes[i] for i in (0, 3, 5))]
         request = {"words": args, "cwd": os.fspath(cwd), "env": env, "session": session, "ordinary": ordinary}
         try:
+            sys.audit("subprocess.Popen", args[0], args, cwd, env)  # as what it replaces: tests/whole.py
             self.pid = _server().fork(json.dumps(request, default=os.fspath).encode(), streams)
             self._child_created = True
         finally:

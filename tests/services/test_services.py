@@ -27,6 +27,8 @@ from tests.services.unprivileged import Unprivileged
 from tests.services.wan import far_away
 from tests.services.xrootd import XRootD
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -18,6 +18,8 @@ from tests.smuggling.cases import Case, every_case
 from tests.smuggling.echo import app
 from tests.smuggling.wire import seen, sent
 
+pytestmark = pytest.mark.whole
+
 KEY = "the-key-of-ann"
 
 

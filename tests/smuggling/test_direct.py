@@ -12,6 +12,8 @@ from tests.smuggling.cases import Case, every_case
 from tests.smuggling.echo import app
 from tests.smuggling.wire import seen, sent
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:

@@ -15,6 +15,8 @@ from tests.cli.desk import desk_in
 from tests.portal.house import FAILER, House, portal
 from tests.services.proxies import haproxy_before, nginx_before
 
+pytestmark = pytest.mark.whole
+
 PASSWORD = "what the portal knows"
 OFFERS = {
     "h2c": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAAA"),

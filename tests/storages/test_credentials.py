@@ -30,6 +30,8 @@ from engine.storages.credentials import (
 from engine.storages.expiry import expiry_of_proxy, expiry_of_token
 from engine.testing.clock import FakeClock
 
+pytestmark = pytest.mark.whole
+
 SECRET = "s3cr3t-that-must-not-show"
 
 

@@ -15,6 +15,8 @@ from engine.domain.file_urls import to_url
 from engine.storages.file import FileStorage
 from wrappers.node import files
 
+pytestmark = pytest.mark.whole
+
 SIZE = 64 << 20
 PARTS = [{}, {0: b"start"}, {SIZE - 4: b"end."}, {0: b"start", 5 << 20: b"middle", SIZE - 4: b"end."}]
 

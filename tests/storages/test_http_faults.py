@@ -27,6 +27,8 @@ from tests.services.faulty_storage import (
 )
 from tests.storages.remote import PATIENT
 
+pytestmark = pytest.mark.whole
+
 DATA = random.Random(9).randbytes(3_000_000)
 SMALL = DATA[:1000]
 

@@ -24,6 +24,8 @@ from engine.storages.sections import StorageSettings
 from engine.testing.clock import FakeClock
 from tests.services.registry import free_port
 
+pytestmark = pytest.mark.whole
+
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 SE = "https://se.example.org/vo/data"
 

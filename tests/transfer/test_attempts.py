@@ -29,6 +29,8 @@ from tests.transfer.conftest import DATA, sums
 from wrappers import wire
 from wrappers.transfer.tree import packed as tar_of
 
+pytestmark = pytest.mark.whole
+
 __all__ = ["site", "wrapper"]  # fixtures
 
 QUICK = wire.Transfers(stall=0.5, budget=30.0, rounds=2)

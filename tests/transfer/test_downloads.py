@@ -25,6 +25,8 @@ from wrappers.transfer.moving import Mover
 from wrappers.transfer.part import Expected, Part
 from wrappers.transfer.rounds import Exhausted, Pace
 
+pytestmark = pytest.mark.whole
+
 KNOWN = Expected(len(DATA), {"adler32": sums(DATA)["adler32"]})
 UNKNOWN = Expected()
 

@@ -33,6 +33,8 @@ from wrappers.transfer.redact import redact
 from wrappers.transfer.rounds import Exhausted, Pace, Rounds
 from wrappers.transfer.tree import TarSource, unpack
 
+pytestmark = pytest.mark.whole
+
 SECRETS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGH0123456789-_.~%+", min_size=8, max_size=60).map(
     lambda text: "S3CRET" + text
 )

@@ -30,6 +30,8 @@ from wrappers.transfer.moving import Mover
 from wrappers.transfer.rounds import Exhausted, Pace
 from wrappers.transfer.source import FileSource
 
+pytestmark = pytest.mark.whole
+
 SMALL = DATA[:1000]
 
 

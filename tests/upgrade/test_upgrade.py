@@ -28,6 +28,8 @@ from tests.services.registry import Registry
 from tests.upgrade.golden_copy import GOLDEN, unpack
 from tests.upgrade.grid import GRID_WORDS, Services, image_words, submit_again
 
+pytestmark = pytest.mark.whole
+
 COPIES = sorted(path.name.removesuffix("-sqlite.tar.xz") for path in GOLDEN.glob("*-sqlite.tar.xz"))
 
 

@@ -17,6 +17,8 @@ from tests.cvmfs_deploy.archives import oci, saved
 from tests.cvmfs_deploy.site import Site, layer, noise
 from tests.services.debian import require
 
+pytestmark = pytest.mark.whole
+
 BASE = layer({"base": "b", "etc/x": "1"})
 NAME = "example.org/lab/tool:1"
 
