@@ -9,7 +9,7 @@ PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # Set, every start of a program would compile it anew: a fifth of the computing of all tests, measured.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup services services-dirac lint format check test test-storage long bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip docs wheel bundle audit lock clean
+.PHONY: help setup services services-dirac lint format check test test-storage long mutate bench test-dirac dirac-up demo demo-storage demo-cvmfs demo-dirac demo-portal demo-vip docs wheel bundle audit lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ dirac-up: setup ## Start such a DIRAC, say how to use it, and keep it until Ctrl
 
 long: setup services ## The tests that take minutes
 	$(PYTEST) -m "long and not dirac_grid"
+
+mutate: setup services ## Put faults into a copy of the code, and list those that no test notices (AREA=store SEED=7)
+	$(BIN)/python -m tests.mutation "$(AREA)" $(or $(SEED),1)
 
 bench: setup services ## Measure speed and memory beside other programs, and print a table
 	$(BIN)/python -m tests.bench
