@@ -55,6 +55,8 @@ class ExecutionView:
     """Why nothing moves at the moment, when a service is down."""
     title: str = ""
     """What its user called it, at a platform."""
+    incomplete: Sequence[str] = ()
+    """Of each job that ran although others that it waited for had not succeeded (the first few): which."""
     schema: str = schema_of("execution")
 
     @property

@@ -49,6 +49,11 @@ class NewGivenJob(BaseModel):
     parameters: list[str] = Field(default_factory=list, max_length=10_000)
     repeat: int | None = Field(default=None, ge=1, le=_LARGEST)
     stage: int = Field(default=0, ge=0, le=1)
+    """Of older clients: a job of 1 waits for all jobs of 0."""
+    step: int = Field(default=0, ge=0, le=1000)
+    point: dict[str, str] = Field(default_factory=dict, max_length=10)
+    needs: list[int] = Field(default_factory=list, max_length=JOBS)
+    need: str = Field(default="all", max_length=16)
 
 
 class OptionsModel(BaseModel):
@@ -175,10 +180,19 @@ _JOBS = TypeAdapter(Annotated[list[NewGivenJob], Field(min_length=1, max_length=
 
 def _given_jobs(jobs: Any) -> list[GivenJob]:
     try:
-        return [GivenJob(**dict(one)) for one in _JOBS.validate_python(jobs)]
+        found = _JOBS.validate_python(jobs)
     except ValidationError as error:
         first = error.errors()[0]
         raise RequestValidationError([{**first, "loc": ("body", "jobs", *first["loc"])}]) from None
+    before = [number for number, one in enumerate(found, 1) if not one.stage]
+    return [_given_job(one, before) for one in found]
+
+
+def _given_job(one: NewGivenJob, before: list[int]) -> GivenJob:
+    values = dict(one)
+    if values.pop("stage"):
+        values |= {"needs": before, "step": 1}
+    return GivenJob(**values)
 
 
 def _asked(

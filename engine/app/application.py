@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.app import views
+from engine.app import incomplete, views
 from engine.clock import Clock
 from engine.domain.attempt import AttemptEvent
 from engine.domain.execution import Intent
@@ -28,6 +28,7 @@ from engine.store import (
     job_counts,
     jobs,
     lifecycle,
+    needs,
     products,
     replicas,
     submissions,
@@ -134,7 +135,8 @@ class Application:
                     trouble = f"back-end {found.backend} is not in the settings: it goes on once it is there"
                 trouble = trouble or alerts.alert_of(connection, found.backend)
                 trouble = trouble or alerts.alert_of(connection, id_)
-            return views.of_execution(found, *job_counts.with_running(connection, id_), trouble)
+            counts, running = job_counts.with_running(connection, id_)
+            return views.of_execution(found, counts, running, trouble, incomplete.sentences(connection, id_))
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[ExecutionView]:
         """List executions, newest first."""
@@ -307,6 +309,7 @@ class Application:
                 after = page[-1].number
                 moves = [Move(j, _start_of(j), forgive=True) for j in page if number in (None, j.number)]
                 jobs.move(connection, moves, now=now)
+                needs.count_anew(connection, id_)
                 retried = [Event(id_, now, "retried", m.job.id, None, m.job.state, m.to) for m in moves]
                 events.append(connection, retried)
                 if moves:
@@ -360,6 +363,5 @@ class Application:
 
 
 def _start_of(job: Job) -> JobState:
-    """Return where a job that is tried again begins: it waits again if it never came to its turn."""
-    never = job.state == JobState.SKIPPED or (job.state == JobState.CANCELLED and job.pending)
-    return JobState.BLOCKED if never else JobState.READY
+    """Return where a job that is tried again begins: it waits again for what is tried again before it."""
+    return JobState.BLOCKED if job.waits else JobState.READY

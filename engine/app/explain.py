@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from sqlalchemy.engine import Connection
+
 from engine.clock import iso
 from engine.domain import shown_states
 from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.job import JobState
 from engine.domain.retry import cause_of
 from engine.ids import ExecutionId
-from engine.store import attempts, events, jobs, submissions
+from engine.store import attempts, events, needs, submissions
 from engine.store.database import Database
 from engine.store.events import JobEvent
 from engine.store.jobs import Job
+from engine.store.needs import Need
 from engine.usecases import JobHistory
 from wrappers import wire
 from wrappers.causes import CAUSES
@@ -29,6 +32,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "pause_requested": "the user asked to pause",
     "cancel_requested": "the user asked to cancel",
     "retry": "it is tried again: {detail}",
+    "released": "all that it waited for has ended: {detail}",
     "quarantined": "an event that cannot be: it was set aside for a person to look at: {detail}",
     AttemptEvent.SUBMIT_REQUESTED: "prepared for back-end {detail}",
     AttemptEvent.ACCEPTED: "accepted by the back-end as {detail}",
@@ -48,7 +52,6 @@ _MESSAGES: Final[Mapping[str, str]] = {
 }
 
 
-_UNSUCCESSFUL: Final = (JobState.FAILED, JobState.CANCELLED)
 _FEW: Final = 3
 
 
@@ -77,15 +80,13 @@ def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
         tries = attempts.of_job(connection, job.id)
         report = attempts.report_of(connection, tries[-1].id) if tries else None
         site = submissions.site_of(connection, tries[-1].submission_id) if tries else ""
-        skipped = job.state == JobState.SKIPPED
-        before = jobs.page(connection, id_, states=_UNSUCCESSFUL, limit=_FEW + 1) if skipped else []
+        waited = list(_of_waiting(connection, id_, job)) if job.waits else []
         runs = bool(attempts.running_jobs(connection, [job.id]))
     state = shown_states.of_job(job.state, runs=runs)
     summary = [f"job {job.number} is {state}", *_report_sentences(report or {})]
     if site:
         summary.insert(1, f"its last try was at the site {site}")
-    if skipped:
-        summary += _why_skipped(id_, job, before)
+    summary += waited
     if (report or {}).get("failure") == wire.ENGINE:
         summary.append(f"a defect of ours; where: engine logs --debug {id_}:{job.number}")
     phases = [
@@ -94,14 +95,46 @@ def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
     return JobHistory(lines, summary, phases)
 
 
-def _why_skipped(id_: ExecutionId, job: Job, before: list[Job]) -> Iterator[str]:
-    """Say what a job waited for that never came; it never ran, and has no report."""
-    yield f"it never ran: {job.message}"
-    for one in before[:_FEW]:
-        yield f"job {one.number} is {one.state}: {one.message}; engine explain {id_}:{one.number}"
-    if len(before) > _FEW:
-        yield "and others; engine jobs shows them"
-    yield f"engine retry {id_} tries them again, and then this one"
+def _of_waiting(connection: Connection, id_: ExecutionId, job: Job) -> Iterator[str]:
+    """Say what a job waits for, or waited for, and what of that never came."""
+    if job.state == JobState.BLOCKED:
+        left = needs.not_succeeded(connection, job.id, limit=_FEW + 1)
+        shown = ", ".join(f"{_name(one)} ({one.state})" for one in left[:_FEW])
+        more = ", ..." if len(left) > _FEW else ""
+        yield f"it waits for {job.pending} of {job.waits} jobs: {shown}{more}"
+    elif job.state == JobState.SKIPPED:
+        yield f"it never ran: {job.message}"
+        causes = _first_causes(connection, job)
+        for one in causes[:_FEW]:
+            yield f"{_name(one)} is {one.state}: {one.message}; engine explain {id_}:{one.number}"
+        if len(causes) > _FEW:
+            yield "and others; engine jobs shows them"
+        yield f"engine retry {id_} tries them again, and then this one"
+    elif job.missing:
+        yield f"it ran without {job.missing} of the {job.waits} jobs that it waited for"
+        for one in needs.released_without(connection, job.id, limit=_FEW):
+            yield f"{_name(one)} was missing; it is {one.state}; engine explain {id_}:{one.number}"
+
+
+def _first_causes(connection: Connection, job: Job) -> list[Need]:
+    """Find the jobs that did not succeed and were not skipped themselves, in what a job waited for, and in
+    what that waited for.
+    """
+    seen, todo, found = {job.id}, [job.id], list[Need]()
+    while todo and len(found) <= _FEW:
+        for one in needs.not_succeeded(connection, todo.pop(0), limit=_FEW + 1):
+            if one.id in seen:
+                continue
+            seen.add(one.id)
+            if one.state == JobState.SKIPPED:
+                todo.append(one.id)
+            else:
+                found.append(one)
+    return found
+
+
+def _name(one: Need) -> str:
+    return f"job {one.number} ({one.name})" if one.point else one.name
 
 
 def _report_sentences(report: Mapping[str, Any]) -> Iterator[str]:

@@ -174,7 +174,16 @@ def planned_jobs(plan: Plan) -> Iterator[PlannedJob]:
         wrong += names.collisions(number, expansion.output_files, fields)
         if wrong:
             raise InvocationError(wrong)
-        new = NewJob(number, invocation, point.parameters, pending=min(point.stage, 1), names=fields)
+        new = NewJob(
+            number,
+            invocation,
+            point.parameters,
+            names=fields,
+            needs=point.needs,
+            need=point.need,
+            step=point.step,
+            point=point.place,
+        )
         sources = files.sources(expansion.inputs, bring=plan.needs_staging)
         plan.node_files.check_inputs(sources)
         plan.offer.require(url for one in sources for url in (one.url, *one.replicas))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engine.clock import iso
 from engine.domain import shown_states
@@ -24,7 +24,11 @@ def image_name(image: wire.Image) -> str:
 
 
 def of_execution(
-    e: Execution, counts: Mapping[JobState, int], running: int, trouble: str = ""
+    e: Execution,
+    counts: Mapping[JobState, int],
+    running: int,
+    trouble: str = "",
+    incomplete: Sequence[str] = (),
 ) -> ExecutionView:
     """Tell an execution; `running` of its active jobs run."""
     tally = shown_states.tally(counts, running)
@@ -44,6 +48,7 @@ def of_execution(
         seconds=round(e.ended_at - e.created_at, 3) if e.ended_at else None,
         image=image_name(e.options.image) if e.options.image else None,
         trouble=trouble,
+        incomplete=incomplete,
     )
 
 

@@ -153,6 +153,8 @@ def _conclude(view: ExecutionView, *, json: bool) -> None:
     for job, _ in zip(failed, range(10), strict=False):
         how = "was skipped" if job.state == ShownJobState.SKIPPED else f"failed ({job.failure})"
         show.say(f"engine: job {job.number} {how}: {show.cell(job.message)}")
+    for line in view.incomplete:
+        show.say(f"engine: {line}")
     words = ", ".join(f"{n} {state}" for state, n in view.tally.items())
     show.say(f"engine: {view.state}: {words}, {view.seconds or 0:.1f} s")
     found = session.executions.location(view)

@@ -191,8 +191,11 @@ def _job(compiled: CompiledTool, point: Point) -> Mapping[str, Any]:
     job: dict[str, Any] = {
         "values": {id_: value for id_, value in point.invocation.items() if id_ not in hidden},
         "parameters": [id_ for id_ in point.parameters if id_ != REPEAT],
-        "stage": min(point.stage, 1),
     }
+    if point.needs:
+        job |= {"needs": list(point.needs), "need": point.need}
+    if point.place or point.step:
+        job |= {"step": point.step, "point": dict(point.place)}
     return {**job, "repeat": point.parameters[REPEAT]} if REPEAT in point.parameters else job
 
 

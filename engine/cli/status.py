@@ -43,6 +43,7 @@ def _print(view: ExecutionView, *, json: bool) -> None:
         *([("title", view.title)] if view.title else []),
         ("state", view.state if view.intent == "run" else f"{view.state} ({view.intent} was asked for)"),
         ("jobs", f"{view.finished} of {view.jobs} finished: {show.cell(view.tally)}"),
+        *[("incomplete", line) for line in view.incomplete],
         *([("trouble", view.trouble)] if view.trouble else []),
         ("created", view.created),
         ("ended", view.ended),

@@ -24,7 +24,7 @@ Set = Annotated[
 ]
 Bids = Annotated[
     str | None,
-    typer.Option(help="BIDS data set: a job per participant and session that exist, then the group."),
+    typer.Option(help="BIDS data set: a job per participant and session that exist, level by level."),
 ]
 Participants = Annotated[str | None, typer.Option(help="With --bids: only these, with commas.")]
 Sessions = Annotated[str | None, typer.Option(help="With --bids: only these, with commas.")]
@@ -34,6 +34,13 @@ BidsFilter = Annotated[
         "--bids-filter",
         metavar="ENTITY=LABEL",
         help="With --bids: only files with this in their names, as task=rest, or a filter file; repeated.",
+    ),
+]
+Need = Annotated[
+    str | None,
+    typer.Option(
+        help="With --bids: how many jobs must succeed for a level that runs once: all, any (the default), "
+        "a fraction such as 0.9, or a number.",
     ),
 ]
 Vip = Annotated[bool, typer.Option("--vip", help="VIP's rules: a list for a scalar input makes many jobs.")]
@@ -54,6 +61,7 @@ def sweep_from(
     participants: Participants = None,
     sessions: Sessions = None,
     bids_filter: BidsFilter = None,
+    need: Need = None,
     vip: Vip = False,
     repeat: Repeat = 1,
     first: First = None,
@@ -64,6 +72,7 @@ def sweep_from(
     Raises:
         BadRequest: an option for data sets comes without one.
     """
+    from engine.domain.need import ANY, check_need
     from engine.errors import BadRequest
     from engine.planning import Dataset, Sweep
 
@@ -71,12 +80,13 @@ def sweep_from(
     for option, text in chosen.items():
         if text is not None and not _labels(text):
             raise BadRequest(f"{option}: names none", remedy="leave it out to take all")
-    if bids is None and (participants or sessions or bids_filter):
-        raise BadRequest("--participants, --sessions and --bids-filter need --bids")
+    if bids is None and (participants or sessions or bids_filter or need is not None):
+        raise BadRequest("--participants, --sessions, --bids-filter and --need need --bids")
     dataset = None
     if bids is not None:
         root = _directory(bids)
-        dataset = Dataset(root, _labels(participants), _labels(sessions), tuple(bids_filter or ()))
+        enough = ANY if need is None else check_need(need, "--need")
+        dataset = Dataset(root, _labels(participants), _labels(sessions), tuple(bids_filter or ()), enough)
     return Sweep(
         cross=tuple(cross or ()),
         zip=tuple(zip or ()),

@@ -33,7 +33,7 @@ MAY_BECOME: Final[Mapping[JobState, frozenset[JobState]]] = {
         {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.READY}  # ready: another try
     ),
     JobState.SUCCEEDED: frozenset(),
-    JobState.FAILED: frozenset({JobState.READY}),  # engine retry, and so for the next two
+    JobState.FAILED: frozenset({JobState.READY, JobState.BLOCKED}),  # engine retry, and so for the next two
     JobState.CANCELLED: frozenset({JobState.READY, JobState.BLOCKED}),
     JobState.SKIPPED: frozenset({JobState.BLOCKED}),
 }

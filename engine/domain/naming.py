@@ -123,3 +123,8 @@ def stem(name: str) -> str:
     bare = _packed.sub("", name)
     root, _ = posixpath.splitext(bare)
     return root or bare
+
+
+def point_name(point: Mapping[str, str], number: int) -> str:
+    """Name a job by its places on the axes of its step, as BIDS names files, or by its number."""
+    return "_".join(f"{axis}-{place}" for axis, place in point.items()) or f"job {number}"

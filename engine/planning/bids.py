@@ -1,4 +1,4 @@
-"""Jobs for a BIDS dataset: the participants and sessions that exist, and the group level after them."""
+"""Jobs for a BIDS dataset: each level of analysis over the participants and sessions that exist, or once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.domain.need import ALL, ANY
 from engine.domain.tool import Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.bids_filters import Filters, filters_of
 from engine.planning.documents import printable
 
-PARTICIPANT, SESSION, GROUP = "participant", "session", "group"
+PARTICIPANT = "participant"
+_ONCE = ("group", "dataset")
+"""A level whose name begins so runs once; every other runs for each participant (and session)."""
+_BY_SESSION = "session"
+"""Where a level's name begins so, this one runs for each session, and the others for each participant."""
 ROOT, PARTICIPANTS, SESSIONS, LEVEL = "bids_dir", "participant_label", "session_label", "analysis_level"
 _is_label = re.compile(r"[0-9A-Za-z+]+").fullmatch
 _SHOWN = 5
@@ -30,17 +35,25 @@ class Dataset:
     """Empty: all."""
     filters: Sequence[str] = ()
     """`ENTITY=VALUE`, or a filter file."""
+    need: str = ANY
+    """How many jobs of the level before a level wants that runs once, see `engine.domain.need`."""
 
 
-class Level(NamedTuple):
-    """Input values of one job, and when it may run: a later stage waits for all jobs of the earlier ones."""
+class LevelJob(NamedTuple):
+    """A job of a level."""
 
     values: dict[str, Any]
-    stage: int
+    """Its input values, beside those of the invocation."""
+    step: int = 0
+    """Place of the level among those that are run."""
+    point: Mapping[str, str] = {}
+    """Labels of its participant and session, by the entities of BIDS: `sub` and `ses`."""
+    need: str = ALL
+    """How many of the jobs that it waits for must succeed."""
 
 
-def bids_levels(dataset: Dataset, tool: Tool, level: str | None) -> Iterator[Level]:
-    """Input values for one job per participant (and session, when the tool asks for it), then one per group.
+def bids_levels(dataset: Dataset, tool: Tool, level: str | None) -> Iterator[LevelJob]:
+    """Input values for the jobs of each level, one level after the other: see `level_names`.
 
     Args:
         dataset: what to enumerate.
@@ -55,19 +68,41 @@ def bids_levels(dataset: Dataset, tool: Tool, level: str | None) -> Iterator[Lev
         raise BadRequest(f"--sessions: {tool.name} has no input {SESSIONS}", remedy="leave --sessions out")
     filters = filters_of(dataset.filters, tool)
     chosen = _choose(dataset, filters, by_session=session is not None)
-    for stage, name in enumerate(_levels(tool, level)):
+    names = level_names(tool)
+    apart = any(name.lower().startswith(_BY_SESSION) for name in names)
+    for step, name in enumerate(names if level is None else [level]):
         common = {root.id: [dataset.root] if root.list else dataset.root, **filters.values}
         if tool.input(LEVEL) is not None:
             common[LEVEL] = name
-        if name == GROUP:
-            yield Level({**common, **_selection(dataset, chosen, label, session)}, stage)
+        if runs_once(name):
+            selected = _selection(name, dataset, chosen, label, session)
+            yield LevelJob({**common, **selected}, step, need=dataset.need)
             continue
+        by_session = session is not None and (not apart or name.lower().startswith(_BY_SESSION))
         for subject, sessions in chosen.items():
-            values = {**common, **_value(label, [subject])}
+            values, point = {**common, **_value(label, [subject])}, {"sub": subject}
+            if session is None or not by_session or not sessions:
+                of_several = _sessions(name, dataset, session) if sessions else {}
+                yield LevelJob({**values, **of_several}, step, point)
+                continue
             for one in sessions:
-                yield Level({**values, **(_value(session, [one]) if session else {})}, stage)
-            if not sessions:
-                yield Level(values, stage)
+                yield LevelJob({**values, **_value(session, [one])}, step, {**point, "ses": one})
+
+
+def runs_once(level: str) -> bool:
+    """Say whether a level is one job for all participants: by the beginning of its name alone."""
+    return level.lower().startswith(_ONCE)
+
+
+def level_names(tool: Tool) -> list[str]:
+    """List the levels of a tool in the order in which they run: that of the descriptor's choices. One that
+    lists a level first that runs once does not mean that: these come after the others then.
+    """
+    known = tool.input(LEVEL)
+    choices = [str(choice) for choice in known.choices] if known is not None else []
+    if not choices:
+        return [PARTICIPANT]
+    return sorted(choices, key=runs_once) if runs_once(choices[0]) else choices
 
 
 def contradiction(given: Mapping[str, Any], tool: Tool, dataset: Dataset) -> str:
@@ -81,37 +116,37 @@ def contradiction(given: Mapping[str, Any], tool: Tool, dataset: Dataset) -> str
     return next((f"input {id}: --bids-filter gives it its value" for id in filtered if id in given), "")
 
 
-def _levels(tool: Tool, level: str | None) -> list[str]:
-    """Analysis levels in the order in which they run."""
-    known = tool.input(LEVEL)
-    if level is not None:
-        return [level]
-    if known is None:
-        return [PARTICIPANT]
-    choices = [str(choice) for choice in known.choices]
-    return sorted(choices or [PARTICIPANT], key=lambda name: name == GROUP)
-
-
 def _selection(
-    dataset: Dataset, chosen: Mapping[str, Sequence[str]], label: ToolInput, session: ToolInput | None
+    level: str,
+    dataset: Dataset,
+    chosen: Mapping[str, Sequence[str]],
+    label: ToolInput,
+    session: ToolInput | None,
 ) -> dict[str, Any]:
-    """Select the values which say to the group level which part of the data was chosen; nothing when all
-    was.
+    """Select the values which say to a level that runs once which part of the data was chosen; nothing when
+    all was.
     """
-    values: dict[str, Any] = {}
-    wanted = list(dict.fromkeys(_label("ses-", one) for one in dataset.sessions))
-    parts = ((label, list(chosen), "--participants"), (session, wanted, "--sessions"))
-    is_part = bool(dataset.participants or dataset.sessions or dataset.filters)
-    for one, labels, option in parts:
-        if one is None or not labels or not is_part:
-            continue
-        if len(labels) > 1 and not one.list:
-            raise BadRequest(
-                f"{option}: the {GROUP} level would take more, since its input {one.id} takes one value",
-                remedy=f"take one level only: --set {LEVEL}={PARTICIPANT}",
-            )
-        values.update(_value(one, labels))
-    return values
+    if not (dataset.participants or dataset.sessions or dataset.filters):
+        return {}
+    _refuse_several(level, label, len(chosen), "--participants")
+    return {**_value(label, list(chosen)), **_sessions(level, dataset, session)}
+
+
+def _sessions(level: str, dataset: Dataset, session: ToolInput | None) -> dict[str, Any]:
+    """Select the values which say to a level that does not run for each session which ones were chosen."""
+    labels = list(dict.fromkeys(_label("ses-", one) for one in dataset.sessions))
+    if session is None or not labels:
+        return {}
+    _refuse_several(level, session, len(labels), "--sessions")
+    return _value(session, labels)
+
+
+def _refuse_several(level: str, one: ToolInput, labels: int, option: str) -> None:
+    if labels > 1 and not one.list:
+        raise BadRequest(
+            f"{option}: the {level} level would take more, since its input {one.id} takes one value",
+            remedy=f"take one level only: --set {LEVEL}={PARTICIPANT}",
+        )
 
 
 def _value(one: ToolInput, labels: Sequence[str]) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
+from engine.domain.need import ALL
 from engine.domain.tool import Tool
 from engine.errors import BadRequest
-from engine.planning.bids import LEVEL, Dataset, bids_levels, contradiction
+from engine.planning.bids import LEVEL, Dataset, LevelJob, bids_levels, contradiction
 from engine.planning.bids_filters import filters_of
+from engine.planning.readers import Readers
 from engine.planning.rules import MAX_PROBLEMS, InvocationError
 from engine.planning.sources import Source, SourcedInvocation, read_sources
 from engine.planning.sweeps import (
@@ -67,10 +69,16 @@ class Point:
     """Where it comes from: `sweep.csv line 17`."""
     problem: str = ""
     """Why it cannot be read, when it cannot."""
-    stage: int = 0
-    """A job of a later stage waits for all jobs of the earlier ones."""
     results: str | None = None
     """VIP's results-directory for this job."""
+    step: int = 0
+    """Which level of a BIDS app it is of."""
+    place: Mapping[str, str] = field(default_factory=dict)
+    """Its places on the axes of its step, such as its participant."""
+    needs: Sequence[int] = ()
+    """Numbers (from 1) of the jobs before it that it waits for."""
+    need: str = ALL
+    """How many of these must succeed, see `engine.domain.need`."""
 
 
 def read_invocations(
@@ -106,13 +114,16 @@ def read_invocations(
         if sources
         else iter([SourcedInvocation({}, "command line", False)])
     )
-    index = 0
-    for item in items:
-        for draft in _drafts(item, tool, sweep, settings, options):
+    index, readers = 0, Readers()
+    for at, item in enumerate(items):
+        for draft, branch in _drafts(item, tool, sweep, settings, options):
             if sweep.first is not None and index >= sweep.first:
                 return
             if sweep.max_jobs is not None and index >= sweep.max_jobs:
                 raise _too_many(sweep.max_jobs)
+            if sweep.bids is not None:
+                waits = readers.waits_for((at, branch), draft.step, draft.place, index + 1)
+                draft = draft._replace(needs=waits, need=draft.need if waits else ALL)
             yield Point(index, *draft)
             index += 1
 
@@ -157,17 +168,22 @@ class _Draft(NamedTuple):
     parameters: dict[str, Any]
     where: str
     problem: str = ""
-    stage: int = 0
     results: str | None = None
+    step: int = 0
+    place: Mapping[str, str] = {}
+    needs: Sequence[int] = ()
+    need: str = ALL
 
 
 def _drafts(
     item: SourcedInvocation, tool: Tool, sweep: Sweep, settings: dict[str, Any], options: list[Dimension]
-) -> Iterator[_Draft]:
-    """Yield the points of one item, not yet numbered."""
+) -> Iterator[tuple[_Draft, tuple[int, int]]]:
+    """Yield the points of one item, not yet numbered, each with the place of its combination of all that is
+    no level, and of its repetition.
+    """
     own = item.invocation if item.one_of_many else {}
     if item.problem:
-        yield _Draft({}, {}, item.where, item.problem)
+        yield _Draft({}, {}, item.where, item.problem), (0, 0)
         return
     base = {**item.invocation, **settings}
     own = {id: value for id, value in own.items() if id != SWEEP}
@@ -180,14 +196,14 @@ def _drafts(
         if sweep.bids is not None:
             _refuse_contradiction(base, dimensions, tool, sweep.bids)
     except BadRequest as error:
-        yield _Draft({}, {}, item.where, str(error).removeprefix(f"{item.where}, "))
+        yield _Draft({}, {}, item.where, str(error).removeprefix(f"{item.where}, ")), (0, 0)
         return
     jobs = math.prod(len(one.rows) for one in dimensions) * sweep.repeat
     if sweep.max_jobs is not None and min(jobs, sweep.first or jobs) > sweep.max_jobs:
         raise _too_many(sweep.max_jobs)  # at once, not after a million others
     for level in _levels(base, tool, sweep):
-        for combination in product(dimensions):
-            varied = {**level.parameters, **combination} if level.parameters or own else combination
+        for at, combination in enumerate(product(dimensions)):
+            varied = {**level.values, **combination} if level.values or own else combination
             values = {**base, **varied}
             results = values.pop(RESULTS_DIRECTORY, None) if sweep.vip else None
             if isinstance(results, str):
@@ -195,7 +211,8 @@ def _drafts(
             for number in range(1, sweep.repeat + 1):
                 repeat = {REPEAT: number} if sweep.repeat > 1 else {}
                 parameters = {**own, **varied, **repeat}
-                yield _Draft(values, parameters, item.where, "", level.stage, results)
+                draft = _Draft(values, parameters, item.where, "", results, level.step, level.point)
+                yield draft._replace(need=level.need), (at, number)
 
 
 def _too_many(most: int) -> BadRequest:
@@ -214,15 +231,9 @@ def _refuse_contradiction(
         raise BadRequest(problem)
 
 
-class _Level(NamedTuple):
-    parameters: dict[str, Any]
-    stage: int
-
-
-def _levels(base: dict[str, Any], tool: Tool, sweep: Sweep) -> Iterator[_Level]:
+def _levels(base: dict[str, Any], tool: Tool, sweep: Sweep) -> Iterator[LevelJob]:
     if sweep.bids is None:
-        yield _Level({}, 0)
+        yield LevelJob({})
         return
     level = base.get(LEVEL)
-    for values, stage in bids_levels(sweep.bids, tool, level if isinstance(level, str) else None):
-        yield _Level(values, stage)
+    yield from bids_levels(sweep.bids, tool, level if isinstance(level, str) else None)

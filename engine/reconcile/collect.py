@@ -20,11 +20,12 @@ from engine.reconcile.delivery_retry import Trouble
 from engine.reconcile.finish import finish_jobs
 from engine.reconcile.provenance import record
 from engine.reconcile.reports import InvalidReport, storable
-from engine.store import attempts, executions, jobs, lifecycle, outbox, products, replicas
+from engine.store import attempts, executions, jobs, lifecycle, needs, outbox, products, replicas
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
 from engine.store.jobs import Job
 from engine.store.lifecycle import EventNotice
+from engine.store.needs import Need
 from engine.store.outbox import Due
 from engine.store.products import Product
 from wrappers import wire
@@ -201,6 +202,10 @@ def store_record(
     except BadRequest as error:  # it could be expanded by the engine that submitted it
         log.warning("attempt %s has no provenance record: %s", attempt.id, error)
         return
+    needed: Sequence[Need] = ()
+    if job.missing:
+        with context.db.read() as connection:
+            needed = needs.released_without(connection, job.id, limit=job.missing)
     data = record(
         execution,
         job,
@@ -211,6 +216,7 @@ def store_record(
         manifest=manifest,
         failure=failure,
         message=message,
+        needed=needed,
     )
     context.storage(url).put(data, url)
     context.moved.append(url)

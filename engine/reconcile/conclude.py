@@ -7,12 +7,9 @@ from engine.domain.execution import conclude as verdict
 from engine.domain.job import JobState
 from engine.reconcile.clearing import clear
 from engine.reconcile.context import TickContext, log
-from engine.store import alerts, events, executions, job_counts, jobs
+from engine.store import alerts, events, executions, job_counts, needs
 from engine.store.executions import Execution
-from engine.store.jobs import Move
 
-PAGE = 1000
-FAILED_STATES = (JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED)
 CLEAR_INTERVAL_S = 300.0
 """Seconds after which a storage that did not answer is cleared again."""
 PLANNING_LIMIT_S = 900.0
@@ -20,7 +17,7 @@ PLANNING_LIMIT_S = 900.0
 
 
 def conclude(context: TickContext) -> bool:
-    """End executions whose jobs are all final, and start the jobs that waited for all others."""
+    """End executions whose jobs are all final."""
     with context.db.read() as connection:
         resting = executions.at_rest(connection, context.backend.name)
         waiting = {e.id for e in resting if job_counts.of(connection, e.id)[JobState.BLOCKED]}
@@ -28,7 +25,7 @@ def conclude(context: TickContext) -> bool:
         if execution.id not in waiting:
             _end(context, execution)
         elif execution.intent != Intent.CANCEL:  # else `follow_intent` ends them, a page each round
-            _unblock(context, execution)
+            _count_anew(context, execution)
     return bool(resting)
 
 
@@ -64,21 +61,11 @@ def _clear(context: TickContext, execution: Execution) -> bool:
     return not trouble
 
 
-def _unblock(context: TickContext, execution: Execution) -> None:
-    """Start the jobs that waited, or skip them when what they wait for will never be."""
-    to, now, more = JobState.BLOCKED, context.clock.now(), True
-    while more:
-        with context.write() as connection:
-            executions.get(connection, execution.id, lock=True)
-            counts = job_counts.of(connection, execution.id)
-            if to == JobState.BLOCKED:
-                if counts[JobState.READY]:
-                    return  # the user retried meanwhile what they wait for
-                to = JobState.SKIPPED if any(counts[s] for s in FAILED_STATES) else JobState.READY
-            page = jobs.page(connection, execution.id, states=[JobState.BLOCKED], limit=PAGE)
-            message = "" if to == JobState.READY else "a job that it waits for did not succeed"
-            jobs.move(connection, [Move(j, to, message=message) for j in page], now=now)
-        more = len(page) == PAGE
+def _count_anew(context: TickContext, execution: Execution) -> None:
+    """Count again what the jobs wait for that still do: nothing moves, so a count must be wrong."""
+    with context.write() as connection:
+        executions.get(connection, execution.id, lock=True)
+        needs.count_anew(connection, execution.id)
 
 
 def drop_abandoned_plans(context: TickContext) -> bool:

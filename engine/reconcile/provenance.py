@@ -18,6 +18,7 @@ from engine.ids import job_name
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
 from engine.store.jobs import Job
+from engine.store.needs import Need
 from engine.store.products import Product
 from wrappers import wire
 from wrappers.wire import Manifest, Report
@@ -34,6 +35,7 @@ def record(
     manifest: Manifest,
     failure: str,
     message: str,
+    needed: Sequence[Need] = (),
 ) -> bytes:
     """Render the record as JSON text."""
     data: dict[str, Any] = {
@@ -63,6 +65,7 @@ def record(
             "try": attempt.ordinal,
             "owner": execution.owner,
             "parameters": dict(job.parameters),
+            **({"waited-for": _needed(job, needed)} if job.waits else {}),
             "image": wire.to_json(manifest.image) if manifest.image else None,
             "runtime": wire.to_json(report.runtime) if report.runtime else None,
             "host": report.host,
@@ -96,6 +99,12 @@ def _invocation(invocation: Mapping[str, Any], report: Report) -> dict[str, Any]
     for id_, files in staged.items():
         public[id_] = files if isinstance(invocation.get(id_), list) else files[0]
     return public
+
+
+def _needed(job: Job, needed: Sequence[Need]) -> dict[str, Any]:
+    """Say for how many jobs a job waited, and which of them it ran without."""
+    missing = [{"job": one.number, "name": one.name} for one in needed if one.missing]
+    return {"jobs": job.waits, "need": job.need, "missing": missing}
 
 
 def _outputs(committed: Sequence[Product]) -> dict[str, list[dict[str, Any]]]:

@@ -18,6 +18,7 @@ from engine.reconcile.context import Describe, Full, MakeClaim, MakeManifest, Ti
 from engine.reconcile.labels import Labeller
 from engine.reconcile.observe import observe
 from engine.reconcile.register import Registrar
+from engine.reconcile.release import release
 from engine.reconcile.replication import Replicator
 from engine.reconcile.submit import start_ready, submit_due
 from engine.store import alerts, executions, outbox
@@ -190,6 +191,7 @@ class Reconciler:
         changed = [
             follow_intent(context),
             cancel_due(context),
+            release(context),
             start_ready(context),
             submit_due(context),
             self._observe(context),

@@ -14,9 +14,10 @@ from sqlalchemy.engine import Connection
 from engine.domain.execution import ExecutionState, Intent
 from engine.domain.fair_share import fair_shares
 from engine.domain.job import MAY_BECOME, JobState
+from engine.domain.need import ALL
 from engine.errors import Bug, NotFound
 from engine.ids import ExecutionId, JobId
-from engine.store import job_counts
+from engine.store import job_counts, needs
 from engine.store.rows import from_row
 from engine.store.schema import execution, job, tally
 from engine.store.statements import slices
@@ -29,9 +30,15 @@ class NewJob:
     number: int
     invocation: Mapping[str, Any]
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    pending: int = 0
     names: Mapping[str, str] = field(default_factory=dict)
     """Fields of the names of its results, see `engine.domain.naming`."""
+    needs: Sequence[int] = ()
+    """Numbers of the jobs before it that it waits for."""
+    need: str = ALL
+    """How many of these must succeed, see `engine.domain.need`."""
+    step: int = 0
+    point: Mapping[str, str] = field(default_factory=dict)
+    """Its places on the axes of its step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,16 @@ class Job:
     not_before: float
     updated_at: float
     pending: int = 0
+    """Jobs it still waits for."""
+    waits: int = 0
     """Jobs it had to wait for."""
+    missing: int = 0
+    """Of these, without which it was released."""
+    need: str = ALL
+    """How many of them must succeed, see `engine.domain.need`."""
+    step: int = 0
+    point: Mapping[str, str] = field(default_factory=dict)
+    """Its places on the axes of its step."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Fields of the names of its results."""
     forgiven: int = 0
@@ -76,7 +92,7 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob]
     """Write a page of jobs."""
     if not new:
         return
-    states = [JobState.BLOCKED if n.pending else JobState.READY for n in new]
+    states = [JobState.BLOCKED if n.needs else JobState.READY for n in new]
     connection.execute(
         sa.insert(job),
         [
@@ -84,7 +100,11 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob]
                 "execution_id": execution_id,
                 "number": n.number,
                 "state": state,
-                "pending": n.pending,
+                "pending": len(n.needs),
+                "waits": len(n.needs),
+                "need": n.need,
+                "step": n.step,
+                "point": _text(n.point) if n.point else "",
                 "invocation": _text(n.invocation),
                 "parameters": _text(n.parameters),
                 "names": _text(n.names) if n.names else "",
@@ -94,6 +114,7 @@ def add(connection: Connection, execution_id: ExecutionId, new: Sequence[NewJob]
         ],
     )
     job_counts.add(connection, {(execution_id, state): count for state, count in Counter(states).items()})
+    needs.add(connection, execution_id, {n.number: n.needs for n in new if n.needs})
 
 
 def ready(connection: Connection, backend: str, *, now: float, limit: int) -> list[Job]:
@@ -158,6 +179,29 @@ def _ready(
 def waiting(connection: Connection, execution_id: ExecutionId, *, limit: int) -> list[Job]:
     """Jobs that have not started."""
     return page(connection, execution_id, states=(JobState.READY, JobState.BLOCKED), limit=limit)
+
+
+def to_release(connection: Connection, backend: str, *, limit: int) -> list[Job]:
+    """List jobs whose wait is over: all that they waited for has ended, well or not."""
+    query = (
+        sa.select(job)
+        .join(execution, execution.c.id == job.c.execution_id)
+        .where(
+            execution.c.state == ExecutionState.ACTIVE,
+            execution.c.intent != Intent.CANCEL,  # these end
+            execution.c.backend == backend,
+            sa.text("job.state = 'blocked' AND job.pending = 0"),  # as the index has it
+        )
+        .order_by(job.c.execution_id, job.c.number)
+        .limit(limit)
+    )
+    return [_from_row(row) for row in connection.execute(query)]
+
+
+def incomplete(connection: Connection, execution_id: ExecutionId, *, limit: int) -> list[Job]:
+    """List jobs that were released although some that they waited for had not succeeded."""
+    query = sa.select(job).where(job.c.execution_id == execution_id, sa.text("missing > 0"))
+    return [_from_row(row) for row in connection.execute(query.order_by(job.c.number).limit(limit))]
 
 
 def by_ids(connection: Connection, ids: Iterable[JobId]) -> dict[JobId, Job]:
@@ -231,6 +275,7 @@ def move(connection: Connection, moves: Sequence[Move], *, now: float, started: 
     if moved != len(rows):
         raise Bug(f"{len(rows) - moved} of {len(rows)} jobs were no longer where they had been read")
     job_counts.add(connection, changes)
+    needs.count_down(connection, [m.job.id for m in moves if m.to.is_final])
 
 
 def _text(value: Mapping[str, Any]) -> str:
@@ -245,4 +290,5 @@ def _from_row(row: Any) -> Job:
         invocation=json.loads(row.invocation),
         parameters=json.loads(row.parameters),
         names=json.loads(row.names) if row.names else {},
+        point=json.loads(row.point) if row.point else {},
     )

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from engine.domain.execution import ExecutionState
 from engine.errors import BadRequest
 from engine.ids import ExecutionId
-from engine.store import events
+from engine.store import events, needs
 from engine.store.schema import event, execution, job, source, tally
 
 
@@ -56,6 +56,7 @@ def remove(connection: Connection, execution_id: ExecutionId) -> None:
     state = connection.execute(query.with_for_update()).scalar()  # no page may be on its way
     if state != ExecutionState.PLANNING:
         return
+    needs.remove(connection, execution_id)
     for table in (job, source, tally, event):
         connection.execute(sa.delete(table).where(table.c.execution_id == execution_id))
     connection.execute(sa.delete(execution).where(execution.c.id == execution_id))

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from engine.domain.execution import FINAL
 from engine.ids import ExecutionId
-from engine.store import usage
+from engine.store import needs, usage
 from engine.store.schema import (
     attempt,
     event,
@@ -60,6 +60,7 @@ def remove(connection: Connection, id_: ExecutionId) -> bool:
     connection.execute(sa.delete(product).where(product.c.execution_id == id_))
     connection.execute(sa.delete(attempt).where(attempt.c.submission_id.in_(submissions)))
     connection.execute(sa.delete(outbox).where(outbox.c.submission_id.in_(submissions)))
+    needs.remove(connection, id_)
     for table in (submission, job, source, tally, event, launch):
         connection.execute(sa.delete(table).where(table.c.execution_id == id_))
     connection.execute(sa.delete(execution).where(execution.c.id == id_))

@@ -6,6 +6,7 @@ nothing is ever searched inside it.
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -88,7 +89,12 @@ job = Table(
     Column("execution_id", _ID, ForeignKey("execution.id"), nullable=False),
     Column("number", Integer, nullable=False),  # from 1; the place of its point in the sweep
     Column("state", String(16), nullable=False),
-    Column("pending", Integer, nullable=False, default=0),  # jobs it still waits for
+    Column("pending", Integer, nullable=False, default=0),  # jobs it still waits for: counted down
+    Column("waits", Integer, nullable=False, server_default="0"),  # jobs it had to wait for
+    Column("missing", Integer, nullable=False, server_default="0"),  # of these, without which it was released
+    Column("need", String(16), nullable=False, server_default="all"),  # engine.domain.need
+    Column("step", Integer, nullable=False, server_default="0"),  # from 0: those of BIDS are its levels
+    Column("point", Text, nullable=False, server_default=""),  # JSON of the places on its axes, or ""
     Column("not_before", Float, nullable=False, default=0.0),
     Column("invocation", Text, nullable=False),  # JSON, File values made absolute
     Column("parameters", Text, nullable=False),  # JSON of what tells this point from the others
@@ -103,6 +109,27 @@ job = Table(
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("execution_id", "number"),
     Index("ix_job_execution_id_state_number", "execution_id", "state", "number"),
+)
+Index(
+    "ix_job_released",  # those that wait for nothing any more, until somebody sees it
+    job.c.execution_id,
+    sqlite_where=sa.text("state = 'blocked' AND pending = 0"),
+    postgresql_where=sa.text("state = 'blocked' AND pending = 0"),
+)
+Index(
+    "ix_job_missing",
+    job.c.execution_id,
+    sqlite_where=sa.text("missing > 0"),
+    postgresql_where=sa.text("missing > 0"),
+)
+
+need = Table(
+    "need",  # a job reads the results of another, or only comes after it
+    metadata,
+    Column("source_job", _ROW, _key("need_source_job", "job.id"), primary_key=True),
+    Column("job", _ROW, _key("need_job", "job.id"), primary_key=True),
+    Column("missing", Boolean, nullable=False, server_default=false()),  # it had not succeeded at the release
+    Index("ix_need_job", "job"),
 )
 
 submission = Table(

@@ -40,10 +40,10 @@ def test_why_a_job_was_skipped_is_explained_with_the_job_that_failed(desk: Desk)
     tool = desk.tool(command, inputs)
     done = desk.run("submit", tool, "--bids", "study", *BARE, "--json")
     assert done.code == 1, done
-    assert "job 3 was skipped: a job that it waits for did not succeed" in done.err
+    assert "job 3 was skipped: too few of the jobs that it waits for succeeded (need any): 0 of 2" in done.err
     id_ = done.value["id"]
     told = desk.ok("explain", f"{id_}:3").out
-    assert "it never ran: a job that it waits for did not succeed" in told
-    assert "job 1 is failed: " in told
+    assert "it never ran: too few of the jobs that it waits for succeeded" in told
+    assert "job 1 (sub-01) is failed: " in told
     assert f"engine explain {id_}:2" in told
     assert f"engine retry {id_}" in told

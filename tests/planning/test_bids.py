@@ -36,7 +36,7 @@ def points(dataset: Dataset, *settings: str, tool: Any = APP) -> list[Point]:
 
 def rows(found: list[Point]) -> list[tuple[Any, ...]]:
     names = ("analysis_level", "participant_label", "session_label")
-    return [(*(point.invocation.get(name) for name in names), point.stage) for point in found]
+    return [(*(point.invocation.get(name) for name in names), point.step) for point in found]
 
 
 def test_participants_and_sessions_that_exist_run_before_the_group(data: Path) -> None:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.app.portal import values
 from engine.app.portal.carmin import CarminError, Code
+from engine.domain.need import ALL, check_need
 from engine.domain.tool import Tool
+from engine.errors import BadRequest
 from engine.planning import Point
 from engine.planning.points import REPEAT
 from engine.planning.vip_keys import copied_inputs, key_problems
@@ -26,7 +28,11 @@ class GivenJob:
     """Ids of the inputs whose values are its parameters."""
     repeat: int | None = None
     """Which repetition it is, of several."""
-    stage: int = 0
+    step: int = 0
+    point: Mapping[str, str] = field(default_factory=dict)
+    needs: Sequence[int] = ()
+    """Numbers of the jobs before it that it waits for."""
+    need: str = ALL
 
 
 def points_of(tool: Tool, jobs: Iterable[GivenJob]) -> list[Point]:
@@ -62,4 +68,27 @@ def _point(tool: Tool, index: int, job: GivenJob) -> Point:
     parameters = {id_: invocation[id_] for id_ in job.parameters if id_ in invocation}
     if job.repeat is not None:
         parameters[REPEAT] = job.repeat
-    return Point(index, invocation, parameters, where, stage=job.stage)
+    if problem := _needs_problem(index + 1, job):
+        raise CarminError(Code.BAD_INPUT, f"{where}, {problem}")
+    return Point(
+        index,
+        invocation,
+        parameters,
+        where,
+        step=job.step,
+        place=job.point,
+        needs=tuple(dict.fromkeys(job.needs)),
+        need=job.need,
+    )
+
+
+def _needs_problem(number: int, job: GivenJob) -> str:
+    """Tell what is wrong with what a job waits for; "" is nothing."""
+    wrong = next((one for one in job.needs if not 0 < one < number), None)
+    if wrong is not None:
+        return f"needs: {wrong} is no job before it"
+    try:
+        check_need(job.need, "need")
+    except BadRequest as error:
+        return str(error)
+    return ""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from engine.app import incomplete
 from engine.app.application import Application
 from engine.app.explain import history_of
 from engine.app.portal.launches import Launches
@@ -60,7 +61,8 @@ class ShownExecutions:
         stored = self._app(found).execution(found.execution_id)
         with self._db.read() as connection:
             counts, running = job_counts.with_running(connection, found.execution_id)
-        view = of_execution(stored, counts, running, self._trouble(account, stands.state.is_final))
+            lines = incomplete.sentences(connection, found.execution_id)
+        view = of_execution(stored, counts, running, self._trouble(account, stands.state.is_final), lines)
         owner = account if account.id == found.account_id else self._users.by_id(found.account_id)
         return replace(
             view,
