@@ -227,6 +227,7 @@ class Engine:
     @cached_property
     def driver(self) -> Driver:
         """What reconciles."""
+        from engine.app.data.earlier import EarlierResults
         from engine.app.follow import Driver
         from engine.app.manifests import Manifests
         from engine.app.portal.tasks import PortalTasks
@@ -246,6 +247,7 @@ class Engine:
             Registrar(self.db, self.outer_catalogue, entry_of, self.clock) if self.outer_catalogue else None,
             delivery_timeout=self.settings.data.delivery_timeout,
             full=lambda execution, size: self._served.full(execution, size) if self._served else "",
+            bring=EarlierResults(self.settings, self.storage),
             of_execution=lambda url, owner, execution: self._registry_of(owner, execution).storage(url),
         )
         turns = PortalTasks(self.db, self.settings.portal, self.trail, self.clock)

@@ -59,6 +59,7 @@ class Input(NamedTuple):
     md5: Optional[str] = None  # checked when given
     replicas: List[str] = []  # further URLs of the same content, in order of preference
     packed: bool = False  # the content is a tar: it is unpacked into the directory `name`
+    merged: int = 0  # a result of an earlier job, of this step (from 1): `name` may hold results of several
 
 
 def travelling(wanted: Input) -> str:

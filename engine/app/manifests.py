@@ -12,10 +12,11 @@ from engine.domain.tool import Tool
 from engine.ids import AttemptId, ExecutionId, job_name
 from engine.planning import CompiledTool, Descriptor, InputFile, compile_tool
 from engine.reconcile import layout
-from engine.store import descriptors, sources
+from engine.store import descriptors, needs, products, sources
 from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job
+from engine.store.products import Product
 from engine.store.sources import ExecutionSource
 from wrappers.wire import Input, Manifest, Output, TextFile
 
@@ -43,6 +44,8 @@ class Manifests:
         tool = compiled.tool
         expansion = compiled.expand(job.invocation, stage=True)
         inputs = self._inputs(execution, expansion.inputs)
+        if job.waits:
+            inputs += self._earlier(execution, job)
         first, *others = [layout.attempt_url(p, job.number, attempt) for p in layout.destinations(execution)]
         return Manifest(
             attempt=attempt,
@@ -79,6 +82,17 @@ class Manifests:
                 known = sources.of(connection, execution.id, [file.source for file in files])
         return [_input(file, known.get(file.source)) for file in files]
 
+    def _earlier(self, execution: Execution, job: Job) -> list[Input]:
+        """Return the results of jobs that this one waited for, where their tools wrote them."""
+        with self._db.read() as connection:
+            steps = needs.read_by(connection, job.id)
+            found = [one for one in products.of_jobs(connection, list(steps)) if one.path]
+            known = sources.of(connection, execution.id, [one.url for one in found])
+        once = {(one.job_id, one.path): one for one in reversed(found)}  # of several outputs, the first
+        return [
+            _earlier_input(one, steps[one.job_id] + 1, known.get(one.url)) for one in reversed(once.values())
+        ]
+
     def _look_for_sources(self, id_: ExecutionId) -> bool:
         with self._db.read() as connection:  # they are written with the jobs, before any of these runs
             return sources.has_any(connection, id_)
@@ -95,6 +109,20 @@ class Manifests:
             compat=compat,
             check=False,
         )
+
+
+def _earlier_input(one: Product, step: int, known: ExecutionSource | None) -> Input:
+    if known is not None:
+        return _input(InputFile(one.output_id, one.url, one.path), known)._replace(merged=step)
+    return Input(
+        one.output_id,
+        one.url,
+        one.path,
+        size=one.size,
+        sha256=one.sha256,
+        packed=one.packed,
+        merged=step,
+    )
 
 
 def _needs_transfers(inputs: Sequence[Input], destinations: Sequence[str]) -> bool:

@@ -80,6 +80,7 @@ def commit(
             packed=made.packed,
             state=ProductState.UNREGISTERED if execution.options.registered else ProductState.AVAILABLE,
             copies=_copies(execution, lies[made.path], names[made.path], made),
+            path=made.path,
         )
         for made in report.products
     ]

@@ -20,6 +20,8 @@ from engine.store.database import Database
 from engine.store.executions import Execution
 from engine.store.jobs import Job
 from engine.store.lease import Lease, fenced
+from engine.store.products import Product
+from engine.store.sources import ExecutionSource
 from wrappers.wire import Manifest
 
 LEASE_S = 30.0
@@ -35,6 +37,9 @@ Describe = Callable[[Execution], Tool]
 
 Full = Callable[[Execution, int], str]
 """Why so many bytes of results may not be kept for an execution; empty: they may."""
+
+Bring = Callable[[Execution, Sequence[Product]], Sequence[ExecutionSource]]
+"""Brings results to where other jobs of an execution can read them."""
 
 Label = Callable[[Storage, Execution, int, Sequence[str], str], None]
 
@@ -58,6 +63,7 @@ class TickContext:
     delivery_timeout: float
     """Seconds for which results wait for a storage that does not answer."""
     full: Full
+    bring: Bring = lambda *_: ()
     label: Label = lambda *_: None
     """Has results of a job carry words: see `engine.reconcile.labels.Labeller.label`."""
     moved: list[str] = field(default_factory=list)

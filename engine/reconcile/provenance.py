@@ -21,7 +21,7 @@ from engine.store.jobs import Job
 from engine.store.needs import Need
 from engine.store.products import Product
 from wrappers import wire
-from wrappers.wire import Manifest, Report
+from wrappers.wire import Manifest, Report, Staged
 
 
 def record(
@@ -38,6 +38,9 @@ def record(
     needed: Sequence[Need] = (),
 ) -> bytes:
     """Render the record as JSON text."""
+    merged = {(one.id, one.name) for one in manifest.inputs if one.merged}
+    own = [one for one in report.inputs if (one.id, one.name) not in merged]
+    earlier = [one for one in report.inputs if (one.id, one.name) in merged]
     data: dict[str, Any] = {
         "summary": {
             "name": tool.name,
@@ -47,7 +50,7 @@ def record(
             "date-time": iso(report.started),
             "engine": f"boutiques-engine {__version__}",
         },
-        "public-invocation": _invocation(job.invocation, report),
+        "public-invocation": _invocation(job.invocation, own),
         "public-output": {
             "exit-code": report.exit_code,
             "signal": report.signal,
@@ -65,7 +68,7 @@ def record(
             "try": attempt.ordinal,
             "owner": execution.owner,
             "parameters": dict(job.parameters),
-            **({"waited-for": _needed(job, needed)} if job.waits else {}),
+            **({"waited-for": _needed(job, needed, earlier)} if job.waits else {}),
             "image": wire.to_json(manifest.image) if manifest.image else None,
             "runtime": wire.to_json(report.runtime) if report.runtime else None,
             "host": report.host,
@@ -87,24 +90,27 @@ def record(
     return ("{" + ",\n ".join(parts) + "}\n").encode("utf-8", "backslashreplace")
 
 
-def _invocation(invocation: Mapping[str, Any], report: Report) -> dict[str, Any]:
+def _invocation(invocation: Mapping[str, Any], inputs: Sequence[Staged]) -> dict[str, Any]:
     """Each value as it was given; a file with what was really read of it."""
     staged: dict[str, list[dict[str, Any]]] = {}
-    for item in report.inputs:
-        described = {"file-name": item.name, "url": item.url, "size": item.size, "sha256": item.sha256}
-        if item.left_out:
-            described["left-out"] = item.left_out
-        staged.setdefault(item.id, []).append(described)
+    for item in inputs:
+        staged.setdefault(item.id, []).append(_file(item))
     public: dict[str, Any] = dict(invocation)
     for id_, files in staged.items():
         public[id_] = files if isinstance(invocation.get(id_), list) else files[0]
     return public
 
 
-def _needed(job: Job, needed: Sequence[Need]) -> dict[str, Any]:
-    """Say for how many jobs a job waited, and which of them it ran without."""
+def _file(item: Staged) -> dict[str, Any]:
+    described = {"file-name": item.name, "url": item.url, "size": item.size, "sha256": item.sha256}
+    return {**described, "left-out": item.left_out} if item.left_out else described
+
+
+def _needed(job: Job, needed: Sequence[Need], results: Sequence[Staged]) -> dict[str, Any]:
+    """Say for how many jobs a job waited, which of them it ran without, and what it read of the others."""
     missing = [{"job": one.number, "name": one.name} for one in needed if one.missing]
-    return {"jobs": job.waits, "need": job.need, "missing": missing}
+    read = [_file(one) for one in results]
+    return {"jobs": job.waits, "need": job.need, "missing": missing, "results": read}
 
 
 def _outputs(committed: Sequence[Product]) -> dict[str, list[dict[str, Any]]]:

@@ -14,7 +14,7 @@ from engine.ports import Backend, Observation, Storage
 from engine.reconcile.cancel import cancel_due, follow_intent, forget_due
 from engine.reconcile.collect import collect_due
 from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
-from engine.reconcile.context import Describe, Full, MakeClaim, MakeManifest, TickContext, log
+from engine.reconcile.context import Bring, Describe, Full, MakeClaim, MakeManifest, TickContext, log
 from engine.reconcile.labels import Labeller
 from engine.reconcile.observe import observe
 from engine.reconcile.register import Registrar
@@ -59,6 +59,7 @@ class Reconciler:
         *,
         delivery_timeout: float = 86_400.0,
         full: Full = lambda execution, size: "",
+        bring: Bring = lambda execution, results: (),
         of_execution: Callable[[str, str, str], Storage] | None = None,
     ) -> None:
         self._db = db
@@ -76,6 +77,7 @@ class Reconciler:
             workspace=workspace,
             delivery_timeout=delivery_timeout,
             full=full,
+            bring=bring,
             label=label,
         )
         self._registrar = registrar

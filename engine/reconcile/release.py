@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
 from engine.domain import need
 from engine.domain.job import JobState
+from engine.errors import BadRequest, CredentialExpired, EngineError, Unavailable
 from engine.reconcile.context import TickContext
-from engine.store import events, executions, jobs, needs
+from engine.store import alerts, events, executions, jobs, needs, products, sources
+from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
 from engine.store.needs import Need
+from engine.store.sources import ExecutionSource
 
 PAGE = 1000
 FEW = 5
@@ -22,36 +26,82 @@ def release(context: TickContext) -> bool:
     """Release jobs whose wait is over; one round takes a page of them."""
     with context.db.read() as connection:
         waited = jobs.to_release(connection, context.backend.name, limit=PAGE)
-    if not waited:
-        return False
+        if not waited:
+            return False
+        of = {id_: executions.get(connection, id_) for id_ in {job.execution_id for job in waited}}
+        verdicts = _verdicts(connection, waited)
+    brought = {id_: _brought(context, execution, verdicts) for id_, execution in sorted(of.items())}
     with context.write() as connection:
-        for id_ in sorted({job.execution_id for job in waited}):
+        for id_ in brought:
             executions.get(connection, id_, lock=True)
         # Read again: the user may have started anew what they waited for.
         found = jobs.by_ids(connection, [job.id for job in waited]).values()
-        over = [job for job in found if job.state == JobState.BLOCKED and not job.pending]
-        _release(connection, over, now=context.clock.now())
-    return True
+        still = [job for job in found if job.state == JobState.BLOCKED and not job.pending]
+        over = _verdicts(connection, still)
+        changed = False
+        for id_, (files, trouble) in brought.items():
+            own = [verdict for verdict in over if verdict.job.execution_id == id_]
+            if isinstance(trouble, (Unavailable, CredentialExpired)):
+                alerts.note(connection, id_, str(trouble), now=context.clock.now())
+                own = [verdict for verdict in own if not verdict.enough]
+            elif files:
+                sources.add(connection, id_, files)
+                alerts.clear(connection, id_)
+            _release(connection, own, str(trouble or ""), now=context.clock.now())
+            changed = changed or bool(own)
+    return changed
 
 
-def _release(connection: Connection, over: Sequence[Job], *, now: float) -> None:
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """The decision on a job whose wait is over."""
+
+    job: Job
+    enough: bool
+    missing: int
+    text: str
+
+
+def _verdicts(connection: Connection, over: Sequence[Job]) -> list[_Verdict]:
     succeeded = needs.succeeded(connection, [job.id for job in over])
-    moves, lines = [], []
+    found = []
     for job in over:
         count = succeeded.get(job.id, 0)
-        enough = count >= need.wanted(job.need, job.waits)
         lost = needs.not_succeeded(connection, job.id, limit=FEW + 1) if count < job.waits else []
         text = f"{count} of {job.waits} succeeded"
         if lost:
             text += f", not {names_of(lost, job.waits - count)}"
-        to = JobState.READY if enough else JobState.SKIPPED
-        message = "" if enough else _why(job, text)
-        moves.append(Move(job, to, message=message))
+        found.append(_Verdict(job, count >= need.wanted(job.need, job.waits), job.waits - count, text))
+    return found
+
+
+def _brought(
+    context: TickContext, execution: Execution, verdicts: Sequence[_Verdict]
+) -> tuple[Sequence[ExecutionSource], EngineError | None]:
+    """Bring what the jobs of an execution read to where they find it; and why that cannot be."""
+    if not context.backend.capabilities.needs_staging:
+        return (), None
+    wanted = [one.job for one in verdicts if one.enough and one.job.execution_id == execution.id]
+    with context.db.read() as connection:
+        read = {id_ for job in wanted for id_ in needs.read_by(connection, job.id, released=False)}
+        results = [one for one in products.of_jobs(connection, sorted(read)) if one.path]
+        known = sources.of(connection, execution.id, [one.url for one in results])
+    try:
+        return context.bring(execution, [one for one in results if one.url not in known]), None
+    except (BadRequest, Unavailable, CredentialExpired) as error:
+        return (), error
+
+
+def _release(connection: Connection, over: Sequence[_Verdict], trouble: str, *, now: float) -> None:
+    moves, lines = [], []
+    for one in over:
+        to = JobState.READY if one.enough and not trouble else JobState.SKIPPED
+        message = _why(one.job, one.text) if not one.enough else trouble
+        moves.append(Move(one.job, to, message=message))
         lines.append(
-            events.Event(job.execution_id, now, "released", job.id, None, JobState.BLOCKED, to, text)
+            events.Event(one.job.execution_id, now, "released", one.job.id, None, one.job.state, to, one.text)
         )
-    started = [m.job for m in moves if m.to == JobState.READY]
-    needs.bind(connection, {job.id: job.waits - succeeded.get(job.id, 0) for job in started})
+    needs.bind(connection, {one.job.id: one.missing for one in over if one.enough and not trouble})
     jobs.move(connection, moves, now=now)
     events.append(connection, lines)
 

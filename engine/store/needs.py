@@ -132,6 +132,29 @@ def released_without(connection: Connection, id_: JobId, *, limit: int) -> list[
     return list(_of(connection, sa.and_(need.c.job == id_, need.c.missing), limit))
 
 
+def read_by(connection: Connection, id_: JobId, *, released: bool = True) -> dict[JobId, int]:
+    """Find the jobs whose results a job reads, each with its step: those that it was released with, or would
+    be now, and what these read.
+    """
+    query = (
+        sa.select(_SOURCE.c.id, _SOURCE.c.step)
+        .join(need, _SOURCE.c.id == need.c.source_job)
+        .where(_SOURCE.c.state == JobState.SUCCEEDED)
+    )
+    bound = query.where(need.c.missing.is_(False))
+    found: dict[JobId, int] = {}
+    todo, wanted = [id_], bound if released else query
+    while todo:
+        new = {
+            JobId(row.id): int(row.step)
+            for some in slices(todo)
+            for row in connection.execute(wanted.where(need.c.job.in_(some)))
+        }
+        todo, wanted = [one for one in new if one not in found], bound
+        found |= new
+    return found
+
+
 def _of(connection: Connection, which: sa.ColumnElement[bool], limit: int) -> Iterator[Need]:
     query = (
         sa.select(

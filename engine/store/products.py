@@ -37,6 +37,8 @@ class Product:
     copies: Sequence[str] = ()
     """URLs where copies are wanted, when it is written."""
     job_number: int = 0
+    path: str = ""
+    """Below the directory of its job, as the tool wrote it."""
 
 
 _PAGE = JsonRows(
@@ -95,6 +97,17 @@ def of_job(connection: Connection, execution_id: ExecutionId, number: int) -> li
     """Results of one job."""
     query = _of(execution_id).where(job.c.execution_id == execution_id, job.c.number == number)
     return [_from_row(row) for row in connection.execute(query)]
+
+
+def of_jobs(connection: Connection, ids: Sequence[JobId]) -> list[Product]:
+    """List the results of some jobs, in the order of steps, jobs and paths."""
+    query = sa.select(product, job.c.number, job.c.step).join(job, job.c.id == product.c.job_id)
+    found = [
+        (row.step, row.number, row.path, _from_row(row))
+        for some in slices(ids)
+        for row in connection.execute(query.where(product.c.job_id.in_(some)))
+    ]
+    return [one for *_, one in sorted(found, key=lambda four: four[:3])]
 
 
 def every(connection: Connection, execution_id: ExecutionId) -> list[Product]:

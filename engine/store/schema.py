@@ -235,6 +235,7 @@ product = Table(
     Column("adler32", String(8), nullable=False, server_default=""),
     Column("packed", Boolean, nullable=False, server_default=false()),  # a tar of the directory
     Column("state", String(16), nullable=False, server_default="available"),  # engine.domain.product
+    Column("path", Text, nullable=False, server_default=""),  # as the tool wrote it; "": of an older engine
     UniqueConstraint("execution_id", "name"),  # no result ever overwrites another
     Index("ix_product_job_id", "job_id"),
     Index("ix_product_state", "state"),

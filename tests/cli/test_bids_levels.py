@@ -4,8 +4,11 @@ end of the group.
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +28,7 @@ case $level-$5 in
 esac
 mkdir -p "$out"
 case $level in
-    group*) ls "$out" > "seen.$level"; echo "$level" > "$out/$level.tsv" ;;
+    group*) ls "$out" > "$notes.$level"; cat "$out"/*_participant.tsv > "$out/$level.tsv" ;;
     *) echo "$place" > "$out/${place}_$level.tsv" ;;
 esac
 echo "end $level $place" >> "$notes"
@@ -61,16 +64,24 @@ class Study:
         for setting in ("script=app.sh", "output_dir=out", f"notes={self.notes}"):
             self.words += ["--set", setting]
 
-    def submit(self, *words: str, code: int = 0) -> Execution:
-        self.notes.write_text("")
-        return self.desk.submit(*self.words, *words, code=code)
+    def submit(self, *words: str, code: int = 0, **options: Any) -> Execution:
+        for path in self.desk.directory.glob("notes*"):
+            if path != self.fails:
+                path.unlink()
+        self.notes.touch()
+        run = self.desk.submit(*self.words, *words, code=code, **options)
+        for path in self.desk.directory.glob("notes*"):
+            shutil.copy(path, run.results)
+        return run
 
-    def begun(self, level: str) -> list[str]:
-        lines = self.notes.read_text().splitlines()
-        return sorted(line.split()[-1] for line in lines if line.startswith(f"begin {level} "))
 
-    def at(self, line: str) -> int:
-        return self.notes.read_text().splitlines().index(line)
+def begun(run: Execution, level: str) -> list[str]:
+    lines = run.read("notes").splitlines()
+    return sorted(line.split()[-1] for line in lines if line.startswith(f"begin {level} "))
+
+
+def at(run: Execution, line: str) -> int:
+    return run.read("notes").splitlines().index(line)
 
 
 @pytest.fixture(scope="module")
@@ -86,15 +97,16 @@ def incomplete(study: Study) -> Execution:
     return study.submit(code=1)
 
 
-def test_each_level_begins_when_what_it_needs_has_ended(study: Study, incomplete: Execution) -> None:
-    assert study.begun("participant") == ["sub-01", "sub-02", "sub-03"]
-    assert study.begun("session") == [f"sub-{name}" for name in SESSIONS]
-    assert (study.begun("group1"), study.begun("group2")) == (["all"], ["all"])
+def test_each_level_begins_when_what_it_needs_has_ended(incomplete: Execution) -> None:
+    run = incomplete
+    assert begun(run, "participant") == ["sub-01", "sub-02", "sub-03"]
+    assert begun(run, "session") == [f"sub-{name}" for name in SESSIONS]
+    assert (begun(run, "group1"), begun(run, "group2")) == (["all"], ["all"])
     # Another participant need not be over: the app of 02 waits for the session of 01.
-    assert study.at("begin session sub-01_ses-a") < study.at("end participant sub-02")
-    assert study.at("end participant sub-01") < study.at("begin session sub-01_ses-a")
-    assert max(study.at(f"end session sub-{name}") for name in SESSIONS) < study.at("begin group1 all")
-    assert study.at("end group1 all") < study.at("begin group2 all")
+    assert at(run, "begin session sub-01_ses-a") < at(run, "end participant sub-02")
+    assert at(run, "end participant sub-01") < at(run, "begin session sub-01_ses-a")
+    assert max(at(run, f"end session sub-{name}") for name in SESSIONS) < at(run, "begin group1 all")
+    assert at(run, "end group1 all") < at(run, "begin group2 all")
 
 
 def test_a_group_level_runs_without_those_who_failed_and_says_so(study: Study, incomplete: Execution) -> None:
@@ -109,19 +121,49 @@ def test_a_group_level_runs_without_those_who_failed_and_says_so(study: Study, i
     assert "job 7 (sub-03_ses-a) was missing; it is skipped" in shown
     assert "job 3 (sub-03) is failed: " in desk.ok("explain", f"{incomplete.id}:7").out
     waited = incomplete.record(8)["additional-information"]["waited-for"]
+    assert len(waited.pop("results")) == 5
     assert waited == {"jobs": 4, "need": "any", "missing": [{"job": 7, "name": "sub-03_ses-a"}]}
+
+
+def test_on_other_machines_small_results_travel_with_the_next_level(study: Study) -> None:
+    study.fails.unlink(missing_ok=True)
+    store = study.desk.directory / "store"
+    store.mkdir()
+    variables = {
+        "ENGINE_BACKENDS__LOCAL__SIMULATE_REMOTE": "true",
+        "ENGINE_STORAGES": json.dumps({"disk": {"url": store.as_uri()}}),
+    }
+    run = study.submit("--store", "disk", variables=variables)
+    assert run.ran.value["tally"] == {"succeeded": 9}
+    assert len(run.read("notes.group1").split()) == 7
+    waited = run.record(8)["additional-information"]["waited-for"]
+    assert {one["url"].partition(":")[0] for one in waited["results"]} == {"sandbox"}
+    assert (len(waited["results"]), waited["missing"]) == (7, [])
 
 
 def test_all_may_be_asked_for_and_a_retry_brings_the_group(study: Study) -> None:
     study.fails.touch()
     run = study.submit("--need", "all", code=1)
-    assert study.begun("group1") == []
+    assert begun(run, "group1") == []
     assert "job 8 was skipped: " in run.ran.err
     assert "3 of 4 succeeded, not sub-03_ses-a" in run.ran.err
     study.fails.unlink()
     ended = study.desk.ok("retry", run.id, "--json").value
     assert (ended["state"], ended["tally"], ended["incomplete"]) == ("succeeded", {"succeeded": 9}, [])
-    assert (study.begun("participant").count("sub-01"), study.begun("group2")) == (1, ["all"])
+    lines = study.notes.read_text().splitlines()
+    assert (lines.count("begin participant sub-01"), lines.count("begin group2 all")) == (1, 1)
+
+
+def test_each_level_finds_the_results_of_those_before_in_its_output_directory(incomplete: Execution) -> None:
+    participants = [f"sub-0{n}_participant.tsv" for n in (1, 2)]
+    sessions = [f"sub-{name}_session.tsv" for name in SESSIONS]
+    seen = {level: incomplete.read(f"notes.{level}").split() for level in ("group1", "group2")}
+    assert seen["group1"] == sorted([*participants, *sessions])
+    assert seen["group2"] == sorted(["group1.tsv", *participants, *sessions])
+    # What a level found there is no result of its own.
+    assert incomplete.files("outputs/8") == ["out/group1.tsv"]
+    assert incomplete.read("outputs/8/out/group1.tsv") == "sub-01\nsub-02\n"
+    assert incomplete.files("outputs/4") == ["out/sub-01_ses-a_session.tsv"]
 
 
 @pytest.mark.parametrize("need", ["0", "none", "1.5", "-1", "0.0", "1e3", ""])

@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 from wrappers import causes, wire
 from wrappers.node import diagnosis, files, process, reports
 from wrappers.node.deliver import deliver
+from wrappers.node.earlier_results import remove_unchanged
 from wrappers.node.failure import AttemptFailed, CancelRequested, CarriedOut, from_os
 from wrappers.node.host import HostIdentity
 from wrappers.node.inputs import stage
@@ -140,6 +141,8 @@ class _Attempt:
             files.give_access(workdir.job)
             for name in (SCRIPT, SCRIPT + REPORTED):
                 files.remove_any(os.path.join(workdir.job, name))
+            if brought.earlier is not None:
+                remove_unchanged(brought.earlier)
             found, missing = find(self._manifest.outputs, workdir.job, before)
             if missing:
                 self._known["missing"] = [one.id for one in missing]

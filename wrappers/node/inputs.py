@@ -1,12 +1,13 @@
 """Bringing a job's inputs into its directory: copied, since tools change their inputs, and verified."""
 
 import os
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from wrappers import wire
 from wrappers.containers.timed import responds
 from wrappers.node import files
+from wrappers.node.earlier_results import MergedTree, apart, merge
 from wrappers.node.failure import AttemptFailed, from_os
 from wrappers.node.names import file_path, inside, native, portable, to_url
 
@@ -18,6 +19,7 @@ class StageIn(NamedTuple):
 
     staged: List[wire.Staged]
     sums: Dict[str, str]  # the sha256 of every file, by its name in the job directory
+    earlier: Optional[MergedTree] = None  # results of earlier jobs, where there are any
 
 
 def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, beside: str) -> StageIn:
@@ -28,9 +30,10 @@ def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, 
         Failure: (input) one cannot be had or is not what the manifest says; (node) the disk is full;
             (engine) two inputs have one name, or a name leaves the directory.
     """
-    _refuse_same_names(manifest.inputs)
-    targets = {wanted.name: _target(wanted, directory) for wanted in manifest.inputs}
-    inputs = [_located(wanted, beside) for wanted in manifest.inputs]
+    named = apart(manifest.inputs)
+    _refuse_same_names(named)
+    targets = {wanted.name: _target(wanted, directory) for wanted in named}
+    inputs = [_located(wanted, beside) for wanted in named]
     far = [wanted for wanted in inputs if not _is_plain(wanted)]
     staged: Dict[str, wire.Staged] = {}
     sums: Dict[str, str] = {}
@@ -48,7 +51,11 @@ def stage(manifest: wire.Manifest, directory: str, node: wire.Node, claim: str, 
         for one, here in found:
             staged[one.name] = one
             sums.update(here)
-    return StageIn([_as_reported(staged[wanted.name], wanted) for wanted in manifest.inputs], sums)
+    reported = [_as_reported(staged[own.name], wanted) for own, wanted in zip(named, manifest.inputs)]
+    if not any(wanted.merged for wanted in manifest.inputs):
+        return StageIn(reported, sums)
+    earlier = merge(manifest.inputs, directory, sums)
+    return StageIn(reported, {**sums, **earlier.sums}, earlier)
 
 
 def _located(wanted: wire.Input, beside: str) -> wire.Input:
@@ -59,6 +66,7 @@ def _located(wanted: wire.Input, beside: str) -> wire.Input:
 
 def _as_reported(staged: wire.Staged, wanted: wire.Input) -> wire.Staged:
     """Describe an input for the report: of one that travelled, that it did."""
+    staged = staged._replace(name=wanted.name)
     return staged._replace(url=wanted.url) if wire.travelling(wanted) else staged
 
 

@@ -1,4 +1,4 @@
-"""Which jobs each job waits for, and how many of them must succeed."""
+"""Which jobs each job waits for, how many of them must succeed, and where tools wrote their results."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -28,6 +28,7 @@ def upgrade() -> None:
         op.add_column("job", sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
     op.add_column("job", sa.Column("need", sa.String(16), nullable=False, server_default="all"))
     op.add_column("job", sa.Column("point", sa.Text(), nullable=False, server_default=""))
+    op.add_column("product", sa.Column("path", sa.Text(), nullable=False, server_default=""))
     row = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
     op.create_table(
         "need",
