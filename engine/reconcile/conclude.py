@@ -26,7 +26,7 @@ def conclude(context: TickContext) -> bool:
             _end(context, execution)
         elif execution.intent != Intent.CANCEL:  # else `follow_intent` ends them, a page each round
             _count_anew(context, execution)
-    return bool(resting)
+    return any(execution.id not in waiting for execution in resting)
 
 
 def _end(context: TickContext, execution: Execution) -> None:

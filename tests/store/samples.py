@@ -12,6 +12,14 @@ from engine.store.executions import Execution
 from engine.store.lifecycle import NewAttempt
 
 NOW = 1_750_000_000.0
+BACK_TO_0013 = (
+    "DROP INDEX ix_job_released",
+    "DROP INDEX ix_job_missing",
+    "DROP TABLE need",
+    *(f"ALTER TABLE job DROP COLUMN {name}" for name in ("waits", "missing", "need", "step", "point")),
+    "ALTER TABLE product DROP COLUMN path",
+)
+"""What undoes the migration after that."""
 
 
 def an_execution(db: Database, count: int = 3, *, key: str | None = None, active: bool = True) -> Execution:

@@ -18,6 +18,7 @@ from engine.store.audit import AuditRecord, Head
 from engine.store.database import Database
 from engine.store.schema import audit, audit_head
 from engine.testing.clock import FakeClock
+from tests.store.samples import BACK_TO_0013
 
 KEY, ANOTHER = Key(b"k" * 32), Key(b"o" * 32)
 
@@ -161,6 +162,7 @@ def test_a_place_that_cannot_be_written_stops_nobody(db: Database, tmp_path: Pat
 
 
 _BACK_TO_0009 = (
+    *BACK_TO_0013,
     "DROP TABLE proposal",
     'DROP TABLE "usage"',
     "ALTER TABLE membership DROP COLUMN issuer",
