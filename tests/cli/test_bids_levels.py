@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ case $level in
 esac
 echo "end $level $place" >> "$notes"
 """
-INPUTS = {
+INPUTS: dict[str, str | Mapping[str, Any]] = {
     "script": "File",
     "notes": "String",
     "bids_dir": "File",
