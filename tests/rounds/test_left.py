@@ -6,7 +6,7 @@ import pytest
 
 from engine.domain.job import JobState
 from engine.errors import BackendUnavailable, BadRequest, CredentialExpired, EngineError, Unavailable
-from engine.reconcile import conclude
+from engine.reconcile import release
 from engine.reconcile.collect import RETRY_INTERVAL_S
 from engine.reconcile.conclude import CLEAR_INTERVAL_S, PLANNING_LIMIT_S
 from engine.reconcile.delivery_retry import LONGEST_PAUSE_S
@@ -144,7 +144,13 @@ def test_an_end_that_is_not_heard_is_asked_for_again(rounds: Rounds) -> None:
 def blocked(rounds: Rounds, *numbers: int) -> None:
     """Have jobs wait for all others, as those of a sweep's later stage do."""
     for number in numbers:
-        rounds.change("UPDATE job SET state = 'blocked', pending = 1 WHERE number = ?", number)
+        rounds.change("UPDATE job SET state = 'blocked' WHERE number = ?", number)
+    others = "(SELECT count(*) FROM job s WHERE s.state != 'blocked')"
+    rounds.change(f"UPDATE job SET pending = {others}, waits = {others} WHERE state = 'blocked'")
+    rounds.change(
+        "INSERT INTO need (source_job, job) SELECT s.id, j.id FROM job s, job j"
+        " WHERE s.state != 'blocked' AND j.state = 'blocked'"
+    )
     rounds.change("UPDATE tally SET jobs = jobs - ? WHERE state = 'ready'", len(numbers))
     rounds.change("UPDATE tally SET jobs = jobs + ? WHERE state = 'blocked'", len(numbers))
 
@@ -152,7 +158,7 @@ def blocked(rounds: Rounds, *numbers: int) -> None:
 def test_jobs_that_wait_for_all_others_start_when_these_have_succeeded(
     rounds: Rounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conclude, "PAGE", 2)
+    monkeypatch.setattr(release, "PAGE", 2)
     id_ = rounds.submit(7)
     blocked(rounds, 3, 4, 5, 6, 7)
     rounds.until(lambda: len(rounds.backend.in_flight) == 2)
@@ -161,20 +167,21 @@ def test_jobs_that_wait_for_all_others_start_when_these_have_succeeded(
     rounds.round()
     assert len(rounds.backend.submissions) + len(rounds.backend.of("forget")[0]) == 2, "one still runs"
     assert rounds.end(id_).tally == {"succeeded": 7}
-    assert len(rounds.backend.of("submit")) == 2
+    assert len(rounds.backend.of("submit")) == 4  # two, and then a page in each round
 
 
 @pytest.mark.parametrize("pages", [1, 2, 1000])
 def test_jobs_that_wait_for_one_that_fails_are_skipped_and_say_why(
     rounds: Rounds, monkeypatch: pytest.MonkeyPatch, pages: int
 ) -> None:
-    monkeypatch.setattr(conclude, "PAGE", pages)
+    monkeypatch.setattr(release, "PAGE", pages)
     id_ = rounds.submit(4)
     blocked(rounds, 3, 4)
     rounds.until(lambda: len(rounds.backend.in_flight) == 2)
     rounds.backend.finish(rounds.backend.in_flight[0], change=failed)
     assert rounds.end(id_).tally == {"failed": 1, "succeeded": 1, "skipped": 2}
-    assert [job.message for job in rounds.jobs(id_)][2:] == ["a job that it waits for did not succeed"] * 2
+    why = "a job that it waits for did not succeed: 1 of 2 succeeded, not job 1"
+    assert [job.message for job in rounds.jobs(id_)][2:] == [why] * 2
 
 
 def failed(report: wire.Report) -> wire.Report:
