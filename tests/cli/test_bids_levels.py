@@ -14,6 +14,8 @@ import pytest
 
 from tests.cli.desk import Desk, Execution, desk_in
 
+pytestmark = pytest.mark.whole
+
 APP = """#!/bin/sh
 # app.sh NOTES BIDS OUT LEVEL [PARTICIPANT] [SESSION]
 set -e
