@@ -78,19 +78,22 @@ class Desk:
     become: Callable[[Command], list[str]] = lambda words: [os.fspath(word) for word in words]
     """Puts before a command what makes it run as another user."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    preload: bool = True
+    """False: commands are started as users start them, where a test looks at their processes."""
     started: list[subprocess.Popen[str]] = field(default_factory=list)
     """Every command so far, so that none outlives the desk."""
 
     def all_variables(self, extra: Mapping[str, str]) -> dict[str, str]:
         """The environment of a command: nothing of ours that would change what it does."""
-        ours = ("XDG_", "ENGINE_", "HOME", "COLUMNS")
+        ours = ("XDG_", "ENGINE_", "HOME", "COLUMNS", "LINES")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         return {**kept, "HOME": str(self.home), **self.environment, **extra}
 
     def start(self, *words: str | Path, before: Command = (), **options: Any) -> subprocess.Popen[str]:
         """Begin `engine WORDS`; `before` is a program that runs it."""
         extra = options.pop("variables", {})
-        process = preloaded.start(
+        start = preloaded.start if self.preload else subprocess.Popen[str]
+        process = start(
             self.become([*before, ENGINE, *words]),
             **{
                 "cwd": self.directory,

@@ -32,7 +32,7 @@ tr '\\0' ' ' < /proc/$(above $server)/cmdline > engine
 
 
 def test_a_tool_of_the_same_account_cannot_look_into_what_runs_it(unprivileged: Unprivileged) -> None:
-    with desk_in(unprivileged.directory, become=unprivileged.command) as desk:
+    with desk_in(unprivileged.directory, become=unprivileged.command, preload=False) as desk:
         names = [
             desk.tool(f"({ABOVE}\n{LOOK}) > o.txt", outputs={"o": "o.txt", "s": "server", "e": "engine"}),
             desk.write("i.json", {}),

@@ -144,7 +144,7 @@ def scene(account: str, image: str, python: str, docker_host: str) -> Iterator[S
         _put_key()
         ordinary = stack.enter_context(ordinary_user())
         become = {} if account == "root" else {"become": ordinary.command}
-        desk = stack.enter_context(desk_in(ordinary.directory, **become))
+        desk = stack.enter_context(desk_in(ordinary.directory, preload=False, **become))
         if become:
             ordinary.give(desk.directory, desk.home)
         settings = desk.home / ".config/boutiques-engine/engine.yaml"

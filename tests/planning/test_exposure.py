@@ -431,6 +431,7 @@ def test_a_value_that_names_the_program_cannot_be_one_that_runs_code(line: str) 
             compiled.expand({"a": name, "b": "x"})
 
 
+@pytest.mark.whole  # thousands of shells, most of which start another program
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_nothing_of_the_attackers_runs_in_any_of_these_lines(shell: str, tmp_path: Path) -> None:
     victim, ran = Victim(tmp_path), 0

@@ -63,9 +63,14 @@ def start(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
 def _may_be_forked(options: Mapping[str, Any]) -> bool:
     if _CLONE is None or os.environ.get("ENGINE_TESTS_PRELOAD") == "off" or set(options) - _OPTIONS:
         return False
-    ours, its = os.environ, options["env"]
+    ours, its = _ours(), options["env"]
     different = {name for name in ours.keys() | its.keys() if ours.get(name) != its.get(name)}
     return all(name.startswith(_VARIABLES) for name in different)
+
+
+def _ours() -> dict[str, str]:
+    """Return our environment without the size of a terminal, which commands are not given either."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
 class _Forked(subprocess.Popen[str]):
@@ -91,7 +96,7 @@ class _Server:
         ours, its = socket.socketpair()
         program = [sys.executable, "-m", __name__, str(its.fileno())]
         self._process = subprocess.Popen(
-            program, cwd=_ROOT, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
+            program, cwd=_ROOT, env=_ours(), pass_fds=[its.fileno()], stdin=subprocess.DEVNULL
         )
         its.close()
         self._connection = ours
