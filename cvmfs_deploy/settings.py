@@ -75,7 +75,7 @@ class DeploySettings(DocumentSection):
     """How long to wait for another run, or for somebody else's transaction."""
     log: str = ""
     """A file to which the log is appended too."""
-    cvmfs: CvmfsSection = CvmfsSection()
+    cvmfs: CvmfsSection = Field(default_factory=CvmfsSection)
 
     @field_validator("root")
     @classmethod

@@ -20,7 +20,7 @@ def directory(variable: str, fallback: str) -> Path:
     value = os.environ.get(variable, "")
     base = Path(value) if value.startswith("/") else Path(_home()) / fallback
     former = base / FORMER
-    if not former.is_dir() or (base / APPLICATION).is_dir():
+    if not os.path.isdir(former) or os.path.isdir(base / APPLICATION):  # not in one that is closed to us
         return base / APPLICATION
     _announce(former)
     return former

@@ -50,16 +50,16 @@ class Settings(Section):
     """URL of a daemon that does the work; as the option `--server`."""
     backends: Backends = Field(default_factory=dict, validate_default=True)
     """Back-ends by name, each of a `kind`; `local` is this machine, and is there without any settings."""
-    node: NodeSettings = NodeSettings()
-    limits: LimitSettings = LimitSettings()
+    node: NodeSettings = Field(default_factory=NodeSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
     storages: dict[str, StorageSection] = Field(default_factory=dict)
     """Storages by name."""
     credentials: dict[str, CredentialSection] = Field(default_factory=dict)
     """Credentials by name."""
-    data: DataSection = DataSection()
-    api: ApiSection = ApiSection()
-    portal: PortalSection = PortalSection()
-    vip: VipSection = VipSection()
+    data: DataSection = Field(default_factory=DataSection)
+    api: ApiSection = Field(default_factory=ApiSection)
+    portal: PortalSection = Field(default_factory=PortalSection)
+    vip: VipSection = Field(default_factory=VipSection)
 
     def node_of(self, backend: str) -> NodeSettings:
         """Find how the nodes of a back-end are set up."""

@@ -50,13 +50,17 @@ def test_a_submit_to_a_back_end_that_the_daemon_lacks_says_so_and_goes_on_after_
     daemon = desk.start("serve", "--no-http")
     until(lambda: desk.rows("lease"))
     tool, invocation = desk.tool("true"), desk.write("i.json", {})
-    waiting = desk.start("--config", "engine.yaml", "submit", tool, invocation, *BARE, "--backend", "small")
     lacks = "the engine at work has no such back-end in its settings"
+    log = desk.directory / "waiting.log"
+    with log.open("w") as file:
+        words = ["--config", "engine.yaml", "submit", tool, invocation, *BARE, "--backend", "small"]
+        waiting = desk.start(*words, stderr=file)
     until(lambda: [one for one in desk.ok("list", "--json").values if lacks in told_of(desk, one["id"])])
+    until(lambda: lacks in log.read_text())
     daemon.terminate()
     daemon.communicate()
-    assert lacks in (err := waiting.communicate()[1]), err
-    assert waiting.returncode == 0, err
+    waiting.communicate()
+    assert waiting.returncode == 0, log.read_text()
 
 
 def told_of(desk: Desk, id_: str) -> str:

@@ -330,7 +330,7 @@ def test_what_was_skipped_runs_when_what_it_waited_for_is_mended(desk: Desk) -> 
         },
         {"o": "o"},
     )
-    submitted = desk.submit(tool, *BARE, "--bids", "data", code=1)
+    submitted = desk.submit(tool, *BARE, "--bids", "data", "--need", "all", code=1)
     assert submitted.ran.value["tally"] == {"succeeded": 1, "failed": 1, "skipped": 1}
     mended.touch()
     assert desk.ok("retry", "--json").value["tally"] == {"succeeded": 3}

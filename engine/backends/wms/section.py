@@ -57,7 +57,7 @@ class GridSection(BackendSection):
     shared_files: bool = False
     """Whether nodes find the files of this machine under the same paths (a trial site, a common file system):
     then nothing is staged."""
-    node: GridNodeSettings = GridNodeSettings()
+    node: GridNodeSettings = Field(default_factory=GridNodeSettings)
     """How worker nodes are set up: paths are theirs."""
 
     def node_settings(self, machine: NodeSettings) -> NodeSettings:
