@@ -50,9 +50,9 @@ def output_url(destination: Destination, name: str) -> str:
     return f"{destination.url}/outputs/{quote(name)}"
 
 
-def final_url(destination: Destination, name: str, *, packed: bool) -> str:
+def final_url(destination: Destination, name: str, made: DeliveredOutput) -> str:
     """Return where a result of that name lies in the end: one that was delivered as a tar stays one."""
-    return output_url(destination, name) + PACKED if packed else output_url(destination, name)
+    return output_url(destination, name) + PACKED if made.packed else output_url(destination, name)
 
 
 def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str:
@@ -60,14 +60,9 @@ def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str
     return f"{execution.results}/logs/{number}.{ordinal}.{stream}"
 
 
-def records_url(execution: Execution) -> str:
-    """Return the directory of the provenance records."""
-    return f"{execution.results}/provenance"
-
-
 def record_url(execution: Execution, number: int, ordinal: int) -> str:
     """Return where the provenance record of an attempt lies."""
-    return f"{records_url(execution)}/{number}.{ordinal}.json"
+    return f"{execution.results}/provenance/{number}.{ordinal}.json"
 
 
 def input_url(results: str, sha256: str) -> str:
