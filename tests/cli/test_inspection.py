@@ -47,7 +47,6 @@ def test_a_tool_of_the_same_account_cannot_look_into_what_runs_it(unprivileged: 
         assert looked == [f"itself: {part}" for part in parts]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a /proc of its own beside an ordinary user's")
 @pytest.mark.skipif(os.geteuid() != 0, reason="the environment can be read by root only")
 def test_what_carries_out_jobs_is_not_told_the_settings_of_the_engine(desk: Desk) -> None:
     command = f"({ABOVE}; tr '\\0' '\\n' < /proc/$(above $PPID)/environ) > o.txt"
@@ -58,6 +57,7 @@ def test_what_carries_out_jobs_is_not_told_the_settings_of_the_engine(desk: Desk
     assert "ENGINE_" not in told
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a /proc of its own beside an ordinary user's")
 def test_where_proc_hides_what_is_closed_a_new_server_still_finds_the_work_of_an_old_one(
     unprivileged: Unprivileged,
 ) -> None:
