@@ -110,7 +110,7 @@ def test_expand_answers_while_more_lines_are_awaited(place: Path) -> None:
         (["expand", "bet.json", "--cross", "fraq=1"], "engine: --cross: sample has no input 'fraq'"),
         (
             ["expand", "bet.json", "--participants", "1"],
-            "engine: --participants, --sessions and --bids-filter need --bids",
+            "engine: --participants, --sessions, --bids-filter and --need need --bids",
         ),
     ],
 )
