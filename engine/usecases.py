@@ -36,7 +36,7 @@ class ExecutionView:
     owner: str
     state: str
     intent: str
-    """What its user wants: `run`, `pause` or `cancel`."""
+    """What its user wants: `run`, `pause` or `cancel`; `wait`: its turn has not come."""
     backend: str
     jobs: int
     tally: Mapping[str, int]
@@ -57,6 +57,8 @@ class ExecutionView:
     """What its user called it, at a platform."""
     incomplete: Sequence[str] = ()
     """Of each job that ran although others that it waited for had not succeeded (the first few): which."""
+    held: str = ""
+    """Why none of its jobs starts although nothing is wrong: it is paused, or it waits for its turn."""
     schema: str = schema_of("execution")
 
     @property
@@ -248,6 +250,12 @@ class Executions(Protocol):
 
     def cancel(self, id_: str) -> bool:
         """Ask for the end of an execution; False when it is over already."""
+
+    def pause(self, id_: str) -> bool:
+        """Start nothing new of an execution until it is resumed; False when it is over already."""
+
+    def resume(self, id_: str) -> bool:
+        """Let a paused execution go on; False when it is over already."""
 
     def retry(self, id_: str, states: Sequence[JobState], number: int | None) -> int:
         """Make finished jobs in these states ready again, all or one; returns how many."""

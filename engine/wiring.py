@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # a command that only looks at executions does without: a six
     from engine.app.follow import Driver
     from engine.app.portal.administration import Administration
     from engine.app.portal.audit import AuditTrail
+    from engine.app.portal.paused_backends import PausedBackends
     from engine.app.portal.pipelines import Pipelines
     from engine.app.portal.proposing import Proposing
     from engine.app.portal.publishing import Publishing
@@ -139,6 +140,14 @@ class Engine:
         from engine.app.portal.audited_actions import local_actor
 
         return Administration(self.db, self.trail, self.clock, local_actor())
+
+    @cached_property
+    def paused_backends(self) -> PausedBackends:
+        """Pauses back-ends, likewise."""
+        from engine.app.portal.audited_actions import local_actor
+        from engine.app.portal.paused_backends import PausedBackends
+
+        return PausedBackends(self.db, self.settings.backends, self.trail, self.clock, local_actor())
 
     @cached_property
     def publishing(self) -> Publishing:

@@ -164,7 +164,7 @@ class CheckedViews(BaseModel):
 
 
 class Asked(BaseModel):
-    """Whether the end was asked for; false when it was over already."""
+    """Whether it was asked for; false when the execution was over already."""
 
     asked: bool
 
@@ -339,6 +339,16 @@ def own_routes(launcher: Launcher, shown: ShownExecutions) -> APIRouter:
     def cancel(id_: str, caller: Caller) -> Asked:
         """Ask for its end."""
         return Asked(asked=shown.cancel(caller, id_))
+
+    @router.post("/executions/{id_}/pause", response_model=Asked)
+    def pause(id_: str, caller: Caller) -> Asked:
+        """Start nothing new of it until it is resumed; what its back-end has accepted goes on."""
+        return Asked(asked=shown.pause(caller, id_))
+
+    @router.post("/executions/{id_}/resume", response_model=Asked)
+    def resume(id_: str, caller: Caller) -> Asked:
+        """Let it go on."""
+        return Asked(asked=shown.resume(caller, id_))
 
     @router.post("/executions/{id_}/retry", response_model=Count)
     def retry(id_: str, caller: Caller, wanted: Retried | None = None) -> Count:

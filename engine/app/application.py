@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.app import incomplete, views
+from sqlalchemy.engine import Connection
+
+from engine.app import incomplete, pauses, views
 from engine.clock import Clock
 from engine.domain.attempt import AttemptEvent
 from engine.domain.execution import Intent
@@ -27,6 +29,7 @@ from engine.store import (
     executions,
     job_counts,
     jobs,
+    launches,
     lifecycle,
     needs,
     products,
@@ -136,7 +139,9 @@ class Application:
                 trouble = trouble or alerts.alert_of(connection, found.backend)
                 trouble = trouble or alerts.alert_of(connection, id_)
             counts, running = job_counts.with_running(connection, id_)
-            return views.of_execution(found, counts, running, trouble, incomplete.sentences(connection, id_))
+            held = pauses.reason(connection, found)
+            lines = incomplete.sentences(connection, id_)
+            return views.of_execution(found, counts, running, trouble, lines, held)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[ExecutionView]:
         """List executions, newest first."""
@@ -256,6 +261,45 @@ class Application:
                 also(connection, execution)
         return True
 
+    def pause(self, id_: ExecutionId, also: Also | None = None) -> bool:
+        """Start nothing new of an execution until it is resumed; False when it is over. What its back-end
+        has accepted goes on. `also`: done in the same commit.
+
+        Raises:
+            BadRequest: it is being cancelled.
+        """
+        return self._go_on(id_, lambda connection: Intent.PAUSE, also)
+
+    def resume(self, id_: ExecutionId, also: Also | None = None) -> bool:
+        """Let a paused execution go on, or wait for its turn; False when it is over. `also`: done in the same
+        commit.
+
+        Raises:
+            BadRequest: it is being cancelled.
+        """
+        return self._go_on(
+            id_, lambda connection: Intent.WAIT if launches.waits(connection, id_) else Intent.RUN, also
+        )
+
+    def _go_on(
+        self, id_: ExecutionId, wanted: Callable[[Connection], Intent], also: Also | None = None
+    ) -> bool:
+        with self._db.write() as connection:
+            execution = executions.get(connection, id_, lock=True)  # it must not end meanwhile
+            if execution.state.is_final:
+                return False
+            if execution.intent == Intent.CANCEL:
+                raise BadRequest(
+                    f"execution {id_} is being cancelled",
+                    remedy="wait for its end; engine retry runs what was cancelled",
+                )
+            intent = wanted(connection)
+            if intent != execution.intent:
+                executions.set_intent(connection, id_, intent, now=self._clock.now())
+                if also is not None:
+                    also(connection, execution)
+        return True
+
     def cancel_job(self, id_: ExecutionId, number: int, also: Also | None = None) -> bool:
         """Ask for the end of one job; False when it is over already. `also`: done in the same commit.
 
@@ -328,7 +372,7 @@ class Application:
         """Return the time, in seconds since 1970-01-01 UTC."""
         return self._clock.now()
 
-    def pause(self, seconds: float) -> None:
+    def wait(self, seconds: float) -> None:
         """Wait; not at all when that is over already."""
         if seconds > 0:
             self._clock.sleep(seconds)

@@ -30,6 +30,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "abandoned": "it was given up: {detail}",
     "run_requested": "the user asked to go on",
     "pause_requested": "the user asked to pause",
+    "wait_requested": "it waits for its turn",
     "cancel_requested": "the user asked to cancel",
     "retry": "it is tried again: {detail}",
     "released": "all that it waited for has ended: {detail}",

@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 
 from engine.app.application import Application
 from engine.clock import Clock
-from engine.domain.execution import ExecutionState
 from engine.errors import Unavailable
 from engine.ids import ExecutionId
 from engine.reconcile.context import LEASE_S, log
@@ -168,6 +167,5 @@ class Driver:
         if self._reconciler.copying:
             return True
         with self._db.read() as connection:
-            states = [ExecutionState.PLANNING, ExecutionState.ACTIVE]
             ours = self._reconciler.names  # what others wait for does not come by waiting
-            return bool(executions.in_state(connection, states, limit=1, backends=ours))
+            return executions.moving(connection, ours)

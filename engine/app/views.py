@@ -29,6 +29,7 @@ def of_execution(
     running: int,
     trouble: str = "",
     incomplete: Sequence[str] = (),
+    held: str = "",
 ) -> ExecutionView:
     """Tell an execution; `running` of its active jobs run."""
     tally = shown_states.tally(counts, running)
@@ -49,6 +50,7 @@ def of_execution(
         image=image_name(e.options.image) if e.options.image else None,
         trouble=trouble,
         incomplete=incomplete,
+        held=held,
     )
 
 

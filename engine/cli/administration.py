@@ -178,6 +178,10 @@ class Here:
 
         return usage_of(self._engine.db, by, since, until)
 
+    def set_paused(self, backend: str, paused: bool) -> bool:
+        """Pause a back-end, or resume it."""
+        return self._engine.paused_backends.set(backend, paused=paused)
+
     def sites(self, backend: str) -> Sequence[Fields]:
         """Return where jobs ran."""
         from engine.app.health.grid import sites_of

@@ -26,6 +26,8 @@ COMMANDS = {
     "explain": "explain:command",
     "cancel": "cancel:command",
     "retry": "cancel:retry",
+    "pause": "pause:pause",
+    "resume": "pause:resume",
     "serve": "serve:command",
     "tick": "serve:tick",
     "doctor": "doctor:command",
@@ -48,6 +50,7 @@ COMMANDS = {
 _ANYWHERE = (
     *("expand", "lint"),  # they need no engine
     *("list", "status", "jobs", "logs", "results", "explain", "cancel", "retry"),
+    *("pause", "resume"),
     *("keys", "sites", "usage", "user", "pipeline", "audit"),
 )
 """Commands that are the same, whichever engine does the work."""
@@ -60,7 +63,7 @@ REMOTE = {
 }
 """The same for a daemon elsewhere (`--server`)."""
 HEADINGS = {
-    "Run": ("submit", "plan", "expand", "lint", "test", "cancel", "retry"),
+    "Run": ("submit", "plan", "expand", "lint", "test", "cancel", "retry", "pause", "resume"),
     "Look": ("list", "status", "jobs", "logs", "results", "explain"),
     "Data and tools": ("data", "catalogue", "files", "keys", "search", "publish", "pipelines"),
     "Administer": (

@@ -19,6 +19,8 @@ HERE: Mapping[str, str] = {
     "explain": "engine explain :2",
     "cancel": "engine cancel 01M8Z",
     "retry": "engine retry --failed --detach",
+    "pause": "engine pause 01M8Z",
+    "resume": "engine resume --backend egi",
     "serve": "engine serve --until-idle",
     "tick": "engine tick",
     "doctor": "engine doctor --backend egi",

@@ -28,6 +28,8 @@ def run(view: ExecutionView, *, json: bool) -> int:
     ours = session.executions
     cancelling = False
     show.say(f"engine: {show.cell(view.name)}: {view.jobs} job(s), execution {view.id}")
+    if view.held:
+        show.say(f"engine: {view.held}")
     display = (LiveDisplay if sys.stderr.isatty() else Display)(view)
     while True:
         try:
@@ -90,7 +92,12 @@ class Display:
 
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
+        if view.held != self.view.held:
+            self._say_held(view)
         self.view = view
+
+    def _say_held(self, view: ExecutionView) -> None:
+        show.say(f"engine: {view.held or 'it goes on'}")
 
 
 class LiveDisplay(Display):
@@ -118,10 +125,13 @@ class LiveDisplay(Display):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def _say_held(self, view: ExecutionView) -> None:
+        pass  # the bar does
+
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
         super().update(view)
-        words = view.trouble or ", ".join(f"{n} {state}" for state, n in view.tally.items())
+        words = view.trouble or view.held or ", ".join(f"{n} {state}" for state, n in view.tally.items())
         self._progress.update(self._task, completed=view.finished, tally=show.cell(words))
 
 

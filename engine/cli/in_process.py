@@ -114,6 +114,18 @@ class InProcess:
 
         return self._app.cancel(ExecutionId(id_), self._recorded(KILL))
 
+    def pause(self, id_: str) -> bool:
+        """Start nothing new of an execution until it is resumed."""
+        from engine.app.portal.audited_actions import PAUSE
+
+        return self._app.pause(ExecutionId(id_), self._recorded(PAUSE))
+
+    def resume(self, id_: str) -> bool:
+        """Let a paused execution go on."""
+        from engine.app.portal.audited_actions import RESUME
+
+        return self._app.resume(ExecutionId(id_), self._recorded(RESUME))
+
     def retry(self, id_: str, states: Sequence[JobState], number: int | None) -> int:
         """Make finished jobs in these states ready again."""
         from engine.app.portal.audited_actions import RESTART

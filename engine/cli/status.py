@@ -13,6 +13,9 @@ from engine.cli.session import ExecutionArgument, Json, session
 if TYPE_CHECKING:
     from engine.usecases import ExecutionView
 
+_INTENTS = {"wait": " (waits for its turn)", "pause": " (paused)", "cancel": " (cancel was asked for)"}
+"""What is added to the state."""
+
 
 def command(
     execution: ExecutionArgument = None,
@@ -41,9 +44,10 @@ def _print(view: ExecutionView, *, json: bool) -> None:
         ("execution", view.id),
         ("tool", view.name),
         *([("title", view.title)] if view.title else []),
-        ("state", view.state if view.intent == "run" else f"{view.state} ({view.intent} was asked for)"),
+        ("state", view.state + _INTENTS.get(view.intent, "")),
         ("jobs", f"{view.finished} of {view.jobs} finished: {show.cell(view.tally)}"),
         *[("incomplete", line) for line in view.incomplete],
+        *([("held", view.held)] if view.held else []),
         *([("trouble", view.trouble)] if view.trouble else []),
         ("created", view.created),
         ("ended", view.ended),

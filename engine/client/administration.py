@@ -1,4 +1,4 @@
-"""What administrators do with a daemon from Python: accounts, groups, the audit trail, sites."""
+"""What administrators do with a daemon from Python: accounts, groups, the audit trail, back-ends, sites."""
 
 from __future__ import annotations
 
@@ -133,6 +133,11 @@ class AdministrationClient(Requests):
         """Sum up what the work of users has taken, by dimensions, of months from `since` to `until`."""
         asked = [*(("by", one) for one in by), ("since", since), ("until", until)]
         return list(self._json("GET", f"admin/usage?{urlencode(asked)}"))
+
+    def set_paused(self, backend: str, paused: bool) -> bool:
+        """Submit nothing new to a back-end, or do so again; False when that was so already."""
+        path = f"admin/backends/{quote(backend, safe='')}"
+        return bool(self._json("PATCH", path, {"paused": paused})["changed"])
 
     def sites(self, backend: str = "") -> list[Mapping[str, Any]]:
         """Return where jobs ran, what worked there, and which sites rest; of one back-end or of all."""

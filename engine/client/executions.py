@@ -145,6 +145,14 @@ class RemoteExecutions(Requests):
         """Ask for the end of an execution."""
         return bool(self._json("POST", f"{_path(id_)}/cancel")["asked"])
 
+    def pause(self, id_: str) -> bool:
+        """Start nothing new of an execution until it is resumed."""
+        return bool(self._json("POST", f"{_path(id_)}/pause")["asked"])
+
+    def resume(self, id_: str) -> bool:
+        """Let a paused execution go on."""
+        return bool(self._json("POST", f"{_path(id_)}/resume")["asked"])
+
     def retry(self, id_: str, states: Sequence[JobState], number: int | None) -> int:
         """Make finished jobs in these states ready again."""
         wanted = {"states": [str(state) for state in states], "number": number}

@@ -13,7 +13,8 @@ class Intent(StrEnum):
     """The user's intent; the reconciler makes the state follow."""
 
     RUN = "run"
-    PAUSE = "pause"
+    WAIT = "wait"  # for its turn: its user has as many at work as may be
+    PAUSE = "pause"  # nothing new starts; what back-ends have accepted goes on
     CANCEL = "cancel"
 
 

@@ -19,7 +19,7 @@ from engine.reconcile import layout
 from engine.reconcile.context import TickContext, log
 from engine.reconcile.finish import finish_jobs
 from engine.reconcile.site_health import avoid
-from engine.store import attempts, executions, jobs, lifecycle, outbox, submissions
+from engine.store import attempts, executions, jobs, lifecycle, outbox, pauses, submissions
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
 from engine.store.jobs import Job, Move
@@ -37,6 +37,8 @@ def start_ready(context: TickContext) -> bool:
     can = context.backend.capabilities
     now = context.clock.now()
     with context.db.read() as connection:
+        if pauses.of(connection, context.backend.name):
+            return False
         room = min(can.window - submissions.in_flight(connection, context.backend.name), can.window // 2 + 1)
         chunks = _next_chunks(connection, context.backend.name, room, now=now) if room > 0 else []
     if not chunks:

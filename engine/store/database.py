@@ -17,7 +17,7 @@ from engine.errors import SettingsError, Unavailable
 from engine.interrupts import Uninterrupted
 from engine.store.schema import metadata
 
-REVISION = "0014"
+REVISION = "0015"
 """The schema that this version of the engine reads and writes: the newest of `migrations/versions`."""
 
 _VERSION = sa.Table(

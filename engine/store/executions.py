@@ -16,7 +16,7 @@ from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.store import events
 from engine.store.rows import from_row, to_row
-from engine.store.schema import execution, tally
+from engine.store.schema import backend_pause, execution, submission, tally
 from engine.store.statements import insert_new
 from wrappers import wire
 
@@ -148,6 +148,23 @@ def in_state(
     if backends is not None:
         query = query.where(execution.c.backend.in_(backends))
     return [_from_row(row) for row in connection.execute(query)]
+
+
+def moving(connection: Connection, backends: Collection[str]) -> bool:
+    """Say whether anything is left to do for executions of these back-ends: of what is paused only what the
+    back-end has accepted.
+    """
+    closed = sa.exists().where(backend_pause.c.backend == execution.c.backend)
+    paused = sa.or_(execution.c.intent == Intent.PAUSE, sa.and_(execution.c.intent == Intent.RUN, closed))
+    accepted = sa.exists().where(
+        submission.c.execution_id == execution.c.id,
+        submission.c.live.is_(True),
+        submission.c.native_id.is_not(None),
+    )
+    query = sa.select(sa.literal(1)).where(
+        execution.c.state.not_in(FINAL), execution.c.backend.in_(sorted(backends)), sa.or_(~paused, accepted)
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def backends_waited_for(connection: Connection, known: Collection[str]) -> list[str]:

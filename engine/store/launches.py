@@ -90,6 +90,12 @@ def get(connection: Connection, id_: str) -> Launch | None:
     return _from_row(row) if row else None
 
 
+def waits(connection: Connection, id_: ExecutionId) -> bool:
+    """Say whether an execution is a launch that waits for its turn."""
+    query = sa.select(launch.c.waiting).where(launch.c.execution_id == id_)
+    return bool(connection.execute(query).scalar())
+
+
 def newest(
     connection: Connection, account_id: str, *, limit: int, offset: int = 0, study: str | None = None
 ) -> list[LaunchRow]:

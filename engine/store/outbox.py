@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from engine.domain.attempt import AttemptState, Effect
+from engine.domain.execution import ExecutionState, Intent
 from engine.ids import ExecutionId, SubmissionId
-from engine.store.schema import attempt, outbox, submission
+from engine.store.schema import attempt, backend_pause, execution, outbox, submission
 from engine.store.statements import slices
 
 
@@ -46,8 +47,9 @@ def put(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, 
 
 
 def due(connection: Connection, effect: Effect, backend: str, *, now: float, limit: int) -> list[Due]:
-    """Effects whose time has come, oldest submission first. Forgetting waits for the whole submission, and
-    for results that somebody may still take up.
+    """Effects whose time has come, oldest submission first. Submitting waits while an execution or the
+    back-end is paused, unless it was tried before: it may have happened. Forgetting waits for the whole
+    submission, and for results that somebody may still take up.
     """
     query = (
         sa.select(outbox.c.submission_id, submission.c.execution_id, submission.c.native_id, outbox.c.tries)
@@ -56,12 +58,26 @@ def due(connection: Connection, effect: Effect, backend: str, *, now: float, lim
         .order_by(outbox.c.submission_id)
         .limit(limit)
     )
+    if effect == Effect.SUBMIT:
+        query = query.join(execution, execution.c.id == submission.c.execution_id)
+        query = query.where(sa.or_(outbox.c.tries > 0, ~_held(backend)))
     if effect == Effect.FORGET:
         stranded = sa.exists().where(
             attempt.c.submission_id == submission.c.id, attempt.c.state == AttemptState.STRANDED
         )
         query = query.where(submission.c.live.is_(False), ~stranded)
     return [Due(r.submission_id, r.execution_id, r.native_id, r.tries) for r in connection.execute(query)]
+
+
+def _held(backend: str) -> sa.ColumnElement[bool]:
+    """Say that nothing new may be submitted for an execution; one that ends or has ended drops what it has
+    prepared.
+    """
+    paused = sa.exists().where(backend_pause.c.backend == backend)
+    return sa.and_(
+        execution.c.state == ExecutionState.ACTIVE,
+        sa.or_(execution.c.intent == Intent.PAUSE, sa.and_(paused, execution.c.intent != Intent.CANCEL)),
+    )
 
 
 def claim(connection: Connection, effect: Effect, items: Sequence[Due], *, again_at: float) -> None:

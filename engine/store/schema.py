@@ -436,6 +436,13 @@ audit_head = Table(
     Column("signature", String(128), nullable=False, server_default=""),  # "": of an older engine
 )
 
+backend_pause = Table(
+    "backend_pause",  # back-ends to which nothing new is submitted
+    metadata,
+    Column("backend", String(64), primary_key=True),
+    Column("since", Float, nullable=False),
+)
+
 lease = Table(
     "lease",  # who may write events and perform effects
     metadata,

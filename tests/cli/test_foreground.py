@@ -206,6 +206,30 @@ def test_a_job_that_is_cancelled_without_waiting_is_ended_all_the_same(desk: Des
     until(lambda: newest(desk)["state"] == "cancelled")
 
 
+def test_a_submit_to_a_back_end_that_is_paused_says_so_and_goes_on_with_it(desk: Desk) -> None:
+    desk.ok("pause", "--backend", "local")
+    tool = desk.tool("echo done > o", outputs={"o": "o"})
+    submit = desk.start("submit", tool, desk.write("i.json", {}), *BARE)
+    until(lambda: desk.ok("list", "--json").values)
+    assert newest(desk)["state"] == "queued"
+    desk.ok("resume", "--backend", "local")
+    ran = ended(submit)
+    assert ran.code == 0
+    assert "engine: back-end local is paused since" in ran.err
+    assert "engine: it goes on\n" in ran.err
+
+
+def test_no_engine_stays_in_the_background_for_what_is_paused(desk: Desk) -> None:
+    desk.ok("pause", "--backend", "local")
+    tool = desk.tool("echo done > o", outputs={"o": "o"})
+    desk.ok("submit", tool, desk.write("i.json", {}), *BARE, "--detach")
+    desk.ok("serve", "--until-idle", "--no-http")
+    assert newest(desk)["tally"] == {"queued": 1}
+    desk.ok("resume", "--backend", "local")
+    desk.ok("serve", "--until-idle", "--no-http")
+    until(lambda: newest(desk)["tally"] == {"succeeded": 1})
+
+
 # --- with a terminal
 
 

@@ -127,7 +127,7 @@ def in_bash(desk: Desk, script: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("engine re", ["results", "retry"]),
+        ("engine re", ["results", "resume", "retry"]),
         ("engine data r", ["rm"]),
         ("engine user group l", ["leave", "list"]),
         ("engine jobs --state f", ["failed"]),

@@ -36,6 +36,9 @@ SCRIPT = (
     "results FIRST --json",
     "results FIRST --download home",
     "cancel FIRST",
+    "pause FIRST",
+    "resume FIRST",
+    "pause FIRST --backend local",
     "submit TOOL one.json --cores 1 --memory 2G --wall 60 --group 2 --key mine",
     "submit TOOL one.json --cores 1 --memory 2G --wall 60 --group 2 --key mine",
     "retry FIRST:2",
@@ -127,6 +130,38 @@ def test_what_waits_is_queued_and_only_what_runs_is_running_here_and_there(
             assert "job 2 is queued" in desk.ok("explain", f"{id_}:2", variables=variables).out
             gate.touch()
             until(lambda: status().value["state"] == "succeeded")  # noqa: B023
+
+
+def test_what_is_paused_waits_and_says_so_here_and_there(house: House, tmp_path: Path) -> None:
+    with desk_in(tmp_path) as here:
+        there = {"ENGINE_SERVER": house.url, "ENGINE_KEY": house.keys["carl"]}
+        for desk, variables in ((here, {}), (house.desk, there)):
+            ours = partial(desk.ok, variables=variables)
+            administrator = {**variables, "ENGINE_KEY": house.keys["root"]} if variables else {}
+            desk.tool("echo done > out.txt", outputs={"out": "out.txt"}, name="quick")
+            if variables:
+                house.engine("pipeline", "add", "tool.json")
+                refused = desk.run("pause", "--backend", "local", variables=variables)
+                assert (refused.code, "administrator" in refused.err) == (2, True), refused.err
+            said = desk.ok("pause", "--backend", "local", variables=administrator).err
+            assert said == (
+                "engine: back-end local takes no further job; engine resume --backend local ends that\n"
+            )
+            words = ("submit", "tool.json", desk.write("i.json", {}), "--runtime", "none")
+            id_ = ours(*words, "--detach").out.strip()
+            assert "back-end local is paused since" in ours("status", id_, "--json").value["held"]
+            assert ours("pause", id_).err == (
+                f"engine: {id_} starts no further job; engine resume {id_} lets it go on\n"
+            )
+            said = desk.ok("resume", "--backend", "local", variables=administrator).err
+            assert said == "engine: back-end local takes jobs again\n"
+            shown = ours("status", id_).out
+            assert "state\tqueued (paused)" in shown
+            assert f"held\tit is paused; engine resume {id_} lets it go on" in shown
+            ours(*words)  # another one is not held up
+            assert ours("status", id_, "--json").value["tally"] == {"queued": 1}
+            assert ours("resume", id_).err == f"engine: {id_} goes on; engine status --watch {id_}\n"
+            assert ours("status", id_, "--watch", "--json").values[-1]["state"] == "succeeded"
 
 
 def data_set(desk: Desk) -> None:

@@ -27,7 +27,7 @@ def test_own_executions_are_shown_and_those_of_others_are_not(house: House, exec
             ("GET", f"{below}{rest}")
             for rest in ("", "/jobs", "/jobs/1", "/jobs/1/history", "/jobs/1/log", "/results")
         ),
-        *(("POST", f"{below}/{deed}") for deed in ("cancel", "retry")),
+        *(("POST", f"{below}/{deed}") for deed in ("cancel", "pause", "resume", "retry")),
     ]
     for method, path in asked:
         body: dict[str, str] | None = {} if method == "POST" else None
@@ -55,7 +55,8 @@ def test_what_is_asked_in_a_wrong_way_is_refused(house: House, execution: str) -
     for wrong in ({"states": ["succeeded"]}, {"states": ["running"]}, {"number": -1}, {"other": 1}):
         assert house.ask("POST", f"{below}/retry", wrong).status == 400
     assert house.ok("POST", f"{below}/retry", {"number": 1}).json == {"jobs": 0}
-    assert house.ok("POST", f"{below}/cancel", {}).json == {"asked": False}
+    for deed in ("cancel", "pause", "resume"):
+        assert house.ok("POST", f"{below}/{deed}", {}).json == {"asked": False}
 
 
 def test_pages_follow_each_other_and_nothing_tells_of_the_machine(house: House, execution: str) -> None:

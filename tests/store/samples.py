@@ -12,14 +12,20 @@ from engine.store.executions import Execution
 from engine.store.lifecycle import NewAttempt
 
 NOW = 1_750_000_000.0
+BACK_TO_0014 = (
+    "DROP TABLE backend_pause",
+    "UPDATE execution SET intent = 'pause' WHERE intent = 'wait'",
+)
+"""What undoes the migration after that."""
 BACK_TO_0013 = (
+    *BACK_TO_0014,
     "DROP INDEX ix_job_released",
     "DROP INDEX ix_job_missing",
     "DROP TABLE need",
     *(f"ALTER TABLE job DROP COLUMN {name}" for name in ("waits", "missing", "need", "step", "point")),
     "ALTER TABLE product DROP COLUMN path",
 )
-"""What undoes the migration after that."""
+"""What undoes the migrations after that."""
 
 
 def an_execution(db: Database, count: int = 3, *, key: str | None = None, active: bool = True) -> Execution:

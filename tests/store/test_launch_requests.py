@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from engine.app.access.key import Key
 from engine.app.application import Application
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.audited_actions import KILL, RESTART, record_request
+from engine.app.portal.audited_actions import KILL, PAUSE, RESTART, RESUME, record_request
 from engine.app.portal.tasks import PortalTasks
 from engine.domain.account import Account
 from engine.domain.execution import ExecutionState, Intent
@@ -23,7 +23,7 @@ from engine.store.executions import Execution
 from engine.store.launches import Launch
 from engine.store.schema import launch
 from engine.testing.clock import FakeClock
-from tests.store.samples import NOW, an_execution
+from tests.store.samples import BACK_TO_0014, NOW, an_execution
 
 FAILED = [JobState.FAILED]
 
@@ -43,13 +43,15 @@ def the_trail(db: Database) -> AuditTrail:
     return AuditTrail(db, lambda: Key(b""), FakeClock())
 
 
-def a_launch(db: Database) -> Execution:
-    """An execution of a portal's user, which runs."""
+def a_launch(db: Database, *, waiting: bool = False) -> Execution:
+    """An execution of a portal's user, which runs, or waits for its turn."""
     new = an_execution(db, 1)
     account = Account(new_id(), f"name {new.id}")
     with db.write() as connection:
         accounts.add(connection, account)
-        launches.add(connection, Launch(new.id, account.id, "tool/1.0", "a test"))
+        launches.add(connection, Launch(new.id, account.id, "tool/1.0", "a test", waiting=waiting))
+        if waiting:
+            executions.set_intent(connection, new.id, Intent.WAIT, now=NOW)
     return new
 
 
@@ -139,6 +141,41 @@ def test_a_kill_of_what_has_ended_is_no_kill_and_leaves_no_line(db: Database) ->
     end(db, one)
     assert not the_app(db).cancel(one.id, kill)
     assert deeds(db) == [("kill", "asked")]
+
+
+def intent(db: Database, one: Execution) -> Intent:
+    with db.read() as connection:
+        return executions.get(connection, one.id).intent
+
+
+def test_a_pause_outlives_the_turn_of_what_waited_and_a_resume_does_not_jump_the_queue(db: Database) -> None:
+    paused, resumed = a_launch(db, waiting=True), a_launch(db, waiting=True)
+    app, trail = the_app(db), the_trail(db)
+    for one in (paused, resumed):
+        assert app.pause(one.id, record_request(trail, "ann", PAUSE))
+        assert intent(db, one) == Intent.PAUSE
+    assert app.resume(resumed.id, record_request(trail, "ann", RESUME))
+    assert intent(db, resumed) == Intent.WAIT
+    assert the_turns(db, 60.0).tick()
+    assert (intent(db, paused), intent(db, resumed)) == (Intent.PAUSE, Intent.RUN)
+    assert app.resume(paused.id)
+    assert intent(db, paused) == Intent.RUN
+    assert deeds(db) == [("pause", "asked"), ("pause", "asked"), ("resume", "asked")]
+
+
+def test_what_waited_for_its_turn_under_an_older_engine_still_gets_it(db: Database, url: str) -> None:
+    one = a_launch(db, waiting=True)
+    db.close()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for statement in (*BACK_TO_0014, "UPDATE alembic_version SET version_num = '0014'"):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+    migrated = Database(url)
+    assert intent(migrated, one) == Intent.WAIT
+    assert the_turns(migrated, 60.0).tick()
+    assert intent(migrated, one) == Intent.RUN
+    migrated.close()
 
 
 def test_what_was_not_started_through_a_portal_is_restarted_without_a_line(db: Database) -> None:

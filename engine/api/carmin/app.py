@@ -12,6 +12,7 @@ from starlette.types import Scope
 from engine import __version__
 from engine.api.carmin.account import account_routes
 from engine.api.carmin.admin import admin_routes
+from engine.api.carmin.admin_backends import backend_routes
 from engine.api.carmin.admin_trail import trail_routes
 from engine.api.carmin.admin_users import group_routes, user_routes
 from engine.api.carmin.answers import add_handlers, methods_of
@@ -68,6 +69,7 @@ def carmin(portal: Portal, files: TreeFiles, failures: Failures, passwords: Pass
         user_routes(portal.users, portal.administration, portal.launches.end_all),
         group_routes(portal.users, portal.administration),
         statistics_routes(portal.usage, portal.users),
+        backend_routes(portal.paused_backends),
         trail_routes(portal.trail, portal.sites, portal.launches.who),
     )
     for router in routers:

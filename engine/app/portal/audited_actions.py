@@ -17,7 +17,7 @@ from engine.store import launches
 from engine.store.database import Database
 from engine.store.executions import Execution
 
-KILL, RESTART = "kill", "restart"
+KILL, RESTART, PAUSE, RESUME = "kill", "restart", "pause", "resume"
 
 
 def local_actor() -> str:
@@ -28,8 +28,9 @@ def local_actor() -> str:
 
 
 def record_request(trail: AuditTrail, by: str, action: str) -> Also:
-    """For the commit of a wish: writes down who asked for the end of a portal's execution (KILL), or for what
-    failed to run again (RESTART): its end is told once more then. Without an account there is no line.
+    """For the commit of a wish: writes down who asked for the end of a portal's execution (KILL), for a pause
+    or its end (PAUSE, RESUME), or for what failed to run again (RESTART): its end is told once more then.
+    Without an account there is no line.
     """
 
     def also(connection: Connection, execution: Execution) -> None:

@@ -15,7 +15,7 @@ from engine.app.application import Application
 from engine.app.explain import history_of
 from engine.app.portal import values, virtual
 from engine.app.portal.audit import AuditTrail
-from engine.app.portal.audited_actions import KILL, RESTART, record_request
+from engine.app.portal.audited_actions import KILL, PAUSE, RESTART, RESUME, record_request
 from engine.app.portal.carmin import CarminError, Code
 from engine.app.portal.ending import end_all
 from engine.app.portal.reach import check_again, check_kept, shown_location
@@ -216,6 +216,18 @@ class Launches:
         found = self.find(account, id_, Action.CHANGE)
         also = record_request(self._trail, account.id, KILL)
         return self.application(found).cancel(found.execution_id, also)
+
+    def pause(self, account: Account, id_: str) -> bool:
+        """Start nothing new of an execution until it is resumed; False: it has ended."""
+        found = self.find(account, id_, Action.CHANGE)
+        also = record_request(self._trail, account.id, PAUSE)
+        return self.application(found).pause(found.execution_id, also)
+
+    def resume(self, account: Account, id_: str) -> bool:
+        """Let a paused execution go on; False: it has ended."""
+        found = self.find(account, id_, Action.CHANGE)
+        also = record_request(self._trail, account.id, RESUME)
+        return self.application(found).resume(found.execution_id, also)
 
     def end_all(self, account_id: str, by: str) -> list[ExecutionId]:
         """Ask for the end of all that an account has at work, in the name of somebody."""

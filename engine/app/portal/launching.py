@@ -265,7 +265,7 @@ class Launcher:
         warnings = _warning_texts(planned.warnings)
         if new:
             if copies:
-                app.pause(begun + _APART_S - app.now())
+                app.wait(begun + _APART_S - app.now())
             return Launched(made[0], True, warnings)
         with self._db.read() as connection:
             earlier = launches.get(connection, view.id)
@@ -293,7 +293,7 @@ class Launcher:
         new = replace(new, waiting=waits)
         launches.add(connection, new)
         if waits:
-            executions.set_intent(connection, execution.id, Intent.PAUSE, now=execution.created_at)
+            executions.set_intent(connection, execution.id, Intent.WAIT, now=execution.created_at)
         record = self._trail.entry(
             account.id,
             "launch",

@@ -13,6 +13,7 @@ from engine.app.portal.administration import Administration
 from engine.app.portal.audit import AuditTrail
 from engine.app.portal.launches import Launches
 from engine.app.portal.launching import Launcher
+from engine.app.portal.paused_backends import PausedBackends
 from engine.app.portal.pipelines import Pipelines
 from engine.app.portal.proposing import Proposing
 from engine.app.portal.publishing import Publishing
@@ -42,6 +43,8 @@ class Portal:
     """Changes pipelines in the name of an account."""
     proposing: Callable[[str], Proposing]
     """Proposes pipelines, and decides about proposals, in the name of an account."""
+    paused_backends: Callable[[str], PausedBackends]
+    """Pauses back-ends in the name of an account."""
     trail: AuditTrail
     sites: Callable[[str], Sequence[SiteView]]
     """The sites of a back-end, or of all (empty)."""
@@ -85,6 +88,7 @@ def open_portal(
         pipelines=pipelines,
         publishing=partial(Publishing, db, trail, clock),
         proposing=partial(Proposing, db, trail, clock, check=trials.check),
+        paused_backends=partial(PausedBackends, db, settings.backends, trail, clock),
         trail=trail,
         sites=lambda backend: sites_of(db, clock.now(), backend),
         usage=partial(usage_of, db),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from engine.app import incomplete
+from engine.app import incomplete, pauses
 from engine.app.application import Application
 from engine.app.explain import history_of
 from engine.app.portal.launches import Launches
@@ -62,7 +62,9 @@ class ShownExecutions:
         with self._db.read() as connection:
             counts, running = job_counts.with_running(connection, found.execution_id)
             lines = incomplete.sentences(connection, found.execution_id)
-        view = of_execution(stored, counts, running, self._trouble(account, stands.state.is_final), lines)
+            held = pauses.reason(connection, stored)
+        trouble = self._trouble(account, stands.state.is_final)
+        view = of_execution(stored, counts, running, trouble, lines, held)
         owner = account if account.id == found.account_id else self._users.by_id(found.account_id)
         return replace(
             view,
@@ -149,6 +151,14 @@ class ShownExecutions:
     def cancel(self, account: Account, id_: str) -> bool:
         """Ask for the end of an execution; False when it is over already."""
         return self._launches.kill(account, id_)
+
+    def pause(self, account: Account, id_: str) -> bool:
+        """Start nothing new of an execution until it is resumed; False when it is over."""
+        return self._launches.pause(account, id_)
+
+    def resume(self, account: Account, id_: str) -> bool:
+        """Let a paused execution go on; False when it is over."""
+        return self._launches.resume(account, id_)
 
     def retry(self, account: Account, id_: str, states: Sequence[JobState], number: int | None) -> int:
         """Make finished jobs in these states ready again; returns how many."""

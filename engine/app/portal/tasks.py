@@ -49,7 +49,7 @@ class PortalTasks:
             ready = admitted(room, ((one.account_id, one.execution_id) for one in waiting))
             for id_ in ready:
                 current = executions.get(connection, id_, lock=True)  # before its launch, as everywhere
-                if current.intent == Intent.PAUSE:  # else its user has cancelled it meanwhile
+                if current.intent == Intent.WAIT:  # else its user has paused or cancelled it meanwhile
                     executions.set_intent(connection, id_, Intent.RUN, now=now)
             launches.admit(connection, ready)
         return bool(ready)
