@@ -29,8 +29,8 @@ format: setup ## Let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-check: lint ## Lint, and every test that needs neither a service nor a whole program (under 30 s)
-	$(PYTEST) -q -m "not service and not whole and not long" $(PARALLEL)
+check: lint ## Lint, and every test that needs neither a service nor a whole program (half a minute on four cores)
+	$(PYTEST) -q -m "not service and not whole and not long" --hypothesis-profile=quick $(PARALLEL)
 
 test: setup services ## The whole suite, with real services; all but the tests marked long, storage_grid or dirac_grid
 	$(PYTEST) -m "not long and not storage_grid and not dirac_grid" --durations=40 --durations-min=5 $(PARALLEL)

@@ -12,7 +12,7 @@ from engine.domain.account import Account
 
 
 @dataclass(frozen=True)
-class Answered:
+class Answer:
     """What came back."""
 
     status: int
@@ -27,12 +27,12 @@ class Answered:
 
 def ask(
     app: Any, method: str, path: str, document: object = None, *, account: Account | None = None
-) -> Answered:
+) -> Answer:
     """One request of an account that was recognised before, or of nobody."""
     return asyncio.run(_ask(app, method, path, document, account))
 
 
-async def _ask(app: Any, method: str, path: str, document: object, account: Account | None) -> Answered:
+async def _ask(app: Any, method: str, path: str, document: object, account: Account | None) -> Answer:
     body = (
         b""
         if document is None
@@ -71,4 +71,4 @@ async def _ask(app: Any, method: str, path: str, document: object, account: Acco
         if not sent:
             raise
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answered(sent[0]["status"], found, b"".join(one.get("body", b"") for one in sent[1:]))
+    return Answer(sent[0]["status"], found, b"".join(one.get("body", b"") for one in sent[1:]))

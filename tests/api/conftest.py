@@ -20,18 +20,10 @@ from engine.app.access import tokens
 from engine.app.access.key import Key
 from engine.app.access.tokens import VERBS, TokenScope
 from engine.errors import Unavailable
+from tests.api.asgi import Answer
 
 NOW = 1_800_000_000.0
 ALL = frozenset(VERBS)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass

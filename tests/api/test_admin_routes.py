@@ -16,7 +16,7 @@ from engine.app.portal.users import Users
 from engine.domain.account import Account, Role
 from engine.store.database import Database
 from engine.testing.clock import START, FakeClock
-from tests.api.asgi import Answered, ask
+from tests.api.asgi import Answer, ask
 
 ROOT = Account("01ROOT", "root", Role.ADMIN)
 
@@ -41,10 +41,10 @@ class Office:
         self.app.include_router(group_routes(self.users, in_the_name_of))
         add_handlers(self.app)
 
-    def ask(self, method: str, path: str, document: object = None, by: Account | None = ROOT) -> Answered:
+    def ask(self, method: str, path: str, document: object = None, by: Account | None = ROOT) -> Answer:
         return ask(self.app, method, path, document, account=by)
 
-    def ok(self, method: str, path: str, document: object = None) -> Answered:
+    def ok(self, method: str, path: str, document: object = None) -> Answer:
         answer = self.ask(method, path, document)
         assert answer.status in (200, 201, 204), answer
         return answer

@@ -15,7 +15,7 @@ from engine.api.carmin.answers import add_handlers, error, refusal
 from engine.api.refusal_recorder import CODE, EXECUTION
 from engine.app.portal.carmin import CarminError, Code
 from engine.errors import BadRequest, CredentialExpired, EngineError, NotFound, Unavailable
-from tests.api.asgi import Answered, ask
+from tests.api.asgi import Answer, ask
 
 SECRET = "/var/lib/engine/secret"
 
@@ -46,7 +46,7 @@ def app(raised: list[Exception]) -> FastAPI:
     return made
 
 
-def told(answer: Answered) -> tuple[int, int, str]:
+def told(answer: Answer) -> tuple[int, int, str]:
     """Status, code and words; never a third key."""
     assert list(answer.json) == ["errorCode", "errorMessage"]
     return answer.status, answer.json["errorCode"], answer.json["errorMessage"]

@@ -40,21 +40,22 @@ def raw(house: House, request: bytes) -> bytes:
         return client.makefile("rb").readline()
 
 
-@pytest.mark.parametrize("path", HOSTILE)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "MKCOL", "PROPFIND", "MOVE"])
-def test_no_path_leads_out_of_the_storage(house: House, method: str, path: str) -> None:
+def test_no_path_leads_out_of_the_storage(house: House, method: str) -> None:
     secret = house.root.parent / "secret"
     secret.write_text("secret")
-    answer = house.ask(method, path, b"x" if method == "PUT" else None, Destination=f"{house.url}/e/stolen")
-    assert answer.status == 400
-    assert secret.read_text() == "secret"
-    assert house.files() == []
+    for path in HOSTILE:
+        body = b"x" if method == "PUT" else None
+        answer = house.ask(method, path, body, Destination=f"{house.url}/e/stolen")
+        assert answer.status == 400, path
+        assert secret.read_text() == "secret", path
+        assert house.files() == [], path
 
 
-@pytest.mark.parametrize("path", HOSTILE)
-def test_no_destination_leads_out_of_the_storage(house: House, path: str) -> None:
+def test_no_destination_leads_out_of_the_storage(house: House) -> None:
     house.ask("PUT", "e/a", b"x")
-    assert house.ask("MOVE", "e/a", Destination=f"{house.url}/{path}").status == 400
+    for path in HOSTILE:
+        assert house.ask("MOVE", "e/a", Destination=f"{house.url}/{path}").status == 400, path
     assert house.ask("MOVE", "e/a", Destination="http://elsewhere.example/x").status == 400
     assert house.ask("MOVE", "e/a").status == 400
     assert house.files() == ["e/a"]

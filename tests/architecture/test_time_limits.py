@@ -64,11 +64,11 @@ def test_tests_and_fixtures_that_hang_end_each_after_its_own_time(tmp_path: Path
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "pytest.ini").write_text("[pytest]\ntimeout = 0.5\ntimeout_func_only = true\n")
     (tmp_path / "test_some.py").write_text(TESTS)
-    words = ["-q", "-p", "tests.time_limits", "-p", "no:cacheprovider", "-rA"]
+    words = ["-q", "-p", "pytest_timeout", "-p", "tests.time_limits", "-p", "no:cacheprovider", "-rA"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *words],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.demo.steps import CACHE, shown, step, tell
-from tests.services.diracx import VENV, python, start_diracx, start_site
+from tests.services.diracx import VENV, install, start_diracx, start_site
 from tests.services.images import push_busybox
 from tests.services.registry import start_registry
 
@@ -34,7 +34,7 @@ def main() -> None:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     with step(f"Making the server's own environment in {shown(VENV)} (the first time, two minutes)"):
-        python()
+        install()
     with start_registry(place / "registry") as registry, start_diracx(place / "server") as server:
         tell(f"DiracX answers at {server.url}")
         with start_site(server, place / "site"):

@@ -21,6 +21,7 @@ from pathlib import Path
 from tests.demo.data import obtain_template, write_made_series
 from tests.demo.nifti import read_nifti
 from tests.demo.steps import CACHE, image_in_registry, shown, step, tell
+from tests.services import environment
 from tests.services.environment import server_program
 
 SLICES = range(60, 132, 6)
@@ -48,6 +49,7 @@ def main() -> None:
     home = CACHE / "portal"
     shutil.rmtree(home, ignore_errors=True)
     (home / "inputs").mkdir(parents=True)
+    environment.install()
     with step("Making the data: slices of the MNI152 brain template as DICOM files"):
         template = obtain_template(CACHE)
         series = write_made_series(template, CACHE / "dicom")

@@ -19,6 +19,7 @@ from tests.portal.client import with_vip_client
 from tests.portal.house import COPIER, FAILER, WAITER, House, portal
 from tests.portal.vip.portal import VipPortal, make_database, vip_portal
 from tests.portal.warehouse import Warehouse
+from tests.services import environment
 from tests.services.girder import Girder, start_girder
 from tests.services.h2 import start_h2
 from tests.services.mariadb import start_mariadb
@@ -30,6 +31,7 @@ PASSWORD = "what the portal of the demo knows"
 def main() -> None:
     """Show it; ends with an error when a page shows what is not so."""
     print(__doc__)
+    environment.install()
     home = CACHE / "vip"
     shutil.rmtree(home, ignore_errors=True)
     for name in ("workflows", "shared"):

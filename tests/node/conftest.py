@@ -29,9 +29,12 @@ def pythons() -> list[Path]:
     pyenv = os.environ.get("PYENV_ROOT", str(Path.home() / ".pyenv"))
     places += map(Path, sorted(glob.glob(f"{pyenv}/versions/3.*/bin")))
     found: dict[str, Path] = {}
+    asked: set[Path] = set()
     for place in places:
         for path in map(Path, sorted(glob.glob(f"{place}/python3.*"))):
-            if path.name.removeprefix("python3.").isdigit() and os.access(path, os.X_OK):
+            program, is_named = path.resolve(), path.name.removeprefix("python3.").isdigit()
+            if is_named and os.access(path, os.X_OK) and program not in asked:
+                asked.add(program)
                 said = subprocess.run(
                     [path, "-I", "-S", "-c", "import sys; print(sys.version_info >= (3, 6), sys.version)"],
                     capture_output=True,

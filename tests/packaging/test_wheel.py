@@ -94,7 +94,8 @@ def test_the_installed_program_explains_itself(installed: Installed, tmp_path: P
 def test_nothing_is_imported_from_the_checkout(installed: Installed, tmp_path: Path) -> None:
     program = "import engine, wrappers, cvmfs_deploy; print(engine.__file__, wrappers.__file__)"
     shown = installed.run("python", "-c", program, cwd=tmp_path)
-    assert all(Path(place).is_relative_to(installed.prefix) for place in shown.stdout.split())
+    places = [Path(place) for place in shown.stdout.split()]
+    assert [place.is_relative_to(installed.prefix) for place in places] == [True, True], shown
     assert installed.run("python", "-c", "import tests", cwd=tmp_path).returncode != 0
 
 

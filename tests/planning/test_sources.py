@@ -152,18 +152,18 @@ def test_a_table_that_is_none_is_refused(content: str, message: str, tmp_path: P
         read(str(path))
 
 
-def test_a_million_lines_with_one_bad_one_name_it_and_yield_nothing_after_it(tmp_path: Path) -> None:
+def test_many_lines_with_one_bad_one_name_it_and_yield_nothing_after_it(tmp_path: Path) -> None:
     path = tmp_path / "i.jsonl"
     good = '{"infile": "a"}\n'
-    path.write_text(good * 30_000 + '{"infile": "a"\n' + good * 30_000)
+    path.write_text(good * 10_000 + '{"infile": "a"\n' + good * 10_000)
     points = read_invocations([path], BET.tool)
     seen = 0
     with pytest.raises(
-        BadRequest, match=r"i\.jsonl line 30001, not JSON: the text ends too early"
+        BadRequest, match=r"i\.jsonl line 10001, not JSON: the text ends too early"
     ) as refused:
         for _ in expansions(BET, points):
             seen += 1
-    assert (seen, len(refused.value.problems)) == (30_000, 1)
+    assert (seen, len(refused.value.problems)) == (10_000, 1)
 
 
 def test_the_first_twenty_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -202,12 +202,12 @@ def test_the_product_is_that_of_nested_loops(values: list[list[int]]) -> None:
 
 
 def test_a_large_product_is_streamed_in_flat_memory() -> None:
-    sweep = Sweep(cross=["infile=a", "n=range:1:200", "frac=range:0:1:0.01"])
+    sweep = Sweep(cross=["infile=a", "n=range:1:50", "frac=range:0:1:0.01"])
     tracemalloc.start()
     try:
         count = sum(1 for _ in expansions(TOOL, read_invocations([], TOOL.tool, sweep)))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert count == 20_200
-    assert peak < 5_000_000
+    assert count == 5050
+    assert peak < 1_000_000  # kept, they are 6 MB

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from engine import wiring
+from engine import holder, wiring
 from engine.app.application import Application
 from engine.app.requests import SubmitRequest
 from engine.ids import ExecutionId
 from engine.ports import Capabilities
 from engine.settings.reading import load
 from engine.store import products
+from engine.store.database import Database
 from engine.testing.clock import FakeClock
 from engine.usecases import ExecutionView, JobView
 from tests.leftovers import nothing_left
@@ -138,10 +140,21 @@ class Rounds:
             return list(connection.exec_driver_sql("SELECT effect FROM outbox ORDER BY effect").scalars())
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database as a new engine makes it: to make one takes as long as many a test of rounds."""
+    path = tmp_path_factory.mktemp("empty") / "engine.db"
+    Database(f"sqlite:///{path}", holder.is_dead).close()
+    return path
+
+
 @pytest.fixture
-def rounds(home: Path, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rounds]:
+def rounds(
+    home: Path, tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, empty_database: Path
+) -> Iterator[Rounds]:
     """An engine at work with a back-end in memory; what it leaves is looked at in the end."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_database, tmp_path / "engine.db")
     monkeypatch.setenv("ENGINE_DATABASE", f"sqlite:///{tmp_path / 'engine.db'}")
     engine = wiring.build(load(), clock)
     made = Rounds(tmp_path, engine, clock, MemoryBackend())

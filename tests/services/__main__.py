@@ -11,9 +11,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.services import bundled, debian13, diracx, examples, installed
+from tests.services import bundled, debian13, diracx, environment, examples, installed
 from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, install_missing, require
-from tests.services.environment import server_program
 from tests.services.images import dcm2niix_layer
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "tests"
@@ -24,7 +23,7 @@ def main(programs: list[str]) -> int:
     if programs:
         return _require(programs)
     with ThreadPoolExecutor() as pool:
-        makers = (lambda: server_program("python"), diracx.python, examples.install, _packaged)
+        makers = (environment.install, diracx.install, examples.install, _packaged)
         environments = [pool.submit(make) for make in makers]
         code = _require([])
         if code == 0:

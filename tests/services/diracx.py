@@ -1,6 +1,7 @@
 """A real DiracX server: SQLite, sandboxes in moto's S3, no identity provider. In an environment of its own.
 
-Its packages (480 MB) are installed on first use, from the versions in `diracx.txt`, into `.cache/diracx`.
+Its packages (480 MB), in the versions of `diracx.txt`, are in `.cache/diracx`; `make services` and
+`make services-dirac` install them.
 What the server needs to run jobs is in `tests.services.localsite`.
 """
 
@@ -32,6 +33,7 @@ from tests.services.registry import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".cache" / "diracx"
+_STAMP = VENV / "stamp"
 REQUIREMENTS = Path(__file__).with_suffix(".txt")
 MATCHER = Path(localsite.__file__).with_name("matcher.py")
 """DiracX with what it lacks to run jobs by itself."""
@@ -67,24 +69,40 @@ print(json.dumps({
 
 
 def python() -> Path:
-    """The Python with the server's packages; they are installed when they are not there.
+    """The Python with the server's packages.
+
+    Raises:
+        RuntimeError: they are not there, or of other versions.
+    """
+    if not _is_up_to_date():
+        raise RuntimeError("DiracX is not installed, or of other versions; type: make services-dirac")
+    return VENV / "bin" / "python"
+
+
+def install() -> None:
+    """Install them, unless they are there.
 
     Raises:
         RuntimeError: they cannot be had.
     """
-    program, stamp = VENV / "bin" / "python", VENV / "stamp"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
     VENV.parent.mkdir(parents=True, exist_ok=True)
     with open(VENV.parent / "diracx.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (stamp.exists() and stamp.read_text() == wanted):
+        if not _is_up_to_date():
             shutil.rmtree(VENV, ignore_errors=True)
             run_installer([sys.executable, "-m", "venv", "--without-pip", VENV])
             pip = [sys.executable, "-m", "pip", "--python", str(VENV), "install", "-q", "--no-deps"]
             # Python compiles what the server uses when it first does, a third of all that is there
             run_installer([*pip, "--no-compile", "-r", REQUIREMENTS])
-            stamp.write_text(wanted)
-    return program
+            _STAMP.write_text(_wanted())
+
+
+def _is_up_to_date() -> bool:
+    return _STAMP.exists() and _STAMP.read_text() == _wanted()
+
+
+def _wanted() -> str:
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
 
 
 def _run(command: Sequence[str]) -> str:

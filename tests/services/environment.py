@@ -1,4 +1,4 @@
-"""A virtual environment for servers from PyPI, made when first wanted: heavy, and none of the engine's."""
+"""The environment of servers from PyPI, which `make services` makes: heavy, and none of the engine's."""
 
 from __future__ import annotations
 
@@ -18,20 +18,36 @@ _STAMP = _ENVIRONMENT / "stamp"
 
 
 def server_program(name: str) -> str:
-    """The path of a program of that environment, such as `python` or `moto_server`."""
-    wanted = hashlib.sha256(_LOCK.read_bytes() + str(_ENVIRONMENT).encode()).hexdigest()
-    if not _is_there(wanted):
-        _ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
-        with open(_ENVIRONMENT.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not _is_there(wanted):
-                _make()
-                _STAMP.write_text(wanted)
+    """The path of a program of that environment, such as `python` or `moto_server`.
+
+    Raises:
+        RuntimeError: it is not there, or of other versions.
+    """
+    if not _is_up_to_date():
+        raise RuntimeError("the servers from PyPI are missing, or of other versions; type: make services")
     return str(_ENVIRONMENT / "bin" / name)
 
 
-def _is_there(wanted: str) -> bool:
-    return _STAMP.exists() and _STAMP.read_text() == wanted
+def install() -> None:
+    """Make the environment, unless it is there.
+
+    Raises:
+        RuntimeError: something of it cannot be had.
+    """
+    _ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
+    with open(_ENVIRONMENT.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_up_to_date():
+            _make()
+            _STAMP.write_text(_wanted())
+
+
+def _is_up_to_date() -> bool:
+    return _STAMP.exists() and _STAMP.read_text() == _wanted()
+
+
+def _wanted() -> str:
+    return hashlib.sha256(_LOCK.read_bytes() + str(_ENVIRONMENT).encode()).hexdigest()
 
 
 def _make() -> None:

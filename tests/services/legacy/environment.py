@@ -1,4 +1,4 @@
-"""Virtual environments of DIRAC's own, made when first wanted: 630 MB each, some of it compiled here.
+"""Environments of DIRAC's own, which `make services-dirac` makes: 630 MB each, some of it compiled here.
 
 `requirements-N.lock` comes from `requirements-N.in`, with uv (`.ci/lock` makes `.cache/uv`):
 
@@ -35,8 +35,21 @@ def venv(generation: int) -> Path:
     return _CACHE / f"dirac-{generation}"
 
 
-def dirac_python(*generations: int) -> Path:
-    """The Python of the last of these DIRACs, all of which are made if need be; its commands are beside it.
+def dirac_python(generation: int) -> Path:
+    """The Python of DIRAC 8 or 9; its commands are beside it.
+
+    Raises:
+        RuntimeError: it is not there, or of other versions.
+    """
+    if not _is_up_to_date(generation):
+        raise RuntimeError(
+            f"DIRAC {generation} is not installed, or of other versions; type: make services-dirac"
+        )
+    return venv(generation) / "bin" / "python"
+
+
+def install(*generations: int) -> None:
+    """Make the environments of these DIRACs, unless they are there.
 
     Raises:
         RuntimeError: something of it cannot be had.
@@ -47,18 +60,24 @@ def dirac_python(*generations: int) -> Path:
     with open(_CACHE / "dirac.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for generation in generations:
-            _provide(generation)
+            if not _is_up_to_date(generation):
+                _make(venv(generation), _packages(generation))
+                (venv(generation) / "stamp").write_text(_wanted(generation))
         shutil.rmtree(_DOWNLOADS, ignore_errors=True)
-    return venv(generations[-1]) / "bin" / "python"
 
 
-def _provide(generation: int) -> None:
-    place = venv(generation)
-    packages, stamp = Path(__file__).with_name(f"requirements-{generation}.lock"), place / "stamp"
-    wanted = hashlib.sha256(packages.read_bytes() + f"{place} {_UV} {sys.version}".encode()).hexdigest()
-    if not (stamp.exists() and stamp.read_text() == wanted):
-        _make(place, packages)
-        stamp.write_text(wanted)
+def _packages(generation: int) -> Path:
+    return Path(__file__).with_name(f"requirements-{generation}.lock")
+
+
+def _is_up_to_date(generation: int) -> bool:
+    stamp = venv(generation) / "stamp"
+    return stamp.exists() and stamp.read_text() == _wanted(generation)
+
+
+def _wanted(generation: int) -> str:
+    chosen = f"{venv(generation)} {_UV} {sys.version}".encode()
+    return hashlib.sha256(_packages(generation).read_bytes() + chosen).hexdigest()
 
 
 def _make(place: Path, packages: Path) -> None:
@@ -86,5 +105,5 @@ def _compiling() -> Mapping[str, str]:
 
 if __name__ == "__main__":  # before the tests, whose time is limited
     print("Making the environments of DIRAC and DiracX, where they are not there (minutes)", flush=True)
-    dirac_python(*(int(word) for word in sys.argv[1:]))
-    diracx.python()
+    install(*(int(word) for word in sys.argv[1:]))
+    diracx.install()
