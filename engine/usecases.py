@@ -59,6 +59,10 @@ class ExecutionView:
     """Of each job that ran although others that it waited for had not succeeded (the first few): which."""
     held: str = ""
     """Why none of its jobs starts although nothing is wrong: it is paused, or it waits for its turn."""
+    dataset: str = ""
+    """URL of the BIDS data set that its results are, once it has ended; empty: there is none."""
+    dataset_problem: str = ""
+    """Why its results, which are of a BIDS app, could not be put into one data set; empty: they were."""
     schema: str = schema_of("execution")
 
     @property

@@ -141,7 +141,8 @@ class Application:
             counts, running = job_counts.with_running(connection, id_)
             held = pauses.reason(connection, found)
             lines = incomplete.sentences(connection, id_)
-            return views.of_execution(found, counts, running, trouble, lines, held)
+            dataset = events.dataset(connection, id_) if found.state.is_final else ("", "")
+            return views.of_execution(found, counts, running, trouble, lines, held, dataset)
 
     def newest(self, *, limit: int = 50, before: str | None = None) -> list[ExecutionView]:
         """List executions, newest first."""

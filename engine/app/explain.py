@@ -26,6 +26,7 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "created": "the execution was created",
     "planned": "all its jobs were written: {detail}",
     "concluded": "the execution ended: {to}",
+    "dataset": "the data set of its results was {to}: {detail}",
     "retried": "the user asked to retry what had not succeeded",
     "abandoned": "it was given up: {detail}",
     "run_requested": "the user asked to go on",

@@ -30,8 +30,9 @@ def of_execution(
     trouble: str = "",
     incomplete: Sequence[str] = (),
     held: str = "",
+    dataset: tuple[str, str] = ("", ""),
 ) -> ExecutionView:
-    """Tell an execution; `running` of its active jobs run."""
+    """Tell an execution; `running` of its active jobs run. `dataset`: see `engine.store.events.dataset`."""
     tally = shown_states.tally(counts, running)
     return ExecutionView(
         id=e.id,
@@ -51,6 +52,8 @@ def of_execution(
         trouble=trouble,
         incomplete=incomplete,
         held=held,
+        dataset=dataset[0],
+        dataset_problem=dataset[1],
     )
 
 

@@ -57,7 +57,7 @@ def run(view: ExecutionView, *, json: bool) -> int:
                 cancelling = True
     _conclude(view, json=json)
     stopped = view.intent == "cancel" and view.tally.get("cancelled")
-    return CANCELLED if stopped else EXIT_CODES[view.state]
+    return CANCELLED if stopped else EXIT_CODES[view.state] or int(bool(view.dataset_problem))
 
 
 def go_on(view: ExecutionView, earlier: str | None, *, detach: bool, json: bool) -> None:
@@ -170,7 +170,7 @@ def _conclude(view: ExecutionView, *, json: bool) -> None:
     found = session.executions.location(view)
     if not json:
         print(found.path)
-    for line in found.lines:
+    for line in [*found.lines, *show.dataset(view)]:
         show.say(f"engine: {line}")
     if view.tally.get("failed"):
         show.say(f"engine: engine explain {view.id}:NUMBER tells why; engine retry {view.id} tries again")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cli import show
 from engine.domain.job import JobState
 from engine.domain.shown_states import ShownJobState
 from engine.ids import ExecutionId
@@ -88,7 +88,7 @@ class InProcess:
         from engine.domain.file_urls import to_path
 
         path = to_path(view.results)
-        where = _short(path)
+        where = show.short(str(path))
         parts = {"outputs": "results", "provenance": "provenance", "logs": "logs"}
         there = [f"{what} in {where}/{part}" for part, what in parts.items() if (path / part).is_dir()]
         lines = [", ".join(there) or f"nothing is in {where}"]
@@ -136,8 +136,3 @@ class InProcess:
         from engine.app.portal.audited_actions import local_actor, record_request
 
         return record_request(self._engine.trail, local_actor(), action)
-
-
-def _short(path: Path) -> str:
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative

@@ -40,6 +40,9 @@ def command(
     if download is not None and not json:
         results = show.counted(len(rows), "result is", "results are")
         show.say(f"engine: {results} in {download}" if rows else "engine: there is none")
+    if download is None and not json:
+        for line in show.dataset(ours.status(id_)):
+            show.say(f"engine: {line}")
 
 
 def _check(found: Iterator[CheckedView], *, json: bool) -> int:

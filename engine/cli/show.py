@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.terminal import cell, counted, plain, say, table
 from engine.units import size_text as size
+
+if TYPE_CHECKING:
+    from engine.usecases import ExecutionView
 
 __all__ = ["Warnings", "cell", "counted", "json_line", "listing", "plain", "say", "size", "table"]
 
@@ -34,6 +38,26 @@ def warn(lines: Iterable[str]) -> None:
     """Say what is doubtful."""
     for line in lines:
         say(f"engine: warning: {cell(line)}")
+
+
+def location(url: str) -> str:
+    """Write where results are as it is typed."""
+    from engine.domain.file_urls import to_path
+
+    return str(to_path(url)) if url.startswith("file:") else url
+
+
+def short(path: str) -> str:
+    """Write a path as it is typed here, where it is below."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def dataset(view: ExecutionView) -> Sequence[str]:
+    """Say where the data set is that results became, or why there is none; nothing where none is wanted."""
+    if view.dataset_problem:
+        return [f"the results are no data set: {cell(view.dataset_problem)}"]
+    return [f"data set in {short(location(view.dataset))}"] if view.dataset else []
 
 
 class Warnings(logging.Handler):

@@ -53,13 +53,8 @@ def _print(view: ExecutionView, *, json: bool) -> None:
         ("ended", view.ended),
         ("image", view.image),
         ("back-end", view.backend),
-        ("results", ", ".join(view.stores) or _directory(view.results)),
+        ("results", ", ".join(view.stores) or show.location(view.results)),
+        *([("data set", show.location(view.dataset))] if view.dataset else []),
+        *([("no data set", view.dataset_problem)] if view.dataset_problem else []),
     ]
     show.table(["what", "value"], rows)
-
-
-def _directory(results: str) -> str:
-    """Write the directory of results as it is typed."""
-    from engine.domain.file_urls import to_path
-
-    return str(to_path(results)) if results.startswith("file:") else results

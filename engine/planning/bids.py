@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.domain.bids import PARTICIPANTS, ROOT
 from engine.domain.need import ALL, ANY
 from engine.domain.tool import Tool, ToolInput
 from engine.errors import BadRequest
@@ -19,7 +20,7 @@ _ONCE = ("group", "dataset")
 """A level whose name begins so runs once; every other runs for each participant (and session)."""
 _BY_SESSION = "session"
 """Where a level's name begins so, this one runs for each session, and the others for each participant."""
-ROOT, PARTICIPANTS, SESSIONS, LEVEL = "bids_dir", "participant_label", "session_label", "analysis_level"
+SESSIONS, LEVEL = "session_label", "analysis_level"
 _is_label = re.compile(r"[0-9A-Za-z+]+").fullmatch
 _SHOWN = 5
 

@@ -7,6 +7,7 @@ from engine.domain.execution import conclude as verdict
 from engine.domain.job import JobState
 from engine.reconcile.clearing import clear
 from engine.reconcile.context import TickContext, log
+from engine.reconcile.derivatives import assemble
 from engine.store import alerts, events, executions, job_counts, needs
 from engine.store.executions import Execution
 
@@ -31,11 +32,16 @@ def conclude(context: TickContext) -> bool:
 
 def _end(context: TickContext, execution: Execution) -> None:
     clean = _clear(context, execution)
+    dataset = assemble(context, execution)
     now = context.clock.now()
     with context.write() as connection:
         current = executions.get(connection, execution.id, lock=True)
         state = verdict(job_counts.of(connection, execution.id))  # the user may have retried meanwhile
         if state.is_final:
+            if dataset is not None:
+                events.append(
+                    connection, [events.of_dataset(execution.id, now, dataset.url, dataset.problem)]
+                )
             executions.set_state(connection, current, state, now=now)
             alerts.clear(connection, execution.id)
             executions.clear_at(connection, execution.id, None if clean else now + CLEAR_INTERVAL_S)

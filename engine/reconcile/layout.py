@@ -3,6 +3,7 @@
 <results>/outputs/...            results, by the execution's naming
 <results>/logs/<job>.<try>.out   what the tools printed (.err beside it; .debug of a defect of ours)
 <results>/provenance/<job>.<try>.json
+<results>/derivatives/<name>-<version>/   results of a BIDS app as one data set: see derivatives.py
 <results>/inputs/<sha256>        small files of the user's machine, which travel with jobs that run elsewhere
 <results>/.attempts/<job>/<attempt>/   where one attempt alone writes; gone when the execution ends
 <results>/jobs/<job>/<attempt>/        the same, on storages that cannot rename: what succeeded stays there
@@ -63,6 +64,11 @@ def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str
 def record_url(execution: Execution, number: int, ordinal: int) -> str:
     """Return where the provenance record of an attempt lies."""
     return f"{execution.results}/provenance/{number}.{ordinal}.json"
+
+
+def dataset_url(execution: Execution, name: str) -> str:
+    """Return where the data set of the results of a BIDS app lies."""
+    return f"{execution.results}/derivatives/{quote(name)}"
 
 
 def input_url(results: str, sha256: str) -> str:

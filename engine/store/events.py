@@ -33,6 +33,33 @@ def append(connection: Connection, events: Sequence[Event]) -> None:
         connection.execute(sa.insert(event), [to_row(event, one) for one in events])
 
 
+_CONCLUDED, _DATASET, _MADE, _REFUSED = "concluded", "dataset", "made", "refused"
+
+
+def of_conclusion(execution_id: ExecutionId, at: float, state_from: str, state_to: str) -> Event:
+    """Tell the end of an execution."""
+    return Event(execution_id, at, _CONCLUDED, state_from=state_from, state_to=state_to)
+
+
+def of_dataset(execution_id: ExecutionId, at: float, url: str, problem: str) -> Event:
+    """Tell where the data set of an execution is, or why there is none; written just before its end."""
+    return Event(execution_id, at, _DATASET, state_to=_REFUSED if problem else _MADE, detail=problem or url)
+
+
+def dataset(connection: Connection, execution_id: ExecutionId) -> tuple[str, str]:
+    """Find where the data set of an execution was when it ended last, or else why there was none."""
+    query = (
+        sa.select(event.c.news, event.c.state_to, event.c.detail)
+        .where(event.c.execution_id == execution_id, event.c.news.in_([_CONCLUDED, _DATASET]))
+        .order_by(event.c.id.desc())
+        .limit(2)
+    )
+    found = connection.execute(query).all()
+    if len(found) < 2 or found[1].news != _DATASET:
+        return "", ""
+    return ("", found[1].detail) if found[1].state_to == _REFUSED else (found[1].detail, "")
+
+
 @dataclass(frozen=True, slots=True)
 class JobEvent:
     """An event with what a reader wants beside it."""

@@ -233,7 +233,7 @@ def set_state(connection: Connection, current: Execution, state: ExecutionState,
     if moved.rowcount:
         events.append(
             connection,
-            [events.Event(current.id, now, "concluded", state_from=current.state, state_to=state)],
+            [events.of_conclusion(current.id, now, current.state, state)],
         )
 
 

@@ -141,6 +141,8 @@ def test_on_other_machines_small_results_travel_with_the_next_level(study: Study
     waited = run.record(8)["additional-information"]["waited-for"]
     assert {one["url"].partition(":")[0] for one in waited["results"]} == {"sandbox"}
     assert (len(waited["results"]), waited["missing"]) == (7, [])
+    # A storage holds the results: there is no data set of them here.
+    assert (run.ran.value["dataset"], (run.results / "derivatives").exists()) == ("", False)
 
 
 def test_all_may_be_asked_for_and_a_retry_brings_the_group(study: Study) -> None:

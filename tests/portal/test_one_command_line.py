@@ -65,6 +65,7 @@ MASKS = (
     (r"(results|provenance) in .*", "results in ADDRESS"),
     (r"(?<!\S)(/vip|/tmp|results/)[^\s,;]*", "ADDRESS"),
     (r".*brought to the platform\n", ""),
+    (r".*data set in .*\n", ""),  # it is beside results of this machine only
     # a title is the platform's, and which engine looked first is chance
     (r'"title": "[^"]*"|title\texecution\n| \(execution\)', ""),
     (r".*(it runs|seen_running).*\n", ""),
@@ -94,6 +95,8 @@ def test_one_script_says_the_same_here_and_there(house: House, tmp_path: Path) -
             assert answer == told
         for name in ("home", "second"):
             assert contents(here.directory / name) == contents(house.desk.directory / name) != {}
+        assert list(here.directory.rglob("derivatives"))
+        assert not list(house.desk.home.rglob("derivatives")), "a description tells paths of the platform"
     assert {path.stem for path in SCHEMAS.iterdir()} == KINDS, "one of each kind was printed"
     codes = [code for _, (code, _, _) in said]
     assert (codes[0], set(codes)) == (1, {0, 1, 2}), "each kind of end is among them"

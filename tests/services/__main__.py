@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.services import bundled, debian13, diracx, environment, examples, installed
+from tests.services import bids_validator, bundled, debian13, diracx, environment, examples, installed
 from tests.services.debian import DIRAC_PACKAGES, GRID_PACKAGES, PACKAGES, install_missing, require
 from tests.services.images import dcm2niix_layer
 
@@ -23,7 +23,7 @@ def main(programs: list[str]) -> int:
     if programs:
         return _require(programs)
     with ThreadPoolExecutor() as pool:
-        makers = (environment.install, diracx.install, examples.install, _packaged)
+        makers = (environment.install, diracx.install, examples.install, bids_validator.install, _packaged)
         environments = [pool.submit(make) for make in makers]
         code = _require([])
         if code == 0:

@@ -13,8 +13,9 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from engine.domain.bids import PARTICIPANTS, ROOT, is_app
 from engine.domain.tool import Tool
-from engine.planning.bids import PARTICIPANTS, ROOT, SESSIONS
+from engine.planning.bids import SESSIONS
 from wrappers.transfer.errors import Permanent
 from wrappers.transfer.tree import look
 
@@ -47,7 +48,7 @@ def participants(tool: Tool, invocation: Mapping[str, Any], lacks: Callable[[str
     """Tell which participants of a BIDS data set are asked for and were not fetched; `lacks` is
     `lacks_content`, or remembers its answers.
     """
-    if tool.input(ROOT) is None or tool.input(PARTICIPANTS) is None:
+    if not is_app(tool):
         return []
     sessions = [f"ses-{one.removeprefix('ses-')}" for one in _texts(invocation.get(SESSIONS))] or [""]
     parts = [

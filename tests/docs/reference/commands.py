@@ -11,8 +11,10 @@ from tests.docs.reference import walk
 from tests.docs.reference.walk import Command, Row
 
 EXITS = {
-    "submit": "0 all jobs succeeded; 1 some did not; 130 cancelled; with `--detach` 0 once it is written",
-    "retry": "0 all jobs succeeded; 1 some did not; 130 cancelled; 0 when there is nothing to try again",
+    "submit": "0 all jobs succeeded; 1 some did not, or the results of a BIDS app are no data set; "
+    "130 cancelled; with `--detach` 0 once it is written",
+    "retry": "0 all jobs succeeded; 1 some did not, or the results of a BIDS app are no data set; "
+    "130 cancelled; 0 when there is nothing to try again",
     "expand": "0; 2 when an invocation is wrong (its line says what)",
     "lint": "0; 2 when jobs would be refused",
     "test": "0 all tests passed; 1 some failed; 2 the descriptor has none",
