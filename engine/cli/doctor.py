@@ -33,14 +33,17 @@ def command(
         local = engine.app.runs_here()
         here = examine(engine.settings, ours.node, ours.spool, left, engine.storage, local=local)
         findings = chain(here, vip.findings(engine.settings.vip))
-    broken = False
+    broken = 0
     for finding in findings:
-        broken = broken or finding.verdict == FAILURE
+        broken += finding.verdict == FAILURE
         if json:
             show.json_line(finding)
             continue
         print(f"{finding.verdict:8} {finding.check}: {show.cell(finding.message)}")
         if finding.remedy:
             print(f"         -> {finding.remedy}")
+    if not json:
+        must = show.counted(broken, "failure must", "failures must")
+        show.say(f"engine: {must} be mended" if broken else "engine: nothing must be mended: jobs can run")
     if broken:
         raise typer.Exit(3)

@@ -160,7 +160,10 @@ def _conclude(view: ExecutionView, *, json: bool) -> None:
     if json:
         show.json_line(view)
     failed = session.executions.jobs(view.id, [ShownJobState.FAILED, ShownJobState.SKIPPED])
+    number: int | str = "NUMBER"
     for job, _ in zip(failed, range(10), strict=False):
+        if job.state == ShownJobState.FAILED and number == "NUMBER":
+            number = job.number
         how = "was skipped" if job.state == ShownJobState.SKIPPED else f"failed ({job.failure})"
         show.say(f"engine: job {job.number} {how}: {show.cell(job.message)}")
     for line in view.incomplete:
@@ -173,4 +176,4 @@ def _conclude(view: ExecutionView, *, json: bool) -> None:
     for line in [*found.lines, *show.dataset(view)]:
         show.say(f"engine: {line}")
     if view.tally.get("failed"):
-        show.say(f"engine: engine explain {view.id}:NUMBER tells why; engine retry {view.id} tries again")
+        show.say(f"engine: engine explain {view.id}:{number} tells why; engine retry {view.id} tries again")

@@ -104,7 +104,10 @@ def job_of(text: str | None) -> tuple[str, int]:
 
     id_, number = execution_or_job_of(text)
     if number is None and session.executions.status(id_).jobs != 1:
-        raise BadRequest(f"execution {id_} has several jobs", remedy="name one as EXECUTION:NUMBER")
+        raise BadRequest(
+            f"execution {id_} has several jobs",
+            remedy="name one as EXECUTION:NUMBER, of the newest as :NUMBER; engine jobs shows them",
+        )
     return id_, 1 if number is None else number
 
 

@@ -172,7 +172,10 @@ def _vip(tool: Tool) -> Iterator[LintFinding]:
 def _image(tool: Tool) -> Iterator[LintFinding]:
     if tool.image is None:
         yield LintFinding(
-            "no-image", WARNING, "container-image", "missing: the tool runs on this machine only"
+            "no-image",
+            WARNING,
+            "container-image",
+            "missing: the tool runs on this machine only, with --runtime none; no portal launches it",
         )
         return
     if tool.image.type == "rootfs":

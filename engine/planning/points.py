@@ -108,7 +108,10 @@ def read_invocations(
     if both := [id for dimension in options for id in dimension.ids if id in settings]:
         raise BadRequest(f"--set {both[0]}: --cross or --zip gives this input other values")
     if not sources and not (settings or options or sweep.bids):
-        raise BadRequest("there is no invocation", remedy="name a file, or - for standard input")
+        raise BadRequest(
+            "there is no invocation",
+            remedy="name a file, or - for standard input, or give values with --set and --cross",
+        )
     items = (
         read_sources(sources, tool, stdin)
         if sources

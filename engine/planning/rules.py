@@ -6,7 +6,7 @@ Verdicts are those of the boutiques package, with the deviations listed in docs/
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from engine.domain.tool import InputType, Tool, ToolInput
@@ -199,10 +199,12 @@ def _shown(value: Any) -> str:
 
 
 def _hint(id: str, known: Mapping[str, Any]) -> str:
-    return "; it is VIP's, with --vip" if id == RESULTS_DIRECTORY else _similar(id, known)
+    return "; it is VIP's, with --vip" if id == RESULTS_DIRECTORY else similar(id, known)
 
 
-def _similar(id: str, known: Mapping[str, Any]) -> str:
+def similar(id: str, known: Iterable[str]) -> str:
+    """Ask whether another one was meant, in brackets; "" when none is like it."""
+
     def close() -> Iterator[str]:
         import difflib  # only needed for a mistake
 

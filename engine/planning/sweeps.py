@@ -17,6 +17,7 @@ from engine.domain.tool import Tool, ToolInput
 from engine.errors import BadRequest
 from engine.planning.cells import value_from_text
 from engine.planning.documents import decode, lines, parse_json, printable
+from engine.planning.rules import similar
 from engine.planning.tables import read_column
 
 SWEEP = "$sweep"
@@ -202,5 +203,6 @@ def _pairs(option: str, given: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _input(tool: Tool, id: str, where: str) -> ToolInput:
     one = tool.input(id)
     if one is None:
-        raise BadRequest(f"{where}: {tool.name} has no input {id!r}")
+        known = [one.id for one in tool.inputs]
+        raise BadRequest(f"{where}: {tool.name} has no input {id!r}{similar(id, known)}")
     return one

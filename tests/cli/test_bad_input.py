@@ -92,6 +92,13 @@ def test_a_file_that_may_not_be_read_is_refused_before_the_job_starts(ordinary_d
     assert line == f"i.json, input file: {secret}: may not be read by this user"
 
 
+def test_a_pattern_in_place_of_a_file_is_told_how_patterns_are_written(desk: Desk) -> None:
+    tool = desk.tool("cat [FILE]", {"file": "File"})
+    (line,) = refused(desk, tool, "--cross", "file=*.txt", *BARE)
+    name = desk.directory / "*.txt"
+    assert line == f"command line, input file: {name}: no such file (a pattern is written glob:PATTERN)"
+
+
 def test_a_tool_without_image_runs_only_when_that_was_asked_for(desk: Desk) -> None:
     told = refused(desk, desk.tool("echo"), desk.write("i.json", {}))
     assert told == ["tool.json: no container-image", "add one, or run it on this machine with --runtime none"]

@@ -36,7 +36,9 @@ def test_a_back_end_of_another_package_runs_what_is_submitted_and_what_the_daemo
     later = desk.ok("submit", *asked, "--detach", "--json").value["id"]
     desk.ok("serve", "--until-idle")
     assert desk.ok("status", later, "--json").value["state"] == "succeeded"
-    assert "ok       server: here takes jobs" in desk.ok("doctor", "--backend", "here").out
+    examined = desk.ok("doctor", "--backend", "here")
+    assert "ok       server: here takes jobs" in examined.out
+    assert "nothing must be mended" in examined.err
 
 
 def test_a_wrong_section_of_another_package_is_told_with_file_and_key(desk: Desk) -> None:

@@ -1,8 +1,9 @@
 """`make bundle`: one archive from which the engine is installed where there is no internet.
 
 It has the wheels of the engine and of all that it needs, for each Python that the project is for, the part of
-requirements.lock that says so, an SBOM, example settings, tools of nodes if they are given, checksums, and a
-signature if a key is given. `install.sh` in it does the rest; docs/how-to/install-without-internet.md.
+requirements.lock that says so, an SBOM, example settings, the documentation, tools of nodes if they are
+given, checksums, and a signature if a key is given. `install.sh` in it does the rest;
+docs/how-to/install-without-internet.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from importlib.metadata import metadata
 from pathlib import Path
 
 from engine.extras import DISTRIBUTION
-from tests.packaging.lock import ROOT, Entry, of_bundle, pythons
+from tests.packaging.lock import LOCK, ROOT, Entry, of_bundle, pythons
 from tests.services.packages import run_installer
 
 WHEELS = ROOT / ".cache" / "bundle"
@@ -45,8 +46,9 @@ def version() -> str:
     return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
-def collect(extras: Sequence[str]) -> tuple[list[Path], str]:
-    """Fetch what is not there yet. Returns the wheels, and the lines of the lock that they are of.
+def collect(extras: Sequence[str], kept: Path = WHEELS) -> tuple[list[Path], str]:
+    """Fetch what is not kept yet, and keep nothing of other locks. Returns the wheels, and the lines of the
+    lock that they are of.
 
     Raises:
         RuntimeError: the index has no such wheel, or does not answer.
@@ -54,10 +56,14 @@ def collect(extras: Sequence[str]) -> tuple[list[Path], str]:
     by_python = {python: of_bundle(extras, python) for python in pythons()}
     lines = {entry.line(): None for found in by_python.values() for entry in found}
     lock = "".join(sorted(lines))
-    place = WHEELS / hashlib.sha256((lock + repr(_PLATFORMS)).encode()).hexdigest()[:16]
+    of_lock = kept / name_of(LOCK.read_text())
+    place = of_lock / name_of(lock)
+    of_lock.mkdir(parents=True, exist_ok=True)
+    for other in kept.iterdir():
+        if other != of_lock:
+            shutil.rmtree(other)
     if not place.exists():
-        WHEELS.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=WHEELS) as directory:
+        with tempfile.TemporaryDirectory(dir=of_lock) as directory:
             with ThreadPoolExecutor() as pool:
                 list(pool.map(lambda one: _download(Path(directory), *one), by_python.items()))
             part = Path(directory) / "wheels"
@@ -66,6 +72,11 @@ def collect(extras: Sequence[str]) -> tuple[list[Path], str]:
                 wheel.replace(part / wheel.name)
             part.rename(place)
     return sorted(place.iterdir()), lock
+
+
+def name_of(lines: str) -> str:
+    """The name of the directory of what such lines name."""
+    return hashlib.sha256((lines + repr(_PLATFORMS)).encode()).hexdigest()[:16]
 
 
 def _download(place: Path, python: str, found: Sequence[Entry]) -> None:
@@ -114,6 +125,9 @@ def make(
         (tree / "pythons").write_text("".join(f"{one}\n" for one in pythons()))
         shutil.copyfile(SCRIPT, tree / SCRIPT.name)
         shutil.copytree(ROOT / "config", tree / "config")
+        shutil.copytree(ROOT / "docs", tree / "docs")
+        for page in ROOT.glob("*.md"):
+            shutil.copyfile(page, tree / page.name)
         if tools is not None:
             (tree / "tools").mkdir()
             shutil.copyfile(tools, tree / "tools" / tools.name)
@@ -165,6 +179,15 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
+def _has_proot(path: Path) -> bool:
+    """Whether it is what a node takes its proot out of (setting node.tools)."""
+    try:
+        with tarfile.open(path) as tar:
+            return any(Path(name).name.startswith("proot") for name in tar.getnames())
+    except (tarfile.TarError, OSError, EOFError):
+        return False
+
+
 def main() -> int:
     """Make it as the command line says. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="make bundle")
@@ -177,9 +200,13 @@ def main() -> int:
         if not path.is_file():
             print(f"bundle: {name.upper()}: there is no file {path}", file=sys.stderr)
             return 2
+    if "tools" in given and not _has_proot(given["tools"]):
+        print(f"bundle: TOOLS: {given['tools']} is no tarball with a proot in it", file=sys.stderr)
+        return 2
     extras = asked.extras.split(",")
-    if unknown := sorted(set(extras) - set(metadata(DISTRIBUTION).get_all("Provides-Extra", []))):
-        print(f"bundle: EXTRAS: there is no extra {unknown[0]}", file=sys.stderr)
+    known = metadata(DISTRIBUTION).get_all("Provides-Extra", [])
+    if unknown := sorted(set(extras) - set(known)):
+        print(f"bundle: EXTRAS: there is no extra {unknown[0]}, but {', '.join(known)}", file=sys.stderr)
         return 2
     try:
         made = make(ROOT / "dist", extras=extras, **given)

@@ -60,6 +60,7 @@ for name in ${python:-$(sed 's/^/python/' pythons) python3}; do
 done
 [ -n "$found" ] || fail 3 "no ${python:-Python} of version ${known}was found" "install one, or name it with --python"
 
+printf 'Installing into %s: a minute or two.\n' "$target"
 trap 'rm -rf "$target"' EXIT
 trap 'exit 130' HUP INT TERM
 "$found" -m venv --without-pip "$target"
@@ -71,8 +72,9 @@ HOME=${HOME:-$target} PIP_CONFIG_FILE=/dev/null "$target/bin/python" "$pip/pip" 
 trap - EXIT
 
 printf 'It is in %s.\n' "$target"
-for tools in tools/*; do
-    [ -f "$tools" ] || continue
-    printf 'For nodes without user namespaces, put %s where all of them can read it, and set\n' "$PWD/$tools"
-    printf 'node:\n  tools: /where/it/is/%s\n  tools_sha256: %s\n' "${tools#tools/}" "$(sha256sum "$tools" | cut -d ' ' -f 1)"
+printf 'Next: docs/how-to/run-a-portal.md, or docs/tutorial.md; settings are explained in config/engine.example.yaml.\n'
+# What SHA256SUMS does not name was put there by somebody else.
+sed -n 's/^\([0-9a-f]*\)  tools\//\1 /p' SHA256SUMS | while read -r sum tools; do
+    printf 'For nodes without user namespaces, put %s where all of them can read it, and set\n' "$PWD/tools/$tools"
+    printf 'node:\n  tools: /where/it/is/%s\n  tools_sha256: %s\n' "$tools" "$sum"
 done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,8 +18,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.docs.pages import matches
-from tests.packaging.bundle import SBOM
-from tests.packaging.lock import ROOT, of_bundle, pythons
+from tests.packaging.bundle import SBOM, collect, name_of
+from tests.packaging.lock import LOCK, ROOT, of_bundle, pythons
 from tests.packaging.test_wheel import DESCRIPTOR
 from tests.services import bundled
 from tests.services.unprivileged import Unprivileged, ordinary_user
@@ -155,6 +156,22 @@ def test_a_mistake_is_told_with_its_remedy(site: Site, words: Sequence[str], cod
     assert reason in told.stderr
 
 
+def test_tools_that_the_checksums_name_are_told_with_what_to_set_and_others_are_not(site: Site) -> None:
+    tree = site.copy("tools-inside")
+    (tree / "tools").mkdir()
+    (tree / "tools" / "added.tar.gz").write_bytes(b"of somebody else")
+    (tree / "tools" / "udocker.tar.gz").write_bytes(b"as made")
+    named = hashlib.sha256(b"as made").hexdigest()
+    sums = (tree / "SHA256SUMS").read_text() + f"{named}  tools/udocker.tar.gz\n"
+    (tree / "SHA256SUMS").unlink()  # it is a link to that of the others
+    (tree / "SHA256SUMS").write_text(sums)
+    done = site.install("--unsigned", site.user.directory / "tooled", script=tree / "install.sh")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"tools: /where/it/is/udocker.tar.gz\n  tools_sha256: {named}\n" in done.stdout
+    assert "added" not in done.stdout
+    assert all((tree / page).is_file() for page in re.findall(r"\S+\.(?:md|yaml)", done.stdout))
+
+
 def test_its_sbom_is_valid_and_names_what_is_in_it(site: Site) -> None:
     text = (site.tree / SBOM).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
@@ -165,6 +182,17 @@ def test_its_sbom_is_valid_and_names_what_is_in_it(site: Site) -> None:
     assert {(name.replace("-", "_").lower(), version) for name, version in named} == {
         (name.replace(".", "_").lower(), version) for name, version in wheels if name != "boutiques_engine"
     }
+
+
+def test_wheels_of_an_older_lock_are_not_kept(tmp_path: Path) -> None:
+    lines = {entry.line(): None for python in pythons() for entry in of_bundle(["s3"], python)}
+    place = tmp_path / name_of(LOCK.read_text()) / name_of("".join(sorted(lines)))
+    for directory in (place, tmp_path / "0123456789abcdef" / "fedcba9876543210"):
+        directory.mkdir(parents=True)
+        (directory / "one-1.0-py3-none-any.whl").touch()
+    wheels, _ = collect(["s3"], tmp_path)
+    assert wheels == [place / "one-1.0-py3-none-any.whl"]
+    assert [one.name for one in tmp_path.iterdir()] == [place.parent.name]
 
 
 def test_the_lock_in_it_is_that_of_the_tests(site: Site) -> None:
@@ -178,3 +206,11 @@ def test_what_is_not_there_is_told_before_anything_is_made(option: str, kind: st
     command = [sys.executable, "-m", "tests.packaging.bundle", option, "nonesuch"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (told.returncode, f"there is no {kind} nonesuch" in told.stderr) == (2, True)
+
+
+def test_tools_that_are_no_tarball_are_refused_before_anything_is_made() -> None:
+    command = [sys.executable, "-m", "tests.packaging.bundle", "--tools", "README.md"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (told.returncode, told.stderr) == (
+        2, "bundle: TOOLS: README.md is no tarball with a proot in it\n",
+    )  # fmt: skip

@@ -107,7 +107,11 @@ def test_expand_answers_while_more_lines_are_awaited(place: Path) -> None:
         ),
         (["lint", "half.json"], "engine: half.json line 1: not JSON: the text ends too early"),
         (["test", "bet.json"], "engine: bet.json: it has no tests"),
-        (["expand", "bet.json", "--cross", "fraq=1"], "engine: --cross: sample has no input 'fraq'"),
+        (["expand", "bet.json"], "give values with --set and --cross"),
+        (
+            ["expand", "bet.json", "--cross", "fraq=1"],
+            "engine: --cross: sample has no input 'fraq' (did you mean frac?)",
+        ),
         (
             ["expand", "bet.json", "--participants", "1"],
             "engine: --participants, --sessions, --bids-filter and --need need --bids",
@@ -132,6 +136,10 @@ def test_lint_prints_findings_and_fails_on_what_would_be_refused(place: Path) ->
     done = engine(place, "lint", "bet.json", "--json")
     assert done.returncode == 2
     assert [(row["level"], row["rule"]) for row in rows(done)] == [("error", "container-option")]
+    del data["container-image"]
+    (place / "bare.json").write_text(json.dumps(data))
+    done = engine(place, "lint", "bare.json")
+    assert "runs on this machine only, with --runtime none; no portal launches it" in done.stdout
 
 
 def test_the_tests_of_a_descriptor_are_run_and_compared(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ def test_a_daemon_that_cannot_keep_tools_apart_does_not_start(
     assert "Traceback" not in ran.err
     doctor = house.desk.run("doctor", variables=variables)
     assert words in doctor.out
+    assert "must be mended" in doctor.err
 
 
 def test_a_policy_that_lets_tools_reach_the_machine_is_warned_of_at_the_start(

@@ -6,6 +6,7 @@ asked for itself is never left out; of a directory the rest is used.
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 import shlex
@@ -33,7 +34,9 @@ def problem_of(path: str) -> str:
     if not os.path.exists(path):
         if _ANNEX in os.path.realpath(path):
             return _get(path)
-        return "a link that leads nowhere" if os.path.lexists(path) else "no such file"
+        if os.path.lexists(path):
+            return "a link that leads nowhere"
+        return "no such file" + (" (a pattern is written glob:PATTERN)" if glob.has_magic(path) else "")
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         return "neither a file nor a directory"

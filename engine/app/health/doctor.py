@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from engine.app.health import access as doctor_access
@@ -65,7 +66,8 @@ def examine(
     for check in checks:
         yield check()
     yield from isolation.findings(facts["missing"])
-    yield isolation.policy(settings, facts["missing"], local=local)
+    if find_spec("uvicorn"):  # without the extra `portal` nobody is served, so no user is to be kept apart
+        yield isolation.policy(settings, facts["missing"], local=local)
     yield from doctor_access.credentials(credentials_left)
     yield doctor_access.public_url(settings.api)
     yield doctor_access.tree(settings, storage)
