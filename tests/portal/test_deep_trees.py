@@ -22,7 +22,8 @@ from tests.services.unprivileged import Unprivileged
 
 pytestmark = pytest.mark.whole
 
-LEVELS = 3000
+LEVELS = 1200
+"""More than Python recurses. A shell and a server need ever longer for each."""
 DIGGER = {
     "name": "digger",
     "description": "Makes a directory in a directory",
@@ -37,7 +38,7 @@ DIGGER = {
 }
 
 
-def dig(where: Path, levels: int = LEVELS, name: str = "d") -> None:
+def dig(where: Path, levels: int = LEVELS, name: str = "deep") -> None:
     """Make directories in each other, with a file in the last one: no path is long enough to name it."""
     where.mkdir(parents=True, exist_ok=True)
     at = os.open(where, os.O_RDONLY)
