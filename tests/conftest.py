@@ -24,7 +24,7 @@ from tests.services.s3 import S3, start_moto, start_rclone_s3
 from tests.services.unprivileged import Unprivileged, ordinary_user
 from tests.services.xrootd import XRootD, start_xrootd
 
-pytest_plugins = ["tests.debris", "tests.time_limits", "tests.whole"]
+pytest_plugins = ["tests.debris", "tests.session_home", "tests.time_limits", "tests.whole"]
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "tests"

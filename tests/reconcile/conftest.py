@@ -103,9 +103,10 @@ def world(home: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyP
     engine = wiring.build(load())
     backend = Faulty(engine.backends["local"])
     engine.backends["local"] = backend
-    yield World(tmp_path, engine, backend)
-    engine.driver.release()
-    engine.db.close()
+    made = World(tmp_path, engine, backend)
+    yield made
+    made.engine.driver.release()  # a test may have begun another
+    made.engine.db.close()
 
 
 @pytest.fixture(autouse=True)
