@@ -62,7 +62,7 @@ class Database:
             event.listen(self._engine, "begin", _begin_sqlite)
             event.listen(self._engine, "invalidate", _leave_sqlite)
         try:
-            self._migrate(is_dead)
+            self.migrate(is_dead)
         except BaseException:
             self._engine.dispose()
             raise
@@ -98,7 +98,8 @@ class Database:
         """Give back the connections."""
         self._engine.dispose()
 
-    def _migrate(self, is_dead: Callable[[str], bool]) -> None:
+    def migrate(self, is_dead: Callable[[str], bool]) -> None:
+        """Bring its tables up to date: those of an older engine, or of a copy that was put back."""
         with _clear_errors(self.url):
             with self._engine.connect() as connection:
                 current = revision(connection)
