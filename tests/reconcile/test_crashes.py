@@ -27,7 +27,7 @@ def trials(home: Path, tmp_path: Path) -> list[dict[str, object]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         env={**os.environ, "ENGINE_BACKENDS__LOCAL__IDLE": "20"},
     )
     with suppress(FileNotFoundError, ProcessLookupError):
