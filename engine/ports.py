@@ -161,19 +161,6 @@ class KeepsHistory(Protocol):
         """
 
 
-@runtime_checkable
-class Enumerable(Protocol):
-    """A back-end that tells what it holds, whether the database knows of it or not."""
-
-    def held(self, groups: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Key -> native ids of what it holds of these groups at least, as far as it may still move or has
-        something to collect.
-        """
-
-    def manifests(self, native_id: str) -> Sequence[Manifest]:
-        """Read what was given with a submission; nothing where that cannot be had any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Our identity at a back-end, and how long it holds."""

@@ -31,7 +31,6 @@ from wrappers.containers.tree import remove
 
 if TYPE_CHECKING:  # a command that only looks at executions does without: a sixth of its time, measured
     from engine.api.parts import Http
-    from engine.app.database import DatabaseAdministration
     from engine.app.follow import Driver
     from engine.app.portal.administration import Administration
     from engine.app.portal.audit import AuditTrail
@@ -149,17 +148,6 @@ class Engine:
         from engine.app.portal.paused_backends import PausedBackends
 
         return PausedBackends(self.db, self.settings.backends, self.trail, self.clock, local_actor())
-
-    @cached_property
-    def database(self) -> DatabaseAdministration:
-        """Copies, restores, checks and shrinks the database, likewise."""
-        from engine.app.database import DatabaseAdministration
-        from engine.app.portal.audited_actions import local_actor
-
-        us, is_dead = holder.this_process(), holder.is_dead
-        return DatabaseAdministration(
-            self.db, self.trail, self.clock, local_actor(), holder=us, is_dead=is_dead
-        )
 
     @cached_property
     def publishing(self) -> Publishing:

@@ -36,7 +36,6 @@ _MESSAGES: Final[Mapping[str, str]] = {
     "retry": "it is tried again: {detail}",
     "released": "all that it waited for has ended: {detail}",
     "quarantined": "an event that cannot be: it was set aside for a person to look at: {detail}",
-    "adopted": "it was found and is taken over: {detail}",
     AttemptEvent.SUBMIT_REQUESTED: "prepared for back-end {detail}",
     AttemptEvent.ACCEPTED: "accepted by the back-end as {detail}",
     AttemptEvent.REJECTED: "refused by the back-end: {detail}",

@@ -86,21 +86,6 @@ class LocalBackend:
         """Keys are native ids here."""
         return {key: [key] for key in keys if self._job(key).is_dir()}
 
-    def held(self, groups: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """All that is in the spool: engines of other databases may have put it there, too."""
-        try:
-            return {key: [key] for key in self._spool.submissions()}
-        except FileNotFoundError:
-            return {}
-
-    def manifests(self, native_id: str) -> Sequence[wire.Manifest]:
-        """Read them from the spool."""
-        try:
-            lines = (self._job(native_id) / "manifests.jsonl").read_text().splitlines()
-            return [wire.loads(wire.Manifest, line) for line in lines]
-        except (OSError, ValueError, wire.WireError):
-            return []
-
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
         """Look at the markers in the spool; a started process that died unheard is unknown."""
         try:

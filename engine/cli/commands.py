@@ -44,7 +44,6 @@ COMMANDS = {
     "search": "zenodo:search",
     "audit": "audit:app",
     "purge": "purge:command",
-    "db": "db:app",
 }
 """Name -> module of this package and what it holds there: a function, or a group of commands."""
 
@@ -69,13 +68,12 @@ HEADINGS = {
     "Data and tools": ("data", "catalogue", "files", "keys", "search", "publish", "pipelines"),
     "Administer": (
         *("doctor", "login", "settings", "sites", "serve", "tick"),
-        *("user", "pipeline", "usage", "audit", "purge", "db"),
+        *("user", "pipeline", "usage", "audit", "purge"),
     ),
 }
 """Where the help shows each command."""
 _INSTEAD = {
     "purge": "it is for cron on the machine of the daemon",
-    "db": "it is for the machine of the daemon",
     "doctor": "GET /health/ready tells whether the daemon can work",
     "data": "engine --server URL files is for the platform's own",
     "catalogue": "engine --server URL files list shows the files of the platform",

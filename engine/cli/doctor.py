@@ -18,7 +18,6 @@ def command(
     json: Json = False,
 ) -> None:
     """Check this machine; exit code 3 when something must be mended before jobs can run."""
-    from engine.app.health import older
     from engine.app.health.doctor import examine
     from engine.app.health.findings import FAILURE
     from engine.app.health.grid import examine_backend
@@ -33,8 +32,7 @@ def command(
         ours = local_settings(engine.settings)
         local = engine.app.runs_here()
         here = examine(engine.settings, ours.node, ours.spool, left, engine.storage, local=local)
-        age = older.findings(lambda: engine.db, lambda: engine.backends, engine.storage)
-        findings = chain(here, age, vip.findings(engine.settings.vip))
+        findings = chain(here, vip.findings(engine.settings.vip))
     broken = 0
     for finding in findings:
         broken += finding.verdict == FAILURE

@@ -13,7 +13,7 @@ from engine.domain.execution import Intent
 from engine.domain.options import SANDBOX
 from engine.domain.retry import Failure
 from engine.errors import BadRequest, CredentialExpired, Unavailable
-from engine.reconcile import delivery_retry, layout, records, second_report
+from engine.reconcile import delivery_retry, layout, second_report
 from engine.reconcile.commit import commit
 from engine.reconcile.context import TickContext, log
 from engine.reconcile.delivery_retry import Trouble
@@ -100,8 +100,7 @@ def _retrieve(context: TickContext, due: Sequence[Due], into: Path) -> None:
     """Bring the small files of submissions, several at a time where the back-end is far away."""
 
     def retrieve(item: Due) -> None:
-        if item.native_id is not None:  # else it is known by its record alone
-            context.backend.retrieve(item.native_id, into)
+        context.backend.retrieve(item.native_id or "", into)
 
     at_once = context.backend.capabilities.retrievals
     if at_once == 1:
@@ -119,8 +118,6 @@ def _judge(
     try:
         report, text = second_report.read(context, execution, job, attempt, into)
     except InvalidReport as error:
-        if recorded := _recorded(context, execution, job, attempt):
-            return recorded
         return AttemptVerdict(
             EventNotice(attempt, AttemptEvent.REPORT_ABSENT, storable(str(error)), Failure.LOST)
         )
@@ -146,19 +143,6 @@ def _judge(
     event = AttemptEvent.REPORT_FAILED if failure else AttemptEvent.REPORT_SUCCEEDED
     once = {p.name: p for p in reversed(committed)}  # of several outputs that match a file, the first
     return AttemptVerdict(EventNotice(attempt, event, message, failure, text), list(once.values()))
-
-
-def _recorded(
-    context: TickContext, execution: Execution, job: Job, attempt: Attempt
-) -> AttemptVerdict | None:
-    """Take the end of an attempt from its record, if it has one; that is waited for like a report."""
-    try:
-        found = records.end_of(context, execution, job, attempt)
-    except (Unavailable, CredentialExpired):
-        if context.clock.now() - attempt.updated_at <= second_report.LONGEST_WAIT_S:
-            raise
-        return None
-    return AttemptVerdict(*found) if found else None
 
 
 def drop(context: TickContext, execution: Execution, job: Job, attempt: Attempt) -> None:

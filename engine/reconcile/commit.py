@@ -14,10 +14,9 @@ from engine.errors import BadRequest, NotFound
 from engine.ports import Stat, Storage
 from engine.reconcile import layout
 from engine.reconcile.context import TickContext
-from engine.reconcile.names import taken
 from engine.reconcile.reports import storable
 from engine.reconcile.sandbox import PACKED_RESULTS, unpack
-from engine.reconcile.verify import has_content
+from engine.store import products
 from engine.store.attempts import Attempt
 from engine.store.executions import Execution
 from engine.store.jobs import Job
@@ -48,24 +47,24 @@ def commit(
     }
     names = layout.product_names(execution, job, list(origin))
     _check_final_names(names)
+    _refuse_taken_names(context, execution, job, list(names.values()))
     urls, lies = dict[str, str](), dict(origin)
-    with taken(context, execution, job, list(names.values())):
-        for destination in destinations:
-            here = [made for made in report.products if origin[made.path] is destination]
-            if here and destination.url == SANDBOX:
-                put = unpack(context, destinations, names, here, into / f"{attempt.id}{PACKED_RESULTS}")
-                urls |= {m.path: layout.final_url(put[m.path], names[m.path], packed=m.packed) for m in here}
-                lies |= put
-            elif here and destination.rename:
-                own = layout.run_url(destination, job.number, attempt.id, report.run)
-                second = layout.second_report_url(destination, job.number, attempt.id)
-                spare = second if context.backend.capabilities.second_reports and not report.run else ""
-                urls |= _rename(context, destination, own, names, here, spare)
-            elif here:
-                urls |= {made.path: _in_place(context.storage(made.url), made) for made in here}
-            if here:
-                lie = [urls[made.path] for made in here]
-                context.label(context.storage(lie[0]), execution, job.number, lie, destination.url)
+    for destination in destinations:
+        here = [made for made in report.products if origin[made.path] is destination]
+        if here and destination.url == SANDBOX:
+            put = unpack(context, destinations, names, here, into / f"{attempt.id}{PACKED_RESULTS}")
+            urls |= {m.path: layout.final_url(put[m.path], names[m.path], m) for m in here}
+            lies |= put
+        elif here and destination.rename:
+            own = layout.run_url(destination, job.number, attempt.id, report.run)
+            second = layout.second_report_url(destination, job.number, attempt.id)
+            spare = second if context.backend.capabilities.second_reports and not report.run else ""
+            urls |= _rename(context, destination, own, names, here, spare)
+        elif here:
+            urls |= {made.path: _in_place(context.storage(made.url), made) for made in here}
+        if here:
+            lie = [urls[made.path] for made in here]
+            context.label(context.storage(lie[0]), execution, job.number, lie, destination.url)
     return [
         Product(
             execution_id=execution.id,
@@ -80,14 +79,14 @@ def commit(
             adler32=made.adler32,
             packed=made.packed,
             state=ProductState.UNREGISTERED if execution.options.registered else ProductState.AVAILABLE,
-            copies=wanted_copies(execution, lies[made.path], names[made.path], packed=made.packed),
+            copies=_copies(execution, lies[made.path], names[made.path], made),
             path=made.path,
         )
         for made in report.products
     ]
 
 
-def wanted_copies(execution: Execution, origin: Destination, name: str, *, packed: bool) -> list[str]:
+def _copies(execution: Execution, origin: Destination, name: str, made: wire.DeliveredOutput) -> list[str]:
     """Return where further copies of a result go: to the other storages, in order."""
     destinations = layout.destinations(execution)
     own = next((p for p in reversed(destinations[: destinations.index(origin) + 1]) if not p.door), origin)
@@ -97,10 +96,9 @@ def wanted_copies(execution: Execution, origin: Destination, name: str, *, packe
         if not destination.door and destination.url not in (own.url, SANDBOX)
     ]
     wanted = [
-        layout.final_url(destination, name, packed=packed)
-        for destination in others[: execution.options.replicas - 1]
+        layout.final_url(destination, name, made) for destination in others[: execution.options.replicas - 1]
     ]
-    flat = quote(name.replace("/", "_")) + (layout.PACKED if packed else "")
+    flat = quote(name.replace("/", "_")) + (layout.PACKED if made.packed else "")
     return wanted + [f"{directory}/{flat}" for directory in execution.options.copies]
 
 
@@ -114,17 +112,15 @@ def _rename(
 ) -> dict[str, str]:
     """Move results of one destination from the directory `own` to their final names there."""
     storage = context.storage(own)
-    targets = {
-        made.path: layout.final_url(destination, names[made.path], packed=made.packed) for made in here
-    }
-    placed = {made.path for made in here if _is_placed(storage, made, targets[made.path])}
+    targets = {made.path: layout.final_url(destination, names[made.path], made) for made in here}
+    for made in here:
+        _check(storage, made, targets[made.path])
     moved = {made.path: names[made.path] for made in here}
     if together := _move_as_directory(storage, destination, own, moved, spare):
         context.moved.append(together)
     else:
         for made in sorted(here, key=lambda made: made.path):  # a directory before what is in it
-            if made.path not in placed:
-                _move(storage, made.url, targets[made.path])
+            _move(storage, made.url, targets[made.path])
         context.moved += targets.values()
     return targets
 
@@ -175,22 +171,25 @@ def _check_final_names(names: Mapping[str, str]) -> None:
             raise BadRequest(f"results {other} and {path} would both be called {name}")
 
 
-def _is_placed(storage: Storage, made: wire.DeliveredOutput, target: str) -> bool:
+def _refuse_taken_names(context: TickContext, execution: Execution, job: Job, names: Sequence[str]) -> None:
+    if naming.is_own(layout.template(execution, job)):
+        return
+    with context.db.read() as connection:
+        taken = products.owners_of_names(connection, execution.id, names)
+    others = sorted(name for name, owner in taken.items() if owner != job.id)
+    if others:
+        raise BadRequest(f"result {others[0]} exists already: two jobs write the same name")
+
+
+def _check(storage: Storage, made: wire.DeliveredOutput, target: str) -> None:
     """See that a result is where the report says, or has been moved: before a crash, or by the engine that
-    held the lease before us and does not know yet that it lost it. Hence the order of the looks. True when it
-    is in its place although it was not moved: the same bytes came from an attempt that nobody knows any more.
+    held the lease before us and does not know yet that it lost it. Hence the order of the looks.
     """
     placed = storage.stat(target)
     there = storage.stat(made.url)
     if there is not None and placed is not None:
-        if not has_content(storage, target, made.size, made.sha256):
-            raise BadRequest(
-                f"{target} exists already, with other bytes",
-                remedy="move it away, then have the job tried again (engine retry)",
-            )
-        return True
+        raise BadRequest(f"{target} exists already")
     _check_size(made, there or placed or storage.stat(target))
-    return False
 
 
 def _check_size(made: wire.DeliveredOutput, found: Stat | None) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from engine.clock import Clock
 from engine.domain.tool import Tool
-from engine.ids import AttemptId, ExecutionId, JobId, SubmissionId
+from engine.ids import AttemptId
 from engine.ports import Backend, Buffered, Storage
 from engine.store.attempts import Attempt
 from engine.store.database import Database
@@ -47,37 +47,6 @@ MakeClaim = Callable[[AttemptId], str]
 """The claim of an attempt, always the same one; injected, since the engine's key is not known here."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldAttempt:
-    """An attempt that a back-end holds and the database does not know."""
-
-    id: AttemptId
-    submission_id: SubmissionId
-    native_id: str
-    manifest_sha256: str
-
-
-@dataclass(slots=True)
-class Discoveries:
-    """Attempts that were found in the time of a lease, and that an older database does not know."""
-
-    records: dict[ExecutionId, dict[int, int]] = field(default_factory=dict)
-    """Job number -> newest attempt with a record; of the executions that were looked at."""
-    silent: set[str] = field(default_factory=set)
-    """Servers of records that did not answer."""
-    held: dict[ExecutionId, dict[int, HeldAttempt]] = field(default_factory=dict)
-    """Job number -> what the back-end holds of it."""
-    unwanted: list[str] = field(default_factory=list)
-    """What the back-end holds and no job can use: asked to end, and forgotten once it has."""
-
-    def clear(self) -> None:
-        """Forget them: another lease has begun."""
-        self.records.clear()
-        self.silent.clear()
-        self.held.clear()
-        self.unwanted.clear()
-
-
 @dataclass(slots=True)
 class TickContext:
     """The values that a step of the reconciler may touch."""
@@ -97,11 +66,8 @@ class TickContext:
     bring: Bring = lambda *_: ()
     label: Label = lambda *_: None
     """Has results of a job carry words: see `engine.reconcile.labels.Labeller.label`."""
-    found: Discoveries = field(default_factory=Discoveries)
     moved: list[str] = field(default_factory=list)
     """Final names that were given since the last `flush`."""
-    names: dict[tuple[ExecutionId, str], JobId] = field(default_factory=dict)
-    """Names of results that jobs take in this round, of which the database is told at its end."""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

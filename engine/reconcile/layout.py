@@ -36,11 +36,6 @@ def product_names(execution: Execution, job: Job, paths: Iterable[str]) -> dict[
     return naming.result_names(template(execution, job), fields, paths)
 
 
-def own_directory(execution: Execution, job: Job) -> str:
-    """Return the start of the names of a job's results, where each job has a directory of its own."""
-    return f"{job.number:0{len(str(execution.jobs))}d}/"
-
-
 def template(execution: Execution, job: Job) -> str:
     """Return the template of the names of a job's results."""
     return naming.template_of(execution.options.naming, execution.jobs, job.names)
@@ -56,9 +51,9 @@ def output_url(destination: Destination, name: str) -> str:
     return f"{destination.url}/outputs/{quote(name)}"
 
 
-def final_url(destination: Destination, name: str, *, packed: bool) -> str:
+def final_url(destination: Destination, name: str, made: DeliveredOutput) -> str:
     """Return where a result of that name lies in the end: one that was delivered as a tar stays one."""
-    return output_url(destination, name) + PACKED if packed else output_url(destination, name)
+    return output_url(destination, name) + PACKED if made.packed else output_url(destination, name)
 
 
 def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str:
@@ -66,14 +61,9 @@ def log_url(execution: Execution, number: int, ordinal: int, stream: str) -> str
     return f"{execution.results}/logs/{number}.{ordinal}.{stream}"
 
 
-def records_url(execution: Execution) -> str:
-    """Return the directory of the provenance records."""
-    return f"{execution.results}/provenance"
-
-
 def record_url(execution: Execution, number: int, ordinal: int) -> str:
     """Return where the provenance record of an attempt lies."""
-    return f"{records_url(execution)}/{number}.{ordinal}.json"
+    return f"{execution.results}/provenance/{number}.{ordinal}.json"
 
 
 def dataset_url(execution: Execution, name: str) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.retry import Failure
-from engine.ids import AttemptId, SubmissionId
+from engine.ids import SubmissionId
 from engine.ports import Observation, Seen
-from engine.reconcile.adopt import recorded
 from engine.reconcile.context import TickContext
 from engine.reconcile.finish import finish_jobs
 from engine.store import attempts, lifecycle, sites, submissions
@@ -53,7 +52,6 @@ def _apply_page(
     back = [s.id for s in page if s.unknown_since is not None and s.native_id in seen]
     if not (new or gone or missed or back):
         return False
-    over = _recorded(context, gone)
     with context.write() as connection:
         held = attempts.of_submissions(connection, [*new, *gone])
         notices = [
@@ -63,9 +61,7 @@ def _apply_page(
             if not _is_stale(a)
         ]
         notices += [
-            EventNotice(a, AttemptEvent.SEEN_FINISHED, "(its record was found)")
-            if a.id in over
-            else EventNotice(a, AttemptEvent.GONE, "the back-end no longer knows it", Failure.LOST)
+            EventNotice(a, AttemptEvent.GONE, "the back-end no longer knows it", Failure.LOST)
             for id_ in gone
             for a in held[id_]
         ]
@@ -76,16 +72,6 @@ def _apply_page(
         finish_jobs(connection, lifecycle.apply_events(connection, notices, now=now), now=now)
     known.update({o.native_id: o for o in new.values()})
     return bool(notices)
-
-
-def _recorded(context: TickContext, gone: Sequence[SubmissionId]) -> set[AttemptId]:
-    """Find which attempts of submissions that are gone ended before: their records tell."""
-    if not gone:
-        return set()
-    with context.db.read() as connection:
-        held = attempts.of_submissions(connection, gone)
-    found = recorded(context, [a for group in held.values() for a in group])
-    return {id_ for id_, notice in found.items() if notice.event == AttemptEvent.SEEN_FINISHED}
 
 
 def _is_new(item: Live, seen: Mapping[str, Observation], known: Mapping[str, Observation]) -> bool:

@@ -117,6 +117,6 @@ def _outputs(committed: Sequence[Product]) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for p in committed:
         found.setdefault(p.output_id, []).append(
-            {"file-name": p.name, "path": p.path, "url": p.url, "size": p.size, "sha256": p.sha256}
+            {"file-name": p.name, "url": p.url, "size": p.size, "sha256": p.sha256}
         )
     return found

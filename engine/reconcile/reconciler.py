@@ -11,20 +11,10 @@ from engine.clock import Clock
 from engine.domain.attempt import Effect
 from engine.errors import CredentialExpired, LostRace, Unavailable
 from engine.ports import Backend, Observation, Storage
-from engine.reconcile.adopt import end_unwanted, look_at_backend
 from engine.reconcile.cancel import cancel_due, follow_intent, forget_due
 from engine.reconcile.collect import collect_due
 from engine.reconcile.conclude import clear_due, conclude, drop_abandoned_plans
-from engine.reconcile.context import (
-    Bring,
-    Describe,
-    Discoveries,
-    Full,
-    MakeClaim,
-    MakeManifest,
-    TickContext,
-    log,
-)
+from engine.reconcile.context import Bring, Describe, Full, MakeClaim, MakeManifest, TickContext, log
 from engine.reconcile.labels import Labeller
 from engine.reconcile.observe import observe
 from engine.reconcile.register import Registrar
@@ -93,7 +83,6 @@ class Reconciler:
         self._registrar = registrar
         self._replicator = Replicator(db, storage, clock, workspace, of_execution, label)
         self._known: dict[str, dict[str, Observation]] = {name: {} for name in backends}
-        self._found = {name: Discoveries() for name in backends}
         self._paused: dict[str, tuple[float, float]] = {}
         self._asked: dict[str, float] = {}
         """Back-end -> when it was last asked how its jobs are."""
@@ -150,7 +139,7 @@ class Reconciler:
         return max(interval - passed, 0.0) if passed >= 0 else 0.0  # a clock may be set back
 
     def _visit(self, lease: Lease, backend: Backend) -> bool:
-        context = self._context(lease=lease, backend=backend, found=self._found[backend.name])
+        context = self._context(lease=lease, backend=backend)
         try:
             if self._fences.get(backend.name) != lease.fence:
                 self._take_over(context)
@@ -211,7 +200,6 @@ class Reconciler:
             collect_due(context),
             conclude(context),
             forget_due(context),
-            end_unwanted(context),
             clear_due(context),
             drop_abandoned_plans(context),
         ]
@@ -235,7 +223,6 @@ class Reconciler:
                 outbox.hurry(connection, effect, now=context.clock.now())
             alerts.clear(connection, context.backend.name)
         self._noted[context.backend.name] = ""
-        look_at_backend(context)
 
     def _back_off(self, name: str, error: Unavailable | CredentialExpired | OSError) -> None:
         _, last = self._paused.get(name, (0.0, 0.0))

@@ -36,13 +36,12 @@ def read(path: Path, attempt: Attempt) -> tuple[Report, str]:
         raise InvalidReport(f"its report is of attempt {report.attempt}")
     if report.manifest_sha256 != attempt.manifest_sha256:
         raise InvalidReport("its report is of another manifest than the one that was given")
-    if not plausible(report):
+    if not _can_be(report):
         raise InvalidReport("its report has numbers that cannot be")
     return report, text
 
 
-def plausible(report: Report) -> bool:
-    """Say whether the numbers of a report can be."""
+def _can_be(report: Report) -> bool:
     moments = [report.started, report.ended, *(phase.start for phase in report.phases)]
     spans = [report.cpu_seconds, *(phase.seconds for phase in report.phases)]
     sizes = [report.peak_memory, *(p.size for p in report.products), *(i.size for i in report.inputs)]

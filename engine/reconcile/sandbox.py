@@ -53,7 +53,7 @@ def _put(
     with _unpacked(context, made, packed) as local:
         for destination in list(left):
             try:
-                _send(context, local, layout.final_url(destination, name, packed=made.packed), made)
+                _send(context, local, layout.final_url(destination, name, made), made)
             except (Unavailable, CredentialExpired, BadRequest) as error:
                 log.info(
                     "result %s beside the report goes to the next destination: %s", storable(made.path), error

@@ -16,7 +16,6 @@ from engine.errors import BadRequest
 from engine.ids import AttemptId, ExecutionId, SubmissionId, new_id
 from engine.ports import Accepted, Rejected, Submission
 from engine.reconcile import layout
-from engine.reconcile.adopt import adopt, finish_recorded
 from engine.reconcile.context import TickContext, log
 from engine.reconcile.finish import finish_jobs
 from engine.reconcile.site_health import avoid
@@ -45,8 +44,6 @@ def start_ready(context: TickContext) -> bool:
     if not chunks:
         return False
     if _resume_delivery(context, [j for chunk in chunks for j in chunk if j.attempts]):
-        return True
-    if adopt(context, [j for chunk in chunks for j in chunk]):
         return True
     new: list[NewAttempt] = []
     for chunk in chunks:
@@ -104,9 +101,6 @@ def submit_due(context: TickContext) -> bool:
         if not due:
             return False
         held = attempts.of_submissions(connection, [d.submission_id for d in due])
-    if over := finish_recorded(context, held):
-        due = [d for d in due if d.submission_id not in over]
-    with context.db.read() as connection:
         away = avoid(connection, context.backend.name, held, now=now)
         of = {id_: executions.get(connection, id_) for id_ in {d.execution_id for d in due}}
         by_submission, broken, files = _manifests(context, due, held, of)

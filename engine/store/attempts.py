@@ -135,22 +135,6 @@ def not_in(
     return [(AttemptId(row.id), row.number) for row in connection.execute(query)]
 
 
-def explained(connection: Connection, execution_id: ExecutionId, numbers: Sequence[int]) -> dict[int, int]:
-    """Return up to which attempt of these jobs the database knows the end, or is about to."""
-    known = [*FINAL, AttemptState.STRANDED, AttemptState.FINALISING, AttemptState.CANCELLING]
-    last = sa.and_(attempt.c.job_id == job.c.id, attempt.c.ordinal == job.c.attempts)
-    query = (
-        sa.select(job.c.number, job.c.attempts, attempt.c.state)
-        .outerjoin(attempt, last)
-        .where(job.c.execution_id == execution_id)
-    )
-    return {
-        row.number: row.attempts if row.state is None or row.state in known else row.attempts - 1
-        for some in slices(numbers)
-        for row in connection.execute(query.where(job.c.number.in_(some)))
-    }
-
-
 def running_jobs(connection: Connection, job_ids: Iterable[JobId]) -> set[JobId]:
     """Find which of these jobs run."""
     return {

@@ -23,9 +23,6 @@ START = "0" * 64
 """What stands before the first line."""
 MIGRATED = "audit.migrate"
 """The action of the last line that an engine wrote without signing the head."""
-RESTORED = "db.restore"
-"""The action of the first line after a copy of the database was put back; its status is the number of the
-last line that was written before: lines from its own up to that one were others, once."""
 Sign = Callable[[str], str]
 """A signature of a text."""
 
@@ -116,18 +113,6 @@ def migrated(connection: Connection) -> int:
     """Read the number of the line up to which no head was signed; 0: all were."""
     query = sa.select(sa.func.min(audit.c.number)).where(audit.c.action == MIGRATED)
     return int(connection.execute(query).scalar() or 0)
-
-
-def restored(connection: Connection) -> dict[tuple[int, str], int]:
-    """Return the lines that tell of a copy of the database which was put back, by number and hash, each with
-    the last line that had been written before.
-    """
-    query = sa.select(audit.c.number, audit.c.sha256, audit.c.status).where(audit.c.action == RESTORED)
-    return {
-        (row.number, row.sha256): int(row.status)
-        for row in connection.execute(query)
-        if row.status.isdigit() and row.status.isascii()
-    }
 
 
 def lines(connection: Connection, after: int = 0) -> Iterator[AuditLine]:

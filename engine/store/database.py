@@ -62,7 +62,7 @@ class Database:
             event.listen(self._engine, "begin", _begin_sqlite)
             event.listen(self._engine, "invalidate", _leave_sqlite)
         try:
-            self.migrate(is_dead)
+            self._migrate(is_dead)
         except BaseException:
             self._engine.dispose()
             raise
@@ -98,8 +98,7 @@ class Database:
         """Give back the connections."""
         self._engine.dispose()
 
-    def migrate(self, is_dead: Callable[[str], bool]) -> None:
-        """Bring its tables up to date: those of an older engine, or of a copy that was put back."""
+    def _migrate(self, is_dead: Callable[[str], bool]) -> None:
         with _clear_errors(self.url):
             with self._engine.connect() as connection:
                 current = revision(connection)

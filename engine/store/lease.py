@@ -87,14 +87,6 @@ def current(db: Database) -> Lease | None:
     return Lease(row.holder, row.fence, row.until) if row else None
 
 
-def after_restore(connection: Connection, *, above: int) -> None:
-    """Free the lease of a database that was put back, with a fencing number above all that were given."""
-    row = connection.execute(sa.select(lease.c.fence).where(lease.c.name == NAME)).first()
-    fence = max(above, row.fence if row else 0) + 1
-    insert_new(connection, lease, {"name": NAME, "holder": "", "fence": fence, "until": 0.0})
-    connection.execute(sa.update(lease).where(lease.c.name == NAME).values(holder="", fence=fence, until=0.0))
-
-
 @contextmanager
 def fenced(db: Database, held: Lease, *, until: float) -> Iterator[Connection]:
     """Open a write transaction of the holder; it also prolongs the lease.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from engine.ids import ExecutionId, SubmissionId
 from engine.store.rows import from_row
 from engine.store.schema import submission
-from engine.store.statements import set_each, slices
+from engine.store.statements import set_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,6 @@ def in_flight(connection: Connection, backend: str) -> int:
     """Return how many submissions are on their way to, in, or on their way back from a back-end."""
     query = sa.select(sa.func.count()).where(submission.c.backend == backend, submission.c.live.is_(True))
     return int(connection.execute(query).scalar_one())
-
-
-def known(connection: Connection, keys: Iterable[str]) -> set[str]:
-    """Find which of these keys are submissions."""
-    return {
-        id_
-        for some in slices(keys)
-        for id_ in connection.execute(sa.select(submission.c.id).where(submission.c.id.in_(some))).scalars()
-    }
 
 
 def native_id(connection: Connection, submission_id: SubmissionId) -> str | None:

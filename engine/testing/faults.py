@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import EngineError
-from engine.ports import Accepted, Backend, Capabilities, Enumerable, Observation, Rejected, Submission
-from wrappers.wire import Manifest
+from engine.ports import Accepted, Backend, Capabilities, Observation, Rejected, Submission
 
 
 class Faulty:
@@ -64,16 +63,6 @@ class Faulty:
         self._enter("find")
         found = self.inner.find(execution, keys)
         return {**found, **{k: v for k, v in self.copies.items() if k in keys}}
-
-    def held(self, groups: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """List what it holds, where it can."""
-        self._enter("held")
-        return self.inner.held(groups) if isinstance(self.inner, Enumerable) else {}
-
-    def manifests(self, native_id: str) -> Sequence[Manifest]:
-        """Read what was given with a submission, where it can."""
-        self._enter("manifests")
-        return self.inner.manifests(native_id) if isinstance(self.inner, Enumerable) else []
 
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
         """Look, but at nothing that was forgotten."""

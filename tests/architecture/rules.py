@@ -243,8 +243,6 @@ MAY_IMPORT = {
 EXCEPTIONS = {
     # on this machine the engine starts the serving wrapper itself and meets it in a directory
     Path("engine/backends/local.py"): {"wrappers.serve", "wrappers.node.files"},
-    # a directory's checksum is computed as the wrapper does
-    Path("engine/reconcile/verify.py"): {"wrappers.node.files"},
     # it says how far the tables of another portal are
     Path("engine/cli/doctor.py"): {"engine.vip.plug"},
     # it starts and stops what answers over HTTP, and tries this machine out

@@ -470,18 +470,3 @@ def test_a_plan_for_people_tells_outputs_and_the_names_that_are_known(desk: Desk
     assert "output    o: o\n" in desk.ok(*words).out
     named = desk.ok(*words, "--results-name", "all/{name}").out
     assert "output    o: o as all/o\n" in named
-
-
-def test_a_directory_is_good_only_while_all_its_files_are(desk: Desk) -> None:
-    done = one(desk, "mkdir -p d/e; echo x > d/e/x; echo y > d/y", outputs={"o": "d"})
-
-    def health(option: str) -> str:
-        return str(desk.run("results", done.id, option, "--json").value["health"])
-
-    assert health("--deep") == "good"
-    (done.results / "outputs/d/e/x").write_text("z\n")
-    assert (health("--check"), health("--deep")) == ("good", "lost")
-    (done.results / "outputs/d/e/x").write_text("x\n")
-    assert health("--deep") == "good"
-    (done.results / "outputs/d/y").unlink()
-    assert health("--deep") == "lost"

@@ -106,35 +106,21 @@ class AuditTrail:
             found, at = self.problems_after(at, known)
             yield from found
 
-    def _anchors(
-        self,
-        given: Iterable[Head],
-        at: Head,
-        found: list[str],
-        restored: Mapping[tuple[int, str], int],
-    ) -> dict[int, set[str]]:
-        """Heads that must be there, by number: those that are given, and those that were written to files;
-        but for those of lines that were lost when a copy of the database was put back. One of several of a
-        number must be there: some are of copies that were replaced.
-        """
-        known: dict[int, set[str]] = {}
+    def _anchors(self, given: Iterable[Head], at: Head, found: list[str]) -> dict[int, str]:
+        """Heads that must be there, by number: those that are given, and those that were written to files."""
+        known: dict[int, str] = {}
         first = at == START
         for head in given:
             if first and head.signature and not self._is_ours(head):
                 found.append(f"the exported head of line {head.number} is not signed by this engine")
-            lost = any(start <= head.number <= last for (start, _), last in restored.items())
-            if not lost:
-                known.setdefault(head.number, set()).add(head.sha256)
+            known[head.number] = head.sha256
         for path, line, head_ in self._heads.read():
             if head_ is None or not self._is_ours(head_):
                 if first:
                     found.append(f"{path}, line {line}: no head that this engine signed")
-                continue
-            if (head_.number, head_.sha256) in restored:
-                known = {number: hashes for number, hashes in known.items() if number < head_.number}
-            if head_.number > at.number:
-                known.setdefault(head_.number, set()).add(head_.sha256)
-        return {number: hashes for number, hashes in known.items() if number > at.number}
+            elif head_.number > at.number:
+                known[head_.number] = head_.sha256
+        return {number: sha256 for number, sha256 in known.items() if number > at.number}
 
     def _is_ours(self, head: Head) -> bool:
         from engine.app.access.signature import is_signed
@@ -156,9 +142,7 @@ class AuditTrail:
         line that was checked; None when the end of the trail was reached.
         """
         found: list[str] = []
-        with self._db.read() as connection:
-            restored = audit.restored(connection)
-        known = self._anchors(anchors, at, found, restored)
+        known = self._anchors(anchors, at, found)
         before, last, count = at.sha256, at.number, 0
         newest: AuditLine | None = None
         with self._db.read() as connection:
@@ -168,8 +152,7 @@ class AuditTrail:
                     found.append(f"lines {last + 1} to {line.number - 1} are missing")  # and the hash unknown
                 elif not _same(audit.digest(before, line.number, line.record), line.sha256):
                     found.append(f"line {line.number} is not what was written, or the line before it is not")
-                anchored = known.pop(line.number, {line.sha256})
-                if not any(_same(one, line.sha256) for one in anchored):
+                if line.number in known and not _same(known.pop(line.number), line.sha256):
                     found.append(f"line {line.number} is not that of the exported head")
                 before, last, count, newest = line.sha256, line.number, count + 1, line
             over = count < most

@@ -96,18 +96,6 @@ class GridBackend(ABC):
         """Look for jobs by group and name."""
         return self._ask.find(job_group(execution), keys)
 
-    def held(self, groups: Sequence[str]) -> Mapping[str, Sequence[str]]:
-        """Jobs of these groups that may still move."""
-        found: dict[str, list[str]] = {}
-        for page in self._ask.active([job_group(group) for group in groups]) if groups else ():
-            for row in page.rows:
-                found.setdefault(str(row.get("JobName", "")), []).append(str(row["JobID"]))
-        return found
-
-    def manifests(self, native_id: str) -> Sequence[wire.Manifest]:
-        """They are in an input sandbox, which only the job itself gets."""
-        return []
-
     def observe(self, native_ids: Sequence[str]) -> Sequence[Observation]:
         """Return what the last look at the server showed; a new one is made when it is time."""
         return self._watch.observe(native_ids)
