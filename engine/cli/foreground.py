@@ -92,7 +92,7 @@ class Display:
 
     def update(self, view: ExecutionView) -> None:
         """Show how it stands."""
-        if view.held != self.view.held:
+        if view.held != self.view.held and view.intent != "cancel":
             self._say_held(view)
         self.view = view
 

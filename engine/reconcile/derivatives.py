@@ -28,6 +28,7 @@ from engine.domain.tool import Tool
 from engine.errors import BadRequest
 from engine.reconcile import layout
 from engine.reconcile.context import TickContext, log
+from engine.reconcile.reports import storable
 from engine.store import jobs, launches, products
 from engine.store.executions import Execution
 from engine.store.jobs import Job
@@ -86,7 +87,7 @@ def assemble(context: TickContext, execution: Execution) -> Outcome | None:
         _describe(tool, execution, written.first, place, tree.get(bids.DESCRIPTION, ()))
         if fresh:
             place.rename(target)
-    except (BadRequest, OSError) as error:
+    except (BadRequest, OSError, ValueError, RecursionError) as error:  # names and JSON are the tool's
         if fresh:
             remove(place)
             with suppress(OSError):
@@ -97,10 +98,9 @@ def assemble(context: TickContext, execution: Execution) -> Outcome | None:
     return Outcome(to_url(target))
 
 
-def _reason(error: BadRequest | OSError, target: Path) -> str:
-    if isinstance(error, BadRequest):
-        return str(error)
-    return f"{error.filename or target}: {error.strerror}"
+def _reason(error: Exception, target: Path) -> str:
+    text = f"{error.filename or target}: {error.strerror}" if isinstance(error, OSError) else str(error)
+    return storable(text)
 
 
 def _written(connection: Connection, execution: Execution) -> _Written | None:
@@ -129,7 +129,7 @@ def _files(tool: Tool, written: _Written) -> Iterator[ResultFile]:
         job = written.of[one.job_number]
         path = to_path(one.url)
         for name, file in _below(path, one.path) if one.directory else [(one.path, path)]:
-            if not root or name.startswith(f"{root}/"):
+            if (file.is_symlink() or file.is_file()) and (not root or name.startswith(f"{root}/")):
                 own = name[len(root) + 1 :] if root else name
                 place = point_name(job.point, job.number) if job.point else ""
                 yield ResultFile(own, file, job.step, job.number, place)
@@ -181,7 +181,8 @@ def _describe(tool: Tool, execution: Execution, first: Job, place: Path, own: Se
     wanted = bids.description(tool, execution.options.image, source, of_source, known)
     place.mkdir(parents=True, exist_ok=True)
     spare = place / _SPARE
-    spare.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(wanted, indent=2, ensure_ascii=False) + "\n"
+    spare.write_bytes(text.encode("utf-8", "backslashreplace"))  # half a pair stays the escape that it was
     spare.replace(place / bids.DESCRIPTION)
 
 
@@ -198,6 +199,8 @@ def _source(first: Job) -> tuple[str, Mapping[str, Any]]:
 
 def _object(path: Path) -> Mapping[str, Any]:
     """Read an object of JSON; an empty one where there is none that can be read."""
+    if not path.is_file():  # nothing is read from a FIFO that a tool left
+        return {}
     with suppress(OSError, ValueError, RecursionError), path.open("rb") as file:
         value = json.loads(file.read(_LARGEST))
         if isinstance(value, dict):

@@ -118,7 +118,8 @@ def submit_due(context: TickContext) -> bool:
             },
         )
     answers: dict[SubmissionId, Accepted | Rejected] = {**broken, **adopted}
-    fresh = [d for d in due if d.submission_id not in answers and d.submission_id in by_submission]
+    open_ = [d for d in due if d.submission_id not in answers and d.submission_id in by_submission]
+    fresh = [d for d in open_ if not d.held]
     wanted = [d for d in fresh if all(a.state == AttemptState.SUBMITTING for a in held[d.submission_id])]
     batch = [
         _submission(context, d, by_submission[d.submission_id], files, away, of[d.execution_id].options.grid)
@@ -129,7 +130,7 @@ def submit_due(context: TickContext) -> bool:
         answers |= {SubmissionId(s.key): reply for s, reply in zip(batch, replies, strict=True)}
     sent = {d.submission_id for d in wanted}
     unwanted = [d.submission_id for d in fresh if d.submission_id not in sent]
-    _record_answers(context, answers, unwanted)
+    _record_answers(context, answers, unwanted, absent=[d.submission_id for d in open_ if d.held])
     return True
 
 
@@ -208,7 +209,9 @@ def _record_answers(
     context: TickContext,
     answers: dict[SubmissionId, Accepted | Rejected],
     unwanted: Sequence[SubmissionId],
+    absent: Sequence[SubmissionId],
 ) -> None:
+    """Write what became of submissions; `absent`: they were looked for and have not arrived."""
     now = context.clock.now()
     with context.write() as connection:
         # Read again: the user may have asked for the end while the back-end was answering.
@@ -225,4 +228,5 @@ def _record_answers(
             connection, {id_: a.native_id for id_, a in answers.items() if isinstance(a, Accepted)}
         )
         outbox.done(connection, Effect.SUBMIT, [*answers, *unwanted])
+        outbox.put_back(connection, Effect.SUBMIT, absent, now=now)
         finish_jobs(connection, lifecycle.apply_events(connection, notices, now=now), now=now)

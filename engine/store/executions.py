@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from engine.domain.attempt import Effect
 from engine.domain.execution import FINAL, ExecutionState, Intent
 from engine.domain.job import JobState
 from engine.domain.options import Options
@@ -16,7 +17,7 @@ from engine.errors import BadRequest, NotFound
 from engine.ids import ExecutionId
 from engine.store import events
 from engine.store.rows import from_row, to_row
-from engine.store.schema import backend_pause, execution, submission, tally
+from engine.store.schema import backend_pause, execution, outbox, submission, tally
 from engine.store.statements import insert_new
 from wrappers import wire
 
@@ -152,7 +153,7 @@ def in_state(
 
 def moving(connection: Connection, backends: Collection[str]) -> bool:
     """Say whether anything is left to do for executions of these back-ends: of what is paused only what the
-    back-end has accepted.
+    back-end has accepted, or may have.
     """
     closed = sa.exists().where(backend_pause.c.backend == execution.c.backend)
     paused = sa.or_(execution.c.intent == Intent.PAUSE, sa.and_(execution.c.intent == Intent.RUN, closed))
@@ -161,8 +162,16 @@ def moving(connection: Connection, backends: Collection[str]) -> bool:
         submission.c.live.is_(True),
         submission.c.native_id.is_not(None),
     )
+    perhaps = sa.exists().where(
+        submission.c.execution_id == execution.c.id,
+        outbox.c.submission_id == submission.c.id,
+        outbox.c.effect == Effect.SUBMIT,
+        outbox.c.tries > 0,
+    )
     query = sa.select(sa.literal(1)).where(
-        execution.c.state.not_in(FINAL), execution.c.backend.in_(sorted(backends)), sa.or_(~paused, accepted)
+        execution.c.state.not_in(FINAL),
+        execution.c.backend.in_(sorted(backends)),
+        sa.or_(~paused, accepted, perhaps),
     )
     return connection.execute(query.limit(1)).first() is not None
 

@@ -28,6 +28,8 @@ class Due:
     native_id: str | None
     tries: int
     """How often it was tried before, perhaps with success."""
+    held: bool = False
+    """Whether it must not be tried anew: its execution or its back-end is paused."""
 
 
 def put(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, now: float) -> None:
@@ -47,9 +49,9 @@ def put(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, 
 
 
 def due(connection: Connection, effect: Effect, backend: str, *, now: float, limit: int) -> list[Due]:
-    """Effects whose time has come, oldest submission first. Submitting waits while an execution or the
-    back-end is paused, unless it was tried before: it may have happened. Forgetting waits for the whole
-    submission, and for results that somebody may still take up.
+    """Effects whose time has come, oldest submission first. Submissions of what is paused are left out, but
+    for those that were tried before: they may have happened. Forgetting waits for the whole submission, and
+    for results that somebody may still take up.
     """
     query = (
         sa.select(outbox.c.submission_id, submission.c.execution_id, submission.c.native_id, outbox.c.tries)
@@ -59,14 +61,18 @@ def due(connection: Connection, effect: Effect, backend: str, *, now: float, lim
         .limit(limit)
     )
     if effect == Effect.SUBMIT:
+        held = _held(backend)
         query = query.join(execution, execution.c.id == submission.c.execution_id)
-        query = query.where(sa.or_(outbox.c.tries > 0, ~_held(backend)))
+        query = query.where(sa.or_(outbox.c.tries > 0, ~held)).add_columns(held.label("held"))
     if effect == Effect.FORGET:
         stranded = sa.exists().where(
             attempt.c.submission_id == submission.c.id, attempt.c.state == AttemptState.STRANDED
         )
         query = query.where(submission.c.live.is_(False), ~stranded)
-    return [Due(r.submission_id, r.execution_id, r.native_id, r.tries) for r in connection.execute(query)]
+    return [
+        Due(r.submission_id, r.execution_id, r.native_id, r.tries, bool(r._mapping.get("held")))
+        for r in connection.execute(query)
+    ]
 
 
 def _held(backend: str) -> sa.ColumnElement[bool]:
@@ -98,6 +104,16 @@ def postpone(connection: Connection, effect: Effect, until: Mapping[SubmissionId
             .where(outbox.c.effect == effect, outbox.c.submission_id == sa.bindparam("b_id"))
             .values(not_before=sa.bindparam("b_until")),
             [{"b_id": id_, "b_until": when} for id_, when in until.items()],
+        )
+
+
+def put_back(connection: Connection, effect: Effect, ids: Sequence[SubmissionId], *, now: float) -> None:
+    """Note that the tries of these have come to nothing: as if there had been none."""
+    if ids:
+        connection.execute(
+            sa.update(outbox)
+            .where(outbox.c.effect == effect, outbox.c.submission_id.in_(list(ids)))
+            .values(tries=0, not_before=now)
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -101,6 +102,28 @@ def killed_at(world: World, execution: Execution, change: int) -> bool:
     status = os.waitpid(pid, 0)[1]
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, status
     return os.WIFSIGNALED(status)
+
+
+def test_odd_bytes_that_an_app_left_do_not_end_the_round(world: World, ended: Execution) -> None:
+    """Without it, one user's app stops the engine for everybody, at each start anew."""
+    world.engine.driver.release()
+    results = to_path(ended.results)
+    target = results / "derivatives" / "app-1"
+    first = next((results / "outputs").rglob("README")).parent
+    (first / "dataset_description.json").write_text('{"Authors": ["\\ud83d"]}')
+    os.mkfifo(first / "pipe")
+    os.rename(target, world.directory / "before")
+    made = assemble(context_of(world), ended)
+    assert made is not None
+    assert made.problem == ""
+    assert json.loads((target / "dataset_description.json").read_text())["Authors"] == ["\ud83d"]
+    assert not (target / "pipe").exists()
+    for number, readme in enumerate((results / "outputs").rglob("README")):
+        Path(os.fsdecode(os.fsencode(readme.parent) + b"/log\xff")).write_text(str(number))
+    refused = assemble(context_of(world), ended)
+    assert refused is not None
+    assert refused.problem.startswith("log\\udcff: job 1")
+    refused.problem.encode()
 
 
 def test_killed_at_any_step_it_is_made_whole_by_the_next_round(world: World, ended: Execution) -> None:

@@ -81,9 +81,27 @@ def test_what_may_have_arrived_is_looked_for_although_it_is_paused(rounds: Round
     rounds.round()
     assert len(rounds.backend.in_flight) == 1
     switch(rounds, id_, True)
+    assert moving(rounds)
     rounds.backend.reply_lost = None
     assert rounds.end(id_, 5).tally == {"succeeded": 1}
     assert len(rounds.backend.submitted) == 1
+
+
+@BOTH
+def test_what_was_tried_in_vain_is_not_handed_over_when_the_back_end_is_back(
+    rounds: Rounds, switch: Switch
+) -> None:
+    rounds.backend.trouble["submit"] = BackendUnavailable("down")
+    id_ = rounds.submit()
+    rest(rounds)
+    assert rounds.read("SELECT min(tries) FROM outbox") != [(0,)]
+    switch(rounds, id_, True)
+    rounds.backend.trouble.clear()
+    rest(rounds)
+    assert rounds.backend.submitted == []
+    assert not moving(rounds)
+    switch(rounds, id_, False)
+    assert rounds.end(id_).tally == {"succeeded": 1}
 
 
 @BOTH
@@ -104,6 +122,7 @@ def test_one_job_of_what_is_paused_can_be_cancelled_and_leaves_nothing(
 ) -> None:
     rounds.backend.trouble["submit"] = BackendUnavailable("down")
     id_ = rounds.submit()
+    rounds.round()
     rounds.engine.app.pause(id_)
     switch(rounds, id_, True)
     assert rounds.engine.app.cancel_job(id_, 1)
@@ -146,6 +165,8 @@ def test_pausing_twice_is_pausing_once(rounds: Rounds) -> None:
     assert app.resume(id_)
     assert rounds.status(id_).held.startswith("back-end local is paused since ")
     assert [backends.set("local", paused=False) for _ in range(2)] == [True, False]
+    lines = [(one["action"], one["data"]) for one in rounds.engine.trail.lines()]
+    assert lines == [("backend.pause", ["local"])] * 2 + [("backend.resume", ["local"])] * 2
     assert rounds.end(id_).tally == {"succeeded": 1}
 
 

@@ -32,6 +32,7 @@ class PausedBackends(AuditedActions):
             known = ", ".join(sorted(self._names))
             raise NotFound(f"no back-end {backend!r}", remedy=f"those of the settings are {known}")
         with self._action("backend.pause" if paused else "backend.resume") as doing:
+            doing.fields["data"] = (backend,)
             if paused:
                 return pauses.add(doing.connection, backend, now=self._clock.now())
             return pauses.remove(doing.connection, backend)
