@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.engine import Connection
-
 from engine.app import incomplete, pauses, views
 from engine.clock import Clock
 from engine.domain.attempt import AttemptEvent
@@ -269,7 +267,7 @@ class Application:
         Raises:
             BadRequest: it is being cancelled.
         """
-        return self._go_on(id_, lambda connection: Intent.PAUSE, also)
+        return self._set_paused(id_, True, also)
 
     def resume(self, id_: ExecutionId, also: Also | None = None) -> bool:
         """Let a paused execution go on, or wait for its turn; False when it is over. `also`: done in the same
@@ -278,13 +276,9 @@ class Application:
         Raises:
             BadRequest: it is being cancelled.
         """
-        return self._go_on(
-            id_, lambda connection: Intent.WAIT if launches.waits(connection, id_) else Intent.RUN, also
-        )
+        return self._set_paused(id_, False, also)
 
-    def _go_on(
-        self, id_: ExecutionId, wanted: Callable[[Connection], Intent], also: Also | None = None
-    ) -> bool:
+    def _set_paused(self, id_: ExecutionId, paused: bool, also: Also | None) -> bool:
         with self._db.write() as connection:
             execution = executions.get(connection, id_, lock=True)  # it must not end meanwhile
             if execution.state.is_final:
@@ -294,7 +288,8 @@ class Application:
                     f"execution {id_} is being cancelled",
                     remedy="wait for its end; engine retry runs what was cancelled",
                 )
-            intent = wanted(connection)
+            resumed = Intent.WAIT if launches.waits(connection, id_) else Intent.RUN
+            intent = Intent.PAUSE if paused else resumed
             if intent != execution.intent:
                 executions.set_intent(connection, id_, intent, now=self._clock.now())
                 if also is not None:

@@ -53,24 +53,27 @@ def due(connection: Connection, effect: Effect, backend: str, *, now: float, lim
     for those that were tried before: they may have happened. Forgetting waits for the whole submission, and
     for results that somebody may still take up.
     """
+    held = _held(backend) if effect == Effect.SUBMIT else sa.false()
     query = (
-        sa.select(outbox.c.submission_id, submission.c.execution_id, submission.c.native_id, outbox.c.tries)
+        sa.select(
+            *(outbox.c.submission_id, submission.c.execution_id, submission.c.native_id, outbox.c.tries),
+            held.label("held"),
+        )
         .join(submission, submission.c.id == outbox.c.submission_id)
         .where(outbox.c.effect == effect, outbox.c.not_before <= now, submission.c.backend == backend)
         .order_by(outbox.c.submission_id)
         .limit(limit)
     )
     if effect == Effect.SUBMIT:
-        held = _held(backend)
         query = query.join(execution, execution.c.id == submission.c.execution_id)
-        query = query.where(sa.or_(outbox.c.tries > 0, ~held)).add_columns(held.label("held"))
+        query = query.where(sa.or_(outbox.c.tries > 0, ~held))
     if effect == Effect.FORGET:
         stranded = sa.exists().where(
             attempt.c.submission_id == submission.c.id, attempt.c.state == AttemptState.STRANDED
         )
         query = query.where(submission.c.live.is_(False), ~stranded)
     return [
-        Due(r.submission_id, r.execution_id, r.native_id, r.tries, bool(r._mapping.get("held")))
+        Due(r.submission_id, r.execution_id, r.native_id, r.tries, bool(r.held))
         for r in connection.execute(query)
     ]
 
