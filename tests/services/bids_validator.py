@@ -4,20 +4,18 @@ environment of its own (110 MB), which `make services` makes.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.services import stamped
 from tests.services.packages import run_installer
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = Path(__file__).with_suffix(".txt")
 PLACE = ROOT / ".cache" / "tests" / "bids-validator"
-_STAMP = PLACE / "stamp"
 
 
 def errors_in(dataset: Path) -> list[str]:
@@ -26,7 +24,7 @@ def errors_in(dataset: Path) -> list[str]:
     Raises:
         RuntimeError: it is not installed.
     """
-    if not _is_there():
+    if not stamped.is_up_to_date(PLACE, _wanted()):
         raise RuntimeError("bids-validator is not installed; type: make services")
     program = PLACE / "bin" / "bids-validator-deno"
     ran = subprocess.run([program, dataset, "--json"], capture_output=True, text=True)
@@ -38,20 +36,13 @@ def errors_in(dataset: Path) -> list[str]:
 
 def install() -> None:
     """Install it, unless it is there."""
-    PLACE.parent.mkdir(parents=True, exist_ok=True)
-    with open(PLACE.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if _is_there():
-            return
-        shutil.rmtree(PLACE, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", PLACE], check=True)
-        pip = [sys.executable, "-m", "pip", "--python", str(PLACE), "--disable-pip-version-check", "-qq"]
-        run_installer([*pip, "--no-input", "install", "-r", REQUIREMENTS])
-        _STAMP.write_text(_wanted())
+    stamped.make(PLACE, _wanted(), _make)
 
 
-def _is_there() -> bool:
-    return _STAMP.exists() and _STAMP.read_text() == _wanted()
+def _make() -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", PLACE], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(PLACE), "--disable-pip-version-check", "-qq"]
+    run_installer([*pip, "--no-input", "install", "-r", REQUIREMENTS])
 
 
 def _wanted() -> str:

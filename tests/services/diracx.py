@@ -8,12 +8,10 @@ What the server needs to run jobs is in `tests.services.localsite`.
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import time
@@ -27,13 +25,12 @@ from pathlib import Path
 
 import yaml
 
-from tests.services import localsite
+from tests.services import localsite, stamped
 from tests.services.packages import run_installer
 from tests.services.registry import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".cache" / "diracx"
-_STAMP = VENV / "stamp"
 REQUIREMENTS = Path(__file__).with_suffix(".txt")
 MATCHER = Path(localsite.__file__).with_name("matcher.py")
 """DiracX with what it lacks to run jobs by itself."""
@@ -74,7 +71,7 @@ def python() -> Path:
     Raises:
         RuntimeError: they are not there, or of other versions.
     """
-    if not _is_up_to_date():
+    if not stamped.is_up_to_date(VENV, _wanted()):
         raise RuntimeError("DiracX is not installed, or of other versions; type: make services-dirac")
     return VENV / "bin" / "python"
 
@@ -85,20 +82,14 @@ def install() -> None:
     Raises:
         RuntimeError: they cannot be had.
     """
-    VENV.parent.mkdir(parents=True, exist_ok=True)
-    with open(VENV.parent / "diracx.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_up_to_date():
-            shutil.rmtree(VENV, ignore_errors=True)
-            run_installer([sys.executable, "-m", "venv", "--without-pip", VENV])
-            pip = [sys.executable, "-m", "pip", "--python", str(VENV), "install", "-q", "--no-deps"]
-            # Python compiles what the server uses when it first does, a third of all that is there
-            run_installer([*pip, "--no-compile", "-r", REQUIREMENTS])
-            _STAMP.write_text(_wanted())
+    stamped.make(VENV, _wanted(), _make)
 
 
-def _is_up_to_date() -> bool:
-    return _STAMP.exists() and _STAMP.read_text() == _wanted()
+def _make() -> None:
+    run_installer([sys.executable, "-m", "venv", "--without-pip", VENV])
+    pip = [sys.executable, "-m", "pip", "--python", str(VENV), "install", "-q", "--no-deps"]
+    # Python compiles what the server uses when it first does, a third of all that is there
+    run_installer([*pip, "--no-compile", "-r", REQUIREMENTS])
 
 
 def _wanted() -> str:

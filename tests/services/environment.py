@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.services import stamped
 from tests.services.packages import run_installer
 
 ROOT = Path(__file__).resolve().parents[2]
 _LOCK = Path(__file__).with_name("requirements.lock")
 _ENVIRONMENT = ROOT / ".cache" / "tests" / "servers"
-_STAMP = _ENVIRONMENT / "stamp"
 
 
 def server_program(name: str) -> str:
@@ -23,7 +21,7 @@ def server_program(name: str) -> str:
     Raises:
         RuntimeError: it is not there, or of other versions.
     """
-    if not _is_up_to_date():
+    if not stamped.is_up_to_date(_ENVIRONMENT, _wanted()):
         raise RuntimeError("the servers from PyPI are missing, or of other versions; type: make services")
     return str(_ENVIRONMENT / "bin" / name)
 
@@ -34,16 +32,7 @@ def install() -> None:
     Raises:
         RuntimeError: something of it cannot be had.
     """
-    _ENVIRONMENT.parent.mkdir(parents=True, exist_ok=True)
-    with open(_ENVIRONMENT.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _is_up_to_date():
-            _make()
-            _STAMP.write_text(_wanted())
-
-
-def _is_up_to_date() -> bool:
-    return _STAMP.exists() and _STAMP.read_text() == _wanted()
+    stamped.make(_ENVIRONMENT, _wanted(), _make)
 
 
 def _wanted() -> str:
@@ -51,7 +40,6 @@ def _wanted() -> str:
 
 
 def _make() -> None:
-    shutil.rmtree(_ENVIRONMENT, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", _ENVIRONMENT], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(_ENVIRONMENT)]
     pip += ["--disable-pip-version-check", "-qq", "--no-input"]
