@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from sqlalchemy.engine import Connection
 
+from engine.app import pauses
 from engine.clock import iso
 from engine.domain import shown_states
 from engine.domain.attempt import AttemptEvent, AttemptState
 from engine.domain.job import JobState
 from engine.domain.retry import cause_of
 from engine.ids import ExecutionId
-from engine.store import attempts, events, needs, submissions
+from engine.store import attempts, events, executions, needs, submissions
 from engine.store.database import Database
 from engine.store.events import JobEvent
 from engine.store.jobs import Job
@@ -84,11 +85,14 @@ def history_of(db: Database, id_: ExecutionId, job: Job) -> JobHistory:
         site = submissions.site_of(connection, tries[-1].submission_id) if tries else ""
         waited = list(_of_waiting(connection, id_, job)) if job.waits else []
         runs = bool(attempts.running_jobs(connection, [job.id]))
+        held = pauses.reason(connection, executions.get(connection, id_))
     state = shown_states.of_job(job.state, runs=runs)
     summary = [f"job {job.number} is {state}", *_report_sentences(report or {})]
     if site:
         summary.insert(1, f"its last try was at the site {site}")
     summary += waited
+    if held and job.state == JobState.READY:
+        summary.append(held)
     if (report or {}).get("failure") == wire.ENGINE:
         summary.append(f"a defect of ours; where: engine logs --debug {id_}:{job.number}")
     phases = [

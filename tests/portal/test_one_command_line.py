@@ -161,6 +161,7 @@ def test_what_is_paused_waits_and_says_so_here_and_there(house: House, tmp_path:
             shown = ours("status", id_).out
             assert "state\tqueued (paused)" in shown
             assert f"held\tit is paused; engine resume {id_} lets it go on" in shown
+            assert f"engine resume {id_} lets it go on" in ours("explain", f"{id_}:1").out
             ours(*words)  # another one is not held up
             assert ours("status", id_, "--json").value["tally"] == {"queued": 1}
             assert ours("resume", id_).err == f"engine: {id_} goes on; engine status --watch {id_}\n"
